@@ -1,0 +1,49 @@
+"""``gdfusion VERB``: parses, calls one function, prints.
+
+Each verb is a module of this package with ``HELP``, ``add_arguments(parser)`` and ``run(args) -> exit code``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from gdfusion_ros import __version__
+from gdfusion_ros.errors import GdfusionError
+
+VERBS = ('demo', 'convert', 'info', 'play', 'node', 'replay', 'render', 'benchmark')
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog='gdfusion',
+        description='Dense semantic 3-D occupancy from surround cameras: GDFusion (CVPR 2025) for ROS 2.',
+        epilog="'gdfusion VERB --help' explains a verb, with examples.")
+    parser.add_argument('--version', action='version', version=f'gdfusion {__version__}')
+    verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+    for name in VERBS:
+        module = importlib.import_module(f'gdfusion_ros.cli.{name}')
+        verb = verbs.add_parser(name, help=module.HELP, description=module.__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+        verb.add_argument('--verbose', action='store_true', help='show the traceback of an error')
+        module.add_arguments(verb)
+        verb.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console script; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except GdfusionError as error:
+        if args.verbose:
+            raise
+        print(f'gdfusion {args.verb}: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f'gdfusion {args.verb}: stopped', file=sys.stderr)
+        return 130

@@ -1,0 +1,59 @@
+"""What a network takes in and gives back for one camera set.
+
+Batch size 1 is assumed here and in everything below ``model/``: one frame is one camera set of N cameras.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One camera set, ready for the network (spec section 1).
+
+    All matrices are float32 on the CPU: everything that follows from calibration and poses alone is computed there.
+
+    Attributes:
+        images: (N, 3, H, W) float32, normalised, channels B, G, R; on any device.
+        intrinsics: (N, 3, 3) K of the source images [px].
+        post_rotation: (N, 3, 3) and
+        post_translation: (N, 3) [px]: source pixel (u, v, 1) -> pixel of the network's input image.
+        ego_from_camera: (N, 4, 4) each camera at its own stamp -> ego frame at the reference camera's stamp.
+        previous_camera_from_camera: (N, 4, 4) camera now -> the same camera at the previous frame. Ignored at a start.
+        previous_ego_from_ego: (4, 4) ego now -> ego at the previous frame. Ignored at a start.
+        bda: (3, 3) augmentation of the ego frame; the identity when not training.
+        visible: (N,) bool; False masks a camera out: it adds nothing to the volume and to the memory.
+    """
+
+    images: Tensor
+    intrinsics: Tensor
+    post_rotation: Tensor
+    post_translation: Tensor
+    ego_from_camera: Tensor
+    previous_camera_from_camera: Tensor
+    previous_ego_from_ego: Tensor
+    bda: Tensor
+    visible: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network sees.
+
+    Attributes:
+        labels: (X, Y, Z) uint8 class ids of the network's label set.
+        logits: (Y, X, Z, K) float32; channel 0 is an unused slot, channel k + 1 belongs to class id k (spec section 8).
+    """
+
+    labels: Tensor
+    logits: Tensor
+
+    def confidence(self) -> Tensor:
+        """Softmax probability of each voxel's label, (X, Y, Z) uint8, 255 = 1."""
+        logits = self.logits[..., 1:]
+        probability = torch.exp(logits.amax(-1) - logits.logsumexp(-1))
+        return probability.mul_(255).round_().to(torch.uint8).transpose(0, 1)

@@ -1,0 +1,22 @@
+"""The voxel grid that a network predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class VoxelGrid:
+    """A regular grid in the ego frame: minimum corner [m], voxel edge lengths [m], voxel counts, each along x, y, z."""
+
+    lower: Triple
+    voxel_size: Triple
+    shape: tuple[int, int, int]
+
+    @property
+    def voxels(self) -> int:
+        """Number of voxels."""
+        x, y, z = self.shape
+        return x * y * z

@@ -1,0 +1,132 @@
+"""Every setting of the pipeline, one record each: name, default, range, one sentence.
+
+The live node declares these records as ROS parameters and the bag replay reads them from the same YAML file, so a
+setting means the same thing in both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gdfusion_ros.errors import GdfusionError
+
+SURROUND_CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
+CUES = ('voxel', 'scene', 'motion', 'geometry')
+
+Value = bool | int | float | str | tuple[str, ...]
+S = TypeVar('S')
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one setting beside its name and value.
+
+    ``low`` and ``high`` are inclusive and bound numbers; ``choices`` bounds strings, or the elements of a list.
+    """
+
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+def setting(default: Value, description: str, *, low: float | None = None, high: float | None = None,
+            choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field that carries its Record."""
+    return field(default=default, metadata={'record': Record(description, low, high, choices)})
+
+
+def records(settings_type: type) -> dict[str, tuple[Value, Record]]:
+    """Name -> (default, record) of a settings class, in the order of its fields."""
+    return {item.name: (item.default, item.metadata['record']) for item in dataclasses.fields(settings_type)}
+
+
+def checked(name: str, value: object, default: Value, record: Record) -> Value:
+    """``value`` as the type of ``default``, within the record's bounds.
+
+    Raises:
+        GdfusionError: wrong type, out of range, or not among the choices.
+    """
+    def refuse(wanted: str) -> GdfusionError:
+        return GdfusionError(f"setting '{name}': expected {wanted}, got {value!r} ({record.description})")
+
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise refuse('true or false')
+        return value
+    if isinstance(default, (int, float)):
+        number = type(default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or number(value) != value:
+            raise refuse('a whole number' if number is int else 'a number')
+        low, high = record.low, record.high
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise refuse(f'a value from {low} to {high}')
+        return number(value)
+    if isinstance(default, str):
+        if not isinstance(value, str):
+            raise refuse('a string')
+        if record.choices and value not in record.choices:
+            raise refuse('one of ' + ', '.join(record.choices))
+        return value
+    if isinstance(value, str) or not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+        raise refuse('a list of strings')
+    if record.choices and not set(value) <= set(record.choices):
+        raise refuse('a list of ' + ', '.join(record.choices))
+    return tuple(value)
+
+
+def from_mapping(settings_type: type[S], values: Mapping[str, object]) -> S:
+    """Settings with the defaults replaced by ``values``.
+
+    Raises:
+        GdfusionError: an unknown name, or a value that its record does not allow.
+    """
+    known = records(settings_type)
+    for name in values:
+        if name not in known:
+            raise GdfusionError(f"unknown setting '{name}'; there are {', '.join(known)}")
+    return settings_type(**{name: checked(name, value, *known[name]) for name, value in values.items()})
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which network runs, with which weights, where."""
+
+    model: str = setting('bevdetocc_gf', 'Name of the network in the zoo.')
+    weights: str = setting('', 'Path of the checkpoint (.pth or .safetensors).')
+    untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
+    device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
+    precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
+                             choices=('fp32', 'autocast'))
+    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on.', choices=CUES)
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """How images and transforms become frames, and when the memory is reset."""
+
+    cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Camera names, in the order that the network was trained with.')
+    reference_camera: str = setting('CAM_FRONT', 'Camera whose stamp is the stamp of a set and of its grid.')
+    base_frame: str = setting('base_link', 'TF frame of the vehicle; the grid is given in it.')
+    fixed_frame: str = setting('map', 'TF frame that the ego pose is continuous in (odom or map).')
+    sync_tolerance: float = setting(0.06, 'Largest offset of an image from the reference image in a set [s].',
+                                    low=0.0, high=1.0)
+    sync_patience: float = setting(0.3, 'How far the streams may run ahead of a missing image before it is given up [s].',
+                                   low=0.0, high=10.0)
+    missing_camera: str = setting('skip', 'Without an image of a camera: skip the set, hold the last image, or mask it.',
+                                  choices=('skip', 'hold', 'mask'))
+    max_hold: float = setting(1.0, 'Oldest image that missing_camera=hold may use [s].', low=0.0, high=60.0)
+    queue_size: int = setting(10, 'Images kept a camera while sets are made.', low=1, high=1000)
+    keyframe_interval: float = setting(0.5, 'Time between the sets that the network sees [s]; 0 takes all.',
+                                       low=0.0, high=10.0)
+    tf_timeout: float = setting(1.0, 'How long a set waits for its transforms [s].', low=0.0, high=60.0)
+    tf_history: float = setting(10.0, 'Span of transforms that is kept [s].', low=0.1, high=3600.0)
+    max_frame_gap: float = setting(3.0, 'A longer time between two frames resets the memory [s].', low=0.0, high=3600.0)
+    max_ego_jump: float = setting(50.0, 'A longer way of the vehicle between two frames resets the memory [m].',
+                                  low=0.0, high=1e6)
+    time_jump_back: float = setting(0.25, 'A stamp older than the last by more than this is a restart of time [s].',
+                                    low=0.0, high=3600.0)
+    lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
