@@ -130,3 +130,36 @@ class PipelineSettings:
     time_jump_back: float = setting(0.25, 'A stamp older than the last by more than this is a restart of time [s].',
                                     low=0.0, high=3600.0)
     lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
+
+
+@dataclass(frozen=True)
+class TopicSettings:
+    """Where the camera messages come from; ``{camera}`` stands for the camera's name.
+
+    Raises:
+        GdfusionError: a topic without ``{camera}``: every camera would read the same one.
+    """
+
+    image_topic: str = setting('/{camera}/image', 'Image topic of a camera, without the suffix of the transport.')
+    camera_info_topic: str = setting('/{camera}/camera_info', 'CameraInfo topic of a camera.')
+    image_transport: str = setting('compressed', 'compressed: CompressedImage on <image_topic>/compressed; raw: Image.',
+                                   choices=('compressed', 'raw'))
+
+    def __post_init__(self) -> None:
+        for name in ('image_topic', 'camera_info_topic'):
+            if '{camera}' not in getattr(self, name):
+                raise GdfusionError(f"setting '{name}': expected a topic with {{camera}}, got {getattr(self, name)!r}")
+
+    def image(self, camera: str) -> str:
+        """The topic that the images of ``camera`` come on."""
+        suffix = '/compressed' if self.image_transport == 'compressed' else ''
+        return self.image_topic.replace('{camera}', camera) + suffix
+
+    @property
+    def image_type(self) -> str:
+        """Name of the message type on the image topics."""
+        return 'sensor_msgs/msg/CompressedImage' if self.image_transport == 'compressed' else 'sensor_msgs/msg/Image'
+
+    def camera_info(self, camera: str) -> str:
+        """The topic that the CameraInfo of ``camera`` comes on."""
+        return self.camera_info_topic.replace('{camera}', camera)
