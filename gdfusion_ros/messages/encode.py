@@ -1,0 +1,133 @@
+"""Semantic grids as ROS messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfusion_ros.messages.factory import Message, MessageFactory, header
+from gdfusion_ros.messages.wire import to_wire
+from gdfusion_ros.perception.labels import UNKNOWN, LabelClass, LabelSet
+from gdfusion_ros.perception.types import NANOSECONDS, SemanticGrid
+
+POINT = np.dtype({'names': ['x', 'y', 'z', 'rgb', 'label'], 'formats': ['<f4', '<f4', '<f4', '<u4', 'u1'],
+                  'offsets': [0, 4, 8, 12, 16], 'itemsize': 20})
+"""One point of the cloud. The bits of ``rgb`` are 0x00RRGGBB; the message calls it FLOAT32, as PCL and RViz do."""
+
+# sensor_msgs/PointField: name, offset, data type (2 = UINT8, 7 = FLOAT32)
+_POINT_FIELDS = (('x', 0, 7), ('y', 4, 7), ('z', 8, 7), ('rgb', 12, 7), ('label', 16, 2))
+# visualization_msgs/Marker
+_CUBE_LIST, _ADD, _DELETE, _DELETEALL = 6, 0, 2, 3
+_NAMESPACE = 'occupancy'
+
+
+def occupied_voxels(grid: SemanticGrid) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Centres (n, 3) [m, ``grid.frame_id``] and labels (n,) of the voxels that are neither free nor unknown.
+
+    They come in the order of the wire.
+    """
+    labels = to_wire(grid.labels)
+    indices = np.flatnonzero((labels != grid.label_set.free) & (labels != UNKNOWN))
+    size_x, size_y, _ = grid.labels.shape
+    layer, column = np.divmod(indices, size_x * size_y)
+    centres = np.empty((len(indices), 3), np.float32)
+    for axis, index in enumerate((column % size_x, column // size_x, layer)):
+        centres[:, axis] = grid.origin[axis] + (index + 0.5) * grid.voxel_size[axis]
+    return centres, labels[indices]
+
+
+def occupancy(grid: SemanticGrid, make: MessageFactory) -> Message:
+    """``gdfusion_ros/SemanticOccupancyGrid``: the grid itself."""
+    confidence = np.empty(0, np.uint8) if grid.confidence is None else to_wire(grid.confidence)
+    seconds, nanoseconds = divmod(grid.stamp_spread, NANOSECONDS)
+    size_x, size_y, size_z = grid.labels.shape
+    return make(
+        'gdfusion_ros/msg/SemanticOccupancyGrid',
+        header=header(grid.stamp, grid.frame_id, make),
+        origin=pose(grid.origin, make),
+        voxel_size=_xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
+        size_x=size_x, size_y=size_y, size_z=size_z,
+        labels=make.array(to_wire(grid.labels)), free_label=grid.label_set.free, confidence=make.array(confidence),
+        label_set=grid.label_set.name, model=grid.model, frames_since_reset=grid.frames_since_reset,
+        cameras=list(grid.cameras),
+        stamp_spread=make('builtin_interfaces/msg/Duration', sec=seconds, nanosec=nanoseconds))
+
+
+def points(grid: SemanticGrid, make: MessageFactory) -> Message:
+    """``sensor_msgs/PointCloud2``: the centres of the occupied voxels with colour and label (see POINT)."""
+    centres, labels = occupied_voxels(grid)
+    cloud = np.zeros(len(labels), POINT)
+    cloud['x'], cloud['y'], cloud['z'] = centres.T
+    cloud['rgb'] = _packed_colors(grid.label_set)[labels]
+    cloud['label'] = labels
+    fields = [make('sensor_msgs/msg/PointField', name=name, offset=offset, datatype=datatype, count=1)
+              for name, offset, datatype in _POINT_FIELDS]
+    return make('sensor_msgs/msg/PointCloud2', header=header(grid.stamp, grid.frame_id, make), height=1,
+                width=len(cloud), fields=fields, is_bigendian=False, point_step=POINT.itemsize,
+                row_step=cloud.nbytes, data=make.array(cloud.view(np.uint8)), is_dense=True)
+
+
+def markers(grid: SemanticGrid, make: MessageFactory) -> Message:
+    """``visualization_msgs/MarkerArray``: one CUBE_LIST a class, whose marker id is the class id.
+
+    A class without voxels is deleted, because RViz refuses a list without points.
+    """
+    centres, labels = occupied_voxels(grid)
+    return make('visualization_msgs/msg/MarkerArray', markers=[
+        _cubes(grid, label, centres[labels == label.id], make)
+        for label in grid.label_set.classes if label.id != grid.label_set.free])
+
+
+def clear_markers(stamp: int, frame_id: str, make: MessageFactory) -> Message:
+    """``visualization_msgs/MarkerArray`` that deletes every marker of the display, for a reset."""
+    marker = make('visualization_msgs/msg/Marker', header=header(stamp, frame_id, make), action=_DELETEALL)
+    return make('visualization_msgs/msg/MarkerArray', markers=[marker])
+
+
+def label_info(label_set: LabelSet, make: MessageFactory) -> Message:
+    """``std_msgs/String`` with a JSON object: what the ids of a label set mean.
+
+    ``{"label_set": …, "free": id, "unknown": 255, "classes": [{"id": …, "name": …, "color": [r, g, b]}, …]}``, colours
+    in 0..255. A string, because vision_msgs/LabelInfo has no colours and is not part of every installation.
+    """
+    info = {'label_set': label_set.name, 'free': label_set.free, 'unknown': UNKNOWN,
+            'classes': [{'id': label.id, 'name': label.name, 'color': label.color} for label in label_set.classes]}
+    return make('std_msgs/msg/String', data=json.dumps(info))
+
+
+def pose(position: tuple[float, float, float], make: MessageFactory) -> Message:
+    """``geometry_msgs/Pose`` at ``position`` [m] without rotation."""
+    return make('geometry_msgs/msg/Pose', position=_xyz('geometry_msgs/msg/Point', position, make),
+                orientation=make('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=0.0, w=1.0))
+
+
+def _xyz(type_name: str, values: tuple[float, float, float], make: MessageFactory) -> Message:
+    x, y, z = values
+    return make(type_name, x=x, y=y, z=z)
+
+
+def _packed_colors(label_set: LabelSet) -> NDArray[np.uint32]:
+    """(256,) 0x00RRGGBB of every label."""
+    table = np.zeros(256, np.uint32)
+    for label in label_set.classes:
+        red, green, blue = label.color
+        table[label.id] = red << 16 | green << 8 | blue
+    return table
+
+
+def _cubes(grid: SemanticGrid, label: LabelClass, centres: NDArray[np.float32], make: MessageFactory) -> Message:
+    """The marker of one class at ``centres`` (n, 3)."""
+    red, green, blue = (channel / 255 for channel in label.color)
+    return make(
+        'visualization_msgs/msg/Marker', header=header(grid.stamp, grid.frame_id, make), ns=_NAMESPACE, id=label.id,
+        type=_CUBE_LIST, action=_ADD if len(centres) else _DELETE, pose=pose((0.0, 0.0, 0.0), make),
+        scale=_xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
+        color=make('std_msgs/msg/ColorRGBA', r=red, g=green, b=blue, a=1.0), points=list(_points(centres, make)))
+
+
+def _points(centres: NDArray[np.float32], make: MessageFactory) -> Iterator[Message]:
+    for x, y, z in centres.tolist():
+        yield make('geometry_msgs/msg/Point', x=x, y=y, z=z)

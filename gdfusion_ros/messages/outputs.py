@@ -1,0 +1,35 @@
+"""What the product gives out for every grid, the same live and from a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gdfusion_ros.messages import encode
+from gdfusion_ros.messages.bev import BevSettings, bev
+from gdfusion_ros.messages.factory import Message, MessageFactory
+from gdfusion_ros.perception.types import SemanticGrid
+
+LABEL_INFO_TOPIC, LABEL_INFO_TYPE = 'label_info', 'std_msgs/msg/String'
+
+
+@dataclass(frozen=True)
+class Output:
+    """One message a grid: topic below the node's name, message type, and the function that builds it."""
+
+    topic: str
+    type_name: str
+    build: Callable[[SemanticGrid, MessageFactory], Message]
+
+
+OCCUPANCY = Output('occupancy', 'gdfusion_ros/msg/SemanticOccupancyGrid', encode.occupancy)
+POINTS = Output('points', 'sensor_msgs/msg/PointCloud2', encode.points)
+MARKERS = Output('markers', 'visualization_msgs/msg/MarkerArray', encode.markers)
+
+
+def outputs(settings: BevSettings) -> tuple[Output, ...]:
+    """Every output of a grid."""
+    def build_bev(grid: SemanticGrid, make: MessageFactory) -> Message:
+        return bev(grid, settings, make)
+
+    return OCCUPANCY, POINTS, MARKERS, Output('bev', 'nav_msgs/msg/OccupancyGrid', build_bev)
