@@ -1,0 +1,16 @@
+# The ros-* wheels of PyPI export include folders of the container that they were built in, and CMake refuses a target
+# whose include folder is missing. On a ROS installation every folder exists and nothing changes.
+get_property(_imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+foreach(_target IN LISTS _imported)
+  get_target_property(_folders ${_target} INTERFACE_INCLUDE_DIRECTORIES)
+  if(NOT _folders)
+    continue()
+  endif()
+  set(_present)
+  foreach(_folder IN LISTS _folders)
+    if(_folder MATCHES "^\\$<" OR EXISTS "${_folder}")
+      list(APPEND _present "${_folder}")
+    endif()
+  endforeach()
+  set_property(TARGET ${_target} PROPERTY INTERFACE_INCLUDE_DIRECTORIES ${_present})
+endforeach()
