@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -23,7 +23,7 @@ from gdfusion_ros.messages.wire import from_wire
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.types import NANOSECONDS, CameraModel, Pixels, SemanticGrid
 
-CHANNELS = {'rgb8': (0, 1, 2), 'bgr8': (2, 1, 0), 'rgba8': (0, 1, 2), 'bgra8': (2, 1, 0), 'mono8': (0, 0, 0)}
+_CHANNELS = {'rgb8': [0, 1, 2], 'bgr8': [2, 1, 0], 'rgba8': [0, 1, 2], 'bgra8': [2, 1, 0], 'mono8': [0, 0, 0]}
 """Where red, green and blue lie in a pixel of each encoding."""
 
 _BYTES_PER_PIXEL = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1} | dict.fromkeys(BAYER_ENCODINGS, 1)
@@ -97,13 +97,11 @@ def has_distortion(message: Message) -> bool:
     return any(float(value) != 0 for value in message.d)
 
 
-def transforms(message: Message, topic: str) -> Iterator[StampedTransform | GdfusionError]:
-    """The transforms of a ``tf2_msgs/TFMessage``; one that is refused is given as its error, the others stay good."""
-    for stamped in message.transforms:
-        try:
-            yield transform(stamped, topic)
-        except GdfusionError as error:
-            yield error
+def transforms(message: Message, topic: str) -> tuple[list[StampedTransform], list[GdfusionError]]:
+    """The good transforms of a ``tf2_msgs/TFMessage``, and the errors of those that were refused."""
+    results = [_transform_or_error(stamped, topic) for stamped in message.transforms]
+    good = [result for result in results if isinstance(result, StampedTransform)]
+    return good, [result for result in results if isinstance(result, GdfusionError)]
 
 
 def transform(message: Message, topic: str) -> StampedTransform:
@@ -120,6 +118,13 @@ def transform(message: Message, topic: str) -> StampedTransform:
     if abs(math.hypot(*rotation) - 1) > 0.01:
         raise GdfusionError(f'{place} has no unit quaternion: {rotation}')
     return StampedTransform(parent, child, nanoseconds(message.header.stamp), translation, rotation)
+
+
+def _transform_or_error(message: Message, topic: str) -> StampedTransform | GdfusionError:
+    try:
+        return transform(message, topic)
+    except GdfusionError as error:
+        return error
 
 
 def semantic_grid(message: Message, topic: str) -> SemanticGrid:
@@ -176,7 +181,4 @@ def _load_raw(message: Message) -> Pixels:
     pixels = rows[:, :message.width * size].reshape(message.height, message.width, size)
     if message.encoding in BAYER_ENCODINGS:
         return demosaic(pixels[..., 0], message.encoding)
-    red, green, blue = CHANNELS[message.encoding]
-    if (red, green, blue) == (0, 1, 2):
-        return pixels[..., :3]
-    return np.stack([pixels[..., red], pixels[..., green], pixels[..., blue]], axis=-1)
+    return pixels if message.encoding == 'rgb8' else pixels[..., _CHANNELS[message.encoding]]
