@@ -15,10 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from setuptools import Distribution, setup  # before distutils, which is setuptools' own
+from setuptools import Distribution, setup
+from setuptools._distutils.command.install_data import install_data
 from setuptools.command.build_py import build_py
-
-from distutils.command.install_data import install_data
 
 SOURCE = Path(__file__).resolve().parent
 WORK = SOURCE / 'build' / f'ros-{sys.implementation.cache_tag}'

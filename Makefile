@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# What an installation depends on; Python files need none, the installation is editable.
+INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
+
+NUSCENES ?= $(wildcard ../shared/data/nuscenes_mini)
+DEMO_ARGUMENTS ?= --untrained
+
+.PHONY: help setup demo test lint check-install clean
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: $(INSTALLED)  ## virtual environment in .venv with everything installed, ROS 2 and messages included
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'make: no venv module (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $(VENV)/COLCON_IGNORE
+
+$(INSTALLED): $(INPUTS) | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,dev]'
+	@touch $@
+
+demo: setup  ## nuScenes to a bag, the bag to the live node, a table and a picture: make demo NUSCENES=<folder>
+	@test -n '$(NUSCENES)' || { echo 'make: where is nuScenes? make demo NUSCENES=<folder with v1.0-mini>' >&2; exit 1; }
+	$(BIN)/gdfusion demo --nuscenes '$(NUSCENES)' $(DEMO_ARGUMENTS)
+
+test: lint  ## lint, then all tests
+	$(BIN)/pytest
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+check-install: setup  ## slow: pip and colcon installations of a fresh clone, each into a folder of its own
+	PYTHON=$(PYTHON) scripts/check_install
+
+clean:  ## remove the virtual environment and everything that was built
+	rm -rf $(VENV) build install log demo gdfusion_ros/msg gdfusion_ros/*.so *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
