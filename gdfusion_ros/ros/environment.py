@@ -1,0 +1,66 @@
+"""What a ROS 2 process needs in its environment, set before rclpy is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from gdfusion_ros.resources import resource
+
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+"""Where Fast DDS looks for its profile: up to Jazzy, and from Kilted on."""
+
+_BOOTSTRAPPED = '_ROS_WHEELS_BOOTSTRAP_COMPLETE'
+
+
+def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Make ``environment`` fit for rclpy; what the user has set stays as it is.
+
+    The Fast DDS profile widens the shared memory that images travel through: the default loses most of them. ROS 2
+    installed by pip lives in the prefix of its virtual environment. A process without a home directory that can be
+    written (a service, a container) keeps its ROS log below the temporary directory.
+
+    Raises:
+        GdfusionError: the installation lacks the profile.
+    """
+    if not any(environment.get(name) for name in PROFILE_VARIABLES):
+        environment.update(dict.fromkeys(PROFILE_VARIABLES, str(resource('config/fastdds_profile.xml'))))
+    prefixes = [prefix for prefix in environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if prefix]
+    if Path(sys.prefix, 'share', 'ament_index').is_dir() and sys.prefix not in prefixes:
+        environment['AMENT_PREFIX_PATH'] = os.pathsep.join([*prefixes, sys.prefix])
+    if not environment.get('ROS_LOG_DIR') and not _can_be_made(_default_log_directory(environment)):
+        environment['ROS_LOG_DIR'] = str(Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}', 'log'))
+
+
+def for_child(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """A copy of ``environment`` for a child process, which may run in another Python environment.
+
+    The ROS 2 wheels start Python once again with their libraries on LD_LIBRARY_PATH and mark that it was done. A child
+    that inherits the mark does not do so for itself, and one that inherits the path loads foreign libraries.
+    """
+    child = dict(environment)
+    if child.pop(_BOOTSTRAPPED, None) is None:
+        return child
+    paths = child.pop('LD_LIBRARY_PATH', '').split(os.pathsep)
+    own = [path for path in paths if path and not Path(path).is_relative_to(sys.prefix)]
+    if own:
+        child['LD_LIBRARY_PATH'] = os.pathsep.join(own)
+    return child
+
+
+def _default_log_directory(environment: Mapping[str, str]) -> Path | None:
+    """Where rcl_logging writes without ROS_LOG_DIR; None without a home."""
+    if environment.get('ROS_HOME'):
+        return Path(environment['ROS_HOME'], 'log').expanduser()
+    return Path(environment['HOME'], '.ros', 'log') if environment.get('HOME') else None
+
+
+def _can_be_made(directory: Path | None) -> bool:
+    """Whether files can be written into ``directory``, made where it is absent."""
+    if directory is None:
+        return False
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)

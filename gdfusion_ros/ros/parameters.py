@@ -1,0 +1,146 @@
+"""The settings of the node as ROS parameters: one record each, declared, checked, read back, printed."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.bev import BevSettings
+from gdfusion_ros.ros.qos import DURABILITIES, RELIABILITIES
+from gdfusion_ros.settings import (
+    ModelSettings,
+    PipelineSettings,
+    Record,
+    TopicSettings,
+    Value,
+    checked,
+    from_mapping,
+    records,
+    setting,
+)
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What only the live node has to know."""
+
+    autostart: bool = setting(True, 'Configure and activate at the start; false leaves that to a lifecycle manager.')
+    input_reliability: str = setting('best_effort', 'QoS reliability of the camera subscriptions; reliable for bags.',
+                                     choices=RELIABILITIES)
+    input_depth: int = setting(5, 'Messages that a camera subscription queues.', low=1, high=1000)
+    output_durability: str = setting('transient_local', 'QoS durability of the outputs: transient_local hands the last '
+                                     'grid to those who come late.', choices=DURABILITIES)
+    tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",
+                             choices=('auto', 'tf2', 'own'))
+    camera_timeout: float = setting(1.0, 'A camera without an image for longer is reported as silent [s].',
+                                    low=0.01, high=3600.0)
+    diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of the node."""
+
+    model: ModelSettings
+    pipeline: PipelineSettings
+    topics: TopicSettings
+    bev: BevSettings
+    node: NodeSettings
+
+    def __str__(self) -> str:
+        """One line a setting."""
+        values = {name: value for part in dataclasses.fields(self)
+                  for name, value in dataclasses.asdict(getattr(self, part.name)).items()}
+        return '\n'.join(f'  {name} = {_text(value)}' for name, value in values.items())
+
+
+PARTS: Mapping[str, type] = get_type_hints(Settings)
+"""Field of Settings -> its class."""
+
+RECORDS: Mapping[str, tuple[Value, Record]] = {
+    name: record for part in PARTS.values() for name, record in records(part).items()}
+"""Name of every parameter -> (default, record)."""
+
+
+def declare(node: Node) -> None:
+    """Declare every setting on a node that has declared all that it was given (parameter file, command line).
+
+    Whole numbers are taken for decimal ones, which ROS would refuse. A parameter that nobody knows is likely a slip of
+    the pen: it is named in the log.
+
+    Raises:
+        GdfusionError: a value that its record does not allow.
+    """
+    given = {name: parameter.value for name, parameter in node.get_parameters_by_prefix('').items()}
+    for name, (default, record) in RECORDS.items():
+        value = default
+        if name in given:
+            value = checked(name, _from_ros(given[name]), default, record)
+            node.undeclare_parameter(name)
+        node.declare_parameter(name, _to_ros(value), descriptor(default, record), ignore_override=True)
+    for name in sorted(given.keys() - RECORDS.keys()):
+        if name not in ('use_sim_time', 'start_type_description_service') and not name.startswith('qos_overrides.'):
+            close = difflib.get_close_matches(name, RECORDS, 1)
+            node.get_logger().warning(f"unknown parameter '{name}' is ignored"
+                                      + (f"; did you mean '{close[0]}'?" if close else ''))
+
+
+def read(node: Node) -> Settings:
+    """The values that the parameters of ``node`` have now.
+
+    Raises:
+        GdfusionError: a value that its record does not allow.
+    """
+    return Settings(**{
+        field: from_mapping(part, {name: _from_ros(node.get_parameter(name).value) for name in records(part)})
+        for field, part in PARTS.items()})
+
+
+def check_change(parameters: list[Parameter], *, changeable: bool) -> SetParametersResult:
+    """Whether parameters may take new values: they are read when the node is configured."""
+    for parameter in parameters:
+        if parameter.name not in RECORDS:
+            continue
+        if not changeable:
+            return SetParametersResult(successful=False, reason=f"'{parameter.name}' is read when the node is "
+                                       'configured: deactivate and clean up the node first')
+        try:
+            checked(parameter.name, _from_ros(parameter.value), *RECORDS[parameter.name])
+        except GdfusionError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+    return SetParametersResult(successful=True)
+
+
+def descriptor(default: Value, record: Record) -> ParameterDescriptor:
+    """The record of a setting as ROS describes a parameter."""
+    result = ParameterDescriptor(description=record.description)
+    if record.choices:
+        result.additional_constraints = 'one of ' + ', '.join(record.choices)
+    if record.low is None or record.high is None:
+        return result
+    if isinstance(default, float):
+        result.floating_point_range = [FloatingPointRange(from_value=record.low, to_value=record.high)]
+    else:
+        result.integer_range = [IntegerRange(from_value=int(record.low), to_value=int(record.high))]
+    return result
+
+
+def _to_ros(value: Value) -> Any:
+    """ROS cannot tell the type of an empty list: a list of one empty string stands for it."""
+    return list(value) or [''] if isinstance(value, tuple) else value
+
+
+def _from_ros(value: Any) -> Any:
+    return [] if value == [''] else value
+
+
+def _text(value: Value) -> str:
+    return ', '.join(value) if isinstance(value, tuple) else str(value)
