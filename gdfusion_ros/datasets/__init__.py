@@ -1,0 +1,1 @@
+"""Datasets: their tables, and their conversion to bags."""

@@ -1,0 +1,125 @@
+"""Bags that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from rosbags.interfaces import Connection, Qos
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.errors import WriterError
+
+from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.qos import STREAM
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.factory import Message
+
+STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
+"""Storage plugins of rosbag2."""
+
+FORMATS: dict[str, Literal[8, 9]] = {'jazzy': 9, 'humble': 8}
+"""Oldest ROS distribution that shall read the bag -> version of its metadata (Humble refuses QoS stored by name)."""
+
+
+class BagWriter:
+    """Writes messages into an open bag; made by ``bag_writer``."""
+
+    def __init__(self, path: Path, writer: Writer) -> None:
+        """Take over an open ``writer`` of the bag that will be at ``path``."""
+        self._writer = writer
+        self._path = path
+        self._topics: dict[str, Connection] = {}
+
+    def add_topic(self, topic: str, type_name: str, qos: Qos = STREAM) -> None:
+        """Announce a topic; it stays in the bag even if nothing is written to it."""
+        with _explained(self._path):
+            self._topics[topic] = self._writer.add_connection(topic, type_name, typestore=typestore(),
+                                                              offered_qos_profiles=[qos])
+
+    def write(self, topic: str, stamp: int, message: Message) -> None:
+        """Write ``message`` with record time ``stamp`` [ns]. Messages must come in time order."""
+        self.write_serialized(topic, stamp, typestore().serialize_cdr(message, self._topics[topic].msgtype))
+
+    def write_serialized(self, topic: str, stamp: int, data: bytes | memoryview) -> None:
+        """Write a message that is CDR already."""
+        with _explained(self._path):
+            self._writer.write(self._topics[topic], stamp, data)
+
+
+@contextmanager
+def bag_writer(path: Path, *, storage: str = 'mcap', bag_format: str = 'jazzy',
+               custom_data: Mapping[str, str] | None = None) -> Iterator[BagWriter]:
+    """A bag that is written in a hidden folder beside ``path`` and renamed at the end of the ``with`` block.
+
+    Whatever ends the block early (an error, Ctrl-C) leaves nothing behind.
+
+    Args:
+        path: The bag's folder.
+        storage: One of STORAGES.
+        bag_format: One of FORMATS.
+        custom_data: Kept in the bag's metadata.
+
+    Raises:
+        GdfusionError: ``path`` exists, cannot be written, or the disk is full.
+    """
+    with _whole_folder(path) as folder:
+        writer = Writer(folder, version=FORMATS[bag_format], storage_plugin=STORAGES[storage])
+        for key, value in (custom_data or {}).items():
+            writer.set_custom_data(key, value)
+        with _explained(path):
+            writer.open()
+        try:
+            yield BagWriter(path, writer)
+            with _explained(path):
+                writer.close()
+        finally:
+            if writer.storage is not None:
+                writer.abort()
+
+
+@contextmanager
+def _whole_folder(path: Path) -> Iterator[Path]:
+    """A folder of the same name to fill, which becomes ``path`` when the block ends without an error."""
+    refuse_existing(path)
+    created = [folder for folder in path.absolute().parents if not folder.exists()]
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workplace = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
+    try:
+        yield workplace / path.name
+        refuse_existing(path)
+        with _explained(path):
+            (workplace / path.name).rename(path)
+    finally:
+        shutil.rmtree(workplace)
+        if not path.exists():
+            _remove_empty(created)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise GdfusionError where ``path`` exists: nothing is ever overwritten."""
+    if path.exists() or path.is_symlink():
+        raise GdfusionError(f'{path} exists already, not overwriting; remove it or choose another name')
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove the folders that were created for a bag, innermost first, as far as nothing else is in them."""
+    for folder in folders:
+        if any(folder.iterdir()):
+            return
+        folder.rmdir()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Errors of the file system and of the storage as one clear line."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, WriterError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise GdfusionError(f'bag {path} cannot be written: {reason}; nothing of it was kept') from error
