@@ -1,0 +1,43 @@
+"""What every panel of a picture shares: colours, fonts, text."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageDraw, ImageFont
+
+from gdfusion_ros.perception.labels import LabelSet
+
+Color = tuple[int, int, int]
+
+PAGE: Color = (255, 255, 255)
+PANEL: Color = (241, 243, 246)
+INK: Color = (28, 32, 38)
+FAINT: Color = (128, 136, 146)
+LINE: Color = (206, 211, 218)
+WARNING: Color = (200, 16, 32)
+EGO: Color = (252, 252, 252)
+
+
+@lru_cache
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font that comes with Pillow, ``size`` px high."""
+    return ImageFont.load_default(size)
+
+
+def text(draw: ImageDraw.ImageDraw, position: tuple[float, float], words: str, size: int = 16, fill: Color = INK,
+         anchor: str = 'la') -> float:
+    """Writes one line; returns the x at which it ends, for a line that starts at ``position``."""
+    draw.text(position, words, fill=fill, font=font(size), anchor=anchor)
+    return position[0] + draw.textlength(words, font=font(size))
+
+
+def palette(label_set: LabelSet) -> NDArray[np.float32]:
+    """(256, 3) colours of the labels, 0..255, less glaring than the label set's own so that shading shows on them."""
+    colors = np.full((256, 3), 128.0)
+    for label in label_set.classes:
+        colors[label.id] = label.color
+    grey = colors @ (0.299, 0.587, 0.114)
+    return np.asarray(0.78 * colors + 0.12 * grey[:, None] + 14, np.float32)
