@@ -1,0 +1,157 @@
+"""Published checkpoints in and out, key by key (spec section 10).
+
+Files carry the published names; inside the package modules have names that say what they are. ``PREFIXES`` is the whole
+dictionary between the two.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gdfusion_ros.errors import GdfusionError
+
+PREFIXES = {
+    'img_backbone.': 'backbone.',
+    'img_neck.lateral_convs.0.conv.': 'neck.lateral_middle.',
+    'img_neck.lateral_convs.1.conv.': 'neck.lateral_deep.',
+    'img_neck.fpn_convs.0.conv.': 'neck.output.',
+    'view_transformer.': 'lift.',
+    'pre_process.': 'pre_process.',
+    'img_bev_encoder_backbone.': 'encoder.',
+    'img_bev_encoder_neck.': 'encoder_neck.',
+    'depth_net.bn.': 'depth_net.bn.',
+    'depth_net.reduce_conv.': 'depth_net.reduce.',
+    'depth_net.depth_mlp.fc': 'depth_net.depth_gate.fc',
+    'depth_net.depth_se.conv_': 'depth_net.depth_gate.',
+    'depth_net.context_mlp.fc': 'depth_net.context_gate.fc',
+    'depth_net.context_se.conv_': 'depth_net.context_gate.',
+    'depth_net.context_conv.': 'depth_net.context.',
+    'depth_net.cost_volumn_net.': 'depth_net.cost_volume.',
+    'depth_net.depth_conv.': 'depth_net.trunk.',
+    'depth_net.depth_conv.3.aspp1.atrous_conv.': 'depth_net.trunk.3.branches.0.conv.',
+    'depth_net.depth_conv.3.aspp1.bn.': 'depth_net.trunk.3.branches.0.bn.',
+    'depth_net.depth_conv.3.aspp2.atrous_conv.': 'depth_net.trunk.3.branches.1.conv.',
+    'depth_net.depth_conv.3.aspp2.bn.': 'depth_net.trunk.3.branches.1.bn.',
+    'depth_net.depth_conv.3.aspp3.atrous_conv.': 'depth_net.trunk.3.branches.2.conv.',
+    'depth_net.depth_conv.3.aspp3.bn.': 'depth_net.trunk.3.branches.2.bn.',
+    'depth_net.depth_conv.3.aspp4.atrous_conv.': 'depth_net.trunk.3.branches.3.conv.',
+    'depth_net.depth_conv.3.aspp4.bn.': 'depth_net.trunk.3.branches.3.bn.',
+    'depth_net.depth_conv.3.global_avg_pool.': 'depth_net.trunk.3.pooled.',
+    'depth_net.depth_conv.3.conv1.': 'depth_net.trunk.3.conv.',
+    'depth_net.depth_conv.3.bn1.': 'depth_net.trunk.3.bn.',
+    'depth_net.depth_head.': 'depth_net.probability_head.',
+    'depth_net.depth_head2.': 'depth_net.logits_head.',
+    'depth_net.depth_his_fusion_post_layer.gate_net.': 'geometry_fusion.history_gate.',
+    'depth_net.gate_net.': 'geometry_fusion.blend_gate.',
+    'his_stream_offset_net.history_stream_offset_net.': 'motion_fusion.offset.',
+    'time_emb_net.': 'voxel_fusion.time_embedding.',
+    'history_keyframe_time_conv.': 'voxel_fusion.align.',
+    'history_keyframe_cat_conv.': 'voxel_fusion.merge.',
+    'scene_his_func_after_vox_his.scene_his_learnable_': 'scene_fusion.',
+    'scene_his_func_after_vox_his.scene_his_norm_': 'scene_fusion.norm_',
+    'scene_his_func_after_vox_his.scene_his_q.': 'scene_fusion.query.',
+    'scene_his_func_after_vox_his.scene_his_k.': 'scene_fusion.key.',
+    'scene_his_func_after_vox_his.scene_his_v.': 'scene_fusion.value.',
+    'occupancy_head.final_conv.conv.': 'head.conv.',
+    'occupancy_head.predicter.': 'head.classifier.',
+}
+CONSTANTS = frozenset({'view_transformer.dx', 'view_transformer.bx', 'view_transformer.nx'})
+NAMES_SHOWN = 20
+
+
+def to_published(key: str) -> str:
+    """Published name of a key of the network's state dict."""
+    return _renamed(key, {ours: published for published, ours in PREFIXES.items()})
+
+
+def _renamed(key: str, prefixes: Mapping[str, str]) -> str:
+    best = max((prefix for prefix in prefixes if key.startswith(prefix)), key=len)
+    return prefixes[best] + key[len(best):]
+
+
+def published_state(network: nn.Module) -> dict[str, Tensor]:
+    """The network's state dict under published names, in its order. The network must not be folded."""
+    return {to_published(key): value for key, value in network.state_dict().items()}
+
+
+def load_checkpoint(network: nn.Module, path: Path) -> None:
+    """Load a published checkpoint into a freshly built network.
+
+    The file is a ``.safetensors``, or a ``.pth`` whose state dict is plain or under ``state_dict``; all keys may share a
+    prefix (``module.``). Every key must be there with its shape, nothing else, and the constants must agree.
+
+    Raises:
+        GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
+    """
+    own = network.state_dict()
+    expected = {to_published(key): key for key in own}
+    found = _without_prefix(_read(path), expected)
+    faults = _faults(found, {name: own[key] for name, key in expected.items()})
+    if faults:
+        raise GdfusionError(f'{path} does not fit {network.__class__.__name__}: {"; ".join(faults)}. '
+                            'Is it the checkpoint of another model?')
+    network.load_state_dict({expected[name]: value for name, value in found.items()})
+
+
+def save_checkpoint(network: nn.Module, path: Path) -> None:
+    """Write the network's weights under published names as safetensors.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    partial = path.with_name(path.name + '.partial')
+    save_file({name: value.cpu().contiguous() for name, value in published_state(network).items()}, partial)
+    partial.replace(path)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise GdfusionError(f'checkpoint {path} is not there; see weights/README.md for where the published ones are')
+    try:
+        content = load_file(path) if path.suffix == '.safetensors' else torch.load(
+            path, map_location='cpu', weights_only=True)
+    except (OSError, EOFError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise GdfusionError(f'checkpoint {path} cannot be read ({reason}); is the download complete?') from error
+    state = content.get('state_dict', content) if isinstance(content, dict) else content
+    if not isinstance(state, dict):
+        raise GdfusionError(f'checkpoint {path} holds a {type(state).__name__}, not a state dict of tensors')
+    return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+
+
+def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) -> dict[str, Tensor]:
+    """The same keys without what stands before the first expected name in all of them."""
+    anchor = next(iter(expected))
+    prefix = next((key[:-len(anchor)] for key in found if key.endswith('.' + anchor)), '')
+    if not prefix:
+        return found
+    return {key.removeprefix(prefix): value for key, value in found.items()}
+
+
+def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """What keeps ``found`` from being ``expected``, one entry a kind."""
+    shared = [key for key in expected if key in found]
+    shapes = [f'{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}'
+              for key in shared if found[key].shape != expected[key].shape]
+    constants = [f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
+                 for key in shared if key in CONSTANTS and found[key].shape == expected[key].shape
+                 and not torch.allclose(found[key].float(), expected[key])]
+    kinds = {
+        'missing': [key for key in expected if key not in found],
+        'unexpected': [key for key in found if key not in expected],
+        'of another shape': shapes,
+        'constants that differ': constants,
+    }
+    return [f'{len(names)} {kind}: {_listed(names)}' for kind, names in kinds.items() if names]
+
+
+def _listed(names: list[str]) -> str:
+    more = f' and {len(names) - NAMES_SHOWN} more' if len(names) > NAMES_SHOWN else ''
+    return ', '.join(names[:NAMES_SHOWN]) + more

@@ -1,0 +1,83 @@
+"""Temporal geometry fusion (paper section 4.4, equations 18 to 22; spec section 3.1).
+
+The released network differs from the paper: the state holds raw logits of a second head instead of the distribution
+[DIFF 1]; the gate weighs the history, so eta_g = 1 - gate, one scalar a pixel for all bins, and bins that the warp does
+not reach take the current value [DIFF 2]; a second gate blends the fused with the current distribution [DIFF 3].
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gdfusion_ros.model.camera import previous_pixels
+from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.fusion.state import GeometryState
+
+OUTSIDE = -2.0
+
+
+class Gate(nn.Sequential):
+    """One weight in 0..1 a pixel from two stacks of depth bins."""
+
+    def __init__(self, bins: int) -> None:
+        """``bins`` of each of the two inputs."""
+        super().__init__(nn.Conv2d(2 * bins, bins, 1), nn.ReLU(), nn.Conv2d(bins, 1, 1), nn.Sigmoid())
+
+
+class GeometryFusion(nn.Module):
+    """Depth logits fused with the warped history, then blended with the current distribution."""
+
+    depths: Tensor
+
+    def __init__(self, image_size: tuple[int, int], depths: Tensor) -> None:
+        """``image_size`` (H, W) of the network's input [px], ``depths`` (D,) of the bins [m], evenly spaced."""
+        super().__init__()
+        self.image_size = image_size
+        self.register_buffer('depths', depths, persistent=False)
+        self.history_gate = Gate(len(depths))
+        self.blend_gate = Gate(len(depths))
+
+    def forward(self, logits: Tensor, probability: Tensor, frame: Frame, grid: Tensor | None,
+                state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+        """Geometry for the lift, and the state.
+
+        Args:
+            logits: (N, D, h, w) of the second head.
+            probability: (N, D, h, w) of the supervised head.
+            frame: for the image augmentation that the state is kept with.
+            grid: ``history_grid`` of the frame; None at a start.
+            state: the last frame's; None at a start.
+
+        Returns:
+            (N, D, h, w) distribution over the bins, and H_g.
+        """
+        fused = logits
+        if state is not None and grid is not None:
+            history = F.grid_sample(state.logits[:, None], grid.to(logits.device), align_corners=True)[:, 0]
+            weight = self.history_gate(torch.cat([history, logits], 1))
+            # Valid where the warped value is not exactly zero, bin by bin [QUIRK 4].
+            fused = torch.where(history != 0, weight * history + (1 - weight) * logits, logits)
+        softened = fused.softmax(1)
+        blend = self.blend_gate(torch.cat([softened, probability], 1))
+        geometry = blend * softened + (1 - blend) * probability
+        return geometry, GeometryState(fused, frame.post_rotation, frame.post_translation)
+
+    def history_grid(self, points: Tensor, frame: Frame, state: GeometryState, remembered: Tensor) -> Tensor:
+        """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18).
+
+        Args:
+            points: (N, D, h, w, 3) as ``camera_points`` gives them for the current frame.
+            frame: the current frame.
+            state: the history, for its image augmentation.
+            remembered: (N,) bool, which cameras the history holds; the others' bins lie outside.
+        """
+        pixels, behind = previous_pixels(points, frame.intrinsics, frame.previous_camera_from_camera,
+                                         state.post_rotation, state.post_translation)
+        height, width = self.image_size
+        depths = self.depths.cpu()
+        near, far = depths[0], depths[-1]
+        grid = torch.stack([pixels[..., 0] / (width - 1) * 2 - 1, pixels[..., 1] / (height - 1) * 2 - 1,
+                            (pixels[..., 2] - near) / (far - near) * 2 - 1], -1)
+        return grid.masked_fill_((behind | ~remembered.view(-1, 1, 1, 1))[..., None], OUTSIDE)

@@ -1,0 +1,109 @@
+"""Voxel-level fusion (paper section 4.5, equation 23; spec section 5).
+
+The released network differs from the paper: instead of the linear A warp(H) + B V, each input gets an embedding of the
+time since the sequence's start and a shared 1x1x1 convolution with batch normalisation and ReLU, then both are
+concatenated and mixed by another [DIFF 6]; at a start the output is V^t while the state is the fused volume [DIFF 7].
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from gdfusion_ros.model import kernels
+from gdfusion_ros.model.fusion.alignment import sampled_positions
+from gdfusion_ros.model.fusion.state import VoxelState
+from gdfusion_ros.model.volume import rows, volume_of
+
+SECONDS_PER_FRAME = 0.5
+CHUNK = 8192
+"""Voxels that go through at a time on a CPU: their activations stay in the cache."""
+
+
+class VoxelFusion(nn.Module):
+    """The current volume fused with the warped fused volume of the last frame."""
+
+    def __init__(self, channels: int) -> None:
+        """``channels`` of the volume."""
+        super().__init__()
+        self.time_embedding = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels))
+        self.align = nn.Sequential(nn.Conv3d(channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
+        self.merge = nn.Sequential(nn.Conv3d(2 * channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
+
+    def forward(self, volume: Tensor, offsets: Tensor | None, previous_from_current: Tensor, bda: Tensor,
+                state: VoxelState | None) -> tuple[Tensor, VoxelState]:
+        """Fused volume (1, C, Y, X, Z), and the state H_v.
+
+        Args:
+            volume: (1, C, Y, X, Z), V^t.
+            offsets: (Y X Z, 3) M_f of the motion fusion [voxels]; None without it.
+            previous_from_current: (4, 4) voxel index now -> index in the previous grid; the identity at a start.
+            bda: (3, 3) ego augmentation of the frame, kept with the state.
+            state: the last frame's; None at a start.
+        """
+        frames = 0 if state is None else state.frames
+        history = rows(volume) if state is None else state.volume
+        size = tuple(volume.shape[2:])
+        if kernels.usable(volume):
+            warped = kernels.warp(history, offsets, previous_from_current, size)
+        else:
+            warped = warp(history, sampled_positions(offsets, previous_from_current.to(volume.device), size), size)
+        fused = self.merged(rows(volume), warped, frames)
+        output = volume if state is None else volume_of(fused, size)
+        return output, VoxelState(fused, bda, frames + 1)
+
+    def merged(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
+        """What the current voxels (n, C) and the warped history (n, C) become together, (n, C).
+
+        The embedding of time is a constant of the frame, so it goes into the bias of the convolution that follows.
+        """
+        align, align_bias = _pointwise(self.align)
+        merge, merge_bias = _pointwise(self.merge)
+        biases = align_bias + self.embeddings(frames, voxels.device) @ align.t()
+        chunk = CHUNK if voxels.device.type == 'cpu' else len(voxels)
+        fused = []
+        for now, then in zip(voxels.split(chunk), history.split(chunk), strict=True):
+            pair = [torch.addmm(bias, part, align.t()) for bias, part in zip(biases, (now, then), strict=True)]
+            fused.append(torch.addmm(merge_bias, torch.cat(pair, -1).relu_(), merge.t()).relu_())
+        return torch.cat(fused)
+
+    def embeddings(self, frames: int, device: torch.device) -> Tensor:
+        """(2, C) embeddings of the current frame's and the history's time since the start; ``frames`` lie between."""
+        times = torch.tensor([frames, max(frames - 1, 0)], dtype=torch.float32) * SECONDS_PER_FRAME
+        embedded: Tensor = self.time_embedding(sinusoid(times, self.time_embedding[0].in_features).to(device))
+        return embedded
+
+
+def sinusoid(times: Tensor, channels: int) -> Tensor:
+    """(…,) times [s] -> (…, channels): sin and cos of the times at falling frequencies, interleaved."""
+    frequency = 10000 ** (-torch.arange(0, channels, 2, dtype=torch.float32) / channels)
+    phase = times[..., None] * frequency
+    return torch.stack([phase.sin(), phase.cos()], -1).flatten(-2)
+
+
+def warp(field: Tensor, positions: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Trilinear samples of (Y X Z, C) rows, zero outside: (Y X Z, C) (plain form, any device).
+
+    Args:
+        field: the rows.
+        positions: (Y X Z, 3) along x, y, z [voxels].
+        size: (Y, X, Z).
+    """
+    last = positions.new_tensor([size[1] - 1, size[0] - 1, size[2] - 1])
+    normalised = 2 * positions / last - 1
+    # grid_sample takes the volume's axes in reverse: the volume is (Y, X, Z), so the order is z, x, y.
+    grid = normalised[:, [2, 0, 1]].view(1, *size, 3)
+    return rows(F.grid_sample(volume_of(field, size), grid, align_corners=True))
+
+
+def _pointwise(block: nn.Sequential) -> tuple[Tensor, Tensor]:
+    """Weight (out, in) and bias (out,) of a 1x1x1 convolution with its batch normalisation, where it still has one."""
+    conv, norm = block[0], block[1]
+    weight, bias = conv.weight, conv.bias
+    if isinstance(norm, nn.BatchNorm3d):
+        weight, bias = fuse_conv_bn_weights(weight, bias, norm.running_mean, norm.running_var, norm.eps,
+                                            norm.weight, norm.bias)
+    return weight.flatten(1), bias

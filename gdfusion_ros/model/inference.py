@@ -1,0 +1,82 @@
+"""Make a trained network ready to run: nothing here changes its numbers beyond rounding."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def prepare(network: OccupancyNetwork, device: torch.device) -> OccupancyNetwork:
+    """Evaluation mode, batch normalisation folded, channels-last weights, on ``device``; the network itself, changed."""
+    network.eval().requires_grad_(False)
+    fold_batch_norms(network)
+    for parameter in network.parameters():
+        if parameter.dim() in MEMORY_FORMATS:
+            parameter.data = parameter.data.contiguous(memory_format=MEMORY_FORMATS[parameter.dim()])
+    return network.to(device)
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Multiply every batch normalisation that directly follows its convolution into the convolution, in float64.
+
+    'Follows' means: registered next in the same module, with the convolution's channels.
+    """
+    previous: tuple[str, nn.Module] | None = None
+    for name, child in list(module.named_children()):
+        if _is_norm_of(child, previous):
+            assert previous is not None
+            folded = fuse_conv_bn_eval(previous[1].double(), child.double()).float()
+            module.add_module(previous[0], folded)
+            module.add_module(name, nn.Identity())
+        else:
+            fold_batch_norms(child)
+        previous = (name, child)
+
+
+def _is_norm_of(child: nn.Module, previous: tuple[str, nn.Module] | None) -> bool:
+    if previous is None or not isinstance(previous[1], (nn.Conv2d, nn.Conv3d)):
+        return False
+    kind = nn.BatchNorm2d if isinstance(previous[1], nn.Conv2d) else nn.BatchNorm3d
+    return isinstance(child, kind) and child.num_features == previous[1].out_channels
+
+
+def select_device(name: str) -> torch.device:
+    """The torch device called ``name``: auto, cpu, cuda or cuda:<index>.
+
+    Raises:
+        GdfusionError: no such device here.
+    """
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    kind, _, index = name.partition(':')
+    if kind == 'cpu' and not index:
+        return torch.device('cpu')
+    if kind == 'cuda' and (not index or index.isdecimal()):
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(index or 0) < count:
+            return torch.device(name)
+        raise GdfusionError(f"device '{name}' is not there: torch sees {count} CUDA devices; use device 'auto' or 'cpu'")
+    raise GdfusionError(f"unknown device '{name}'; expected auto, cpu, cuda or cuda:<index>")
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed volumes instead of returning them to the system.
+
+    A frame allocates and frees volumes of 80 MB. Returned and mapped again they cost more time in page faults than the
+    arithmetic on them. For the entry points of processes that run a network on a CPU; without glibc it does nothing.
+    """
+    if platform.libc_ver()[0] != 'glibc':
+        return
+    libc = ctypes.CDLL(None)
+    for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1)):
+        libc.mallopt(option, value)

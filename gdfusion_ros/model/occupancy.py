@@ -1,0 +1,261 @@
+"""BEVDetOcc-GF: Algorithm 1 of the paper, in its order (spec section 9)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.camera import Memo, camera_points
+from gdfusion_ros.model.depth import DepthNet, DepthPrediction
+from gdfusion_ros.model.frame import Frame, Prediction
+from gdfusion_ros.model.fusion.alignment import index_transform
+from gdfusion_ros.model.fusion.geometry import GeometryFusion
+from gdfusion_ros.model.fusion.motion import MotionFusion
+from gdfusion_ros.model.fusion.scene import SceneFusion
+from gdfusion_ros.model.fusion.state import GeometryState, MotionState, RecurrentState, SceneState, VoxelState
+from gdfusion_ros.model.fusion.voxel import VoxelFusion
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.head import OccupancyHead
+from gdfusion_ros.model.image import FeaturePyramid, ResNet50
+from gdfusion_ros.model.lift import Lift
+from gdfusion_ros.model.probe import BLIND, Probe
+from gdfusion_ros.model.stereo import StereoGeometry, cost_volume
+from gdfusion_ros.model.volume import VolumeEncoder, VolumeNeck
+from gdfusion_ros.settings import CUES
+
+
+@dataclass(frozen=True)
+class DepthBins:
+    """Evenly spaced depths: the first [m], the step [m], how many. Each value is the sample's depth itself."""
+
+    first: float
+    step: float
+    count: int
+
+    def values(self) -> Tensor:
+        """(count,) float32 [m]."""
+        return self.first + self.step * torch.arange(self.count, dtype=torch.float32)
+
+
+@dataclass(frozen=True)
+class OccupancyConfig:
+    """Everything that makes one network differ from another of this family.
+
+    Attributes:
+        name: of the network in the zoo.
+        image_size: (H, W) of the network's input [px].
+        depth: the depth bins.
+        grid: the volume in the ego frame.
+        cameras: how many the network was trained with.
+        channels: of the volume.
+        image_channels: of the image features and the depth network's trunk.
+        pyramid_channels: of each branch of the depth network's pyramid.
+        encoder_channels, encoder_blocks, encoder_strides: of the volume encoder, one a stage.
+        classifier_channels: hidden channels of the head's classifier.
+        classes: of the label set; the head has one output more, an unused slot before them.
+        label_set: name of the classes' label set.
+        cues: the temporal cues that are switched on, as in table 5 of the paper.
+    """
+
+    name: str
+    image_size: tuple[int, int]
+    depth: DepthBins
+    grid: VoxelGrid
+    cameras: int = 6
+    channels: int = 32
+    image_channels: int = 256
+    pyramid_channels: int = 96
+    encoder_channels: tuple[int, ...] = (32, 64, 128)
+    encoder_blocks: tuple[int, ...] = (1, 2, 4)
+    encoder_strides: tuple[int, ...] = (1, 2, 2)
+    classifier_channels: int = 64
+    classes: int = 18
+    label_set: str = 'occ3d_nuscenes'
+    cues: tuple[str, ...] = CUES
+
+    def __post_init__(self) -> None:
+        """Refuse cues that cannot work."""
+        unknown = set(self.cues) - set(CUES)
+        if unknown:
+            raise GdfusionError(f"unknown cue '{unknown.pop()}'; there are {', '.join(CUES)}")
+        if 'motion' in self.cues and 'voxel' not in self.cues:
+            raise GdfusionError("the cue 'motion' steers the warp of the cue 'voxel' and cannot be on without it")
+
+
+class OccupancyNetwork(nn.Module):
+    """``network(frame, state) -> (prediction, state)``: one camera set in, its grid and the memory out.
+
+    A pure function of its arguments and weights: the state that goes in is not changed.
+    """
+
+    def __init__(self, config: OccupancyConfig) -> None:
+        """All modules exist whatever the cues, so that every configuration has the same weights."""
+        super().__init__()
+        self.config = config
+        self.title = config.name
+        self.autocast = False
+        depths = config.depth.values()
+        self.backbone = ResNet50()
+        self.neck = FeaturePyramid(out_channels=config.image_channels)
+        self.depth_net = DepthNet(config.image_channels, config.image_channels, config.channels, len(depths),
+                                  config.pyramid_channels)
+        self.geometry_fusion = GeometryFusion(config.image_size, depths)
+        self.lift = Lift(config.grid)
+        self.pre_process = VolumeEncoder(config.channels, (config.channels,), (1,), (1,))
+        self.motion_fusion = MotionFusion(config.channels)
+        self.voxel_fusion = VoxelFusion(config.channels)
+        self.scene_fusion = SceneFusion(config.channels)
+        self.encoder = VolumeEncoder(config.channels, config.encoder_channels, config.encoder_blocks,
+                                     config.encoder_strides)
+        self.encoder_neck = VolumeNeck(config.encoder_channels, config.channels)
+        self.head = OccupancyHead(config.channels, config.classifier_channels, config.classes + 1)
+        self._points: Memo[Tensor] = Memo()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.conv.weight.device
+
+    def forward(self, frame: Frame, state: RecurrentState | None = None,
+                probe: Probe = BLIND) -> tuple[Prediction, RecurrentState]:
+        """See one camera set.
+
+        Args:
+            frame: the set; batch size 1.
+            state: what the last frame of the sequence gave; None at its start.
+            probe: looks on.
+        """
+        with torch.autocast('cuda', enabled=self.autocast):
+            features, stereo = self._encode_images(frame, probe)
+            depth = self._see_depth(frame, features, stereo, state, probe)
+            geometry, geometry_state = self._fuse_geometry(frame, depth, state, probe)
+            volume = self._lift(frame, geometry.float(), depth.context.float(), probe)
+            with torch.autocast('cuda', enabled=False):
+                volume, motion, voxel = self._fuse_voxels(frame, volume.float(), state, probe)
+                volume, scene = self._fuse_scene(volume, state, probe)
+            prediction = self._decode(volume, probe)
+        return prediction, RecurrentState(stereo, frame.visible, geometry_state, motion, voxel, scene)
+
+    def _encode_images(self, frame: Frame, probe: Probe) -> tuple[Tensor, Tensor]:
+        with probe.stage('backbone'):
+            images = frame.images.to(self.device, memory_format=torch.channels_last)
+            levels = self.backbone(images)
+            features = self.neck(levels)
+        probe.see('img_feat', features)
+        probe.see('stereo_feat', levels.stereo)
+        return features, levels.stereo.float()
+
+    def _see_depth(self, frame: Frame, features: Tensor, stereo: Tensor, state: RecurrentState | None,
+                   probe: Probe) -> DepthPrediction:
+        with probe.stage('cost volume'):
+            previous, chain = _previous_view(frame, stereo, state)
+            cost = cost_volume(stereo, previous, StereoGeometry(
+                self.config.image_size, self.geometry_fusion.depths.cpu(), frame.intrinsics, frame.post_rotation,
+                frame.post_translation, chain))
+        with probe.stage('depth'):
+            depth: DepthPrediction = self.depth_net(features, cost, frame)
+        probe.see('stereo_ref_feat', previous)
+        probe.see('cost_volume_softmax', cost)
+        probe.see('depth_pred', depth.probability)
+        probe.see('context', depth.context)
+        return depth
+
+    def _camera_points(self, frame: Frame, size: torch.Size) -> Tensor:
+        return self._points((frame.post_rotation, frame.post_translation), lambda: camera_points(
+            self.config.image_size, (size[-2], size[-1]), self.config.depth.values(), frame.post_rotation,
+            frame.post_translation))
+
+    def _fuse_geometry(self, frame: Frame, depth: DepthPrediction, state: RecurrentState | None,
+                       probe: Probe) -> tuple[Tensor, GeometryState | None]:
+        if 'geometry' not in self.config.cues:
+            return depth.probability, None
+        with probe.stage('geometry'):
+            history = grid = None
+            if state is not None and state.geometry is not None:
+                history = state.geometry
+                points = self._camera_points(frame, depth.logits.shape)
+                grid = self.geometry_fusion.history_grid(points, frame, history, state.visible)
+            geometry, fused = self.geometry_fusion(depth.logits, depth.probability, frame, grid, history)
+        probe.see('geometry_fused_logits', fused.logits)
+        probe.see('geometry', geometry)
+        return geometry, fused
+
+    def _lift(self, frame: Frame, geometry: Tensor, context: Tensor, probe: Probe) -> Tensor:
+        with probe.stage('lift'):
+            voxels = self.lift.voxels(self._camera_points(frame, geometry.shape), frame)
+            lifted = self.lift(geometry, context, voxels)
+        with probe.stage('pre-process'):
+            volume: Tensor = self.pre_process(lifted)[-1]
+        probe.see('lifted', lifted)
+        probe.see('pre_process', volume)
+        return volume
+
+    def _fuse_voxels(self, frame: Frame, volume: Tensor, state: RecurrentState | None,
+                     probe: Probe) -> tuple[Tensor, MotionState | None, VoxelState | None]:
+        if 'voxel' not in self.config.cues:
+            return volume, None, None
+        history = None if state is None else state.voxel
+        offsets: MotionState | None = None
+        alignment = torch.eye(4)
+        with probe.stage('motion'):
+            if history is not None:
+                alignment = index_transform(self.config.grid, frame.previous_ego_from_ego, frame.bda, history.bda)
+            if 'motion' in self.config.cues:
+                last = None if state is None else state.motion
+                _, offsets = self.motion_fusion(volume, alignment, last)
+        with probe.stage('voxel'):
+            moved = None if offsets is None else offsets.offsets
+            volume, voxel = self.voxel_fusion(volume, moved, alignment, frame.bda, history)
+        if moved is not None:
+            probe.see('motion_fused', moved)
+        probe.see('voxel_out', volume)
+        probe.see('voxel_state', voxel.volume)
+        return volume, offsets, voxel
+
+    def _fuse_scene(self, volume: Tensor, state: RecurrentState | None,
+                    probe: Probe) -> tuple[Tensor, SceneState | None]:
+        if 'scene' not in self.config.cues:
+            return volume, None
+        with probe.stage('scene'):
+            volume, scene = self.scene_fusion(volume, None if state is None else state.scene)
+        probe.see('scene_out', volume)
+        probe.see('scene_dW', scene.weight)
+        probe.see('scene_db', scene.bias)
+        return volume, scene
+
+    def _decode(self, volume: Tensor, probe: Probe) -> Prediction:
+        with probe.stage('encoder'):
+            volume = self.encoder_neck(self.encoder(volume))
+        with probe.stage('head'):
+            prediction = self.head.predict(volume)
+        probe.see('bev_encoded', volume)
+        probe.see('logits', prediction.logits)
+        return prediction
+
+
+def _previous_view(frame: Frame, stereo: Tensor, state: RecurrentState | None) -> tuple[Tensor, Tensor]:
+    """The previous images' features, and the way from each camera to its previous place.
+
+    A camera that is not remembered sees itself from where it is (spec section 9: the start of a sequence).
+    """
+    here = torch.eye(4).expand_as(frame.previous_camera_from_camera)
+    if state is None:
+        return stereo, here
+    if bool(state.visible.all()):
+        return state.stereo, frame.previous_camera_from_camera
+    seen = state.visible.view(-1, 1, 1)
+    return (torch.where(seen[..., None].to(stereo.device), state.stereo, stereo),
+            torch.where(seen, frame.previous_camera_from_camera, here))
+
+
+def with_cues(config: OccupancyConfig, cues: tuple[str, ...]) -> OccupancyConfig:
+    """The same network with other cues switched on.
+
+    Raises:
+        GdfusionError: an unknown cue, or motion without voxel.
+    """
+    return dataclasses.replace(config, cues=cues)

@@ -1,0 +1,66 @@
+"""The networks by name: configuration, weights, and how one is made ready to run."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.checkpoint import load_checkpoint
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.inference import prepare, select_device
+from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNetwork, with_cues
+from gdfusion_ros.settings import ModelSettings
+
+UNTRAINED_SEED = 0
+
+BEVDETOCC_GF = OccupancyConfig(
+    name='bevdetocc_gf',
+    image_size=(256, 704),
+    depth=DepthBins(first=1.0, step=0.5, count=88),
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)))
+
+BEVDETOCC_GF_SMALL = dataclasses.replace(
+    BEVDETOCC_GF, name='bevdetocc_gf_small', image_size=(128, 352),
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
+"""Half the image and half the grid: for tests and quick trials. No weights are published for it."""
+
+CONFIGS = {config.name: config for config in (BEVDETOCC_GF, BEVDETOCC_GF_SMALL)}
+
+
+def load_network(settings: ModelSettings) -> OccupancyNetwork:
+    """The network that the settings ask for, ready to run.
+
+    Raises:
+        GdfusionError: unknown model, cue or device; weights that are missing or do not fit.
+    """
+    config = CONFIGS.get(settings.model)
+    if config is None:
+        raise GdfusionError(f"unknown model '{settings.model}'; there are {', '.join(CONFIGS)}")
+    device = select_device(settings.device)
+    if settings.precision == 'autocast' and device.type != 'cuda':
+        raise GdfusionError(f"precision 'autocast' needs a CUDA device, but the device is {device}; use 'fp32'")
+    if bool(settings.weights) == settings.untrained:
+        raise GdfusionError(f"model {config.name} needs weights: give 'weights' the path of its checkpoint, or set "
+                            "'untrained' to run it with random weights for a trial (not both)")
+    network = OccupancyNetwork(with_cues(config, settings.cues))
+    if settings.untrained:
+        initialise(network, UNTRAINED_SEED)
+        network.title += ' (untrained)'
+    else:
+        load_checkpoint(network, Path(settings.weights).expanduser())
+    network.autocast = settings.precision == 'autocast'
+    return prepare(network, device)
+
+
+def initialise(network: nn.Module, seed: int) -> None:
+    """Random weights whose activations neither vanish nor explode; the same for the same seed on every machine."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
