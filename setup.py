@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 from setuptools import Distribution, setup
-from setuptools._distutils.command.install_data import install_data
 from setuptools.command.build_py import build_py
 
 SOURCE = Path(__file__).resolve().parent
@@ -43,8 +42,9 @@ def inputs_digest() -> str:
 
 
 def cmake(*arguments: str, env: dict[str, str] | None = None) -> None:
-    """Run cmake and end the build where it fails."""
-    subprocess.run(['cmake', *arguments], check=True, env=env)
+    """Run cmake; end the build where it fails (an exception would be a mere warning of an editable build)."""
+    if subprocess.run(['cmake', *arguments], check=False, env=env).returncode != 0:
+        sys.exit(f'gdfusion_ros: cmake {" ".join(arguments)} failed')
 
 
 def generate(generators: Path) -> None:
@@ -58,8 +58,9 @@ def generate(generators: Path) -> None:
         env.pop('CMAKE_PREFIX_PATH', None)
         for name, source in INTERFACES.items():
             cmake('-S', str(source), '-B', str(WORK / name), '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release',
-                  '-DBUILD_TESTING=OFF', f'-DCMAKE_INSTALL_PREFIX={PREFIX}', f'-DCMAKE_PREFIX_PATH={PREFIX};{generators}',
-                  f'-DPython3_EXECUTABLE={sys.executable}', f'-DPYTHON_INSTALL_DIR={SITE}', env=env)
+                  '-DBUILD_TESTING=OFF', f'-DCMAKE_INSTALL_PREFIX={PREFIX}',
+                  f'-DCMAKE_PREFIX_PATH={PREFIX};{generators}', f'-DPython3_EXECUTABLE={sys.executable}',
+                  f'-DPYTHON_INSTALL_DIR={SITE}', env=env)
             cmake('--build', str(WORK / name), env=env)
             cmake('--install', str(WORK / name))
         stamp.write_text(digest)
@@ -67,10 +68,23 @@ def generate(generators: Path) -> None:
         cmake('--install', str(WORK / 'gdfusion_ros'))
 
 
+def data_files() -> list[tuple[str, list[str]]]:
+    """What cmake installed beside the Python package: (folder under the environment's prefix, files of it)."""
+    def wanted(path: Path) -> bool:
+        relative = path.relative_to(PREFIX)
+        metadata = '__pycache__' in relative.parts or any(part.endswith('.egg-info') for part in relative.parts)
+        return path.is_file() and path.suffix != '.c' and not metadata \
+            and not relative.is_relative_to(SITE / 'gdfusion_ros')
+
+    return [(str(path.parent.relative_to(PREFIX)), [str(path.relative_to(SOURCE))])
+            for path in sorted(PREFIX.rglob('*')) if wanted(path)]
+
+
 class BuildPy(build_py):
-    """Add the generated modules to the Python package."""
+    """Add the generated modules to the Python package, and the rest of what cmake installs to the data files."""
 
     def run(self) -> None:
+        """Build; without the generators only the Python package."""
         super().run()
         generators = generators_prefix()
         if generators is None:
@@ -83,34 +97,19 @@ class BuildPy(build_py):
                         ignore=shutil.ignore_patterns('__pycache__', '*.c'))
         for library in generated.glob('*.so'):
             shutil.copy2(library, package)
-
-
-class InstallData(install_data):
-    """Install what cmake installed beside the Python package into the environment's prefix."""
-
-    def run(self) -> None:
-        for path in sorted(PREFIX.rglob('*')):
-            relative = path.relative_to(PREFIX)
-            ours = relative.is_relative_to(SITE / 'gdfusion_ros')
-            metadata = any(part == '__pycache__' or part.endswith('.egg-info') for part in relative.parts)
-            if path.is_dir() or ours or metadata or path.suffix == '.c':
-                continue
-            target = Path(self.install_dir) / relative
-            self.mkpath(str(target.parent))
-            self.copy_file(str(path), str(target))
-            self.outfiles.append(str(target))
+        self.distribution.data_files = data_files()
 
 
 class RosDistribution(Distribution):
-    """A distribution with compiled parts and data files exactly when there are messages to generate."""
+    """A distribution with compiled parts, hence a wheel of one platform, when there are messages to generate."""
 
     def has_ext_modules(self) -> bool:
+        """Whether the wheel is bound to a platform."""
         return generators_prefix() is not None
 
-    def has_data_files(self) -> bool:
-        return generators_prefix() is not None
+    def has_data(self) -> bool:
+        """Whether an editable installation has data files, under the name that setuptools asks for there."""
+        return bool(self.data_files)
 
-    has_data = has_data_files  # the name that the install command of an editable build asks for
 
-
-setup(distclass=RosDistribution, cmdclass={'build_py': BuildPy, 'install_data': InstallData})
+setup(distclass=RosDistribution, cmdclass={'build_py': BuildPy})
