@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from gdfusion_ros.errors import GdfusionError
 
@@ -41,7 +41,10 @@ def setting(default: Value, description: str, *, low: float | None = None, high:
 
 def records(settings_type: type) -> dict[str, tuple[Value, Record]]:
     """Name -> (default, record) of a settings class, in the order of its fields."""
-    return {item.name: (item.default, item.metadata['record']) for item in dataclasses.fields(settings_type)}
+    found: dict[str, tuple[Value, Record]] = {}
+    for item in dataclasses.fields(settings_type):
+        found[item.name] = (cast(Value, item.default), item.metadata['record'])
+    return found
 
 
 def checked(name: str, value: object, default: Value, record: Record) -> Value:
@@ -108,15 +111,18 @@ class ModelSettings:
 class PipelineSettings:
     """How images and transforms become frames, and when the memory is reset."""
 
-    cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Camera names, in the order that the network was trained with.')
+    cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Camera names, in the order the network was trained with.')
     reference_camera: str = setting('CAM_FRONT', 'Camera whose stamp is the stamp of a set and of its grid.')
     base_frame: str = setting('base_link', 'TF frame of the vehicle; the grid is given in it.')
     fixed_frame: str = setting('map', 'TF frame that the ego pose is continuous in (odom or map).')
     sync_tolerance: float = setting(0.06, 'Largest offset of an image from the reference image in a set [s].',
                                     low=0.0, high=1.0)
-    sync_patience: float = setting(0.3, 'How far the streams may run ahead of a missing image before it is given up [s].',
+    sync_patience: float = setting(0.3, 'How far the other cameras may run ahead of a missing image before it is given '
+                                   'up [s]; not with lossless, which waits for as long as the queues hold.',
                                    low=0.0, high=10.0)
-    missing_camera: str = setting('skip', 'Without an image of a camera: skip the set, hold the last image, or mask it.',
+    silence_timeout: float = setting(2.0, 'Without any image for this long, sets that wait for one are closed [s].',
+                                     low=0.1, high=60.0)
+    missing_camera: str = setting('skip', 'Without an image of a camera: skip the set, hold its last one, or mask it.',
                                   choices=('skip', 'hold', 'mask'))
     max_hold: float = setting(1.0, 'Oldest image that missing_camera=hold may use [s].', low=0.0, high=60.0)
     queue_size: int = setting(10, 'Images kept a camera while sets are made.', low=1, high=1000)
@@ -130,6 +136,15 @@ class PipelineSettings:
     time_jump_back: float = setting(0.25, 'A stamp older than the last by more than this is a restart of time [s].',
                                     low=0.0, high=3600.0)
     lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
+    confidence: bool = setting(False, "Give the probability of each voxel's label, too.")
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        if len(set(self.cameras)) != len(self.cameras):
+            raise GdfusionError(f"setting 'cameras': a name is there twice in {', '.join(self.cameras)}")
+        if self.reference_camera not in self.cameras:
+            raise GdfusionError(f"setting 'reference_camera': '{self.reference_camera}' is not among the cameras "
+                                f'({", ".join(self.cameras)})')
 
 
 @dataclass(frozen=True)

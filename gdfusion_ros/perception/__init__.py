@@ -1,0 +1,1 @@
+"""From camera images and poses to semantic grids, without ROS."""

@@ -1,14 +1,15 @@
-"""What flows through the perception core: camera models, images, camera sets, semantic grids.
+"""What flows through the perception core: camera models, images, camera sets, transforms, semantic grids.
 
 Stamps are integers in nanoseconds since the epoch of the sensors' clock, as in ``builtin_interfaces/Time``.
 Transforms are (4, 4) float64 matrices; ``target_from_source`` maps a point of the source frame into the target frame.
+Whenever the stamps of a stream jump back (a bag loops) its epoch counts up; (epoch, stamp) orders what a stream shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,30 @@ Pixels = NDArray[np.uint8]
 NANOSECONDS = 1_000_000_000
 
 
+def nanoseconds(seconds: float) -> int:
+    """Seconds as a whole number of nanoseconds."""
+    return round(seconds * NANOSECONDS)
+
+
+def stamp_text(stamp: int) -> str:
+    """A stamp as people read it: seconds with nine decimals."""
+    seconds, rest = divmod(stamp, NANOSECONDS)
+    return f'{seconds}.{rest:09d}'
+
+
+class StampedTransform(NamedTuple):
+    """A rigid transform of TF: a point of ``child`` is rotated, then translated into ``parent``.
+
+    ``translation`` is (x, y, z) [m], ``rotation`` the unit quaternion (x, y, z, w).
+    """
+
+    parent: str
+    child: str
+    stamp: int
+    translation: tuple[float, float, float]
+    rotation: tuple[float, float, float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class CameraModel:
     """A rectified pinhole camera: image size [px] and the (3, 3) intrinsic matrix K of the full image [px]."""
@@ -30,19 +55,31 @@ class CameraModel:
     intrinsics: Matrix
 
 
+class NetworkPixels(Protocol):
+    """A network's (H, W, 3) uint8 RGB input image that is made in the background (see preprocess.py)."""
+
+    def start(self) -> None:
+        """Begin the work, if it has not begun."""
+
+    def cancel(self) -> None:
+        """Give up work that has not begun."""
+
+    def result(self) -> Pixels:
+        """The pixels, as soon as they are there; raises GdfusionError where the image cannot be decoded."""
+
+    def source_size(self) -> tuple[int, int]:
+        """(width, height) of the full image [px], as soon as it is known; raises as ``result`` does."""
+
+
 @dataclass(frozen=True, eq=False)
 class CameraImage:
-    """One image on its way to the network.
-
-    ``pixels`` is the network's (H, W, 3) uint8 RGB input image, made in the background from the full image as soon as
-    it arrives (see preprocess.py); asking it for its result raises GdfusionError where the image cannot be decoded.
-    """
+    """One image on its way to the network. ``frame_id`` is the camera's optical frame."""
 
     camera: str
+    epoch: int
     stamp: int
     frame_id: str
-    model: CameraModel
-    pixels: Future[Pixels]
+    pixels: NetworkPixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +101,44 @@ class CameraSet:
         """Latest minus earliest stamp of the images [ns]."""
         stamps = [image.stamp for image in self.images.values()]
         return max(stamps) - min(stamps)
+
+
+@dataclass(frozen=True, eq=False)
+class PosedCamera:
+    """Where a camera was when it took its image.
+
+    Attributes:
+        model: the camera's intrinsics.
+        ego_from_camera: (4, 4) its mounting (S of spec section 1), optical frame -> base frame.
+        fixed_from_ego: (4, 4) the vehicle's pose at the image's stamp (E of spec section 1).
+    """
+
+    model: CameraModel
+    ego_from_camera: Matrix
+    fixed_from_ego: Matrix
+
+    @property
+    def fixed_from_camera(self) -> Matrix:
+        """(4, 4) optical frame -> fixed frame at the image's stamp."""
+        return self.fixed_from_ego @ self.ego_from_camera
+
+
+@dataclass(frozen=True, eq=False)
+class PosedSet:
+    """A camera set with the poses that place it: all that the network needs of one instant.
+
+    Attributes:
+        camera_set: the images.
+        cameras: one entry for each camera of the rig, in its order, the masked ones too (see FrameAssembler).
+        fixed_from_ego: (4, 4) the vehicle's pose at the set's stamp: the grid's frame.
+        history_pose: (4, 4) the vehicle's pose that places the memory of the past; the same but for the released
+            protocol, which takes it at the LiDAR's stamp (spec QUIRK 2).
+    """
+
+    camera_set: CameraSet
+    cameras: Mapping[str, PosedCamera]
+    fixed_from_ego: Matrix
+    history_pose: Matrix
 
 
 @dataclass(frozen=True, eq=False)

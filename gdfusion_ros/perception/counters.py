@@ -1,0 +1,108 @@
+"""Counts of everything that comes in, is made and is dropped, by name and reason."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class CameraCounts:
+    """What one camera's stream has done.
+
+    Attributes:
+        received: images.
+        dropped: images that went into no set, by reason.
+        missing: sets that had no image of this camera at the time.
+        last_stamp: stamp of the newest image [ns].
+        last_arrival: when it arrived [s], on the clock of the caller of FrameAssembler.
+    """
+
+    received: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    missing: int = 0
+    last_stamp: int | None = None
+    last_arrival: float | None = None
+
+
+@dataclass
+class Counts:
+    """All counts at one instant.
+
+    Attributes:
+        cameras: by camera name.
+        sets: camera sets that were made, before the choice of key frames.
+        sets_dropped: sets that came to nothing, by reason.
+        grids: frames that the network has seen.
+        frames_refused: sets that the estimator refused, by reason.
+        resets: starts of the memory, by reason.
+        last_drop: one line on the last set that was dropped, or refused; empty if there was none.
+    """
+
+    cameras: dict[str, CameraCounts]
+    sets: int = 0
+    sets_dropped: Counter[str] = field(default_factory=Counter)
+    grids: int = 0
+    frames_refused: Counter[str] = field(default_factory=Counter)
+    resets: Counter[str] = field(default_factory=Counter)
+    last_drop: str = ''
+
+
+class Counters:
+    """The counts of one pipeline; every method may be called from any thread."""
+
+    def __init__(self, cameras: tuple[str, ...]) -> None:
+        """``cameras``: the names of the rig."""
+        self._lock = threading.Lock()
+        self._counts = Counts({camera: CameraCounts() for camera in cameras})
+
+    def image_received(self, camera: str, stamp: int, now: float) -> None:
+        """An image of ``camera`` came in."""
+        with self._lock:
+            counts = self._counts.cameras[camera]
+            counts.received += 1
+            counts.last_stamp, counts.last_arrival = stamp, now
+
+    def image_dropped(self, camera: str, reason: str) -> None:
+        """An image of ``camera`` will go into no set."""
+        with self._lock:
+            self._counts.cameras[camera].dropped[reason] += 1
+
+    def camera_missing(self, camera: str) -> None:
+        """A set was closed without an image of ``camera``."""
+        with self._lock:
+            self._counts.cameras[camera].missing += 1
+
+    def set_made(self) -> None:
+        """A camera set was made."""
+        with self._lock:
+            self._counts.sets += 1
+
+    def set_dropped(self, reason: str, detail: str = '') -> None:
+        """A set came to nothing; ``detail`` is one line for people, without it the drop is of the planned sort."""
+        with self._lock:
+            self._counts.sets_dropped[reason] += 1
+            self._counts.last_drop = detail or self._counts.last_drop
+
+    def grid_made(self) -> None:
+        """The network has seen a frame."""
+        with self._lock:
+            self._counts.grids += 1
+
+    def frame_refused(self, reason: str, detail: str) -> None:
+        """The estimator refused a set."""
+        with self._lock:
+            self._counts.frames_refused[reason] += 1
+            self._counts.last_drop = detail
+
+    def memory_reset(self, reason: str) -> None:
+        """The memory starts anew."""
+        with self._lock:
+            self._counts.resets[reason] += 1
+
+    def snapshot(self) -> Counts:
+        """A copy of all counts."""
+        with self._lock:
+            return copy.deepcopy(self._counts)

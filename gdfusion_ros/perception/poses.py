@@ -1,0 +1,55 @@
+"""Arithmetic of rigid transforms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gdfusion_ros.perception.types import Matrix
+
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+
+
+def pose_matrix(translation: Vector, rotation: Quaternion) -> Matrix:
+    """(4, 4) matrix that rotates by a quaternion (x, y, z, w) of any length but zero, then translates."""
+    x, y, z, w = rotation
+    scale = 2.0 / (x * x + y * y + z * z + w * w)
+    xs, ys, zs = x * scale, y * scale, z * scale
+    return np.array([
+        [1.0 - (y * ys + z * zs), x * ys - w * zs, x * zs + w * ys, translation[0]],
+        [x * ys + w * zs, 1.0 - (x * xs + z * zs), y * zs - w * xs, translation[1]],
+        [x * zs - w * ys, y * zs + w * xs, 1.0 - (x * xs + y * ys), translation[2]],
+        [0.0, 0.0, 0.0, 1.0],
+    ])
+
+
+def inverse(transform: Matrix) -> Matrix:
+    """Inverse of a rigid (4, 4) transform."""
+    rotation = transform[:3, :3].T
+    result = np.eye(4)
+    result[:3, :3] = rotation
+    result[:3, 3] = -rotation @ transform[:3, 3]
+    return result
+
+
+def interpolate_vectors(start: Vector, end: Vector, ratio: float) -> Vector:
+    """Linear interpolation, 0 gives ``start``, 1 gives ``end``."""
+    rest = 1.0 - ratio
+    return (rest * start[0] + ratio * end[0], rest * start[1] + ratio * end[1], rest * start[2] + ratio * end[2])
+
+
+def slerp(start: Quaternion, end: Quaternion, ratio: float) -> Quaternion:
+    """Spherical interpolation along the shorter way, as tf2 does it; quaternions too close to tell give ``start``."""
+    dot = sum(a * b for a, b in zip(start, end, strict=True))
+    length = math.sqrt(sum(a * a for a in start) * sum(b * b for b in end))
+    angle = math.acos(min(1.0, abs(dot) / length))
+    if angle == 0.0:
+        return start
+    from_start = math.sin((1.0 - ratio) * angle) / math.sin(angle)
+    from_end = math.sin(ratio * angle) / math.sin(angle)
+    if dot < 0.0:
+        from_end = -from_end
+    x, y, z, w = (a * from_start + b * from_end for a, b in zip(start, end, strict=True))
+    return x, y, z, w

@@ -1,0 +1,254 @@
+"""The tree of coordinate frames, with the meaning that tf2 gives it (geometry2, ``tf2::BufferCore``)."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.epochs import EpochClock
+from gdfusion_ros.perception.poses import Quaternion, Vector, interpolate_vectors, inverse, pose_matrix, slerp
+from gdfusion_ros.perception.types import Matrix, StampedTransform, stamp_text
+
+_UNIT_TOLERANCE = 0.01
+"""How far the squared length of a quaternion may be from 1 (tf2's QUATERNION_NORMALIZATION_TOLERANCE)."""
+
+
+class TransformError(GdfusionError):
+    """A transform cannot be told. ``may_heal``: it may be there in a moment."""
+
+    may_heal = True
+
+
+class UnknownFrameError(TransformError):
+    """No transform names the frame yet."""
+
+
+class DisconnectedError(TransformError):
+    """Both frames are known, but no chain of transforms joins them."""
+
+
+class AfterSpanError(TransformError):
+    """The stamp is newer than the newest transform of a frame in the chain."""
+
+
+class BeforeSpanError(TransformError):
+    """The stamp is older than the oldest transform that is kept of a frame in the chain."""
+
+    may_heal = False
+
+
+class TransformSource(Protocol):
+    """Where poses are looked up: the own tree, or tf2."""
+
+    def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
+        """(4, 4) target_from_source at ``stamp`` of the ``epoch`` in which the images' time runs.
+
+        Raises:
+            TransformError: it cannot be told, for now (``may_heal``) or for good.
+        """
+
+    def clear(self) -> None:
+        """Forget the timed transforms; the static ones stay."""
+
+
+class _Sample(NamedTuple):
+    parent: str
+    translation: Vector
+    rotation: Quaternion
+
+    def matrix(self) -> Matrix:
+        return pose_matrix(self.translation, self.rotation)
+
+
+@dataclass
+class _Climb:
+    """The way up from a frame: each ancestor with (4, 4) ancestor_from_frame, and why it ended early if it did."""
+
+    matrices: dict[str, Matrix]
+    error: TransformError | None = None
+
+
+class _TimedEdge:
+    """A frame's place in its parent over time."""
+
+    def __init__(self) -> None:
+        self._stamps: list[int] = []
+        self._samples: list[_Sample] = []
+
+    def insert(self, stamp: int, sample: _Sample, history: int) -> None:
+        """Keep a sample, in the order of stamps; drop what is older than the newest by more than ``history``."""
+        index = bisect.bisect_left(self._stamps, stamp)
+        if index < len(self._stamps) and self._stamps[index] == stamp:
+            self._samples[index] = sample
+            return
+        self._stamps.insert(index, stamp)
+        self._samples.insert(index, sample)
+        expired = bisect.bisect_left(self._stamps, self._stamps[-1] - history)
+        del self._stamps[:expired], self._samples[:expired]
+
+    def parents(self) -> Iterator[str]:
+        """The parents that the frame has had."""
+        return (sample.parent for sample in self._samples)
+
+    def at(self, child: str, stamp: int) -> _Sample:
+        """The sample at ``stamp``, between its neighbours where they have the same parent."""
+        oldest, newest = self._stamps[0], self._stamps[-1]
+        if stamp > newest:
+            raise AfterSpanError(f"no transform of '{child}' at {stamp_text(stamp)}: the newest is of "
+                                 f'{stamp_text(newest)}')
+        if stamp < oldest:
+            raise BeforeSpanError(f"no transform of '{child}' at {stamp_text(stamp)}: the oldest that is kept is of "
+                                  f'{stamp_text(oldest)}; tf_history may be too short')
+        index = bisect.bisect_left(self._stamps, stamp)
+        after = self._samples[index]
+        if self._stamps[index] == stamp:
+            return after
+        before = self._samples[index - 1]
+        if before.parent != after.parent:
+            return before
+        start, end = self._stamps[index - 1], self._stamps[index]
+        ratio = (stamp - start) / (end - start)
+        return _Sample(before.parent, interpolate_vectors(before.translation, after.translation, ratio),
+                       slerp(before.rotation, after.rotation, ratio))
+
+
+class TransformTree:
+    """Static and timed transforms, looked up at a stamp.
+
+    As in tf2 a frame has one parent at a time, which may change; the newest kind of a frame's transform, static or
+    timed, replaces the other; between two samples translations are interpolated linearly and rotations by slerp;
+    nothing is extrapolated. Of several samples with one stamp the last counts.
+    """
+
+    def __init__(self, history: int, static: dict[str, _Sample] | None = None) -> None:
+        """``history`` [ns] is the span that is kept of each timed transform; ``static`` is shared between trees."""
+        self._history = history
+        self._static = {} if static is None else static
+        self._timed: dict[str, _TimedEdge] = {}
+
+    def set_static(self, transform: StampedTransform) -> None:
+        """Set a transform that holds at every stamp.
+
+        Raises:
+            GdfusionError: a value is not finite, the quaternion is no unit quaternion, or both frames are the same.
+        """
+        self._static[transform.child] = _checked(transform)
+        self._timed.pop(transform.child, None)
+
+    def set(self, transform: StampedTransform) -> None:
+        """Add a transform at its stamp. Raises as ``set_static``."""
+        sample = _checked(transform)
+        self._static.pop(transform.child, None)
+        self._timed.setdefault(transform.child, _TimedEdge()).insert(transform.stamp, sample, self._history)
+
+    def lookup(self, target: str, source: str, stamp: int) -> Matrix:
+        """(4, 4) float64 target_from_source at ``stamp`` [ns].
+
+        Raises:
+            UnknownFrameError, DisconnectedError, AfterSpanError, BeforeSpanError: see there.
+        """
+        from_source = self._climb(source, target, stamp)
+        if target in from_source.matrices:
+            return from_source.matrices[target]
+        from_target = self._climb(target, source, stamp)
+        for frame, frame_from_source in from_source.matrices.items():
+            if frame in from_target.matrices:
+                return inverse(from_target.matrices[frame]) @ frame_from_source
+        for frame in (target, source):
+            self._require_known(frame)
+        raise from_source.error or from_target.error or DisconnectedError(
+            f"frames '{source}' and '{target}' are not joined by transforms at {stamp_text(stamp)}")
+
+    def clear(self) -> None:
+        """Forget the timed transforms; the static ones stay."""
+        self._timed.clear()
+
+    def _climb(self, frame: str, goal: str, stamp: int) -> _Climb:
+        """From ``frame`` up to ``goal``, or as far as there are transforms."""
+        climb = _Climb({frame: np.eye(4)})
+        matrix = climb.matrices[frame]
+        while frame != goal:
+            try:
+                sample = self._sample(frame, stamp)
+            except TransformError as error:
+                climb.error = error
+                break
+            if sample is None:
+                break
+            frame, matrix = sample.parent, sample.matrix() @ matrix
+            if frame in climb.matrices:
+                climb.error = DisconnectedError(f"the transforms of '{frame}' lead in a circle at {stamp_text(stamp)}")
+                break
+            climb.matrices[frame] = matrix
+        return climb
+
+    def _sample(self, child: str, stamp: int) -> _Sample | None:
+        if child in self._static:
+            return self._static[child]
+        return self._timed[child].at(child, stamp) if child in self._timed else None
+
+    def _require_known(self, frame: str) -> None:
+        parents = itertools.chain((sample.parent for sample in self._static.values()),
+                                  *(edge.parents() for edge in self._timed.values()))
+        if frame not in self._static and frame not in self._timed and frame not in parents:
+            raise UnknownFrameError(f"frame '{frame}' is in no transform")
+
+
+class EpochTransforms:
+    """One TransformTree an epoch (see epochs.py), of the newest epoch and the one before; static transforms in common.
+
+    So the last images before a bag loops are placed by the poses of that run, even when transforms of the next arrive
+    first.
+    """
+
+    def __init__(self, history: int, clock: EpochClock) -> None:
+        """``clock`` is common to the transforms and the images that are placed by them."""
+        self._history = history
+        self._clock = clock
+        self._static: dict[str, _Sample] = {}
+        self._trees = {0: TransformTree(history, self._static)}
+
+    def set_static(self, transform: StampedTransform) -> None:
+        """See TransformTree."""
+        for tree in self._trees.values():
+            tree.set_static(transform)
+
+    def set(self, transform: StampedTransform) -> None:
+        """See TransformTree."""
+        epoch = self._clock.observe(('transform', transform.child), transform.stamp)
+        self._tree(epoch).set(transform)
+
+    def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
+        """See TransformTree."""
+        return self._tree(epoch).lookup(target, source, stamp)
+
+    def clear(self) -> None:
+        """Forget the timed transforms; the static ones stay. The clock is the owner's to clear."""
+        self._trees = {0: TransformTree(self._history, self._static)}
+
+    def _tree(self, epoch: int) -> TransformTree:
+        for old in [known for known in self._trees if known < self._clock.newest - 1]:
+            del self._trees[old]
+        return self._trees.setdefault(epoch, TransformTree(self._history, self._static))
+
+
+def _checked(transform: StampedTransform) -> _Sample:
+    """The transform's sample, with a quaternion of length 1."""
+    values = (*transform.translation, *transform.rotation)
+    length = math.hypot(*transform.rotation)
+    place = f"transform of '{transform.child}' in '{transform.parent}' at {stamp_text(transform.stamp)}"
+    if transform.parent == transform.child:
+        raise GdfusionError(f'{place}: a frame cannot be its own parent')
+    if not all(map(math.isfinite, values)):
+        raise GdfusionError(f'{place} is not finite')
+    if abs(length * length - 1.0) >= _UNIT_TOLERANCE:
+        raise GdfusionError(f'{place} has no unit quaternion: {transform.rotation}')
+    x, y, z, w = transform.rotation
+    return _Sample(transform.parent, transform.translation, (x / length, y / length, z / length, w / length))
