@@ -24,7 +24,7 @@ HELP = 'convert nuScenes to rosbag2'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('nuscenes', type=Path, help='folder of nuScenes, with v1.0-mini/ (or another version) and samples/')
+    parser.add_argument('nuscenes', type=Path, help='folder of nuScenes, which has v1.0-mini/ or so, and samples/')
     parser.add_argument('--out', type=Path, required=True, help='folder for the bags; made where it is not there')
     parser.add_argument('--version', help='version to read, e.g. v1.0-mini; needed only where several are there')
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help='scene names; default: all')

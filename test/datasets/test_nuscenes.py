@@ -1,0 +1,187 @@
+"""The reader of the nuScenes tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdfusion_ros.datasets import nuscenes
+from gdfusion_ros.errors import GdfusionError
+
+Edit = Callable[[list[dict[str, Any]]], None]
+
+
+@pytest.fixture
+def root(nuscenes_root: Path, tmp_path: Path) -> Path:
+    """The tables alone, to spoil."""
+    shutil.copytree(nuscenes_root / 'v1.0-made', tmp_path / 'v1.0-made')
+    return tmp_path
+
+
+def edit(root: Path, table: str, change: Edit) -> None:
+    path = root / 'v1.0-made' / f'{table}.json'
+    rows = json.loads(path.read_text())
+    change(rows)
+    path.write_text(json.dumps(rows))
+
+
+def refusal(root: Path, *args: Any) -> str:
+    with pytest.raises(GdfusionError) as error:
+        nuscenes.load(root, *args)
+    assert '\n' not in str(error.value)
+    return str(error.value)
+
+
+def test_agrees_with_the_devkit_on_real_data(shared: Path) -> None:
+    devkit = pytest.importorskip('nuscenes.nuscenes')
+    root = shared / 'data' / 'nuscenes_mini'
+    reference = devkit.NuScenes('v1.0-mini', str(root), verbose=False)
+    dataset = nuscenes.load(root)
+
+    assert [scene.name for scene in dataset.scenes] == [row['name'] for row in reference.scene]
+    for scene, row in zip(dataset.scenes, reference.scene, strict=True):
+        assert (scene.token, scene.description) == (row['token'], row['description'])
+        assert scene.log['location'] == reference.get('log', row['log_token'])['location']
+        token = row['first_sample_token']
+        for sample in scene.samples:
+            expected = reference.get('sample', token)
+            assert (sample.token, sample.stamp) == (token, expected['timestamp'] * 1000)
+            assert set(sample.data) == set(expected['data'])
+            for channel, data in sample.data.items():
+                assert_same_data(reference, data, expected['data'][channel], channel)
+            token = expected['next']
+        assert token == ''
+
+
+def assert_same_data(reference: Any, data: nuscenes.SensorData, token: str, channel: str) -> None:
+    row = reference.get('sample_data', token)
+    assert (data.stamp, data.width, data.height) == (row['timestamp'] * 1000, row['width'], row['height'])
+    assert str(data.path) == reference.get_sample_data_path(token)
+    assert data.calibration.channel == channel == row['channel']
+    assert data.calibration.modality == row['sensor_modality']
+    sensor = reference.get('calibrated_sensor', row['calibrated_sensor_token'])
+    np.testing.assert_array_equal(data.calibration.intrinsics, np.ravel(sensor['camera_intrinsic']))
+    for pose, expected in ((data.calibration.pose, sensor),
+                           (data.ego_pose, reference.get('ego_pose', row['ego_pose_token']))):
+        np.testing.assert_array_equal(pose.translation, expected['translation'])
+        np.testing.assert_allclose(np.roll(pose.rotation, 1), expected['rotation'], rtol=0, atol=1e-6)
+        assert np.linalg.norm(pose.rotation) == pytest.approx(1, abs=1e-12)
+
+
+def test_reads_scenes_samples_and_poses(nuscenes_root: Path) -> None:
+    dataset = nuscenes.load(nuscenes_root)
+    assert dataset.version == 'v1.0-made'
+    assert [scene.name for scene in dataset.scenes] == ['scene-0001', 'scene-0002']
+    scene = dataset.scenes[0]
+    assert (scene.description, scene.log['vehicle']) == ('A left bend', 'n001')
+    assert [sample.token for sample in scene.samples] == [f'sample-scene-0001-{index}' for index in range(3)]
+    assert np.diff([sample.stamp for sample in scene.samples]).tolist() == [500_000_000] * 2
+
+    back = scene.samples[1].data['CAM_BACK']
+    assert back.stamp == 1_600_000_060_489_400_000
+    assert back.path == nuscenes_root / 'samples/CAM_BACK/1600000060489400.jpg'
+    assert back.path.is_file()
+    assert (back.width, back.height, back.calibration.modality) == (160, 90, 'camera')
+    assert back.calibration.intrinsics == (126, 0, 80, 0, 126, 45, 0, 0, 1)
+    np.testing.assert_allclose(back.calibration.pose.translation, (-1, 0, 1.5), atol=1e-12)
+    np.testing.assert_allclose(back.calibration.pose.rotation, (-0.5, -0.5, 0.5, 0.5), atol=1e-12)
+    np.testing.assert_allclose(back.ego_pose.translation, (100 + 5 * 0.4894, 200 + 0.4894 ** 2, 0), atol=1e-12)
+
+
+def test_leaves_out_radar_and_sweeps(nuscenes_root: Path) -> None:
+    sample = nuscenes.load(nuscenes_root).scenes[0].samples[0]
+    assert set(sample.data) == {'CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_RIGHT', 'CAM_BACK',
+                                'CAM_BACK_LEFT', 'LIDAR_TOP'}
+    assert sample.data['CAM_FRONT'].stamp < sample.stamp
+
+
+def test_chooses_scenes_in_the_order_of_the_table(nuscenes_root: Path) -> None:
+    assert [s.name for s in nuscenes.load(nuscenes_root, None, ['scene-0002']).scenes] == ['scene-0002']
+    both = nuscenes.load(nuscenes_root, 'v1.0-made', ['scene-0002', 'scene-0001']).scenes
+    assert [s.name for s in both] == ['scene-0001', 'scene-0002']
+
+
+def test_normalises_quaternions(root: Path) -> None:
+    def lengthen(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            row['rotation'] = [1.001 * value for value in row['rotation']]
+
+    edit(root, 'ego_pose', lengthen)
+    pose = nuscenes.load(root).scenes[0].samples[0].data['CAM_BACK'].ego_pose
+    assert np.linalg.norm(pose.rotation) == pytest.approx(1, abs=1e-12)
+
+
+def test_names_unknown_scenes_and_lists_known_ones(root: Path) -> None:
+    text = refusal(root, None, ['scene-0001', 'scene-0007', 'nope'])
+    assert 'no scene scene-0007, nope' in text
+    assert 'scene-0001, scene-0002' in text
+
+
+def test_refuses_a_folder_without_tables(tmp_path: Path) -> None:
+    assert 'no nuScenes tables in' in refusal(tmp_path)
+    assert 'no folder' in refusal(tmp_path / 'nowhere')
+
+
+def test_sends_who_names_the_table_folder_one_up(root: Path) -> None:
+    assert f'give the folder above it, {root}' in refusal(root / 'v1.0-made')
+
+
+def test_asks_for_a_version_where_there_are_several(root: Path) -> None:
+    shutil.copytree(root / 'v1.0-made', root / 'v1.0-other')
+    assert 'v1.0-made, v1.0-other; choose one with --version' in refusal(root)
+    assert nuscenes.load(root, 'v1.0-other').version == 'v1.0-other'
+    assert "no version 'v1.0-mini'" in refusal(root, 'v1.0-mini')
+
+
+@pytest.mark.parametrize(('content', 'reason'), [
+    ('', 'not whole JSON'), ('[{"token": "a", ', 'not whole JSON'), ('3', 'not a list'), ('[[1, 2]]', 'not a list'),
+    ('\udcff', 'not whole JSON')])
+@pytest.mark.parametrize('table', ['scene', 'ego_pose'])
+def test_refuses_broken_tables(root: Path, table: str, content: str, reason: str) -> None:
+    (root / 'v1.0-made' / f'{table}.json').write_text(content, errors='surrogateescape')
+    text = refusal(root)
+    assert f'{table}.json' in text
+    assert reason in text
+
+
+def test_refuses_a_missing_table(root: Path) -> None:
+    (root / 'v1.0-made' / 'log.json').unlink()
+    assert 'log.json cannot be read: No such file' in refusal(root)
+
+
+@pytest.mark.parametrize(('table', 'field'), [
+    ('scene', 'name'), ('sample', 'timestamp'), ('sample_data', 'is_key_frame'), ('sample_data', 'filename'),
+    ('ego_pose', 'rotation'), ('calibrated_sensor', 'camera_intrinsic'), ('sensor', 'modality'), ('log', 'token')])
+def test_names_table_row_and_field_that_is_missing(root: Path, table: str, field: str) -> None:
+    edit(root, table, lambda rows: rows[0].pop(field))
+    text = refusal(root)
+    assert f'{table}.json' in text
+    assert f"has no '{field}'" in text
+
+
+@pytest.mark.parametrize(('table', 'field', 'other'), [
+    ('calibrated_sensor', 'sensor_token', 'sensor'), ('sample_data', 'calibrated_sensor_token', 'calibrated_sensor'),
+    ('sample_data', 'ego_pose_token', 'ego_pose'), ('scene', 'log_token', 'log')])
+def test_names_a_dangling_token(root: Path, table: str, field: str, other: str) -> None:
+    edit(root, table, lambda rows: rows[0].update({field: 'gone'}))
+    text = refusal(root)
+    assert f"{table}.json points to 'gone', which is not in {other}.json" in text
+
+
+@pytest.mark.parametrize('row', [
+    {'rotation': [0.0, 0.0, 0.0, 0.0]}, {'rotation': [1.0, 0.0, 0.0]}, {'rotation': [float('nan'), 0, 0, 1]},
+    {'translation': [0.0, float('inf'), 0.0]}, {'translation': 'here'}, {'rotation': None}])
+def test_refuses_what_is_no_pose(root: Path, row: dict[str, Any]) -> None:
+    edit(root, 'ego_pose', lambda rows: rows[1].update(row))
+    assert 'ego_pose.json: row pose-scene-0001' in refusal(root)
+
+
+def test_refuses_a_camera_without_intrinsics(root: Path) -> None:
+    edit(root, 'calibrated_sensor', lambda rows: rows[1].update(camera_intrinsic=[]))
+    assert 'camera_intrinsic of CAM_FRONT is not 3x3' in refusal(root)
