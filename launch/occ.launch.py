@@ -1,0 +1,93 @@
+"""Start the occupancy node, on request with RViz and the playback of a bag.
+
+    ros2 launch gdfusion_ros occ.launch.py weights:=bevdetocc_gf.pth
+    ros2 launch gdfusion_ros occ.launch.py untrained:=true rviz:=true bag:=scene-0103 lossless:=true
+
+The bag starts to play when the node has become active, so that none of it is lost while the weights load.
+"""
+
+from __future__ import annotations
+
+import os
+
+import yaml
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.event_handlers import OnStateTransition
+
+from gdfusion_ros.resources import resource
+from gdfusion_ros.ros.environment import prepare
+
+OUTPUTS = ('points', 'markers', 'bev')
+
+PARAMETERS = {
+    'model': 'name of the network in the zoo',
+    'weights': 'path of the checkpoint (.pth or .safetensors)',
+    'untrained': 'true: run with seeded random weights, for trials only',
+    'device': 'auto, cpu, cuda or cuda:<index>',
+    'cameras': 'camera names in the order of the training, e.g. "[CAM_FRONT_LEFT, CAM_FRONT]"',
+    'lossless': 'true: compute every camera set (for bags) instead of the newest',
+}
+"""Parameters of the node that are launch arguments too: what is given here goes before params_file."""
+
+SWITCH = ('true', 'false')
+ARGUMENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    'params_file': (str(resource('config/occ.yaml')), 'YAML file with the parameters of the node', ()),
+    'namespace': ('', 'namespace of the node', ()),
+    'rviz': ('false', 'show the grid in RViz', SWITCH),
+    'bag': ('', 'path of a bag to play', ()),
+    'rate': ('1.0', 'speed of the playback', ()),
+    'use_sim_time': ('auto', 'take the time from /clock; auto: when a bag is played', ('auto', *SWITCH)),
+}
+"""Name -> (default, description, choices) of the other launch arguments."""
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The arguments, and what they start."""
+    parameters = [DeclareLaunchArgument(name, default_value='', description=f'{text} (default: as in params_file)')
+                  for name, text in PARAMETERS.items()]
+    arguments = [DeclareLaunchArgument(name, default_value=default, description=text, choices=choices or None)
+                 for name, (default, text, choices) in ARGUMENTS.items()]
+    return LaunchDescription([*parameters, *arguments, OpaqueFunction(function=start)])
+
+
+def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The environment, the node, and where wanted RViz and the bag."""
+    values = {name: context.launch_configurations[name] for name in (*PARAMETERS, *ARGUMENTS)}
+    clocked = values['use_sim_time'] == 'true' or (values['use_sim_time'] == 'auto' and values['bag'] != '')
+    sim_time = {'use_sim_time': clocked}
+    overrides = {name: yaml.safe_load(values[name]) for name in PARAMETERS if values[name]}
+    node = LifecycleNode(
+        package='gdfusion_ros', executable='occ', name='occ', namespace=values['namespace'], output='both',
+        parameters=[values['params_file'], overrides, sim_time], on_exit=Shutdown())
+    entities: list[LaunchDescriptionEntity] = [*environment(), node]
+    if values['rviz'] == 'true':
+        entities.append(rviz(values['namespace'], sim_time))
+    if values['bag']:
+        play = ExecuteProcess(cmd=['ros2', 'bag', 'play', values['bag'], '--clock', '--rate', values['rate']],
+                              output='both')
+        entities.insert(0, RegisterEventHandler(
+            OnStateTransition(target_lifecycle_node=node, goal_state='active', entities=[play])))
+    return entities
+
+
+def environment() -> list[SetEnvironmentVariable]:
+    """What the node's process needs and the user has not set: the Fast DDS profile for images above all."""
+    needed = dict(os.environ)
+    prepare(needed)
+    return [SetEnvironmentVariable(name, value) for name, value in needed.items() if os.environ.get(name) != value]
+
+
+def rviz(namespace: str, sim_time: dict[str, bool]) -> Node:
+    """RViz with the package's display file, whose topics are those of a node without namespace."""
+    topics = [(f'/occ/{name}', f'/{namespace.strip("/")}/occ/{name}') for name in OUTPUTS] if namespace else []
+    return Node(package='rviz2', executable='rviz2', arguments=['-d', str(resource('config/occ.rviz'))],
+                parameters=[sim_time], remappings=topics)
