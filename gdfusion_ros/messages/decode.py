@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,10 @@ from PIL import Image
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.bayer import BAYER_ENCODINGS, demosaic
-from gdfusion_ros.messages.factory import Message, nanoseconds
+from gdfusion_ros.messages.factory import Message, stamp_of
 from gdfusion_ros.messages.wire import from_wire
 from gdfusion_ros.perception.labels import LABEL_SETS
-from gdfusion_ros.perception.types import NANOSECONDS, CameraModel, Pixels, SemanticGrid
+from gdfusion_ros.perception.types import CameraModel, Pixels, SemanticGrid, StampedTransform, stamp_text
 
 _CHANNELS = {'rgb8': [0, 1, 2], 'bgr8': [2, 1, 0], 'rgba8': [0, 1, 2], 'bgra8': [2, 1, 0], 'mono8': [0, 0, 0]}
 """Where red, green and blue lie in a pixel of each encoding."""
@@ -39,30 +38,17 @@ class EncodedImage:
     load: Callable[[], Pixels]
 
 
-class StampedTransform(NamedTuple):
-    """A rigid transform of TF: a point of ``child`` is rotated, then translated into ``parent``.
-
-    ``translation`` is (x, y, z) [m], ``rotation`` the unit quaternion (x, y, z, w).
-    """
-
-    parent: str
-    child: str
-    stamp: int
-    translation: tuple[float, float, float]
-    rotation: tuple[float, float, float, float]
-
-
 def compressed_image(message: Message, topic: str) -> EncodedImage:
     """``sensor_msgs/CompressedImage`` (JPEG or PNG)."""
     place = _place(message, topic)
-    return EncodedImage(nanoseconds(message.header.stamp), _frame(message.header.frame_id, place),
+    return EncodedImage(stamp_of(message.header.stamp), _frame(message.header.frame_id, place),
                         partial(_load_compressed, message.data, place))
 
 
 def image(message: Message, topic: str, fallback: Callable[[Message], Pixels] | None = None) -> EncodedImage:
     """``sensor_msgs/Image``; ``fallback`` decodes the encodings that are not known here (cv_bridge does)."""
     place = _place(message, topic)
-    stamp, frame_id = nanoseconds(message.header.stamp), _frame(message.header.frame_id, place)
+    stamp, frame_id = stamp_of(message.header.stamp), _frame(message.header.frame_id, place)
     encoding = message.encoding
     if encoding not in _BYTES_PER_PIXEL:
         if fallback is not None:
@@ -117,7 +103,7 @@ def transform(message: Message, topic: str) -> StampedTransform:
         raise GdfusionError(f'{place} is not finite')
     if abs(math.hypot(*rotation) - 1) > 0.01:
         raise GdfusionError(f'{place} has no unit quaternion: {rotation}')
-    return StampedTransform(parent, child, nanoseconds(message.header.stamp), translation, rotation)
+    return StampedTransform(parent, child, stamp_of(message.header.stamp), translation, rotation)
 
 
 def _transform_or_error(message: Message, topic: str) -> StampedTransform | GdfusionError:
@@ -140,12 +126,12 @@ def semantic_grid(message: Message, topic: str) -> SemanticGrid:
     shape = (int(message.size_x), int(message.size_y), int(message.size_z))
     corner, size = message.origin.position, message.voxel_size
     return SemanticGrid(
-        stamp=nanoseconds(message.header.stamp), frame_id=message.header.frame_id,
+        stamp=stamp_of(message.header.stamp), frame_id=message.header.frame_id,
         origin=(corner.x, corner.y, corner.z), voxel_size=(size.x, size.y, size.z),
         labels=_voxels(message.labels, shape, f'{place}: labels'),
         confidence=_voxels(message.confidence, shape, f'{place}: confidence') if len(message.confidence) else None,
         label_set=label_set, model=message.model, frames_since_reset=int(message.frames_since_reset),
-        cameras=tuple(message.cameras), stamp_spread=nanoseconds(message.stamp_spread))
+        cameras=tuple(message.cameras), stamp_spread=stamp_of(message.stamp_spread))
 
 
 def _voxels(data: Message, shape: tuple[int, int, int], name: str) -> NDArray[np.uint8]:
@@ -157,8 +143,7 @@ def _voxels(data: Message, shape: tuple[int, int, int], name: str) -> NDArray[np
 
 def _place(message: Message, topic: str) -> str:
     """Where a message came from, for errors."""
-    seconds, rest = divmod(nanoseconds(message.header.stamp), NANOSECONDS)
-    return f'{topic} at {seconds}.{rest:09d}'
+    return f'{topic} at {stamp_text(stamp_of(message.header.stamp))}'
 
 
 def _frame(frame_id: str, place: str) -> str:

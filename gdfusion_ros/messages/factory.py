@@ -39,6 +39,6 @@ def header(stamp: int, frame_id: str, make: MessageFactory) -> Message:
     return make('std_msgs/msg/Header', stamp=time(stamp, make), frame_id=frame_id)
 
 
-def nanoseconds(stamp: Message) -> int:
-    """``builtin_interfaces/Time`` or ``Duration`` in nanoseconds."""
-    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+def stamp_of(time_message: Message) -> int:
+    """``builtin_interfaces/Time`` or ``Duration`` [ns]."""
+    return int(time_message.sec) * NANOSECONDS + int(time_message.nanosec)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from gdfusion_ros.perception.labels import UNKNOWN
-from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid
+from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
 from gdfusion_ros.visualization.birdseye import birdseye
 from gdfusion_ros.visualization.canvas import FAINT, INK, LINE, PAGE, PANEL, WARNING, font, palette, text
 from gdfusion_ros.visualization.voxels import behind, perspective
@@ -56,7 +56,7 @@ def _draw_title(page: Image.Image, grid: SemanticGrid) -> None:
     seconds, rest = divmod(grid.stamp, NANOSECONDS)
     moment = datetime.fromtimestamp(seconds, timezone.utc).strftime('%Y-%m-%d %H:%M:%S')
     text(draw, (WIDTH - MARGIN, 12), f'{moment}.{rest // 1_000_000:03d} UTC', 24, anchor='ra')
-    text(draw, (WIDTH - MARGIN, 52), f'stamp {seconds}.{rest:09d}', 16, FAINT, 'ra')
+    text(draw, (WIDTH - MARGIN, 52), f'stamp {stamp_text(grid.stamp)}', 16, FAINT, 'ra')
     size_x, size_y, size_z = grid.labels.shape
     edges = ' x '.join(f'{edge:g}' for edge in grid.voxel_size)
     text(draw, (MARGIN, 54), f'{size_x} x {size_y} x {size_z} voxels of {edges} m in {grid.frame_id}; '

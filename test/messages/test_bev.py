@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.bev import FREE, OCCUPIED, UNKNOWN, BevSettings, bev, columns
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+
+
+def test_cells_lie_as_nav_msgs_wants_them(scene, make):
+    message = bev(scene, BevSettings(), make)
+    assert (message.info.width, message.info.height) == (3, 4)
+    assert message.info.resolution == pytest.approx(0.5)
+    corner = message.info.origin.position
+    assert (corner.x, corner.y, corner.z) == (-1.0, -0.5, 0.0)
+    assert message.info.origin.orientation.w == 1
+    rows = np.array(message.data).reshape(4, 3)  # row-major: rows of equal y, x grows along a row
+    assert rows.tolist() == [[OCCUPIED, UNKNOWN, UNKNOWN], [FREE, FREE, FREE], [FREE, FREE, FREE],
+                             [UNKNOWN, UNKNOWN, OCCUPIED]]
+
+
+def test_what_hangs_above_the_band_does_not_block(scene):
+    assert columns(scene, BevSettings(bev_max_height=1.5))[0, 0] == UNKNOWN
+    assert columns(scene, BevSettings(bev_max_height=1.7))[0, 0] == OCCUPIED
+
+
+def test_the_band_has_a_lower_edge(scene):
+    assert columns(scene, BevSettings(bev_min_height=0.3))[2, 3] == OCCUPIED
+    assert columns(scene, BevSettings(bev_min_height=0.5))[2, 3] == UNKNOWN
+
+
+def test_obstacle_on_the_road_blocks(scene):
+    scene.labels[1, 1, 1] = OCC3D_NUSCENES.by_name('traffic_cone').id
+    assert columns(scene, BevSettings())[1, 1] == OCCUPIED
+
+
+def test_policy_decides_by_class(scene):
+    settings = BevSettings(bev_min_height=-1.0, bev_occupied=('driveable_surface',), bev_free=('car',))
+    cells = columns(scene, settings)
+    assert (cells[0, 1], cells[2, 3], cells[0, 0]) == (OCCUPIED, FREE, UNKNOWN)
+
+
+def test_policy_without_classes_knows_nothing(scene):
+    assert (columns(scene, BevSettings(bev_occupied=(), bev_free=())) == UNKNOWN).all()
+
+
+def test_every_class_has_a_default():
+    settings = BevSettings()
+    assert {*settings.bev_occupied, *settings.bev_free, 'free'} == {label.name for label in OCC3D_NUSCENES.classes}
+
+
+def test_unknown_class_is_named(scene, make):
+    with pytest.raises(GdfusionError, match="no class 'tram'"):
+        bev(scene, BevSettings(bev_occupied=('tram',)), make)
+
+
+def test_oblong_cells_are_refused(scene, make):
+    with pytest.raises(GdfusionError, match='square'):
+        bev(dataclasses.replace(scene, voxel_size=(0.5, 0.4, 0.4)), BevSettings(), make)
