@@ -155,7 +155,8 @@ def _frame(frame_id: str, place: str) -> str:
 def _load_compressed(data: Message, place: str) -> Pixels:
     try:
         with Image.open(BytesIO(data), formats=_FILE_FORMATS) as picture:
-            return np.asarray(picture.convert('RGB'))
+            # Converting an image that is RGB already would copy it.
+            return np.asarray(picture if picture.mode == 'RGB' else picture.convert('RGB'))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise GdfusionError(f'{place}: the image of {len(data)} bytes cannot be decoded: {error}') from error
 
