@@ -121,5 +121,4 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, WriterError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise GdfusionError(f'bag {path} cannot be written: {reason}; nothing of it was kept') from error
+        raise GdfusionError(f'bag {path} cannot be written: {error}; nothing of it was kept') from error
