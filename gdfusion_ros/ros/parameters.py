@@ -70,6 +70,18 @@ RECORDS: Mapping[str, tuple[Value, Record]] = {
 """Name of every parameter -> (default, record)."""
 
 
+def checked_overrides(values: Mapping[str, object]) -> dict[str, Any]:
+    """Parameters given on the command line, as ROS takes them.
+
+    Raises:
+        GdfusionError: an unknown name, or a value that its record does not allow.
+    """
+    for name in values:
+        if name not in RECORDS:
+            raise GdfusionError(f"unknown parameter '{name}'{_suggestion(name)}")
+    return {name: _to_ros(checked(name, value, *RECORDS[name])) for name, value in values.items()}
+
+
 def declare(node: Node) -> None:
     """Declare every setting on a node that has declared all that it was given (parameter file, command line).
 
@@ -88,9 +100,7 @@ def declare(node: Node) -> None:
         node.declare_parameter(name, _to_ros(value), descriptor(default, record), ignore_override=True)
     for name in sorted(given.keys() - RECORDS.keys()):
         if name not in ('use_sim_time', 'start_type_description_service') and not name.startswith('qos_overrides.'):
-            close = difflib.get_close_matches(name, RECORDS, 1)
-            node.get_logger().warning(f"unknown parameter '{name}' is ignored"
-                                      + (f"; did you mean '{close[0]}'?" if close else ''))
+            node.get_logger().warning(f"unknown parameter '{name}' is ignored{_suggestion(name)}")
 
 
 def read(node: Node) -> Settings:
@@ -131,6 +141,11 @@ def descriptor(default: Value, record: Record) -> ParameterDescriptor:
     else:
         result.integer_range = [IntegerRange(from_value=int(record.low), to_value=int(record.high))]
     return result
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, RECORDS, 1)
+    return f"; did you mean '{close[0]}'?" if close else ''
 
 
 def _to_ros(value: Value) -> Any:

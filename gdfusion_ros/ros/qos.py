@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.interfaces import QosDurability, QosReliability
+
+from gdfusion_ros.bags.reader import Topic
 
 RELIABILITIES = ('best_effort', 'reliable')
 DURABILITIES = ('volatile', 'transient_local')
@@ -39,6 +42,35 @@ def latched() -> QoSProfile:
     return _profile(1, durability='transient_local')
 
 
-def events(depth: int = 10) -> QoSProfile:
-    """Messages of which each counts: diagnostics, measurements, what is recorded."""
-    return _profile(depth)
+def events() -> QoSProfile:
+    """Messages of which each counts, for those who are there: diagnostics, measurements."""
+    return _profile(10)
+
+
+def recording() -> QoSProfile:
+    """A subscription that misses nothing."""
+    return _profile(1000)
+
+
+def recorded(topic: Topic) -> QoSProfile:
+    """What a player offers for a topic of a bag: at least what the recorded publishers offered.
+
+    ``/tf_static`` is latched even where the bag lost that, and deep enough for the messages of all its publishers.
+    """
+    if topic.name == '/tf_static':
+        return _profile(max(topic.count, 1), durability='transient_local')
+    best_effort = [offer.reliability is QosReliability.BEST_EFFORT for offer in topic.qos]
+    latched_offer = any(offer.durability is QosDurability.TRANSIENT_LOCAL for offer in topic.qos)
+    return _profile(max([offer.depth for offer in topic.qos], default=0) or 10,
+                    'best_effort' if best_effort and all(best_effort) else 'reliable',
+                    'transient_local' if latched_offer else 'volatile')
+
+
+def is_latched(topic: Topic) -> bool:
+    """Whether what was said once on a topic of a bag holds from then on."""
+    return bool(recorded(topic).durability == DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def clock() -> QoSProfile:
+    """``/clock``, as rclpy's time source subscribes to it."""
+    return _profile(1, 'best_effort')

@@ -1,0 +1,68 @@
+"""Run the live node: camera images and TF in, semantic voxel grids out, over ROS 2.
+
+  gdfusion node --weights gdfusion.pth                    waits for six nuScenes cameras and TF
+  gdfusion node --untrained --model bevdetocc_gf_small    a trial without weights
+  gdfusion node --params-file config/occ.yaml --set missing_camera=hold --set 'cameras=[LEFT, RIGHT]'
+  gdfusion node --weights gdfusion.pth --ros-args -r __ns:=/car -p use_sim_time:=true
+
+Publishes /occ/occupancy, /occ/points, /occ/markers, /occ/bev (each only while somebody subscribes), /occ/label_info and
+/diagnostics; /occ/reset forgets the past. Ctrl-C stops it. Every parameter, with its range and meaning, is in
+config/occ.yaml and in 'ros2 param describe /occ NAME'.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from gdfusion_ros.cli.common import add_model_arguments
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.settings import ModelSettings, records
+
+HELP = 'run the live ROS 2 node'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The network, parameters, and arguments for ROS itself."""
+    add_model_arguments(parser)
+    # What is not given stays as the parameter file has it.
+    parser.set_defaults(**dict.fromkeys(records(ModelSettings), argparse.SUPPRESS))
+    group = parser.add_argument_group('node')
+    group.add_argument('--params-file', type=Path, action='append', default=[],
+                       help='YAML file of parameters (config/occ.yaml); may be repeated, the last goes first')
+    group.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
+                       help='one parameter; goes before the file; may be repeated; the value is YAML')
+    group.add_argument('--ros-args', nargs=argparse.REMAINDER, default=[], metavar='…',
+                       help='all that follows goes to ROS: remappings, -p, --log-level')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGINT or SIGTERM; exit code 0 then."""
+    from gdfusion_ros.ros import environment, signals
+    signals.hold()
+    environment.prepare()
+    overrides = {name: getattr(args, name) for name in records(ModelSettings) if hasattr(args, name)}
+    overrides.update(_assignment(text) for text in args.overrides)
+    ros_arguments = [*_params_files(args.params_file), *args.ros_args]
+    from gdfusion_ros.ros.main import run_node
+    return run_node(overrides, ros_arguments)
+
+
+def _params_files(paths: Sequence[Path]) -> list[str]:
+    for path in paths:
+        if not path.is_file():
+            raise GdfusionError(f'no parameter file {path}')
+    return [argument for path in paths for argument in ('--params-file', str(path))]
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    name, separator, value = text.partition('=')
+    if not separator:
+        raise GdfusionError(f'--set {text}: expected NAME=VALUE')
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise GdfusionError(f'--set {text}: the value is no YAML: {" ".join(str(error).split())}') from error

@@ -1,0 +1,76 @@
+"""Play rosbag2 bags over DDS, for a node that runs elsewhere: the recorded bytes, QoS and pace.
+
+  gdfusion play scene-0103                       once, as recorded, /tf_static latched
+  gdfusion play scene-0103 --loop --clock        until Ctrl-C, with /clock for nodes with use_sim_time
+  gdfusion play a b c --rate 0.5 --start 2       one after the other, half as fast, each from its 2nd second on
+  gdfusion play scene-0103 --wait 20             starts when the node has subscribed to cameras and TF
+
+Image topics need the shared memory that this command sets up for itself (config/fastdds_profile.xml): start other
+publishers of images with FASTRTPS_DEFAULT_PROFILES_FILE set to that file, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = 'play bags over DDS to a live node'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The bags, and how they are played."""
+    parser.add_argument('bags', nargs='+', type=Path, metavar='BAG', help='bag folder, or .mcap or .db3 file')
+    parser.add_argument('--rate', type=_positive, default=1.0, metavar='X', help='speed (default: 1)')
+    parser.add_argument('--loop', type=_count, nargs='?', default=1, const=0, metavar='N',
+                        help='play N times; without N until Ctrl-C')
+    parser.add_argument('--start', type=_not_negative, default=0.0, metavar='SECONDS', help='begin there in every bag')
+    parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC', help='play only these')
+    parser.add_argument('--clock', type=_positive, nargs='?', default=0.0, const=100.0, metavar='HZ',
+                        help='publish /clock (default rate: 100 Hz)')
+    parser.add_argument('--wait', type=_not_negative, default=0.0, metavar='SECONDS',
+                        help='wait until cameras and TF have subscribers; an error if none come within SECONDS')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play until the end or Ctrl-C, then say what was published."""
+    from gdfusion_ros.ros import environment
+    environment.prepare()
+    from gdfusion_ros.bags.reader import bag_reader
+    from gdfusion_ros.cli.common import progress
+    from gdfusion_ros.ros.player import Playback, play
+
+    total = 0
+    for bag in args.bags:
+        with bag_reader(bag) as reader:
+            total += reader.count(args.topics) if args.topics else reader.message_count
+    playback = Playback(rate=args.rate, loops=args.loop, start=args.start, topics=tuple(args.topics), clock=args.clock,
+                        wait=args.wait)
+    with progress(total * args.loop or None, 'msg', 'play') as bar:
+        try:
+            play(args.bags, playback, lambda _: bar.update())
+        except KeyboardInterrupt:
+            bar.set_description('stopped')
+        published = bar.n
+    print(f'published {published} messages')
+    return 0
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
+    return value
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float('inf'):
+        raise argparse.ArgumentTypeError(f'expected a number from 0 on, got {text}')
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'expected a whole number from 1 on, got {text}')
+    return value

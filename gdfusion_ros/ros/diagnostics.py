@@ -1,0 +1,149 @@
+"""What the node tells of itself on /diagnostics."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+
+from gdfusion_ros.perception.counters import CameraCounts, Counters, Counts
+from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.log import Log
+from gdfusion_ros.ros.parameters import Settings
+from gdfusion_ros.ros.timing import STAGES
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What is known of the network that runs: its title, whether it is untrained, where it runs."""
+
+    title: str
+    untrained: bool
+    device: torch.device
+
+
+class Diagnostics:
+    """Publishes the counts, and names what is wrong: a silent camera, sets that come to nothing, missing transforms.
+
+    Everything is counted since the node was configured; rates and levels are those of the time since the last message.
+    """
+
+    def __init__(self, node: Node, settings: Settings, network: NetworkFacts, counters: Counters, log: Log) -> None:
+        """Create the publisher and the timer."""
+        self._node, self._settings, self._network = node, settings, network
+        self._counters, self._log = counters, log
+        self._begin = self._last_time = time.monotonic()
+        self._last = counters.snapshot()
+        self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
+        self._active = False
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
+        self._timer = node.create_timer(settings.node.diagnostics_period, self._publish,
+                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def activate(self, *, active: bool) -> None:
+        """Images are expected from now on, or no longer."""
+        self._active = active
+        self._begin = time.monotonic()
+
+    def frame_done(self, stages: Mapping[str, float]) -> None:
+        """A frame took these seconds in STAGES. Called by the worker."""
+        self._frames.put(stages)
+
+    def summary(self) -> str:
+        """What was done since the node was configured, in one line."""
+        counts = self._counters.snapshot()
+        images = sum(camera.received for camera in counts.cameras.values())
+        lost = counts.sets_dropped + counts.frames_refused
+        losses = ', '.join(f'{count} {reason}' for reason, count in sorted(lost.items()))
+        return f'{images} images, {counts.sets} sets, {counts.grids} grids; sets without a grid: {losses or "none"}'
+
+    def destroy(self) -> None:
+        """Take publisher and timer away."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _publish(self) -> None:
+        now, counts = time.monotonic(), self._counters.snapshot()
+        frames = [self._frames.get() for _ in range(self._frames.qsize())]
+        elapsed = now - self._last_time
+        statuses = [self._network_status(), *(self._camera(name, counts, now, elapsed) for name in counts.cameras),
+                    self._sets(counts), self._memory(counts), self._latency(frames)]
+        self._last, self._last_time = counts, now
+        array = DiagnosticArray(status=statuses)
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(array)
+
+    def _network_status(self) -> DiagnosticStatus:
+        values = {'device': self._network.device, 'process memory [MB]': _resident_bytes() // 10**6}
+        if self._network.device.type == 'cuda':
+            values['device memory [MB]'] = torch.cuda.memory_allocated(self._network.device) // 10**6
+        if self._network.untrained:
+            return self._status('network', WARN, f'{self._network.title}: the grids mean nothing', values)
+        return self._status('network', OK, self._network.title, values)
+
+    def _camera(self, name: str, counts: Counts, now: float, elapsed: float) -> DiagnosticStatus:
+        camera, before = counts.cameras[name], self._last.cameras[name]
+        age = now - max(self._begin, camera.last_arrival or 0.0)
+        values = {'rate [Hz]': f'{(camera.received - before.received) / elapsed:.2f}', 'received': camera.received,
+                  'age [s]': 'none' if camera.last_arrival is None else f'{now - camera.last_arrival:.2f}',
+                  'sets without it': camera.missing, **_reasons('dropped', camera.dropped)}
+        if not self._active or age <= self._settings.node.camera_timeout:
+            return self._status(name, OK, 'receiving' if self._active else 'not active', values)
+        return self._status(name, *self._silence(name, camera, age), values)
+
+    def _silence(self, name: str, camera: CameraCounts, age: float) -> tuple[bytes, str]:
+        """Level and words for a camera that does not deliver; they go to the log as well."""
+        topic = self._settings.topics.image(name)
+        said = f'silent for {age:.1f} s' if camera.received else f'no image yet, for {age:.1f} s'
+        policy = self._settings.pipeline.missing_camera
+        self._log.warning(f'{name} silent', f'camera {name}: {said} on {topic} (missing_camera: {policy})')
+        return (ERROR if policy == 'skip' else WARN), f'{said} on {topic}'
+
+    def _sets(self, counts: Counts) -> DiagnosticStatus:
+        values = {'made': counts.sets, 'grids': counts.grids, **_reasons('dropped', counts.sets_dropped),
+                  **_reasons('refused', counts.frames_refused)}
+        fresh = counts.last_drop if counts.last_drop != self._last.last_drop else ''
+        if fresh:
+            self._log.warning('set dropped', fresh)
+        return self._status('sets', WARN if fresh else OK, fresh or 'no losses', values)
+
+    def _memory(self, counts: Counts) -> DiagnosticStatus:
+        resets = counts.resets - self._last.resets
+        said = 'reset: ' + ', '.join(resets) if resets else 'kept'
+        return self._status('recurrent memory', OK, said, {'resets': counts.resets.total(),
+                                                           **_reasons('reset', counts.resets)})
+
+    def _latency(self, frames: list[Mapping[str, float]]) -> DiagnosticStatus:
+        if not frames:
+            return self._status('latency', OK, 'no frame', {})
+        values = {f'{stage} [ms]': f'{1000 * sum(frame[stage] for frame in frames) / len(frames):.1f}'
+                  for stage in STAGES}
+        longest = max(sum(frame.values()) for frame in frames)
+        return self._status('latency', OK, f'{len(frames)} frames, the longest took {1000 * longest:.0f} ms from the '
+                            'last image to the published grid', values)
+
+    def _status(self, name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
+        return DiagnosticStatus(name=f'{self._node.get_name()}: {name}', level=level, message=message,
+                                hardware_id='', values=[KeyValue(key=key, value=str(value))
+                                                        for key, value in values.items()])
+
+
+def _reasons(what: str, counts: Counter[str]) -> dict[str, int]:
+    return {f'{what}: {reason}': count for reason, count in sorted(counts.items())}
+
+
+def _resident_bytes() -> int:
+    """Memory of this process that is in RAM (proc(5), statm)."""
+    return int(Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')

@@ -1,0 +1,28 @@
+"""Log lines that do not flood: the same matter at most once a second."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+class Log:
+    """A node's log. ``key`` tells matters apart; what is held back is counted and said with the next line."""
+
+    PERIOD = 1.0
+
+    def __init__(self, logger: Any) -> None:
+        """``logger`` is the node's."""
+        self._logger = logger
+        self._next: dict[str, float] = {}
+        self._held_back: dict[str, int] = {}
+
+    def warning(self, key: str, text: str) -> None:
+        """Warn of ``key``, unless there was a warning of it within the last second."""
+        now = time.monotonic()
+        if now < self._next.get(key, 0.0):
+            self._held_back[key] = self._held_back.get(key, 0) + 1
+            return
+        self._next[key] = now + self.PERIOD
+        held_back = self._held_back.pop(key, 0)
+        self._logger.warning(f'{text} ({held_back} more like this)' if held_back else text)

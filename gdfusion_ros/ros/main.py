@@ -1,0 +1,45 @@
+"""The process of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.task import Future
+
+from gdfusion_ros.ros import parameters, signals
+from gdfusion_ros.ros.context import ros_context
+from gdfusion_ros.ros.node import OccupancyNode
+
+
+def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str]) -> int:
+    """Run the node until SIGINT or SIGTERM, which ``signals.hold`` keeps waiting; returns the exit code.
+
+    Args:
+        overrides: Parameters by name.
+        ros_arguments: What follows ``--ros-args`` on the command line.
+
+    Raises:
+        GdfusionError: a parameter or a ROS argument that is not allowed.
+    """
+    exit_code = 0
+    stop = Future()
+
+    def fail() -> None:
+        nonlocal exit_code
+        exit_code = 1
+        stop.set_result(None)
+
+    overrides = parameters.checked_overrides(overrides)
+    with ros_context(ros_arguments) as context:
+        node = OccupancyNode(context, overrides, fail)
+        try:
+            signals.on_stop(lambda: stop.set_result(None))
+            if node.autostart and not node.start():
+                return 1
+            executor = SingleThreadedExecutor(context=context)
+            executor.add_node(node)
+            executor.spin_until_future_complete(stop)
+        finally:
+            node.close()
+    return exit_code

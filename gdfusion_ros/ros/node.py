@@ -1,0 +1,214 @@
+"""The managed node ``occ``: camera images and TF in, semantic voxel grids out."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from rclpy.context import Context
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.zoo import load_network
+from gdfusion_ros.perception.assembler import FrameAssembler
+from gdfusion_ros.perception.counters import Counters
+from gdfusion_ros.perception.estimator import OccupancyEstimator
+from gdfusion_ros.perception.labels import LABEL_SETS
+from gdfusion_ros.perception.preprocess import Preprocessor
+from gdfusion_ros.perception.types import PosedSet, SemanticGrid
+from gdfusion_ros.ros import parameters
+from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
+from gdfusion_ros.ros.inputs import Inputs
+from gdfusion_ros.ros.log import Log
+from gdfusion_ros.ros.outputs import Outputs
+from gdfusion_ros.ros.parameters import Settings
+from gdfusion_ros.ros.timing import Arrivals, stages
+from gdfusion_ros.ros.transforms import Tf2Transforms, tf2_is_wanted
+from gdfusion_ros.ros.worker import Worker
+
+NAME = 'occ'
+
+
+def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
+    """A lifecycle callback that says in the log why it fails; rclpy would keep that to itself."""
+    @wraps(act)
+    def callback(node: OccupancyNode, _state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            act(node)
+        except GdfusionError as error:
+            node.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:  # noqa: BLE001 - a fault of the program: shown whole, and the node goes to error processing
+            node.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    return callback
+
+
+@dataclass(frozen=True)
+class _Pipeline:
+    """What exists from configure to cleanup."""
+
+    settings: Settings
+    preprocessor: Preprocessor
+    assembler: FrameAssembler
+    estimator: OccupancyEstimator
+    tf2: Tf2Transforms | None
+    arrivals: Arrivals
+    outputs: Outputs
+    diagnostics: Diagnostics
+
+    def publish(self, posed: PosedSet, taken: float, grid: SemanticGrid) -> None:
+        """Give a grid out, and say how long it took."""
+        self.outputs.publish(grid)
+        published = time.monotonic()
+        arrival = self.arrivals.last((camera, image.stamp) for camera, image in posed.camera_set.images.items())
+        latency = stages(arrival, taken, self.estimator.latency, published)
+        self.outputs.publish_latency(grid, latency)
+        self.diagnostics.frame_done(latency)
+
+    def reset(self, reason: str) -> None:
+        """Forget everything but calibration and static transforms."""
+        self.assembler.clear()
+        self.estimator.reset(reason)
+        self.outputs.clear(self.settings.pipeline.base_frame)
+
+
+class OccupancyNode(LifecycleNode):  # type: ignore[misc]
+    """Lifecycle: configure reads the parameters and loads the network; activate subscribes and starts the worker.
+
+    Callbacks run in the executor's thread and only enqueue; the network runs in one worker thread.
+    """
+
+    def __init__(self, context: Context, overrides: Mapping[str, object], on_failure: Callable[[], None]) -> None:
+        """Declare the parameters.
+
+        Args:
+            context: rclpy's.
+            overrides: Parameters by name, which go before those of a parameter file.
+            on_failure: Called when the worker dies of an error that nobody expected.
+
+        Raises:
+            GdfusionError: a parameter that its record does not allow.
+        """
+        super().__init__(NAME, context=context, automatically_declare_parameters_from_overrides=True,
+                         parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()])
+        parameters.declare(self)
+        self.autostart = parameters.read(self).node.autostart
+        self._on_failure = on_failure
+        self._log = Log(self.get_logger())
+        self._pipeline: _Pipeline | None = None
+        self._worker: Worker | None = None
+        self._inputs: Inputs | None = None
+        self.add_on_set_parameters_callback(
+            lambda changes: parameters.check_change(changes, changeable=self._pipeline is None))
+        self.create_service(Trigger, '~/reset', self._serve_reset)
+
+    def start(self) -> bool:
+        """Configure and activate; whether both worked."""
+        success = TransitionCallbackReturn.SUCCESS
+        return bool(self.trigger_configure() == success and self.trigger_activate() == success)
+
+    def close(self) -> None:
+        """Stop the worker after its frame and let go of everything."""
+        self._halt()
+        self._discard()
+        self.destroy_node()
+
+    @_transition
+    def on_configure(self) -> None:
+        """Read the parameters, load the network, create the publishers."""
+        settings = parameters.read(self)
+        self.get_logger().info(f'parameters:\n{settings}')
+        network = load_network(settings.model)
+        counters = Counters(settings.pipeline.cameras)
+        estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
+        tf2 = Tf2Transforms(self, settings.pipeline) if tf2_is_wanted(settings.node.tf_source) else None
+        preprocessor = Preprocessor(network.config.image_size)
+        facts = NetworkFacts(network.title, settings.model.untrained, network.device)
+        self._pipeline = _Pipeline(
+            settings, preprocessor,
+            FrameAssembler(settings.pipeline, preprocessor, transforms=tf2, counters=counters), estimator, tf2,
+            Arrivals(), Outputs(self, settings.bev, settings.node.output_durability,
+                                LABEL_SETS[network.config.label_set]),
+            Diagnostics(self, settings, facts, counters, self._log))
+        self.get_logger().info(f'configured: {network.title} on {network.device}')
+        if settings.model.untrained:
+            self.get_logger().warning('the network is UNTRAINED: its weights are random and the grids mean nothing')
+
+    @_transition
+    def on_activate(self) -> None:
+        """Subscribe and start to compute."""
+        pipeline = self._configured
+        LifecycleNode.on_activate(self, None)
+        pipeline.outputs.announce()
+        self._worker = Worker(pipeline.assembler, pipeline.estimator, on_grid=pipeline.publish,
+                              on_refusal=lambda line: self._log.warning('refused', line), on_failure=self._on_failure)
+        self._worker.start()
+        self._inputs = Inputs(self, pipeline.settings, pipeline.assembler, pipeline.tf2, pipeline.arrivals, self._log)
+        pipeline.diagnostics.activate(active=True)
+        self.get_logger().info('active: waiting for ' + ', '.join(self._inputs.topics))
+
+    @_transition
+    def on_deactivate(self) -> None:
+        """Stop to compute and to listen; the network stays loaded."""
+        self._halt()
+        LifecycleNode.on_deactivate(self, None)
+
+    @_transition
+    def on_cleanup(self) -> None:
+        """Let go of the network and the publishers."""
+        self._discard()
+
+    @_transition
+    def on_shutdown(self) -> None:
+        """Stop and let go of everything."""
+        self._halt()
+        self._discard()
+
+    @_transition
+    def on_error(self) -> None:
+        """After a fault in a transition: back to unconfigured."""
+        self._halt()
+        self._discard()
+
+    @property
+    def _configured(self) -> _Pipeline:
+        if self._pipeline is None:
+            raise GdfusionError('the node is not configured')
+        return self._pipeline
+
+    def _halt(self) -> None:
+        """Undo on_activate."""
+        if self._inputs is not None:
+            self._inputs.destroy()
+            self._inputs = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+            self._configured.diagnostics.activate(active=False)
+            self._configured.reset('deactivated')
+            self.get_logger().info(f'stopped: {self._configured.diagnostics.summary()}')
+
+    def _discard(self) -> None:
+        """Undo on_configure."""
+        if self._pipeline is not None:
+            self._pipeline.outputs.destroy()
+            self._pipeline.diagnostics.destroy()
+            self._pipeline.preprocessor.close()
+            self._pipeline = None
+
+    def _serve_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._worker is not None
+        response.message = 'queues, transforms and memory are empty' if response.success else 'the node is not active'
+        if response.success:
+            self._configured.reset('service')
+        self.get_logger().info(f'reset asked for: {response.message}')
+        return response

@@ -1,0 +1,72 @@
+"""The node's publishers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.lifecycle import LifecycleNode
+
+from gdfusion_ros.messages.bev import BevSettings
+from gdfusion_ros.messages.encode import clear_markers, label_info
+from gdfusion_ros.messages.factory import header
+from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, outputs
+from gdfusion_ros.perception.labels import LabelSet
+from gdfusion_ros.perception.types import SemanticGrid
+from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.factory import RclpyMessages, message_class
+
+LATENCY_TOPIC = 'debug/latency'
+"""Stages of every frame (see timing.py) as ``diagnostic_msgs/DiagnosticArray``, values in milliseconds."""
+
+
+class Outputs:
+    """Publishes grids in every form that somebody subscribes to."""
+
+    def __init__(self, node: LifecycleNode, bev: BevSettings, durability: str, label_set: LabelSet) -> None:
+        """Create the publishers; they are silent until ``node`` is active.
+
+        Raises:
+            GdfusionError: ``bev`` names a class that ``label_set`` does not have, or a message type is not installed.
+        """
+        for name in (*bev.bev_occupied, *bev.bev_free):
+            label_set.by_name(name)
+        self._node = node
+        self._label_set = label_set
+        self._make = RclpyMessages()
+        self._publishers = {
+            output: node.create_lifecycle_publisher(message_class(output.type_name), f'~/{output.topic}',
+                                                    qos.output(durability))
+            for output in outputs(bev)}
+        self._label_info = node.create_lifecycle_publisher(message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}',
+                                                           qos.latched())
+        self._latency = node.create_lifecycle_publisher(DiagnosticArray, f'~/{LATENCY_TOPIC}', qos.events())
+
+    def announce(self) -> None:
+        """Say once what the labels mean."""
+        self._label_info.publish(label_info(self._label_set, self._make))
+
+    def publish(self, grid: SemanticGrid) -> None:
+        """Publish ``grid``; a message is made only if somebody subscribes to it."""
+        for output, publisher in self._publishers.items():
+            if publisher.get_subscription_count():
+                publisher.publish(output.build(grid, self._make))
+
+    def publish_latency(self, grid: SemanticGrid, stages: Mapping[str, float]) -> None:
+        """Publish the seconds that the stages of ``grid`` took, if somebody subscribes."""
+        if self._latency.get_subscription_count():
+            values = [KeyValue(key=stage, value=f'{1000 * seconds:.3f}') for stage, seconds in stages.items()]
+            self._latency.publish(DiagnosticArray(
+                header=header(grid.stamp, grid.frame_id, self._make),
+                status=[DiagnosticStatus(name=f'{self._node.get_name()}: latency', message='ms', values=values)]))
+
+    def clear(self, frame_id: str) -> None:
+        """Take the markers off the displays."""
+        publisher = next(publisher for output, publisher in self._publishers.items() if output is MARKERS)
+        if publisher.get_subscription_count():
+            publisher.publish(clear_markers(0, frame_id, self._make))
+
+    def destroy(self) -> None:
+        """Take the publishers away."""
+        for publisher in (*self._publishers.values(), self._label_info, self._latency):
+            self._node.destroy_lifecycle_publisher(publisher)

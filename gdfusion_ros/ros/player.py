@@ -1,0 +1,197 @@
+"""Bags played over DDS: the recorded bytes, with the recorded QoS, at the recorded pace."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+
+from gdfusion_ros.bags.reader import BagReader, RawMessage, Topic, bag_reader
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.factory import time as time_message
+from gdfusion_ros.perception.types import NANOSECONDS
+from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.context import ros_node
+from gdfusion_ros.ros.factory import RclpyMessages, message_class
+
+NODE_INPUTS = ('sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo',
+               'tf2_msgs/msg/TFMessage')
+"""Message types that the occupancy node subscribes to."""
+
+_LONGEST_SEAM = 1.0
+_SETTLE = 0.3
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How bags are played.
+
+    Attributes:
+        rate: Speed; 2 plays twice as fast as it was recorded.
+        loops: How often; 0 means until it is stopped.
+        start: Where to begin in every bag [s].
+        topics: Only these; empty means all.
+        clock: Rate of /clock in wall time [Hz]; 0 means none.
+        wait: Time to wait for subscribers on the inputs of the occupancy node [s]; 0 means not at all.
+    """
+
+    rate: float = 1.0
+    loops: int = 1
+    start: float = 0.0
+    topics: tuple[str, ...] = ()
+    clock: float = 0.0
+    wait: float = 0.0
+
+
+class Event(NamedTuple):
+    """A message and the playing time [s] at which it is due."""
+
+    due: float
+    message: RawMessage
+
+
+def play(bags: Sequence[Path], playback: Playback,
+         on_message: Callable[[str], object] = lambda _topic: None) -> Counter[str]:
+    """Publish the messages of ``bags``, one bag after the other.
+
+    Args:
+        bags: Folders or files.
+        playback: How.
+        on_message: Called with the topic of each message after it was published.
+
+    Returns:
+        Messages published, by topic.
+
+    Raises:
+        GdfusionError: a bag cannot be read, lacks a topic that was asked for, or holds a message type that is not
+            installed; or nobody subscribed in time.
+    """
+    published: Counter[str] = Counter()
+    with ExitStack() as stack:
+        readers = [stack.enter_context(bag_reader(bag)) for bag in bags]
+        topics = _topics(readers, playback.topics)
+        node = stack.enter_context(ros_node('gdfusion_play'))
+        publishers = {name: node.create_publisher(message_class(topic.type_name), name, qos.recorded(topic))
+                      for name, topic in topics.items()}
+        clock = _Clock(node, playback.clock) if playback.clock else _NoClock()
+        if playback.wait:
+            _wait_for_subscribers({name: publishers[name] for name, topic in topics.items()
+                                   if topic.type_name in NODE_INPUTS}, playback.wait)
+        begin = time.monotonic()
+        for due, message in timeline(readers, playback, list(topics)):
+            _pause(begin + due, message.stamp, playback.rate, clock)
+            publishers[message.topic].publish(bytes(message.data))
+            published[message.topic] += 1
+            on_message(message.topic)
+        for publisher in publishers.values():
+            publisher.wait_for_all_acked()
+    return published
+
+
+def timeline(readers: Sequence[BagReader], playback: Playback, topics: Sequence[str]) -> Iterator[Event]:
+    """The messages of all loops in the order and at the time that they are due.
+
+    Between two bags, and between two loops, time goes on by the longest pause that the bag had between two messages
+    (1 s at most), so that the rhythm of the sensors goes on as well.
+    """
+    begin = 0.0
+    for _ in itertools.repeat(None) if playback.loops == 0 else range(playback.loops):
+        for reader in readers:
+            seam, last = 0.0, 0.0
+            for elapsed, message in _from_start(reader, playback.start, topics):
+                seam, last = max(seam, elapsed - last), elapsed
+                yield Event((begin + elapsed) / playback.rate, message)
+            begin += last + (min(seam, _LONGEST_SEAM) or _LONGEST_SEAM)
+
+
+def _from_start(reader: BagReader, start: float, topics: Sequence[str]) -> Iterator[Event]:
+    """The messages from ``start`` [s] on, after those on latched topics that were sent before and still hold."""
+    origin = reader.start + round(start * NANOSECONDS)
+    if start:
+        latched = [name for name in topics if name in reader.topics and qos.is_latched(reader.topics[name])]
+        for message in reader.raw_messages(latched):
+            if message.stamp < origin:
+                yield Event(0.0, message)
+    for message in reader.raw_messages(topics, origin):
+        yield Event((message.stamp - origin) / NANOSECONDS, message)
+
+
+def _topics(readers: Sequence[BagReader], wanted: Sequence[str]) -> dict[str, Topic]:
+    """The topics to play, by name.
+
+    Raises:
+        GdfusionError: a wanted topic is in none of the bags, or the bags disagree on the type of a topic.
+    """
+    topics: dict[str, Topic] = {}
+    for topic in itertools.chain.from_iterable(reader.topics.values() for reader in readers):
+        known = topics.setdefault(topic.name, topic)
+        if known.type_name != topic.type_name:
+            raise GdfusionError(f'the bags disagree on the type of {topic.name}: {known.type_name}, {topic.type_name}')
+    unknown = [name for name in wanted if name not in topics]
+    if unknown:
+        raise GdfusionError(f"no topic {', '.join(unknown)} in {', '.join(str(reader.path) for reader in readers)}; "
+                            f"there are {', '.join(topics)}")
+    return {name: topics[name] for name in wanted or topics}
+
+
+def _wait_for_subscribers(publishers: Mapping[str, Publisher], seconds: float) -> None:
+    """Wait until somebody subscribes to each topic, then until the subscribers have surely found the publishers too.
+
+    Raises:
+        GdfusionError: names the topics that nobody subscribed to in time.
+    """
+    deadline = time.monotonic() + seconds
+    while lonely := [name for name, publisher in publishers.items() if not publisher.get_subscription_count()]:
+        if time.monotonic() > deadline:
+            raise GdfusionError(f'nobody subscribed to {", ".join(lonely)} within {seconds:g} s: is the node active, '
+                                'and does ROS_DOMAIN_ID agree?')
+        time.sleep(0.02)
+    time.sleep(_SETTLE)
+
+
+def _pause(until: float, stamp: int, rate: float, clock: _Ticker) -> None:
+    """Sleep until the monotonic time ``until``, when it is ``stamp`` in the bag, while /clock goes on."""
+    while (left := until - time.monotonic()) > 0:
+        clock.show(stamp - int(left * rate * NANOSECONDS))
+        time.sleep(min(left, clock.period))
+    clock.show(stamp)
+
+
+class _Ticker(Protocol):
+    """Shows the time of the bag to others; ``period`` [s] is the longest time between two calls of ``show``."""
+
+    period: float
+
+    def show(self, stamp: int) -> None:
+        """It is ``stamp`` [ns] now."""
+
+
+class _NoClock:
+    period = float('inf')
+
+    def show(self, stamp: int) -> None:
+        pass
+
+
+class _Clock:
+    """/clock."""
+
+    def __init__(self, node: Node, rate: float) -> None:
+        self.period = 1 / rate
+        self._publisher = node.create_publisher(message_class('rosgraph_msgs/msg/Clock'), '/clock', qos.clock())
+        self._make = RclpyMessages()
+        self._next = 0.0
+
+    def show(self, stamp: int) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + self.period
+            self._publisher.publish(self._make('rosgraph_msgs/msg/Clock', clock=time_message(stamp, self._make)))

@@ -1,0 +1,60 @@
+"""What is published, into a bag."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from rclpy.node import Node
+
+from gdfusion_ros.bags.writer import BagWriter, bag_writer
+from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.context import ros_node, spinning
+from gdfusion_ros.ros.factory import message_class
+
+
+class Recorder:
+    """Writes the messages of some topics into a bag as they come; made by ``record``.
+
+    Attributes:
+        counts: Messages written so far, by topic.
+    """
+
+    def __init__(self, node: Node, writer: BagWriter, topics: Mapping[str, str]) -> None:
+        """Subscribe to ``topics`` (name -> message type)."""
+        self.counts: Counter[str] = Counter()
+        self._writer = writer
+        self._last = 0
+        for topic, type_name in topics.items():
+            writer.add_topic(topic, type_name)
+            node.create_subscription(message_class(type_name), topic, partial(self._write, topic), qos.recording(),
+                                     raw=True)
+
+    def wait_for(self, topic: str, count: int, seconds: float) -> bool:
+        """Wait until ``count`` messages of ``topic`` are written; False where they do not come in time."""
+        deadline = time.monotonic() + seconds
+        while self.counts[topic] < count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.counts[topic] >= count
+
+    def _write(self, topic: str, data: bytes) -> None:
+        self._last = max(self._last, time.time_ns())
+        self._writer.write_serialized(topic, self._last, data)
+        self.counts[topic] += 1
+
+
+@contextmanager
+def record(path: Path, topics: Mapping[str, str]) -> Iterator[Recorder]:
+    """Record ``topics`` (name -> message type) during the ``with`` block; record times are those of arrival.
+
+    Raises:
+        GdfusionError: the bag exists or cannot be written, or a message type is not installed.
+    """
+    with bag_writer(path) as writer, ros_node('gdfusion_record') as node:
+        recorder = Recorder(node, writer, topics)
+        with spinning(node):
+            yield recorder

@@ -1,0 +1,63 @@
+"""The one thread that computes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.assembler import FrameAssembler
+from gdfusion_ros.perception.estimator import OccupancyEstimator
+from gdfusion_ros.perception.types import PosedSet, SemanticGrid
+
+_LOOK_UP = 0.1
+"""How often the thread looks whether it shall stop while nothing is there to do [s]."""
+
+
+class Worker:
+    """Takes sets from the assembler, runs the estimator on them and hands the grids on."""
+
+    def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, *,
+                 on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[str], None],
+                 on_failure: Callable[[], None]) -> None:
+        """All three are called in the thread.
+
+        Args:
+            assembler: Gives the sets.
+            estimator: Used by this thread alone.
+            on_grid: Gets the set, the monotonic time [s] at which it was taken, and its grid.
+            on_refusal: Gets one line on a set that could not be used.
+            on_failure: Told that the thread ends by an error that nobody expected; its traceback is printed.
+        """
+        self._assembler = assembler
+        self._estimator = estimator
+        self._on_grid, self._on_refusal, self._on_failure = on_grid, on_refusal, on_failure
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='occupancy', daemon=True)
+
+    def start(self) -> None:
+        """Begin. A worker runs once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the frame that is being computed."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if self._assembler.wait(_LOOK_UP):
+                    self._work_off()
+        except BaseException:
+            self._on_failure()
+            raise
+
+    def _work_off(self) -> None:
+        while not self._stop.is_set() and (posed := self._assembler.take()) is not None:
+            taken = time.monotonic()
+            try:
+                self._on_grid(posed, taken, self._estimator.process(posed))
+            except GdfusionError as error:
+                self._on_refusal(str(error))
