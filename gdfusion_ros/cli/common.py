@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from tqdm import tqdm
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, from_mapping, records
+from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, from_mapping, records
+
+S = TypeVar('S')
 
 
-def progress(total: int, unit: str, description: str = '', *, scaled: bool = False) -> 'tqdm[Any]':
+def progress(total: int | None, unit: str, description: str = '', *, scaled: bool = False) -> tqdm[Any]:
     """A progress bar with rate and remaining time; ``scaled`` writes large counts with k, M, G."""
     return tqdm(total=total, unit=unit, desc=description, unit_scale=scaled, dynamic_ncols=True)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--model``, ``--weights`` and the other fields of ModelSettings."""
+    """``--model``, ``--weights`` and the other fields of ModelSettings; what is not given is None."""
     group = parser.add_argument_group('network')
     for name, (default, record) in records(ModelSettings).items():
         flag = '--' + name.replace('_', '-')
         if isinstance(default, bool):
-            group.add_argument(flag, action='store_true', help=record.description)
+            group.add_argument(flag, action='store_true', default=None, help=record.description)
         elif isinstance(default, tuple):
-            group.add_argument(flag, nargs='*', default=default, choices=record.choices, help=record.description)
+            group.add_argument(flag, nargs='*', choices=record.choices,
+                               help=f'{record.description} Default: {" ".join(default)}.')
         else:
-            group.add_argument(flag, default=default, choices=record.choices or None,
+            group.add_argument(flag, choices=record.choices or None,
                                help=f'{record.description} Default: {default or "none"}.')
-
-
-def model_settings(args: argparse.Namespace) -> ModelSettings:
-    """The network that the command line asks for.
-
-    Raises:
-        GdfusionError: a value that its setting does not allow.
-    """
-    return from_mapping(ModelSettings, {name: getattr(args, name) for name in records(ModelSettings)})
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,21 +41,18 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('pipeline')
     group.add_argument('--params-file', type=Path, help='YAML file of node parameters (config/occ.yaml).')
     group.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
-                       help='One setting, e.g. --set missing_camera=hold; may be repeated. The value is YAML. Settings: '
-                       + ', '.join(records(PipelineSettings)) + '.')
+                       help='One setting, e.g. --set missing_camera=hold; may be repeated. The value is YAML. '
+                       'Settings: ' + ', '.join([*records(PipelineSettings), *records(TopicSettings)]) + '.')
 
 
-def _parameters(path: Path) -> Mapping[str, object]:
-    """The ``ros__parameters`` of the first node in a ROS 2 parameter file."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise GdfusionError(f'parameter file {path} cannot be read: {" ".join(str(error).split())}') from error
-    sections = document.values() if isinstance(document, dict) else ()
-    for section in sections:
-        if isinstance(section, dict) and isinstance(section.get('ros__parameters'), dict):
-            return section['ros__parameters']
-    raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
+def model_settings(args: argparse.Namespace) -> ModelSettings:
+    """The network that the command line asks for: defaults, then the parameter file (if the verb has one), then flags.
+
+    Raises:
+        GdfusionError: an unreadable file, or a value that its setting does not allow.
+    """
+    flags = {name: getattr(args, name) for name in records(ModelSettings) if getattr(args, name) is not None}
+    return _merged(ModelSettings, _parameters(getattr(args, 'params_file', None)), flags)
 
 
 def pipeline_settings(args: argparse.Namespace, **defaults: object) -> PipelineSettings:
@@ -71,13 +61,51 @@ def pipeline_settings(args: argparse.Namespace, **defaults: object) -> PipelineS
     Raises:
         GdfusionError: an unreadable file, an unknown name or a value that its setting does not allow.
     """
-    values = {**asdict(PipelineSettings()), **defaults}
-    if args.params_file is not None:
-        file = _parameters(args.params_file)
-        values.update({name: file[name] for name in records(PipelineSettings) if name in file})
+    return _merged(PipelineSettings, defaults, _parameters(args.params_file), _overrides(args))
+
+
+def topic_settings(args: argparse.Namespace) -> TopicSettings:
+    """Topic settings: defaults, then the parameter file, then ``--set``.
+
+    Raises:
+        GdfusionError: an unreadable file, an unknown name or a value that its setting does not allow.
+    """
+    return _merged(TopicSettings, _parameters(args.params_file), _overrides(args))
+
+
+def _merged(settings_type: type[S], *sources: Mapping[str, object]) -> S:
+    """The settings of one class that the sources hold; a later source goes before an earlier one."""
+    known = records(settings_type)
+    return from_mapping(settings_type, {name: source[name] for source in sources for name in known if name in source})
+
+
+def _parameters(path: Path | None) -> Mapping[str, object]:
+    """The ``ros__parameters`` of the first node in a ROS 2 parameter file; nothing without a file."""
+    if path is None:
+        return {}
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise GdfusionError(f'parameter file {path} cannot be read: {" ".join(str(error).split())}') from error
+    for section in document.values() if isinstance(document, dict) else ():
+        parameters = section.get('ros__parameters') if isinstance(section, dict) else None
+        if isinstance(parameters, dict):
+            return parameters
+    raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
+
+
+def _overrides(args: argparse.Namespace) -> Mapping[str, object]:
+    """What ``--set`` says."""
+    known = [*records(PipelineSettings), *records(TopicSettings)]
+    values: dict[str, object] = {}
     for override in args.overrides:
         name, separator, text = override.partition('=')
         if not separator:
-            raise GdfusionError(f"--set {override}: expected NAME=VALUE")
-        values[name] = yaml.safe_load(text)
-    return from_mapping(PipelineSettings, values)
+            raise GdfusionError(f'--set {override}: expected NAME=VALUE')
+        if name not in known:
+            raise GdfusionError(f"--set {override}: unknown setting '{name}'; there are {', '.join(known)}")
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise GdfusionError(f'--set {override}: the value is not YAML: {" ".join(str(error).split())}') from error
+    return values
