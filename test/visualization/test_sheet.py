@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+
+from gdfusion_ros.visualization.canvas import WARNING
+from gdfusion_ros.visualization.sheet import HEADER, WIDTH, picture
+
+
+def warned(page):
+    return (np.asarray(page)[:HEADER] == WARNING).all(axis=-1).any()
+
+
+def flat_images(cameras):
+    return {camera: np.full((90, 160, 3), (10 * index + 5, 0, 200), np.uint8) for index, camera in enumerate(cameras)}
+
+
+def test_images_lie_as_the_rig(street):
+    page = np.asarray(picture(street, flat_images(street.cameras)))
+    assert page.shape[1] == WIDTH
+    places = []
+    for index in range(6):
+        rows, columns = np.nonzero((page == (10 * index + 5, 0, 200)).all(axis=-1))
+        places.append((np.median(rows), np.median(columns)))
+    front, back = places[:3], places[3:]
+    assert [column for _, column in front] == sorted(column for _, column in front)
+    assert [column for _, column in back] == sorted(column for _, column in back)
+    assert max(row for row, _ in front) < min(row for row, _ in back)
+
+
+def test_a_missing_image_leaves_its_place_empty(street):
+    images = flat_images(street.cameras)
+    del images['CAM_FRONT']
+    page = np.asarray(picture(street, images))
+    assert not (page == (15, 0, 200)).all(axis=-1).any()
+    assert (page == (25, 0, 200)).all(axis=-1).any()
+
+
+def test_without_images_there_is_no_place_for_them(street):
+    assert picture(street, {}).height < picture(street, flat_images(street.cameras)).height
+
+
+def test_untrained_is_said_in_red(street):
+    assert not warned(picture(street, {}))
+    assert warned(picture(dataclasses.replace(street, model='bevdetocc_gf (untrained)'), {}))
+
+
+def test_every_voxel_that_is_added_shows_in_the_legend(street):
+    labels = street.labels.copy(order='F')
+    labels[100, 100, 0] = 0  # below the road: hidden in both views
+    changed = np.asarray(picture(dataclasses.replace(street, labels=labels), {})) != np.asarray(picture(street, {}))
+    assert changed[700:, 1272:].any()
+    assert not changed[HEADER:600].any()
+
+
+@pytest.mark.parametrize('shape', [(100, 100, 8), (40, 80, 16), (1, 1, 1)])
+def test_other_grids_are_drawn(street, shape):
+    labels = np.full(shape, 4, np.uint8, order='F')
+    assert picture(dataclasses.replace(street, labels=labels), {}).width == WIDTH
+
+
+def test_a_page_takes_less_than_three_seconds(street):
+    picture(street, {})  # compiles the renderer where that was not done yet
+    begin = time.perf_counter()
+    picture(street, flat_images(street.cameras))
+    assert time.perf_counter() - begin < 3
