@@ -23,7 +23,8 @@ WORK = SOURCE / 'build' / f'ros-{sys.implementation.cache_tag}'
 PREFIX = WORK / 'prefix'
 SITE = Path('lib', f'python{sys.version_info.major}.{sys.version_info.minor}', 'site-packages')
 INTERFACES = {'tf2_msgs': SOURCE / 'vendor' / 'tf2_msgs', 'gdfusion_ros': SOURCE}
-INPUTS = ('CMakeLists.txt', 'package.xml', 'pyproject.toml', 'setup.py', 'cmake/**/*', 'msg/**/*', 'vendor/**/*')
+INPUTS = ('CMakeLists.txt', 'package.xml', 'pyproject.toml', 'setup.py',
+          *(f'{folder}/**/*' for folder in ('cmake', 'config', 'launch', 'msg', 'scripts', 'vendor')))
 
 
 def generators_prefix() -> Path | None:
@@ -33,15 +34,16 @@ def generators_prefix() -> Path | None:
 
 
 def inputs_digest() -> str:
-    """A hash of all that the generated code is made from."""
+    """A hash of all that cmake builds and installs, the Python package apart."""
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in INPUTS for path in SOURCE.glob(pattern) if path.is_file()):
+    files = {path for pattern in INPUTS for path in SOURCE.glob(pattern) if path.is_file()}
+    for path in sorted(path for path in files if '__pycache__' not in path.parts):
         digest.update(str(path.relative_to(SOURCE)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def cmake(*arguments: str, env: dict[str, str] | None = None) -> None:
+def cmake(*arguments: str, env: dict[str, str]) -> None:
     """Run cmake; end the build where it fails (an exception would be a mere warning of an editable build)."""
     if subprocess.run(['cmake', *arguments], check=False, env=env).returncode != 0:
         sys.exit(f'gdfusion_ros: cmake {" ".join(arguments)} failed')
@@ -50,22 +52,20 @@ def cmake(*arguments: str, env: dict[str, str] | None = None) -> None:
 def generate(generators: Path) -> None:
     """Build the message packages into PREFIX, unless they are there and made from the same inputs."""
     stamp, digest = WORK / 'inputs.sha256', inputs_digest()
-    if not stamp.exists() or stamp.read_text() != digest:
-        if not (shutil.which('cc') and shutil.which('c++')):
-            sys.exit('gdfusion_ros: the ROS messages need a C and a C++ compiler (Debian, Ubuntu: apt install g++)')
-        shutil.rmtree(WORK, ignore_errors=True)
-        env = {**os.environ, 'AMENT_PREFIX_PATH': os.pathsep.join([str(PREFIX), str(generators)])}
-        env.pop('CMAKE_PREFIX_PATH', None)
-        for name, source in INTERFACES.items():
-            cmake('-S', str(source), '-B', str(WORK / name), '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release',
-                  '-DBUILD_TESTING=OFF', f'-DCMAKE_INSTALL_PREFIX={PREFIX}',
-                  f'-DCMAKE_PREFIX_PATH={PREFIX};{generators}', f'-DPython3_EXECUTABLE={sys.executable}',
-                  f'-DPYTHON_INSTALL_DIR={SITE}', env=env)
-            cmake('--build', str(WORK / name), env=env)
-            cmake('--install', str(WORK / name))
-        stamp.write_text(digest)
-    else:
-        cmake('--install', str(WORK / 'gdfusion_ros'))
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    if not (shutil.which('cc') and shutil.which('c++')):
+        sys.exit('gdfusion_ros: the ROS messages need a C and a C++ compiler (Debian, Ubuntu: apt install g++)')
+    shutil.rmtree(WORK, ignore_errors=True)
+    env = {**os.environ, 'AMENT_PREFIX_PATH': os.pathsep.join([str(PREFIX), str(generators)])}
+    env.pop('CMAKE_PREFIX_PATH', None)
+    for name, source in INTERFACES.items():
+        cmake('-S', str(source), '-B', str(WORK / name), '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release',
+              '-DBUILD_TESTING=OFF', f'-DCMAKE_INSTALL_PREFIX={PREFIX}', f'-DCMAKE_PREFIX_PATH={PREFIX};{generators}',
+              f'-DPython3_EXECUTABLE={sys.executable}', f'-DPYTHON_INSTALL_DIR={SITE}', env=env)
+        cmake('--build', str(WORK / name), env=env)
+        cmake('--install', str(WORK / name), env=env)
+    stamp.write_text(digest)
 
 
 def data_files() -> list[tuple[str, list[str]]]:
