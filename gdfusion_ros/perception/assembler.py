@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.cadence import KeyframeSelector
 from gdfusion_ros.perception.counters import Counters
+from gdfusion_ros.perception.epochs import EpochClock
 from gdfusion_ros.perception.preprocess import Preprocessor
-from gdfusion_ros.perception.transforms import TransformSource
-from gdfusion_ros.perception.types import CameraModel, Pixels, PosedSet, StampedTransform
+from gdfusion_ros.perception.synchronizer import CameraSynchronizer
+from gdfusion_ros.perception.transforms import EpochTransforms, TransformError, TransformSource
+from gdfusion_ros.perception.types import (
+    CameraImage,
+    CameraModel,
+    CameraSet,
+    Matrix,
+    Pixels,
+    PosedCamera,
+    PosedSet,
+    StampedTransform,
+    nanoseconds,
+    stamp_text,
+)
 from gdfusion_ros.settings import PipelineSettings
+
+
+class _UnplacedError(Exception):
+    """A set cannot be placed yet (``may_heal``) or at all."""
+
+    def __init__(self, reason: str, detail: str, *, may_heal: bool) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.may_heal = may_heal
+
+
+@dataclass(frozen=True, eq=False)
+class _WaitingSet:
+    """A set that waits for calibration and transforms since ``completed`` [s]."""
+
+    camera_set: CameraSet
+    completed: float
 
 
 class FrameAssembler:
     """Collects images, calibration and transforms until they make a PosedSet.
 
-    Every method may be called from any thread and returns at once: images are decoded in the preprocessor's pool, and
-    nothing ever waits for a transform. ``now`` [s] is the caller's clock for waiting times only: monotonic wall clock
-    live, the record time when a bag is read. The sets depend on the messages alone, in whatever order they come in
-    between topics, as long as no waiting time runs out.
+    Every method but ``wait`` returns at once and all may be called from any thread: images are decoded in the
+    preprocessor's pool, and nothing waits for a transform. ``now`` [s] is the caller's clock, for waiting times only:
+    the monotonic clock live, the record time when a bag is read. As long as no waiting time runs out, the sets depend
+    on the messages alone, in whatever order they arrive between topics.
+
+    A masked camera is placed where it was last, or where the reference camera is if it was never there.
     """
 
     def __init__(self, settings: PipelineSettings, preprocessor: Preprocessor, *,
@@ -30,38 +67,171 @@ class FrameAssembler:
         LiDAR stamp), None where there is none: that set is dropped. Without it, the set's own stamp is taken.
         """
         self.counters = counters or Counters(settings.cameras)
+        self._settings = settings
+        self._preprocessor = preprocessor
+        self._history_stamp = history_stamp
+        self._clock = EpochClock(nanoseconds(settings.time_jump_back))
+        self._tree = EpochTransforms(nanoseconds(settings.tf_history), self._clock)
+        self._transforms = transforms or self._tree
+        self._synchronizer = CameraSynchronizer(settings, self.counters)
+        self._selector = KeyframeSelector(nanoseconds(settings.keyframe_interval))
+        self._models: dict[str, CameraModel] = {}
+        self._placed: dict[str, PosedCamera] = {}
+        self._waiting: deque[_WaitingSet] = deque()
+        self._ready: deque[PosedSet] = deque()
+        self._now = 0.0
+        self._last_image: float | None = None
+        self._condition = threading.Condition()
 
     def add_camera_info(self, camera: str, model: CameraModel, now: float) -> None:
         """The calibration of ``camera``, from here on."""
-        raise NotImplementedError
+        with self._condition:
+            self._now = now
+            self._models[camera] = model
+            self._place_waiting()
 
     def add_image(self, camera: str, stamp: int, frame_id: str, load: Callable[[], Pixels], now: float) -> None:
         """An image that ``load`` decodes to (h, w, 3) uint8 RGB; called in another thread, and only if it is needed.
 
         ``load`` raises GdfusionError for an image that cannot be decoded: its set is then refused by the estimator.
+
+        Raises:
+            GdfusionError: the rig has no such camera.
         """
-        raise NotImplementedError
+        if camera not in self._settings.cameras:
+            raise GdfusionError(f"there is no camera '{camera}'; setting 'cameras' has "
+                                f'{", ".join(self._settings.cameras)}')
+        with self._condition:
+            self.counters.image_received(camera, stamp, now)
+            self._now = self._last_image = now
+            epoch = self._clock.observe(('image', camera), stamp)
+            image = CameraImage(camera, epoch, stamp, frame_id, self._preprocessor.image(load))
+            if self._selector.wants(epoch, stamp + nanoseconds(self._settings.sync_tolerance)):
+                image.input.start()
+            self._accept(self._synchronizer.add(image))
 
     def add_transforms(self, transforms: Iterable[StampedTransform], now: float, *, static: bool) -> None:
-        """Transforms of /tf, or of /tf_static with ``static``, for the own tree."""
-        raise NotImplementedError
+        """Transforms of /tf, or of /tf_static with ``static``, for the own tree.
+
+        Raises:
+            GdfusionError: a transform that is not finite or not rigid; those before it are kept.
+        """
+        with self._condition:
+            self._now = now
+            for transform in transforms:
+                if static:
+                    self._tree.set_static(transform)
+                else:
+                    self._tree.set(transform)
+            self._place_waiting()
 
     def poll(self, now: float) -> None:
         """Let waiting times run out, and look again for transforms; call it a few times a second."""
-        raise NotImplementedError
+        with self._condition:
+            self._now = now
+            if self._last_image is not None and now - self._last_image >= self._settings.silence_timeout:
+                self._last_image = None
+                self._accept(self._synchronizer.flush())
+            self._place_waiting()
 
     def flush(self) -> None:
         """Nothing more will come (the bag is at its end): close every set that waits."""
-        raise NotImplementedError
+        with self._condition:
+            self._accept(self._synchronizer.flush())
+            self._place_waiting(patient=False)
 
     def take(self) -> PosedSet | None:
         """The next set, oldest first; None if there is none."""
-        raise NotImplementedError
+        with self._condition:
+            return self._ready.popleft() if self._ready else None
 
     def wait(self, timeout: float) -> bool:
         """Block up to ``timeout`` [s] until there is a set to take; whether there is one."""
-        raise NotImplementedError
+        with self._condition:
+            return self._condition.wait_for(lambda: bool(self._ready), timeout)
 
     def clear(self) -> None:
         """Forget all images, sets and timed transforms; calibration and static transforms stay."""
-        raise NotImplementedError
+        with self._condition:
+            self._clock.clear()
+            self._transforms.clear()
+            self._synchronizer.clear()
+            self._selector = KeyframeSelector(nanoseconds(self._settings.keyframe_interval))
+            self._placed.clear()
+            self._waiting.clear()
+            self._ready.clear()
+            self._last_image = None
+
+    def _accept(self, sets: Sequence[CameraSet]) -> None:
+        """Have the key frames among new sets placed."""
+        for camera_set in sets:
+            if not self._selector.choose(camera_set.epoch, camera_set.stamp):
+                self._give_up(camera_set, 'between_keyframes')
+                continue
+            for image in camera_set.images.values():
+                image.input.start()
+            self._waiting.append(_WaitingSet(camera_set, self._now))
+        if sets:
+            self._place_waiting()
+
+    def _place_waiting(self, *, patient: bool = True) -> None:
+        """Place the oldest sets as far as that can be done; drop those that have waited too long."""
+        while self._waiting:
+            waiting = self._waiting[0]
+            try:
+                posed = self._pose(waiting)
+            except _UnplacedError as error:
+                if patient and error.may_heal and self._now - waiting.completed < self._settings.tf_timeout:
+                    return
+                self._give_up(waiting.camera_set, error.reason,
+                              f'set at {stamp_text(waiting.camera_set.stamp)}: {error}')
+            else:
+                self._make_ready(posed)
+            self._waiting.popleft()
+
+    def _make_ready(self, posed: PosedSet) -> None:
+        while self._ready and not self._settings.lossless:
+            self._give_up(self._ready.popleft().camera_set, 'superseded')
+        self._ready.append(posed)
+        self._condition.notify_all()
+
+    def _give_up(self, camera_set: CameraSet, reason: str, detail: str = '') -> None:
+        for image in camera_set.images.values():
+            image.input.cancel()
+        self.counters.set_dropped(reason, detail)
+
+    def _pose(self, waiting: _WaitingSet) -> PosedSet:
+        camera_set = waiting.camera_set
+        pose = self._ego_pose(camera_set.stamp, camera_set.epoch)
+        history = self._history_pose(camera_set, pose)
+        placed = {camera: self._pose_camera(image) for camera, image in camera_set.images.items()}
+        self._placed.update(placed)
+        for camera in camera_set.masked:
+            known = self._placed.get(camera, placed[self._settings.reference_camera])
+            placed[camera] = PosedCamera(known.model, known.ego_from_camera, pose)
+        cameras = {camera: placed[camera] for camera in self._settings.cameras}
+        return PosedSet(camera_set, cameras, pose, history, waiting.completed, self._now)
+
+    def _pose_camera(self, image: CameraImage) -> PosedCamera:
+        model = self._models.get(image.camera)
+        if model is None:
+            raise _UnplacedError('camera_info', f'no camera info of {image.camera}', may_heal=True)
+        mounting = self._lookup(self._settings.base_frame, image.frame_id, image.stamp, image.epoch)
+        return PosedCamera(model, mounting, self._ego_pose(image.stamp, image.epoch))
+
+    def _history_pose(self, camera_set: CameraSet, pose: Matrix) -> Matrix:
+        if self._history_stamp is None:
+            return pose
+        stamp = self._history_stamp(camera_set.stamp)
+        if stamp is None:
+            raise _UnplacedError('history_pose', 'no stamp of a history pose belongs to it', may_heal=False)
+        return self._ego_pose(stamp, camera_set.epoch)
+
+    def _ego_pose(self, stamp: int, epoch: int) -> Matrix:
+        return self._lookup(self._settings.fixed_frame, self._settings.base_frame, stamp, epoch)
+
+    def _lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
+        try:
+            return self._transforms.lookup(target, source, stamp, epoch)
+        except TransformError as error:
+            raise _UnplacedError('transform', str(error), may_heal=error.may_heal) from error

@@ -2,46 +2,221 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.frame import Frame, Prediction
+from gdfusion_ros.model.fusion.state import RecurrentState
+from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.counters import Counters
-from gdfusion_ros.perception.types import PosedSet, SemanticGrid
+from gdfusion_ros.perception.labels import LABEL_SETS
+from gdfusion_ros.perception.poses import inverse
+from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
+from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings
 
-Protocol = Literal['live', 'released']
+PoseProtocol = Literal['live', 'released']
+
+
+@dataclass(frozen=True, eq=False)
+class _Poses:
+    """Where a set was taken.
+
+    Attributes:
+        epoch, stamp: of the set.
+        fixed_from_ego: (4, 4) the vehicle at the set's stamp.
+        fixed_from_camera: (N, 4, 4) each camera at its own stamp.
+        history_pose: (4, 4) see PosedSet.
+    """
+
+    epoch: int
+    stamp: int
+    fixed_from_ego: Matrix
+    fixed_from_camera: Matrix
+    history_pose: Matrix
 
 
 class OccupancyEstimator:
     """Runs the network on one PosedSet after the other. ``process`` belongs to one thread.
 
+    The memory is reset when the epoch changes ('time_jump'), the time since the last frame is longer than
+    ``max_frame_gap`` ('frame_gap'), the vehicle has moved by more than ``max_ego_jump`` since ('ego_jump'), and by
+    ``reset``.
+
     Attributes:
         latency: seconds that the last frame spent in each stage: 'pixels' (waiting for images that are not decoded
-            yet), 'frame' (matrices, normalisation), 'network', 'grid' (back to the CPU, memory order).
+            yet), 'frame' (matrices, normalisation), 'network', 'grid' (to the CPU, in the message's order).
     """
 
-    latency: Mapping[str, float]
-
-    def __init__(self, network: object, settings: PipelineSettings, *, protocol: Protocol = 'live',
+    def __init__(self, network: OccupancyNetwork, settings: PipelineSettings, *, protocol: PoseProtocol = 'live',
                  counters: Counters | None = None) -> None:
         """``network`` is made by ``gdfusion_ros.model.zoo.load_network``.
 
-        ``protocol``: 'live' computes poses in float64; 'released' rounds them to float32 first, as the authors do.
+        ``protocol``: 'live' computes with the poses in float64; 'released' rounds the cameras' to float32 first, as
+        the authors' data is (spec section 1). Both give float32 at the end.
 
         Raises:
             GdfusionError: the network needs another number of cameras than the settings name.
         """
-        raise NotImplementedError
+        if network.config.cameras != len(settings.cameras):
+            raise GdfusionError(f"model {network.config.name} needs {network.config.cameras} cameras, but setting "
+                                f"'cameras' names {len(settings.cameras)}: {', '.join(settings.cameras)}")
+        self.latency: dict[str, float] = {}
+        self._network = network
+        self._settings = settings
+        self._pose_type = np.float32 if protocol == 'released' else np.float64
+        self._counters = counters or Counters(settings.cameras)
+        self._state: RecurrentState | None = None
+        self._previous: _Poses | None = None
+        self._frames = 0
+        self._lock = threading.Lock()
+        self._requested_reset = ''
 
     def process(self, posed: PosedSet) -> SemanticGrid:
         """The grid of one set.
 
         Raises:
-            GdfusionError: an image cannot be decoded or has another size than its CameraInfo says, or the GPU is out
+            GdfusionError: an image cannot be decoded or has another size than its camera info says, or the GPU is out
                 of memory. That set is refused and counted; the memory stays as it was.
         """
-        raise NotImplementedError
+        self.latency.clear()
+        with self._stage('pixels'):
+            pixels = self._pixels(posed)
+        with self._stage('frame'), torch.inference_mode():
+            poses = self._poses(posed)
+            self._forget_if_due(poses)
+            frame = self._frame(posed, poses, normalize(pixels, self._network.device))
+        with self._refusal_out_of_memory(posed), torch.inference_mode():
+            with self._stage('network'):
+                prediction, state = self._network(frame, self._state)
+                if self._network.device.type == 'cuda':
+                    torch.cuda.synchronize(self._network.device)
+            with self._stage('grid'):
+                grid = self._grid(posed, prediction)
+        self._state, self._previous = state, poses
+        self._frames += 1
+        self._counters.grid_made()
+        return grid
 
     def reset(self, reason: str) -> None:
         """Forget the past: the next frame is a first one. May be called from any thread; counted by ``reason``."""
-        raise NotImplementedError
+        with self._lock:
+            self._requested_reset = reason
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.latency[name] = time.perf_counter() - start
+
+    @contextmanager
+    def _refusal_out_of_memory(self, posed: PosedSet) -> Iterator[None]:
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            detail = (f'set at {stamp_text(posed.camera_set.stamp)}: {self._network.device} is out of memory; '
+                      'free it, or run a smaller model')
+            self._counters.frame_refused('gpu_memory', detail)
+            raise GdfusionError(detail) from error
+
+    def _pixels(self, posed: PosedSet) -> list[Pixels]:
+        """(H, W, 3) uint8 RGB of each camera of the rig, black where it is masked."""
+        height, width = self._network.config.image_size
+        pixels = []
+        for camera, place in posed.cameras.items():
+            image = posed.camera_set.images.get(camera)
+            if image is None:
+                pixels.append(np.zeros((height, width, 3), np.uint8))
+                continue
+            try:
+                ready = image.input.result()
+                if ready.source != (place.model.width, place.model.height):
+                    raise GdfusionError(
+                        f'{camera} at {stamp_text(image.stamp)}: the image has {ready.source[0]} x {ready.source[1]} '
+                        f'pixels, but its camera info says {place.model.width} x {place.model.height}')
+            except GdfusionError as error:
+                self._counters.frame_refused('image', str(error))
+                raise
+            pixels.append(ready.pixels)
+        return pixels
+
+    def _poses(self, posed: PosedSet) -> _Poses:
+        def rounded(pose: Matrix) -> Matrix:
+            return pose.astype(self._pose_type).astype(np.float64)
+
+        cameras = [rounded(place.fixed_from_ego) @ rounded(place.ego_from_camera) for place in posed.cameras.values()]
+        return _Poses(posed.camera_set.epoch, posed.camera_set.stamp, rounded(posed.fixed_from_ego),
+                      np.stack(cameras), posed.history_pose)
+
+    def _forget_if_due(self, poses: _Poses) -> None:
+        with self._lock:
+            reason, self._requested_reset = self._requested_reset, ''
+        if not reason and self._previous is not None:
+            reason = self._break(self._previous, poses)
+        if reason:
+            self._state, self._previous, self._frames = None, None, 0
+            self._counters.memory_reset(reason)
+
+    def _break(self, previous: _Poses, poses: _Poses) -> str:
+        """Why ``poses`` do not continue ``previous``; empty if they do."""
+        if poses.epoch != previous.epoch:
+            return 'time_jump'
+        if poses.stamp - previous.stamp > nanoseconds(self._settings.max_frame_gap):
+            return 'frame_gap'
+        way = np.linalg.norm(poses.fixed_from_ego[:3, 3] - previous.fixed_from_ego[:3, 3])
+        return 'ego_jump' if way > self._settings.max_ego_jump else ''
+
+    def _frame(self, posed: PosedSet, poses: _Poses, images: Tensor) -> Frame:
+        """The network's input (spec section 1)."""
+        height, width = self._network.config.image_size
+        models = [place.model for place in posed.cameras.values()]
+        crops = [ResizeCrop((model.width, model.height), (width, height)) for model in models]
+        previous = self._previous or poses
+        return Frame(
+            images=images,
+            intrinsics=_tensor([model.intrinsics for model in models]),
+            post_rotation=_tensor([crop.post_rotation() for crop in crops]),
+            post_translation=_tensor([crop.post_translation() for crop in crops]),
+            ego_from_camera=_tensor(inverse(poses.fixed_from_ego) @ poses.fixed_from_camera),
+            previous_camera_from_camera=_tensor([
+                inverse(before) @ now
+                for before, now in zip(previous.fixed_from_camera, poses.fixed_from_camera, strict=True)]),
+            previous_ego_from_ego=_tensor(inverse(previous.history_pose) @ poses.history_pose),
+            bda=torch.eye(3),
+            visible=torch.tensor([camera in posed.camera_set.images for camera in posed.cameras]))
+
+    def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
+        grid = self._network.config.grid
+        return SemanticGrid(
+            stamp=posed.camera_set.stamp,
+            frame_id=self._settings.base_frame,
+            origin=grid.lower,
+            voxel_size=grid.voxel_size,
+            labels=_x_fastest(prediction.labels),
+            confidence=_x_fastest(prediction.confidence()) if self._settings.confidence else None,
+            label_set=LABEL_SETS[self._network.config.label_set],
+            model=self._network.title,
+            frames_since_reset=self._frames + 1,
+            cameras=tuple(posed.camera_set.images),
+            stamp_spread=posed.camera_set.spread)
+
+
+def _tensor(values: Matrix | Sequence[Matrix]) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))
+
+
+def _x_fastest(voxels: Tensor) -> NDArray[np.uint8]:
+    """(X, Y, Z) on any device as an array with x fastest in memory."""
+    array: NDArray[np.uint8] = voxels.permute(2, 1, 0).contiguous().cpu().numpy()
+    return array.transpose(2, 1, 0)

@@ -2,22 +2,153 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
-from gdfusion_ros.perception.types import NetworkPixels, Pixels
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.types import InputImage, Matrix, Pixels
+
+_THREADS = 2
+_MEAN = (123.675, 116.28, 103.53)
+_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class ResizeCrop:
+    """How a full image becomes the network's: scaled to its width, then its lower part is taken.
+
+    Attributes:
+        source: (width, height) of the full image [px].
+        output: (width, height) of the network's image [px].
+    """
+
+    source: tuple[int, int]
+    output: tuple[int, int]
+
+    @property
+    def scaled_height(self) -> int:
+        """Height of the whole image once it is scaled [px]."""
+        return self.source[1] * self.output[0] // self.source[0]
+
+    @property
+    def top(self) -> int:
+        """Row of the scaled image where the output begins [px]; negative where rows above it are missing (black)."""
+        return self.scaled_height - self.output[1]
+
+    def post_rotation(self) -> Matrix:
+        """(3, 3): source pixel (u, v, 1) -> output pixel, without the shift."""
+        scale = self.output[0] / self.source[0]
+        return np.diag([scale, scale, 1.0])
+
+    def post_translation(self) -> Matrix:
+        """(3,) [px]: the shift of that mapping."""
+        return np.array([0.0, -self.top, 0.0])
+
+    def __call__(self, full: Pixels) -> Pixels:
+        """(H, W, 3) uint8 of the full (h, w, 3) image: the crop of PIL's bicubic resize of the whole, bit for bit.
+
+        Rows above the crop are not computed. The resize starts at a row of the scaled image that falls on a whole row
+        of the source, so that every filter weight is the one that it has in the whole image.
+        """
+        width, height = self.source
+        step = self.scaled_height // math.gcd(height, self.scaled_height)
+        start = max(self.top, 0) // step * step
+        lower = Image.fromarray(full).resize((self.output[0], self.scaled_height - start), Image.Resampling.BICUBIC,
+                                             box=(0, start * height // self.scaled_height, width, height))
+        first = self.top - start
+        return np.asarray(lower.crop((0, first, self.output[0], first + self.output[1])))
 
 
 class Preprocessor:
-    """Resizes, crops and normalises images, the first two in a small pool of threads."""
+    """Makes the network's input images of full images, in a small pool of threads.
+
+    PIL lets other threads run while it decodes and resizes.
+    """
 
     def __init__(self, image_size: tuple[int, int]) -> None:
         """``image_size``: (H, W) of the network's input [px]."""
-        self.image_size = image_size
+        height, width = image_size
+        self._output = (width, height)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix='preprocess')
 
-    def pixels(self, load: Callable[[], Pixels]) -> NetworkPixels:
-        """The network's input image of what ``load`` gives, made in the pool once it is started or asked for."""
-        raise NotImplementedError
+    def image(self, load: Callable[[], Pixels]) -> BackgroundImage:
+        """The network's input image of the full one that ``load`` gives; made once it is started or asked for."""
+        return BackgroundImage(self._pool, load, self._output)
 
     def close(self) -> None:
         """Stop the threads; work that has not begun is given up."""
-        raise NotImplementedError
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class BackgroundImage:
+    """An input image that a pool of threads makes. Every method may be called from any thread."""
+
+    def __init__(self, pool: ThreadPoolExecutor, load: Callable[[], Pixels], output: tuple[int, int]) -> None:
+        """``load`` gives the full image, ``output`` is (width, height) of what is made of it [px]."""
+        self._pool = pool
+        self._load: Callable[[], Pixels] | None = load
+        self._output = output
+        self._future: Future[InputImage] | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin the work, if it has not begun."""
+        self._started()
+
+    def cancel(self) -> None:
+        """Give up work that has not begun; ``start`` or ``result`` take it up again."""
+        with self._lock:
+            if self._future is not None and self._future.cancel():
+                self._future = None
+
+    def result(self) -> InputImage:
+        """The image, as soon as it is there.
+
+        Raises:
+            GdfusionError: it cannot be decoded, or its set or the whole preprocessor was given up.
+        """
+        try:
+            return self._started().result()
+        except CancelledError as error:
+            raise GdfusionError('the image was given up before it was decoded: the pipeline was reset or stopped'
+                                ) from error
+
+    def _started(self) -> Future[InputImage]:
+        with self._lock:
+            if self._future is None:
+                try:
+                    self._future = self._pool.submit(self._make)
+                except RuntimeError:  # the pool is shut down
+                    self._future = _given_up()
+            return self._future
+
+    def _make(self) -> InputImage:
+        load, self._load = self._load, None  # a full image is large, and is not needed again
+        assert load is not None, 'an image is made once'
+        full = load()
+        source = (full.shape[1], full.shape[0])
+        return InputImage(ResizeCrop(source, self._output)(full), source)
+
+
+def _given_up() -> Future[InputImage]:
+    future: Future[InputImage] = Future()
+    future.cancel()
+    return future
+
+
+def normalize(images: Sequence[Pixels], device: torch.device) -> Tensor:
+    """(N, 3, H, W) float32 on ``device``, channels last in memory, of N (H, W, 3) uint8 RGB input images.
+
+    The channels come out reversed, B, G, R, and are normalised by the statistics of R, G, B in that order [QUIRK 1].
+    """
+    stacked = torch.from_numpy(np.stack(images)).to(device).flip(-1)
+    mean, std = torch.tensor(_MEAN, device=device), torch.tensor(_STD, device=device)
+    return stacked.float().sub_(mean).div_(std).permute(0, 3, 1, 2)

@@ -55,20 +55,25 @@ class CameraModel:
     intrinsics: Matrix
 
 
-class NetworkPixels(Protocol):
-    """A network's (H, W, 3) uint8 RGB input image that is made in the background (see preprocess.py)."""
+@dataclass(frozen=True, eq=False)
+class InputImage:
+    """The network's (H, W, 3) uint8 RGB input image, and (width, height) of the full image it was made of [px]."""
+
+    pixels: Pixels
+    source: tuple[int, int]
+
+
+class PendingImage(Protocol):
+    """An input image that is made in the background (see preprocess.py)."""
 
     def start(self) -> None:
         """Begin the work, if it has not begun."""
 
     def cancel(self) -> None:
-        """Give up work that has not begun."""
+        """Give up work that has not begun; ``start`` or ``result`` take it up again."""
 
-    def result(self) -> Pixels:
-        """The pixels, as soon as they are there; raises GdfusionError where the image cannot be decoded."""
-
-    def source_size(self) -> tuple[int, int]:
-        """(width, height) of the full image [px], as soon as it is known; raises as ``result`` does."""
+    def result(self) -> InputImage:
+        """The image, as soon as it is there; raises GdfusionError where it cannot be decoded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +84,7 @@ class CameraImage:
     epoch: int
     stamp: int
     frame_id: str
-    pixels: NetworkPixels
+    input: PendingImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +138,16 @@ class PosedSet:
         fixed_from_ego: (4, 4) the vehicle's pose at the set's stamp: the grid's frame.
         history_pose: (4, 4) the vehicle's pose that places the memory of the past; the same but for the released
             protocol, which takes it at the LiDAR's stamp (spec QUIRK 2).
+        completed: when the set's last image arrived, or a missing one was given up [s].
+        placed: when the last of its transforms had arrived [s]. Both are on the clock of FrameAssembler's caller.
     """
 
     camera_set: CameraSet
     cameras: Mapping[str, PosedCamera]
     fixed_from_ego: Matrix
     history_pose: Matrix
+    completed: float
+    placed: float
 
 
 @dataclass(frozen=True, eq=False)
