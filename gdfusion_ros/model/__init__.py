@@ -1,0 +1,1 @@
+"""The networks: torch only; no ROS, no dataset, no clock."""

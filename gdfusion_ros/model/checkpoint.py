@@ -84,8 +84,8 @@ def published_state(network: nn.Module) -> dict[str, Tensor]:
 def load_checkpoint(network: nn.Module, path: Path) -> None:
     """Load a published checkpoint into a freshly built network.
 
-    The file is a ``.safetensors``, or a ``.pth`` whose state dict is plain or under ``state_dict``; all keys may share a
-    prefix (``module.``). Every key must be there with its shape, nothing else, and the constants must agree.
+    The file is a ``.safetensors``, or a ``.pth`` whose state dict is plain or under ``state_dict``; all keys may share
+    a prefix (``module.``). Every key must be there with its shape, nothing else, and the constants must agree.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.

@@ -112,7 +112,8 @@ class DepthPrediction(NamedTuple):
 class DepthNet(nn.Module):
     """Depth and context from image features, the stereo cost volume and the camera's parameters."""
 
-    def __init__(self, in_channels: int, channels: int, context_channels: int, bins: int, pyramid_channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, context_channels: int, bins: int,
+                 pyramid_channels: int) -> None:
         """``channels`` is the width of the trunk, ``bins`` the number of depth bins."""
         super().__init__()
         self.bn = nn.BatchNorm1d(CAMERA_PARAMETERS)

@@ -25,11 +25,12 @@ class OccupancyHead(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         """(1, C, Y, X, Z) -> logits (Y, X, Z, outputs)."""
         features = F.relu(self.conv(volume), inplace=True)
-        scores = torch.cat([self.classifier(chunk) for chunk in rows(features).split(CHUNK)])
+        scores = torch.cat([self.classifier(chunk) for chunk in torch.split(rows(features), CHUNK)])
         return scores.view(*volume.shape[2:], -1)
 
     def predict(self, volume: Tensor) -> Prediction:
         """Logits and the class id of every voxel; (Y, X, Z) becomes (X, Y, Z) in the labels."""
         logits = self(volume)
-        labels = torch.cat([chunk.argmax(-1).to(torch.uint8) for chunk in logits[..., 1:].flatten(0, 2).split(CHUNK)])
+        scores = torch.split(logits[..., 1:].flatten(0, 2), CHUNK)
+        labels = torch.cat([chunk.argmax(-1).to(torch.uint8) for chunk in scores])
         return Prediction(labels.view(logits.shape[:3]).transpose(0, 1), logits)

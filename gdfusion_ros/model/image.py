@@ -87,4 +87,5 @@ class FeaturePyramid(nn.Module):
         middle = self.lateral_middle(features.middle)
         deep = self.lateral_deep(features.deep)
         middle += F.interpolate(deep, size=middle.shape[-2:], mode='nearest')
-        return self.output(middle)
+        pyramid: Tensor = self.output(middle)
+        return pyramid

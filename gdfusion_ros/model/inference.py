@@ -17,7 +17,7 @@ MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def prepare(network: OccupancyNetwork, device: torch.device) -> OccupancyNetwork:
-    """Evaluation mode, batch normalisation folded, channels-last weights, on ``device``; the network itself, changed."""
+    """The same network in evaluation mode, batch normalisation folded, weights channels-last, on ``device``."""
     network.eval().requires_grad_(False)
     fold_batch_norms(network)
     for parameter in network.parameters():
@@ -31,23 +31,21 @@ def fold_batch_norms(module: nn.Module) -> None:
 
     'Follows' means: registered next in the same module, with the convolution's channels.
     """
-    previous: tuple[str, nn.Module] | None = None
+    last_name, last = '', nn.Module()
     for name, child in list(module.named_children()):
-        if _is_norm_of(child, previous):
-            assert previous is not None
-            folded = fuse_conv_bn_eval(previous[1].double(), child.double()).float()
-            module.add_module(previous[0], folded)
-            module.add_module(name, nn.Identity())
+        if _normalises(child, last):
+            folded = fuse_conv_bn_eval(last.double(), child.double()).float()  # type: ignore[type-var, arg-type]
+            setattr(module, last_name, folded)
+            setattr(module, name, nn.Identity())
         else:
             fold_batch_norms(child)
-        previous = (name, child)
+        last_name, last = name, child
 
 
-def _is_norm_of(child: nn.Module, previous: tuple[str, nn.Module] | None) -> bool:
-    if previous is None or not isinstance(previous[1], (nn.Conv2d, nn.Conv3d)):
-        return False
-    kind = nn.BatchNorm2d if isinstance(previous[1], nn.Conv2d) else nn.BatchNorm3d
-    return isinstance(child, kind) and child.num_features == previous[1].out_channels
+def _normalises(norm: nn.Module, conv: nn.Module) -> bool:
+    pairs = ((nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, nn.BatchNorm3d))
+    return any(isinstance(conv, convolution) and isinstance(norm, normalisation)
+               and norm.num_features == conv.out_channels for convolution, normalisation in pairs)
 
 
 def select_device(name: str) -> torch.device:
@@ -65,7 +63,7 @@ def select_device(name: str) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(index or 0) < count:
             return torch.device(name)
-        raise GdfusionError(f"device '{name}' is not there: torch sees {count} CUDA devices; use device 'auto' or 'cpu'")
+        raise GdfusionError(f"device '{name}' is not there, torch sees {count} CUDA devices; use 'auto' or 'cpu'")
     raise GdfusionError(f"unknown device '{name}'; expected auto, cpu, cuda or cuda:<index>")
 
 

@@ -46,7 +46,8 @@ def cost_volume(current: Tensor, previous: Tensor, geometry: StereoGeometry) -> 
         cost = kernels.matching_cost(current, previous, geometry)
     else:
         cost = matching_cost(current, previous, geometry)
-    return torch.softmax(-cost, 1)
+    # Over the bins where they lie side by side in memory.
+    return torch.softmax(-cost.permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2)
 
 
 def sampling_grid(feature_size: tuple[int, int], geometry: StereoGeometry) -> Tensor:
@@ -65,7 +66,7 @@ def matching_cost(current: Tensor, previous: Tensor, geometry: StereoGeometry) -
     cameras, channels, height, width = current.shape
     grid = sampling_grid((height, width), geometry).to(current.device)
     costs = []
-    for part in grid.split(DEPTHS_AT_ONCE, dim=1):
+    for part in torch.split(grid, DEPTHS_AT_ONCE, dim=1):
         warped = F.grid_sample(previous, part.flatten(1, 2), align_corners=True)
         warped = warped.view(cameras, channels, -1, height, width)
         cost = (current[:, :, None] - warped).abs_().sum(1)

@@ -34,7 +34,8 @@ class ConvNorm3d(nn.Module):
 
     def forward(self, volume: Tensor) -> Tensor:
         """(1, in, Y, X, Z) -> (1, out, Y / stride, X / stride, Z / stride)."""
-        return self.bn(self.conv(volume))  # type: ignore[no-any-return]
+        normed: Tensor = self.bn(self.conv(volume))
+        return normed
 
 
 class ResidualBlock3d(nn.Module):
@@ -92,7 +93,7 @@ class VolumeNeck(nn.Module):
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Levels of the encoder, finest first -> (1, out, Y, X, Z)."""
         size = levels[0].shape[2:]
-        shares = self.conv.conv.weight.split([level.shape[1] for level in levels], dim=1)
+        shares = torch.split(self.conv.conv.weight, [level.shape[1] for level in levels], dim=1)
         fused = F.conv3d(levels[0], shares[0], self.conv.conv.bias)
         for level, share in zip(levels[1:], shares[1:], strict=True):
             fused += F.interpolate(F.conv3d(level, share), size=size, mode='trilinear', align_corners=True)

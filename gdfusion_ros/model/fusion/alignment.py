@@ -21,7 +21,7 @@ def index_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor,
     """
     metres = torch.diag(torch.tensor([*grid.voxel_size, 1.0], dtype=torch.float64))
     metres[:3, 3] = torch.tensor(grid.lower, dtype=torch.float64)
-    chain = (torch.linalg.inv(metres) @ _homogeneous(previous_bda) @ previous_ego_from_ego.double()
+    chain: Tensor = (torch.linalg.inv(metres) @ _homogeneous(previous_bda) @ previous_ego_from_ego.double()
              @ torch.linalg.inv(_homogeneous(bda)) @ metres)
     return chain.float()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import product
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model import kernels
@@ -38,8 +39,7 @@ class MotionFusion(nn.Module):
             previous_from_current: (4, 4) voxel index (x, y, z, 1) now -> index in the previous grid.
             state: the last frame's; None at a start.
         """
-        weight = self.offset.weight.flatten(1)
-        offsets = torch.addmm(self.offset.bias, rows(volume), weight.t()).clamp_(-LIMIT, LIMIT)
+        offsets = F.linear(rows(volume), self.offset.weight.flatten(1), self.offset.bias).clamp_(-LIMIT, LIMIT)
         if state is not None:
             size = tuple(volume.shape[2:])
             step = kernels.motion_step if kernels.usable(volume) else gradient_step

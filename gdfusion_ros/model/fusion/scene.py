@@ -66,7 +66,7 @@ class SceneFusion(nn.Module):
         offsets = torch.cat([centring @ bias, -beta])
         covariance = voxels.new_zeros(channels, channels)
         sums = voxels.new_zeros(3, channels)
-        for part in voxels.split(chunk):
+        for part in torch.split(voxels, chunk):
             centred, target = torch.addmm(offsets, part, maps).chunk(2, -1)
             inverse_std = (centred.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
             normed = centred * inverse_std
@@ -89,7 +89,7 @@ class SceneFusion(nn.Module):
         maps = maps.t().contiguous()
         offsets = torch.cat([centring @ (self.bias[0, :, 0] - state.bias), shift])
         outputs = []
-        for part in voxels.split(chunk):
+        for part in torch.split(voxels, chunk):
             centred, query = torch.addmm(offsets, part, maps).chunk(2, -1)
             inverse_std = (centred.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
             outputs.append(torch.addcmul(query, centred * inverse_std, scale))

@@ -74,7 +74,7 @@ class RecurrentState:
         return sum(tensor.nbytes for _, tensor in _tensors(self))
 
     def to(self, device: torch.device | str) -> RecurrentState:
-        """The same state with its features on another device; matrices and flags stay on the CPU, where they are used."""
+        """The same state with its features on another device; matrices and flags stay on the CPU, their place."""
         return _map(self, lambda name, tensor: tensor if name in _ON_CPU else tensor.to(device))
 
     def save(self, path: Path) -> None:

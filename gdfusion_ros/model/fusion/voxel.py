@@ -28,6 +28,7 @@ class VoxelFusion(nn.Module):
     def __init__(self, channels: int) -> None:
         """``channels`` of the volume."""
         super().__init__()
+        self.channels = channels
         self.time_embedding = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels))
         self.align = nn.Sequential(nn.Conv3d(channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
@@ -65,7 +66,7 @@ class VoxelFusion(nn.Module):
         biases = align_bias + self.embeddings(frames, voxels.device) @ align.t()
         chunk = CHUNK if voxels.device.type == 'cpu' else len(voxels)
         fused = []
-        for now, then in zip(voxels.split(chunk), history.split(chunk), strict=True):
+        for now, then in zip(torch.split(voxels, chunk), torch.split(history, chunk), strict=True):
             pair = [torch.addmm(bias, part, align.t()) for bias, part in zip(biases, (now, then), strict=True)]
             fused.append(torch.addmm(merge_bias, torch.cat(pair, -1).relu_(), merge.t()).relu_())
         return torch.cat(fused)
@@ -73,7 +74,7 @@ class VoxelFusion(nn.Module):
     def embeddings(self, frames: int, device: torch.device) -> Tensor:
         """(2, C) embeddings of the current frame's and the history's time since the start; ``frames`` lie between."""
         times = torch.tensor([frames, max(frames - 1, 0)], dtype=torch.float32) * SECONDS_PER_FRAME
-        embedded: Tensor = self.time_embedding(sinusoid(times, self.time_embedding[0].in_features).to(device))
+        embedded: Tensor = self.time_embedding(sinusoid(times, self.channels).to(device))
         return embedded
 
 
@@ -102,8 +103,12 @@ def warp(field: Tensor, positions: Tensor, size: tuple[int, ...]) -> Tensor:
 def _pointwise(block: nn.Sequential) -> tuple[Tensor, Tensor]:
     """Weight (out, in) and bias (out,) of a 1x1x1 convolution with its batch normalisation, where it still has one."""
     conv, norm = block[0], block[1]
+    assert isinstance(conv, nn.Conv3d)
     weight, bias = conv.weight, conv.bias
+    assert bias is not None
     if isinstance(norm, nn.BatchNorm3d):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         weight, bias = fuse_conv_bn_weights(weight, bias, norm.running_mean, norm.running_var, norm.eps,
                                             norm.weight, norm.bias)
     return weight.flatten(1), bias
