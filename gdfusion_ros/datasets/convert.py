@@ -20,16 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gdfusion_ros.bags.messages import RosbagsFactory
+from gdfusion_ros.bags.messages import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE, RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
+from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE
 from gdfusion_ros.bags.writer import BagWriter, bag_writer, refuse_existing
 from gdfusion_ros.datasets.nuscenes import Calibration, Dataset, Pose, Sample, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
-
-SAMPLE_TOKEN_TOPIC = '/nuscenes/sample_token'
-TF_TOPIC, TF_STATIC_TOPIC, TF_TYPE = '/tf', '/tf_static', 'tf2_msgs/msg/TFMessage'
 
 TOPICS, FRAMES = TopicSettings(), PipelineSettings()
 """The bag uses the names that node and replay expect by default."""
@@ -99,7 +97,7 @@ def convert(job: Job, *, storage: str = 'mcap', bag_format: str = 'jazzy',
         posed = 0
         for item in timeline:
             if isinstance(item, Sample):
-                bag.write(SAMPLE_TOKEN_TOPIC, item.stamp, make('std_msgs/msg/String', data=item.token))
+                bag.write(SAMPLE_TOKEN_TOPIC, item.stamp, make(SAMPLE_TOKEN_TYPE, data=item.token))
                 continue
             if item.stamp != posed:
                 bag.write(TF_TOPIC, item.stamp, _ego_transform(item, make))
@@ -162,7 +160,7 @@ def _add_topics(bag: BagWriter, calibrations: Sequence[Calibration]) -> None:
         if calibration.modality == 'camera':
             bag.add_topic(TOPICS.camera_info(calibration.channel), 'sensor_msgs/msg/CameraInfo')
             bag.add_topic(TOPICS.image(calibration.channel), TOPICS.image_type)
-    bag.add_topic(SAMPLE_TOKEN_TOPIC, 'std_msgs/msg/String')
+    bag.add_topic(SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE)
 
 
 def _write_image(bag: BagWriter, data: SensorData, make: MessageFactory) -> int:
