@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +29,9 @@ from gdfusion_ros.perception.types import (
 )
 from gdfusion_ros.settings import PipelineSettings
 
+_LONGEST_STEP = 0.2
+"""What is heard after a longer silence of the callers counts as heard so long after what was heard before [s]."""
+
 
 class _UnplacedError(Exception):
     """A set cannot be placed yet (``may_heal``) or at all."""
@@ -38,12 +42,36 @@ class _UnplacedError(Exception):
         self.may_heal = may_heal
 
 
+class _PatientClock:
+    """Time for waiting: it stands still while the callers do.
+
+    When a busy process comes back to its callbacks, a timer may call before the messages that have arrived meanwhile
+    are handed over. Nothing may be given up then for lack of a message that is already there.
+    """
+
+    def __init__(self) -> None:
+        """It begins at 0."""
+        self.now = 0.0
+        self.elapsed = 0.0
+
+    def advance(self, now: float) -> None:
+        """The callers' clock shows ``now`` [s]."""
+        self.elapsed += min(max(now - self.now, 0.0), _LONGEST_STEP)
+        self.now = now
+
+
 @dataclass(frozen=True, eq=False)
 class _WaitingSet:
-    """A set that waits for calibration and transforms since ``completed`` [s]."""
+    """A set that waits for calibration and transforms.
+
+    Attributes:
+        completed: when it was completed, on the callers' clock [s].
+        deadline: when it is dropped, on the patient one [s].
+    """
 
     camera_set: CameraSet
     completed: float
+    deadline: float
 
 
 class FrameAssembler:
@@ -79,14 +107,14 @@ class FrameAssembler:
         self._placed: dict[str, PosedCamera] = {}
         self._waiting: deque[_WaitingSet] = deque()
         self._ready: deque[PosedSet] = deque()
-        self._now = 0.0
-        self._last_image: float | None = None
+        self._time = _PatientClock()
+        self._last_image = math.inf
         self._condition = threading.Condition()
 
     def add_camera_info(self, camera: str, model: CameraModel, now: float) -> None:
         """The calibration of ``camera``, from here on."""
         with self._condition:
-            self._now = now
+            self._time.advance(now)
             self._models[camera] = model
             self._place_waiting()
 
@@ -103,7 +131,8 @@ class FrameAssembler:
                                 f'{", ".join(self._settings.cameras)}')
         with self._condition:
             self.counters.image_received(camera, stamp, now)
-            self._now = self._last_image = now
+            self._time.advance(now)
+            self._last_image = self._time.elapsed
             epoch = self._clock.observe(('image', camera), stamp)
             image = CameraImage(camera, epoch, stamp, frame_id, self._preprocessor.image(load))
             if self._selector.wants(epoch, stamp + nanoseconds(self._settings.sync_tolerance)):
@@ -111,13 +140,9 @@ class FrameAssembler:
             self._accept(self._synchronizer.add(image))
 
     def add_transforms(self, transforms: Iterable[StampedTransform], now: float, *, static: bool) -> None:
-        """Transforms of /tf, or of /tf_static with ``static``, for the own tree.
-
-        Raises:
-            GdfusionError: a transform that is not finite or not rigid; those before it are kept.
-        """
+        """Transforms of /tf, or of /tf_static with ``static``, for the own tree."""
         with self._condition:
-            self._now = now
+            self._time.advance(now)
             for transform in transforms:
                 if static:
                     self._tree.set_static(transform)
@@ -126,11 +151,11 @@ class FrameAssembler:
             self._place_waiting()
 
     def poll(self, now: float) -> None:
-        """Let waiting times run out, and look again for transforms; call it a few times a second."""
+        """Let waiting times run out, and look again for transforms; call it ten times a second."""
         with self._condition:
-            self._now = now
-            if self._last_image is not None and now - self._last_image >= self._settings.silence_timeout:
-                self._last_image = None
+            self._time.advance(now)
+            if self._last_image + self._settings.silence_timeout <= self._time.elapsed:
+                self._last_image = math.inf
                 self._accept(self._synchronizer.flush())
             self._place_waiting()
 
@@ -160,7 +185,7 @@ class FrameAssembler:
             self._placed.clear()
             self._waiting.clear()
             self._ready.clear()
-            self._last_image = None
+            self._last_image = math.inf
 
     def _accept(self, sets: Sequence[CameraSet]) -> None:
         """Have the key frames among new sets placed."""
@@ -170,7 +195,8 @@ class FrameAssembler:
                 continue
             for image in camera_set.images.values():
                 image.input.start()
-            self._waiting.append(_WaitingSet(camera_set, self._now))
+            deadline = self._time.elapsed + self._settings.tf_timeout
+            self._waiting.append(_WaitingSet(camera_set, self._time.now, deadline))
         if sets:
             self._place_waiting()
 
@@ -181,7 +207,7 @@ class FrameAssembler:
             try:
                 posed = self._pose(waiting)
             except _UnplacedError as error:
-                if patient and error.may_heal and self._now - waiting.completed < self._settings.tf_timeout:
+                if patient and error.may_heal and self._time.elapsed < waiting.deadline:
                     return
                 self._give_up(waiting.camera_set, error.reason,
                               f'set at {stamp_text(waiting.camera_set.stamp)}: {error}')
@@ -210,7 +236,7 @@ class FrameAssembler:
             known = self._placed.get(camera, placed[self._settings.reference_camera])
             placed[camera] = PosedCamera(known.model, known.ego_from_camera, pose)
         cameras = {camera: placed[camera] for camera in self._settings.cameras}
-        return PosedSet(camera_set, cameras, pose, history, waiting.completed, self._now)
+        return PosedSet(camera_set, cameras, pose, history, waiting.completed, self._time.now)
 
     def _pose_camera(self, image: CameraImage) -> PosedCamera:
         model = self._models.get(image.camera)

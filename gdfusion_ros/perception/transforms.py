@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -15,9 +14,6 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.epochs import EpochClock
 from gdfusion_ros.perception.poses import Quaternion, Vector, interpolate_vectors, inverse, pose_matrix, slerp
 from gdfusion_ros.perception.types import Matrix, StampedTransform, stamp_text
-
-_UNIT_TOLERANCE = 0.01
-"""How far the squared length of a quaternion may be from 1 (tf2's QUATERNION_NORMALIZATION_TOLERANCE)."""
 
 
 class TransformError(GdfusionError):
@@ -124,7 +120,8 @@ class TransformTree:
 
     As in tf2 a frame has one parent at a time, which may change; the newest kind of a frame's transform, static or
     timed, replaces the other; between two samples translations are interpolated linearly and rotations by slerp;
-    nothing is extrapolated. Of several samples with one stamp the last counts.
+    nothing is extrapolated. Of several samples with one stamp the last counts. What comes in is taken to be finite and
+    rigid: messages are checked where they are decoded.
     """
 
     def __init__(self, history: int, static: dict[str, _Sample] | None = None) -> None:
@@ -134,19 +131,15 @@ class TransformTree:
         self._timed: dict[str, _TimedEdge] = {}
 
     def set_static(self, transform: StampedTransform) -> None:
-        """Set a transform that holds at every stamp.
-
-        Raises:
-            GdfusionError: a value is not finite, the quaternion is no unit quaternion, or both frames are the same.
-        """
-        self._static[transform.child] = _checked(transform)
+        """Set a transform that holds at every stamp."""
+        self._static[transform.child] = _sample(transform)
         self._timed.pop(transform.child, None)
 
     def set(self, transform: StampedTransform) -> None:
-        """Add a transform at its stamp. Raises as ``set_static``."""
-        sample = _checked(transform)
+        """Add a transform at its stamp."""
         self._static.pop(transform.child, None)
-        self._timed.setdefault(transform.child, _TimedEdge()).insert(transform.stamp, sample, self._history)
+        edge = self._timed.setdefault(transform.child, _TimedEdge())
+        edge.insert(transform.stamp, _sample(transform), self._history)
 
     def lookup(self, target: str, source: str, stamp: int) -> Matrix:
         """(4, 4) float64 target_from_source at ``stamp`` [ns].
@@ -239,16 +232,5 @@ class EpochTransforms:
         return self._trees.setdefault(epoch, TransformTree(self._history, self._static))
 
 
-def _checked(transform: StampedTransform) -> _Sample:
-    """The transform's sample, with a quaternion of length 1."""
-    values = (*transform.translation, *transform.rotation)
-    length = math.hypot(*transform.rotation)
-    place = f"transform of '{transform.child}' in '{transform.parent}' at {stamp_text(transform.stamp)}"
-    if transform.parent == transform.child:
-        raise GdfusionError(f'{place}: a frame cannot be its own parent')
-    if not all(map(math.isfinite, values)):
-        raise GdfusionError(f'{place} is not finite')
-    if abs(length * length - 1.0) >= _UNIT_TOLERANCE:
-        raise GdfusionError(f'{place} has no unit quaternion: {transform.rotation}')
-    x, y, z, w = transform.rotation
-    return _Sample(transform.parent, transform.translation, (x / length, y / length, z / length, w / length))
+def _sample(transform: StampedTransform) -> _Sample:
+    return _Sample(transform.parent, transform.translation, transform.rotation)
