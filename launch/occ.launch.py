@@ -25,17 +25,12 @@ from launch_ros.event_handlers import OnStateTransition
 
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import prepare
+from gdfusion_ros.settings import ModelSettings, PipelineSettings, records
 
 OUTPUTS = ('points', 'markers', 'bev')
 
-PARAMETERS = {
-    'model': 'name of the network in the zoo',
-    'weights': 'path of the checkpoint (.pth or .safetensors)',
-    'untrained': 'true: run with seeded random weights, for trials only',
-    'device': 'auto, cpu, cuda or cuda:<index>',
-    'cameras': 'camera names in the order of the training, e.g. "[CAM_FRONT_LEFT, CAM_FRONT]"',
-    'lossless': 'true: compute every camera set (for bags) instead of the newest',
-}
+RECORDS = {**records(ModelSettings), **records(PipelineSettings)}
+PARAMETERS = ('model', 'weights', 'untrained', 'device', 'cameras', 'lossless')
 """Parameters of the node that are launch arguments too: what is given here goes before params_file."""
 
 SWITCH = ('true', 'false')
@@ -52,8 +47,9 @@ ARGUMENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 def generate_launch_description() -> LaunchDescription:
     """The arguments, and what they start."""
-    parameters = [DeclareLaunchArgument(name, default_value='', description=f'{text} (default: as in params_file)')
-                  for name, text in PARAMETERS.items()]
+    parameters = [DeclareLaunchArgument(name, default_value='',
+                                        description=f'{RECORDS[name][1].description} Empty: as in params_file.')
+                  for name in PARAMETERS]
     arguments = [DeclareLaunchArgument(name, default_value=default, description=text, choices=choices or None)
                  for name, (default, text, choices) in ARGUMENTS.items()]
     return LaunchDescription([*parameters, *arguments, OpaqueFunction(function=start)])
