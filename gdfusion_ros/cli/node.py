@@ -28,8 +28,6 @@ HELP = 'run the live ROS 2 node'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The network, parameters, and arguments for ROS itself."""
     add_model_arguments(parser)
-    # What is not given stays as the parameter file has it.
-    parser.set_defaults(**dict.fromkeys(records(ModelSettings), argparse.SUPPRESS))
     group = parser.add_argument_group('node')
     group.add_argument('--params-file', type=Path, action='append', default=[],
                        help='YAML file of parameters (config/occ.yaml); may be repeated, the last goes first')
@@ -44,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.ros import environment, signals
     signals.hold()
     environment.prepare()
-    overrides = {name: getattr(args, name) for name in records(ModelSettings) if hasattr(args, name)}
+    overrides = {name: getattr(args, name) for name in records(ModelSettings) if getattr(args, name) is not None}
     overrides.update(_assignment(text) for text in args.overrides)
     ros_arguments = [*_params_files(args.params_file), *args.ros_args]
     from gdfusion_ros.ros.main import run_node

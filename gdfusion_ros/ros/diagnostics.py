@@ -16,7 +16,7 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
-from gdfusion_ros.perception.counters import CameraCounts, Counters, Counts
+from gdfusion_ros.perception.counters import Counters, Counts
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.log import Log
 from gdfusion_ros.ros.parameters import Settings
@@ -77,9 +77,9 @@ class Diagnostics:
     def _publish(self) -> None:
         now, counts = time.monotonic(), self._counters.snapshot()
         frames = [self._frames.get() for _ in range(self._frames.qsize())]
-        elapsed = now - self._last_time
-        statuses = [self._network_status(), *(self._camera(name, counts, now, elapsed) for name in counts.cameras),
-                    self._sets(counts), self._memory(counts), self._latency(frames)]
+        cameras = [self._camera(name, counts, now) for name in counts.cameras]
+        self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
+        statuses = [self._network_status(), *cameras, self._sets(counts), self._memory(counts), self._latency(frames)]
         self._last, self._last_time = counts, now
         array = DiagnosticArray(status=statuses)
         array.header.stamp = self._node.get_clock().now().to_msg()
@@ -93,23 +93,27 @@ class Diagnostics:
             return self._status('network', WARN, f'{self._network.title}: the grids mean nothing', values)
         return self._status('network', OK, self._network.title, values)
 
-    def _camera(self, name: str, counts: Counts, now: float, elapsed: float) -> DiagnosticStatus:
+    def _camera(self, name: str, counts: Counts, now: float) -> DiagnosticStatus:
         camera, before = counts.cameras[name], self._last.cameras[name]
         age = now - max(self._begin, camera.last_arrival or 0.0)
-        values = {'rate [Hz]': f'{(camera.received - before.received) / elapsed:.2f}', 'received': camera.received,
+        rate = (camera.received - before.received) / (now - self._last_time)
+        values = {'rate [Hz]': f'{rate:.2f}', 'received': camera.received,
                   'age [s]': 'none' if camera.last_arrival is None else f'{now - camera.last_arrival:.2f}',
                   'sets without it': camera.missing, **_reasons('dropped', camera.dropped)}
         if not self._active or age <= self._settings.node.camera_timeout:
             return self._status(name, OK, 'receiving' if self._active else 'not active', values)
-        return self._status(name, *self._silence(name, camera, age), values)
-
-    def _silence(self, name: str, camera: CameraCounts, age: float) -> tuple[bytes, str]:
-        """Level and words for a camera that does not deliver; they go to the log as well."""
-        topic = self._settings.topics.image(name)
         said = f'silent for {age:.1f} s' if camera.received else f'no image yet, for {age:.1f} s'
-        policy = self._settings.pipeline.missing_camera
-        self._log.warning(f'{name} silent', f'camera {name}: {said} on {topic} (missing_camera: {policy})')
-        return (ERROR if policy == 'skip' else WARN), f'{said} on {topic}'
+        level = ERROR if self._settings.pipeline.missing_camera == 'skip' else WARN
+        return self._status(name, level, f'{said}, on {self._settings.topics.image(name)}', values)
+
+    def _log_silence(self, cameras: Mapping[str, DiagnosticStatus]) -> None:
+        """Name the cameras that do not deliver; when none does, the source as a whole is what is missing."""
+        silent = [name for name, status in cameras.items() if status.level != OK]
+        if len(silent) == len(cameras):
+            self._log.warning('silence', 'no camera delivers images')
+        elif silent:
+            said = '; '.join(f'{name}: {cameras[name].message}' for name in silent)
+            self._log.warning('silence', f'{said} (missing_camera: {self._settings.pipeline.missing_camera})')
 
     def _sets(self, counts: Counts) -> DiagnosticStatus:
         values = {'made': counts.sets, 'grids': counts.grids, **_reasons('dropped', counts.sets_dropped),

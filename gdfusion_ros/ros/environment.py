@@ -59,8 +59,11 @@ def _default_log_directory(environment: Mapping[str, str]) -> Path | None:
 
 
 def _can_be_made(directory: Path | None) -> bool:
-    """Whether files can be written into ``directory``, made where it is absent."""
+    """Make ``directory``, as rcl_logging would; whether files can be written into it."""
     if directory is None:
         return False
-    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK | os.X_OK)

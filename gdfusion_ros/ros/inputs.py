@@ -21,7 +21,7 @@ from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.images import bridge
 from gdfusion_ros.ros.log import Log
 from gdfusion_ros.ros.parameters import Settings
-from gdfusion_ros.ros.timing import Arrivals
+from gdfusion_ros.ros.timing import arrival
 from gdfusion_ros.ros.transforms import Tf2Transforms
 
 _POLL_PERIOD = 0.05
@@ -36,9 +36,9 @@ class Inputs:
     """
 
     def __init__(self, node: Node, settings: Settings, assembler: FrameAssembler, tf2: Tf2Transforms | None,
-                 arrivals: Arrivals, log: Log) -> None:
+                 log: Log) -> None:
         """Subscribe; to TF only if ``tf2`` does not do so itself."""
-        self._node, self._assembler, self._tf2, self._arrivals, self._log = node, assembler, tf2, arrivals, log
+        self._node, self._assembler, self._tf2, self._log = node, assembler, tf2, log
         self._read_image = (decode.compressed_image if settings.topics.image_transport == 'compressed'
                             else partial(decode.image, fallback=bridge()))
         self._distorted: set[str] = set()
@@ -80,18 +80,17 @@ class Inputs:
 
     def _image(self, camera: str, topic: str, message: Message, info: dict[str, Any]) -> None:
         image = self._read_image(message, topic)
-        self._arrivals.note(camera, image.stamp, info['received_timestamp'])
-        self._assembler.add_image(camera, image.stamp, image.frame_id, image.load, time.monotonic())
+        self._assembler.add_image(camera, image.stamp, image.frame_id, image.load, arrival(info))
 
-    def _camera_info(self, camera: str, topic: str, message: Message, _info: dict[str, Any]) -> None:
-        self._assembler.add_camera_info(camera, decode.camera_model(message, topic), time.monotonic())
+    def _camera_info(self, camera: str, topic: str, message: Message, info: dict[str, Any]) -> None:
+        self._assembler.add_camera_info(camera, decode.camera_model(message, topic), arrival(info))
         if decode.has_distortion(message) and camera not in self._distorted:
             self._distorted.add(camera)
             self._log.warning(f'{topic} distortion', f'{topic}: the camera has a lens distortion, which is not taken '
                               'out here: rectify its images (image_proc does)')
 
-    def _transforms(self, static: bool, topic: str, message: Message, _info: dict[str, Any]) -> None:
+    def _transforms(self, static: bool, topic: str, message: Message, info: dict[str, Any]) -> None:
         good, refused = decode.transforms(message, topic)
         for error in refused:
             self._log.warning(topic, f'refused: {error}')
-        self._assembler.add_transforms(good, time.monotonic(), static=static)
+        self._assembler.add_transforms(good, arrival(info), static=static)

@@ -28,7 +28,7 @@ from gdfusion_ros.ros.inputs import Inputs
 from gdfusion_ros.ros.log import Log
 from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
-from gdfusion_ros.ros.timing import Arrivals, stages
+from gdfusion_ros.ros.timing import stages
 from gdfusion_ros.ros.transforms import Tf2Transforms, tf2_is_wanted
 from gdfusion_ros.ros.worker import Worker
 
@@ -61,7 +61,6 @@ class _Pipeline:
     assembler: FrameAssembler
     estimator: OccupancyEstimator
     tf2: Tf2Transforms | None
-    arrivals: Arrivals
     outputs: Outputs
     diagnostics: Diagnostics
 
@@ -69,8 +68,7 @@ class _Pipeline:
         """Give a grid out, and say how long it took."""
         self.outputs.publish(grid)
         published = time.monotonic()
-        arrival = self.arrivals.last((camera, image.stamp) for camera, image in posed.camera_set.images.items())
-        latency = stages(arrival, taken, self.estimator.latency, published)
+        latency = stages(posed, taken, self.estimator.latency, published)
         self.outputs.publish_latency(grid, latency)
         self.diagnostics.frame_done(latency)
 
@@ -136,7 +134,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self._pipeline = _Pipeline(
             settings, preprocessor,
             FrameAssembler(settings.pipeline, preprocessor, transforms=tf2, counters=counters), estimator, tf2,
-            Arrivals(), Outputs(self, settings.bev, settings.node.output_durability,
+            Outputs(self, settings.bev, settings.node.output_durability,
                                 LABEL_SETS[network.config.label_set]),
             Diagnostics(self, settings, facts, counters, self._log))
         self.get_logger().info(f'configured: {network.title} on {network.device}')
@@ -152,7 +150,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self._worker = Worker(pipeline.assembler, pipeline.estimator, on_grid=pipeline.publish,
                               on_refusal=lambda line: self._log.warning('refused', line), on_failure=self._on_failure)
         self._worker.start()
-        self._inputs = Inputs(self, pipeline.settings, pipeline.assembler, pipeline.tf2, pipeline.arrivals, self._log)
+        self._inputs = Inputs(self, pipeline.settings, pipeline.assembler, pipeline.tf2, self._log)
         pipeline.diagnostics.activate(active=True)
         self.get_logger().info('active: waiting for ' + ', '.join(self._inputs.topics))
 

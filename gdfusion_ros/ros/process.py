@@ -23,7 +23,7 @@ _STOP_TIMEOUT = 60.0
 
 @contextmanager
 def node_process(arguments: Sequence[str], *, name: str = '/occ', timeout: float = 120.0,
-                 log: IO[bytes] | None = None) -> Iterator['subprocess.Popen[bytes]']:
+                 log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """``gdfusion node ARGUMENTS`` in a process of its own, active at the start of the ``with`` block, then stopped.
 
     Args:
@@ -46,7 +46,7 @@ def node_process(arguments: Sequence[str], *, name: str = '/occ', timeout: float
         stop(process)
 
 
-def stop(process: 'subprocess.Popen[bytes]') -> int:
+def stop(process: subprocess.Popen[bytes]) -> int:
     """End the node by SIGINT, as Ctrl-C does, or by force where that takes too long; its exit code."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -57,7 +57,7 @@ def stop(process: 'subprocess.Popen[bytes]') -> int:
         return process.wait()
 
 
-def _wait_until_active(node: Node, name: str, process: 'subprocess.Popen[bytes]', timeout: float) -> None:
+def _wait_until_active(node: Node, name: str, process: subprocess.Popen[bytes], timeout: float) -> None:
     client = node.create_client(GetState, f'{name}/get_state')
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

@@ -1,0 +1,70 @@
+"""The environment that rclpy starts in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gdfusion_ros.resources import resource
+from gdfusion_ros.ros.environment import PROFILE_VARIABLES, for_child, prepare
+
+ONE_NODE = """
+from gdfusion_ros.ros import environment
+environment.prepare()
+from gdfusion_ros.ros.context import ros_node
+with ros_node('alone') as node:
+    node.get_logger().info('alive')
+"""
+
+
+def test_the_profile_for_large_images_is_set(tmp_path: Path) -> None:
+    environment = {'HOME': str(tmp_path)}
+    prepare(environment)
+    assert {environment[name] for name in PROFILE_VARIABLES} == {str(resource('config/fastdds_profile.xml'))}
+
+
+@pytest.mark.parametrize('name', PROFILE_VARIABLES)
+def test_a_profile_of_the_user_stays(tmp_path: Path, name: str) -> None:
+    environment = {'HOME': str(tmp_path), name: '/mine.xml'}
+    prepare(environment)
+    assert {variable: environment.get(variable) for variable in PROFILE_VARIABLES} \
+        == {**dict.fromkeys(PROFILE_VARIABLES), name: '/mine.xml'}
+
+
+def test_ros_from_pip_is_found_after_a_sourced_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'share' / 'ament_index').mkdir(parents=True)
+    monkeypatch.setattr(sys, 'prefix', str(tmp_path))
+    environment = {'HOME': str(tmp_path), 'AMENT_PREFIX_PATH': '/workspace'}
+    prepare(environment)
+    prepare(environment)
+    assert environment['AMENT_PREFIX_PATH'] == f'/workspace{os.pathsep}{tmp_path}'
+
+
+def test_a_home_that_can_be_written_keeps_the_log(tmp_path: Path) -> None:
+    environment = {'HOME': str(tmp_path)}
+    prepare(environment)
+    assert 'ROS_LOG_DIR' not in environment
+
+
+@pytest.mark.parametrize('home', [{}, {'HOME': '/proc/none'}, {'ROS_HOME': '/dev/null/ros'}])
+def test_a_process_without_a_home_starts_all_the_same(home: dict[str, str]) -> None:
+    inherited = {name: value for name, value in for_child().items() if name not in ('HOME', 'ROS_LOG_DIR')}
+    result = subprocess.run([sys.executable, '-c', ONE_NODE], env=inherited | home, capture_output=True, text=True,
+                            timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert 'alive' in result.stdout + result.stderr
+
+
+def test_a_child_sets_up_its_own_libraries() -> None:
+    own = f'{sys.prefix}/lib{os.pathsep}{sys.prefix}/lib/python3.11/site-packages/ros_rcl.libs'
+    child = for_child({'_ROS_WHEELS_BOOTSTRAP_COMPLETE': '1', 'LD_LIBRARY_PATH': f'{own}{os.pathsep}/opt/cuda'})
+    assert child == {'LD_LIBRARY_PATH': '/opt/cuda'}
+
+
+def test_the_libraries_of_a_sourced_installation_are_inherited() -> None:
+    environment = {'LD_LIBRARY_PATH': '/opt/ros/jazzy/lib'}
+    assert for_child(environment) == environment

@@ -1,0 +1,124 @@
+"""Bags played over DDS."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.context import ros_node, spinning
+from gdfusion_ros.ros.factory import message_class
+from gdfusion_ros.ros.player import Playback, play, timeline
+
+FRONT = '/CAM_FRONT/image/compressed'
+IMAGES = [f'/{camera}/image/compressed' for camera in (
+    'CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_RIGHT', 'CAM_BACK', 'CAM_BACK_LEFT')]
+
+
+@contextmanager
+def listening(topics: dict[str, str], profile: Any = None) -> Iterator[list[tuple[str, bytes, float]]]:
+    """(topic, CDR, time of arrival) of everything on ``topics``."""
+    heard: list[tuple[str, bytes, float]] = []
+    with ros_node('listener') as node:
+        for topic, type_name in topics.items():
+            node.create_subscription(message_class(type_name), topic,
+                                     lambda data, topic=topic: heard.append((topic, data, time.monotonic())),
+                                     profile or qos.recording(), raw=True)
+        with spinning(node):
+            yield heard
+
+
+def settle(heard: list[Any], count: int) -> None:
+    """Wait for ``count`` messages, and a little for one too many."""
+    deadline = time.monotonic() + 10
+    while len(heard) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.1)
+
+
+def test_everything_arrives_byte_for_byte_in_order(drive: Path) -> None:
+    with bag_reader(drive) as reader:
+        topics = {topic.name: topic.type_name for topic in reader.topics.values()}
+        recorded = list(reader.raw_messages())
+    with listening(topics) as heard:
+        published = play([drive], Playback(rate=2, wait=10))
+        settle(heard, len(recorded))
+    assert published.total() == len(recorded)
+    for topic in topics:
+        assert [data for name, data, _ in heard if name == topic] \
+            == [bytes(message.data) for message in recorded if message.topic == topic]
+
+
+def test_messages_come_at_the_pace_of_their_record_times(drive: Path) -> None:
+    with bag_reader(drive) as reader:
+        stamps = [message.stamp for message in reader.raw_messages([FRONT])]
+    with listening({FRONT: 'sensor_msgs/msg/CompressedImage'}) as heard:
+        play([drive], Playback(rate=2, topics=(FRONT,), wait=10))
+        settle(heard, len(stamps))
+    times = [arrival for _, _, arrival in heard]
+    assert [later - times[0] for later in times] \
+        == pytest.approx([(stamp - stamps[0]) / 2e9 for stamp in stamps], abs=0.05)
+
+
+def test_who_comes_late_still_gets_the_static_transforms(drive: Path) -> None:
+    player = Thread(target=play, args=([drive], Playback(rate=0.25)))
+    player.start()
+    time.sleep(0.5)
+    with listening({'/tf_static': 'tf2_msgs/msg/TFMessage'}, qos.static_transforms()) as heard:
+        settle(heard, 1)
+    player.join()
+    assert len(heard) == 1
+
+
+def test_a_loop_goes_on_after_the_longest_pause_of_the_bag(drive: Path) -> None:
+    with bag_reader(drive) as reader:
+        once = list(timeline([reader], Playback(), IMAGES))
+        twice = list(timeline([reader], Playback(loops=2), IMAGES))
+    pauses = [later.due - earlier.due for earlier, later in itertools.pairwise(twice)]
+    assert [event.message for event in twice] == 2 * [event.message for event in once]
+    assert pauses[len(once) - 1] == pytest.approx(max(pauses[:len(once) - 1]))
+
+
+def test_a_late_start_keeps_what_was_latched_before(drive: Path) -> None:
+    with bag_reader(drive) as reader:
+        origin = reader.start + 600_000_000
+        events = list(timeline([reader], Playback(start=0.6), ['/tf_static', FRONT]))
+    assert [event.message.topic for event in events] == ['/tf_static', FRONT]
+    assert events[0].due == 0
+    assert events[1].due == pytest.approx((events[1].message.stamp - origin) / 1e9)
+
+
+def test_clock_shows_the_time_of_the_bag_and_never_runs_ahead(drive: Path) -> None:
+    with bag_reader(drive) as reader:
+        start, end = reader.start, reader.start + reader.duration
+    topics = {'/clock': 'rosgraph_msgs/msg/Clock', FRONT: 'sensor_msgs/msg/CompressedImage'}
+    with listening(topics, qos.clock()) as heard:
+        play([drive], Playback(rate=2, clock=50, topics=(FRONT,), wait=10))
+        settle(heard, 20)
+    messages = [typestore().deserialize_cdr(data, 'rosgraph_msgs/msg/Clock').clock
+                for topic, data, _ in heard if topic == '/clock']
+    times = [message.sec * 10**9 + message.nanosec for message in messages]
+    assert len(times) > 15
+    assert times == sorted(times)
+    assert start <= times[0] <= times[-1] <= end
+    assert times[-1] - times[0] > 0.8 * (end - start)
+
+
+def test_a_topic_that_is_not_there_is_named(drive: Path) -> None:
+    with pytest.raises(GdfusionError, match=r'no topic /nope in .*; there are .*/CAM_BACK/camera_info'):
+        play([drive], Playback(topics=('/nope',)))
+
+
+def test_waiting_in_vain_names_the_lonely_topics(drive: Path) -> None:
+    with pytest.raises(GdfusionError, match=r'nobody subscribed to /CAM_FRONT/image/compressed within 0.2 s'):
+        play([drive], Playback(topics=(FRONT,), wait=0.2))
