@@ -33,7 +33,8 @@ class BenchmarkResult:
     """Medians over the measured frames.
 
     Attributes:
-        model, device: what ran where.
+        model, device, precision: what ran where and how.
+        frames: how many were measured.
         stages: seconds by stage.
         frame: seconds of a whole frame.
         gmac: multiply-adds of convolutions and matrix products by stage, in units of 1e9, counted while running. The
@@ -45,6 +46,8 @@ class BenchmarkResult:
 
     model: str
     device: str
+    precision: str
+    frames: int
     stages: Mapping[str, float]
     frame: float
     gmac: Mapping[str, float]
@@ -58,7 +61,7 @@ class BenchmarkResult:
         return sum(self.stages.get(name, 0.0) for name in FUSIONS) / self.frame
 
 
-def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object]) -> BenchmarkResult:
+def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lambda: None) -> BenchmarkResult:
     """Measure ``frames`` frames of a sequence after two that warm up; ``tick`` is called after each."""
     with torch.inference_mode():
         steps = _sequence(network, frames + 3)
@@ -80,7 +83,7 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object]) -> B
         del state
         floor = sum(count * _alone(call, network.device) for call, count in counter.calls.items())
     return BenchmarkResult(
-        network.title, _device_name(network.device),
+        network.title, _device_name(network.device), 'autocast' if network.autocast else 'fp32', frames,
         {name: statistics.median(times) for name, times in clock.times.items()}, statistics.median(totals),
         counter.gmac, floor, peak, size)
 

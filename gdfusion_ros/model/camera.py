@@ -1,7 +1,8 @@
 """Geometry of the cameras: frusta, projection chains, and what they have in common (spec sections 2.1, 3.1, 4, 16).
 
 Everything here is float32 in a fixed order of operations, without fused multiply-add: exact-zero tests and truncation
-to voxel indices make rounding visible, so the order is part of what the published weights expect.
+to voxel indices make rounding visible, so the order is part of what the published weights expect. Small matrices are
+inverted and multiplied on the CPU; points may lie on any device, and each operation on them is rounded by itself.
 """
 
 from __future__ import annotations
@@ -45,25 +46,25 @@ def pixel_grid(image_size: tuple[int, int], feature_size: tuple[int, int]) -> tu
 
 
 def transform(matrix: Tensor, points: Tensor) -> Tensor:
-    """(N, 3, 3) matrices times (N, …, 3) points, summed as (m0 x + m1 y) + m2 z."""
-    matrix = matrix.view(matrix.shape[0], *[1] * (points.dim() - 2), 3, 3)
+    """(N, 3, 3) matrices times (N, …, 3) points, summed as (m0 x + m1 y) + m2 z, on the points' device."""
+    matrix = matrix.to(points.device).view(matrix.shape[0], *[1] * (points.dim() - 2), 3, 3)
     x, y, z = points.unsqueeze(-2).unbind(-1)
     return (matrix[..., 0] * x + matrix[..., 1] * y) + matrix[..., 2] * z
 
 
 def camera_points(image_size: tuple[int, int], feature_size: tuple[int, int], depths: Tensor,
                   post_rotation: Tensor, post_translation: Tensor) -> Tensor:
-    """Every depth bin of every feature cell as (u d, v d, d) in source pixels, (N, D, h, w, 3)."""
-    u, v = pixel_grid(image_size, feature_size)
+    """Every depth bin of every feature cell as (u d, v d, d) in source pixels: (N, D, h, w, 3), with ``depths``."""
+    u, v = (axis.to(depths.device) for axis in pixel_grid(image_size, feature_size))
     depth, v, u = torch.meshgrid(depths, v, u, indexing='ij')
-    cells = torch.stack([u, v, depth], -1)
-    points = transform(torch.linalg.inv(post_rotation), cells - post_translation[:, None, None, None])
+    cells = torch.stack([u, v, depth], -1) - post_translation.to(depths.device)[:, None, None, None]
+    points = transform(torch.linalg.inv(post_rotation), cells)
     return torch.cat([points[..., :2] * points[..., 2:], points[..., 2:]], -1)
 
 
 def translated(matrix: Tensor, points: Tensor, translation: Tensor) -> Tensor:
     """``transform`` followed by the addition of (N, 3) translations."""
-    return transform(matrix, points) + translation.view(-1, *[1] * (points.dim() - 2), 3)
+    return transform(matrix, points) + translation.to(points.device).view(-1, *[1] * (points.dim() - 2), 3)
 
 
 def previous_pixels(points: Tensor, intrinsics: Tensor, previous_camera_from_camera: Tensor,
@@ -85,3 +86,12 @@ def previous_pixels(points: Tensor, intrinsics: Tensor, previous_camera_from_cam
     pixels = transform(intrinsics, points)
     pixels = torch.cat([pixels[..., :2] / pixels[..., 2:], pixels[..., 2:]], -1)
     return translated(post_rotation, pixels, post_translation), behind
+
+
+def normalised(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """(…, 2) input pixels u, v -> grid_sample's coordinates: -1 the first, 1 the last pixel of the image.
+
+    The divisor is a tensor on purpose: by a number, CUDA would multiply with the rounded reciprocal instead.
+    """
+    height, width = image_size
+    return pixels / pixels.new_tensor([width - 1, height - 1]) * 2 - 1

@@ -7,10 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model.frame import Prediction
-from gdfusion_ros.model.volume import rows
-
-CHUNK = 16384
-"""Voxels that go through the classifier at a time: their activations stay in the cache."""
+from gdfusion_ros.model.volume import chunks, rows
 
 
 class OccupancyHead(nn.Module):
@@ -25,12 +22,12 @@ class OccupancyHead(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         """(1, C, Y, X, Z) -> logits (Y, X, Z, outputs)."""
         features = F.relu(self.conv(volume), inplace=True)
-        scores = torch.cat([self.classifier(chunk) for chunk in torch.split(rows(features), CHUNK)])
+        scores = torch.cat([self.classifier(chunk) for chunk in chunks(rows(features))])
         return scores.view(*volume.shape[2:], -1)
 
     def predict(self, volume: Tensor) -> Prediction:
         """Logits and the class id of every voxel; (Y, X, Z) becomes (X, Y, Z) in the labels."""
-        logits = self(volume)
-        scores = torch.split(logits[..., 1:].flatten(0, 2), CHUNK)
+        logits: Tensor = self(volume).float()
+        scores = chunks(logits[..., 1:].flatten(0, 2))
         labels = torch.cat([chunk.argmax(-1).to(torch.uint8) for chunk in scores])
         return Prediction(labels.view(logits.shape[:3]).transpose(0, 1), logits)

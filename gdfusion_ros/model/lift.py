@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model import kernels
@@ -34,6 +35,7 @@ class Lift(nn.Module):
         self.register_buffer('bx', torch.tensor(grid.lower) + size / 2)
         self.register_buffer('nx', torch.tensor(grid.shape, dtype=torch.float32))
         self._voxels: Memo[Tensor] = Memo()
+        self._bags: Memo[tuple[Tensor, Tensor]] = Memo()
 
     def voxels(self, points: Tensor, frame: Frame) -> Tensor:
         """Voxel of every point: (N, D, h, w) int32 row of the volume in the order y, x, z, or NOWHERE.
@@ -69,9 +71,19 @@ class Lift(nn.Module):
         x, y, z = self.grid.shape
         if kernels.usable(geometry, context):
             return volume_of(kernels.lift(geometry, context, voxels, self.grid.voxels), (y, x, z))
-        voxels = voxels.to(geometry.device)
-        inside = voxels != NOWHERE
-        camera, _, row, column = inside.nonzero(as_tuple=True)
-        features = context.permute(0, 2, 3, 1)[camera, row, column] * geometry[inside][:, None]
-        volume = context.new_zeros(self.grid.voxels, context.shape[1])
-        return volume_of(volume.index_add_(0, voxels[inside].long(), features), (y, x, z))
+        points, offsets = self._bags((voxels,), lambda: self._sorted(voxels, geometry.device))
+        cells = context.shape[2] * context.shape[3]
+        camera, cell = points // geometry[0].numel(), points % cells
+        features = context.permute(0, 2, 3, 1).reshape(-1, context.shape[1])
+        volume = F.embedding_bag(camera * cells + cell, features, offsets, mode='sum',
+                                 per_sample_weights=geometry.flatten()[points])
+        return volume_of(volume, (y, x, z))
+
+    def _sorted(self, voxels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Indices of the points inside, sorted by voxel, and where each voxel's begin. Sums in this order repeat."""
+        voxels = voxels.flatten()
+        inside = int((voxels != NOWHERE).sum())
+        voxels = voxels.masked_fill(voxels == NOWHERE, self.grid.voxels).to(device)
+        values, order = voxels.sort(stable=True)
+        offsets = torch.searchsorted(values[:inside], torch.arange(self.grid.voxels, dtype=values.dtype, device=device))
+        return order[:inside], offsets

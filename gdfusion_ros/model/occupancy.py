@@ -177,7 +177,7 @@ class OccupancyNetwork(nn.Module):
             history = grid = None
             if state is not None and state.geometry is not None:
                 history = state.geometry
-                points = self._camera_points(frame, depth.logits.shape)
+                points = self._camera_points(frame, depth.logits.shape).to(depth.logits.device)
                 grid = self.geometry_fusion.history_grid(points, frame, history, state.visible)
             geometry, fused = self.geometry_fusion(depth.logits, depth.probability, frame, grid, history)
         probe.see('geometry_fused_logits', fused.logits)

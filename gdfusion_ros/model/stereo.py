@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gdfusion_ros.model import kernels
-from gdfusion_ros.model.camera import camera_points, previous_pixels
+from gdfusion_ros.model.camera import camera_points, normalised, previous_pixels
 
 INVALID_COST = 5.0
 OUTSIDE = -2.0
@@ -50,21 +50,19 @@ def cost_volume(current: Tensor, previous: Tensor, geometry: StereoGeometry) -> 
     return torch.softmax(-cost.permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2)
 
 
-def sampling_grid(feature_size: tuple[int, int], geometry: StereoGeometry) -> Tensor:
+def sampling_grid(feature_size: tuple[int, int], geometry: StereoGeometry, device: torch.device) -> Tensor:
     """(N, D, h, w, 2) where every bin of every cell is seen in the previous image, in grid_sample's coordinates."""
-    height, width = geometry.image_size
-    points = camera_points(geometry.image_size, feature_size, geometry.depths,
+    points = camera_points(geometry.image_size, feature_size, geometry.depths.to(device),
                            geometry.post_rotation, geometry.post_translation)
     pixels, behind = previous_pixels(points, geometry.intrinsics, geometry.previous_camera_from_camera,
                                      geometry.post_rotation, geometry.post_translation)
-    grid = torch.stack([pixels[..., 0] / (width - 1) * 2 - 1, pixels[..., 1] / (height - 1) * 2 - 1], -1)
-    return grid.masked_fill_(behind[..., None], OUTSIDE)
+    return normalised(pixels[..., :2], geometry.image_size).masked_fill_(behind[..., None], OUTSIDE)
 
 
 def matching_cost(current: Tensor, previous: Tensor, geometry: StereoGeometry) -> Tensor:
-    """Plain form of the cost, on any device: (N, D, h, w). The grid is made on the CPU (see camera.py)."""
+    """Plain form of the cost, on any device: (N, D, h, w)."""
     cameras, channels, height, width = current.shape
-    grid = sampling_grid((height, width), geometry).to(current.device)
+    grid = sampling_grid((height, width), geometry, current.device)
     costs = []
     for part in torch.split(grid, DEPTHS_AT_ONCE, dim=1):
         warped = F.grid_sample(previous, part.flatten(1, 2), align_corners=True)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gdfusion_ros.model.camera import previous_pixels
+from gdfusion_ros.model.camera import normalised, previous_pixels
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.fusion.state import GeometryState
 
@@ -55,7 +55,7 @@ class GeometryFusion(nn.Module):
         """
         fused = logits
         if state is not None and grid is not None:
-            history = F.grid_sample(state.logits[:, None], grid.to(logits.device), align_corners=True)[:, 0]
+            history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
             weight = self.history_gate(torch.cat([history, logits], 1))
             # Valid where the warped value is not exactly zero, bin by bin [QUIRK 4].
             fused = torch.where(history != 0, weight * history + (1 - weight) * logits, logits)
@@ -68,16 +68,15 @@ class GeometryFusion(nn.Module):
         """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18).
 
         Args:
-            points: (N, D, h, w, 3) as ``camera_points`` gives them for the current frame.
+            points: (N, D, h, w, 3) as ``camera_points`` gives them for the current frame, on the network's device.
             frame: the current frame.
             state: the history, for its image augmentation.
             remembered: (N,) bool, which cameras the history holds; the others' bins lie outside.
         """
         pixels, behind = previous_pixels(points, frame.intrinsics, frame.previous_camera_from_camera,
                                          state.post_rotation, state.post_translation)
-        height, width = self.image_size
-        depths = self.depths.cpu()
-        near, far = depths[0], depths[-1]
-        grid = torch.stack([pixels[..., 0] / (width - 1) * 2 - 1, pixels[..., 1] / (height - 1) * 2 - 1,
-                            (pixels[..., 2] - near) / (far - near) * 2 - 1], -1)
-        return grid.masked_fill_((behind | ~remembered.view(-1, 1, 1, 1))[..., None], OUTSIDE)
+        near, far = self.depths[0], self.depths[-1]
+        grid = torch.cat([normalised(pixels[..., :2], self.image_size),
+                          (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
+        forgotten = ~remembered.to(points.device).view(-1, 1, 1, 1)
+        return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)

@@ -12,12 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.fusion.state import SceneState
-from gdfusion_ros.model.volume import rows, volume_of
+from gdfusion_ros.model.volume import chunks, rows, volume_of
 
 EPSILON = 1e-6
 STEP_SIZE = 1.0
-CHUNK = 8192
-"""Voxels that go through at a time on a CPU: their activations stay in the cache."""
 
 
 class SceneFusion(nn.Module):
@@ -42,18 +40,16 @@ class SceneFusion(nn.Module):
             state: the last frame's; None at a start.
         """
         voxels = rows(volume)
-        chunk = CHUNK if volume.device.type == 'cpu' else len(voxels)
         taken_weight = self.weight.new_zeros(()) if state is None else state.weight
         taken_bias = self.bias.new_zeros(()) if state is None else state.bias
-        step = self.gradients(voxels, self.weight[0] - taken_weight, self.bias[0, :, 0] - taken_bias, chunk)
+        step = self.gradients(voxels, self.weight[0] - taken_weight, self.bias[0, :, 0] - taken_bias)
         updated = SceneState(taken_weight + STEP_SIZE * step[0], taken_bias + STEP_SIZE * step[1])
         scale = self.norm_weight[0, :, 0] - STEP_SIZE * step[2]
         shift = self.norm_bias[0, :, 0] - STEP_SIZE * step[3]
-        output = self.apply_layer(voxels, updated, scale, shift, chunk)
+        output = self.apply_layer(voxels, updated, scale, shift)
         return volume_of(output, volume.shape[2:]), updated
 
-    def gradients(self, voxels: Tensor, weight: Tensor, bias: Tensor,
-                  chunk: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def gradients(self, voxels: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gradients of the loss (eq. 7) for weight (C, C), bias, norm scale and norm shift (C,), in closed form.
 
         Each of W Q_1 V + b and Q_2 V - Q_1 V is one matrix product of the voxels; both come from one. Centring the
@@ -66,7 +62,7 @@ class SceneFusion(nn.Module):
         offsets = torch.cat([centring @ bias, -beta])
         covariance = voxels.new_zeros(channels, channels)
         sums = voxels.new_zeros(3, channels)
-        for part in torch.split(voxels, chunk):
+        for part in chunks(voxels):
             centred, target = torch.addmm(offsets, part, maps).chunk(2, -1)
             inverse_std = (centred.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
             normed = centred * inverse_std
@@ -81,7 +77,7 @@ class SceneFusion(nn.Module):
         grad_bias, grad_scale, grad_shift = factor * sums
         return factor * covariance @ self.key.weight.t(), grad_bias, grad_scale, grad_shift
 
-    def apply_layer(self, voxels: Tensor, state: SceneState, scale: Tensor, shift: Tensor, chunk: int) -> Tensor:
+    def apply_layer(self, voxels: Tensor, state: SceneState, scale: Tensor, shift: Tensor) -> Tensor:
         """f_s(Q_o V) with the updated parameters (eq. 13), (n, C)."""
         channels = voxels.shape[1]
         centring = torch.eye(channels, device=voxels.device) - 1 / channels
@@ -89,7 +85,7 @@ class SceneFusion(nn.Module):
         maps = maps.t().contiguous()
         offsets = torch.cat([centring @ (self.bias[0, :, 0] - state.bias), shift])
         outputs = []
-        for part in torch.split(voxels, chunk):
+        for part in chunks(voxels):
             centred, query = torch.addmm(offsets, part, maps).chunk(2, -1)
             inverse_std = (centred.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
             outputs.append(torch.addcmul(query, centred * inverse_std, scale))

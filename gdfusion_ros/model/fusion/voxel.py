@@ -15,11 +15,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from gdfusion_ros.model import kernels
 from gdfusion_ros.model.fusion.alignment import sampled_positions
 from gdfusion_ros.model.fusion.state import VoxelState
-from gdfusion_ros.model.volume import rows, volume_of
+from gdfusion_ros.model.volume import chunks, rows, volume_of
 
 SECONDS_PER_FRAME = 0.5
-CHUNK = 8192
-"""Voxels that go through at a time on a CPU: their activations stay in the cache."""
 
 
 class VoxelFusion(nn.Module):
@@ -64,9 +62,8 @@ class VoxelFusion(nn.Module):
         align, align_bias = _pointwise(self.align)
         merge, merge_bias = _pointwise(self.merge)
         biases = align_bias + self.embeddings(frames, voxels.device) @ align.t()
-        chunk = CHUNK if voxels.device.type == 'cpu' else len(voxels)
         fused = []
-        for now, then in zip(torch.split(voxels, chunk), torch.split(history, chunk), strict=True):
+        for now, then in zip(chunks(voxels), chunks(history), strict=True):
             pair = [torch.addmm(bias, part, align.t()) for bias, part in zip(biases, (now, then), strict=True)]
             fused.append(torch.addmm(merge_bias, torch.cat(pair, -1).relu_(), merge.t()).relu_())
         return torch.cat(fused)
