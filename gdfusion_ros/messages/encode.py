@@ -24,13 +24,25 @@ _CUBE_LIST, _ADD, _DELETE, _DELETEALL = 6, 0, 2, 3
 _NAMESPACE = 'occupancy'
 
 
-def occupied_voxels(grid: SemanticGrid) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Centres (n, 3) [m, ``grid.frame_id``] and labels (n,) of the voxels that are neither free nor unknown.
+def occupied(grid: SemanticGrid) -> NDArray[np.bool_]:
+    """(X, Y, Z) whether a voxel is neither free nor unknown."""
+    chosen: NDArray[np.bool_] = (grid.labels != grid.label_set.free) & (grid.labels != UNKNOWN)
+    return chosen
 
-    They come in the order of the wire.
-    """
+
+def exposed(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(X, Y, Z) which of the solid voxels have a side that is open, or at the border of the grid."""
+    padded = np.pad(solid, 1)
+    enclosed: NDArray[np.bool_] = (
+        padded[2:, 1:-1, 1:-1] & padded[:-2, 1:-1, 1:-1] & padded[1:-1, 2:, 1:-1] & padded[1:-1, :-2, 1:-1]
+        & padded[1:-1, 1:-1, 2:] & padded[1:-1, 1:-1, :-2])
+    return solid & ~enclosed
+
+
+def chosen_voxels(grid: SemanticGrid, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Centres (n, 3) [m, ``grid.frame_id``] and labels (n,) of the chosen voxels, in the order of the wire."""
+    indices = np.flatnonzero(to_wire(chosen))
     labels = to_wire(grid.labels)
-    indices = np.flatnonzero((labels != grid.label_set.free) & (labels != UNKNOWN))
     size_x, size_y, _ = grid.labels.shape
     layer, column = np.divmod(indices, size_x * size_y)
     centres = np.empty((len(indices), 3), np.float32)
@@ -58,7 +70,7 @@ def occupancy(grid: SemanticGrid, make: MessageFactory) -> Message:
 
 def points(grid: SemanticGrid, make: MessageFactory) -> Message:
     """``sensor_msgs/PointCloud2``: the centres of the occupied voxels with colour and label (see POINT)."""
-    centres, labels = occupied_voxels(grid)
+    centres, labels = chosen_voxels(grid, occupied(grid))
     cloud = np.zeros(len(labels), POINT)
     cloud['x'], cloud['y'], cloud['z'] = centres.T
     cloud['rgb'] = _packed_colors(grid.label_set)[labels]
@@ -73,9 +85,10 @@ def points(grid: SemanticGrid, make: MessageFactory) -> Message:
 def markers(grid: SemanticGrid, make: MessageFactory) -> Message:
     """``visualization_msgs/MarkerArray``: one CUBE_LIST a class, whose marker id is the class id.
 
-    A class without voxels is deleted, because RViz refuses a list without points.
+    Cubes that are hidden from all six sides are left out, which the display would only be slowed down by. A class
+    without voxels is deleted, because RViz refuses a list without points.
     """
-    centres, labels = occupied_voxels(grid)
+    centres, labels = chosen_voxels(grid, exposed(occupied(grid)))
     return make('visualization_msgs/msg/MarkerArray', markers=[
         _cubes(grid, label, centres[labels == label.id], make)
         for label in grid.label_set.classes if label.id != grid.label_set.free])

@@ -5,11 +5,15 @@ Voxel (x, y, z) of a grid of (X, Y, Z) voxels is element ``x + X * (y + Y * z)``
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar('T', bound=np.generic)
 
-def to_wire(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+
+def to_wire(values: NDArray[T]) -> NDArray[T]:
     """(X, Y, Z) -> (X * Y * Z,), x fastest; a view of an array that lies in Fortran order, else a copy."""
     return values.reshape(-1, order='F')
 

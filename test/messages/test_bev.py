@@ -7,10 +7,12 @@ import pytest
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.bev import FREE, OCCUPIED, UNKNOWN, BevSettings, bev, columns
+from gdfusion_ros.messages.factory import MessageFactory
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+from gdfusion_ros.perception.types import SemanticGrid
 
 
-def test_cells_lie_as_nav_msgs_wants_them(scene, make):
+def test_cells_lie_as_nav_msgs_wants_them(scene: SemanticGrid, make: MessageFactory) -> None:
     message = bev(scene, BevSettings(), make)
     assert (message.info.width, message.info.height) == (3, 4)
     assert message.info.resolution == pytest.approx(0.5)
@@ -22,41 +24,41 @@ def test_cells_lie_as_nav_msgs_wants_them(scene, make):
                              [UNKNOWN, UNKNOWN, OCCUPIED]]
 
 
-def test_what_hangs_above_the_band_does_not_block(scene):
+def test_what_hangs_above_the_band_does_not_block(scene: SemanticGrid) -> None:
     assert columns(scene, BevSettings(bev_max_height=1.5))[0, 0] == UNKNOWN
     assert columns(scene, BevSettings(bev_max_height=1.7))[0, 0] == OCCUPIED
 
 
-def test_the_band_has_a_lower_edge(scene):
+def test_the_band_has_a_lower_edge(scene: SemanticGrid) -> None:
     assert columns(scene, BevSettings(bev_min_height=0.3))[2, 3] == OCCUPIED
     assert columns(scene, BevSettings(bev_min_height=0.5))[2, 3] == UNKNOWN
 
 
-def test_obstacle_on_the_road_blocks(scene):
+def test_obstacle_on_the_road_blocks(scene: SemanticGrid) -> None:
     scene.labels[1, 1, 1] = OCC3D_NUSCENES.by_name('traffic_cone').id
     assert columns(scene, BevSettings())[1, 1] == OCCUPIED
 
 
-def test_policy_decides_by_class(scene):
+def test_policy_decides_by_class(scene: SemanticGrid) -> None:
     settings = BevSettings(bev_min_height=-1.0, bev_occupied=('driveable_surface',), bev_free=('car',))
     cells = columns(scene, settings)
     assert (cells[0, 1], cells[2, 3], cells[0, 0]) == (OCCUPIED, FREE, UNKNOWN)
 
 
-def test_policy_without_classes_knows_nothing(scene):
+def test_policy_without_classes_knows_nothing(scene: SemanticGrid) -> None:
     assert (columns(scene, BevSettings(bev_occupied=(), bev_free=())) == UNKNOWN).all()
 
 
-def test_every_class_has_a_default():
+def test_every_class_has_a_default() -> None:
     settings = BevSettings()
     assert {*settings.bev_occupied, *settings.bev_free, 'free'} == {label.name for label in OCC3D_NUSCENES.classes}
 
 
-def test_unknown_class_is_named(scene, make):
+def test_unknown_class_is_named(scene: SemanticGrid, make: MessageFactory) -> None:
     with pytest.raises(GdfusionError, match="no class 'tram'"):
         bev(scene, BevSettings(bev_occupied=('tram',)), make)
 
 
-def test_oblong_cells_are_refused(scene, make):
+def test_oblong_cells_are_refused(scene: SemanticGrid, make: MessageFactory) -> None:
     with pytest.raises(GdfusionError, match='square'):
         bev(dataclasses.replace(scene, voxel_size=(0.5, 0.4, 0.4)), BevSettings(), make)

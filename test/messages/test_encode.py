@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,27 +11,30 @@ import pytest
 from gdfusion_ros.messages import encode
 from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.messages.decode import semantic_grid
+from gdfusion_ros.messages.factory import MessageFactory
 from gdfusion_ros.messages.outputs import outputs
 from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES
+from gdfusion_ros.perception.types import SemanticGrid
 
 CAR, ROAD, TREE = 4, 11, 16
 
 
 @pytest.mark.parametrize('topic', ['occupancy', 'points', 'markers', 'bev'])
-def test_both_libraries_build_the_same_message_and_read_it_from_each_other(scene, topic, libraries):
+def test_both_libraries_build_the_same_message_and_read_it_from_each_other(scene: SemanticGrid, topic: str,
+                                                                           libraries: tuple[Any, Any]) -> None:
     rosbags, rclpy = libraries
     output = next(output for output in outputs(BevSettings()) if output.topic == topic)
     expected, name = rosbags.serialize(output.build(scene, rosbags.make), output.type_name), output.type_name
 
     def canonical(data: bytes) -> bytes:
         """With zeros between the fields: rclpy leaves there what it finds."""
-        return rosbags.serialize(rosbags.deserialize(data, name), name)
+        return bytes(rosbags.serialize(rosbags.deserialize(data, name), name))
 
     assert canonical(rclpy.serialize(output.build(scene, rclpy.make), name)) == expected
     assert canonical(rclpy.serialize(rclpy.deserialize(expected, name), name)) == expected
 
 
-def test_grid_comes_back_whole(scene, library):
+def test_grid_comes_back_whole(scene: SemanticGrid, library: Any) -> None:
     message = encode.occupancy(scene, library.make)
     name = 'gdfusion_ros/msg/SemanticOccupancyGrid'
     back = semantic_grid(library.deserialize(library.serialize(message, name), name), '/occ/occupancy')
@@ -38,7 +42,7 @@ def test_grid_comes_back_whole(scene, library):
         assert np.array_equal(getattr(back, field.name), getattr(scene, field.name)), field.name
 
 
-def test_grid_message_states_axes_and_frame(scene, make):
+def test_grid_message_states_axes_and_frame(scene: SemanticGrid, make: MessageFactory) -> None:
     message = encode.occupancy(scene, make)
     assert (message.size_x, message.size_y, message.size_z) == (3, 4, 5)
     assert message.labels[2 + 3 * (3 + 4 * 1)] == CAR
@@ -49,13 +53,13 @@ def test_grid_message_states_axes_and_frame(scene, make):
     assert (message.stamp_spread.sec, message.stamp_spread.nanosec) == (1, 43_000_002)
 
 
-def test_labels_are_not_copied_for_a_bag(scene):
+def test_labels_are_not_copied_for_a_bag(scene: SemanticGrid) -> None:
     from gdfusion_ros.bags.messages import RosbagsFactory
 
     assert np.shares_memory(encode.occupancy(scene, RosbagsFactory()).labels, scene.labels)
 
 
-def test_points_lie_in_the_middle_of_their_voxels(scene, make):
+def test_points_lie_in_the_middle_of_their_voxels(scene: SemanticGrid, make: MessageFactory) -> None:
     message = encode.points(scene, make)
     cloud = np.frombuffer(message.data, encode.POINT)
     assert len(cloud) == message.width == 8
@@ -66,7 +70,7 @@ def test_points_lie_in_the_middle_of_their_voxels(scene, make):
         assert np.allclose((point['x'], point['y'], point['z']), center)
 
 
-def test_point_fields_describe_the_bytes(scene, make):
+def test_point_fields_describe_the_bytes(scene: SemanticGrid, make: MessageFactory) -> None:
     message = encode.points(scene, make)
     point = bytes(message.data)[-message.point_step:]
     types = {7: '<f4', 2: 'u1'}
@@ -77,7 +81,7 @@ def test_point_fields_describe_the_bytes(scene, make):
     assert values['rgb'].view(np.uint32) == 0x00AF00
 
 
-def test_a_class_keeps_its_marker(scene, make):
+def test_a_class_keeps_its_marker(scene: SemanticGrid, make: MessageFactory) -> None:
     full = {marker.id: marker for marker in encode.markers(scene, make).markers}
     empty = dataclasses.replace(scene, labels=np.full_like(scene.labels, OCC3D_NUSCENES.free))
     bare = {marker.id: marker for marker in encode.markers(empty, make).markers}
@@ -92,14 +96,24 @@ def test_a_class_keeps_its_marker(scene, make):
     assert full[CAR].lifetime.sec == full[CAR].lifetime.nanosec == 0
 
 
-def test_clear_markers_deletes_everything(library):
+def test_cubes_that_nobody_can_see_are_left_out(scene: SemanticGrid, make: MessageFactory) -> None:
+    labels = np.full((5, 4, 3), CAR, np.uint8, order='F')
+    block = dataclasses.replace(scene, labels=labels)
+    car = next(marker for marker in encode.markers(block, make).markers if marker.id == CAR)
+    assert len(car.points) == 5 * 4 * 3 - 3 * 2 * 1
+    labels[2, 1, 2] = 17  # a hole in the top shows the voxel below it
+    car = next(marker for marker in encode.markers(block, make).markers if marker.id == CAR)
+    assert len(car.points) == 5 * 4 * 3 - 1 - 5
+
+
+def test_clear_markers_deletes_everything(library: Any) -> None:
     name = 'visualization_msgs/msg/MarkerArray'
     message = library.deserialize(library.serialize(encode.clear_markers(5, 'base_link', library.make), name), name)
     marker, = message.markers
     assert (marker.action, marker.header.frame_id, marker.header.stamp.nanosec) == (3, 'base_link', 5)
 
 
-def test_label_info_can_be_read_back(make):
+def test_label_info_can_be_read_back(make: MessageFactory) -> None:
     info = json.loads(encode.label_info(OCC3D_NUSCENES, make).data)
     label_set = LABEL_SETS[info['label_set']]
     assert (info['free'], info['unknown']) == (17, 255)
@@ -108,7 +122,7 @@ def test_label_info_can_be_read_back(make):
 
 
 @pytest.mark.parametrize('topic', ['occupancy', 'points', 'bev'])
-def test_a_full_grid_is_built_in_a_few_milliseconds(scene, topic, make):
+def test_a_full_grid_is_built_in_a_few_milliseconds(scene: SemanticGrid, topic: str, make: MessageFactory) -> None:
     labels = np.random.default_rng(0).choice(18, (200, 200, 16), p=[0.005] * 17 + [0.915]).astype(np.uint8)
     grid = dataclasses.replace(scene, labels=np.asfortranarray(labels), confidence=None)
     build = next(output.build for output in outputs(BevSettings()) if output.topic == topic)

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from gdfusion_ros.visualization.raycast import Scene, View, render
+from gdfusion_ros.perception.types import Pixels
+from gdfusion_ros.visualization.raycast import Scene, Vector, View, render
 
 RED, GREEN, BLUE, FREE = 0, 1, 2, 9
 SIZE = 41
 
 
-def scene_of(labels, *, voxel_size=(1.0, 1.0, 1.0), lower=(0.0, 0.0, 0.0), boxes=(), box_color=(255, 255, 255)):
+def scene_of(labels: Pixels, *, voxel_size: Vector = (1.0, 1.0, 1.0), lower: Vector = (0.0, 0.0, 0.0),
+             boxes: Sequence[tuple[Vector, Vector]] = (), box_color: Vector = (255, 255, 255)) -> Scene:
     colors = np.zeros((256, 3), np.float32)
     colors[:3] = np.eye(3) * 255
     solid = np.ones(256, np.bool_)
@@ -19,21 +24,21 @@ def scene_of(labels, *, voxel_size=(1.0, 1.0, 1.0), lower=(0.0, 0.0, 0.0), boxes
                  np.full((len(corners), 3), box_color, np.float32))
 
 
-def empty(*shape):
+def empty(*shape: int) -> Pixels:
     return np.full(shape, FREE, np.uint8)
 
 
-def side_view(center):
+def side_view(center: Vector) -> View:
     """From x = -20, looking along x: y goes to the left, z up."""
     return View((-20.0, center[1], center[2]), center, 40)
 
 
-def shares(image, channel):
+def shares(image: NDArray[np.float32], channel: int) -> NDArray[np.bool_]:
     """Which pixels of (h, w, 4) show the colour of ``channel``."""
-    return (image[..., channel] > 0) & (image[..., :3].argmax(-1) == channel)
+    return np.asarray((image[..., channel] > 0) & (image[..., :3].argmax(-1) == channel))
 
 
-def test_left_is_left_and_up_is_up():
+def test_left_is_left_and_up_is_up() -> None:
     labels = empty(9, 9, 9)
     labels[4, 4, 4] = RED
     labels[4, 8, 4] = GREEN
@@ -48,7 +53,7 @@ def test_left_is_left_and_up_is_up():
     assert blue_column == pytest.approx(column, abs=0.6)
 
 
-def test_coverage_is_one_on_voxels_and_zero_beside_them():
+def test_coverage_is_one_on_voxels_and_zero_beside_them() -> None:
     labels = empty(3, 3, 3)
     labels[1, 1, 1] = RED
     coverage = render(scene_of(labels), side_view((1.5, 1.5, 1.5)), SIZE, SIZE)[..., 3]
@@ -57,7 +62,7 @@ def test_coverage_is_one_on_voxels_and_zero_beside_them():
     assert coverage.max() <= 1
 
 
-def test_the_nearer_voxel_hides_the_farther():
+def test_the_nearer_voxel_hides_the_farther() -> None:
     labels = empty(9, 3, 3)
     labels[2, 1, 1], labels[7, 1, 1] = RED, GREEN
     image = render(scene_of(labels), side_view((4.5, 1.5, 1.5)), SIZE, SIZE)
@@ -65,11 +70,11 @@ def test_the_nearer_voxel_hides_the_farther():
     assert not shares(image, GREEN).any()
 
 
-def test_free_voxels_are_not_drawn():
+def test_free_voxels_are_not_drawn() -> None:
     assert not render(scene_of(empty(4, 4, 4)), side_view((2, 2, 2)), SIZE, SIZE).any()
 
 
-def test_a_box_hides_what_is_behind_it_only():
+def test_a_box_hides_what_is_behind_it_only() -> None:
     labels = empty(9, 3, 3)
     labels[4, 1, 1] = RED
     view = side_view((4.5, 1.5, 1.5))
@@ -79,7 +84,7 @@ def test_a_box_hides_what_is_behind_it_only():
         assert bool(shares(image, RED).any()) is not hidden
 
 
-def test_oblong_voxels_look_like_the_cubes_that_fill_them():
+def test_oblong_voxels_look_like_the_cubes_that_fill_them() -> None:
     fine = empty(8, 8, 8)
     fine[4:6, 2:4, 0:8] = RED
     coarse = empty(4, 4, 2)
@@ -91,7 +96,7 @@ def test_oblong_voxels_look_like_the_cubes_that_fill_them():
     assert np.array_equal(images[0][..., 3], images[1][..., 3])
 
 
-def test_shadow_falls_below_a_roof():
+def test_shadow_falls_below_a_roof() -> None:
     labels = empty(20, 20, 6)
     labels[:, :, 0] = RED
     view = View((-6.0, 10.0, 12.0), (10.0, 10.0, 0.0), 40)
@@ -102,7 +107,7 @@ def test_shadow_falls_below_a_roof():
     assert (under_roof[ground][:, RED] < 0.8 * open_ground[ground]).sum() > 5
 
 
-def test_corners_are_darker():
+def test_corners_are_darker() -> None:
     labels = empty(9, 9, 3)
     labels[:, :, 0] = RED
     view = View((4.5, 4.49, 30.0), (4.5, 4.5, 0.0), 20)
@@ -113,7 +118,7 @@ def test_corners_are_darker():
     assert image[beside][:, RED].min() < 0.9 * flat[beside].max()
 
 
-def test_every_ray_finds_the_first_solid_voxel():
+def test_every_ray_finds_the_first_solid_voxel() -> None:
     """Against a dense walk along each ray."""
     random = np.random.default_rng(3)
     labels = random.choice([RED, GREEN, BLUE, FREE], (7, 8, 5), p=[0.04, 0.04, 0.04, 0.88]).astype(np.uint8)
@@ -134,7 +139,7 @@ def test_every_ray_finds_the_first_solid_voxel():
     assert agreed >= 0.995 * 24 * 20  # the walk may step over a voxel's very corner
 
 
-def test_a_ray_along_an_axis_is_followed():
+def test_a_ray_along_an_axis_is_followed() -> None:
     labels = empty(5, 5, 5)
     labels[3, 2, 2] = RED
     view = View((-20.0, 2.5, 2.5), (0.0, 2.5, 2.5), 10)

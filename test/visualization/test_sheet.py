@@ -5,20 +5,22 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.visualization.canvas import WARNING
 from gdfusion_ros.visualization.sheet import HEADER, WIDTH, picture
 
 
-def warned(page):
-    return (np.asarray(page)[:HEADER] == WARNING).all(axis=-1).any()
+def warned(page: Image.Image) -> bool:
+    return bool((np.asarray(page)[:HEADER] == WARNING).all(axis=-1).any())
 
 
-def flat_images(cameras):
+def flat_images(cameras: tuple[str, ...]) -> dict[str, Pixels]:
     return {camera: np.full((90, 160, 3), (10 * index + 5, 0, 200), np.uint8) for index, camera in enumerate(cameras)}
 
 
-def test_images_lie_as_the_rig(street):
+def test_images_lie_as_the_rig(street: SemanticGrid) -> None:
     page = np.asarray(picture(street, flat_images(street.cameras)))
     assert page.shape[1] == WIDTH
     places = []
@@ -31,7 +33,7 @@ def test_images_lie_as_the_rig(street):
     assert max(row for row, _ in front) < min(row for row, _ in back)
 
 
-def test_a_missing_image_leaves_its_place_empty(street):
+def test_a_missing_image_leaves_its_place_empty(street: SemanticGrid) -> None:
     images = flat_images(street.cameras)
     del images['CAM_FRONT']
     page = np.asarray(picture(street, images))
@@ -39,16 +41,16 @@ def test_a_missing_image_leaves_its_place_empty(street):
     assert (page == (25, 0, 200)).all(axis=-1).any()
 
 
-def test_without_images_there_is_no_place_for_them(street):
+def test_without_images_there_is_no_place_for_them(street: SemanticGrid) -> None:
     assert picture(street, {}).height < picture(street, flat_images(street.cameras)).height
 
 
-def test_untrained_is_said_in_red(street):
+def test_untrained_is_said_in_red(street: SemanticGrid) -> None:
     assert not warned(picture(street, {}))
     assert warned(picture(dataclasses.replace(street, model='bevdetocc_gf (untrained)'), {}))
 
 
-def test_every_voxel_that_is_added_shows_in_the_legend(street):
+def test_every_voxel_that_is_added_shows_in_the_legend(street: SemanticGrid) -> None:
     labels = street.labels.copy(order='F')
     labels[100, 100, 0] = 0  # below the road: hidden in both views
     changed = np.asarray(picture(dataclasses.replace(street, labels=labels), {})) != np.asarray(picture(street, {}))
@@ -57,12 +59,12 @@ def test_every_voxel_that_is_added_shows_in_the_legend(street):
 
 
 @pytest.mark.parametrize('shape', [(100, 100, 8), (40, 80, 16), (1, 1, 1)])
-def test_other_grids_are_drawn(street, shape):
+def test_other_grids_are_drawn(street: SemanticGrid, shape: tuple[int, int, int]) -> None:
     labels = np.full(shape, 4, np.uint8, order='F')
     assert picture(dataclasses.replace(street, labels=labels), {}).width == WIDTH
 
 
-def test_a_page_takes_less_than_three_seconds(street):
+def test_a_page_takes_less_than_three_seconds(street: SemanticGrid) -> None:
     picture(street, {})  # compiles the renderer where that was not done yet
     begin = time.perf_counter()
     picture(street, flat_images(street.cameras))

@@ -1,0 +1,59 @@
+"""What a recording of the live node says of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfusion_ros.bags.reader import BagReader
+from gdfusion_ros.messages.factory import Message
+
+Row = tuple[str, object]
+
+DIAGNOSTICS_TYPE = 'diagnostic_msgs/msg/DiagnosticArray'
+
+
+def counts(bag: BagReader, topic: str) -> Iterator[Row]:
+    """Images, sets and grids that the node's last diagnostics count, as lines of a table.
+
+    Raises:
+        GdfusionError: no diagnostics on ``topic``.
+    """
+    bag.require({topic: DIAGNOSTICS_TYPE})
+    *_, last = (item.message for item in bag.messages([topic]))
+    values = {status.name.split(': ', 1)[1]: _values(status) for status in last.status}
+    cameras = {name: counted for name, counted in values.items() if 'received' in counted}
+    yield 'images in', sum(int(counted['received']) for counted in cameras.values())
+    for name, counted in cameras.items():
+        yield from _losses(f'  {name}, ', counted)
+    yield 'camera sets made', values['sets']['made']
+    yield from _losses('  ', values['sets'])
+    yield 'grids out', values['sets']['grids']
+    yield from ((f'memory, {key}', count) for key, count in values['recurrent memory'].items())
+
+
+def latencies(bag: BagReader, topic: str) -> dict[str, NDArray[np.float64]]:
+    """Milliseconds that each stage took (see ros/timing.py), one value a frame.
+
+    Raises:
+        GdfusionError: no frames on ``topic``.
+    """
+    bag.require({topic: DIAGNOSTICS_TYPE})
+    frames = [_values(item.message.status[0]) for item in bag.messages([topic])]
+    return {stage: np.array([float(frame[stage]) for frame in frames]) for stage in frames[0]}
+
+
+def percentiles(stages: Mapping[str, NDArray[np.float64]]) -> list[tuple[str, float, float, float]]:
+    """Stage, median, 95 % and worst [ms], as lines of a table; the last line is the whole."""
+    total = np.sum(list(stages.values()), axis=0)
+    return [(name, *np.percentile(times, (50, 95, 100))) for name, times in (*stages.items(), ('total', total))]
+
+
+def _values(status: Message) -> dict[str, str]:
+    return {pair.key: pair.value for pair in status.values}
+
+
+def _losses(place: str, counted: Mapping[str, str]) -> Iterator[Row]:
+    yield from ((place + key, count) for key, count in counted.items() if key.startswith(('dropped', 'refused')))

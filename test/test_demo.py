@@ -1,0 +1,81 @@
+"""``gdfusion demo``, as a user runs it: over DDS, with a node in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytest.importorskip('rclpy', reason='ROS 2 is not installed')
+
+from gdfusion_ros.bags.grids import grid_at
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.cli import main
+from gdfusion_ros.ros import environment
+
+SMALL = ('--model', 'bevdetocc_gf_small', '--device', 'cpu')
+
+
+def run_demo(nuscenes_root: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, '-m', 'gdfusion_ros', 'demo', '--nuscenes', str(nuscenes_root), '--out', str(out),
+               *SMALL, *arguments]
+    variables = environment.for_child(os.environ | {'ROS_LOG_DIR': str(out.parent / 'log')})
+    variables.pop('ROS_DOMAIN_ID', None)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=110, check=False)
+
+
+def test_every_camera_set_gives_one_grid_and_the_last_a_picture(nuscenes_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / 'demo'
+    out.mkdir()
+    (out / '.gdfusion-demo').touch()
+    (out / 'last_grid.png').write_text('of an earlier demo')
+    (out / 'mine.txt').write_text('not of a demo')
+    done = run_demo(nuscenes_root, out, '--untrained')
+    assert done.returncode == 0, done.stderr + (out / 'node.log').read_text()
+    table = {words[0].strip(): words[1] for words in (line.rsplit('  ', 1) for line in done.stdout.splitlines())
+             if len(words) == 2}
+    assert [table[name].strip() for name in ('images in', 'camera sets made', 'grids out')] == ['36', '6', '6']
+    assert '6 grids of 6 camera sets' in done.stdout
+    assert 'Traceback' not in done.stderr + (out / 'node.log').read_text()
+    with bag_reader(out / 'grids') as bag:
+        counts = {topic.name: topic.count for topic in bag.topics.values()}
+        assert [counts[f'/occ/{name}'] for name in ('occupancy', 'points', 'bev', 'debug/latency', 'label_info')] == [
+            6, 6, 6, 6, 1]
+        assert counts['/occ/markers'] >= 6  # the node takes the markers away when it stops
+        assert grid_at(bag, '/occ/occupancy', -1).model == 'bevdetocc_gf_small (untrained)'
+    assert Image.open(out / 'last_grid.png').width == 1920
+    assert (out / 'mine.txt').read_text() == 'not of a demo'
+
+
+def test_a_node_that_fails_is_named_with_its_last_words(nuscenes_root: Path, tmp_path: Path) -> None:
+    done = run_demo(nuscenes_root, tmp_path / 'demo', '--weights', str(tmp_path / 'none.pth'), '--scenes', 'scene-0001')
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith('gdfusion demo: the node ended with exit code 1')
+    assert 'none.pth' in error
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'demo' / 'grids').exists()
+
+
+@pytest.mark.parametrize('arguments', [(), ('--untrained', '--weights', 'w.pth')])
+def test_untrained_has_to_be_asked_for(nuscenes_root: Path, tmp_path: Path, arguments: tuple[str, ...],
+                                       monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, 'environ', os.environ.copy())
+    out = tmp_path / 'demo'
+    assert main(['demo', '--nuscenes', str(nuscenes_root), '--out', str(out), *arguments]) == 1
+    assert 'give --weights FILE, or --untrained' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_folder_that_is_not_a_demo_is_left_alone(nuscenes_root: Path, tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, 'environ', os.environ.copy())
+    (tmp_path / 'bags').mkdir()
+    assert main(['demo', '--nuscenes', str(nuscenes_root), '--out', str(tmp_path), '--untrained']) == 1
+    assert 'is not empty and not of an earlier demo' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ['bags']
