@@ -113,7 +113,7 @@ def save_checkpoint(network: nn.Module, path: Path) -> None:
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise GdfusionError(f'checkpoint {path} is not there; see weights/README.md for where the published ones are')
+        raise GdfusionError(f"there is no checkpoint {path}; mend 'weights', or run without it to learn what brings it")
     try:
         content = load_file(path) if path.suffix == '.safetensors' else torch.load(
             path, map_location='cpu', weights_only=True)

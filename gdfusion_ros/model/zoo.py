@@ -16,15 +16,18 @@ from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNe
 from gdfusion_ros.settings import ModelSettings
 
 UNTRAINED_SEED = 0
+CHECKPOINTS = 'Dobbin/OccStudio'
+"""Repository of the published checkpoints on the Hugging Face Hub."""
 
 BEVDETOCC_GF = OccupancyConfig(
     name='bevdetocc_gf',
     image_size=(256, 704),
     depth=DepthBins(first=1.0, step=0.5, count=88),
-    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)))
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)),
+    checkpoint='bevdetocc_r50_256x704_bevdet_pretrain_gdfusion.pth')
 
 BEVDETOCC_GF_SMALL = dataclasses.replace(
-    BEVDETOCC_GF, name='bevdetocc_gf_small', image_size=(128, 352),
+    BEVDETOCC_GF, name='bevdetocc_gf_small', image_size=(128, 352), checkpoint='',
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
 """Half the image and half the grid: for tests and quick trials. No weights are published for it."""
 
@@ -43,9 +46,7 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     device = select_device(settings.device)
     if settings.precision == 'autocast' and device.type != 'cuda':
         raise GdfusionError(f"precision 'autocast' needs a CUDA device, but the device is {device}; use 'fp32'")
-    if bool(settings.weights) == settings.untrained:
-        raise GdfusionError(f"model {config.name} needs weights: give 'weights' the path of its checkpoint, or set "
-                            "'untrained' to run it with random weights for a trial (not both)")
+    _check_weights(settings, config)
     network = OccupancyNetwork(with_cues(config, settings.cues))
     if settings.untrained:
         initialise(network, UNTRAINED_SEED)
@@ -54,6 +55,16 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
         load_checkpoint(network, Path(settings.weights).expanduser())
     network.autocast = settings.precision == 'autocast'
     return prepare(network, device)
+
+
+def _check_weights(settings: ModelSettings, config: OccupancyConfig) -> None:
+    if settings.weights and settings.untrained:
+        raise GdfusionError(f"model {config.name}: 'weights' ({settings.weights}) and 'untrained' are both set; drop one")
+    if not settings.weights and not settings.untrained:
+        published = (f"'hf download {CHECKPOINTS} {config.checkpoint}' brings the published file (pip install "
+                     'huggingface_hub)' if config.checkpoint else 'none are published for it')
+        raise GdfusionError(f"model {config.name} needs weights: set 'weights' to the path of its checkpoint, {published}; "
+                            "or set 'untrained' to run it with random weights for a trial")
 
 
 def initialise(network: nn.Module, seed: int) -> None:
