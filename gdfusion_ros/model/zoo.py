@@ -59,12 +59,13 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
 
 def _check_weights(settings: ModelSettings, config: OccupancyConfig) -> None:
     if settings.weights and settings.untrained:
-        raise GdfusionError(f"model {config.name}: 'weights' ({settings.weights}) and 'untrained' are both set; drop one")
+        raise GdfusionError(f"model {config.name}: 'weights' ({settings.weights}) and 'untrained' are set; drop one")
     if not settings.weights and not settings.untrained:
-        published = (f"'hf download {CHECKPOINTS} {config.checkpoint}' brings the published file (pip install "
-                     'huggingface_hub)' if config.checkpoint else 'none are published for it')
-        raise GdfusionError(f"model {config.name} needs weights: set 'weights' to the path of its checkpoint, {published}; "
-                            "or set 'untrained' to run it with random weights for a trial")
+        source = 'none is published for it'
+        if config.checkpoint:
+            source = f"'hf download {CHECKPOINTS} {config.checkpoint}' brings it (pip install huggingface_hub)"
+        raise GdfusionError(f"model {config.name} needs weights: set 'weights' to the path of its checkpoint, {source}; "
+                            "or set 'untrained' for a trial with random weights")
 
 
 def initialise(network: nn.Module, seed: int) -> None:
