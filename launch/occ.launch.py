@@ -20,9 +20,11 @@ from launch.actions import (
     SetEnvironmentVariable,
     Shutdown,
 )
-from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
+from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited
+from launch_ros.actions import Node
 
+from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import prepare
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, records
@@ -61,18 +63,20 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     clocked = values['use_sim_time'] == 'true' or (values['use_sim_time'] == 'auto' and values['bag'] != '')
     sim_time = {'use_sim_time': clocked}
     overrides = {name: yaml.safe_load(values[name]) for name in PARAMETERS if values[name]}
-    node = LifecycleNode(
+    node = Node(
         package='gdfusion_ros', executable='occ', name='occ', namespace=values['namespace'], output='both',
-        parameters=[values['params_file'], overrides, sim_time], on_exit=Shutdown())
+        parameters=[values['params_file'], overrides, sim_time], on_exit=end)
     entities: list[LaunchDescriptionEntity] = [*environment(), node]
     if values['rviz'] == 'true':
         entities.append(rviz(values['namespace'], sim_time))
     if values['bag']:
-        play = ExecuteProcess(cmd=['ros2', 'bag', 'play', values['bag'], '--clock', '--rate', values['rate']],
-                              output='both')
-        entities.insert(0, RegisterEventHandler(
-            OnStateTransition(target_lifecycle_node=node, goal_state='active', entities=[play])))
+        entities += playback(values['namespace'], values['bag'], values['rate'])
     return entities
+
+
+def end(_: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Stop the rest with the node, unless everything is being stopped already."""
+    return [] if context.is_shutdown else [Shutdown(reason='the node has ended')]
 
 
 def environment() -> list[SetEnvironmentVariable]:
@@ -82,8 +86,22 @@ def environment() -> list[SetEnvironmentVariable]:
     return [SetEnvironmentVariable(name, value) for name, value in needed.items() if os.environ.get(name) != value]
 
 
+def playback(namespace: str, bag: str, rate: str) -> list[LaunchDescriptionEntity]:
+    """`ros2 bag play` as soon as the node is active: then its label info comes, which is latched, so never missed."""
+    active = ExecuteProcess(cmd=['ros2', 'topic', 'echo', '--once', '--qos-durability', 'transient_local',
+                                 '--qos-reliability', 'reliable', in_namespace(namespace, f'occ/{LABEL_INFO_TOPIC}'),
+                                 LABEL_INFO_TYPE], output='log')
+    play = ExecuteProcess(cmd=['ros2', 'bag', 'play', bag, '--clock', '--rate', rate, '--delay', '1'], output='both')
+    return [active, RegisterEventHandler(OnProcessExit(target_action=active, on_exit=[play]))]
+
+
 def rviz(namespace: str, sim_time: dict[str, bool]) -> Node:
     """RViz with the package's display file, whose topics are those of a node without namespace."""
-    topics = [(f'/occ/{name}', f'/{namespace.strip("/")}/occ/{name}') for name in OUTPUTS] if namespace else []
+    topics = [(f'/occ/{name}', in_namespace(namespace, f'occ/{name}')) for name in OUTPUTS]
     return Node(package='rviz2', executable='rviz2', arguments=['-d', str(resource('config/occ.rviz'))],
                 parameters=[sim_time], remappings=topics)
+
+
+def in_namespace(namespace: str, name: str) -> str:
+    """A topic's full name."""
+    return '/'.join(['', *namespace.strip('/').split('/'), name]) if namespace.strip('/') else f'/{name}'
