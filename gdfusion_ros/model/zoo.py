@@ -64,7 +64,7 @@ def _check_weights(settings: ModelSettings, config: OccupancyConfig) -> None:
         source = 'none is published for it'
         if config.checkpoint:
             source = f"'hf download {CHECKPOINTS} {config.checkpoint}' brings it (pip install huggingface_hub)"
-        raise GdfusionError(f"model {config.name} needs weights: set 'weights' to the path of its checkpoint, {source}; "
+        raise GdfusionError(f"model {config.name} needs weights: set 'weights' to its checkpoint's path ({source}), "
                             "or set 'untrained' for a trial with random weights")
 
 
