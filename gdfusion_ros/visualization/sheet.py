@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
+from gdfusion_ros.settings import SURROUND_CAMERAS
 from gdfusion_ros.visualization.birdseye import birdseye
 from gdfusion_ros.visualization.canvas import FAINT, INK, LINE, PAGE, PANEL, WARNING, font, palette, text
 from gdfusion_ros.visualization.voxels import behind, perspective
@@ -28,11 +29,11 @@ def picture(grid: SemanticGrid, images: Mapping[str, Pixels]) -> Image.Image:
 
     Args:
         grid: what is shown.
-        images: (h, w, 3) RGB by camera name, for the cameras of ``grid.cameras``; without any the 3-D view takes their
-            place.
+        images: (h, w, 3) RGB by camera name; without any the 3-D view takes their place.
     """
+    cameras = _rig(grid.cameras)
     tile_height = (_LEFT - (_TILES_A_ROW - 1) * _TILE_GAP) // _TILES_A_ROW * 9 // 16
-    rows = -(-len(grid.cameras) // _TILES_A_ROW) if images else 0
+    rows = -(-len(cameras) // _TILES_A_ROW) if images else 0
     tiles = rows * (tile_height + _TILE_GAP) - _TILE_GAP if rows else -MARGIN
     body = max(_VIEW_HEIGHT + MARGIN + tiles, _RIGHT + MARGIN + _LEGEND)
     view_height = body - MARGIN - tiles
@@ -43,8 +44,13 @@ def picture(grid: SemanticGrid, images: Mapping[str, Pixels]) -> Image.Image:
     page.paste(birdseye(grid, _RIGHT, _RIGHT), (right, HEADER))
     _draw_legend(page, grid, (right, HEADER + _RIGHT + MARGIN, WIDTH - MARGIN, HEADER + body))
     if images:
-        _draw_images(page, grid.cameras, images, (MARGIN, HEADER + view_height + MARGIN), tile_height)
+        _draw_images(page, cameras, images, (MARGIN, HEADER + view_height + MARGIN), tile_height)
     return page
+
+
+def _rig(cameras: tuple[str, ...]) -> tuple[str, ...]:
+    """The cameras in the order that they are shown: a surround rig keeps the place of one that did not go in."""
+    return SURROUND_CAMERAS if set(cameras) <= set(SURROUND_CAMERAS) else cameras
 
 
 def _draw_title(page: Image.Image, grid: SemanticGrid) -> None:
