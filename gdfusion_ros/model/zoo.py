@@ -10,6 +10,7 @@ from torch import nn
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.checkpoint import load_checkpoint
+from gdfusion_ros.model.fusion.scene import SceneFusion
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.inference import prepare, select_device
 from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNetwork, with_cues
@@ -76,3 +77,5 @@ def initialise(network: nn.Module, seed: int) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, SceneFusion):
+            nn.init.normal_(module.weight, std=module.weight.shape[-1] ** -0.5, generator=generator)

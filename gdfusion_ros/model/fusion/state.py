@@ -101,7 +101,7 @@ class RecurrentState:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
                 frames = json.loads((file.metadata() or {})['state'])['frames']
             return _restored(tensors, frames)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise GdfusionError(f'{path} is not a saved recurrent state: {error}') from error
 
 
