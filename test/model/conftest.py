@@ -1,0 +1,190 @@
+"""Recordings of the released code, a small network with well-behaved weights, and a car that drives it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gdfusion_ros.model import kernels
+from gdfusion_ros.model.checkpoint import to_published
+from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNetwork
+
+TINY = OccupancyConfig(
+    name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12),
+    grid=VoxelGrid(lower=(-8.0, -6.0, -1.0), voxel_size=(0.8, 0.75, 1.0), shape=(20, 16, 4)), cameras=2, channels=8,
+    image_channels=16, pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2),
+    classifier_channels=12)
+
+
+class Recording:
+    """One file of recorded inputs, outputs and weights."""
+
+    def __init__(self, path: Path) -> None:
+        with np.load(path) as file:
+            self.values = {name: file[name] for name in file.files}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return torch.from_numpy(self.values[name].copy())
+
+    def error(self, name: str, actual: Tensor) -> float:
+        """Largest difference from the recorded value, relative to the recorded standard deviation."""
+        expected = self[name]
+        assert actual.shape == expected.shape
+        return float((actual.detach() - expected).abs().max() / expected.std(correction=0))
+
+    def load(self, module: nn.Module, ours: str, published: str, recorded: str = '') -> None:
+        """Weights for ``module``, which stands at ``ours`` in the network, through the checkpoint's dictionary.
+
+        ``published`` is what its keys begin with in checkpoints, ``recorded`` what stands there in this file.
+        """
+        state = {}
+        for key, value in module.state_dict().items():
+            name = to_published(f'{ours}.{key}')
+            assert name.startswith(published)
+            if not key.endswith('num_batches_tracked'):
+                value = self['w/' + recorded + name.removeprefix(published)]
+            state[key] = value
+        module.load_state_dict(state)
+
+    def frame(self, step: str = '') -> Frame:
+        """The cameras of one step, of which the recording keeps no images."""
+        rotation = self[f'sensor2keyego_rot{step}'][0]
+        pose = torch.eye(4).repeat(len(rotation), 1, 1)
+        pose[:, :3, :3], pose[:, :3, 3] = rotation, self[f'sensor2keyego_tran{step}'][0]
+        return Frame(torch.empty(len(pose), 3, 0, 0), self[f'intrins{step}'][0], self[f'post_rots{step}'][0],
+                     self[f'post_trans{step}'][0], pose, self[f'k2s_sensor{step}'][0], torch.eye(4),
+                     self[f'bda{step}'][0], torch.ones(len(pose), dtype=torch.bool))
+
+
+@pytest.fixture(scope='session')
+def recording(shared: Path) -> Callable[[str], Recording]:
+    """Reads a file of recordings by its name."""
+    return lambda name: Recording(shared / 'spec' / 'goldens' / f'{name}.npz')
+
+
+@pytest.fixture(params=['plain', 'compiled'])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Both ways to compute: in plain torch, and with the compiled kernels."""
+    if request.param == 'plain':
+        monkeypatch.setattr(kernels, 'usable', lambda *_: False)
+    with torch.inference_mode():
+        yield request.param
+
+
+def fill(module: nn.Module, gains: Mapping[str, float]) -> None:
+    """Weights that depend on their name and shape alone and keep activations in bounds, batch norms included.
+
+    ``gains`` multiply the weights whose name they begin.
+    """
+    for name, value in module.state_dict().items():
+        if not value.is_floating_point() or name.startswith('lift.'):
+            continue
+        random = torch.randn(value.shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
+        if name.endswith('running_var'):
+            random = 0.5 + random.abs()
+        elif value.dim() <= 1:
+            scale = name.endswith('.weight')
+            random = scale + 0.1 * random
+        else:
+            gain = next((gain for prefix, gain in gains.items() if name.startswith(prefix)), 1.0)
+            random = gain * random / value[0].numel() ** 0.5
+        value.copy_(random)
+
+
+@pytest.fixture(scope='session')
+def _tiny() -> OccupancyNetwork:
+    network = OccupancyNetwork(TINY).eval().requires_grad_(False)
+    fill(network, {'pre_process': 3.0, 'depth_net.probability_head': 4.0, 'depth_net.logits_head': 4.0,
+                   'motion_fusion': 0.5})
+    # Camera vectors are far from normalised; this makes them of order one.
+    network.depth_net.bn.running_mean.zero_()
+    network.depth_net.bn.running_var.fill_(300.0 ** 2)
+    return network
+
+
+@pytest.fixture
+def tiny(_tiny: OccupancyNetwork) -> OccupancyNetwork:
+    """A whole network, two cameras and 20 x 16 x 4 voxels; unfolded and without anything cached."""
+    return copy.deepcopy(_tiny)
+
+
+def _pose(yaw: float, x: float, y: float, z: float) -> np.ndarray:
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, -s, 0, x], [s, c, 0, y], [0, 0, 1, z], [0, 0, 0, 1]])
+
+
+class Drive:
+    """A car on a bend, 1.1 m a frame, with a camera ahead and one at its left; like any car's, its frames differ."""
+
+    # Camera right, down, forward in an ego frame of forward, left, up.
+    LENS = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
+    MOUNTS = (_pose(0.02, 1.7, 0.0, 1.5) @ LENS, _pose(1.9, 1.0, 0.5, 1.6) @ LENS)
+
+    @staticmethod
+    def ego(time: float) -> np.ndarray:
+        return _pose(0.1 * time, 600.3 + 1.1 * time, 1647.1 + 0.06 * time ** 2, 0.02 * time)
+
+    def frame(self, index: int) -> Frame:
+        """The camera set at a time; the second camera's stamp is 0.04 frames after the first one's."""
+        def camera(time: int) -> np.ndarray:
+            return np.stack([self.ego(time + 0.04 * i) @ mount for i, mount in enumerate(self.MOUNTS)])
+
+        def tensor(matrix: np.ndarray) -> Tensor:
+            return torch.from_numpy(matrix).float()
+
+        intrinsics = torch.tensor([[[1266.0, 0, 816], [0, 1257, 491], [0, 0, 1]],
+                                   [[1250.0, 0, 792], [0, 1259, 470], [0, 0, 1]]])
+        images = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(index))
+        return Frame(
+            images=nn.functional.interpolate(images, size=TINY.image_size, mode='bicubic'),
+            intrinsics=intrinsics,
+            post_rotation=torch.diag(torch.tensor([0.06, 0.06, 1.0])).repeat(2, 1, 1),
+            post_translation=torch.tensor([[0.0, 10.0, 0.0]]).repeat(2, 1),
+            ego_from_camera=tensor(np.linalg.inv(self.ego(index)) @ camera(index)),
+            previous_camera_from_camera=tensor(np.linalg.inv(camera(index - 1)) @ camera(index)),
+            previous_ego_from_ego=tensor(np.linalg.inv(self.ego(index - 1)) @ self.ego(index)),
+            bda=torch.eye(3), visible=torch.ones(2, dtype=torch.bool))
+
+    def frames(self, count: int) -> list[Frame]:
+        return [self.frame(index) for index in range(count)]
+
+
+@pytest.fixture
+def drive() -> Drive:
+    """Frames for the tiny network."""
+    return Drive()
+
+
+def everything(part: object) -> Iterator[Tensor]:
+    """Every tensor of a frame, a state or a prediction."""
+    if isinstance(part, Tensor):
+        yield part
+    elif dataclasses.is_dataclass(part):
+        for item in dataclasses.fields(part):
+            yield from everything(getattr(part, item.name))
+
+
+@pytest.fixture
+def tensors() -> Callable[[object], list[Tensor]]:
+    """Every tensor of a frame, a state or a prediction."""
+    return lambda part: list(everything(part))
+
+
+@pytest.fixture
+def same() -> Callable[[object, object], bool]:
+    """Whether two frames, states or predictions are equal bit for bit."""
+    def equal(one: object, other: object) -> bool:
+        pairs = zip(everything(one), everything(other), strict=True)
+        return all(torch.equal(a, b) for a, b in pairs)
+
+    return equal
