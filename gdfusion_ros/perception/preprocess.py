@@ -17,6 +17,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.types import InputImage, Matrix, Pixels
 
 _THREADS = 2
+_BICUBIC_SUPPORT = 2
 _MEAN = (123.675, 116.28, 103.53)
 _STD = (58.395, 57.12, 57.375)
 
@@ -52,19 +53,34 @@ class ResizeCrop:
         """(3,) [px]: the shift of that mapping."""
         return np.array([0.0, -self.top, 0.0])
 
-    def __call__(self, full: Pixels) -> Pixels:
-        """(H, W, 3) uint8 of the full (h, w, 3) image: the crop of PIL's bicubic resize of the whole, bit for bit.
+    def start(self) -> tuple[int, int]:
+        """The row of the scaled image that the resize starts at, and where it begins in the full image [px].
 
-        Rows above the crop are not computed. The resize starts at a row of the scaled image that falls on a whole row
-        of the source, so that every filter weight is the one that it has in the whole image.
+        It is the last one above the crop that begins on a whole row of the full image. So every filter weight below it
+        is the one that it has when all of the image is resized.
         """
-        width, height = self.source
-        step = self.scaled_height // math.gcd(height, self.scaled_height)
-        start = max(self.top, 0) // step * step
-        lower = Image.fromarray(full).resize((self.output[0], self.scaled_height - start), Image.Resampling.BICUBIC,
-                                             box=(0, start * height // self.scaled_height, width, height))
-        first = self.top - start
-        return np.asarray(lower.crop((0, first, self.output[0], first + self.output[1])))
+        common = math.gcd(self.source[1], self.scaled_height)
+        periods = max(self.top, 0) // (self.scaled_height // common)
+        return periods * (self.scaled_height // common), periods * (self.source[1] // common)
+
+    def first_needed_row(self) -> int:
+        """The first row of the full image that the filter of the row at ``start`` reaches [px]."""
+        scale = max(self.source[0] / self.output[0], 1.0)
+        return max(self.start()[1] - math.ceil(_BICUBIC_SUPPORT * scale) - 1, 0)
+
+    def __call__(self, full: Pixels) -> Pixels:
+        """(H, W, 3) uint8 of the full (h, w, 3) image: the crop of PIL's bicubic resize of all of it, bit for bit.
+
+        The columns are resized first, then the rows, whatever order PIL would choose.
+        """
+        width = self.output[0]
+        start, start_row = self.start()
+        rows = full[self.first_needed_row():]
+        narrow = Image.fromarray(rows).resize((width, len(rows)), Image.Resampling.BICUBIC)
+        lower = narrow.resize((width, self.scaled_height - start), Image.Resampling.BICUBIC,
+                              box=(0, start_row - self.first_needed_row(), width, len(rows)))
+        top = self.top - start
+        return np.asarray(lower.crop((0, top, width, top + self.output[1])))
 
 
 class Preprocessor:

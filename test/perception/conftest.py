@@ -1,0 +1,144 @@
+"""A vehicle with three cameras that drives a curve: its messages, in order, and an assembler to send them to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdfusion_ros.perception.assembler import FrameAssembler
+from gdfusion_ros.perception.preprocess import Preprocessor
+from gdfusion_ros.perception.types import CameraModel, Pixels, PosedSet, StampedTransform, nanoseconds
+from gdfusion_ros.settings import PipelineSettings
+
+OFFSETS = {'left': -0.008, 'front': 0.0, 'back': 0.035}
+SIZE = (32, 24)
+MODEL = CameraModel(*SIZE, np.array([[25.0, 0.0, 16.0], [0.0, 25.0, 12.0], [0.0, 0.0, 1.0]]))
+LIDAR = 0.036
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message that is sent at ``time`` [s] on ``topic``."""
+
+    topic: str
+    time: float
+    send: Callable[[FrameAssembler, float], None]
+
+
+def pose(time: float, start: float = 0.0) -> tuple[tuple[float, float, float], tuple[float, float, float, float]]:
+    """Where the vehicle is: translation and quaternion, map from base_link."""
+    yaw = 0.3 * time
+    return (600.0 + start + 6.0 * time, 1600.0 - time * time, 0.1), (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))
+
+
+def mountings() -> list[StampedTransform]:
+    """base_link from each camera."""
+    turns = {'left': 0.9, 'front': 0.0, 'back': math.pi}
+    return [StampedTransform('base_link', camera, 0, (1.0 + index, 0.2 * index, 1.5),
+                             (0.0, 0.0, math.sin(turns[camera] / 2), math.cos(turns[camera] / 2)))
+            for index, camera in enumerate(OFFSETS)]
+
+
+def picture(camera: str, stamp: int) -> Pixels:
+    """The image that a camera takes at an instant."""
+    seed = [list(OFFSETS).index(camera), stamp]
+    return np.random.default_rng(seed).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+
+
+def transform_message(time: float, sent: float, start: float = 0.0) -> Message:
+    stamped = StampedTransform('map', 'base_link', nanoseconds(time), *pose(time, start))
+    return Message('/tf', sent, lambda to, now: to.add_transforms([stamped], now, static=False))
+
+
+def image_message(camera: str, time: float, sent: float, load: Callable[[], Pixels] | None = None) -> Message:
+    stamp = nanoseconds(time)
+    return Message(camera, sent, lambda to, now: to.add_image(
+        camera, stamp, camera, load or (lambda: picture(camera, stamp)), now))
+
+
+def info_message(camera: str, sent: float, model: CameraModel = MODEL) -> Message:
+    return Message(f'{camera}/info', sent, lambda to, now: to.add_camera_info(camera, model, now))
+
+
+def static_message(sent: float = -1.0) -> Message:
+    return Message('/tf_static', sent, lambda to, now: to.add_transforms(mountings(), now, static=True))
+
+
+@dataclass(frozen=True)
+class Street:
+    """What the tests need of the vehicle."""
+
+    cameras: tuple[str, ...] = tuple(OFFSETS)
+    model: CameraModel = MODEL
+    pose = staticmethod(pose)
+    mountings = staticmethod(mountings)
+    picture = staticmethod(picture)
+    transform_message = staticmethod(transform_message)
+    image_message = staticmethod(image_message)
+    info_message = staticmethod(info_message)
+    static_message = staticmethod(static_message)
+
+    def run(self, times: Sequence[float], sent: float = 0.0, start: float = 0.0) -> list[Message]:
+        """One run of a bag with frames at ``times`` [s], sent ``sent`` later; the ego pose at every sensor's stamp."""
+        messages = []
+        for time in times:
+            for camera, offset in OFFSETS.items():
+                at = time + offset
+                messages += [transform_message(at, at + sent, start), info_message(camera, at + sent),
+                             image_message(camera, at, at + sent)]
+            messages.append(transform_message(time + LIDAR, time + LIDAR + sent, start))
+        return sorted(messages, key=lambda message: message.time)
+
+    def send(self, assembler: FrameAssembler, messages: Sequence[Message]) -> list[PosedSet]:
+        """Sends messages at their time; the sets that come of them."""
+        sets = []
+        for message in messages:
+            message.send(assembler, message.time)
+            assembler.poll(message.time)
+            sets += self.taken(assembler)
+        return sets
+
+    @staticmethod
+    def taken(assembler: FrameAssembler) -> list[PosedSet]:
+        """All sets that are ready."""
+        return list(iter(assembler.take, None))
+
+
+@pytest.fixture(scope='session')
+def street() -> Street:
+    return Street()
+
+
+@pytest.fixture
+def preprocessor() -> Iterator[Preprocessor]:
+    made = Preprocessor((8, 16))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., PipelineSettings]:
+    """Settings of the vehicle's rig, lossless and with every set a key frame but for what is said."""
+    def make(**values: Any) -> PipelineSettings:
+        return PipelineSettings(**{'cameras': tuple(OFFSETS), 'reference_camera': 'front', 'lossless': True,
+                                   'keyframe_interval': 0.0, **values})
+
+    return make
+
+
+@pytest.fixture
+def make_assembler(preprocessor: Preprocessor,
+                   make_settings: Callable[..., PipelineSettings]) -> Callable[..., FrameAssembler]:
+    """An assembler that knows the mountings; arguments of FrameAssembler by name, the others are settings."""
+    def make(*, transforms: Any = None, history_stamp: Any = None, **values: Any) -> FrameAssembler:
+        made = FrameAssembler(make_settings(**values), preprocessor, transforms=transforms,
+                              history_stamp=history_stamp)
+        made.add_transforms(mountings(), 0.0, static=True)
+        return made
+
+    return make
