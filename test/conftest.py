@@ -84,7 +84,7 @@ class _MadeNuScenes:
     def add_data(self, scene: str, sample: str, channel: str, stamp: int, *, key_frame: bool = True,
                  width: int = 0, height: int = 0) -> None:
         token, path = f'{scene}-{channel}-{stamp}', f'samples/{channel}/{stamp}.jpg'
-        seconds = (stamp - self.START) / 1e6 % 60
+        seconds = (stamp - self.START + 1_000_000) / 1e6 % 60  # since one second before the scene's first sample
         self.tables['ego_pose'].append({
             'token': f'pose-{token}', 'timestamp': stamp, 'translation': [100 + 5 * seconds, 200 + seconds ** 2, 0.0],
             'rotation': [float(np.cos(0.05 * seconds)), 0.0, 0.0, float(np.sin(0.05 * seconds))]})

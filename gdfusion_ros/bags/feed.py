@@ -25,14 +25,15 @@ def input_topics(pipeline: PipelineSettings, topics: TopicSettings) -> dict[str,
 def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings) -> None:
     """Make sure that the bag has what a grid needs.
 
-    /tf_static may be missing, and where ``missing_camera`` is mask, images of all cameras but the reference camera.
+    /tf_static may be missing, and where ``missing_camera`` is mask, every camera but the reference camera.
 
     Raises:
         GdfusionError: names what is missing and lists what is there.
     """
     optional = {TF_STATIC_TOPIC}
     if pipeline.missing_camera == 'mask':
-        optional |= {topics.image(camera) for camera in pipeline.cameras if camera != pipeline.reference_camera}
+        for camera in set(pipeline.cameras) - {pipeline.reference_camera}:
+            optional |= {topics.image(camera), topics.camera_info(camera)}
     bag.require({topic: type_name for topic, type_name in input_topics(pipeline, topics).items()
                  if topic not in optional})
 

@@ -91,7 +91,7 @@ def test_reads_scenes_samples_and_poses(nuscenes_root: Path) -> None:
     assert back.calibration.intrinsics == (126, 0, 80, 0, 126, 45, 0, 0, 1)
     np.testing.assert_allclose(back.calibration.pose.translation, (-1, 0, 1.5), atol=1e-12)
     np.testing.assert_allclose(back.calibration.pose.rotation, (-0.5, -0.5, 0.5, 0.5), atol=1e-12)
-    np.testing.assert_allclose(back.ego_pose.translation, (100 + 5 * 0.4894, 200 + 0.4894 ** 2, 0), atol=1e-12)
+    np.testing.assert_allclose(back.ego_pose.translation, (100 + 5 * 1.4894, 200 + 1.4894 ** 2, 0), atol=1e-12)
 
 
 def test_leaves_out_radar_and_sweeps(nuscenes_root: Path) -> None:

@@ -1,0 +1,315 @@
+"""Bag in, grids out: deterministic, whatever the order of the messages, and robust against what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdfusion_ros.bags.messages import RosbagsFactory, typestore
+from gdfusion_ros.bags.reader import RawMessage, bag_reader
+from gdfusion_ros.bags.replay import Listener, Result, replay
+from gdfusion_ros.bags.writer import bag_writer
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages import decode
+from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.perception.estimator import PoseProtocol
+from gdfusion_ros.perception.types import SemanticGrid
+from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
+
+SECOND = 1_000_000_000
+FRONT = 1_600_000_060_464_300_000 - SECOND // 2
+FRONT_STAMPS = [FRONT + index * SECOND // 2 for index in range(3)]
+TF = 'tf2_msgs/msg/TFMessage'
+TOPICS, SILENT = TopicSettings(), Listener()
+
+Replayed = tuple[Result, list[SemanticGrid], Path]
+Run = Callable[..., Replayed]
+
+
+def replayed(network: OccupancyNetwork, bag: Path, out: Path, *, topics: TopicSettings = TOPICS,
+             protocol: PoseProtocol = 'live', listener: Listener = SILENT, **settings: Any) -> Replayed:
+    """What a replay did, the grids that it wrote, and where."""
+    result = replay(bag, out, network, PipelineSettings(**settings), topics, protocol=protocol, listener=listener)
+    with bag_reader(out) as reader:
+        grids = [decode.semantic_grid(message, topic) for topic, _, message in reader.messages(['/occ/occupancy'])]
+    return result, grids, out
+
+
+@pytest.fixture
+def run(tiny_network: OccupancyNetwork, tmp_path: Path) -> Run:
+    """``run(bag, **options)``: the bag replayed into tmp_path / 'out', or another name below it."""
+    return lambda bag, name='out', **options: replayed(tiny_network, bag, tmp_path / name, **options)
+
+
+@pytest.fixture(scope='module')
+def reference(tiny_network: OccupancyNetwork, scene_bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    """The scene replayed as it is."""
+    return replayed(tiny_network, scene_bag, tmp_path_factory.mktemp('replay') / 'out')
+
+
+def rewrite(source: Path, target: Path, change: Callable[[RawMessage], Iterable[RawMessage]]) -> Path:
+    """A copy of a bag in which every message is replaced by ``change(message)``, in the order of record times."""
+    with bag_reader(source) as reader, bag_writer(target) as writer:
+        messages = [changed for message in reader.raw_messages() for changed in change(message)]
+        for topic, type_name in dict.fromkeys((message.topic, message.type_name) for message in messages):
+            writer.add_topic(topic, type_name)
+        for message in sorted(messages, key=lambda message: message.stamp):
+            writer.write_serialized(message.topic, message.stamp, message.data)
+    return target
+
+
+def edited(message: RawMessage, edit: Callable[[Message], Message]) -> RawMessage:
+    """The message with its content changed."""
+    content = edit(typestore().deserialize_cdr(message.data, message.type_name))
+    return message._replace(type_name=content.__msgtype__,
+                            data=bytes(typestore().serialize_cdr(content, content.__msgtype__)))
+
+
+def assert_same_grids(first: list[SemanticGrid], second: list[SemanticGrid]) -> None:
+    assert [grid.stamp for grid in first] == [grid.stamp for grid in second]
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.labels, other.labels)
+        assert (one.cameras, one.frames_since_reset) == (other.cameras, other.frames_since_reset)
+
+
+def raw_outputs(path: Path) -> list[RawMessage]:
+    with bag_reader(path) as reader:
+        return list(reader.raw_messages())
+
+
+def test_every_set_gives_a_grid(reference: Replayed) -> None:
+    result, grids, _ = reference
+    assert [grid.stamp for grid in grids] == FRONT_STAMPS
+    assert [grid.frames_since_reset for grid in grids] == [1, 2, 3]
+    assert {grid.frame_id for grid in grids} == {'base_link'}
+    assert {grid.labels.shape for grid in grids} == {(25, 25, 4)}
+    assert {grid.cameras for grid in grids} == {SURROUND_CAMERAS}
+    assert {grid.stamp_spread for grid in grids} == {42_500_000}
+    assert len(np.unique(np.stack([grid.labels for grid in grids]))) > 3
+    counts = result.counts
+    assert (counts.sets, counts.grids, counts.sets_dropped.total(), counts.resets.total()) == (3, 3, 0, 0)
+    assert {camera.received for camera in counts.cameras.values()} == {3}
+    assert not result.refused
+
+
+def test_outputs_have_the_nodes_topics_and_the_time_of_the_last_message_needed(reference: Replayed) -> None:
+    _, grids, out = reference
+    with bag_reader(out) as reader:
+        assert {name: (topic.type_name, topic.count) for name, topic in reader.topics.items()} == {
+            '/occ/label_info': ('std_msgs/msg/String', 1),
+            '/occ/markers': ('visualization_msgs/msg/MarkerArray', 3),
+            '/occ/occupancy': ('gdfusion_ros/msg/SemanticOccupancyGrid', 3),
+            '/occ/points': ('sensor_msgs/msg/PointCloud2', 3)}
+        assert reader.custom_data['nuscenes.scene'] == 'scene-0001'
+        assert (reader.custom_data['gdfusion.bag'], reader.custom_data['gdfusion.model']) == ('scene-0001', 'tiny')
+        assert reader.custom_data['gdfusion.protocol'] == 'live'
+        first, *_ = messages = list(reader.messages(list(reader.topics)))
+        assert first.topic == '/occ/label_info'
+        assert json.loads(first.message.data)['label_set'] == 'occ3d_nuscenes'
+        points = [message for topic, _, message in messages if topic == '/occ/points']
+    occupied = [np.count_nonzero(grid.labels != grid.label_set.free) for grid in grids]
+    assert [cloud.width for cloud in points] == occupied
+    # CAM_BACK_LEFT is the last image of a set; its pose comes just before it.
+    back_left = [stamp + 34_900_000 for stamp in FRONT_STAMPS]
+    assert [stamp for topic, stamp, _ in messages if topic == '/occ/occupancy'] == back_left
+
+
+def test_two_replays_write_the_same_bytes(reference: Replayed, run: Run, scene_bag: Path) -> None:
+    assert raw_outputs(reference[2]) == raw_outputs(run(scene_bag)[2])
+
+
+def test_grids_do_not_depend_on_when_topics_are_recorded(reference: Replayed, run: Run, scene_bag: Path,
+                                                         tmp_path: Path) -> None:
+    delays = {'/tf': 300_000_000, '/CAM_BACK/image/compressed': 90_000_000, '/CAM_FRONT/image/compressed': 200_000_000,
+              '/CAM_FRONT_LEFT/camera_info': 130_000_000}
+    late = rewrite(scene_bag, tmp_path / 'late',
+                   lambda message: [message._replace(stamp=message.stamp + delays.get(message.topic, 0))])
+    assert_same_grids(reference[1], run(late)[1])
+
+
+def test_sqlite3_and_single_files_give_the_same(reference: Replayed, run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    with bag_reader(scene_bag) as reader, bag_writer(tmp_path / 'lite', storage='sqlite3') as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type_name)
+        for message in reader.raw_messages():
+            writer.write_serialized(message.topic, message.stamp, message.data)
+    assert_same_grids(reference[1], run(tmp_path / 'lite', 'lite_out')[1])
+    assert_same_grids(reference[1], run(scene_bag / 'scene-0001.mcap', 'file_out')[1])
+
+
+def test_raw_images_on_other_topics_give_the_same(reference: Replayed, run: Run, scene_bag: Path,
+                                                  tmp_path: Path) -> None:
+    make = RosbagsFactory()
+
+    def unpack(compressed: Message) -> Message:
+        pixels = decode.compressed_image(compressed, 'image').load()
+        height, width, _ = pixels.shape
+        return make('sensor_msgs/msg/Image', header=compressed.header, height=height, width=width, encoding='bgr8',
+                    step=3 * width, data=make.array(np.ascontiguousarray(pixels[..., ::-1]).reshape(-1)))
+
+    def change(message: RawMessage) -> Iterator[RawMessage]:
+        _, camera, *rest = message.topic.split('/')
+        if rest == ['image', 'compressed']:
+            yield edited(message, unpack)._replace(topic=f'/rig/{camera}/raw')
+        elif rest == ['camera_info']:
+            yield message._replace(topic=f'/rig/{camera}/info')
+        else:
+            yield message
+
+    raw = rewrite(scene_bag, tmp_path / 'raw', change)
+    topics = TopicSettings(image_topic='/rig/{camera}/raw', camera_info_topic='/rig/{camera}/info',
+                           image_transport='raw')
+    assert_same_grids(reference[1], run(raw, topics=topics)[1])
+
+
+def test_a_bag_that_loops_gives_the_same_grids_again(reference: Replayed, run: Run, scene_bag: Path,
+                                                     tmp_path: Path) -> None:
+    def twice(message: RawMessage) -> Iterator[RawMessage]:
+        yield message
+        yield message._replace(stamp=message.stamp + 2 * SECOND)
+
+    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'loop', twice))
+    assert_same_grids([*reference[1], *reference[1]], grids)
+    assert result.counts.resets == {'time_jump': 1}
+
+
+def test_a_corrupt_jpeg_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    def damage(image: Message) -> Message:
+        image.data = image.data[:200]
+        return image
+
+    def change(message: RawMessage) -> Iterator[RawMessage]:
+        hit = message.topic == '/CAM_BACK/image/compressed' and FRONT_STAMPS[1] <= message.stamp < FRONT_STAMPS[2]
+        yield edited(message, damage) if hit else message
+
+    warnings: list[str] = []
+    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change), listener=Listener(warning=warnings.append))
+    assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
+    assert [grid.frames_since_reset for grid in grids] == [1, 2]
+    assert result.counts.frames_refused.total() == 1
+    line, = warnings
+    assert '/CAM_BACK/image/compressed at 1600000060.489400000' in line
+
+
+def test_a_message_without_a_frame_is_refused_and_named_once(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    def spoil(image: Message) -> Message:
+        image.header.frame_id = ''
+        return image
+
+    def change(message: RawMessage) -> Iterator[RawMessage]:
+        hit = message.topic == '/CAM_BACK/image/compressed' and message.stamp > FRONT_STAMPS[1]
+        yield edited(message, spoil) if hit else message
+
+    warnings: list[str] = []
+    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change), listener=Listener(warning=warnings.append))
+    assert [grid.stamp for grid in grids] == FRONT_STAMPS[:1]
+    assert result.refused == {'/CAM_BACK/image/compressed': 2}
+    assert len(warnings) == 1
+    assert 'no frame_id' in warnings[0]
+
+
+def test_one_bad_transform_does_not_cost_the_others(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    def add_bad(tf: Message) -> Message:
+        bad = RosbagsFactory()('geometry_msgs/msg/TransformStamped', child_frame_id='elsewhere')
+        bad.header.frame_id, bad.transform.rotation.w = 'base_link', float('nan')
+        tf.transforms.insert(0, bad)
+        return tf
+
+    bag = rewrite(scene_bag, tmp_path / 'bad',
+                  lambda message: [edited(message, add_bad) if message.topic == '/tf' else message])
+    result, grids, _ = run(bag)
+    assert len(grids) == 3
+    assert result.refused == {'/tf': 21}
+
+
+def without(*prefixes: str) -> Callable[[RawMessage], list[RawMessage]]:
+    return lambda message: [] if message.topic.startswith(prefixes) else [message]
+
+
+def test_missing_topics_are_named(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    bag = rewrite(scene_bag, tmp_path / 'less', without('/CAM_BACK/image', '/tf', '/CAM_FRONT/camera_info'))
+    with pytest.raises(GdfusionError) as error:
+        run(bag)
+    missing, _, there = str(error.value).partition('; it has ')
+    assert missing == (f'bag {bag} has no messages on /tf ({TF}), /CAM_FRONT/camera_info (sensor_msgs/msg/CameraInfo), '
+                       '/CAM_BACK/image/compressed (sensor_msgs/msg/CompressedImage)')
+    assert '/CAM_FRONT/image/compressed (sensor_msgs/msg/CompressedImage, 3)' in there
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_camera_that_never_came_is_masked_if_that_is_wanted(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    bag = rewrite(scene_bag, tmp_path / 'less', without('/CAM_BACK/'))
+    with pytest.raises(GdfusionError, match='/CAM_BACK/camera_info'):
+        run(bag)
+    _, grids, _ = run(bag, missing_camera='mask')
+    assert [grid.stamp for grid in grids] == FRONT_STAMPS
+    assert {grid.cameras for grid in grids} == {tuple(c for c in SURROUND_CAMERAS if c != 'CAM_BACK')}
+
+
+def test_without_the_cameras_places_there_is_no_grid_and_no_bag(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    bag = rewrite(scene_bag, tmp_path / 'less', without('/tf_static'))
+    with pytest.raises(GdfusionError) as error:
+        run(bag)
+    assert f'bag {bag} gives no grid: 3 camera sets, dropped: transform 3; set at ' in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} == {'less'}
+
+
+def test_ctrl_c_leaves_nothing(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(scene_bag, listener=Listener(message=stop))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_exists_is_not_overwritten(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    (tmp_path / 'out').mkdir()
+    with pytest.raises(GdfusionError, match='exists already'):
+        run(scene_bag)
+
+
+def test_tells_of_every_message(run: Run, scene_bag: Path) -> None:
+    told: list[None] = []
+    run(scene_bag, listener=Listener(message=lambda: told.append(None)))
+    with bag_reader(scene_bag) as reader:
+        assert len(told) == reader.message_count - reader.count(['/nuscenes/sample_token'])
+
+
+def test_the_released_protocol_warps_the_memory_by_lidar_poses(reference: Replayed, run: Run, scene_bag: Path,
+                                                               tmp_path: Path) -> None:
+    def move(tf: Message) -> Message:
+        tf.transforms[0].transform.translation.x += 5.0
+        return tf
+
+    second_lidar_stamp = FRONT_STAMPS[1] + 35_700_000
+    moved = rewrite(scene_bag, tmp_path / 'moved', lambda message: [
+        edited(message, move) if message.topic == '/tf' and message.stamp == second_lidar_stamp else message])
+    assert_same_grids(reference[1], run(moved, 'live')[1])
+    _, released, out = run(scene_bag, 'released', protocol='released')
+    again = run(moved, 'moved_released', protocol='released')[1]
+    assert_same_grids(released[:1], again[:1])
+    assert not np.array_equal(released[1].labels, again[1].labels)
+    with bag_reader(out) as reader:
+        assert reader.custom_data['gdfusion.protocol'] == 'released'
+
+
+def test_the_released_protocol_needs_sample_tokens(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    bag = rewrite(scene_bag, tmp_path / 'less', without('/nuscenes'))
+    with pytest.raises(GdfusionError, match='no messages on /nuscenes/sample_token'):
+        run(bag, protocol='released')
+
+
+def test_real_images_give_a_grid_each(run: Run, shared: Path, tmp_path: Path) -> None:
+    from gdfusion_ros.datasets import nuscenes
+    from gdfusion_ros.datasets.convert import convert, plan
+    job = plan(nuscenes.load(shared / 'data' / 'nuscenes_mini', None, ['scene-0103']), tmp_path)[0]
+    convert(job)
+    _, grids, _ = run(job.path)
+    assert [grid.stamp for grid in grids] == [1_533_151_603_512_404_000, 1_533_151_604_012_404_000]
