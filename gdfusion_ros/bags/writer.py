@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -78,7 +78,8 @@ def bag_writer(path: Path, *, storage: str = 'mcap', bag_format: str = 'jazzy',
             with _explained(path):
                 writer.close()
         finally:
-            if writer.storage is not None:
+            # What is thrown away need not reach the disk; where it cannot, the first error has said so.
+            with suppress(OSError, sqlite3.Error):
                 writer.abort()
 
 

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Replay, then print what went in and what came out."""
     from tabulate import tabulate
 
-    from gdfusion_ros.bags.feed import input_topics
+    from gdfusion_ros.bags.feed import input_topics, require_inputs
     from gdfusion_ros.bags.reader import bag_reader
     from gdfusion_ros.bags.replay import Listener, replay
     from gdfusion_ros.bags.writer import refuse_existing
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     pipeline, topics, model = pipeline_settings(args), topic_settings(args), model_settings(args)
     refuse_existing(args.out)
     with bag_reader(args.bag) as bag:
+        require_inputs(bag, pipeline, topics)
         total = bag.count(list(input_topics(pipeline, topics)))
     network = load_network(model)
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
@@ -80,6 +81,6 @@ def _rows(result: Result) -> list[tuple[str, object]]:
     rows += [('sets made', counts.sets)]
     rows += [(f'  dropped: {reason}', count)
              for reason, count in sorted((counts.sets_dropped + counts.frames_refused).items())]
-    rows += [('grids out', counts.grids), ('starts of the memory', counts.resets.total())]
+    rows += [('grids out', counts.grids), ('resets of the memory', counts.resets.total())]
     rows += [(f'  {reason}', count) for reason, count in sorted(counts.resets.items())]
     return [*rows, ('time', f'{result.seconds:.1f} s, {counts.grids / result.seconds:.2f} grids/s')]

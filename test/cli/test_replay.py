@@ -1,0 +1,51 @@
+"""``gdfusion replay``, as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.cli import main
+
+
+@pytest.fixture
+def bag(nuscenes_root: Path, tmp_path: Path) -> Path:
+    assert main(['convert', str(nuscenes_root), '--out', str(tmp_path), '--scenes', 'scene-0001']) == 0
+    return tmp_path / 'scene-0001'
+
+
+def test_replays_and_says_what_it_did(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), '--model', 'bevdetocc_gf_small', '--untrained',
+                 '--device', 'cpu', '--set', 'keyframe_interval=1.0', '--released-protocol']) == 0
+    printed = capsys.readouterr().out.splitlines()[-7:]
+    assert [' '.join(line.split()) for line in printed[:-2]] == [
+        'images in 18', 'sets made 3', 'dropped: between_keyframes 1', 'grids out 2', 'resets of the memory 0']
+    assert printed[-1] == f'bevdetocc_gf_small (untrained), released protocol: 2 grids in {tmp_path}/grids'
+    with bag_reader(tmp_path / 'grids') as reader:
+        assert reader.count(['/occ/occupancy']) == 2
+
+
+@pytest.mark.parametrize(('arguments', 'reason'), [
+    (['--untrained', '--model', 'nope'], "unknown model 'nope'"),
+    ([], 'needs weights'),
+    (['--untrained', '--set', 'image_transport=raw'], 'has no messages on /CAM_FRONT_LEFT/image (sensor_msgs'),
+    (['--untrained', '--set', 'sync_tolerance=-1'], "setting 'sync_tolerance'"),
+])
+def test_errors_are_one_line_and_leave_nothing(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                               arguments: list[str], reason: str) -> None:
+    capsys.readouterr()
+    assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), '--model', 'bevdetocc_gf_small',
+                 *arguments]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('gdfusion replay: ')
+    assert reason in line
+    assert {path.name for path in tmp_path.iterdir()} == {'scene-0001'}
+
+
+def test_existing_output_is_refused_before_anything_is_loaded(bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(['replay', str(bag), '--out', str(bag)]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert 'exists already, not overwriting' in line
