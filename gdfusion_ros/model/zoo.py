@@ -10,13 +10,20 @@ from torch import nn
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.checkpoint import load_checkpoint
+from gdfusion_ros.model.depth import ResidualBlock2d
 from gdfusion_ros.model.fusion.scene import SceneFusion
 from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.image import Bottleneck
 from gdfusion_ros.model.inference import prepare, select_device
 from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNetwork, with_cues
+from gdfusion_ros.model.volume import ResidualBlock3d
 from gdfusion_ros.settings import ModelSettings
 
 UNTRAINED_SEED = 0
+UNTRAINED_FREE_BIAS = 8.0
+LAST_NORMS: dict[type[nn.Module], str] = {Bottleneck: 'bn3', ResidualBlock2d: 'bn2', ResidualBlock3d: 'conv2.bn'}
+"""The batch normalisation at the end of each residual branch."""
+
 CHECKPOINTS = 'Dobbin/OccStudio'
 """Repository of the published checkpoints on the Hugging Face Hub."""
 
@@ -69,8 +76,11 @@ def _check_weights(settings: ModelSettings, config: OccupancyConfig) -> None:
                             "or set 'untrained' for a trial with random weights")
 
 
-def initialise(network: nn.Module, seed: int) -> None:
-    """Random weights whose activations neither vanish nor explode; the same for the same seed on every machine."""
+def initialise(network: OccupancyNetwork, seed: int) -> None:
+    """Random weights that give a grid with something to see; the same for the same seed on every machine.
+
+    Activations neither vanish nor explode, residual branches weigh half, and free space is the likely class.
+    """
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
@@ -79,3 +89,8 @@ def initialise(network: nn.Module, seed: int) -> None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, SceneFusion):
             nn.init.normal_(module.weight, std=module.weight.shape[-1] ** -0.5, generator=generator)
+    for module in network.modules():
+        for block, norm in LAST_NORMS.items():
+            if isinstance(module, block):
+                nn.init.constant_(module.get_submodule(norm).get_parameter('weight'), 0.5)
+    network.head.classifier.get_parameter('2.bias').data[-1] = UNTRAINED_FREE_BIAS
