@@ -68,8 +68,14 @@ def generate(generators: Path) -> None:
     stamp.write_text(digest)
 
 
-def data_files() -> list[tuple[str, list[str]]]:
-    """What cmake installed beside the Python package: (folder under the environment's prefix, files of it)."""
+def shared_files() -> list[tuple[str, list[str]]]:
+    """The files that are of use without ROS too: (folder under the environment's prefix, files of it)."""
+    return [(f'share/gdfusion_ros/{folder}', [str(path.relative_to(SOURCE)) for path in (SOURCE / folder).glob('*.*')])
+            for folder in ('config', 'launch', 'msg')]
+
+
+def cmake_files() -> list[tuple[str, list[str]]]:
+    """What cmake installed beside the Python package, shared files included, in the form of shared_files()."""
     def wanted(path: Path) -> bool:
         relative = path.relative_to(PREFIX)
         metadata = '__pycache__' in relative.parts or any(part.endswith('.egg-info') for part in relative.parts)
@@ -89,6 +95,7 @@ class BuildPy(build_py):
         generators = generators_prefix()
         if generators is None:
             print('gdfusion_ros: no rosidl generators here, the ROS messages are left out', file=sys.stderr)
+            self.distribution.data_files = shared_files()
             return
         generate(generators)
         generated = PREFIX / SITE / 'gdfusion_ros'
@@ -97,7 +104,7 @@ class BuildPy(build_py):
                         ignore=shutil.ignore_patterns('__pycache__', '*.c'))
         for library in generated.glob('*.so'):
             shutil.copy2(library, package)
-        self.distribution.data_files = data_files()
+        self.distribution.data_files = cmake_files()
 
 
 class RosDistribution(Distribution):
