@@ -47,13 +47,12 @@ class Recording:
 
         ``published`` is what its keys begin with in checkpoints, ``recorded`` what stands there in this file.
         """
-        state = {}
-        for key, value in module.state_dict().items():
+        state = module.state_dict()
+        for key in state:
             name = to_published(f'{ours}.{key}')
             assert name.startswith(published)
             if not key.endswith('num_batches_tracked'):
-                value = self['w/' + recorded + name.removeprefix(published)]
-            state[key] = value
+                state[key] = self['w/' + recorded + name.removeprefix(published)]
         module.load_state_dict(state)
 
     def frame(self, step: str = '') -> Frame:

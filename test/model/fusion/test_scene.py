@@ -64,7 +64,7 @@ def fusion() -> Iterator[SceneFusion]:
     torch.manual_seed(3)
     module = SceneFusion(8).requires_grad_(False)
     for parameter in (module.bias, module.norm_weight, module.norm_bias):
-        parameter += 0.2 * torch.randn_like(parameter)
+        parameter.add_(0.2 * torch.randn_like(parameter))
     with torch.inference_mode():
         yield module
 

@@ -1,0 +1,89 @@
+"""Camera geometry point by point, and the memory for what depends on calibration alone."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model.camera import Memo, camera_points, normalised, pixel_grid, previous_pixels, transform
+
+IMAGE = (64, 96)
+
+
+class Counter:
+    """A function of a matrix that counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
+def test_an_equal_key_computes_once_and_another_again() -> None:
+    memo, compute = Memo[int](), Counter()
+    first, second = torch.eye(3), torch.zeros(2)
+    assert memo((first, second), compute) == 1
+    assert memo((first.clone(), second.clone()), compute) == 1
+    assert memo((first, second + 1), compute) == 2
+    assert memo((first, second), compute) == 3
+    assert memo((first,), compute) == 4
+    assert memo((torch.eye(4),), compute) == 5
+
+
+def test_a_key_that_is_changed_in_place_is_noticed() -> None:
+    memo, compute, key = Memo[int](), Counter(), torch.zeros(3)
+    memo((key,), compute)
+    key[1] = 1e-7
+    assert memo((key,), compute) == 2
+
+
+def test_pixels_run_from_the_first_to_the_last() -> None:
+    u, v = pixel_grid(IMAGE, (4, 6))
+    torch.testing.assert_close(u, torch.tensor([0.0, 19, 38, 57, 76, 95]))
+    torch.testing.assert_close(v, torch.tensor([0.0, 21, 42, 63]))
+    torch.testing.assert_close(normalised(torch.tensor([[0.0, 0], [95, 63], [47.5, 31.5]]), IMAGE),
+                               torch.tensor([[-1.0, -1], [1, 1], [0, 0]]))
+
+
+def test_transform_sums_in_a_fixed_order_without_fused_products() -> None:
+    torch.manual_seed(0)
+    matrix, points = torch.randn(2, 3, 3), torch.randn(2, 50, 3)
+    moved = transform(matrix, points)
+    m, p = matrix.numpy(), points.numpy()  # numpy rounds after every operation
+    for n, axis in product(range(2), range(3)):
+        row = (m[n, axis, 0] * p[n, :, 0] + m[n, axis, 1] * p[n, :, 1]) + m[n, axis, 2] * p[n, :, 2]
+        assert (moved[n, :, axis].numpy() == row).all()
+
+
+def source_point(u: float, v: float, depth: float, rotation: Tensor, translation: Tensor) -> Tensor:
+    """(u d, v d, d) of one input pixel in the source image, in float64."""
+    point = torch.linalg.inv(rotation.double()) @ (torch.tensor([u, v, depth]).double() - translation)
+    return torch.stack([point[0] * point[2], point[1] * point[2], point[2]])
+
+
+def test_frustum_and_its_way_into_the_previous_image(drive: Any) -> None:
+    frame, depths = drive.frame(2), torch.tensor([1.0, 4.0, 9.0])
+    rotation = torch.tensor([[0.06, 0.002, 0], [-0.003, 0.058, 0], [0, 0, 1]]).repeat(2, 1, 1)
+    points = camera_points(IMAGE, (4, 6), depths, rotation, frame.post_translation)
+    previous_rotation, previous_translation = frame.post_rotation, frame.post_translation + 2
+    chain = frame.previous_camera_from_camera.clone()
+    chain[1, 2, 3] -= 5
+    pixels, behind = previous_pixels(points, frame.intrinsics, chain, previous_rotation, previous_translation)
+    assert points.shape == pixels.shape == (2, 3, 4, 6, 3)
+    for n, k, row, column in product(range(2), range(3), range(4), range(6)):
+        point = source_point(19.0 * column, 21.0 * row, float(depths[k]), rotation[n], frame.post_translation[n])
+        torch.testing.assert_close(points[n, k, row, column].double(), point, rtol=1e-5, atol=1e-3)
+        intrinsics = frame.intrinsics[n].double()
+        moved = chain[n, :3, :3].double() @ torch.linalg.inv(intrinsics) @ point + chain[n, :3, 3]
+        assert bool(behind[n, k, row, column]) == bool(moved[2] < 1e-3)
+        seen = intrinsics @ moved
+        seen = torch.stack([seen[0] / seen[2], seen[1] / seen[2], seen[2]])
+        seen = previous_rotation[n].double() @ seen + previous_translation[n]
+        torch.testing.assert_close(pixels[n, k, row, column].double(), seen, rtol=1e-3, atol=1e-2)
+    assert 0 < behind[1].sum() < behind[1].numel()
+    assert not behind[0].any()

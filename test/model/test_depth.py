@@ -1,0 +1,140 @@
+"""Depth network: the recordings of the whole of it, and its parts written out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gdfusion_ros.model.camera import camera_points
+from gdfusion_ros.model.depth import CameraGate, DepthNet, camera_vector
+from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.fusion.geometry import GeometryFusion
+from gdfusion_ros.model.fusion.state import GeometryState
+from gdfusion_ros.model.stereo import StereoGeometry, cost_volume
+
+GATE = 1e-4
+IMAGE = (64, 96)
+DEPTHS = torch.arange(1, 9, 0.5)
+
+
+def test_recorded_steps(recording: Callable[[str], Any], form: str) -> None:
+    """Cost volume, depth net and geometry fusion together: the released code has them in one module."""
+    recorded = recording('depth_net_stereo')
+    net, fusion = DepthNet(16, 16, 8, 16, 8).eval(), GeometryFusion(IMAGE, DEPTHS)
+    recorded.load(net, 'depth_net', 'depth_net.')
+    recorded.load(fusion, 'geometry_fusion', 'depth_net.')
+    state: GeometryState | None = None
+    for step in range(4):
+        frame = recorded.frame(str(step))
+        assert recorded.error(f'mlp_input{step}', camera_vector(frame)[None]) <= GATE
+        current, previous = (recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last)
+                             for which in ('curr', 'prev'))
+        cost = cost_volume(current, previous, StereoGeometry(
+            IMAGE, DEPTHS, frame.intrinsics, frame.post_rotation, frame.post_translation,
+            frame.previous_camera_from_camera))
+        if recorded[f'start{step}']:  # all bins alike: the recorded spread is nothing but rounding
+            torch.testing.assert_close(cost, recorded[f'cost_softmax{step}'], rtol=1e-5, atol=0)
+        else:
+            assert recorded.error(f'cost_softmax{step}', cost) <= GATE
+        depth = net(recorded[f'x{step}'][0], cost, frame)
+        grid = None
+        if recorded[f'start{step}']:
+            state = None
+        if state is not None:
+            points = camera_points(IMAGE, (4, 6), DEPTHS, frame.post_rotation, frame.post_translation)
+            grid = fusion.history_grid(points, frame, state, frame.visible)
+        geometry, state = fusion(depth.logits, depth.probability, frame, grid, state)
+        for name, value in (('depth_pred', depth.probability), ('context', depth.context), ('geometry', geometry),
+                            ('hist', state.logits)):
+            assert recorded.error(f'{name}{step}', value[None]) <= GATE
+
+
+def test_camera_vector_entry_by_entry(drive: Any) -> None:
+    frame = drive.frame(2)
+    rotation = torch.tensor([[0.06, 0.01, 0], [-0.02, 0.05, 0], [0, 0, 1]]).repeat(2, 1, 1)
+    bda = torch.tensor([[0.9, -0.1, 0], [0.2, 1.1, 0], [0, 0, 0.95]])
+    vector = camera_vector(dataclasses.replace(frame, post_rotation=rotation, bda=bda))
+    k, t, e = frame.intrinsics[1], frame.post_translation[1], frame.ego_from_camera[1]
+    expected = [k[0, 0], k[1, 1], k[0, 2], k[1, 2], 0.06, 0.01, t[0], -0.02, 0.05, t[1], 0.9, -0.1, 0.2, 1.1, 0.95,
+                *e[0], *e[1], *e[2]]
+    assert torch.equal(vector[1], torch.tensor([float(value) for value in expected]))
+
+
+def norm(net: DepthNet, name: str, x: Tensor) -> Tensor:
+    """Batch normalisation called ``name``, by its formula."""
+    bn = net.get_submodule(name)
+    mean, variance, weight, bias = (value.view(1, -1, 1, 1) for value in (
+        bn.running_mean, bn.running_var, bn.weight, bn.bias))
+    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
+
+
+def block(net: DepthNet, name: str, x: Tensor, shortcut: Tensor) -> Tensor:
+    weights = net.get_submodule(name)
+    y = F.relu(norm(net, f'{name}.bn1', F.conv2d(x, weights.conv1.weight, padding=1)))
+    return F.relu(norm(net, f'{name}.bn2', F.conv2d(y, weights.conv2.weight, padding=1)) + shortcut)
+
+
+def pyramid(net: DepthNet, x: Tensor) -> Tensor:
+    trunk = net.get_submodule('trunk.3')
+    parts = []
+    for index, dilation in enumerate((0, 6, 12, 18)):
+        weight = trunk.branches[index].conv.weight
+        y = F.conv2d(x, weight, padding=dilation, dilation=max(dilation, 1))
+        parts.append(F.relu(norm(net, f'trunk.3.branches.{index}.bn', y)))
+    pooled = F.relu(norm(net, 'trunk.3.pooled.2', F.conv2d(x.mean((2, 3), keepdim=True), trunk.pooled[1].weight)))
+    parts.append(pooled.expand_as(parts[0]))
+    return F.relu(norm(net, 'trunk.3.bn', F.conv2d(torch.cat(parts, 1), trunk.conv.weight)))
+
+
+def gated(net: DepthNet, gate: CameraGate, frame: Frame) -> Tensor:
+    bn = net.bn
+    vector = (camera_vector(frame).double() - bn.running_mean) / (bn.running_var + 1e-5).sqrt() * bn.weight + bn.bias
+    embedding = F.linear(F.relu(F.linear(vector, gate.fc1.weight, gate.fc1.bias)), gate.fc2.weight, gate.fc2.bias)
+    hidden = F.relu(F.linear(embedding, gate.reduce.weight.flatten(1), gate.reduce.bias))
+    return torch.sigmoid(F.linear(hidden, gate.expand.weight.flatten(1), gate.expand.bias))[..., None, None]
+
+
+@torch.no_grad()
+def test_depth_net_by_definition(tiny: Any, drive: Any) -> None:
+    net, frame = tiny.depth_net, drive.frame(1)
+    torch.manual_seed(0)
+    features, cost = torch.randn(2, 16, 4, 6), torch.randn(2, 12, 16, 24).softmax(1)
+    seen = net(features, cost, frame)
+
+    net = net.double()
+    x = F.relu(norm(net, 'reduce.1', F.conv2d(features.double(), net.reduce[0].weight, net.reduce[0].bias, padding=1)))
+    context = F.conv2d(x * gated(net, net.context_gate, frame), net.context.weight, net.context.bias)
+    y = cost.double()
+    for index in (0, 2):
+        conv = net.cost_volume[index]
+        y = norm(net, f'cost_volume.{index + 1}', F.conv2d(y, conv.weight, conv.bias, stride=2, padding=1))
+    y = torch.cat([x * gated(net, net.depth_gate, frame), y], 1)
+    y = block(net, 'trunk.0', y, F.conv2d(y, net.trunk[0].downsample.weight, net.trunk[0].downsample.bias))
+    y = block(net, 'trunk.1', y, y)
+    y = block(net, 'trunk.2', y, y)
+    y = pyramid(net, y)
+    first, second = (F.conv2d(y, head.weight, head.bias) for head in (net.probability_head, net.logits_head))
+    for actual, expected in ((seen.context, context), (seen.probability, first.softmax(1)), (seen.logits, second)):
+        torch.testing.assert_close(actual.double(), expected, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(seen.logits.softmax(1), seen.probability)
+
+
+@torch.inference_mode()
+def test_gates_are_computed_once_for_a_calibration(tiny: Any, drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    forward = CameraGate.forward
+    monkeypatch.setattr(CameraGate, 'forward', lambda self, vector: (calls.append(1), forward(self, vector))[1])
+    net, frame = tiny.depth_net, drive.frame(1)
+    first = net.gates(frame, torch.device('cpu'))
+    again = net.gates(dataclasses.replace(frame, images=frame.images + 1), torch.device('cpu'))
+    assert len(calls) == 2
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    other = net.gates(dataclasses.replace(frame, intrinsics=frame.intrinsics * 1.01), torch.device('cpu'))
+    assert len(calls) == 4
+    assert not torch.equal(other[0], first[0])

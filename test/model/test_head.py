@@ -1,0 +1,64 @@
+"""What becomes of the head's scores."""
+
+from __future__ import annotations
+
+import copy
+import math
+from itertools import product
+
+import pytest
+import torch
+
+from gdfusion_ros.model import volume as volumes
+from gdfusion_ros.model.frame import Prediction
+from gdfusion_ros.model.head import OccupancyHead
+
+SIZE = (3, 4, 2)  # Y, X, Z
+
+
+@pytest.fixture
+def head() -> OccupancyHead:
+    torch.manual_seed(0)
+    return OccupancyHead(5, 7, 19).requires_grad_(False)
+
+
+@pytest.mark.parametrize('chunk', [5, 1000])
+def test_scores_voxel_by_voxel(head: OccupancyHead, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(volumes, 'CHUNK', chunk)
+    volume = torch.randn(1, 5, *SIZE)
+    logits = head(volume)
+    exact = copy.deepcopy(head).double()
+    features = exact.conv(volume.double()).relu()
+    first, _, second = exact.classifier
+    for y, x, z in product(*map(range, SIZE)):
+        hidden = torch.log1p(torch.exp(first.weight @ features[0, :, y, x, z] + first.bias))
+        torch.testing.assert_close(logits[y, x, z].double(), second.weight @ hidden + second.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_labels_leave_out_the_unused_slot_and_run_along_x_first(head: OccupancyHead) -> None:
+    torch.manual_seed(1)
+    prediction = head.predict(3 * torch.randn(1, 5, *SIZE))
+    labels, logits = prediction.labels, prediction.logits
+    assert labels.shape == (4, 3, 2)
+    assert labels.dtype == torch.uint8
+    for y, x, z in product(*map(range, SIZE)):
+        scores = logits[y, x, z].tolist()[1:]
+        assert int(labels[x, y, z]) == scores.index(max(scores))
+    assert len(labels.unique()) > 1
+
+
+def test_the_unused_slot_never_wins(head: OccupancyHead) -> None:
+    head.classifier[2].bias[0] = 1e6
+    head.classifier[2].bias[18] = 1e3
+    assert (head.predict(torch.randn(1, 5, *SIZE)).labels == 17).all()
+
+
+def test_confidence_is_the_probability_of_the_label() -> None:
+    logits = 3 * torch.randn(*SIZE, 19, generator=torch.Generator().manual_seed(2))
+    logits[..., 0] = 50
+    labels = logits[..., 1:].argmax(-1).to(torch.uint8).transpose(0, 1)
+    confidence = Prediction(labels, logits).confidence()
+    assert confidence.dtype == torch.uint8
+    for y, x, z in product(*map(range, SIZE)):
+        powers = [math.exp(value) for value in logits[y, x, z].tolist()[1:]]
+        assert abs(int(confidence[x, y, z]) - 255 * max(powers) / sum(powers)) <= 0.51
