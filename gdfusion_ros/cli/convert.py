@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.datasets import nuscenes
     from gdfusion_ros.datasets.convert import convert, plan
 
+    print(f'reading the tables of {args.nuscenes}', flush=True)
     dataset = nuscenes.load(args.nuscenes, args.version, args.scenes)
     jobs = plan(dataset, args.out, skip_missing=args.skip_missing)
     size = sum(job.size for job in jobs)

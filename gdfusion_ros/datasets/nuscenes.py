@@ -2,8 +2,8 @@
 
 A dataset folder holds the tables in ``<root>/<version>/*.json`` and the files that they name below ``<root>``. Only
 seven tables are read; maps, CAN bus, radar, annotations and the sweeps may be absent. Rows that the chosen scenes do
-not need are dropped while the JSON is parsed: one scene of v1.0-trainval costs little more memory than the text of its
-largest table.
+not need are dropped while the JSON is parsed: one scene of v1.0-trainval takes twice the size of its largest table in
+memory, not ten times.
 
 Frames: nuScenes' ego frame is REP-103's ``base_link`` (x forward, y left, z up, on the ground below the rear axle), its
 global frame is ``map``.

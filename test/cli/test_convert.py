@@ -17,8 +17,8 @@ def test_converts_and_says_what_it_wrote(nuscenes_root: Path, tmp_path: Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['convert', str(nuscenes_root), '--out', str(tmp_path / 'bags')]) == 0
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert printed[0][:5] == ['v1.0-made:', '2', 'scenes,', '36', 'images,']
-    assert [row[:3] for row in printed[3:]] == [[f'{tmp_path}/bags/scene-000{n}', '3', '18'] for n in (1, 2)]
+    assert printed[1][:5] == ['v1.0-made:', '2', 'scenes,', '36', 'images,']
+    assert [row[:3] for row in printed[4:]] == [[f'{tmp_path}/bags/scene-000{n}', '3', '18'] for n in (1, 2)]
     assert main(['info', str(tmp_path / 'bags' / 'scene-0001')]) == 0
     printed_info = capsys.readouterr().out
     assert 'nuscenes.scene' in printed_info
