@@ -367,12 +367,16 @@ def shuffled(messages: Sequence[Any], skew: float, seed: int) -> list[Any]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9), skew=st.sampled_from([0.05, 0.2, 0.45]),
-       policy=st.sampled_from(['skip', 'hold', 'mask']), lost=st.sets(st.integers(0, 17), max_size=4))
-def test_the_order_of_arrival_between_topics_changes_nothing(make_assembler: Make, street: Any, seed: int, skew: float,
-                                                             policy: str, lost: set[int]) -> None:
-    messages = [street.static_message(), *loop(street, [10.0, 10.5, 11.1], 2)]
+       frames=st.sampled_from([(10.0, 10.5), (10.0, 10.5, 11.1)]), policy=st.sampled_from(['skip', 'hold', 'mask']),
+       lost=st.sets(st.integers(0, 17), max_size=5))
+def test_the_order_of_arrival_between_topics_changes_nothing(
+        make_assembler: Make, street: Any, seed: int, skew: float, frames: tuple[float, ...], policy: str,
+        lost: set[int]) -> None:
+    messages = [street.static_message(), *loop(street, frames, 2)]
     images = [index for index, message in enumerate(messages) if message.topic in street.cameras]
-    gone = {images[index] for index in lost}
+    # The last images of the first run are not lost: a camera must show that its time has jumped.
+    ends_run = range(3 * (len(frames) - 1), 3 * len(frames))
+    gone = {images[index] for index in lost if index < len(images) and index not in ends_run}
     messages = [message for index, message in enumerate(messages) if index not in gone]
     results = []
     for order in (messages, shuffled(messages, skew, seed)):
