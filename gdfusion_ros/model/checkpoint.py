@@ -6,12 +6,10 @@ dictionary between the two.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -117,9 +115,10 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         content = load_file(path) if path.suffix == '.safetensors' else torch.load(
             path, map_location='cpu', weights_only=True)
-    except (OSError, EOFError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise GdfusionError(f'checkpoint {path} cannot be read ({reason}); is the download complete?') from error
+    except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything
+        reason = str(error).strip().partition('\n')[0].partition('. ')[0]
+        raise GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__}: {reason}); is the download '
+                            'complete, and is it a state dict of tensors alone?') from error
     state = content.get('state_dict', content) if isinstance(content, dict) else content
     if not isinstance(state, dict):
         raise GdfusionError(f'checkpoint {path} holds a {type(state).__name__}, not a state dict of tensors')
@@ -130,7 +129,7 @@ def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) ->
     """The same keys without what stands before the first expected name in all of them."""
     anchor = next(iter(expected))
     prefix = next((key[:-len(anchor)] for key in found if key.endswith('.' + anchor)), '')
-    if not prefix:
+    if not all(key.startswith(prefix) for key in found):
         return found
     return {key.removeprefix(prefix): value for key, value in found.items()}
 
