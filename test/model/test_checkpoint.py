@@ -1,0 +1,241 @@
+"""Checkpoints: every published key, in every wrapping, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save, save_file
+from torch import Tensor, nn
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.checkpoint import (
+    CONSTANTS,
+    PREFIXES,
+    load_checkpoint,
+    published_state,
+    save_checkpoint,
+    to_published,
+)
+from gdfusion_ros.model.fusion.motion import MotionFusion
+from gdfusion_ros.model.fusion.scene import SceneFusion
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.lift import Lift
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.zoo import BEVDETOCC_GF
+
+KEYS = 616
+
+
+@pytest.fixture(scope='module')
+def full() -> OccupancyNetwork:
+    """The published network; weights without values, constants with theirs."""
+    with torch.device('meta'):
+        network = OccupancyNetwork(BEVDETOCC_GF)
+    network.lift = Lift(BEVDETOCC_GF.grid)
+    return network
+
+
+def test_published_names_are_one_to_one(full: OccupancyNetwork) -> None:
+    own = full.state_dict()
+    names = [to_published(key) for key in own]
+    assert len(names) == len(set(names)) == len(own) == KEYS
+    assert set(published_state(full)) == set(names)
+    assert len(set(PREFIXES.values())) == len(PREFIXES)
+    assert set(names) >= CONSTANTS
+    for published, ours in PREFIXES.items():
+        assert any(key.startswith(ours) and to_published(key).startswith(published) for key in own), published
+
+
+def test_keys_shapes_and_types_of_the_manifest(shared: Path, full: OccupancyNetwork) -> None:
+    manifest = json.loads(
+        (shared / 'spec' / 'manifests' / 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion.json').read_text())
+    published = {key: (list(value.shape), str(value.dtype)) for key, value in published_state(full).items()}
+    assert published == {key: (shape, f'torch.{dtype}') for key, shape, dtype in manifest}
+    assert len(manifest) == KEYS
+
+
+class Part(nn.Module):
+    """A few modules of the network at their places: enough for keys of every kind."""
+
+    def __init__(self, seed: int, lower: float = -4.0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.lift = Lift(VoxelGrid((lower, -3.0, -1.0), (0.5, 0.5, 0.5), (16, 12, 8)))
+        self.motion_fusion = MotionFusion(4)
+        self.scene_fusion = SceneFusion(4)
+
+
+Change = Callable[[dict[str, Tensor]], Any]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Callable[[Change], Path]:
+    """Writes the changed published state of ``Part(1)``."""
+    def write(change: Change) -> Path:
+        path = tmp_path / 'weights.pth'
+        torch.save(change(published_state(Part(1))), path)
+        return path
+
+    return write
+
+
+def prefixed(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + key: value for key, value in state.items()}
+
+
+def equal(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+WRAPPINGS: dict[str, Change] = {
+    'plain': dict,
+    'ordered': OrderedDict,
+    'state_dict': lambda state: {'state_dict': state, 'meta': {'epoch': 24, 'classes': ('car', 'bus')}},
+    'module.': lambda state: prefixed('module.', state),
+    'state_dict, module.': lambda state: {'state_dict': prefixed('module.', state)},
+    'another prefix': lambda state: prefixed('model.detector.', state),
+    'copies beside it': lambda state: {'state_dict': state, 'ema_state_dict': {k: 0 * v for k, v in state.items()}},
+    'another precision': lambda state: {key: value.double() for key, value in state.items()},
+}
+
+
+@pytest.mark.parametrize('wrap', WRAPPINGS.values(), ids=WRAPPINGS)
+def test_the_same_weights_in_any_wrapping(weights: Callable[[Change], Path], wrap: Change) -> None:
+    network = Part(2)
+    assert not equal(network, Part(1))
+    load_checkpoint(network, weights(wrap))
+    assert equal(network, Part(1))
+    assert all(value.dtype == torch.float32 for value in network.state_dict().values())
+
+
+def test_safetensors_plain_and_prefixed(tmp_path: Path) -> None:
+    for prefix in ('', 'module.'):
+        network, path = Part(2), tmp_path / 'weights.safetensors'
+        save_file(prefixed(prefix, {k: v.contiguous() for k, v in published_state(Part(1)).items()}), path)
+        load_checkpoint(network, path)
+        assert equal(network, Part(1))
+
+
+@torch.no_grad()
+def test_a_whole_network_written_and_read(tiny: Any, tmp_path: Path) -> None:
+    path = tmp_path / 'tiny.safetensors'
+    save_checkpoint(tiny, path)
+    assert [file.name for file in tmp_path.iterdir()] == ['tiny.safetensors']
+    assert set(load_file(path)) == set(published_state(tiny))
+    other = OccupancyNetwork(tiny.config)
+    load_checkpoint(other, path)
+    assert equal(other, tiny)
+
+
+def without(*names: str) -> Change:
+    return lambda state: {key: value for key, value in state.items() if key not in names}
+
+
+def replaced(name: str, value: Tensor) -> Change:
+    return lambda state: {**state, name: value}
+
+
+OFFSET = 'his_stream_offset_net.history_stream_offset_net'
+MISFITS: dict[str, tuple[Change, str]] = {
+    'missing': (without(f'{OFFSET}.bias', 'view_transformer.dx'),
+                rf'2 missing: view_transformer\.dx, {OFFSET}\.bias'),
+    'unexpected': (replaced('head.extra', torch.zeros(1)), r'1 unexpected: head\.extra'),
+    'shape': (replaced(f'{OFFSET}.weight', torch.zeros(3, 5, 1, 1, 1)),
+              rf'1 of another shape: {OFFSET}\.weight \(3, 5, 1, 1, 1\) instead of \(3, 4, 1, 1, 1\)'),
+    'constant': (replaced('view_transformer.bx', torch.tensor([-3.5, -2.75, -0.75])),
+                 r'1 constants that differ: view_transformer\.bx \[-3\.5, -2\.75, -0\.75\] instead of \[-3\.75, '),
+    'not a tensor': (replaced(f'{OFFSET}.bias', 'text'), rf'1 missing: {OFFSET}\.bias'),  # type: ignore[arg-type]
+    'everything': (lambda state: {f'backbone.{i}': torch.zeros(1) for i in range(99)}, r'99 unexpected: .* 79 more'),
+    'copies among it': (lambda state: {**state, **prefixed('ema.', state)}, r'12 unexpected: ema\.view_transformer'),
+    'half of a prefix': (lambda state: {('module.' if 'scene' in k else '') + k: v for k, v in state.items()},
+                         r'7 missing: scene.*7 unexpected: module\.scene'),
+}
+
+
+@pytest.mark.parametrize(('change', 'message'), MISFITS.values(), ids=MISFITS)
+def test_what_does_not_fit_is_named_and_nothing_is_loaded(weights: Callable[[Change], Path], change: Change,
+                                                          message: str) -> None:
+    network = Part(2)
+    with pytest.raises(GdfusionError, match=rf'^[^\n]*weights\.pth[^\n]*{message}[^\n]*$'):
+        load_checkpoint(network, weights(change))
+    assert equal(network, Part(2))
+
+
+def test_all_kinds_of_faults_stand_in_one_error(weights: Callable[[Change], Path]) -> None:
+    def change(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        state.pop(f'{OFFSET}.bias')
+        return {**state, 'extra': torch.zeros(1), f'{OFFSET}.weight': torch.zeros(1)}
+
+    with pytest.raises(GdfusionError, match=r'missing: .*unexpected: extra.*another shape: .*differ: view_transformer'):
+        load_checkpoint(Part(2, lower=-5.0), weights(change))
+
+
+def saved(content: object, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer, **options)
+    return buffer.getvalue()
+
+
+class Code:
+    """What a hostile pickle holds: a call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize('dump', [
+    lambda value: pickle.dumps(value, 2), lambda value: pickle.dumps({'state_dict': value}, 2),
+    lambda value: saved({'state_dict': value}),
+], ids=['pickle', 'pickled dictionary', 'torch'])
+def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, dump: Callable[[Any], bytes]) -> None:
+    (tmp_path / 'evil.pth').write_bytes(dump(Code(tmp_path / 'ran')))
+    with pytest.raises(GdfusionError, match=r'evil\.pth cannot be read'):
+        load_checkpoint(Part(2), tmp_path / 'evil.pth')
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('share', [0, 0.001, 0.01, 0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize(('name', 'dump'), [
+    ('cut.pth', saved), ('cut.pth', lambda state: saved(state, _use_new_zipfile_serialization=False)),
+    ('cut.safetensors', save)], ids=['pth', 'legacy pth', 'safetensors'])
+def test_a_truncated_file(tmp_path: Path, name: str, dump: Callable[[Any], bytes], share: float) -> None:
+    data, path = dump(published_state(Part(1))), tmp_path / name
+    path.write_bytes(data[:int(share * len(data))])
+    with pytest.raises(GdfusionError, match=r'^[^\n]*cut\.[^\n]*cannot be read[^\n]*$'):
+        load_checkpoint(Part(2), path)
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('text', ['hello world', '<!DOCTYPE html>', 'version https://git-lfs.github.com/spec/v1', '.'])
+def test_a_file_that_is_none(tmp_path: Path, text: str, suffix: str) -> None:
+    path = tmp_path / f'page{suffix}'
+    path.write_text(text)
+    with pytest.raises(GdfusionError, match=r'^[^\n]*page\.[^\n]*cannot be read[^\n]*$'):
+        load_checkpoint(Part(2), path)
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    ([torch.zeros(1)], 'holds a list'), (torch.zeros(1), 'holds a Tensor'), ({'state_dict': 3}, 'holds a int'),
+    ({}, '12 missing')])
+def test_a_file_of_something_else(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / 'odd.pth')
+    with pytest.raises(GdfusionError, match=rf'odd\.pth.*{message}'):
+        load_checkpoint(Part(2), tmp_path / 'odd.pth')
+
+
+@pytest.mark.parametrize('name', ['nothing.pth', 'nothing.safetensors', '.'])
+def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(GdfusionError, match='there is no checkpoint'):
+        load_checkpoint(Part(2), tmp_path / name)
