@@ -47,16 +47,22 @@ class _PatientClock:
 
     When a busy process comes back to its callbacks, a timer may call before the messages that have arrived meanwhile
     are handed over. Nothing may be given up then for lack of a message that is already there.
+
+    Attributes:
+        now: the time of the present call, on the callers' clock [s].
+        elapsed: the time that was waited so far [s].
     """
 
     def __init__(self) -> None:
         """It begins at 0."""
         self.now = 0.0
         self.elapsed = 0.0
+        self._latest = 0.0
 
     def advance(self, now: float) -> None:
-        """The callers' clock shows ``now`` [s]."""
-        self.elapsed += min(max(now - self.now, 0.0), _LONGEST_STEP)
+        """A call at ``now`` [s]; it may be for a message that arrived before the call that was handed over last."""
+        self.elapsed += min(max(now - self._latest, 0.0), _LONGEST_STEP)
+        self._latest = max(self._latest, now)
         self.now = now
 
 
@@ -236,7 +242,7 @@ class FrameAssembler:
             known = self._placed.get(camera, placed[self._settings.reference_camera])
             placed[camera] = PosedCamera(known.model, known.ego_from_camera, pose)
         cameras = {camera: placed[camera] for camera in self._settings.cameras}
-        return PosedSet(camera_set, cameras, pose, history, waiting.completed, self._time.now)
+        return PosedSet(camera_set, cameras, pose, history, waiting.completed, max(waiting.completed, self._time.now))
 
     def _pose_camera(self, image: CameraImage) -> PosedCamera:
         model = self._models.get(image.camera)

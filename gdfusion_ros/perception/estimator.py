@@ -92,11 +92,11 @@ class OccupancyEstimator:
         self.latency.clear()
         with self._stage('pixels'):
             pixels = self._pixels(posed)
-        with self._stage('frame'), torch.inference_mode():
-            poses = self._poses(posed)
-            self._forget_if_due(poses)
-            frame = self._frame(posed, poses, normalize(pixels, self._network.device))
         with self._refusal_out_of_memory(posed), torch.inference_mode():
+            with self._stage('frame'):
+                poses = self._poses(posed)
+                self._forget_if_due(poses)
+                frame = self._frame(posed, poses, normalize(pixels, self._network.device))
             with self._stage('network'):
                 prediction, state = self._network(frame, self._state)
                 if self._network.device.type == 'cuda':
@@ -124,7 +124,6 @@ class OccupancyEstimator:
         try:
             yield
         except torch.cuda.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
             detail = (f'set at {stamp_text(posed.camera_set.stamp)}: {self._network.device} is out of memory; '
                       'free it, or run a smaller model')
             self._counters.frame_refused('gpu_memory', detail)

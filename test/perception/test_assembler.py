@@ -188,6 +188,18 @@ def test_nothing_is_given_up_because_the_process_was_held_up(make_assembler: Mak
     assert posed.camera_set.masked == ()
 
 
+def test_messages_may_be_handed_over_after_they_arrived(make_assembler: Make, street: Any) -> None:
+    # Their arrival lies before the last poll, and no waiting time passes twice for that.
+    assembler = make_assembler(tf_timeout=1.0)
+    frames = street.run([10.0])
+    street.send(assembler, [message for message in frames if message.topic != '/tf'])
+    for index in range(16):
+        assembler.poll(10.1 + 0.05 * index)
+        assembler.add_camera_info('left', street.model, 10.05)
+    sets = street.send(assembler, [message for message in frames if message.topic == '/tf'])
+    assert [(posed.completed, posed.placed) for posed in sets] == [(10.035, 10.035)]
+
+
 def test_the_end_of_a_bag_closes_everything(make_assembler: Make, street: Any) -> None:
     assembler = make_assembler(missing_camera='mask')
     assert street.send(assembler, [message for message in street.run([10.0, 10.5]) if message.topic != 'back']) == []
