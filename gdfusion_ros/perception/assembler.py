@@ -30,7 +30,7 @@ from gdfusion_ros.perception.types import (
 from gdfusion_ros.settings import PipelineSettings
 
 _LONGEST_STEP = 0.2
-"""What is heard after a longer silence of the callers counts as heard so long after what was heard before [s]."""
+"""A longer pause between two calls counts as this long [s]."""
 
 
 class _UnplacedError(Exception):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.poses import inverse, pose_matrix
+from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.transforms import AfterSpanError
 from gdfusion_ros.perception.types import CameraModel, Matrix, Pixels, PosedSet, nanoseconds
 
@@ -139,7 +140,8 @@ def test_lossless_queues_and_otherwise_the_newest_set_counts(make_assembler: Mak
         assert drops(assembler) == lost
 
 
-def test_a_fast_stream_is_thinned_and_only_what_is_needed_is_decoded(make_assembler: Make, street: Any) -> None:
+def test_a_fast_stream_is_thinned_and_only_what_is_needed_is_decoded(make_assembler: Make, street: Any,
+                                                                     preprocessor: Preprocessor) -> None:
     loaded: list[float] = []
 
     def message(camera: str, at: float) -> Any:
@@ -154,13 +156,23 @@ def test_a_fast_stream_is_thinned_and_only_what_is_needed_is_decoded(make_assemb
     infos = [street.info_message(camera, 9.0) for camera in street.cameras]
     images = [message(camera, 10.0 + index / 12 + offset) for index in range(25)
               for camera, offset in (('left', -0.008), ('front', 0.0), ('back', 0.035))]
-    sets = street.send(assembler, [*poses, *infos, *images])
+    sets = street.send(assembler, [*poses, *infos])
+    for image in images:
+        sets += street.send(assembler, [image])
+        preprocessor.image(lambda: street.picture('front', 0)).result()  # so what was started before has begun
     assert times(sets) == [10.0, 10.5, 11.0, 11.5, 12.0]
-    for posed in sets:
-        for image in posed.camera_set.images.values():
-            image.input.result()
     assert drops(assembler) == {'between_keyframes': 20}
     assert len(loaded) <= 2 * 3 * len(sets), f'{len(loaded)} of {len(images)} images were decoded'
+
+
+def test_images_are_decoded_before_their_set_is_whole(make_assembler: Make, street: Any) -> None:
+    begun = {camera: threading.Event() for camera in street.cameras}
+
+    def message(camera: str) -> Any:
+        return street.image_message(camera, 10.0, 10.0, lambda: begun[camera].set() or street.picture(camera, 0))
+
+    street.send(make_assembler(), [message('left'), message('front')])
+    assert all(begun[camera].wait(10) for camera in ('left', 'front'))
 
 
 def test_in_silence_what_waits_for_an_image_is_closed(make_assembler: Make, street: Any) -> None:
