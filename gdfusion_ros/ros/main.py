@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.task import Future
 
+from gdfusion_ros.model.inference import keep_freed_memory
 from gdfusion_ros.ros import parameters, signals
 from gdfusion_ros.ros.context import ros_context
 from gdfusion_ros.ros.node import OccupancyNode
@@ -31,6 +32,7 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str]) -> i
         stop.set_result(None)
 
     overrides = parameters.checked_overrides(overrides)
+    keep_freed_memory()
     with ros_context(ros_arguments) as context:
         node = OccupancyNode(context, overrides, fail)
         try:

@@ -22,7 +22,7 @@ from gdfusion_ros.perception.estimator import OccupancyEstimator
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
-from gdfusion_ros.ros import parameters
+from gdfusion_ros.ros import parameters, qos
 from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
 from gdfusion_ros.ros.inputs import Inputs
 from gdfusion_ros.ros.log import Log
@@ -134,8 +134,8 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self._pipeline = _Pipeline(
             settings, preprocessor,
             FrameAssembler(settings.pipeline, preprocessor, transforms=tf2, counters=counters), estimator, tf2,
-            Outputs(self, settings.bev, settings.node.output_durability,
-                                LABEL_SETS[network.config.label_set]),
+            Outputs(self, settings.bev, qos.output(settings.node.output_durability),
+                    LABEL_SETS[network.config.label_set]),
             Diagnostics(self, settings, facts, counters, self._log))
         self.get_logger().info(f'configured: {network.title} on {network.device}')
         if settings.model.untrained:

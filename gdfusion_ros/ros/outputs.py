@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
 
 from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.messages.encode import clear_markers, label_info
@@ -23,8 +24,8 @@ LATENCY_TOPIC = 'debug/latency'
 class Outputs:
     """Publishes grids in every form that somebody subscribes to."""
 
-    def __init__(self, node: LifecycleNode, bev: BevSettings, durability: str, label_set: LabelSet) -> None:
-        """Create the publishers; they are silent until ``node`` is active.
+    def __init__(self, node: LifecycleNode, bev: BevSettings, profile: QoSProfile, label_set: LabelSet) -> None:
+        """Create the publishers, those of grids with QoS ``profile``; they are silent until ``node`` is active.
 
         Raises:
             GdfusionError: ``bev`` names a class that ``label_set`` does not have, or a message type is not installed.
@@ -35,8 +36,7 @@ class Outputs:
         self._label_set = label_set
         self._make = RclpyMessages()
         self._publishers = {
-            output: node.create_lifecycle_publisher(message_class(output.type_name), f'~/{output.topic}',
-                                                    qos.output(durability))
+            output: node.create_lifecycle_publisher(message_class(output.type_name), f'~/{output.topic}', profile)
             for output in outputs(bev)}
         self._label_info = node.create_lifecycle_publisher(message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}',
                                                            qos.latched())

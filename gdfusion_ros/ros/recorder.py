@@ -12,6 +12,7 @@ from pathlib import Path
 from rclpy.node import Node
 
 from gdfusion_ros.bags.writer import BagWriter, bag_writer
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
@@ -27,12 +28,24 @@ class Recorder:
     def __init__(self, node: Node, writer: BagWriter, topics: Mapping[str, str]) -> None:
         """Subscribe to ``topics`` (name -> message type)."""
         self.counts: Counter[str] = Counter()
-        self._writer = writer
+        self._node, self._writer, self._topics = node, writer, topics
         self._last = 0
         for topic, type_name in topics.items():
             writer.add_topic(topic, type_name)
             node.create_subscription(message_class(type_name), topic, partial(self._write, topic), qos.recording(),
                                      raw=True)
+
+    def wait_for_publishers(self, seconds: float) -> None:
+        """Wait until somebody publishes each topic: what is sent before the two have found each other is lost.
+
+        Raises:
+            GdfusionError: names the topics that nobody publishes in time.
+        """
+        deadline = time.monotonic() + seconds
+        while silent := [topic for topic in self._topics if not self._node.count_publishers(topic)]:
+            if time.monotonic() > deadline:
+                raise GdfusionError(f'nobody publishes {", ".join(silent)} after {seconds:g} s')
+            time.sleep(0.02)
 
     def wait_for(self, topic: str, count: int, seconds: float) -> bool:
         """Wait until ``count`` messages of ``topic`` are written; False where they do not come in time."""

@@ -1,21 +1,62 @@
-"""A graph of its own for every test: its ROS domain, this machine only, a short made-up drive to play."""
+"""A graph of its own for every module of tests, and a short made-up drive to play to a node that is its own process."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
+pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
+
+from gdfusion_ros.bags.messages import typestore  # noqa: E402
+from gdfusion_ros.bags.reader import RawMessage, bag_reader  # noqa: E402
+from gdfusion_ros.bags.replay import replay  # noqa: E402
+from gdfusion_ros.bags.writer import bag_writer  # noqa: E402
 from gdfusion_ros.datasets import nuscenes  # noqa: E402
 from gdfusion_ros.datasets.convert import convert, plan  # noqa: E402
-from gdfusion_ros.ros import environment  # noqa: E402
+from gdfusion_ros.messages.outputs import MARKERS, OCCUPANCY, POINTS  # noqa: E402
+from gdfusion_ros.model.zoo import load_network  # noqa: E402
+from gdfusion_ros.ros import environment, qos  # noqa: E402
+from gdfusion_ros.ros.context import ros_node, spinning  # noqa: E402
+from gdfusion_ros.ros.player import Playback, play  # noqa: E402
+from gdfusion_ros.ros.process import node_process  # noqa: E402
+from gdfusion_ros.ros.recorder import record  # noqa: E402
+from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings  # noqa: E402
 
-_FIRST_DOMAIN, _DOMAINS = 20, 80
-_domain = os.getpid()
+FIRST_DOMAIN, DOMAINS = 20, 80
+MODEL = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
+OUTPUTS = {f'/occ/{output.topic}': output.type_name for output in (OCCUPANCY, POINTS, MARKERS)}
+
+Change = Callable[[RawMessage], RawMessage | None]
+
+
+@pytest.fixture(scope='module', autouse=True)
+def ros_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The environment of every process of a module: its own ROS domain, on this machine only."""
+    with pytest.MonkeyPatch.context() as patch:
+        number = int(tmp_path_factory.mktemp('domain').name.removeprefix('domain'))
+        patch.setenv('ROS_DOMAIN_ID', str(FIRST_DOMAIN + (os.getpid() + number) % DOMAINS))
+        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        patch.setenv('ROS_LOG_DIR', str(tmp_path_factory.mktemp('ros_log')))
+        for name in environment.PROFILE_VARIABLES:
+            patch.delenv(name, raising=False)
+        needed = dict(os.environ)
+        environment.prepare(needed)
+        for name, value in needed.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -27,17 +68,150 @@ def drive(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return job.path
 
 
-@pytest.fixture(autouse=True)
-def ros_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """The environment of every process of a test."""
-    global _domain  # noqa: PLW0603 - each test takes the next
-    _domain += 1
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(_FIRST_DOMAIN + _domain % _DOMAINS))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'ros_log'))
-    for name in environment.PROFILE_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    environment.prepare()
-    yield
-    for name in environment.PROFILE_VARIABLES:
-        os.environ.pop(name, None)
+@dataclass(frozen=True)
+class Grids:
+    """What a node, or a replay, gave out: CDR by topic."""
+
+    messages: dict[str, list[bytes]]
+
+    @property
+    def stamps(self) -> list[int]:
+        return [message.header.stamp.sec * 10**9 + message.header.stamp.nanosec for message in self.decoded]
+
+    @property
+    def decoded(self) -> list[Any]:
+        return [typestore().deserialize_cdr(data, OUTPUTS['/occ/occupancy'])
+                for data in self.messages['/occ/occupancy']]
+
+    def differences(self, other: Grids) -> list[str]:
+        """Where the messages are not the same bytes; empty where they are."""
+        found = [f'{topic}: {len(self.messages[topic])} and {len(other.messages[topic])} messages' for topic in OUTPUTS
+                 if len(self.messages[topic]) != len(other.messages[topic])]
+        return found + [f'{topic}: message {index}' for topic in OUTPUTS for index, (one, two)
+                        in enumerate(zip(self.messages[topic], other.messages[topic], strict=False)) if one != two]
+
+    def repeated(self, times: int) -> Grids:
+        return Grids({topic: times * messages for topic, messages in self.messages.items()})
+
+    @classmethod
+    def of(cls, bag: Path) -> Grids:
+        with bag_reader(bag) as reader:
+            return cls({topic: [_canonical(message) for message in reader.raw_messages([topic])] for topic in OUTPUTS})
+
+
+def _canonical(message: RawMessage) -> bytes:
+    """CDR whose padding is zero; Fast CDR leaves there what was in memory."""
+    store = typestore()
+    return bytes(store.serialize_cdr(store.deserialize_cdr(message.data, message.type_name), message.type_name))
+
+
+@pytest.fixture(scope='session')
+def small_network() -> Any:
+    return load_network(MODEL)
+
+
+@pytest.fixture
+def replayed(small_network: Any, tmp_path: Path) -> Callable[..., Grids]:
+    """What a replay makes of a bag: what the live node has to make of it, too."""
+    def run(bag: Path, **pipeline: Any) -> Grids:
+        settings = PipelineSettings(**{'lossless': True, **pipeline})
+        replay(bag, tmp_path / 'replayed', small_network, settings, TopicSettings())
+        return Grids.of(tmp_path / 'replayed')
+
+    return run
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Callable[[Path, Change], Path]:
+    """A copy of a bag with every message changed, moved to another record time, or left out."""
+    def edit(bag: Path, change: Change) -> Path:
+        out = tmp_path / 'edited'
+        with bag_reader(bag) as reader, bag_writer(out) as writer:
+            changed = [message for message in map(change, reader.raw_messages()) if message is not None]
+            for topic in reader.topics.values():
+                types = {message.type_name for message in changed if message.topic == topic.name}
+                if types:
+                    writer.add_topic(topic.name, types.pop(), topic.qos[0])
+            for message in sorted(changed, key=lambda message: message.stamp):
+                writer.write_serialized(message.topic, message.stamp, message.data)
+        return out
+
+    return edit
+
+
+class LiveNode:
+    """A node process, driven from the outside.
+
+    Attributes:
+        diagnostics: what it has said on /diagnostics, oldest first.
+    """
+
+    def __init__(self, node: Any, folder: Path) -> None:
+        self.diagnostics: list[DiagnosticArray] = []
+        self._node, self._folder, self._runs = node, folder, 0
+        node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, qos.events())
+
+    def call(self, kind: Any, service: str, **fields: Any) -> Any:
+        client = self._node.create_client(kind, f'/occ/{service}')
+        assert client.wait_for_service(10)
+        answer = client.call_async(kind.Request(**fields))
+        deadline = time.monotonic() + 60
+        while not answer.done():
+            assert time.monotonic() < deadline, f'no answer of {service}'
+            time.sleep(0.01)
+        self._node.destroy_client(client)
+        return answer.result()
+
+    def transition(self, identifier: int) -> bool:
+        return bool(self.call(ChangeState, 'change_state', transition=Transition(id=identifier)).success)
+
+    def set_parameters(self, **values: Any) -> list[Any]:
+        parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        return list(self.call(SetParameters, 'set_parameters', parameters=parameters).results)
+
+    def configure(self, **values: Any) -> None:
+        """Take the node down to unconfigured, change parameters, and bring it up again."""
+        assert self.transition(Transition.TRANSITION_DEACTIVATE)
+        assert self.transition(Transition.TRANSITION_CLEANUP)
+        assert all(result.successful for result in self.set_parameters(**values))
+        assert self.transition(Transition.TRANSITION_CONFIGURE)
+        assert self.transition(Transition.TRANSITION_ACTIVATE)
+
+    def reset(self) -> Any:
+        return self.call(Trigger, 'reset')
+
+    def play(self, bag: Path, expected: int, playback: Playback = Playback(wait=20)) -> Grids:
+        """Play a bag and record what comes, until there are ``expected`` grids and time for one too many."""
+        self._runs += 1
+        out = self._folder / f'recorded-{self._runs}'
+        with record(out, OUTPUTS) as recorder:
+            recorder.wait_for_publishers(20)
+            play([bag], playback)
+            for topic in OUTPUTS:
+                recorder.wait_for(topic, expected, 20)
+            time.sleep(0.3)
+        return Grids.of(out)
+
+    def diagnosis(self, name: str, matches: Callable[[Any], bool] = lambda status: True) -> DiagnosticStatus:
+        """The next status called ``name`` that matches."""
+        begin, deadline = len(self.diagnostics), time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for array in self.diagnostics[begin:]:
+                for status in array.status:
+                    if status.name == f'occ: {name}' and matches(status):
+                        return status
+            time.sleep(0.05)
+        raise AssertionError(f'no such status {name}: {self.diagnostics[-1:]}')
+
+
+@pytest.fixture(scope='module')
+def live(ros_graph: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveNode]:
+    """A lossless node with the small untrained network."""
+    folder = tmp_path_factory.mktemp('live')
+    settings = ('lossless=true', 'input_reliability=reliable', 'diagnostics_period=0.2', 'camera_timeout=0.5')
+    arguments = ['--untrained', '--model', MODEL.model, '--device', 'cpu',
+                 *(part for setting in settings for part in ('--set', setting))]
+    with node_process(arguments), ros_node('test') as node:
+        driver = LiveNode(node, folder)
+        with spinning(node):
+            yield driver
