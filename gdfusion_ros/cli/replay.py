@@ -53,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.reader import bag_reader
     from gdfusion_ros.bags.replay import Listener, replay
     from gdfusion_ros.bags.writer import refuse_existing
+    from gdfusion_ros.model.inference import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
 
+    keep_freed_memory()
     pipeline, topics, model = pipeline_settings(args), topic_settings(args), model_settings(args)
     refuse_existing(args.out)
     with bag_reader(args.bag) as bag:
