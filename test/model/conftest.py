@@ -104,7 +104,7 @@ def fill(module: nn.Module, gains: Mapping[str, float]) -> None:
 def _tiny() -> OccupancyNetwork:
     network = OccupancyNetwork(TINY).eval().requires_grad_(False)
     fill(network, {'pre_process': 3.0, 'depth_net.probability_head': 4.0, 'depth_net.logits_head': 4.0,
-                   'motion_fusion': 0.5})
+                   'voxel_fusion.': 1.5, 'encoder': 1.8, 'head': 3.0})
     # Camera vectors are far from normalised; this makes them of order one.
     network.depth_net.bn.running_mean.zero_()
     network.depth_net.bn.running_var.fill_(300.0 ** 2)
