@@ -1,0 +1,81 @@
+"""The benchmark's own arithmetic, on a network small enough to wait for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from gdfusion_ros.model import benchmark
+from gdfusion_ros.model.benchmark import BenchmarkResult, in_order
+from gdfusion_ros.model.inference import prepare
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.probe import STAGES
+
+
+@pytest.fixture
+def network(tiny: OccupancyNetwork) -> OccupancyNetwork:
+    return prepare(tiny, torch.device('cpu'))
+
+
+def conv_gmac(module: nn.Module, outputs: int) -> float:
+    """GMAC of convolutions whose every kernel runs at ``outputs`` places."""
+    return sum(weight.numel() for weight in module.parameters() if weight.dim() > 2) * outputs / 1e9
+
+
+def check_times(result: BenchmarkResult) -> None:
+    assert in_order(result.stages) == list(STAGES)
+    assert all(seconds > 0 for seconds in result.stages.values())
+    assert sum(result.stages.values()) <= result.frame  # exact for one frame
+    assert 0 < result.fusion_share < 1
+    assert result.floor > 0
+
+
+def check_products(result: BenchmarkResult, network: OccupancyNetwork) -> None:
+    """Counted, not made up: the same as by hand, matrices of 4 x 4 aside."""
+    voxels, channels = network.config.grid.voxels, network.config.channels
+    classifier = sum(weight.numel() for weight in network.head.classifier.parameters() if weight.dim() == 2)
+    by_hand = {
+        'pre-process': conv_gmac(network.pre_process, voxels),
+        'motion': conv_gmac(network.motion_fusion, voxels),
+        'voxel': (2 + 2) * channels ** 2 * voxels / 1e9,
+        'scene': 5 * channels ** 2 * voxels / 1e9,
+        'head': conv_gmac(network.head.conv, voxels) + classifier * voxels / 1e9,
+    }
+    for name, gmac in by_hand.items():
+        assert result.gmac[name] == pytest.approx(gmac, rel=0.03), name
+    for name in STAGES:
+        assert (result.gmac[name] > 1e-6) == (name not in {'cost volume', 'lift'}), name
+
+
+def test_one_frame(network: OccupancyNetwork) -> None:
+    ticks: list[int] = []
+    result = benchmark.run(network, frames=1, tick=lambda: ticks.append(1))
+    check_times(result)
+    check_products(result, network)
+    assert len(ticks) == result.frames == 1
+    assert (result.model, result.precision) == ('tiny', 'fp32')
+    assert result.peak_memory > sum(p.nbytes for p in network.parameters())
+    assert result.state > 4 * 2 * 256 * 16 * 24
+    assert json.loads(json.dumps(dataclasses.asdict(result)))['gmac'] == result.gmac
+
+
+def test_the_floor_runs_each_product_as_often_as_the_network(network: OccupancyNetwork,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(benchmark, '_alone', lambda call, device: (calls.append(call), 1.0)[1])
+    result = benchmark.run(network, frames=3)
+    assert result.floor > sum(isinstance(module, (nn.Conv2d, nn.Conv3d)) for module in network.modules())
+    assert len(calls) == len(set(calls)) < result.floor
+    assert result.frames == 3
+
+
+def test_cues_that_are_off_have_no_stage(network: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, '_alone', lambda call, device: 0.0)
+    network.config = dataclasses.replace(network.config, cues=('voxel',))
+    result = benchmark.run(network, frames=1)
+    assert set(STAGES) - set(result.stages) == {'geometry', 'scene'}
+    assert in_order({'head': 1.0, 'backbone': 1.0}) == ['backbone', 'head']

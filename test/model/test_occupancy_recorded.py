@@ -1,0 +1,160 @@
+"""The whole small network against the recording of the released code: five frames, the fifth a new sequence."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model import kernels
+from gdfusion_ros.model.checkpoint import load_checkpoint, published_state
+from gdfusion_ros.model.frame import Frame, Prediction
+from gdfusion_ros.model.fusion.alignment import index_transform, sampled_positions
+from gdfusion_ros.model.fusion.state import RecurrentState
+from gdfusion_ros.model.fusion.voxel import warp
+from gdfusion_ros.model.inference import prepare
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.probe import Probe
+from gdfusion_ros.model.volume import rows
+from gdfusion_ros.model.zoo import BEVDETOCC_GF_SMALL
+
+CONFIG = BEVDETOCC_GF_SMALL
+SIZE = (100, 100, 8)  # Y, X, Z
+LARGEST_ERROR, AGREEMENT = 2e-3, 0.9998
+AGREEMENT_ON_CUDA = 0.998
+NEVER_KEPT = {'scene_dgamma', 'scene_dbeta'}  # zero in the released code
+
+
+@pytest.fixture(scope='module')
+def generator(shared: Path) -> ModuleType:
+    """The recordings' own source of inputs and weights."""
+    spec = importlib.util.spec_from_file_location('gen', shared / 'spec' / 'gen.py')
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def recorded(recording: Callable[[str], Any]) -> Any:
+    return recording('bevdetocc_gf_small')
+
+
+def frame_of(inputs: dict[str, np.ndarray]) -> Frame:
+    pose = np.tile(np.eye(4, dtype=np.float32), (6, 1, 1))
+    pose[:, :3, :3], pose[:, :3, 3] = inputs['sensor2keyego_rot'], inputs['sensor2keyego_tran']
+    exact = {name: value.astype(np.float64) for name, value in inputs.items()}
+    chain = (np.linalg.inv(exact['adj_ego2global'] @ exact['adj_sensor2ego'])
+             @ exact['ego2global'] @ exact['sensor2ego']).astype(np.float32)
+    matrices = (inputs['imgs'][0::2], inputs['intrins'], inputs['post_rots'], inputs['post_trans'], pose, chain,
+                inputs['curr_to_prev_ego_rt'], inputs['bda'], np.ones(6, bool))
+    return Frame(*map(torch.from_numpy, matrices))
+
+
+@pytest.fixture(scope='module')
+def frames(generator: ModuleType) -> list[Frame]:
+    return [frame_of(generator.frame_inputs(time, previous, *CONFIG.image_size))
+            for _, time, previous, _ in generator.FRAMES]
+
+
+@pytest.fixture(scope='module')
+def network(generator: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> OccupancyNetwork:
+    """Unfolded, with the recordings' weights, through a checkpoint."""
+    network = OccupancyNetwork(CONFIG).eval()
+    weights = published_state(network)
+    for key, value in weights.items():
+        made = generator.tensor(key, value.shape, str(value.dtype).removeprefix('torch.'))
+        weights[key] = value if made is None else torch.from_numpy(made)
+    path = tmp_path_factory.mktemp('weights') / 'small.pth'
+    torch.save({'state_dict': weights}, path)
+    load_checkpoint(network, path)
+    path.unlink()
+    return network
+
+
+class Watch(Probe):
+    """Keeps what the network shows, as the recording lays it out."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Tensor] = {}
+
+    def see(self, name: str, tensor: Tensor) -> None:
+        self.seen[name] = tensor.clone()
+
+    def add_warp(self, frame: Frame, before: RecurrentState | None, after: RecurrentState) -> None:
+        """Where the history was sampled, and what was found there."""
+        assert after.motion is not None
+        matrix, field = torch.eye(4), rows(self.seen['pre_process'])
+        if before is not None and before.voxel is not None:
+            field = before.voxel.volume
+            matrix = index_transform(CONFIG.grid, frame.previous_ego_from_ego, frame.bda, before.voxel.bda)
+        positions = sampled_positions(after.motion.offsets, matrix, SIZE)
+        self.seen['sample_grid'] = positions / torch.tensor([99.0, 99.0, 7.0]) * 2 - 1
+        self.seen['sampled_history'] = warp(field, positions, SIZE)
+
+    def laid_out(self, name: str) -> Tensor:
+        tensor = self.seen[name]
+        if name in {'motion_fused', 'voxel_state', 'sampled_history'}:
+            tensor = tensor.view(*SIZE, -1).permute(3, 2, 0, 1)
+        return tensor.permute(3, 0, 1, 2) if name == 'logits' else tensor
+
+
+def errors(recorded: Any, generator: ModuleType, index: int, watch: Watch) -> dict[str, float]:
+    """Largest error of every recorded tensor of one frame, relative to its standard deviation."""
+    stats = json.loads(bytes(recorded.values['stats_json']))
+    found = {}
+    for key in recorded.values:
+        frame, _, name = key.partition('/')
+        if frame == f'f{index}' and name not in NEVER_KEPT | {'argmax'}:
+            tensor = watch.laid_out(name).cpu().contiguous().flatten()
+            assert tensor.numel() == np.prod(stats[key]['shape'])
+            places = generator.sample_idx(name, tensor.numel(), len(recorded.values[key]))
+            difference = np.abs(tensor.numpy()[places] - recorded.values[key]).max()
+            found[name] = float(difference / stats[key]['std'])
+    return found
+
+
+def agreement(recorded: Any, index: int, prediction: Prediction) -> float:
+    return float((prediction.labels.cpu() == recorded[f'f{index}/argmax']).float().mean())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize('form', ['plain', 'prepared'])
+def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Frame], recorded: Any,
+                                     generator: ModuleType, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    if form == 'prepared':
+        network = prepare(copy.deepcopy(network), torch.device('cpu'))
+    else:
+        monkeypatch.setattr(kernels, 'usable', lambda *_: False)
+    state: RecurrentState | None = None
+    for index, (frame, (_, _, _, start)) in enumerate(zip(frames, generator.FRAMES, strict=True)):
+        before, watch = None if start else state, Watch()
+        prediction, state = network(frame, before, watch)
+        watch.add_warp(frame, before, state)
+        found = errors(recorded, generator, index, watch)
+        assert len(found) == 20
+        assert {name: error for name, error in found.items() if not error <= LARGEST_ERROR} == {}, f'frame {index}'
+        assert agreement(recorded, index, prediction) >= AGREEMENT
+
+
+@torch.inference_mode()
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded: Any, generator: ModuleType,
+                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cuda.matmul, 'allow_tf32', False)
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+    network = prepare(copy.deepcopy(network), torch.device('cuda'))
+    state: RecurrentState | None = None
+    for index, (frame, (_, _, _, start)) in enumerate(zip(frames, generator.FRAMES, strict=True)):
+        prediction, state = network(frame, None if start else state)
+        assert agreement(recorded, index, prediction) >= AGREEMENT_ON_CUDA, f'frame {index}'

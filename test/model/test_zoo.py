@@ -1,0 +1,97 @@
+"""How a network is asked for by its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model import zoo
+from gdfusion_ros.model.checkpoint import save_checkpoint
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.zoo import CONFIGS, initialise, load_network
+from gdfusion_ros.settings import ModelSettings
+
+
+@pytest.fixture(autouse=True)
+def _tiny_in_the_zoo(tiny: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONFIGS, 'tiny', tiny.config)
+
+
+def test_untrained_weights_are_the_same_whatever_was_drawn_before() -> None:
+    networks = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        networks.append(load_network(ModelSettings(model='tiny', untrained=True, device='cpu')))
+    for (name, one), other in zip(networks[0].state_dict().items(), networks[1].state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+    assert networks[0].title == 'tiny (untrained)'
+    assert not networks[0].training
+
+
+def test_another_seed_draws_other_weights(tiny: OccupancyNetwork) -> None:
+    initialise(tiny, 1)
+    first = {name: value.clone() for name, value in tiny.named_parameters() if value.dim() > 1}
+    initialise(tiny, 2)
+    weights = dict(tiny.named_parameters())
+    drawn = {name for name, value in first.items() if not torch.equal(value, weights[name])}
+    assert set(first) - drawn == {f'scene_fusion.{name}' for name in ('bias', 'norm_weight', 'norm_bias')}
+
+
+@torch.inference_mode()
+def test_an_untrained_network_sees_more_than_one_class_and_no_infinity(drive: Any) -> None:
+    network, state = load_network(ModelSettings(model='tiny', untrained=True, device='cpu')), None
+    for frame in drive.frames(3):
+        prediction, state = network(frame, state)
+        assert prediction.logits.isfinite().all()
+        assert prediction.labels.unique().numel() > 1
+
+
+@torch.inference_mode()
+def test_weights_from_a_file(tiny: OccupancyNetwork, drive: Any, tmp_path: Path) -> None:
+    save_checkpoint(tiny, tmp_path / 'tiny.safetensors')
+    network = load_network(ModelSettings(model='tiny', weights=str(tmp_path / 'tiny.safetensors'), device='cpu'))
+    assert network.title == 'tiny'
+    expected, _ = tiny(drive.frame(0))
+    torch.testing.assert_close(network(drive.frame(0))[0].logits, expected.logits, rtol=1e-3, atol=1e-3)
+
+
+def test_weights_below_home(tiny: OccupancyNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('HOME', str(tmp_path))
+    save_checkpoint(tiny, tmp_path / 'tiny.safetensors')
+    load_network(ModelSettings(model='tiny', weights='~/tiny.safetensors', device='cpu'))
+
+
+def test_cues_of_the_settings_are_those_of_the_network() -> None:
+    network = load_network(ModelSettings(model='tiny', untrained=True, device='cpu', cues=('voxel', 'scene')))
+    assert network.config.cues == ('voxel', 'scene')
+
+
+@pytest.mark.parametrize(('settings', 'message'), [
+    (ModelSettings(model='resnet', untrained=True), "unknown model 'resnet'; there are bevdetocc_gf, "),
+    (ModelSettings(model='tiny', untrained=True, device='gpu'), "unknown device 'gpu'"),
+    (ModelSettings(model='tiny', untrained=True, device='cpu', precision='autocast'), "'autocast' needs a CUDA device"),
+    (ModelSettings(model='tiny', untrained=True, cues=('motion',)), "'motion'"),
+    (ModelSettings(model='tiny'), "model tiny needs weights: .*'weights'.*'untrained'"),
+    (ModelSettings(), r'bevdetocc_gf needs weights: .*bevdetocc_r50_256x704_bevdet_pretrain_gdfusion\.pth'),
+    (ModelSettings(model='tiny', weights='here.pth', untrained=True), r'here\.pth.*drop one'),
+    (ModelSettings(model='tiny', weights='/nowhere/here.pth'), r'/nowhere/here\.pth'),
+])
+def test_what_cannot_be_had_is_refused_in_one_line(settings: ModelSettings, message: str) -> None:
+    with pytest.raises(GdfusionError, match=message) as refusal:
+        load_network(settings)
+    assert '\n' not in str(refusal.value)
+
+
+def test_the_published_network_has_the_published_sizes() -> None:
+    config = zoo.BEVDETOCC_GF
+    assert config.image_size == (256, 704)
+    assert config.depth.values().tolist() == [1.0 + 0.5 * k for k in range(88)]
+    assert config.grid.shape == (200, 200, 16)
+    for lower, size, count, upper in zip(config.grid.lower, config.grid.voxel_size, config.grid.shape,
+                                         (40.0, 40.0, 5.4), strict=True):
+        assert lower + size * count == pytest.approx(upper)
+    assert (config.cameras, config.channels, config.classes, config.label_set) == (6, 32, 18, 'occ3d_nuscenes')
