@@ -13,31 +13,31 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
-from lifecycle_msgs.msg import Transition  # noqa: E402
-from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from std_srvs.srv import Trigger  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
 
-from gdfusion_ros.bags.messages import typestore  # noqa: E402
-from gdfusion_ros.bags.reader import RawMessage, bag_reader  # noqa: E402
-from gdfusion_ros.bags.replay import replay  # noqa: E402
-from gdfusion_ros.bags.writer import bag_writer  # noqa: E402
-from gdfusion_ros.datasets import nuscenes  # noqa: E402
-from gdfusion_ros.datasets.convert import convert, plan  # noqa: E402
-from gdfusion_ros.messages.outputs import MARKERS, OCCUPANCY, POINTS  # noqa: E402
-from gdfusion_ros.model.zoo import load_network  # noqa: E402
-from gdfusion_ros.ros import environment, qos  # noqa: E402
-from gdfusion_ros.ros.context import ros_node, spinning  # noqa: E402
-from gdfusion_ros.ros.player import Playback, play  # noqa: E402
-from gdfusion_ros.ros.process import node_process  # noqa: E402
-from gdfusion_ros.ros.recorder import record  # noqa: E402
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings  # noqa: E402
+from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.reader import RawMessage, bag_reader
+from gdfusion_ros.bags.replay import replay
+from gdfusion_ros.bags.writer import bag_writer
+from gdfusion_ros.datasets import nuscenes
+from gdfusion_ros.datasets.convert import convert, plan
+from gdfusion_ros.messages.outputs import OCCUPANCY, POINTS
+from gdfusion_ros.model.zoo import load_network
+from gdfusion_ros.ros import environment, qos
+from gdfusion_ros.ros.context import ros_node, spinning
+from gdfusion_ros.ros.player import Playback, play
+from gdfusion_ros.ros.process import node_process
+from gdfusion_ros.ros.recorder import record
+from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 
 FIRST_DOMAIN, DOMAINS = 20, 80
 MODEL = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
-OUTPUTS = {f'/occ/{output.topic}': output.type_name for output in (OCCUPANCY, POINTS, MARKERS)}
+OUTPUTS = {f'/occ/{output.topic}': output.type_name for output in (OCCUPANCY, POINTS)}
 
 Change = Callable[[RawMessage], RawMessage | None]
 
@@ -106,19 +106,13 @@ def _canonical(message: RawMessage) -> bytes:
 
 
 @pytest.fixture(scope='session')
-def small_network() -> Any:
-    return load_network(MODEL)
-
-
-@pytest.fixture
-def replayed(small_network: Any, tmp_path: Path) -> Callable[..., Grids]:
-    """What a replay makes of a bag: what the live node has to make of it, too."""
-    def run(bag: Path, **pipeline: Any) -> Grids:
-        settings = PipelineSettings(**{'lossless': True, **pipeline})
-        replay(bag, tmp_path / 'replayed', small_network, settings, TopicSettings())
-        return Grids.of(tmp_path / 'replayed')
-
-    return run
+def expected(drive: Path, tmp_path_factory: pytest.TempPathFactory) -> Grids:
+    """What a replay makes of the drive: what the live node has to make of it, too."""
+    out = tmp_path_factory.mktemp('expected') / 'grids'
+    replay(drive, out, load_network(MODEL), PipelineSettings(lossless=True), TopicSettings())
+    grids = Grids.of(out)
+    assert len(grids.stamps) == 3
+    return grids
 
 
 @pytest.fixture
@@ -180,13 +174,13 @@ class LiveNode:
     def reset(self) -> Any:
         return self.call(Trigger, 'reset')
 
-    def play(self, bag: Path, expected: int, playback: Playback = Playback(wait=20)) -> Grids:
+    def play(self, bag: Path, expected: int, **playback: Any) -> Grids:
         """Play a bag and record what comes, until there are ``expected`` grids and time for one too many."""
         self._runs += 1
         out = self._folder / f'recorded-{self._runs}'
         with record(out, OUTPUTS) as recorder:
             recorder.wait_for_publishers(20)
-            play([bag], playback)
+            play([bag], Playback(wait=20, **playback))
             for topic in OUTPUTS:
                 recorder.wait_for(topic, expected, 20)
             time.sleep(0.3)
