@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.qos import STREAM
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
 from gdfusion_ros.bags.replay import replay
 from gdfusion_ros.bags.writer import bag_writer
@@ -122,10 +123,8 @@ def edited(tmp_path: Path) -> Callable[[Path, Change], Path]:
         out = tmp_path / 'edited'
         with bag_reader(bag) as reader, bag_writer(out) as writer:
             changed = [message for message in map(change, reader.raw_messages()) if message is not None]
-            for topic in reader.topics.values():
-                types = {message.type_name for message in changed if message.topic == topic.name}
-                if types:
-                    writer.add_topic(topic.name, types.pop(), topic.qos[0])
+            for topic, type_name in sorted({(message.topic, message.type_name) for message in changed}):
+                writer.add_topic(topic, type_name, reader.topics[topic].qos[0] if topic in reader.topics else STREAM)
             for message in sorted(changed, key=lambda message: message.stamp):
                 writer.write_serialized(message.topic, message.stamp, message.data)
         return out
@@ -149,10 +148,7 @@ class LiveNode:
         client = self._node.create_client(kind, f'/occ/{service}')
         assert client.wait_for_service(10)
         answer = client.call_async(kind.Request(**fields))
-        deadline = time.monotonic() + 60
-        while not answer.done():
-            assert time.monotonic() < deadline, f'no answer of {service}'
-            time.sleep(0.01)
+        self.wait(answer.done, 60)
         self._node.destroy_client(client)
         return answer.result()
 
@@ -188,14 +184,24 @@ class LiveNode:
 
     def diagnosis(self, name: str, matches: Callable[[Any], bool] = lambda status: True) -> DiagnosticStatus:
         """The next status called ``name`` that matches."""
-        begin, deadline = len(self.diagnostics), time.monotonic() + 10
-        while time.monotonic() < deadline:
-            for array in self.diagnostics[begin:]:
-                for status in array.status:
-                    if status.name == f'occ: {name}' and matches(status):
-                        return status
-            time.sleep(0.05)
-        raise AssertionError(f'no such status {name}: {self.diagnostics[-1:]}')
+        begin = len(self.diagnostics)
+
+        def found() -> list[DiagnosticStatus]:
+            return [status for array in self.diagnostics[begin:] for status in array.status
+                    if status.name == f'occ: {name}' and matches(status)]
+
+        self.wait(found)
+        return found()[0]
+
+    def values(self, name: str) -> dict[str, str]:
+        """The next values of the status called ``name``."""
+        return {pair.key: pair.value for pair in self.diagnosis(name).values}
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f'in vain; last diagnostics: {self.diagnostics[-1:]}'
+            time.sleep(0.02)
 
 
 @pytest.fixture(scope='module')

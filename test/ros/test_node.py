@@ -20,10 +20,6 @@ def without_camera(bag: Path, topic: str) -> tuple[str, ...]:
         return tuple(name for name in reader.topics if name != topic)
 
 
-def values(status: DiagnosticStatus) -> dict[str, str]:
-    return {pair.key: pair.value for pair in status.values}
-
-
 def test_live_equals_replay(live: Any, drive: Path, expected: Any) -> None:
     assert live.play(drive, 3).differences(expected) == []
 
@@ -58,7 +54,7 @@ def test_a_corrupt_image_costs_one_set(live: Any, drive: Path, edited: Callable[
     assert grids.stamps == [expected.stamps[0], expected.stamps[2]]
     assert grids.messages['/occ/occupancy'][0] == expected.messages['/occ/occupancy'][0]
     assert [grid.frames_since_reset for grid in grids.decoded] == [1, 2]
-    assert values(live.diagnosis('sets'))['refused: image'] == '1'
+    assert live.values('sets')['refused: image'] == '1'
 
 
 def test_a_reset_forgets_the_past(live: Any, drive: Path) -> None:
@@ -69,7 +65,7 @@ def test_a_reset_forgets_the_past(live: Any, drive: Path) -> None:
     last = live.play(drive, 1, start=0.7)
     assert last.stamps == [stamp for stamp in first.stamps if stamp > half]
     assert [grid.frames_since_reset for grid in last.decoded] == [1]
-    assert values(live.diagnosis('recurrent memory'))['reset: service'] == '1'
+    assert live.values('recurrent memory')['reset: service'] == '1'
 
 
 def test_a_silent_camera_is_named_and_skips_its_sets(live: Any, drive: Path) -> None:

@@ -1,0 +1,178 @@
+"""One node process through its lifecycle: other parameters, other inputs, what it publishes for whom."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from PIL import Image
+
+from gdfusion_ros.bags.messages import RosbagsFactory, typestore
+from gdfusion_ros.bags.reader import RawMessage, bag_reader
+from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.context import ros_node, spinning
+from gdfusion_ros.ros.factory import message_class
+from gdfusion_ros.ros.player import Playback, play
+
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+BACK = 'CAM_BACK'
+
+
+DEFAULTS = {'missing_camera': 'skip', 'max_hold': 1.0, 'image_transport': 'compressed'}
+
+
+@pytest.fixture
+def configure(live: Any) -> Iterator[Callable[..., None]]:
+    """Gives the node other parameters for the time of a test."""
+    yield live.configure
+    live.configure(**DEFAULTS)
+
+
+def image_topic(camera: str) -> str:
+    return f'/{camera}/image/compressed'
+
+
+def without_later_images(camera: str) -> Callable[[RawMessage], RawMessage | None]:
+    """Leaves a camera its first image only."""
+    seen: list[RawMessage] = []
+
+    def change(message: RawMessage) -> RawMessage | None:
+        if message.topic == image_topic(camera):
+            seen.append(message)
+            return message if len(seen) == 1 else None
+        return message
+
+    return change
+
+
+def as_raw_images(message: RawMessage) -> RawMessage:
+    """The decoded pixels, in the channel order of most camera drivers."""
+    if message.type_name != COMPRESSED:
+        return message
+    store, make = typestore(), RosbagsFactory()
+    image = store.deserialize_cdr(message.data, COMPRESSED)
+    pixels = np.asarray(Image.open(io.BytesIO(image.data)).convert('RGB'))[..., ::-1]
+    height, width, _ = pixels.shape
+    raw = make('sensor_msgs/msg/Image', header=image.header, height=height, width=width, encoding='bgr8',
+               step=3 * width, data=np.ascontiguousarray(pixels).reshape(-1))
+    return RawMessage(message.topic.removesuffix('/compressed'), 'sensor_msgs/msg/Image', message.stamp,
+                      bytes(store.serialize_cdr(raw, 'sensor_msgs/msg/Image')))
+
+
+def test_without_a_camera_hold_takes_its_last_image(live: Any, configure: Callable[..., None], drive: Path,
+                                                    edited: Callable[..., Path], expected: Any) -> None:
+    configure(missing_camera='hold', max_hold=2.0)
+    grids = live.play(edited(drive, without_later_images(BACK)), 3)
+    assert grids.stamps == expected.stamps
+    assert [len(grid.cameras) for grid in grids.decoded] == [6, 6, 6]
+    assert live.diagnosis(BACK, lambda status: status.level == DiagnosticStatus.WARN)
+
+
+def test_without_a_camera_mask_makes_grids_of_the_others(live: Any, configure: Callable[..., None], drive: Path,
+                                                         expected: Any) -> None:
+    configure(missing_camera='mask')
+    with bag_reader(drive) as reader:
+        others = tuple(topic for topic in reader.topics if topic != image_topic(BACK))
+    grids = live.play(drive, 3, topics=others)
+    assert grids.stamps == expected.stamps
+    assert all(set(grid.cameras) == {'CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT',
+                                     'CAM_BACK_RIGHT'} for grid in grids.decoded)
+
+
+def test_raw_images_give_the_grids_of_compressed_ones(live: Any, configure: Callable[..., None], drive: Path,
+                                                      edited: Callable[..., Path], expected: Any) -> None:
+    configure(image_transport='raw')
+    assert live.play(edited(drive, as_raw_images), 3).differences(expected) == []
+
+
+def test_the_memory_goes_on_while_nobody_listens(live: Any, drive: Path, edited: Callable[..., Path],
+                                                 expected: Any) -> None:
+    with bag_reader(drive) as reader:
+        half = reader.start + 700_000_000
+    live.reset()
+    begin = int(live.values('sets')['grids'])
+    play([edited(drive, lambda message: message if message.stamp < half else None)], Playback(wait=20))
+    live.wait(lambda: int(live.values('sets')['grids']) == begin + 2)
+    rest = live.play(drive, 1, start=0.7)
+    assert rest.messages['/occ/occupancy'] == expected.messages['/occ/occupancy'][2:]
+
+
+def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expected: Any) -> None:
+    types = {'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid', 'points': 'sensor_msgs/msg/PointCloud2',
+             'markers': 'visualization_msgs/msg/MarkerArray', 'bev': 'nav_msgs/msg/OccupancyGrid',
+             'debug/latency': 'diagnostic_msgs/msg/DiagnosticArray'}
+    heard: dict[str, list[Any]] = {name: [] for name in types}
+    with ros_node('listener') as node:
+        for name, type_name in types.items():
+            node.create_subscription(message_class(type_name), f'/occ/{name}', heard[name].append, qos.recording())
+        with spinning(node):
+            live.wait(lambda: all(node.count_publishers(f'/occ/{name}') for name in types))
+            live.play(drive, 3)
+            live.reset()
+            live.wait(lambda: len(heard['markers']) == 4)
+    assert {name: len(messages) for name, messages in heard.items()} \
+        == {'occupancy': 3, 'points': 3, 'markers': 4, 'bev': 3, 'debug/latency': 3}
+    assert [(message.info.width, message.info.height) for message in heard['bev']] == 3 * [(100, 100)]
+    [deletion] = heard['markers'][-1].markers
+    assert deletion.action == deletion.DELETEALL
+    stages = {pair.key: float(pair.value) for pair in heard['debug/latency'][-1].status[0].values}
+    assert stages['network'] > 0
+    assert all(0 <= milliseconds < 10_000 for milliseconds in stages.values())
+
+
+def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path) -> None:
+    last = live.play(drive, 3).decoded[-1]
+    heard: dict[str, list[Any]] = {'label_info': [], 'occupancy': []}
+    with ros_node('late') as node:
+        for name, type_name in {'label_info': 'std_msgs/msg/String',
+                                'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid'}.items():
+            node.create_subscription(message_class(type_name), f'/occ/{name}', heard[name].append, qos.latched())
+        with spinning(node):
+            live.wait(lambda: all(heard.values()))
+    assert json.loads(heard['label_info'][0].data)['free'] == 17
+    assert heard['occupancy'][0].header.stamp.nanosec == last.header.stamp.nanosec
+    assert heard['occupancy'][0].model == 'bevdetocc_gf_small (untrained)'
+
+
+def test_diagnostics_say_that_the_network_is_untrained(live: Any) -> None:
+    status = live.diagnosis('network')
+    assert status.level == DiagnosticStatus.WARN
+    assert 'untrained' in status.message
+
+
+def test_parameters_are_fixed_while_configured_and_checked_before(live: Any) -> None:
+    [refused] = live.set_parameters(max_hold=3.0)
+    assert not refused.successful
+    assert 'deactivate and clean up the node first' in refused.reason
+    assert live.transition(Transition.TRANSITION_DEACTIVATE)
+    assert live.transition(Transition.TRANSITION_CLEANUP)
+    [wrong] = live.set_parameters(missing_camera='wait')
+    assert not wrong.successful
+    assert live.transition(Transition.TRANSITION_CONFIGURE)
+    assert live.transition(Transition.TRANSITION_ACTIVATE)
+
+
+def test_a_configuration_that_cannot_be_fails_and_can_be_mended(live: Any, drive: Path, expected: Any) -> None:
+    assert live.transition(Transition.TRANSITION_DEACTIVATE)
+    assert live.transition(Transition.TRANSITION_CLEANUP)
+    assert all(result.successful for result in live.set_parameters(model='bevdetocc'))
+    assert not live.transition(Transition.TRANSITION_CONFIGURE)
+    assert all(result.successful for result in live.set_parameters(model='bevdetocc_gf_small'))
+    assert live.transition(Transition.TRANSITION_CONFIGURE)
+    assert live.transition(Transition.TRANSITION_ACTIVATE)
+    assert live.play(drive, 3).differences(expected) == []
+
+
+def test_reset_is_refused_while_the_node_is_not_active(live: Any) -> None:
+    assert live.transition(Transition.TRANSITION_DEACTIVATE)
+    answer = live.reset()
+    assert not answer.success
+    assert answer.message == 'the node is not active'
+    assert live.transition(Transition.TRANSITION_ACTIVATE)
