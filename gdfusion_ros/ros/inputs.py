@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
-from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages import decode
 from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, TF_TOPIC, Feed, input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.factory import message_class
@@ -38,23 +36,17 @@ class Inputs:
     def __init__(self, node: Node, settings: Settings, assembler: FrameAssembler, tf2: Tf2Transforms | None,
                  log: Log) -> None:
         """Subscribe; to TF only if ``tf2`` does not do so itself."""
-        self._node, self._assembler, self._tf2, self._log = node, assembler, tf2, log
-        self._read_image = (decode.compressed_image if settings.topics.image_transport == 'compressed'
-                            else partial(decode.image, fallback=bridge()))
-        self._distorted: set[str] = set()
+        self._node, self._assembler, self._tf2 = node, assembler, tf2
+        self._feed = Feed(assembler, settings.pipeline, settings.topics, log.warning, bridge())
+        profiles = {TF_TOPIC: qos.transforms(), TF_STATIC_TOPIC: qos.static_transforms()}
         camera_qos = qos.camera(settings.node.input_reliability, settings.node.input_depth)
-        topics, image_class = settings.topics, message_class(settings.topics.image_type)
-        info_class, tf_class = message_class('sensor_msgs/msg/CameraInfo'), message_class('tf2_msgs/msg/TFMessage')
+        self.topics = [settings.topics.image(camera) for camera in settings.pipeline.cameras]
         self._subscriptions: list[Subscription] = []
-        for camera in settings.pipeline.cameras:
-            self._subscribe(info_class, topics.camera_info(camera), partial(self._camera_info, camera), camera_qos)
-            self._subscribe(image_class, topics.image(camera), partial(self._image, camera), camera_qos)
-        self.topics = [topics.image(camera) for camera in settings.pipeline.cameras]
+        for topic, type_name in input_topics(settings.pipeline, settings.topics).items():
+            if tf2 is None or topic not in profiles:
+                self._subscribe(topic, type_name, profiles.get(topic, camera_qos))
         if tf2 is not None:
             tf2.listen(self._poll)
-        else:
-            self._subscribe(tf_class, '/tf', partial(self._transforms, False), qos.transforms())
-            self._subscribe(tf_class, '/tf_static', partial(self._transforms, True), qos.static_transforms())
         self._timer = node.create_timer(_POLL_PERIOD, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def destroy(self) -> None:
@@ -68,29 +60,8 @@ class Inputs:
     def _poll(self) -> None:
         self._assembler.poll(time.monotonic())
 
-    def _subscribe(self, kind: Any, topic: str, read: Callable[[str, Message, dict[str, Any]], None],
-                   profile: Any) -> None:
+    def _subscribe(self, topic: str, type_name: str, profile: QoSProfile) -> None:
         def callback(message: Message, info: dict[str, Any]) -> None:
-            try:
-                read(topic, message, info)
-            except GdfusionError as error:
-                self._log.warning(topic, f'refused: {error}')
+            self._feed(topic, message, arrival(info))
 
-        self._subscriptions.append(self._node.create_subscription(kind, topic, callback, profile))
-
-    def _image(self, camera: str, topic: str, message: Message, info: dict[str, Any]) -> None:
-        image = self._read_image(message, topic)
-        self._assembler.add_image(camera, image.stamp, image.frame_id, image.load, arrival(info))
-
-    def _camera_info(self, camera: str, topic: str, message: Message, info: dict[str, Any]) -> None:
-        self._assembler.add_camera_info(camera, decode.camera_model(message, topic), arrival(info))
-        if decode.has_distortion(message) and camera not in self._distorted:
-            self._distorted.add(camera)
-            self._log.warning(f'{topic} distortion', f'{topic}: the camera has a lens distortion, which is not taken '
-                              'out here: rectify its images (image_proc does)')
-
-    def _transforms(self, static: bool, topic: str, message: Message, info: dict[str, Any]) -> None:
-        good, refused = decode.transforms(message, topic)
-        for error in refused:
-            self._log.warning(topic, f'refused: {error}')
-        self._assembler.add_transforms(good, arrival(info), static=static)
+        self._subscriptions.append(self._node.create_subscription(message_class(type_name), topic, callback, profile))

@@ -32,12 +32,14 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str]) -> i
         stop.set_result(None)
 
     overrides = parameters.checked_overrides(overrides)
+    if signals.arrived():
+        return 0
     keep_freed_memory()
     with ros_context(ros_arguments) as context:
         node = OccupancyNode(context, overrides, fail)
         try:
             signals.on_stop(lambda: stop.set_result(None))
-            if node.autostart and not node.start():
+            if not node.start():
                 return 1
             executor = SingleThreadedExecutor(context=context)
             executor.add_node(node)

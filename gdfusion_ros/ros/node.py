@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.outputs import NODE_NAME
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters
@@ -32,7 +33,6 @@ from gdfusion_ros.ros.timing import stages
 from gdfusion_ros.ros.transforms import Tf2Transforms, tf2_is_wanted
 from gdfusion_ros.ros.worker import Worker
 
-NAME = 'occ'
 
 
 def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
@@ -96,10 +96,9 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         Raises:
             GdfusionError: a parameter that its record does not allow.
         """
-        super().__init__(NAME, context=context, automatically_declare_parameters_from_overrides=True,
+        super().__init__(NODE_NAME, context=context, automatically_declare_parameters_from_overrides=True,
                          parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()])
         parameters.declare(self)
-        self.autostart = parameters.read(self).node.autostart
         self._on_failure = on_failure
         self._log = Log(self.get_logger())
         self._pipeline: _Pipeline | None = None
@@ -110,7 +109,10 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self.create_service(Trigger, '~/reset', self._serve_reset)
 
     def start(self) -> bool:
-        """Configure and activate; whether both worked."""
+        """Configure and activate, where ``autostart`` is set; whether that worked."""
+        if not parameters.read(self).node.autostart:
+            self.get_logger().info('unconfigured: waiting for a lifecycle manager (autostart is false)')
+            return True
         success = TransitionCallbackReturn.SUCCESS
         return bool(self.trigger_configure() == success and self.trigger_activate() == success)
 

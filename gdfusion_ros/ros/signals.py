@@ -18,6 +18,11 @@ def hold() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
 
 
+def arrived() -> bool:
+    """Whether one of them waits already."""
+    return bool(signal.sigpending() & _STOP)
+
+
 def on_stop(action: Callable[[], None]) -> None:
     """Call ``action`` in its own thread when a signal that is held arrives or has arrived."""
     def take() -> None:

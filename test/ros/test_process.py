@@ -1,0 +1,143 @@
+"""The node's process: how it ends, and what it says when it cannot start."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.ros import environment
+from gdfusion_ros.ros.player import Playback, play
+from gdfusion_ros.ros.process import node_process, stop
+
+TRIAL = ('--untrained', '--model', 'bevdetocc_gf_small', '--device', 'cpu')
+STOPS = {signal.SIGINT, signal.SIGTERM}
+
+Start = Callable[..., 'subprocess.Popen[bytes]']
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, '-m', 'gdfusion_ros', 'node', *arguments]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a node, by a shell that does something before, whose output goes to the file ``log``."""
+    processes = []
+
+    def run(*arguments: str, shell: str = 'exec "$@"') -> subprocess.Popen[bytes]:
+        with (tmp_path / 'log').open('wb') as log:
+            processes.append(subprocess.Popen(['sh', '-c', shell, 'sh', *command(*arguments)], stdout=log, stderr=log,
+                                              env=environment.for_child()))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def holds_signals(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process has blocked the stop signals, which is the first thing that it does (proc(5))."""
+    status = Path(f'/proc/{process.pid}/status').read_text()
+    blocked = int(re.search(r'^SigBlk:\s*(\w+)', status, re.MULTILINE)[1], 16)
+    return all(blocked >> (number - 1) & 1 for number in STOPS)
+
+
+def assert_clean(process: subprocess.Popen[bytes], log: Path) -> None:
+    assert process.wait(60) == 0, log.read_text()
+    assert 'Traceback' not in log.read_text()
+
+
+@pytest.mark.parametrize(('number', 'delay'), [(signal.SIGINT, 0.0), (signal.SIGTERM, 0.4), (signal.SIGINT, 1.2)])
+def test_a_signal_before_the_node_exists_ends_it(start: Start, tmp_path: Path, number: int, delay: float) -> None:
+    process = start(*TRIAL)
+    wait_until(lambda: holds_signals(process))
+    time.sleep(delay)
+    process.send_signal(number)
+    assert_clean(process, tmp_path / 'log')
+
+
+@pytest.mark.parametrize('said', ['parameters:', 'active: waiting for'])
+def test_two_signals_end_a_node_that_loads_or_waits(start: Start, tmp_path: Path, said: str) -> None:
+    process = start(*TRIAL)
+    wait_until(lambda: said in (tmp_path / 'log').read_text())
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    assert_clean(process, tmp_path / 'log')
+
+
+def test_a_signal_ends_a_node_at_work(drive: Path, tmp_path: Path) -> None:
+    with (tmp_path / 'log').open('wb') as log, node_process(TRIAL, log=log) as process:
+        play([drive], Playback(rate=2, loops=2, wait=20))
+        process.send_signal(signal.SIGTERM)
+        assert_clean(process, tmp_path / 'log')
+    assert 'stopped: 36 images' in (tmp_path / 'log').read_text()
+
+
+def test_a_node_in_the_background_of_a_shell_ends_too(start: Start, tmp_path: Path) -> None:
+    """Shells make their background jobs ignore SIGINT."""
+    process = start(*TRIAL, shell='trap "" INT; exec "$@"')
+    wait_until(lambda: 'parameters:' in (tmp_path / 'log').read_text())
+    assert stop(process) == 0
+    assert 'Traceback' not in (tmp_path / 'log').read_text()
+
+
+@pytest.mark.parametrize(('arguments', 'said'), [
+    (('--set', 'sync_tolerance=wide'), "setting 'sync_tolerance': expected a number, got 'wide'"),
+    (('--set', 'chameras=[A]'), "unknown parameter 'chameras'; did you mean 'cameras'?"),
+    (('--ros-args', '-p', 'max_hold:=long'), "setting 'max_hold': expected a number, got 'long'"),
+    (('--params-file', '/nope.yaml'), 'no parameter file /nope.yaml'),
+])
+def test_what_is_not_allowed_ends_it_with_one_line(arguments: tuple[str, ...], said: str) -> None:
+    result = subprocess.run(command(*TRIAL, *arguments), env=environment.for_child(), capture_output=True, text=True,
+                            timeout=60, check=False)
+    assert result.returncode == 1
+    [line] = result.stderr.splitlines()
+    assert said in line
+
+
+@pytest.mark.parametrize(('arguments', 'said'), [
+    (('--model', 'bevdetocc_gf_small'), 'needs weights'),
+    ((*TRIAL, '--set', 'cameras=[CAM_FRONT]'), 'needs 6 cameras'),
+    ((*TRIAL, '--set', 'bev_free=[street]'), "no class 'street' in label set"),
+])
+def test_what_cannot_be_configured_ends_it_with_one_error(arguments: tuple[str, ...], said: str) -> None:
+    result = subprocess.run(command(*arguments), env=environment.for_child(), capture_output=True, text=True,
+                            timeout=60, check=False)
+    assert result.returncode == 1
+    errors = [line for line in result.stderr.splitlines() if '[ERROR]' in line or line.startswith('gdfusion node:')]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert 'Traceback' not in result.stderr
+
+
+def test_without_autostart_it_waits_to_be_configured(start: Start, tmp_path: Path) -> None:
+    process = start('--set', 'autostart=false')
+    wait_until(lambda: 'unconfigured' in (tmp_path / 'log').read_text())
+    assert process.poll() is None
+    assert stop(process) == 0
+
+
+def test_a_node_that_does_not_become_active_is_not_waited_for_in_vain(tmp_path: Path) -> None:
+    with (tmp_path / 'log').open('wb') as log, pytest.raises(GdfusionError, match='ended with exit code 1; its own'), \
+            node_process(('--model', 'bevdetocc_gf_small'), log=log):
+        pass
