@@ -24,7 +24,7 @@ from gdfusion_ros.datasets.convert import Job, convert, plan
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.bev import BevSettings
-from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, OCCUPANCY, outputs
+from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, NODE_NAME, OCCUPANCY, outputs
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC
 from gdfusion_ros.ros.player import Playback, play
@@ -34,7 +34,7 @@ from gdfusion_ros.settings import ModelSettings, TopicSettings
 from gdfusion_ros.visualization.files import save
 from gdfusion_ros.visualization.sheet import picture
 
-NODE = '/occ'
+NODE = f'/{NODE_NAME}'
 GRIDS_TOPIC, LATENCY, DIAGNOSTICS = f'{NODE}/{OCCUPANCY.topic}', f'{NODE}/{LATENCY_TOPIC}', '/diagnostics'
 
 RECORDED = {

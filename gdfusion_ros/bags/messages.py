@@ -15,7 +15,6 @@ from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.resources import resource
 
 GRID_TYPE = 'gdfusion_ros/msg/SemanticOccupancyGrid'
-TF_TOPIC, TF_STATIC_TOPIC, TF_TYPE = '/tf', '/tf_static', 'tf2_msgs/msg/TFMessage'
 
 # Field defaults of the interface definitions that are not zero; rosbags does not keep them.
 _DEFAULTS = {('geometry_msgs/msg/Quaternion', 'w'): 1.0}

@@ -17,15 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gdfusion_ros import __version__
-from gdfusion_ros.bags.feed import Feed, input_topics, require_inputs
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
-from gdfusion_ros.bags.reader import DecodedMessage, bag_reader
+from gdfusion_ros.bags.reader import BagReader, DecodedMessage, bag_reader
 from gdfusion_ros.bags.released import lidar_stamps
 from gdfusion_ros.bags.writer import BagWriter, bag_writer, refuse_existing
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.encode import label_info
-from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, OCCUPANCY, POINTS
+from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, Feed, input_topics
+from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, NODE_NAME, OCCUPANCY, POINTS
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters, Counts
@@ -34,9 +34,6 @@ from gdfusion_ros.perception.labels import LABEL_SETS, LabelSet
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.types import NANOSECONDS, PosedSet
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
-
-NAMESPACE = '/occ'
-"""Name of the live node, below which the outputs are."""
 
 OUTPUTS = (OCCUPANCY, POINTS, MARKERS)
 
@@ -91,7 +88,7 @@ def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineS
         assembler = FrameAssembler(pipeline, preprocessor, counters=counters,
                                    history_stamp=lidar_stamps(bag) if protocol == 'released' else None)
         estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=counters)
-        feed = Feed(assembler, pipeline, topics, listener.warning)
+        feed = Feed(assembler, pipeline, topics, _first_of_each(listener.warning))
         about = {**bag.custom_data, 'gdfusion.bag': path.name, 'gdfusion.model': network.title,
                  'gdfusion.protocol': protocol, 'gdfusion.version': __version__}
         with bag_writer(out, custom_data=about) as writer:
@@ -104,12 +101,41 @@ def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineS
     return Result(counters.snapshot(), feed.refused, time.monotonic() - begin)
 
 
+def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings) -> None:
+    """Make sure that the bag has what a grid needs.
+
+    /tf_static may be missing, and where ``missing_camera`` is mask, every camera but the reference camera.
+
+    Raises:
+        GdfusionError: names what is missing and lists what is there.
+    """
+    optional = {TF_STATIC_TOPIC}
+    if pipeline.missing_camera == 'mask':
+        for camera in set(pipeline.cameras) - {pipeline.reference_camera}:
+            optional |= {topics.image(camera), topics.camera_info(camera)}
+    bag.require({topic: type_name for topic, type_name in input_topics(pipeline, topics).items()
+                 if topic not in optional})
+
+
+def _first_of_each(warn: Callable[[str], object]) -> Callable[[str, str], None]:
+    """``warn`` for the first line about each topic only; the rest is counted."""
+    named: set[str] = set()
+
+    def warning(topic: str, line: str) -> None:
+        if topic not in named:
+            named.add(topic)
+            warn(line)
+
+    return warning
+
+
 def _sets(messages: Iterator[DecodedMessage], feed: Feed, assembler: FrameAssembler,
           listener: Listener) -> Iterator[tuple[PosedSet, int]]:
     """Every set that the messages make, with the record time [ns] of the one that completed it."""
     stamp = 0
     for topic, stamp, message in messages:
         feed(topic, message, stamp / NANOSECONDS)
+        assembler.poll(stamp / NANOSECONDS)
         while (posed := assembler.take()) is not None:
             yield posed, stamp
         listener.message()
@@ -148,13 +174,13 @@ class _Grids:
         """Add the topics to the bag."""
         self._writer, self._estimator, self._listener = writer, estimator, listener
         self._make = RosbagsFactory()
-        writer.add_topic(f'{NAMESPACE}/{LABEL_INFO_TOPIC}', LABEL_INFO_TYPE, LATCHED)
+        writer.add_topic(f'/{NODE_NAME}/{LABEL_INFO_TOPIC}', LABEL_INFO_TYPE, LATCHED)
         for output in OUTPUTS:
-            writer.add_topic(f'{NAMESPACE}/{output.topic}', output.type_name, LATCHED)
+            writer.add_topic(f'/{NODE_NAME}/{output.topic}', output.type_name, LATCHED)
 
     def announce(self, stamp: int, label_set: LabelSet) -> None:
         """Say what the labels mean, recorded at ``stamp`` [ns]."""
-        self._writer.write(f'{NAMESPACE}/{LABEL_INFO_TOPIC}', stamp, label_info(label_set, self._make))
+        self._writer.write(f'/{NODE_NAME}/{LABEL_INFO_TOPIC}', stamp, label_info(label_set, self._make))
 
     def write(self, posed: PosedSet, stamp: int) -> None:
         """Write the grid of a set with record time ``stamp`` [ns]; a set that is refused is named."""
@@ -164,4 +190,4 @@ class _Grids:
             self._listener.warning(f'refused: {error}')
             return
         for output in OUTPUTS:
-            self._writer.write(f'{NAMESPACE}/{output.topic}', stamp, output.build(grid, self._make))
+            self._writer.write(f'/{NODE_NAME}/{output.topic}', stamp, output.build(grid, self._make))

@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
     """Replay, then print what went in and what came out."""
     from tabulate import tabulate
 
-    from gdfusion_ros.bags.feed import input_topics, require_inputs
     from gdfusion_ros.bags.reader import bag_reader
-    from gdfusion_ros.bags.replay import Listener, replay
+    from gdfusion_ros.bags.replay import Listener, replay, require_inputs
     from gdfusion_ros.bags.writer import refuse_existing
+    from gdfusion_ros.messages.feed import input_topics
     from gdfusion_ros.model.inference import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
 

@@ -10,6 +10,9 @@ from gdfusion_ros.messages.bev import BevSettings, bev
 from gdfusion_ros.messages.factory import Message, MessageFactory
 from gdfusion_ros.perception.types import SemanticGrid
 
+NODE_NAME = 'occ'
+"""Name of the node, live or replayed, below which its outputs are."""
+
 LABEL_INFO_TOPIC, LABEL_INFO_TYPE = 'label_info', 'std_msgs/msg/String'
 
 

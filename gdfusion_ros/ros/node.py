@@ -34,7 +34,6 @@ from gdfusion_ros.ros.transforms import Tf2Transforms, tf2_is_wanted
 from gdfusion_ros.ros.worker import Worker
 
 
-
 def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
     """A lifecycle callback that says in the log why it fails; rclpy would keep that to itself."""
     @wraps(act)

@@ -12,7 +12,7 @@ import pytest
 
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
-from gdfusion_ros.bags.replay import Listener, Result, replay
+from gdfusion_ros.bags.replay import Listener, Result, replay, require_inputs
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
@@ -313,3 +313,21 @@ def test_real_images_give_a_grid_each(run: Run, shared: Path, tmp_path: Path) ->
     convert(job)
     _, grids, _ = run(job.path)
     assert [grid.stamp for grid in grids] == [1_533_151_603_512_404_000, 1_533_151_604_012_404_000]
+
+
+def test_the_wrong_transport_is_explained(scene_bag: Path) -> None:
+    with bag_reader(scene_bag) as bag:
+        require_inputs(bag, PipelineSettings(), TopicSettings())
+        with pytest.raises(GdfusionError) as error:
+            require_inputs(bag, PipelineSettings(), TopicSettings(image_transport='raw'))
+    assert 'has no messages on /CAM_FRONT_LEFT/image (sensor_msgs/msg/Image), ' in str(error.value)
+    assert '/CAM_FRONT_LEFT/image/compressed (sensor_msgs/msg/CompressedImage, 3)' in str(error.value)
+
+
+def test_the_reference_camera_is_needed_even_where_others_are_masked(scene_bag: Path) -> None:
+    rig = ('CAM_FRONT', 'CAM_ROOF')
+    with bag_reader(scene_bag) as bag:
+        require_inputs(bag, PipelineSettings(cameras=rig, missing_camera='mask'), TopicSettings())
+        with pytest.raises(GdfusionError, match='/CAM_ROOF/camera_info'):
+            require_inputs(bag, PipelineSettings(cameras=rig, reference_camera='CAM_ROOF', missing_camera='mask'),
+                           TopicSettings())

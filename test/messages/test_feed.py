@@ -1,17 +1,13 @@
-"""What the pipeline reads of a bag."""
+"""What the pipeline reads, and what it refuses, on the way from messages to the assembler."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gdfusion_ros.bags.feed import Feed, input_topics, require_inputs
 from gdfusion_ros.bags.messages import RosbagsFactory
-from gdfusion_ros.bags.reader import bag_reader
-from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, header
+from gdfusion_ros.messages.feed import Feed, input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -28,24 +24,6 @@ def test_topics_follow_the_settings() -> None:
         '/rig/left/color': 'sensor_msgs/msg/Image', '/rig/right/color': 'sensor_msgs/msg/Image'}
 
 
-def test_the_wrong_transport_is_explained(scene_bag: Path) -> None:
-    with bag_reader(scene_bag) as bag:
-        require_inputs(bag, PipelineSettings(), TopicSettings())
-        with pytest.raises(GdfusionError) as error:
-            require_inputs(bag, PipelineSettings(), TopicSettings(image_transport='raw'))
-    assert 'has no messages on /CAM_FRONT_LEFT/image (sensor_msgs/msg/Image), ' in str(error.value)
-    assert '/CAM_FRONT_LEFT/image/compressed (sensor_msgs/msg/CompressedImage, 3)' in str(error.value)
-
-
-def test_the_reference_camera_is_needed_even_where_others_are_masked(scene_bag: Path) -> None:
-    rig = ('CAM_FRONT', 'CAM_ROOF')
-    with bag_reader(scene_bag) as bag:
-        require_inputs(bag, PipelineSettings(cameras=rig, missing_camera='mask'), TopicSettings())
-        with pytest.raises(GdfusionError, match='/CAM_ROOF/camera_info'):
-            require_inputs(bag, PipelineSettings(cameras=rig, reference_camera='CAM_ROOF', missing_camera='mask'),
-                           TopicSettings())
-
-
 @pytest.fixture
 def warnings() -> list[str]:
     return []
@@ -54,7 +32,8 @@ def warnings() -> list[str]:
 @pytest.fixture
 def feed(warnings: list[str]) -> Feed:
     settings = PipelineSettings()
-    return Feed(FrameAssembler(settings, Preprocessor((64, 176))), settings, TopicSettings(), warnings.append)
+    return Feed(FrameAssembler(settings, Preprocessor((64, 176))), settings, TopicSettings(),
+                lambda _, line: warnings.append(line))
 
 
 def camera_info(**fields: object) -> Message:
@@ -77,5 +56,5 @@ def test_empty_intrinsics_are_refused(feed: Feed, warnings: list[str]) -> None:
     for _ in range(3):
         feed(TOPIC, camera_info(k=np.zeros(9)), 0.0)
     assert feed.refused == {TOPIC: 3}
-    assert len(warnings) == 1
+    assert len(warnings) == 3
     assert warnings[0].startswith(f'refused: {TOPIC} at 0.000000005: the intrinsic matrix K is empty')
