@@ -140,6 +140,16 @@ def test_facts_of_a_start(network: OccupancyNetwork, drive: Any) -> None:
     assert torch.equal(later['stereo_ref_feat'], seen['stereo_feat'])
 
 
+def test_the_history_lies_in_the_augmentation_of_its_own_frame(network: OccupancyNetwork, drive: Any) -> None:
+    flip = torch.diag(torch.tensor([1.0, -1, 1]))
+    _, state = network(dataclasses.replace(drive.frame(0), bda=flip))
+    assert state.voxel is not None
+    assert torch.equal(state.voxel.bda, flip)
+    mistaken = dataclasses.replace(state, voxel=dataclasses.replace(state.voxel, bda=torch.eye(3)))
+    right, wrong = (network(drive.frame(1), history)[0] for history in (state, mistaken))
+    assert not torch.equal(right.logits, wrong.logits)
+
+
 def test_every_stage_is_entered_once_in_order(network: OccupancyNetwork, drive: Any) -> None:
     entered = []
 
