@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, NOD
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC
 from gdfusion_ros.ros.player import Playback, play
-from gdfusion_ros.ros.process import node_process
+from gdfusion_ros.ros.process import EVERY_SET, model_arguments, node_process
 from gdfusion_ros.ros.recorder import Recorder, record
 from gdfusion_ros.settings import ModelSettings, TopicSettings
 from gdfusion_ros.visualization.files import save
@@ -44,8 +44,6 @@ RECORDED = {
 }
 """Topic -> type of all that the node publishes."""
 
-# Each key frame counts: none is left out for its time, for the others' sake, or on its way.
-NODE_ARGUMENTS = ('--set', 'lossless=true', '--set', 'keyframe_interval=0.0', '--set', 'input_reliability=reliable')
 
 _MARK = '.gdfusion-demo'
 _SUBSCRIPTION_TIMEOUT = 30.0
@@ -162,25 +160,11 @@ def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: Progre
     return result
 
 
-def node_arguments(model: ModelSettings) -> list[str]:
-    """The command line of ``gdfusion node`` that asks for ``model``."""
-    arguments = [*NODE_ARGUMENTS]
-    for name, value in asdict(model).items():
-        flag = '--' + name.replace('_', '-')
-        if isinstance(value, bool):
-            arguments += [flag] * value
-        elif isinstance(value, tuple):
-            arguments += [flag, *value]
-        elif value:
-            arguments += [flag, value]
-    return arguments
-
-
 def _run_node(bags: Sequence[Path], folder: Folder, model: ModelSettings, expected: int, bar: Bar) -> int:
     """Play ``bags`` to a node of its own and record what it publishes until it is done; the number of grids."""
     with folder.log.open('wb') as log, record(folder.grids, RECORDED) as recorder:
         try:
-            with node_process(node_arguments(model), name=NODE, log=log) as process:
+            with node_process([*model_arguments(model), *EVERY_SET], name=NODE, log=log) as process:
                 watch = _Watch(process, recorder, bar)
                 play(bags, Playback(wait=_SUBSCRIPTION_TIMEOUT), lambda _: watch.look())
                 watch.wait(expected)

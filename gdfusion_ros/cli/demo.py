@@ -44,9 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.recording import percentiles
     from gdfusion_ros.datasets import nuscenes
     from gdfusion_ros.ros import environment
-    if 'ROS_DOMAIN_ID' not in os.environ:
-        os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
-        os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    environment.isolate()
     environment.prepare()
     from gdfusion_ros import demo
 

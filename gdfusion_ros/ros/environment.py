@@ -35,6 +35,13 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
         environment['ROS_LOG_DIR'] = str(Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}', 'log'))
 
 
+def isolate(environment: MutableMapping[str, str] = os.environ) -> None:
+    """A ROS domain for this process and its children alone, on this machine only; unless the user has set one."""
+    if 'ROS_DOMAIN_ID' not in environment:
+        environment['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+        environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+
 def for_child(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """A copy of ``environment`` for a child process, which may run in another Python environment.
 

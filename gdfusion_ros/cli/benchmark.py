@@ -1,0 +1,111 @@
+"""Measure speed: the network by stage, or the live node from image to grid.
+
+  gdfusion benchmark                                  BEVDetOcc-GF with random weights, by stage, against its floor
+  gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
+  gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
+                                                      of a set to the published grid
+
+The floor is the time of the network's own convolutions and matrix products run alone in the same process: what is above
+it is overhead that better code could save. GMAC are multiply-adds of these products, counted while they run. Machines
+are noisy: compare ratios from one run, not milliseconds of two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gdfusion_ros.cli.common import add_model_arguments, model_settings, progress
+from gdfusion_ros.errors import GdfusionError
+
+if TYPE_CHECKING:
+    from gdfusion_ros.model.benchmark import BenchmarkResult
+
+HELP = 'measure the network by stage, or the live node from image to grid'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to measure, how often, and the network."""
+    parser.add_argument('what', nargs='?', choices=('network', 'node'), default='network',
+                        help='the network alone (default), or the live node over DDS (needs ROS)')
+    parser.add_argument('--frames', type=int, default=10, help='frames to measure. Default: 10.')
+    parser.add_argument('--bag', type=Path, help='bag to play to the node')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
+    add_model_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write the JSON file."""
+    if args.frames < 1:
+        raise GdfusionError(f'--frames {args.frames}: expected at least 1')
+    if args.what == 'node' and args.bag is None:
+        raise GdfusionError("benchmark node: which bag shall be played? --bag DIR ('gdfusion convert' makes one)")
+    # Speed does not depend on what the weights are, so random ones will do where none are given.
+    if not args.weights:
+        args.untrained = True
+    numbers = _node(args) if args.what == 'node' else _network(args)
+    if args.json is not None:
+        partial = args.json.with_name(args.json.name + '.partial')
+        partial.write_text(json.dumps(numbers, indent=2) + '\n')
+        partial.replace(args.json)
+        print(f'numbers in {args.json}')
+    return 0
+
+
+def _network(args: argparse.Namespace) -> dict[str, Any]:
+    from gdfusion_ros.model import benchmark
+    from gdfusion_ros.model.inference import keep_freed_memory
+    from gdfusion_ros.model.zoo import load_network
+
+    keep_freed_memory()
+    network = load_network(model_settings(args))
+    with progress(args.frames, 'frame') as bar:
+        result = benchmark.run(network, args.frames, bar.update)
+    print(_table(result))
+    summary = {'fps': 1 / result.frame, 'frame_over_floor': result.frame / result.floor,
+               'fusion_share': result.fusion_share}
+    return {**dataclasses.asdict(result), **summary}
+
+
+def _table(result: BenchmarkResult) -> str:
+    from tabulate import tabulate
+
+    from gdfusion_ros.model.benchmark import in_order
+
+    rows = [(name, f'{result.stages[name] * 1e3:.1f}', f'{result.stages[name] / result.frame:.1%}',
+             f'{result.gmac[name]:.2f}') for name in in_order(result.stages)]
+    rows.append(('frame', f'{result.frame * 1e3:.1f}', '100.0%', f'{sum(result.gmac.values()):.2f}'))
+    facts = [('frames per second', f'{1 / result.frame:.2f}'),
+             ('floor: products alone', f'{result.floor * 1e3:.1f} ms'),
+             ('frame / floor', f'{result.frame / result.floor:.2f}'),
+             ('the four fusions', f'{result.fusion_share:.1%} of the frame'),
+             ('peak memory', f'{result.peak_memory / 1e9:.2f} GB'),
+             ('recurrent state', f'{result.state / 1e6:.1f} MB')]
+    head = f'{result.model} on {result.device}, {result.precision}, medians of {result.frames} frames'
+    stages = tabulate(rows, headers=('stage', 'ms', 'share', 'GMAC'), stralign='right', disable_numparse=True)
+    return '\n'.join([head, stages, '', tabulate(facts, tablefmt='plain')])
+
+
+def _node(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.bags.recording import percentiles
+    from gdfusion_ros.ros import environment
+    environment.isolate()
+    environment.prepare()
+    from gdfusion_ros.ros import latency
+    from gdfusion_ros.ros.process import model_arguments
+
+    settings = model_settings(args)
+    with progress(args.frames + 1, 'frame') as bar:
+        stages = latency.run(args.bag, model_arguments(settings), args.frames, bar.update)
+    rest = {name: times for name, times in stages.items() if name != 'network'}
+    rows = [*percentiles(stages), ('total less network', *percentiles(rest)[-1][1:])]
+    title = settings.model + (' (untrained)' if settings.untrained else '')
+    print(f'{title} in a live node, {args.frames} camera sets of {args.bag}: ms from the last image to the grid')
+    print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
+    return {'model': title, 'frames': args.frames,
+            'milliseconds': {name: dict(zip(('median', '95 %', 'worst'), row, strict=True)) for name, *row in rows}}
