@@ -98,7 +98,7 @@ def from_mapping(settings_type: type[S], values: Mapping[str, object]) -> S:
 class ModelSettings:
     """Which network runs, with which weights, where."""
 
-    model: str = setting('bevdetocc_gf', 'Name of the network in the zoo.')
+    model: str = setting('bevdetocc_gf', 'Name of the network: bevdetocc_gf, or bevdetocc_gf_small for quick trials.')
     weights: str = setting('', 'Path of the checkpoint (.pth or .safetensors).')
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')

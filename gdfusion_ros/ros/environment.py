@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.resources import resource
 
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
@@ -24,8 +26,9 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     written (a service, a container) keeps its ROS log below the temporary directory.
 
     Raises:
-        GdfusionError: the installation lacks the profile.
+        GdfusionError: ROS 2 or this package's messages are not installed, or the installation lacks the profile.
     """
+    _require_ros()
     if not any(environment.get(name) for name in PROFILE_VARIABLES):
         environment.update(dict.fromkeys(PROFILE_VARIABLES, str(resource('config/fastdds_profile.xml'))))
     prefixes = [prefix for prefix in environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if prefix]
@@ -33,6 +36,13 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
         environment['AMENT_PREFIX_PATH'] = os.pathsep.join([*prefixes, sys.prefix])
     if not environment.get('ROS_LOG_DIR') and not _can_be_made(_default_log_directory(environment)):
         environment['ROS_LOG_DIR'] = str(Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}', 'log'))
+
+
+def _require_ros() -> None:
+    for module, remedy in (('rclpy', "source a ROS 2 installation, or pip install 'gdfusion-ros[ros]'"),
+                           ('gdfusion_ros.msg', "colcon build the package, or pip install 'gdfusion-ros[ros]' again")):
+        if importlib.util.find_spec(module) is None:
+            raise GdfusionError(f"there is no Python module '{module}' here: {remedy} (gdfusion replay needs no ROS)")
 
 
 def isolate(environment: MutableMapping[str, str] = os.environ) -> None:

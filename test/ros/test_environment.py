@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import PROFILE_VARIABLES, for_child, prepare
 
@@ -68,3 +70,11 @@ def test_a_child_sets_up_its_own_libraries() -> None:
 def test_the_libraries_of_a_sourced_installation_are_inherited() -> None:
     environment = {'LD_LIBRARY_PATH': '/opt/ros/jazzy/lib'}
     assert for_child(environment) == environment
+
+
+@pytest.mark.parametrize('module', ['rclpy', 'gdfusion_ros.msg'])
+def test_what_is_not_installed_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == module else found(name))
+    with pytest.raises(GdfusionError, match=f"no Python module '{module}' here: .* pip install"):
+        prepare({})
