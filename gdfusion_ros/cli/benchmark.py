@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.model import benchmark
-    from gdfusion_ros.model.inference import keep_freed_memory
+    from gdfusion_ros.model.memory import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
 
     keep_freed_memory()

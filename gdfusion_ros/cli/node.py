@@ -39,8 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGINT or SIGTERM; exit code 0 then."""
+    from gdfusion_ros.model.memory import keep_freed_memory
     from gdfusion_ros.ros import environment, signals
     signals.hold()
+    keep_freed_memory()
     environment.prepare()
     overrides = {name: getattr(args, name) for name in records(ModelSettings) if getattr(args, name) is not None}
     overrides.update(_assignment(text) for text in args.overrides)

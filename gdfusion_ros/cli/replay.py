@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.replay import Listener, replay, require_inputs
     from gdfusion_ros.bags.writer import refuse_existing
     from gdfusion_ros.messages.feed import input_topics
-    from gdfusion_ros.model.inference import keep_freed_memory
+    from gdfusion_ros.model.memory import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
 
     keep_freed_memory()

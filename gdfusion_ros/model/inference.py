@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import platform
-
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -12,7 +9,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
@@ -65,16 +61,3 @@ def select_device(name: str) -> torch.device:
             return torch.device(name)
         raise GdfusionError(f"device '{name}' is not there, torch sees {count} CUDA devices; use 'auto' or 'cpu'")
     raise GdfusionError(f"unknown device '{name}'; expected auto, cpu, cuda or cuda:<index>")
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed volumes instead of returning them to the system.
-
-    A frame allocates and frees volumes of 80 MB. Returned and mapped again they cost more time in page faults than the
-    arithmetic on them. For the entry points of processes that run a network on a CPU; without glibc it does nothing.
-    """
-    if platform.libc_ver()[0] != 'glibc':
-        return
-    libc = ctypes.CDLL(None)
-    for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1)):
-        libc.mallopt(option, value)

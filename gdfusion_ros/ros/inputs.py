@@ -27,7 +27,7 @@ _POLL_PERIOD = 0.05
 
 
 class Inputs:
-    """Subscribes to the cameras and to TF, and feeds the assembler.
+    """Subscribes to the cameras and to TF.
 
     What is refused (unknown encoding, empty intrinsics, a pose that is no number) is named in the log, and the node
     lives on.
@@ -39,12 +39,11 @@ class Inputs:
         self._node, self._assembler, self._tf2 = node, assembler, tf2
         self._feed = Feed(assembler, settings.pipeline, settings.topics, log.warning, bridge())
         profiles = {TF_TOPIC: qos.transforms(), TF_STATIC_TOPIC: qos.static_transforms()}
-        camera_qos = qos.camera(settings.node.input_reliability, settings.node.input_depth)
-        self.topics = [settings.topics.image(camera) for camera in settings.pipeline.cameras]
-        self._subscriptions: list[Subscription] = []
-        for topic, type_name in input_topics(settings.pipeline, settings.topics).items():
-            if tf2 is None or topic not in profiles:
-                self._subscribe(topic, type_name, profiles.get(topic, camera_qos))
+        cameras = qos.camera(settings.node.input_reliability, settings.node.input_depth)
+        self._subscriptions = [
+            self._subscribe(topic, type_name, profiles.get(topic, cameras))
+            for topic, type_name in input_topics(settings.pipeline, settings.topics).items()
+            if tf2 is None or topic not in profiles]
         if tf2 is not None:
             tf2.listen(self._poll)
         self._timer = node.create_timer(_POLL_PERIOD, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -57,11 +56,11 @@ class Inputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def _poll(self) -> None:
-        self._assembler.poll(time.monotonic())
-
-    def _subscribe(self, topic: str, type_name: str, profile: QoSProfile) -> None:
-        def callback(message: Message, info: dict[str, Any]) -> None:
+    def _subscribe(self, topic: str, type_name: str, profile: QoSProfile) -> Subscription:
+        def take(message: Message, info: dict[str, Any]) -> None:
             self._feed(topic, message, arrival(info))
 
-        self._subscriptions.append(self._node.create_subscription(message_class(type_name), topic, callback, profile))
+        return self._node.create_subscription(message_class(type_name), topic, take, profile)
+
+    def _poll(self) -> None:
+        self._assembler.poll(time.monotonic())

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.task import Future
 
-from gdfusion_ros.model.inference import keep_freed_memory
 from gdfusion_ros.ros import parameters, signals
 from gdfusion_ros.ros.context import ros_context
 from gdfusion_ros.ros.node import OccupancyNode
@@ -34,7 +33,6 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str]) -> i
     overrides = parameters.checked_overrides(overrides)
     if signals.arrived():
         return 0
-    keep_freed_memory()
     with ros_context(ros_arguments) as context:
         node = OccupancyNode(context, overrides, fail)
         try:

@@ -153,7 +153,8 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler, pipeline.tf2, self._log)
         pipeline.diagnostics.activate(active=True)
-        self.get_logger().info('active: waiting for ' + ', '.join(self._inputs.topics))
+        topics = [pipeline.settings.topics.image(camera) for camera in pipeline.settings.pipeline.cameras]
+        self.get_logger().info(f'active: waiting for {", ".join(topics)}')
 
     @_transition
     def on_deactivate(self) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from rclpy.node import Node
-from rclpy.publisher import Publisher
 
 from gdfusion_ros.bags.reader import BagReader, RawMessage, Topic, bag_reader
 from gdfusion_ros.errors import GdfusionError
@@ -74,26 +73,67 @@ def play(bags: Sequence[Path], playback: Playback,
         GdfusionError: a bag cannot be read, lacks a topic that was asked for, or holds a message type that is not
             installed; or nobody subscribed in time.
     """
-    published: Counter[str] = Counter()
     with ExitStack() as stack:
         readers = [stack.enter_context(bag_reader(bag)) for bag in bags]
-        topics = _topics(readers, playback.topics)
-        node = stack.enter_context(ros_node('gdfusion_play'))
-        publishers = {name: node.create_publisher(message_class(topic.type_name), name, qos.recorded(topic))
-                      for name, topic in topics.items()}
-        clock = _Clock(node, playback.clock) if playback.clock else _NoClock()
+        topics = select_topics(readers, playback.topics)
+        player = Player(stack.enter_context(ros_node('gdfusion_play')), topics)
+        clock = Clock(player.node, playback.clock) if playback.clock else NoClock()
         if playback.wait:
-            _wait_for_subscribers({name: publishers[name] for name, topic in topics.items()
-                                   if topic.type_name in NODE_INPUTS}, playback.wait)
+            player.wait_for_subscribers(playback.wait)
+        player.play(timeline(readers, playback, list(topics)), playback.rate, clock, on_message)
+        player.finish()
+    return player.published
+
+
+class Player:
+    """Publishes messages of bags.
+
+    Attributes:
+        node: That of the publishers.
+        published: Messages so far, by topic.
+    """
+
+    def __init__(self, node: Node, topics: Mapping[str, Topic]) -> None:
+        """Create the publishers.
+
+        Raises:
+            GdfusionError: a message type is not installed.
+        """
+        self.node = node
+        self.published: Counter[str] = Counter()
+        self._topics = topics
+        self._publishers = {name: node.create_publisher(message_class(topic.type_name), name, qos.recorded(topic))
+                            for name, topic in topics.items()}
+
+    def wait_for_subscribers(self, seconds: float) -> None:
+        """Wait until each input of the occupancy node has a subscriber, then until these surely see the publishers.
+
+        Raises:
+            GdfusionError: names the topics that nobody subscribed to in time.
+        """
+        deadline = time.monotonic() + seconds
+        while lonely := [name for name, topic in self._topics.items() if topic.type_name in NODE_INPUTS
+                         and not self._publishers[name].get_subscription_count()]:
+            if time.monotonic() > deadline:
+                raise GdfusionError(f'nobody subscribed to {", ".join(lonely)} within {seconds:g} s: is the node '
+                                    'active, and does ROS_DOMAIN_ID agree?')
+            time.sleep(0.02)
+        time.sleep(_SETTLE)
+
+    def play(self, events: Iterable[Event], rate: float, clock: Ticker,
+             on_message: Callable[[str], object] = lambda _topic: None) -> None:
+        """Publish each message when it is due, counted from now."""
         begin = time.monotonic()
-        for due, message in timeline(readers, playback, list(topics)):
-            _pause(begin + due, message.stamp, playback.rate, clock)
-            publishers[message.topic].publish(bytes(message.data))
-            published[message.topic] += 1
+        for due, message in events:
+            _pause(begin + due, message.stamp, rate, clock)
+            self._publishers[message.topic].publish(bytes(message.data))
+            self.published[message.topic] += 1
             on_message(message.topic)
-        for publisher in publishers.values():
+
+    def finish(self) -> None:
+        """Wait until reliable subscribers have everything."""
+        for publisher in self._publishers.values():
             publisher.wait_for_all_acked()
-    return published
 
 
 def timeline(readers: Sequence[BagReader], playback: Playback, topics: Sequence[str]) -> Iterator[Event]:
@@ -124,8 +164,8 @@ def _from_start(reader: BagReader, start: float, topics: Sequence[str]) -> Itera
         yield Event((message.stamp - origin) / NANOSECONDS, message)
 
 
-def _topics(readers: Sequence[BagReader], wanted: Sequence[str]) -> dict[str, Topic]:
-    """The topics to play, by name.
+def select_topics(readers: Sequence[BagReader], wanted: Sequence[str] = ()) -> dict[str, Topic]:
+    """The topics to play, by name: those ``wanted``, or all.
 
     Raises:
         GdfusionError: a wanted topic is in none of the bags, or the bags disagree on the type of a topic.
@@ -142,22 +182,7 @@ def _topics(readers: Sequence[BagReader], wanted: Sequence[str]) -> dict[str, To
     return {name: topics[name] for name in wanted or topics}
 
 
-def _wait_for_subscribers(publishers: Mapping[str, Publisher], seconds: float) -> None:
-    """Wait until somebody subscribes to each topic, then until the subscribers have surely found the publishers too.
-
-    Raises:
-        GdfusionError: names the topics that nobody subscribed to in time.
-    """
-    deadline = time.monotonic() + seconds
-    while lonely := [name for name, publisher in publishers.items() if not publisher.get_subscription_count()]:
-        if time.monotonic() > deadline:
-            raise GdfusionError(f'nobody subscribed to {", ".join(lonely)} within {seconds:g} s: is the node active, '
-                                'and does ROS_DOMAIN_ID agree?')
-        time.sleep(0.02)
-    time.sleep(_SETTLE)
-
-
-def _pause(until: float, stamp: int, rate: float, clock: _Ticker) -> None:
+def _pause(until: float, stamp: int, rate: float, clock: Ticker) -> None:
     """Sleep until the monotonic time ``until``, when it is ``stamp`` in the bag, while /clock goes on."""
     while (left := until - time.monotonic()) > 0:
         clock.show(stamp - int(left * rate * NANOSECONDS))
@@ -165,7 +190,7 @@ def _pause(until: float, stamp: int, rate: float, clock: _Ticker) -> None:
     clock.show(stamp)
 
 
-class _Ticker(Protocol):
+class Ticker(Protocol):
     """Shows the time of the bag to others; ``period`` [s] is the longest time between two calls of ``show``."""
 
     period: float
@@ -174,23 +199,27 @@ class _Ticker(Protocol):
         """It is ``stamp`` [ns] now."""
 
 
-class _NoClock:
+class NoClock:
+    """Shows nobody the time."""
+
     period = float('inf')
 
     def show(self, stamp: int) -> None:
-        pass
+        """Nothing."""
 
 
-class _Clock:
-    """/clock."""
+class Clock:
+    """Shows the time on /clock."""
 
     def __init__(self, node: Node, rate: float) -> None:
+        """Publish at ``rate`` [Hz] of wall time."""
         self.period = 1 / rate
         self._publisher = node.create_publisher(message_class('rosgraph_msgs/msg/Clock'), '/clock', qos.clock())
         self._make = RclpyMessages()
         self._next = 0.0
 
     def show(self, stamp: int) -> None:
+        """Publish ``stamp``, unless that was done a moment ago."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + self.period

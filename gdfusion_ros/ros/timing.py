@@ -19,7 +19,8 @@ publish: messages made and handed to DDS.
 
 def arrival(info: Mapping[str, Any]) -> float:
     """Monotonic time [s] at which DDS received a message, of which rclpy tells the system time [ns]."""
-    return time.monotonic() - max(0, time.time_ns() - info['received_timestamp']) * 1e-9
+    waited = max(0, time.time_ns() - int(info['received_timestamp']))
+    return time.monotonic() - waited * 1e-9
 
 
 def stages(posed: PosedSet, taken: float, estimator: Mapping[str, float], published: float) -> dict[str, float]:
