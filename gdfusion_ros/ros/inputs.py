@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from gdfusion_ros.messages.factory import Message
-from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, TF_TOPIC, Feed, input_topics
+from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE, Feed, input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.factory import message_class
@@ -35,29 +35,26 @@ class Inputs:
 
     def __init__(self, node: Node, settings: Settings, assembler: FrameAssembler, tf2: Tf2Transforms | None,
                  log: Log) -> None:
-        """Subscribe; to TF only if ``tf2`` does not do so itself."""
+        """Subscribe. ``tf2`` gets the transforms as well, if it is there."""
         self._node, self._assembler, self._tf2 = node, assembler, tf2
         self._feed = Feed(assembler, settings.pipeline, settings.topics, log.warning, bridge())
         profiles = {TF_TOPIC: qos.transforms(), TF_STATIC_TOPIC: qos.static_transforms()}
         cameras = qos.camera(settings.node.input_reliability, settings.node.input_depth)
         self._subscriptions = [
             self._subscribe(topic, type_name, profiles.get(topic, cameras))
-            for topic, type_name in input_topics(settings.pipeline, settings.topics).items()
-            if tf2 is None or topic not in profiles]
-        if tf2 is not None:
-            tf2.listen(self._poll)
+            for topic, type_name in input_topics(settings.pipeline, settings.topics).items()]
         self._timer = node.create_timer(_POLL_PERIOD, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def destroy(self) -> None:
         """Take the subscriptions away."""
         self._node.destroy_timer(self._timer)
-        if self._tf2 is not None:
-            self._tf2.destroy()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
     def _subscribe(self, topic: str, type_name: str, profile: QoSProfile) -> Subscription:
         def take(message: Message, info: dict[str, Any]) -> None:
+            if self._tf2 is not None and type_name == TF_TYPE:
+                self._tf2.add(message, static=topic == TF_STATIC_TOPIC)
             self._feed(topic, message, arrival(info))
 
         return self._node.create_subscription(message_class(type_name), topic, take, profile)

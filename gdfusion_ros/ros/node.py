@@ -129,7 +129,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         network = load_network(settings.model)
         counters = Counters(settings.pipeline.cameras)
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
-        tf2 = Tf2Transforms(self, settings.pipeline) if tf2_is_wanted(settings.node.tf_source) else None
+        tf2 = Tf2Transforms(settings.pipeline) if tf2_is_wanted(settings.node.tf_source) else None
         preprocessor = Preprocessor(network.config.image_size)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(

@@ -20,12 +20,13 @@ from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.player import Playback, play
+from gdfusion_ros.ros.transforms import tf2_is_wanted
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 BACK = 'CAM_BACK'
 
 
-DEFAULTS = {'missing_camera': 'skip', 'max_hold': 1.0, 'image_transport': 'compressed'}
+DEFAULTS = {'missing_camera': 'skip', 'max_hold': 1.0, 'image_transport': 'compressed', 'tf_source': 'auto'}
 
 
 @pytest.fixture
@@ -90,6 +91,14 @@ def test_raw_images_give_the_grids_of_compressed_ones(live: Any, configure: Call
                                                       edited: Callable[..., Path], expected: Any) -> None:
     configure(image_transport='raw')
     assert live.play(edited(drive, as_raw_images), 3).differences(expected) == []
+
+
+@pytest.mark.parametrize('source', [
+    'own', pytest.param('tf2', marks=pytest.mark.skipif(not tf2_is_wanted('auto'), reason='tf2 is not installed'))])
+def test_both_sources_of_transforms_give_the_grids_of_the_replay(live: Any, configure: Callable[..., None], drive: Path,
+                                                                 expected: Any, source: str) -> None:
+    configure(tf_source=source)
+    assert live.play(drive, 6, loops=2).differences(expected.repeated(2)) == []
 
 
 def test_the_memory_goes_on_while_nobody_listens(live: Any, drive: Path, edited: Callable[..., Path],
