@@ -15,7 +15,7 @@ COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 BACK = '/CAM_BACK/image/compressed'
 
 
-def without_camera(bag: Path, topic: str) -> tuple[str, ...]:
+def without(bag: Path, topic: str) -> tuple[str, ...]:
     with bag_reader(bag) as reader:
         return tuple(name for name in reader.topics if name != topic)
 
@@ -69,8 +69,16 @@ def test_a_reset_forgets_the_past(live: Any, drive: Path) -> None:
 
 
 def test_a_silent_camera_is_named_and_skips_its_sets(live: Any, drive: Path) -> None:
-    grids = live.play(drive, 0, topics=without_camera(drive, BACK))
+    grids = live.play(drive, 0, topics=without(drive, BACK))
     assert grids.stamps == []
     status = live.diagnosis('CAM_BACK', lambda status: status.level != DiagnosticStatus.OK)
     assert status.level == DiagnosticStatus.ERROR
     assert f', on {BACK}' in status.message
+
+
+def test_without_transforms_every_set_is_dropped_and_counted(live: Any, drive: Path) -> None:
+    live.configure(tf_timeout=0.3)
+    grids = live.play(drive, 0, topics=without(drive, '/tf'))
+    assert grids.stamps == []
+    live.wait(lambda: live.values('sets').get('dropped: transform') == '3')
+    live.configure(tf_timeout=1.0)

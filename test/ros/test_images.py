@@ -1,0 +1,40 @@
+"""Encodings that only cv_bridge knows, where it is installed."""
+
+from __future__ import annotations
+
+import array
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages import decode
+from gdfusion_ros.ros.factory import RclpyMessages
+from gdfusion_ros.ros.images import bridge
+
+TOPIC = '/CAM_FRONT/image'
+
+
+def image(encoding: str, data: bytes, step: int) -> Any:
+    make = RclpyMessages()
+    return make('sensor_msgs/msg/Image', header=make('std_msgs/msg/Header', frame_id='CAM_FRONT'), height=1, width=2,
+                encoding=encoding, step=step, data=array.array('B', data))
+
+
+def test_without_cv_bridge_an_encoding_is_refused_by_name() -> None:
+    with pytest.raises(GdfusionError, match="unknown image encoding 'yuv422'"):
+        decode.image(image('yuv422', bytes(4), 4), TOPIC, None)
+
+
+def test_cv_bridge_decodes_what_is_not_known_here() -> None:
+    pytest.importorskip('cv_bridge', reason='cv_bridge is not installed', exc_type=ImportError)
+    pixels = decode.image(image('yuv422', bytes((128, 200, 128, 50)), 4), TOPIC, bridge()).load()
+    assert pixels.shape == (1, 2, 3)
+    assert np.ptp(pixels, axis=2).max() <= 2, 'without colour'
+    assert pixels[0, 0, 0] > pixels[0, 1, 0]
+
+
+def test_known_encodings_do_not_need_it() -> None:
+    pixels = decode.image(image('bgr8', bytes((3, 2, 1, 6, 5, 4)), 6), TOPIC, bridge()).load()
+    assert pixels.tolist() == [[[1, 2, 3], [4, 5, 6]]]
