@@ -166,6 +166,7 @@ def _run_node(bags: Sequence[Path], folder: Folder, model: ModelSettings, expect
         try:
             with node_process([*model_arguments(model), *EVERY_SET], name=NODE, log=log) as process:
                 watch = _Watch(process, recorder, bar)
+                recorder.wait_for_publishers(_SUBSCRIPTION_TIMEOUT)
                 play(bags, Playback(wait=_SUBSCRIPTION_TIMEOUT), lambda _: watch.look())
                 watch.wait(expected)
         except GdfusionError as error:
