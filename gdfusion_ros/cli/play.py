@@ -12,6 +12,7 @@ publishers of images with FASTRTPS_DEFAULT_PROFILES_FILE set to that file, too.
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 HELP = 'play bags over DDS to a live node'
@@ -43,9 +44,10 @@ def run(args: argparse.Namespace) -> int:
     for bag in args.bags:
         with bag_reader(bag) as reader:
             total += reader.count(args.topics) if args.topics else reader.message_count
+    known = total * args.loop if args.loop and not args.start else None
     playback = Playback(rate=args.rate, loops=args.loop, start=args.start, topics=tuple(args.topics), clock=args.clock,
                         wait=args.wait)
-    with progress(total * args.loop or None, 'msg', 'play') as bar:
+    with progress(known, 'msg', 'play') as bar:
         try:
             play(args.bags, playback, lambda _: bar.update())
         except KeyboardInterrupt:
@@ -55,22 +57,29 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f'expected a number, got {text}')
+    return value
+
+
 def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float('inf'):
+    if (value := _number(text)) <= 0:
         raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
     return value
 
 
 def _not_negative(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float('inf'):
+    if (value := _number(text)) < 0:
         raise argparse.ArgumentTypeError(f'expected a number from 0 on, got {text}')
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if (value := _number(text)) < 1 or not value.is_integer():
         raise argparse.ArgumentTypeError(f'expected a whole number from 1 on, got {text}')
-    return value
+    return int(value)
