@@ -119,7 +119,7 @@ class Diagnostics:
         values = {'made': counts.sets, 'grids': counts.grids, **_reasons('dropped', counts.sets_dropped),
                   **_reasons('refused', counts.frames_refused)}
         fresh = counts.last_drop if counts.last_drop != self._last.last_drop else ''
-        if fresh:
+        if fresh and counts.frames_refused == self._last.frames_refused:  # what was refused is in the log already
             self._log.warning('set dropped', fresh)
         return self._status('sets', WARN if fresh else OK, fresh or 'no losses', values)
 

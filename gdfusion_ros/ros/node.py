@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
+import torch
 from rclpy.context import Context
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -204,6 +205,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
             self._pipeline.diagnostics.destroy()
             self._pipeline.preprocessor.close()
             self._pipeline = None
+            torch.cuda.empty_cache()
 
     def _serve_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None

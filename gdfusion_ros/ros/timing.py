@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from gdfusion_ros.perception.types import PosedSet
+from gdfusion_ros.perception.types import NANOSECONDS, PosedSet
 
 STAGES = ('place', 'queue', 'pixels', 'frame', 'network', 'grid', 'publish')
 """The stages of a frame, without gaps from the arrival of its last image in DDS to the published grid:
@@ -16,11 +16,17 @@ its last images are decoded and resized; frame: matrices and normalisation; netw
 publish: messages made and handed to DDS.
 """
 
+_LONGEST_WAIT = 10.0
+"""A message that seems to have waited longer for its callback has a wrong time stamp [s]."""
+
 
 def arrival(info: Mapping[str, Any]) -> float:
-    """Monotonic time [s] at which DDS received a message, of which rclpy tells the system time [ns]."""
-    waited = max(0, time.time_ns() - int(info['received_timestamp']))
-    return time.monotonic() - waited * 1e-9
+    """Monotonic time [s] at which DDS received a message, of which rclpy tells the system time [ns].
+
+    Now, where the middleware does not tell (Cyclone DDS says 0) or the system time has been set meanwhile.
+    """
+    waited = (time.time_ns() - int(info['received_timestamp'])) / NANOSECONDS
+    return time.monotonic() - (waited if 0 < waited < _LONGEST_WAIT else 0.0)
 
 
 def stages(posed: PosedSet, taken: float, estimator: Mapping[str, float], published: float) -> dict[str, float]:

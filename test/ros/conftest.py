@@ -29,7 +29,7 @@ from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert, plan
 from gdfusion_ros.messages.outputs import OCCUPANCY, POINTS
 from gdfusion_ros.model.zoo import load_network
-from gdfusion_ros.ros import environment, qos
+from gdfusion_ros.ros import environment, parameters, qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.player import Playback, play
 from gdfusion_ros.ros.process import node_process
@@ -107,11 +107,22 @@ def _canonical(message: RawMessage) -> bytes:
 
 
 @pytest.fixture(scope='session')
-def expected(drive: Path, tmp_path_factory: pytest.TempPathFactory) -> Grids:
-    """What a replay makes of the drive: what the live node has to make of it, too."""
-    out = tmp_path_factory.mktemp('expected') / 'grids'
-    replay(drive, out, load_network(MODEL), PipelineSettings(lossless=True), TopicSettings())
-    grids = Grids.of(out)
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Grids]:
+    """What a replay makes of a bag: what the live node has to make of it, too."""
+    network = load_network(MODEL)
+
+    def run(bag: Path) -> Grids:
+        out = tmp_path_factory.mktemp('replayed') / 'grids'
+        replay(bag, out, network, PipelineSettings(lossless=True), TopicSettings())
+        return Grids.of(out)
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def expected(drive: Path, replayed: Callable[[Path], Grids]) -> Grids:
+    """The three grids of the drive."""
+    grids = replayed(drive)
     assert len(grids.stamps) == 3
     return grids
 
@@ -142,6 +153,7 @@ class LiveNode:
     def __init__(self, node: Any, folder: Path) -> None:
         self.diagnostics: list[DiagnosticArray] = []
         self._node, self._folder, self._runs = node, folder, 0
+        self._changed: dict[str, Any] = {}
         node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, qos.events())
 
     def call(self, kind: Any, service: str, **fields: Any) -> Any:
@@ -156,14 +168,18 @@ class LiveNode:
         return bool(self.call(ChangeState, 'change_state', transition=Transition(id=identifier)).success)
 
     def set_parameters(self, **values: Any) -> list[Any]:
-        parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-        return list(self.call(SetParameters, 'set_parameters', parameters=parameters).results)
+        messages = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        return list(self.call(SetParameters, 'set_parameters', parameters=messages).results)
 
     def configure(self, **values: Any) -> None:
-        """Take the node down to unconfigured, change parameters, and bring it up again."""
+        """Give the node these parameters, and others their start values; that takes it down to unconfigured and up."""
+        if values == self._changed:
+            return
+        back = {name: parameters.RECORDS[name][0] for name in self._changed}
+        self._changed = values
         assert self.transition(Transition.TRANSITION_DEACTIVATE)
         assert self.transition(Transition.TRANSITION_CLEANUP)
-        assert all(result.successful for result in self.set_parameters(**values))
+        assert all(result.successful for result in self.set_parameters(**back | values))
         assert self.transition(Transition.TRANSITION_CONFIGURE)
         assert self.transition(Transition.TRANSITION_ACTIVATE)
 

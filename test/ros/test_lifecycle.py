@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,6 @@ from gdfusion_ros.ros.transforms import tf2_is_wanted
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 BACK = 'CAM_BACK'
 
-
-DEFAULTS = {'missing_camera': 'skip', 'max_hold': 1.0, 'image_transport': 'compressed', 'tf_source': 'auto'}
-
-
-@pytest.fixture
-def configure(live: Any) -> Iterator[Callable[..., None]]:
-    """Gives the node other parameters for the time of a test."""
-    yield live.configure
-    live.configure(**DEFAULTS)
 
 
 def image_topic(camera: str) -> str:
@@ -67,18 +58,18 @@ def as_raw_images(message: RawMessage) -> RawMessage:
                       bytes(store.serialize_cdr(raw, 'sensor_msgs/msg/Image')))
 
 
-def test_without_a_camera_hold_takes_its_last_image(live: Any, configure: Callable[..., None], drive: Path,
+def test_without_a_camera_hold_takes_its_last_image(live: Any, drive: Path,
                                                     edited: Callable[..., Path], expected: Any) -> None:
-    configure(missing_camera='hold', max_hold=2.0)
+    live.configure(missing_camera='hold', max_hold=2.0)
     grids = live.play(edited(drive, without_later_images(BACK)), 3)
     assert grids.stamps == expected.stamps
     assert [len(grid.cameras) for grid in grids.decoded] == [6, 6, 6]
     assert live.diagnosis(BACK, lambda status: status.level == DiagnosticStatus.WARN)
 
 
-def test_without_a_camera_mask_makes_grids_of_the_others(live: Any, configure: Callable[..., None], drive: Path,
+def test_without_a_camera_mask_makes_grids_of_the_others(live: Any, drive: Path,
                                                          expected: Any) -> None:
-    configure(missing_camera='mask')
+    live.configure(missing_camera='mask')
     with bag_reader(drive) as reader:
         others = tuple(topic for topic in reader.topics if topic != image_topic(BACK))
     grids = live.play(drive, 3, topics=others)
@@ -87,22 +78,23 @@ def test_without_a_camera_mask_makes_grids_of_the_others(live: Any, configure: C
                                      'CAM_BACK_RIGHT'} for grid in grids.decoded)
 
 
-def test_raw_images_give_the_grids_of_compressed_ones(live: Any, configure: Callable[..., None], drive: Path,
+def test_raw_images_give_the_grids_of_compressed_ones(live: Any, drive: Path,
                                                       edited: Callable[..., Path], expected: Any) -> None:
-    configure(image_transport='raw')
+    live.configure(image_transport='raw')
     assert live.play(edited(drive, as_raw_images), 3).differences(expected) == []
 
 
 @pytest.mark.parametrize('source', [
     'own', pytest.param('tf2', marks=pytest.mark.skipif(not tf2_is_wanted('auto'), reason='tf2 is not installed'))])
-def test_both_sources_of_transforms_give_the_grids_of_the_replay(live: Any, configure: Callable[..., None], drive: Path,
+def test_both_sources_of_transforms_give_the_grids_of_the_replay(live: Any, drive: Path,
                                                                  expected: Any, source: str) -> None:
-    configure(tf_source=source)
+    live.configure(tf_source=source)
     assert live.play(drive, 6, loops=2).differences(expected.repeated(2)) == []
 
 
 def test_the_memory_goes_on_while_nobody_listens(live: Any, drive: Path, edited: Callable[..., Path],
                                                  expected: Any) -> None:
+    live.configure()
     with bag_reader(drive) as reader:
         half = reader.start + 700_000_000
     live.reset()
@@ -114,6 +106,7 @@ def test_the_memory_goes_on_while_nobody_listens(live: Any, drive: Path, edited:
 
 
 def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expected: Any) -> None:
+    live.configure()
     types = {'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid', 'points': 'sensor_msgs/msg/PointCloud2',
              'markers': 'visualization_msgs/msg/MarkerArray', 'bev': 'nav_msgs/msg/OccupancyGrid',
              'debug/latency': 'diagnostic_msgs/msg/DiagnosticArray'}
@@ -137,6 +130,7 @@ def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expec
 
 
 def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path) -> None:
+    live.configure()
     last = live.play(drive, 3).decoded[-1]
     heard: dict[str, list[Any]] = {'label_info': [], 'occupancy': []}
     with ros_node('late') as node:
@@ -169,11 +163,12 @@ def test_parameters_are_fixed_while_configured_and_checked_before(live: Any) -> 
 
 
 def test_a_configuration_that_cannot_be_fails_and_can_be_mended(live: Any, drive: Path, expected: Any) -> None:
+    live.configure()
     assert live.transition(Transition.TRANSITION_DEACTIVATE)
     assert live.transition(Transition.TRANSITION_CLEANUP)
-    assert all(result.successful for result in live.set_parameters(model='bevdetocc'))
+    assert all(result.successful for result in live.set_parameters(bev_free=['street']))
     assert not live.transition(Transition.TRANSITION_CONFIGURE)
-    assert all(result.successful for result in live.set_parameters(model='bevdetocc_gf_small'))
+    assert all(result.successful for result in live.set_parameters(bev_free=['sidewalk']))
     assert live.transition(Transition.TRANSITION_CONFIGURE)
     assert live.transition(Transition.TRANSITION_ACTIVATE)
     assert live.play(drive, 3).differences(expected) == []

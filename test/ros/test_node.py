@@ -10,6 +10,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
+from gdfusion_ros.datasets import nuscenes
+from gdfusion_ros.datasets.convert import convert, plan
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 BACK = '/CAM_BACK/image/compressed'
@@ -22,6 +24,13 @@ def without(bag: Path, topic: str) -> tuple[str, ...]:
 
 def test_live_equals_replay(live: Any, drive: Path, expected: Any) -> None:
     assert live.play(drive, 3).differences(expected) == []
+
+
+def test_live_equals_replay_on_real_images(live: Any, shared: Path, tmp_path: Path,
+                                           replayed: Callable[[Path], Any]) -> None:
+    [job] = plan(nuscenes.load(shared / 'data' / 'nuscenes_mini', scenes=('scene-0103',)), tmp_path)
+    convert(job)
+    assert live.play(job.path, 2).differences(replayed(job.path)) == []
 
 
 def test_a_loop_gives_the_same_grids_again(live: Any, drive: Path, expected: Any) -> None:
@@ -81,4 +90,3 @@ def test_without_transforms_every_set_is_dropped_and_counted(live: Any, drive: P
     grids = live.play(drive, 0, topics=without(drive, '/tf'))
     assert grids.stamps == []
     live.wait(lambda: live.values('sets').get('dropped: transform') == '3')
-    live.configure(tf_timeout=1.0)

@@ -1,0 +1,19 @@
+"""When a message arrived."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from gdfusion_ros.ros.timing import arrival
+
+
+def test_arrival_is_when_dds_had_the_message() -> None:
+    info = {'received_timestamp': time.time_ns() - 50_000_000}
+    assert arrival(info) == pytest.approx(time.monotonic() - 0.05, abs=0.02)
+
+
+@pytest.mark.parametrize('received', [0, 2 * 10**18])
+def test_a_time_that_cannot_be_counts_as_now(received: int) -> None:
+    assert arrival({'received_timestamp': received}) == pytest.approx(time.monotonic(), abs=0.02)
