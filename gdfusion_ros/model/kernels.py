@@ -1,7 +1,10 @@
 """Compiled CPU forms of the gathers and scatters that torch runs slowly on a CPU.
 
 Each has a plain torch form beside its caller that gives the same numbers on every device and under autograd; a test
-compares the two. Compiled on first use and kept on disk by numba. No fused multiply-add in coordinates: see camera.py.
+compares the two. Compiled on first use and kept on disk by numba.
+
+No operation may be reordered or fused (numba's fastmath): the compiler would choose differently from one process to the
+next, and grids would not repeat bit for bit. See camera.py, too.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from gdfusion_ros.model.camera import MIN_DEPTH, pixel_grid
 
@@ -35,7 +39,7 @@ MOTION_LIMIT, MOTION_STEP = Float(20), Float(0.1)
 UNPOST, CHAIN, INTRINSICS, POST = range(4)
 SHIFT, OFFSET, LAST = range(3)
 LANES = 16
-"""Channels that one thread of the lift owns: a cache line of float32."""
+"""Channels that are added up side by side, and that one thread of the lift owns: a cache line of float32."""
 
 
 def _compiled(function: F) -> F:
@@ -44,13 +48,8 @@ def _compiled(function: F) -> F:
 
 
 def _inlined(function: F) -> F:
-    """A part of a kernel, exact in its rounding."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model='numpy', forceinline=True)(function))
-
-
-def _reduction(function: F) -> F:
-    """A sum whose order is free, so that it runs in vector registers."""
-    return cast(F, numba.njit(cache=True, nogil=True, fastmath=True, forceinline=True)(function))
+    """A part of a kernel. Only whole kernels are kept on disk: parts from there could not be inlined into a new one."""
+    return cast(F, numba.njit(nogil=True, error_model='numpy', forceinline=True)(function))
 
 
 def usable(*tensors: Tensor) -> bool:
@@ -73,7 +72,7 @@ def _channels_last(features: Tensor) -> Floats:
 def matching_cost(current: Tensor, previous: Tensor, geometry: StereoGeometry) -> Tensor:
     """``stereo.matching_cost``: (N, D, h, w), the bins of a cell side by side in memory."""
     _share_threads()
-    cameras, _, height, width = current.shape
+    cameras, channels, height, width = current.shape
     u, v = pixel_grid(geometry.image_size, (height, width))
     chain = geometry.previous_camera_from_camera
     last = torch.tensor([geometry.image_size[1] - 1, geometry.image_size[0] - 1, 0.0]).expand(cameras, 3)
@@ -82,9 +81,16 @@ def matching_cost(current: Tensor, previous: Tensor, geometry: StereoGeometry) -
                             geometry.intrinsics, geometry.post_rotation], 1)
     vectors = torch.stack([chain[:, :3, 3], geometry.post_translation, last], 1)
     cost = np.empty((cameras, height, width, len(geometry.depths)), Float)
-    _matching_cost(_channels_last(current), _channels_last(previous), (u.numpy(), v.numpy(), geometry.depths.numpy()),
-                   matrices.numpy(), vectors.numpy(), cost)
+    _matching_cost(_in_lanes(current), _in_lanes(previous), (u.numpy(), v.numpy(), geometry.depths.numpy()),
+                   matrices.numpy(), vectors.numpy(), divmod(channels - 4, LANES), cost)
     return torch.from_numpy(cost).permute(0, 3, 1, 2)
+
+
+def _in_lanes(features: Tensor) -> Floats:
+    """(N, C, h, w) -> contiguous (N, h, w, C / LANES, LANES); zeros fill the channels up, which changes no distance."""
+    missing = -features.shape[1] % LANES
+    rows = _channels_last(functional.pad(features, (0, 0, 0, 0, 0, missing)) if missing else features)
+    return rows.reshape(*rows.shape[:3], -1, LANES)
 
 
 @_inlined
@@ -94,46 +100,72 @@ def _row(matrix: Floats, row: int, x: Float, y: Float, z: Float) -> Float:
 
 
 @_inlined
-def _seen_at(u: Float, v: Float, depth: Float, matrices: Floats, vectors: Floats) -> tuple[Float, Float]:
-    """Where one camera's bin (pixel u, v and depth) is seen in the previous image, in grid_sample's coordinates."""
+def _see_bins(u: Float, v: Float, depths: Floats, matrices: Floats, vectors: Floats, seen: Floats) -> None:
+    """Where one camera's bins at pixel (u, v) are seen in the previous image: (2, D) in grid_sample's coordinates."""
     unpost, chain, intrinsics, post = matrices[UNPOST], matrices[CHAIN], matrices[INTRINSICS], matrices[POST]
     shift, offset, last = vectors[SHIFT], vectors[OFFSET], vectors[LAST]
-    u, v, depth = u - offset[0], v - offset[1], depth - offset[2]
-    z = _row(unpost, 2, u, v, depth)
-    x, y = _row(unpost, 0, u, v, depth) * z, _row(unpost, 1, u, v, depth) * z
-    px, py = _row(chain, 0, x, y, z) + shift[0], _row(chain, 1, x, y, z) + shift[1]
-    pz = _row(chain, 2, x, y, z) + shift[2]
-    if pz < NEAREST:
-        return OUTSIDE, OUTSIDE
-    far = _row(intrinsics, 2, px, py, pz)
-    x, y = _row(intrinsics, 0, px, py, pz) / far, _row(intrinsics, 1, px, py, pz) / far
-    return ((_row(post, 0, x, y, far) + offset[0]) / last[0] * TWO - ONE,
-            (_row(post, 1, x, y, far) + offset[1]) / last[1] * TWO - ONE)
+    u, v = u - offset[0], v - offset[1]
+    for k in range(len(depths)):
+        depth = depths[k] - offset[2]
+        z = _row(unpost, 2, u, v, depth)
+        x, y = _row(unpost, 0, u, v, depth) * z, _row(unpost, 1, u, v, depth) * z
+        px, py = _row(chain, 0, x, y, z) + shift[0], _row(chain, 1, x, y, z) + shift[1]
+        pz = _row(chain, 2, x, y, z) + shift[2]
+        far = _row(intrinsics, 2, px, py, pz)
+        x, y = _row(intrinsics, 0, px, py, pz) / far, _row(intrinsics, 1, px, py, pz) / far
+        gx = (_row(post, 0, x, y, far) + offset[0]) / last[0] * TWO - ONE
+        gy = (_row(post, 1, x, y, far) + offset[1]) / last[1] * TWO - ONE
+        seen[0, k] = OUTSIDE if pz < NEAREST else gx
+        seen[1, k] = OUTSIDE if pz < NEAREST else gy
 
 
-@_reduction
-def _distance(feature: Floats, corners: tuple[Floats, ...], weights: tuple[Float, ...]) -> Float:
-    """L1 distance between a feature (C,) and the weighted sum of four others."""
-    a, b, c, d = corners
-    wa, wb, wc, wd = weights
-    total = Float(0)
-    for i in range(len(feature)):
-        total += abs(feature[i] - (wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i]))
-    return total
-
-
-@_reduction
-def _magnitude(feature: Floats) -> Float:
-    total = Float(0)
-    for i in range(len(feature)):
-        total += abs(feature[i])
+@_inlined
+def _total(lanes: Floats) -> Float:
+    """Sum of LANES values, always in the same order."""
+    half = LANES // 2
+    while half > 0:
+        for i in range(half):
+            lanes[i] += lanes[i + half]
+        half //= 2
+    total: Float = lanes[0]
     return total
 
 
 @_inlined
-def _bin_cost(feature: Floats, other: Floats, gx: Float, gy: Float, unseen: Float) -> Float:
-    """Cost of one bin that is seen at (gx, gy) of the other map (h, w, C); ``unseen``: of one outside it."""
-    height, width, channels = other.shape
+def _distance(feature: Floats, corners: tuple[Floats, ...], weights: tuple[Float, ...], lanes: Floats) -> Float:
+    """L1 distance between a feature (C / LANES, LANES) and the weighted sum of four others.
+
+    One sum a lane: the compiler may keep them in vector registers without changing the order of any.
+    """
+    a, b, c, d = corners
+    wa, wb, wc, wd = weights
+    for lane in range(LANES):
+        lanes[lane] = ZERO
+    for i in range(len(feature)):
+        for lane in range(LANES):
+            warped = wa * a[i, lane] + wb * b[i, lane] + wc * c[i, lane] + wd * d[i, lane]
+            lanes[lane] += abs(feature[i, lane] - warped)
+    return _total(lanes)
+
+
+@_inlined
+def _magnitude(feature: Floats, lanes: Floats) -> Float:
+    for lane in range(LANES):
+        lanes[lane] = ZERO
+    for i in range(len(feature)):
+        for lane in range(LANES):
+            lanes[lane] += abs(feature[i, lane])
+    return _total(lanes)
+
+
+@_inlined
+def _bin_cost(feature: Floats, other: Floats, gx: Float, gy: Float, unseen: Float, tested: tuple[int, int],
+              lanes: Floats) -> Float:
+    """Cost of one bin that is seen at (gx, gy) of the other map; ``unseen``: of one outside it.
+
+    ``tested`` is where the channel of the zero test lies in a feature.
+    """
+    height, width = other.shape[:2]
     x = (gx + ONE) * (Float(width - 1) / TWO)
     y = (gy + ONE) * (Float(height - 1) / TWO)
     if not (x > -ONE and y > -ONE and x < Float(width) and y < Float(height)):
@@ -149,25 +181,26 @@ def _bin_cost(feature: Floats, other: Floats, gx: Float, gy: Float, unseen: Floa
     left, top = max(left, 0), max(top, 0)
     a, b, c, d = other[top, left], other[top, right], other[bottom, left], other[bottom, right]
     wa, wb, wc, wd = north * west, north * east, south * west, south * east
-    distance = _distance(feature, (a, b, c, d), (wa, wb, wc, wd))
-    i = channels - 4
-    tested = wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i]
-    return distance + INVALID_COST if tested == ZERO else distance
+    distance = _distance(feature, (a, b, c, d), (wa, wb, wc, wd), lanes)
+    i, j = tested
+    value = wa * a[i, j] + wb * b[i, j] + wc * c[i, j] + wd * d[i, j]
+    return distance + INVALID_COST if value == ZERO else distance
 
 
 @_compiled
 def _matching_cost(current: Floats, previous: Floats, axes: tuple[Floats, Floats, Floats], matrices: Floats,
-                   vectors: Floats, cost: Floats) -> None:
-    cameras, height, width, _ = current.shape
+                   vectors: Floats, tested: tuple[int, int], cost: Floats) -> None:
+    cameras, height, width = current.shape[:3]
     us, vs, depths = axes
     for line in numba.prange(cameras * height):
         n, row = line // height, line % height
+        seen, lanes = np.empty((2, len(depths)), Float), np.empty(LANES, Float)
         for column in range(width):
             feature = current[n, row, column]
-            unseen = _magnitude(feature) + INVALID_COST
+            unseen = _magnitude(feature, lanes) + INVALID_COST
+            _see_bins(us[column], vs[row], depths, matrices[n], vectors[n], seen)
             for k in range(len(depths)):
-                gx, gy = _seen_at(us[column], vs[row], depths[k], matrices[n], vectors[n])
-                cost[n, row, column, k] = _bin_cost(feature, previous[n], gx, gy, unseen)
+                cost[n, row, column, k] = _bin_cost(feature, previous[n], seen[0, k], seen[1, k], unseen, tested, lanes)
 
 
 # ---- lift (lift.py) ----
