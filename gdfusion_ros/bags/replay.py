@@ -21,8 +21,9 @@ from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.reader import BagReader, DecodedMessage, bag_reader
 from gdfusion_ros.bags.released import lidar_stamps
-from gdfusion_ros.bags.writer import BagWriter, bag_writer, refuse_existing
+from gdfusion_ros.bags.writer import BagWriter, bag_writer
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.encode import label_info
 from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, Feed, input_topics
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, NODE_NAME, OCCUPANCY, POINTS

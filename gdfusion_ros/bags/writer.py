@@ -17,6 +17,7 @@ from rosbags.rosbag2.errors import WriterError
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.qos import STREAM
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.factory import Message
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
@@ -100,12 +101,6 @@ def _whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(workplace)
         if not path.exists():
             _remove_empty(created)
-
-
-def refuse_existing(path: Path) -> None:
-    """Raise GdfusionError where ``path`` exists: nothing is ever overwritten."""
-    if path.exists() or path.is_symlink():
-        raise GdfusionError(f'{path} exists already, not overwriting; remove it or choose another name')
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -38,17 +38,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code."""
-    args = build_parser().parse_args(argv)
     if threading.current_thread() is threading.main_thread():
         # So that an end by the system cleans up as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    verb, verbose = 'gdfusion', False
     try:
+        args = build_parser().parse_args(argv)
+        verb, verbose = f'gdfusion {args.verb}', args.verbose
         return int(args.run(args))
     except GdfusionError as error:
-        if args.verbose:
+        if verbose:
             raise
-        print(f'gdfusion {args.verb}: {error}', file=sys.stderr)
+        print(f'{verb}: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f'gdfusion {args.verb}: stopped', file=sys.stderr)
+        print(f'{verb}: stopped', file=sys.stderr)
         return 130

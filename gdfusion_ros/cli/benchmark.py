@@ -15,11 +15,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdfusion_ros.cli.common import add_model_arguments, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import refuse_existing, written_whole
 
 if TYPE_CHECKING:
     from gdfusion_ros.model.benchmark import BenchmarkResult
@@ -46,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
     # Speed does not depend on what the weights are, so random ones will do where none are given.
     if not args.weights:
         args.untrained = True
+    if args.json is not None:
+        refuse_existing(args.json)
     numbers = _node(args) if args.what == 'node' else _network(args)
     if args.json is not None:
-        partial = args.json.with_name(args.json.name + '.partial')
-        partial.write_text(json.dumps(numbers, indent=2) + '\n')
-        partial.replace(args.json)
+        with written_whole(args.json) as draft:
+            draft.write_text(json.dumps(numbers, indent=2) + '\n')
         print(f'numbers in {args.json}')
     return 0
 
@@ -94,7 +97,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
 
     from gdfusion_ros.bags.recording import percentiles
     from gdfusion_ros.ros import environment
-    environment.isolate()
+    environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.ros import latency
     from gdfusion_ros.ros.process import model_arguments

@@ -94,18 +94,26 @@ def _parameters(path: Path | None) -> Mapping[str, object]:
     raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
 
 
+def assignment(text: str) -> tuple[str, object]:
+    """Name and value of ``--set NAME=VALUE``; the value is YAML.
+
+    Raises:
+        GdfusionError: another form, or a value that is not YAML.
+    """
+    name, separator, value = text.partition('=')
+    if not separator:
+        raise GdfusionError(f'--set {text}: expected NAME=VALUE')
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise GdfusionError(f'--set {text}: the value is not YAML: {" ".join(str(error).split())}') from error
+
+
 def _overrides(args: argparse.Namespace) -> Mapping[str, object]:
     """What ``--set`` says."""
     known = [*records(PipelineSettings), *records(TopicSettings)]
-    values: dict[str, object] = {}
-    for override in args.overrides:
-        name, separator, text = override.partition('=')
-        if not separator:
-            raise GdfusionError(f'--set {override}: expected NAME=VALUE')
+    values = dict(assignment(override) for override in args.overrides)
+    for name in values:
         if name not in known:
-            raise GdfusionError(f"--set {override}: unknown setting '{name}'; there are {', '.join(known)}")
-        try:
-            values[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise GdfusionError(f'--set {override}: the value is not YAML: {" ".join(str(error).split())}') from error
+            raise GdfusionError(f"--set {name}=…: unknown setting '{name}'; there are {', '.join(known)}")
     return values

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.recording import percentiles
     from gdfusion_ros.datasets import nuscenes
     from gdfusion_ros.ros import environment
-    environment.isolate()
+    environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros import demo
 

@@ -16,9 +16,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
-from gdfusion_ros.cli.common import add_model_arguments
+from gdfusion_ros.cli.common import add_model_arguments, assignment
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.settings import ModelSettings, records
 
@@ -45,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     keep_freed_memory()
     environment.prepare()
     overrides = {name: getattr(args, name) for name in records(ModelSettings) if getattr(args, name) is not None}
-    overrides.update(_assignment(text) for text in args.overrides)
+    overrides.update(assignment(text) for text in args.overrides)
     ros_arguments = [*_params_files(args.params_file), *args.ros_args]
     from gdfusion_ros.ros.main import run_node
     return run_node(overrides, ros_arguments)
@@ -56,13 +54,3 @@ def _params_files(paths: Sequence[Path]) -> list[str]:
         if not path.is_file():
             raise GdfusionError(f'no parameter file {path}')
     return [argument for path in paths for argument in ('--params-file', str(path))]
-
-
-def _assignment(text: str) -> tuple[str, object]:
-    name, separator, value = text.partition('=')
-    if not separator:
-        raise GdfusionError(f'--set {text}: expected NAME=VALUE')
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise GdfusionError(f'--set {text}: the value is no YAML: {" ".join(str(error).split())}') from error

@@ -23,9 +23,10 @@ import numpy as np
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE
-from gdfusion_ros.bags.writer import BagWriter, bag_writer, refuse_existing
+from gdfusion_ros.bags.writer import BagWriter, bag_writer
 from gdfusion_ros.datasets.nuscenes import Calibration, Dataset, Pose, Sample, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
 from gdfusion_ros.settings import PipelineSettings, TopicSettings

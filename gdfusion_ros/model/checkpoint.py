@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import written_whole
 
 PREFIXES = {
     'img_backbone.': 'backbone.',
@@ -102,11 +103,10 @@ def save_checkpoint(network: nn.Module, path: Path) -> None:
     """Write the network's weights under published names as safetensors.
 
     Raises:
-        OSError: the file cannot be written.
+        GdfusionError: the file cannot be written.
     """
-    partial = path.with_name(path.name + '.partial')
-    save_file({name: value.cpu().contiguous() for name, value in published_state(network).items()}, partial)
-    partial.replace(path)
+    with written_whole(path) as draft:
+        save_file({name: value.cpu().contiguous() for name, value in published_state(network).items()}, draft)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

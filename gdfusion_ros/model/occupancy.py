@@ -91,7 +91,9 @@ class OccupancyConfig:
 class OccupancyNetwork(nn.Module):
     """``network(frame, state) -> (prediction, state)``: one camera set in, its grid and the memory out.
 
-    A pure function of its arguments and weights: the state that goes in is not changed.
+    A pure function of its arguments and weights: the state that goes in is not changed. What follows from the
+    calibration is remembered on the weights' device, so a network that has run is not moved, nor given other weights:
+    make a new one.
     """
 
     def __init__(self, config: OccupancyConfig) -> None:

@@ -45,7 +45,7 @@ def _require_ros() -> None:
             raise GdfusionError(f"there is no Python module '{module}' here: {remedy} (gdfusion replay needs no ROS)")
 
 
-def isolate(environment: MutableMapping[str, str] = os.environ) -> None:
+def isolate(environment: MutableMapping[str, str]) -> None:
     """A ROS domain for this process and its children alone, on this machine only; unless the user has set one."""
     if 'ROS_DOMAIN_ID' not in environment:
         environment['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)

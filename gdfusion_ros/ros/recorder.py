@@ -13,6 +13,7 @@ from rclpy.node import Node
 
 from gdfusion_ros.bags.writer import BagWriter, bag_writer
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
@@ -32,8 +33,8 @@ class Recorder:
         self._last = 0
         for topic, type_name in topics.items():
             writer.add_topic(topic, type_name)
-            node.create_subscription(message_class(type_name), topic, partial(self._write, topic), qos.recording(),
-                                     raw=True)
+            profile = qos.latched() if topic.endswith(f'/{LABEL_INFO_TOPIC}') else qos.recording()
+            node.create_subscription(message_class(type_name), topic, partial(self._write, topic), profile, raw=True)
 
     def wait_for_publishers(self, seconds: float) -> None:
         """Wait until somebody publishes each topic: what is sent before the two have found each other is lost.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
+import numpy as np
 from rclpy.duration import Duration
 from rclpy.time import Time
 
@@ -31,30 +32,30 @@ def tf2_is_wanted(source: str) -> bool:
     Raises:
         GdfusionError: it is asked for and not installed.
     """
-    installed = importlib.util.find_spec('tf2_py') is not None
+    installed = importlib.util.find_spec('tf2_ros') is not None
     if source == 'tf2' and not installed:
-        raise GdfusionError("setting 'tf_source': tf2 is asked for but tf2_py does not import: source a ROS 2 "
+        raise GdfusionError("setting 'tf_source': tf2 is asked for but tf2_ros does not import: source a ROS 2 "
                             'installation, or use own or auto')
     return source != 'own' and installed
 
 
 class Tf2Transforms:
-    """TransformSource over tf2's BufferCore, which the node feeds.
+    """TransformSource over a ``tf2_ros.Buffer``, which the node feeds.
 
     tf2 ignores transforms that are older than its history, so after a bag has looped nothing would be found until the
     old stamps are passed. Hence the buffer is cleared when the time of a frame jumps back, whether the node runs on
-    simulated time or not (``tf2_ros.Buffer`` looks at the clock alone). tf2 knows no epochs: a set that still waits for
-    its transforms at that moment is lost.
+    simulated time or not (a Buffer with a node looks at the clock alone). tf2 knows no epochs: a set that still waits
+    for its transforms at that moment is lost.
     """
 
     def __init__(self, settings: PipelineSettings) -> None:
         """An empty buffer."""
-        import tf2_py
+        import tf2_ros
 
-        self._tf2 = tf2_py
+        self._tf2 = tf2_ros
         self._jump_back = nanoseconds(settings.time_jump_back)
         self._newest: dict[str, int] = {}
-        self._buffer = tf2_py.BufferCore(Duration(seconds=settings.tf_history))
+        self._buffer = tf2_ros.Buffer(cache_time=Duration(seconds=settings.tf_history))
 
     def add(self, message: Message, *, static: bool) -> None:
         """Take a ``tf2_msgs/TFMessage``; tf2 says itself what it refuses."""
@@ -67,6 +68,8 @@ class Tf2Transforms:
 
     def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:  # noqa: ARG002 - tf2 has no epochs
         """See TransformSource."""
+        if target == source:
+            return np.eye(4)
         try:
             message = self._buffer.lookup_transform_core(target, source, Time(nanoseconds=stamp))
         except self._tf2.LookupException as error:

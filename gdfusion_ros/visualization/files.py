@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import refuse_existing, written_whole
 
 
 def _png(image: Image.Image, path: Path) -> None:
@@ -26,8 +27,7 @@ def check(path: Path) -> None:
     """
     if path.suffix.lower() not in WRITERS:
         raise GdfusionError(f"{path}: unknown picture format '{path.suffix}'; known are {', '.join(WRITERS)}")
-    if path.exists() or path.is_symlink():
-        raise GdfusionError(f'{path} exists already, not overwriting; remove it or choose another name')
+    refuse_existing(path)
 
 
 def save(image: Image.Image, path: Path) -> None:
@@ -37,17 +37,5 @@ def save(image: Image.Image, path: Path) -> None:
         GdfusionError: see ``check``, or the file cannot be written.
     """
     check(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(image, path)
-    except OSError as error:
-        raise GdfusionError(f'{path} cannot be written: {error.strerror or error}') from error
-
-
-def _write(image: Image.Image, path: Path) -> None:
-    draft = path.with_name(f'.{path.name}.part')
-    try:
+    with written_whole(path) as draft:
         WRITERS[path.suffix.lower()](image, draft)
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)

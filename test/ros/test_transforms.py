@@ -23,7 +23,7 @@ from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.transforms import Tf2Transforms, tf2_is_wanted
 from gdfusion_ros.settings import PipelineSettings
 
-pytest.importorskip('tf2_py', reason="ROS 2's tf2 is not installed")
+pytest.importorskip('tf2_ros', reason="ROS 2's tf2 is not installed")
 
 SECOND = 10**9
 

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import written_whole
 
 D = TypeVar('D')
 
@@ -81,13 +82,12 @@ class RecurrentState:
         """Write a safetensors file.
 
         Raises:
-            OSError: the file cannot be written.
+            GdfusionError: the file cannot be written.
         """
         tensors = {name: tensor.cpu().contiguous() for name, tensor in _tensors(self)}
         frames = 0 if self.voxel is None else self.voxel.frames
-        partial = path.with_name(path.name + '.partial')
-        save_file(tensors, partial, metadata={'state': json.dumps({'frames': frames})})
-        partial.replace(path)
+        with written_whole(path) as draft:
+            save_file(tensors, draft, metadata={'state': json.dumps({'frames': frames})})
 
     @staticmethod
     def load(path: Path) -> RecurrentState:

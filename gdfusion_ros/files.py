@@ -1,0 +1,34 @@
+"""Files that appear under their name only when they are whole, and never in the place of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gdfusion_ros.errors import GdfusionError
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise GdfusionError where ``path`` exists: nothing is ever overwritten."""
+    if path.exists() or path.is_symlink():
+        raise GdfusionError(f'{path} exists already, not overwriting; remove it or choose another name')
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write the file to: renamed at the end of the block, removed if the block is left early.
+
+    Raises:
+        GdfusionError: the file cannot be written.
+    """
+    draft = path.with_name(f'.{path.name}.part')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        raise GdfusionError(f'{path} cannot be written: {error.strerror or error}') from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
