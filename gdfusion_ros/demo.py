@@ -79,6 +79,7 @@ class Result:
         counts: What the node counted, as lines of a table.
         latencies: Milliseconds in each stage of the node (see ros/timing.py), one value a frame.
         picture: The picture of the last grid.
+        model: What made the grids; says so if it is untrained.
     """
 
     expected: int
@@ -86,6 +87,7 @@ class Result:
     counts: Sequence[Row]
     latencies: Mapping[str, NDArray[np.float64]]
     picture: Path
+    model: str
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: Progre
         raise GdfusionError(f'the node published no grid within {_GRID_TIMEOUT:g} s; see {folder.log}')
     with bag_reader(folder.grids) as bag:
         last = grid_at(bag, GRIDS_TOPIC, -1)
-        result = Result(expected, grids, list(counts(bag, DIAGNOSTICS)), latencies(bag, LATENCY), folder.picture)
+        result = Result(expected, grids, list(counts(bag, DIAGNOSTICS)), latencies(bag, LATENCY), folder.picture,
+                        last.model)
     save(picture(last, _images(last, jobs)), folder.picture)
     return result
 
@@ -191,7 +194,8 @@ class _Watch:
         Raises:
             GdfusionError: it has ended.
         """
-        self._bar.update(self._recorder.counts[GRIDS_TOPIC] - self._bar.n)
+        if (new := self._recorder.counts[GRIDS_TOPIC] - self._bar.n) > 0:
+            self._bar.update(new)
         if self._process.poll() is not None:
             raise GdfusionError(f'the node ended with exit code {self._process.returncode}')
 

@@ -57,5 +57,6 @@ def run(args: argparse.Namespace) -> int:
     result = demo.run(chosen, folder, model_settings(args), progress)
     print(tabulate(result.counts, tablefmt='plain', disable_numparse=True), end='\n\n')
     print(tabulate(percentiles(result.latencies), headers=('latency [ms]', 'median', '95 %', 'worst'), floatfmt='.1f'))
-    print(f'{result.grids} grids of {result.expected} camera sets in {folder.grids}, the last one in {result.picture}')
+    print(f'{result.model}: {result.grids} grids of {result.expected} camera sets in {folder.grids}, the last one in '
+          f'{result.picture}')
     return 0 if result.grids == result.expected else 1
