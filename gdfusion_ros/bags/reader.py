@@ -148,6 +148,6 @@ def _explained(path: Path) -> Iterator[None]:
     except GdfusionError:
         raise
     except Exception as error:
-        reason = ' '.join(str(error).split()) or type(error).__name__
+        reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
         raise GdfusionError(f"bag {path} cannot be read: {reason}; if the recording was cut off, 'ros2 bag reindex' or "
                             "'mcap recover' may save it") from error

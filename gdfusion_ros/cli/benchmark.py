@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.frames < 1:
         raise GdfusionError(f'--frames {args.frames}: expected at least 1')
     if args.what == 'node' and args.bag is None:
-        raise GdfusionError("benchmark node: which bag shall be played? --bag DIR ('gdfusion convert' makes one)")
+        raise GdfusionError("which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)")
     # Speed does not depend on what the weights are, so random ones will do where none are given.
     if not args.weights:
         args.untrained = True
