@@ -119,7 +119,7 @@ def _check_space(out: Path, size: int) -> None:
     disk = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     free = shutil.disk_usage(disk).free
     if free < size:
-        raise GdfusionError(f'the bags take {size / 1e6:.1f} MB, {out} has only {free / 1e6:.1f} MB free; free some, or '
+        raise GdfusionError(f'the bags take {size / 1e6:.1f} MB, {out} has only {free / 1e6:.1f} MB free; free some or '
                             'choose another folder')
 
 
