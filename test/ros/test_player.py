@@ -66,8 +66,9 @@ def test_messages_come_at_the_pace_of_their_record_times(drive: Path) -> None:
         play([drive], Playback(rate=2, topics=(FRONT,), wait=10))
         settle(heard, len(stamps))
     times = [arrival for _, _, arrival in heard]
-    assert [later - times[0] for later in times] \
-        == pytest.approx([(stamp - stamps[0]) / 2e9 for stamp in stamps], abs=0.05)
+    lateness = [time - times[0] - (stamp - stamps[0]) / 2e9 for time, stamp in zip(times, stamps, strict=True)]
+    assert min(lateness) > -0.05
+    assert max(lateness) < 0.2, 'a busy machine is late, but not by a message: they come 0.25 s apart'
 
 
 def test_who_comes_late_still_gets_the_static_transforms(drive: Path) -> None:

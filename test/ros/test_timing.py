@@ -10,10 +10,10 @@ from gdfusion_ros.ros.timing import arrival
 
 
 def test_arrival_is_when_dds_had_the_message() -> None:
-    info = {'received_timestamp': time.time_ns() - 50_000_000}
-    assert arrival(info) == pytest.approx(time.monotonic() - 0.05, abs=0.02)
+    info = {'received_timestamp': time.time_ns() - 10**9}
+    assert arrival(info) == pytest.approx(time.monotonic() - 1.0, abs=0.2)
 
 
 @pytest.mark.parametrize('received', [0, 2 * 10**18])
 def test_a_time_that_cannot_be_counts_as_now(received: int) -> None:
-    assert arrival({'received_timestamp': received}) == pytest.approx(time.monotonic(), abs=0.02)
+    assert arrival({'received_timestamp': received}) == pytest.approx(time.monotonic(), abs=0.2)
