@@ -1,4 +1,5 @@
-PYTHON ?= python3
+# The ROS 2 wheels are for Python 3.11.
+PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo python3 || echo python3.11)
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -16,7 +17,7 @@ help:  ## this list
 setup: $(INSTALLED)  ## virtual environment in .venv with everything installed, ROS 2 and messages included
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'make: no venv module (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'make: Python 3.11 with the module venv is needed (Debian 12: apt install python3-venv)' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	touch $(VENV)/COLCON_IGNORE
 
