@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +138,26 @@ def test_only_float32_on_the_cpu_without_gradients_is_compiled() -> None:
     assert not kernels.usable(torch.zeros(1, device='meta'), x)
     with torch.inference_mode(False), torch.enable_grad():
         assert not kernels.usable(x)
+
+
+HASH_OF_A_COST = """
+import hashlib, torch
+from gdfusion_ros.model import kernels
+from gdfusion_ros.model.stereo import StereoGeometry
+torch.set_grad_enabled(False)
+generator = torch.Generator().manual_seed(0)
+current, previous = torch.randn(2, 1, 64, 8, 12, generator=generator).relu()
+chain = torch.eye(4)[None].clone()
+chain[:, 2, 3] = 0.5
+intrinsics = torch.tensor([[[60.0, 0, 48], [0, 60, 32], [0, 0, 1]]])
+geometry = StereoGeometry((64, 96), torch.arange(1, 9.0), intrinsics, torch.eye(3)[None], torch.zeros(1, 3), chain)
+print(hashlib.sha256(kernels.matching_cost(current, previous, geometry).contiguous().numpy().tobytes()).hexdigest())
+"""
+
+
+def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path) -> None:
+    environment = os.environ | {'NUMBA_CACHE_DIR': str(tmp_path)}
+    hashes = [subprocess.run([sys.executable, '-c', HASH_OF_A_COST], env=environment, check=True, capture_output=True,
+                             text=True).stdout for _ in range(2)]
+    assert list(tmp_path.rglob('*_matching_cost*.nbc')), 'the first run has kept the kernel'
+    assert hashes[0] == hashes[1]
