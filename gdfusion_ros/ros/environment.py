@@ -23,7 +23,7 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
 
     The Fast DDS profile widens the shared memory that images travel through: the default loses most of them. ROS 2
     installed by pip lives in the prefix of its virtual environment. A process without a home directory that can be
-    written (a service, a container) keeps its ROS log below the temporary directory.
+    written (a service, a container) keeps its ROS log and its compiled kernels below the temporary directory.
 
     Raises:
         GdfusionError: ROS 2 or this package's messages are not installed, or the installation lacks the profile.
@@ -34,8 +34,11 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     prefixes = [prefix for prefix in environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if prefix]
     if Path(sys.prefix, 'share', 'ament_index').is_dir() and sys.prefix not in prefixes:
         environment['AMENT_PREFIX_PATH'] = os.pathsep.join([*prefixes, sys.prefix])
+    instead = Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}')
     if not environment.get('ROS_LOG_DIR') and not _can_be_made(_default_log_directory(environment)):
-        environment['ROS_LOG_DIR'] = str(Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}', 'log'))
+        environment['ROS_LOG_DIR'] = str(instead / 'log')
+    if not environment.get('NUMBA_CACHE_DIR') and not _can_be_made(_default_cache(environment)):
+        environment['NUMBA_CACHE_DIR'] = str(instead / 'kernels')
 
 
 def _require_ros() -> None:
@@ -73,6 +76,13 @@ def _default_log_directory(environment: Mapping[str, str]) -> Path | None:
     if environment.get('ROS_HOME'):
         return Path(environment['ROS_HOME'], 'log').expanduser()
     return Path(environment['HOME'], '.ros', 'log') if environment.get('HOME') else None
+
+
+def _default_cache(environment: Mapping[str, str]) -> Path | None:
+    """Where numba keeps compiled kernels when it may not write beside the code; None without a home."""
+    if environment.get('XDG_CACHE_HOME'):
+        return Path(environment['XDG_CACHE_HOME'])
+    return Path(environment['HOME'], '.cache') if environment.get('HOME') else None
 
 
 def _can_be_made(directory: Path | None) -> bool:

@@ -49,7 +49,13 @@ def test_ros_from_pip_is_found_after_a_sourced_workspace(tmp_path: Path, monkeyp
 def test_a_home_that_can_be_written_keeps_the_log(tmp_path: Path) -> None:
     environment = {'HOME': str(tmp_path)}
     prepare(environment)
-    assert 'ROS_LOG_DIR' not in environment
+    assert not {'ROS_LOG_DIR', 'NUMBA_CACHE_DIR'} & set(environment)
+
+
+def test_without_a_home_log_and_kernels_are_kept_elsewhere() -> None:
+    environment = {'HOME': '/dev/null'}
+    prepare(environment)
+    assert not {'ROS_LOG_DIR', 'NUMBA_CACHE_DIR'} - set(environment)
 
 
 @pytest.mark.parametrize('home', [{}, {'HOME': '/proc/none'}, {'ROS_HOME': '/dev/null/ros'}])
