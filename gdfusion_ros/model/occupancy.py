@@ -158,7 +158,7 @@ class OccupancyNetwork(nn.Module):
         with probe.stage('cost volume'):
             previous, chain = _previous_view(frame, stereo, state)
             cost = cost_volume(stereo, previous, StereoGeometry(
-                self.config.image_size, self.geometry_fusion.depths.cpu(), frame.intrinsics, frame.post_rotation,
+                self.config.image_size, self.config.depth.values(), frame.intrinsics, frame.post_rotation,
                 frame.post_translation, chain))
         with probe.stage('depth'):
             depth: DepthPrediction = self.depth_net(features, cost, frame)

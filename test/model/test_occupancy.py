@@ -296,3 +296,18 @@ def test_every_set_of_cues_has_the_same_weights(tiny: OccupancyNetwork) -> None:
 def test_cues_that_cannot_work_are_refused(tiny: OccupancyNetwork, cues: tuple[str, ...], message: str) -> None:
     with pytest.raises(GdfusionError, match=message):
         with_cues(tiny.config, cues)
+
+
+def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(tiny: OccupancyNetwork,
+                                                                               drive: Any) -> None:
+    """The device 'meta' has shapes but no values: whatever read one back, or mixed devices, would fail."""
+    network = prepare(copy.deepcopy(tiny), torch.device('meta'))
+    state = None
+    for index in range(4):
+        frame = drive.frame(index)
+        frame = dataclasses.replace(frame, images=frame.images.to('meta'),
+                                    visible=torch.tensor([True, index != 2]))
+        prediction, state = network(frame, state)
+        assert prediction.labels.device.type == prediction.confidence().device.type == 'meta'
+    assert state.visible.device.type == state.voxel.bda.device.type == 'cpu'
+    assert state.stereo.device.type == state.voxel.volume.device.type == 'meta'
