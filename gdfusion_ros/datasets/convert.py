@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gdfusion_ros.bags.info import format_size
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE
@@ -28,7 +29,7 @@ from gdfusion_ros.datasets.nuscenes import Calibration, Dataset, Pose, Sample, S
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
-from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
+from gdfusion_ros.messages.feed import CAMERA_INFO_TYPE, TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 TOPICS, FRAMES = TopicSettings(), PipelineSettings()
@@ -119,7 +120,7 @@ def _check_space(out: Path, size: int) -> None:
     disk = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     free = shutil.disk_usage(disk).free
     if free < size:
-        raise GdfusionError(f'the bags take {size / 1e6:.1f} MB, {out} has only {free / 1e6:.1f} MB free; free some or '
+        raise GdfusionError(f'the bags take {format_size(size)}, {out} has only {format_size(free)} free; free some or '
                             'choose another folder')
 
 
@@ -161,7 +162,7 @@ def _add_topics(bag: BagWriter, calibrations: Sequence[Calibration]) -> None:
     bag.add_topic(TF_TOPIC, TF_TYPE)
     for calibration in calibrations:
         if calibration.modality == 'camera':
-            bag.add_topic(TOPICS.camera_info(calibration.channel), 'sensor_msgs/msg/CameraInfo')
+            bag.add_topic(TOPICS.camera_info(calibration.channel), CAMERA_INFO_TYPE)
             bag.add_topic(TOPICS.image(calibration.channel), TOPICS.image_type)
     bag.add_topic(SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE)
 
@@ -183,7 +184,7 @@ def _camera_info(data: SensorData, make: MessageFactory) -> Message:
     """Intrinsics of a rectified image: no distortion, no rotation, P = [K | 0]."""
     intrinsics = np.array(data.calibration.intrinsics)
     projection = np.hstack([intrinsics.reshape(3, 3), np.zeros((3, 1))])
-    return make('sensor_msgs/msg/CameraInfo', header=header(data.stamp, data.calibration.channel, make),
+    return make(CAMERA_INFO_TYPE, header=header(data.stamp, data.calibration.channel, make),
                 width=data.width, height=data.height, distortion_model='plumb_bob', d=make.array(np.zeros(5)),
                 k=make.array(intrinsics), r=make.array(np.eye(3).ravel()), p=make.array(projection.ravel()))
 

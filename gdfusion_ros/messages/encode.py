@@ -24,12 +24,6 @@ _CUBE_LIST, _ADD, _DELETE, _DELETEALL = 6, 0, 2, 3
 _NAMESPACE = 'occupancy'
 
 
-def occupied(grid: SemanticGrid) -> NDArray[np.bool_]:
-    """(X, Y, Z) whether a voxel is neither free nor unknown."""
-    chosen: NDArray[np.bool_] = (grid.labels != grid.label_set.free) & (grid.labels != UNKNOWN)
-    return chosen
-
-
 def exposed(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(X, Y, Z) which of the solid voxels have a side that is open, or at the border of the grid."""
     padded = np.pad(solid, 1)
@@ -70,7 +64,7 @@ def occupancy(grid: SemanticGrid, make: MessageFactory) -> Message:
 
 def points(grid: SemanticGrid, make: MessageFactory) -> Message:
     """``sensor_msgs/PointCloud2``: the centres of the occupied voxels with colour and label (see POINT)."""
-    centres, labels = chosen_voxels(grid, occupied(grid))
+    centres, labels = chosen_voxels(grid, grid.occupied)
     cloud = np.zeros(len(labels), POINT)
     cloud['x'], cloud['y'], cloud['z'] = centres.T
     cloud['rgb'] = _packed_colors(grid.label_set)[labels]
@@ -88,7 +82,7 @@ def markers(grid: SemanticGrid, make: MessageFactory) -> Message:
     Cubes that are hidden from all six sides are left out, which the display would only be slowed down by. A class
     without voxels is deleted, because RViz refuses a list without points.
     """
-    centres, labels = chosen_voxels(grid, exposed(occupied(grid)))
+    centres, labels = chosen_voxels(grid, exposed(grid.occupied))
     return make('visualization_msgs/msg/MarkerArray', markers=[
         _cubes(grid, label, centres[labels == label.id], make)
         for label in grid.label_set.classes if label.id != grid.label_set.free])

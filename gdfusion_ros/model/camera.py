@@ -18,6 +18,9 @@ T = TypeVar('T')
 MIN_DEPTH = 1e-3
 """Points nearer than this to the camera plane, or behind it, project to nowhere [m]."""
 
+OUTSIDE = -2.0
+"""Nowhere, in grid_sample's coordinates."""
+
 
 class Memo(Generic[T]):
     """The last value of a function of small matrices: computed again only when one of them changes."""

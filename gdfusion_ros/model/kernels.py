@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from gdfusion_ros.model.camera import MIN_DEPTH, pixel_grid
+from gdfusion_ros.model.camera import MIN_DEPTH, OUTSIDE, pixel_grid
 
 if TYPE_CHECKING:
     from gdfusion_ros.model.stereo import StereoGeometry
@@ -33,7 +33,7 @@ Size = tuple[int, int, int]
 
 ZERO, ONE, TWO, THREE = Float(0), Float(1), Float(2), Float(3)
 INVALID_COST = Float(5)
-OUTSIDE = Float(-2)
+NOT_SEEN = Float(OUTSIDE)
 NEAREST = Float(MIN_DEPTH)
 MOTION_LIMIT, MOTION_STEP = Float(20), Float(0.1)
 UNPOST, CHAIN, INTRINSICS, POST = range(4)
@@ -115,8 +115,8 @@ def _see_bins(u: Float, v: Float, depths: Floats, matrices: Floats, vectors: Flo
         x, y = _row(intrinsics, 0, px, py, pz) / far, _row(intrinsics, 1, px, py, pz) / far
         gx = (_row(post, 0, x, y, far) + offset[0]) / last[0] * TWO - ONE
         gy = (_row(post, 1, x, y, far) + offset[1]) / last[1] * TWO - ONE
-        seen[0, k] = OUTSIDE if pz < NEAREST else gx
-        seen[1, k] = OUTSIDE if pz < NEAREST else gy
+        seen[0, k] = NOT_SEEN if pz < NEAREST else gx
+        seen[1, k] = NOT_SEEN if pz < NEAREST else gy
 
 
 @_inlined

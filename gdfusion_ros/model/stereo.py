@@ -9,10 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gdfusion_ros.model import kernels
-from gdfusion_ros.model.camera import camera_points, normalised, previous_pixels
+from gdfusion_ros.model.camera import OUTSIDE, camera_points, normalised, previous_pixels
 
 INVALID_COST = 5.0
-OUTSIDE = -2.0
 DEPTHS_AT_ONCE = 8
 
 

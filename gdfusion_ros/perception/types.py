@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.perception.labels import LabelSet
+from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 
 Matrix = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -170,3 +170,9 @@ class SemanticGrid:
     frames_since_reset: int
     cameras: tuple[str, ...]
     stamp_spread: int
+
+    @property
+    def occupied(self) -> NDArray[np.bool_]:
+        """(X, Y, Z) whether a voxel is neither free nor unknown."""
+        chosen: NDArray[np.bool_] = (self.labels != self.label_set.free) & (self.labels != UNKNOWN)
+        return chosen

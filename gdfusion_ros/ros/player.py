@@ -16,13 +16,13 @@ from rclpy.node import Node
 from gdfusion_ros.bags.reader import BagReader, RawMessage, Topic, bag_reader
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import time as time_message
+from gdfusion_ros.messages.feed import CAMERA_INFO_TYPE, TF_TYPE
 from gdfusion_ros.perception.types import NANOSECONDS
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.context import ros_node
 from gdfusion_ros.ros.factory import RclpyMessages, message_class
 
-NODE_INPUTS = ('sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo',
-               'tf2_msgs/msg/TFMessage')
+NODE_INPUTS = ('sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/Image', CAMERA_INFO_TYPE, TF_TYPE)
 """Message types that the occupancy node subscribes to."""
 
 _LONGEST_SEAM = 1.0

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.visualization.canvas import EGO, FAINT, INK, PANEL, palette, text
 
@@ -18,7 +17,7 @@ _MAP_LINE = (0, 0, 0, 36)
 
 def topmost(grid: SemanticGrid) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(X, Y) label of the highest occupied voxel of every column, ``free`` without one, and its z index or -1."""
-    occupied = (grid.labels != grid.label_set.free) & (grid.labels != UNKNOWN)
+    occupied = grid.occupied
     layers = grid.labels.shape[2]
     highest = np.where(occupied.any(axis=2), layers - 1 - occupied[:, :, ::-1].argmax(axis=2), -1)
     labels = np.take_along_axis(grid.labels, highest[:, :, None].clip(0), axis=2)[:, :, 0]

@@ -11,11 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gdfusion_ros.model.camera import normalised, previous_pixels
+from gdfusion_ros.model.camera import OUTSIDE, normalised, previous_pixels
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.fusion.state import GeometryState
-
-OUTSIDE = -2.0
 
 
 class Gate(nn.Sequential):
