@@ -1,0 +1,1 @@
+"""A made world of streets with exact ground truth, written in nuScenes' format."""
