@@ -1,0 +1,1 @@
+"""Training: streams of sequences, losses, the trainer."""

@@ -1,0 +1,146 @@
+"""The losses of the GDFusion systems, as their released configurations use them.
+
+Voxel targets are class ids of the label set; IGNORE is left out everywhere. Voxel losses take (n, K) logits or
+probabilities whose column k belongs to target k and (n,) targets; ``shifted`` makes both of a network's output.
+
+BEVDetOcc-GF is trained with ``cross_entropy`` and 0.05 times ``depth_binary``; FB-Occ-GF with ``focal``,
+``semantic_scaling``, ``geometric_scaling``, ``lovasz_softmax`` and ``depth_binary``; ALOcc-GF with ``mask_binary`` and
+``mask_dice`` of its queries and ``depth_likelihood``.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORE = 255
+
+_SMOOTH = 1e-5
+_FOCUS, _BALANCE, _FOCAL_SCALE = 2.0, 0.25, 100.0
+_MASK_SCALE = 5.0
+
+
+def shifted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """A network's logits (…, K) as (n, K) and its target (…,), one higher for the unused slot 0, where it counts."""
+    flat, targets = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
+    known = targets != IGNORE
+    return flat[known], targets[known].long() + 1
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean softmax cross-entropy. Logits that are not finite count as zero, so that one bad voxel ends nothing."""
+    return F.cross_entropy(torch.nan_to_num(logits, 0.0, 0.0, 0.0), targets)
+
+
+def focal(logits: Tensor, targets: Tensor, class_weights: Tensor, place_weights: Tensor) -> Tensor:
+    """Sigmoid focal loss over all classes, summed over them and averaged over the voxels, times 100.
+
+    Args:
+        logits: (n, K).
+        targets: (n,).
+        class_weights: (K,), by the class of the logit.
+        place_weights: (n,), e.g. ``distance_weights``.
+    """
+    truth = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
+    probability = logits.sigmoid()
+    wrong = (1 - probability) * truth + probability * (1 - truth)
+    weight = (_BALANCE * truth + (1 - _BALANCE) * (1 - truth)) * wrong ** _FOCUS
+    loss = F.binary_cross_entropy_with_logits(logits, truth, reduction='none') * weight * class_weights
+    return _FOCAL_SCALE * (loss.sum(1) * place_weights).mean()
+
+
+def distance_weights(rows: int, columns: int) -> Tensor:
+    """(Y, X) weights of the columns of a volume: 1 at its middle, 2 at its far corner."""
+    y, x = torch.meshgrid(torch.arange(rows) - rows // 2, torch.arange(columns) - columns // 2, indexing='ij')
+    distance = torch.sqrt((x ** 2 + y ** 2).float())
+    return 1 + distance / distance.max()
+
+
+def class_weights(frequencies: Tensor) -> Tensor:
+    """(K + 1,) weights 1 / ln(frequency) of (K,) classes behind the unused slot, whose weight is 0."""
+    return F.pad(1 / torch.log(frequencies.double() + 0.001), (1, 0)).float()
+
+
+def semantic_scaling(probability: Tensor, targets: Tensor) -> Tensor:
+    """Mean over the classes that are there, free space apart, of -ln(precision) - ln(recall) - ln(specificity).
+
+    ``probability`` is (n, K), a softmax; column 0 is the unused slot and the last one free space.
+    """
+    losses = [_scaling(probability[:, label], targets == label) for label in range(1, probability.shape[1] - 1)
+              if bool((targets == label).any())]
+    return torch.stack(losses).mean() if losses else probability.sum() * 0
+
+
+def geometric_scaling(probability: Tensor, targets: Tensor) -> Tensor:
+    """The same three terms for occupied against free, the last column."""
+    return _scaling(1 - probability[:, -1], targets != probability.shape[1] - 1)
+
+
+def _scaling(probability: Tensor, truth: Tensor) -> Tensor:
+    """-ln(precision) - ln(recall) - ln(specificity) of one class, each as far as it is defined."""
+    truth = truth.to(probability.dtype)
+    hits = (probability * truth).sum()
+    ratios = [hits / (probability.sum() + _SMOOTH), hits / (truth.sum() + _SMOOTH)]
+    if bool((truth == 0).any()):
+        ratios.append(((1 - probability) * (1 - truth)).sum() / ((1 - truth).sum() + _SMOOTH))
+    return -torch.stack(ratios).clamp(_SMOOTH, 1 - _SMOOTH).log().sum()
+
+
+def lovasz_softmax(probability: Tensor, targets: Tensor) -> Tensor:
+    """Lovasz extension of the Jaccard loss (Berman et al., CVPR 2018), mean over the classes that are there."""
+    losses = []
+    for label in set(targets.tolist()):
+        truth = (targets == label).to(probability.dtype)
+        errors, order = (truth - probability[:, label]).abs().sort(descending=True)
+        losses.append(errors @ _lovasz_gradient(truth[order]))
+    return torch.stack(losses).mean() if losses else probability.sum() * 0
+
+
+def _lovasz_gradient(truth: Tensor) -> Tensor:
+    """(n,) gradient of the Lovasz extension for a class's truth, sorted by falling error."""
+    union = truth.sum() + (1 - truth).cumsum(0)
+    jaccard = 1 - (truth.sum() - truth.cumsum(0)) / union
+    return torch.diff(jaccard, prepend=jaccard.new_zeros(1))
+
+
+def depth_binary(probability: Tensor, bins: Tensor) -> Tensor:
+    """Binary cross-entropy of a depth distribution, summed over the bins, mean over the cells that have a depth.
+
+    Args:
+        probability: (N, D, h, w).
+        bins: (N, h, w) index of the true bin, IGNORE where none is known.
+    """
+    known = bins != IGNORE
+    chosen = probability.permute(0, 2, 3, 1)[known]
+    truth = F.one_hot(bins[known].long(), probability.shape[1]).to(chosen.dtype)
+    return F.binary_cross_entropy(chosen, truth, reduction='sum') / max(1, len(chosen))
+
+
+def depth_likelihood(probability: Tensor, bins: Tensor) -> Tensor:
+    """Mean of -ln(probability of the true bin) over the cells that have a depth; arguments as ``depth_binary``."""
+    known = bins != IGNORE
+    chosen = probability.permute(0, 2, 3, 1)[known]
+    true = chosen.gather(1, bins[known].long()[:, None])
+    return -(true + 1e-8).log().sum() / max(1, len(chosen))
+
+
+def depth_bins(depth: Tensor, patch: int, first: float, step: float, count: int) -> Tensor:
+    """(N, H, W) metres, 0 where none, -> (N, H / patch, W / patch) bin of the nearest depth, IGNORE where none."""
+    cells = depth.unfold(1, patch, patch).unfold(2, patch, patch).flatten(3)
+    nearest = cells.masked_fill(cells == 0, torch.inf).amin(-1)
+    bins = ((nearest - first) / step).floor()
+    return torch.where((bins >= 0) & (bins < count), bins, IGNORE).long()
+
+
+def mask_binary(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """5 times the mean binary cross-entropy of (r, p) mask logits of r queries at p points, weighted by query (r,)."""
+    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction='none').mean(1)
+    return _MASK_SCALE * (losses * weights).sum() / weights.sum()
+
+
+def mask_dice(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """5 times the dice loss of the same masks."""
+    mask = logits.sigmoid()
+    dice = (2 * (mask * truth).sum(1) + 1) / (mask.sum(1) + truth.sum(1) + 1)
+    return _MASK_SCALE * ((1 - dice) * weights).sum() / weights.sum()
