@@ -56,6 +56,7 @@ class SensorData:
     and ``height`` [px] are 0 for what is not an image.
     """
 
+    token: str
     stamp: int
     path: Path
     width: int
@@ -65,23 +66,49 @@ class SensorData:
 
 
 @dataclass(frozen=True)
+class Box:
+    """An annotated thing.
+
+    Attributes:
+        category: nuScenes' own, e.g. vehicle.bus.rigid.
+        instance: Token of the thing, the same in every sample.
+        pose: Maps the thing's frame (x forward, y left, z up, origin at the middle) into the global frame.
+        size: Width, length, height [m], along y, x, z; the order is nuScenes'.
+    """
+
+    category: str
+    instance: str
+    pose: Pose
+    size: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Sample:
-    """A key frame. ``stamp`` [ns] is LIDAR_TOP's, ``data`` are its measurements by channel."""
+    """A key frame.
+
+    ``stamp`` [ns] is LIDAR_TOP's, ``data`` are its measurements by channel, ``boxes`` are read only where asked for.
+    """
 
     token: str
     stamp: int
     data: Mapping[str, SensorData]
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A drive of about 20 s, its samples in time order. ``log`` is the row of the log table it was cut from."""
+    """A drive of about 20 s, its samples in time order. ``log`` is the row of the log table it was cut from.
+
+    ``sweeps`` are the measurements of cameras and LIDAR_TOP between the samples, in time order, read only where asked
+    for.
+    """
 
     token: str
     name: str
     description: str
     log: Mapping[str, str]
     samples: tuple[Sample, ...]
+    sweeps: tuple[SensorData, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,6 +216,7 @@ def _calibrations(tables: _Tables) -> dict[str, Calibration]:
 class _DataRow:
     """A row of sample_data before its poses are known."""
 
+    token: str
     sample: str
     ego_pose: str
     calibration: Calibration
@@ -209,8 +237,8 @@ def _key_frame_rows(tables: _Tables, samples: Collection[str]) -> list[_DataRow]
         calibration = tables.find(calibrations, token, 'calibrated_sensor', 'sample_data')
         if calibration.modality == 'radar':
             return None
-        return _DataRow(row['sample_token'], row['ego_pose_token'], calibration, _stamp(row), str(row['filename']),
-                        int(row['width']), int(row['height']))
+        return _DataRow(row['token'], row['sample_token'], row['ego_pose_token'], calibration, _stamp(row),
+                        str(row['filename']), int(row['width']), int(row['height']))
 
     return list(tables.read('sample_data', data_row).values())
 
@@ -231,7 +259,7 @@ def _scenes(root: Path, tables: _Tables, names: Sequence[str]) -> list[Scene]:
     for row in data_rows:
         pose = tables.find(poses, row.ego_pose, 'ego_pose', 'sample_data')
         data[row.sample][row.calibration.channel] = SensorData(
-            row.stamp, root / row.filename, row.width, row.height, row.calibration, pose)
+            row.token, row.stamp, root / row.filename, row.width, row.height, row.calibration, pose)
 
     members: dict[str, list[Sample]] = {token: [] for token in rows}
     for token, (scene, stamp) in samples.items():
