@@ -112,9 +112,9 @@ class DepthPrediction(NamedTuple):
 class DepthNet(nn.Module):
     """Depth and context from image features, the stereo cost volume and the camera's parameters."""
 
-    def __init__(self, in_channels: int, channels: int, context_channels: int, bins: int,
-                 pyramid_channels: int) -> None:
-        """``channels`` is the width of the trunk, ``bins`` the number of depth bins."""
+    def __init__(self, in_channels: int, channels: int, context_channels: int, bins: int, pyramid_channels: int,
+                 stride: int = 16) -> None:
+        """``channels`` is the width of the trunk, ``bins`` the number of depth bins, ``stride`` of the features."""
         super().__init__()
         self.bn = nn.BatchNorm1d(CAMERA_PARAMETERS)
         self.reduce = nn.Sequential(nn.Conv2d(in_channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
@@ -122,7 +122,7 @@ class DepthNet(nn.Module):
         self.depth_gate = CameraGate(channels)
         self.context = nn.Conv2d(channels, context_channels, 1)
         self.cost_volume = nn.Sequential(nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
-                                         nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins))
+                                         nn.Conv2d(bins, bins, 3, stride // 8, 1), nn.BatchNorm2d(bins))
         self.trunk = nn.Sequential(
             ResidualBlock2d(channels + bins, channels), ResidualBlock2d(channels, channels),
             ResidualBlock2d(channels, channels), SpatialPyramid(channels, pyramid_channels))
@@ -141,7 +141,7 @@ class DepthNet(nn.Module):
         return compute() if torch.is_grad_enabled() else self._gates((vector,), compute)
 
     def forward(self, features: Tensor, cost_volume: Tensor, frame: Frame) -> DepthPrediction:
-        """(N, in, h, w) image features and (N, D, 4 h, 4 w) cost volume -> depth and context."""
+        """(N, in, h, w) image features and the (N, D, H / 4, W / 4) cost volume -> depth and context."""
         context_gate, depth_gate = self.gates(frame, features.device)
         features = self.reduce(features)
         context = self.context(features * context_gate)

@@ -9,7 +9,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class VoxelGrid:
-    """A regular grid in the ego frame: minimum corner [m], voxel edge lengths [m], voxel counts, each along x, y, z."""
+    """A regular grid in a frame: minimum corner [m], voxel edge lengths [m], voxel counts, each along x, y, z."""
 
     lower: Triple
     voxel_size: Triple

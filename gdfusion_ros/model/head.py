@@ -11,19 +11,26 @@ from gdfusion_ros.model.volume import chunks, rows
 
 
 class OccupancyHead(nn.Module):
-    """A 3x3x3 convolution, then a two-layer classifier per voxel."""
+    """A 3x3x3 convolution, then a two-layer classifier per voxel.
 
-    def __init__(self, channels: int, hidden: int, outputs: int) -> None:
+    Where the grid of the classes is finer than the volume, each voxel classifies the ``refinement`` cubed voxels in it.
+    """
+
+    def __init__(self, channels: int, hidden: int, outputs: int, refinement: int = 1) -> None:
         """``outputs`` counts the classes and the unused slot 0 before them."""
         super().__init__()
+        self.refinement = refinement
         self.conv = nn.Conv3d(channels, channels, 3, padding=1)
-        self.classifier = nn.Sequential(nn.Linear(channels, hidden), nn.Softplus(), nn.Linear(hidden, outputs))
+        self.classifier = nn.Sequential(nn.Linear(channels, hidden), nn.Softplus(),
+                                        nn.Linear(hidden, outputs * refinement ** 3))
 
     def forward(self, volume: Tensor) -> Tensor:
-        """(1, C, Y, X, Z) -> logits (Y, X, Z, outputs)."""
+        """(1, C, Y, X, Z) -> logits (r Y, r X, r Z, outputs) with the refinement r."""
         features = F.relu(self.conv(volume), inplace=True)
         scores = torch.cat([self.classifier(chunk) for chunk in chunks(rows(features))])
-        return scores.view(*volume.shape[2:], -1)
+        r, (y, x, z) = self.refinement, volume.shape[2:]
+        fine = scores.view(y, x, z, r, r, r, -1).permute(0, 3, 1, 4, 2, 5, 6)
+        return fine.reshape(r * y, r * x, r * z, -1)
 
     def predict(self, volume: Tensor) -> Prediction:
         """Logits and the class id of every voxel; (Y, X, Z) becomes (X, Y, Z) in the labels."""

@@ -1,7 +1,8 @@
-"""Image encoder: ResNet-50 and a two-level feature pyramid (spec section 2)."""
+"""Image encoder: a ResNet and a two-level feature pyramid (spec section 2)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -38,44 +39,68 @@ class Bottleneck(nn.Module):
 
 
 class ImageFeatures(NamedTuple):
-    """Features of N images: ``stereo`` at 1/4, ``middle`` at 1/16 and ``deep`` at 1/32 of the image size."""
+    """Features of N images: ``stereo`` at 1/4 of the image size, ``middle`` and ``deep`` of the last two stages."""
 
     stereo: Tensor
     middle: Tensor
     deep: Tensor
 
 
-class ResNet50(nn.Module):
-    """ResNet-50 without the classifier, key by key as torchvision names it."""
+class BasicBlock(nn.Module):
+    """Residual block of two 3x3 convolutions with the stride in the first."""
 
-    def __init__(self) -> None:
-        """The blocks of the four stages: 3, 4, 6, 3."""
+    expansion = 1
+
+    def __init__(self, in_channels: int, width: int, stride: int) -> None:
+        """The block gives ``width`` channels."""
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = self._stage(64, 64, 3, 1)
-        self.layer2 = self._stage(256, 128, 4, 2)
-        self.layer3 = self._stage(512, 256, 6, 2)
-        self.layer4 = self._stage(1024, 512, 3, 2)
+        self.conv1 = nn.Conv2d(in_channels, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or in_channels != width:
+            self.downsample = nn.Sequential(nn.Conv2d(in_channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
 
-    @staticmethod
-    def _stage(in_channels: int, width: int, blocks: int, stride: int) -> nn.Sequential:
-        inner = width * Bottleneck.expansion
-        return nn.Sequential(Bottleneck(in_channels, width, stride),
-                             *(Bottleneck(inner, width, 1) for _ in range(blocks - 1)))
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, width, h / stride, w / stride)."""
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        y += x if self.downsample is None else self.downsample(x)
+        return F.relu(y, inplace=True)
+
+
+class ResNet(nn.Module):
+    """A ResNet without the classifier, key by key as torchvision names it.
+
+    Bottlenecks of widths 64, 128, 256, 512 and 3, 4, 6, 3 blocks make ResNet-50.
+    """
+
+    def __init__(self, block: type[Bottleneck | BasicBlock], widths: Sequence[int], blocks: Sequence[int]) -> None:
+        """Inner channels and number of blocks, one a stage; every stage but the first halves the size."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.channels = [width * block.expansion for width in widths]
+        inputs = [widths[0], *self.channels]
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            first = block(inputs[stage], width, 1 if stage == 0 else 2)
+            others = (block(inputs[stage + 1], width, 1) for _ in range(count - 1))
+            setattr(self, f'layer{stage + 1}', nn.Sequential(first, *others))
 
     def forward(self, images: Tensor) -> ImageFeatures:
-        """(N, 3, H, W) normalised images -> features of 256, 1024 and 2048 channels."""
+        """(N, 3, H, W) normalised images -> features with the ``channels`` of the first and of the last two stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        stereo = self.layer1(F.max_pool2d(x, 3, 2, 1))
-        middle = self.layer3(self.layer2(stereo))
-        return ImageFeatures(stereo, middle, self.layer4(middle))
+        levels = [F.max_pool2d(x, 3, 2, 1)]
+        for stage in range(len(self.channels)):
+            levels.append(getattr(self, f'layer{stage + 1}')(levels[-1]))
+        return ImageFeatures(levels[1], levels[-2], levels[-1])
 
 
 class FeaturePyramid(nn.Module):
     """Sum of both levels' 1x1 projections at the finer one, then a 3x3 convolution."""
 
-    def __init__(self, middle_channels: int = 1024, deep_channels: int = 2048, out_channels: int = 256) -> None:
+    def __init__(self, middle_channels: int, deep_channels: int, out_channels: int) -> None:
         """Channels of the two input levels and of the output."""
         super().__init__()
         self.lateral_middle = nn.Conv2d(middle_channels, out_channels, 1)
@@ -83,7 +108,7 @@ class FeaturePyramid(nn.Module):
         self.output = nn.Conv2d(out_channels, out_channels, 3, padding=1)
 
     def forward(self, features: ImageFeatures) -> Tensor:
-        """(N, 256, H / 16, W / 16)."""
+        """(N, out, h, w) at the size of the middle level."""
         middle = self.lateral_middle(features.middle)
         deep = self.lateral_deep(features.deep)
         middle += F.interpolate(deep, size=middle.shape[-2:], mode='nearest')

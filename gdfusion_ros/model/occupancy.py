@@ -20,7 +20,7 @@ from gdfusion_ros.model.fusion.state import GeometryState, MotionState, Recurren
 from gdfusion_ros.model.fusion.voxel import VoxelFusion
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.head import OccupancyHead
-from gdfusion_ros.model.image import FeaturePyramid, ResNet50
+from gdfusion_ros.model.image import BasicBlock, Bottleneck, FeaturePyramid, ResNet
 from gdfusion_ros.model.lift import Lift
 from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.stereo import StereoGeometry, cost_volume
@@ -50,7 +50,10 @@ class OccupancyConfig:
         image_size: (H, W) of the network's input [px].
         depth: the depth bins.
         grid: the volume in the ego frame.
+        refinement: how many voxels of the predicted grid lie along an edge of the volume's voxels.
         cameras: how many the network was trained with.
+        bottleneck: whether the image backbone's blocks are bottlenecks.
+        backbone_widths, backbone_blocks: inner channels and number of blocks of the backbone's stages.
         channels: of the volume.
         image_channels: of the image features and the depth network's trunk.
         pyramid_channels: of each branch of the depth network's pyramid.
@@ -66,7 +69,11 @@ class OccupancyConfig:
     image_size: tuple[int, int]
     depth: DepthBins
     grid: VoxelGrid
+    refinement: int = 1
     cameras: int = 6
+    bottleneck: bool = True
+    backbone_widths: tuple[int, ...] = (64, 128, 256, 512)
+    backbone_blocks: tuple[int, ...] = (3, 4, 6, 3)
     channels: int = 32
     image_channels: int = 256
     pyramid_channels: int = 96
@@ -78,6 +85,18 @@ class OccupancyConfig:
     label_set: str = 'occ3d_nuscenes'
     cues: tuple[str, ...] = CUES
     checkpoint: str = ''
+
+    @property
+    def predicted_grid(self) -> VoxelGrid:
+        """The grid of the classes: the volume's, refined."""
+        (dx, dy, dz), (x, y, z) = self.grid.voxel_size, self.grid.shape
+        r = self.refinement
+        return VoxelGrid(self.grid.lower, (dx / r, dy / r, dz / r), (r * x, r * y, r * z))
+
+    @property
+    def feature_stride(self) -> int:
+        """Pixels of the input image along an edge of a cell of the image features: the last stage but one's."""
+        return 1 << len(self.backbone_widths)
 
     def __post_init__(self) -> None:
         """Refuse cues that cannot work."""
@@ -103,10 +122,11 @@ class OccupancyNetwork(nn.Module):
         self.title = config.name
         self.autocast = False
         depths = config.depth.values()
-        self.backbone = ResNet50()
-        self.neck = FeaturePyramid(out_channels=config.image_channels)
+        self.backbone = ResNet(Bottleneck if config.bottleneck else BasicBlock, config.backbone_widths,
+                               config.backbone_blocks)
+        self.neck = FeaturePyramid(self.backbone.channels[-2], self.backbone.channels[-1], config.image_channels)
         self.depth_net = DepthNet(config.image_channels, config.image_channels, config.channels, len(depths),
-                                  config.pyramid_channels)
+                                  config.pyramid_channels, config.feature_stride)
         self.geometry_fusion = GeometryFusion(config.image_size, depths)
         self.lift = Lift(config.grid)
         self.pre_process = VolumeEncoder(config.channels, (config.channels,), (1,), (1,))
@@ -116,7 +136,8 @@ class OccupancyNetwork(nn.Module):
         self.encoder = VolumeEncoder(config.channels, config.encoder_channels, config.encoder_blocks,
                                      config.encoder_strides)
         self.encoder_neck = VolumeNeck(config.encoder_channels, config.channels)
-        self.head = OccupancyHead(config.channels, config.classifier_channels, config.classes + 1)
+        self.head = OccupancyHead(config.channels, config.classifier_channels, config.classes + 1,
+                                  config.refinement)
         self._points: Memo[Tensor] = Memo()
 
     @property
@@ -155,7 +176,8 @@ class OccupancyNetwork(nn.Module):
 
     def _see_depth(self, frame: Frame, features: Tensor, stereo: Tensor, state: RecurrentState | None,
                    probe: Probe) -> DepthPrediction:
-        with probe.stage('cost volume'):
+        with probe.stage('cost volume'), torch.no_grad():  # matching is not trained (spec section 2.1)
+            stereo = stereo.detach()
             previous, chain = _previous_view(frame, stereo, state)
             cost = cost_volume(stereo, previous, StereoGeometry(
                 self.config.image_size, self.config.depth.values(), frame.intrinsics, frame.post_rotation,

@@ -13,7 +13,7 @@ from gdfusion_ros.model.checkpoint import load_checkpoint
 from gdfusion_ros.model.depth import ResidualBlock2d
 from gdfusion_ros.model.fusion.scene import SceneFusion
 from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.image import Bottleneck
+from gdfusion_ros.model.image import BasicBlock, Bottleneck
 from gdfusion_ros.model.inference import prepare, select_device
 from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNetwork, with_cues
 from gdfusion_ros.model.volume import ResidualBlock3d
@@ -21,7 +21,8 @@ from gdfusion_ros.settings import ModelSettings
 
 UNTRAINED_SEED = 0
 UNTRAINED_FREE_BIAS = 8.0
-LAST_NORMS: dict[type[nn.Module], str] = {Bottleneck: 'bn3', ResidualBlock2d: 'bn2', ResidualBlock3d: 'conv2.bn'}
+LAST_NORMS: dict[type[nn.Module], str] = {Bottleneck: 'bn3', BasicBlock: 'bn2', ResidualBlock2d: 'bn2',
+                                          ResidualBlock3d: 'conv2.bn'}
 """The batch normalisation at the end of each residual branch."""
 
 CHECKPOINTS = 'Dobbin/OccStudio'
@@ -93,4 +94,5 @@ def initialise(network: OccupancyNetwork, seed: int) -> None:
         for block, norm in LAST_NORMS.items():
             if isinstance(module, block):
                 nn.init.constant_(module.get_submodule(norm).get_parameter('weight'), 0.5)
-    network.head.classifier.get_parameter('2.bias').data[-1] = UNTRAINED_FREE_BIAS
+    outputs = network.config.classes + 1
+    network.head.classifier.get_parameter('2.bias').data.view(-1, outputs)[:, -1] = UNTRAINED_FREE_BIAS

@@ -196,7 +196,7 @@ class OccupancyEstimator:
             visible=torch.tensor([camera in posed.camera_set.images for camera in posed.cameras]))
 
     def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
-        grid = self._network.config.grid
+        grid = self._network.config.predicted_grid
         return SemanticGrid(
             stamp=posed.camera_set.stamp,
             frame_id=self._settings.base_frame,

@@ -101,6 +101,12 @@ def fill(module: nn.Module, gains: Mapping[str, float]) -> None:
 
 
 @pytest.fixture(scope='session')
+def tiny_config() -> OccupancyConfig:
+    """Of the tiny network."""
+    return TINY
+
+
+@pytest.fixture(scope='session')
 def _tiny() -> OccupancyNetwork:
     network = OccupancyNetwork(TINY).eval().requires_grad_(False)
     fill(network, {'pre_process': 3.0, 'depth_net.probability_head': 4.0, 'depth_net.logits_head': 4.0,

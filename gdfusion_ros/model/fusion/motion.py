@@ -43,7 +43,9 @@ class MotionFusion(nn.Module):
         if state is not None:
             size = tuple(volume.shape[2:])
             step = kernels.motion_step if kernels.usable(volume) else gradient_step
-            offsets = step(offsets, state.offsets, previous_from_current, size)
+            moved = step(offsets.detach(), state.offsets, previous_from_current, size)
+            # The step is a constant to whoever trains: the offsets get the gradient of the fused ones as it is.
+            offsets = offsets + (moved - offsets).detach() if torch.is_grad_enabled() else moved
         return offsets, MotionState(offsets)
 
 

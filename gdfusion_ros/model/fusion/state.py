@@ -78,6 +78,10 @@ class RecurrentState:
         """The same state with its features on another device; matrices and flags stay on the CPU, their place."""
         return _map(self, lambda name, tensor: tensor if name in _ON_CPU else tensor.to(device))
 
+    def detach(self) -> RecurrentState:
+        """The same state as a constant: training does not go back through time."""
+        return _map(self, lambda _, tensor: tensor.detach())
+
     def save(self, path: Path) -> None:
         """Write a safetensors file.
 

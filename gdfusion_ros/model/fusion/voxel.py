@@ -55,7 +55,18 @@ class VoxelFusion(nn.Module):
         return output, VoxelState(fused, bda, frames + 1)
 
     def merged(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
-        """What the current voxels (n, C) and the warped history (n, C) become together, (n, C).
+        """What the current voxels (n, C) and the warped history (n, C) become together, (n, C)."""
+        return (self._learning if self.training else self._constant)(voxels, history, frames)
+
+    def _learning(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
+        """The layers one by one; the batch normalisation of ``align`` sees both inputs as one batch."""
+        embedded = torch.stack([voxels, history]) + self.embeddings(frames, voxels.device)[:, None]
+        aligned = self.align(embedded.transpose(1, 2)[..., None, None])
+        fused: Tensor = self.merge(aligned.flatten(0, 1)[None])
+        return fused[0, :, :, 0, 0].t()
+
+    def _constant(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
+        """The same with running statistics: two matrix products.
 
         The embedding of time is a constant of the frame, so it goes into the bias of the convolution that follows.
         """
