@@ -49,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     """Replay, then print what went in and what came out."""
     from tabulate import tabulate
 
+    from gdfusion_ros.bags.grid_stream import Listener, require_inputs
     from gdfusion_ros.bags.reader import bag_reader
-    from gdfusion_ros.bags.replay import Listener, replay, require_inputs
+    from gdfusion_ros.bags.replay import replay
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.feed import input_topics
     from gdfusion_ros.model.memory import keep_freed_memory

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gdfusion_ros.bags.grid_stream import Listener, require_inputs
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
-from gdfusion_ros.bags.replay import Listener, Result, replay, require_inputs
+from gdfusion_ros.bags.replay import Result, replay
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
