@@ -1,9 +1,8 @@
 """The nuScenes tables, read as far as they are needed. No other module knows their layout.
 
-A dataset folder holds the tables in ``<root>/<version>/*.json`` and the files that they name below ``<root>``. Only
-seven tables are read; maps, CAN bus, radar, annotations and the sweeps may be absent. Rows that the chosen scenes do
-not need are dropped while the JSON is parsed: one scene of v1.0-trainval takes twice the size of its largest table in
-memory, not ten times.
+A dataset folder holds the tables in ``<root>/<version>/*.json`` and the files that they name below ``<root>``. Seven
+tables are read, three more where annotations are asked for; maps, CAN bus, radar and the sweeps may be absent. What the
+chosen scenes do not need is dropped while it is read (see tables.py).
 
 Frames: nuScenes' ego frame is REP-103's ``base_link`` (x forward, y left, z up, on the ground below the rear axle), its
 global frame is ``map``.
@@ -11,23 +10,28 @@ global frame is ``map``.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from gdfusion_ros.datasets.scene_names import chosen
+from gdfusion_ros.datasets.tables import Row, Tables
 from gdfusion_ros.errors import GdfusionError
-
-Row = Mapping[str, Any]
-T = TypeVar('T')
 
 NANOSECONDS_PER_MICROSECOND = 1_000
 
+# Of poses, measurements and boxes there are millions: structs take less than dataclasses, and the garbage collector
+# leaves them alone.
 
-@dataclass(frozen=True)
-class Pose:
+
+class Pose(msgspec.Struct, frozen=True, gc=False):
     """A rigid transform: translation [m] and unit quaternion (x, y, z, w), which is ROS's order, not nuScenes' own."""
 
     translation: tuple[float, float, float]
@@ -48,25 +52,29 @@ class Calibration:
     intrinsics: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class SensorData:
+class SensorData(msgspec.Struct, frozen=True, gc=False):
     """One measurement of one sensor.
 
-    ``stamp`` is the sensor's own [ns], ``ego_pose`` maps the ego frame at that stamp into the global frame. ``width``
-    and ``height`` [px] are 0 for what is not an image.
+    ``stamp`` is the sensor's own [ns], ``filename`` is below the dataset's ``root``, ``ego_pose`` maps the ego frame at
+    that stamp into the global frame. ``width`` and ``height`` [px] are 0 for what is not an image.
     """
 
     token: str
     stamp: int
-    path: Path
+    root: Path
+    filename: str
     width: int
     height: int
     calibration: Calibration
     ego_pose: Pose
 
+    @property
+    def path(self) -> Path:
+        """The file with what was measured."""
+        return self.root / self.filename
 
-@dataclass(frozen=True)
-class Box:
+
+class Box(msgspec.Struct, frozen=True, gc=False):
     """An annotated thing.
 
     Attributes:
@@ -120,21 +128,125 @@ class Dataset:
     scenes: tuple[Scene, ...]
 
 
-def load(root: Path, version: str | None = None, scenes: Sequence[str] = ()) -> Dataset:
-    """The key frames of the named scenes (all, where none is named), in the order of the scene table.
+_Microseconds = Annotated[int, Meta(ge=0, lt=10 ** 6 << 31)]
+"""Of a ROS stamp, whose seconds have 31 bits."""
+_Pixels = Annotated[int, Meta(ge=0, lt=1 << 32)]
+
+
+class _SceneRow(Row):
+    name: Annotated[str, Meta(pattern=r'^\w[\w-]*$')]  # it names a folder
+    description: str
+    log_token: str
+
+
+class _LogRow(Row):
+    logfile: str = ''
+    vehicle: str = ''
+    date_captured: str = ''
+    location: str = ''
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What it says of the drive."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if name != 'token'}
+
+
+class _SampleRow(Row):
+    timestamp: _Microseconds
+    scene_token: str
+
+    @property
+    def stamp(self) -> int:
+        """In nanoseconds."""
+        return self.timestamp * NANOSECONDS_PER_MICROSECOND
+
+
+class _SensorRow(Row):
+    channel: Annotated[str, Meta(pattern='^[A-Za-z][A-Za-z0-9_]*$')]  # it names topics and a TF frame
+    modality: str
+
+
+class _PoseRow(Row):
+    translation: tuple[float, float, float]
+    rotation: tuple[float, float, float, float]  # w, x, y, z
+
+    @property
+    def pose(self) -> Pose:
+        """In ROS's order. Raises ValueError where the rotation is none."""
+        w, x, y, z = self.rotation
+        norm = math.hypot(w, x, y, z)
+        if abs(norm - 1) > 0.01:
+            raise ValueError(f'no rotation: {self.rotation}')
+        return Pose(self.translation, (x / norm, y / norm, z / norm, w / norm))
+
+
+class _CalibrationRow(_PoseRow):
+    sensor_token: str
+    camera_intrinsic: list[list[float]]
+
+
+class _DataRow(Row):
+    sample_token: str
+    ego_pose_token: str
+    calibrated_sensor_token: str
+    timestamp: _Microseconds
+    is_key_frame: bool
+    filename: str
+    width: _Pixels
+    height: _Pixels
+
+
+class _InstanceRow(Row):
+    category_token: str
+
+
+class _CategoryRow(Row):
+    name: str
+
+
+class _AnnotationRow(_PoseRow):
+    sample_token: str
+    instance_token: str
+    size: tuple[float, float, float]
+
+
+def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, sweeps: bool = False,
+         annotations: bool = False) -> Dataset:
+    """The key frames of the chosen scenes (all, where none is named), in the order of the scene table.
 
     Args:
         root: Folder of the dataset.
         version: Name of the table folder; may be left out where there is only one.
-        scenes: Scene names, e.g. scene-0103.
+        scenes: Scene names, ranges scene-0001..scene-0010, or official splits (see scene_names.py).
+        sweeps: Read what cameras and LIDAR_TOP measured between the key frames as well.
+        annotations: Read the annotated boxes as well.
 
     Raises:
         GdfusionError: no tables or several versions to choose from, an unknown scene, a table that is missing, broken,
             or points to a row that is not there.
     """
     version = _version(root, version)
-    tables = _Tables(root / version)
-    return Dataset(root, version, tuple(_scenes(root, tables, scenes)))
+    tables = Tables(root / version)
+    chosen_scenes = _chosen_scenes(tables, scenes)
+    logs = tables.read('log', _LogRow, lambda row: row)
+    samples = tables.read('sample', _SampleRow, lambda row: row if row.scene_token in chosen_scenes else None)
+    key_frames: dict[str, dict[str, SensorData]] = {token: {} for token in samples}
+    between: dict[str, list[SensorData]] = {token: [] for token in chosen_scenes}
+    for row, data in _measurements(root, tables, samples, sweeps=sweeps):
+        if row.is_key_frame:
+            key_frames[row.sample_token][data.calibration.channel] = data
+        else:
+            between[samples[row.sample_token].scene_token].append(data)
+    boxes = _boxes(tables, samples) if annotations else {}
+    members: dict[str, list[Sample]] = {token: [] for token in chosen_scenes}
+    for token, sample in samples.items():
+        members[sample.scene_token].append(
+            Sample(token, sample.stamp, key_frames[token], tuple(boxes.get(token, ()))))
+    by_stamp = attrgetter('stamp')
+    return Dataset(root, version, tuple(
+        Scene(token, row.name, row.description, tables.find(logs, row.log_token, 'log', 'scene').facts,
+              tuple(sorted(members[token], key=by_stamp)), tuple(sorted(between[token], key=by_stamp)))
+        for token, row in chosen_scenes.items()))
 
 
 def _version(root: Path, wanted: str | None) -> str:
@@ -152,128 +264,58 @@ def _version(root: Path, wanted: str | None) -> str:
     return wanted or there[0]
 
 
-class _Tables:
-    """Rows of the JSON tables in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def read(self, name: str, make: Callable[[Row], T | None]) -> dict[str, T]:
-        """Token -> ``make(row)`` of table ``name`` in its order; rows for which that is None are dropped."""
-        path = self._folder / f'{name}.json'
-
-        def parse(row: dict[str, Any]) -> tuple[str, T] | None:
-            try:
-                made = make(row)
-                return None if made is None else (row['token'], made)
-            except KeyError as error:
-                raise GdfusionError(f"{path}: row {row.get('token', row)} has no {error}") from error
-            except (TypeError, ValueError) as error:
-                raise GdfusionError(f"{path}: row {row.get('token', row)}: {error}") from error
-
-        try:
-            # The hook sees every row as soon as it is parsed: what is not needed never piles up.
-            rows = json.loads(path.read_bytes(), object_hook=parse)
-        except OSError as error:
-            raise GdfusionError(f'table {path} cannot be read: {error.strerror}') from error
-        except ValueError as error:
-            raise GdfusionError(f'table {path} is not whole JSON ({error}); fetch it again') from error
-        if not isinstance(rows, list) or not all(row is None or isinstance(row, tuple) for row in rows):
-            raise GdfusionError(f'table {path} is not a list of rows')
-        return dict(row for row in rows if row is not None)
-
-    def find(self, index: Mapping[str, T], token: str, name: str, user: str) -> T:
-        """The row ``token`` of table ``name`` that table ``user`` points to."""
-        if token not in index:
-            raise GdfusionError(f"{self._folder}/{user}.json points to '{token}', which is not in {name}.json")
-        return index[token]
+def _chosen_scenes(tables: Tables, names: Sequence[str]) -> dict[str, _SceneRow]:
+    rows = tables.read('scene', _SceneRow, lambda row: row)
+    wanted = chosen(names, [row.name for row in rows.values()])
+    return {token: row for token, row in rows.items() if row.name in wanted}
 
 
-def _pose(row: Row) -> Pose:
-    """Translation and rotation of a row. Raises ValueError where they are no rigid transform."""
-    x, y, z = (float(value) for value in row['translation'])
-    qw, qx, qy, qz = (float(value) for value in row['rotation'])
-    norm = math.hypot(qw, qx, qy, qz)
-    if not math.isfinite(x + y + z) or not abs(norm - 1) < 0.01:
-        raise ValueError(f"no rigid transform: translation {row['translation']}, rotation {row['rotation']}")
-    return Pose((x, y, z), (qx / norm, qy / norm, qz / norm, qw / norm))
+def _calibrations(tables: Tables) -> dict[str, Calibration]:
+    sensors = tables.read('sensor', _SensorRow, lambda row: row)
+
+    def calibration(row: _CalibrationRow) -> Calibration:
+        sensor = tables.find(sensors, row.sensor_token, 'sensor', 'calibrated_sensor')
+        intrinsics = tuple(value for line in row.camera_intrinsic for value in line)
+        if sensor.modality == 'camera' and len(intrinsics) != 9:
+            raise ValueError(f'camera_intrinsic of {sensor.channel} is not 3x3: {row.camera_intrinsic}')
+        return Calibration(sensor.channel, sensor.modality, row.pose, intrinsics)
+
+    return tables.read('calibrated_sensor', _CalibrationRow, calibration)
 
 
-def _calibrations(tables: _Tables) -> dict[str, Calibration]:
-    sensors = tables.read('sensor', lambda row: (str(row['channel']), str(row['modality'])))
-
-    def calibration(row: Row) -> Calibration:
-        channel, modality = tables.find(sensors, row['sensor_token'], 'sensor', 'calibrated_sensor')
-        intrinsics = tuple(float(value) for line in row['camera_intrinsic'] for value in line)
-        if modality == 'camera' and len(intrinsics) != 9:
-            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {row["camera_intrinsic"]}')
-        return Calibration(channel, modality, _pose(row), intrinsics)
-
-    return tables.read('calibrated_sensor', calibration)
-
-
-@dataclass(frozen=True)
-class _DataRow:
-    """A row of sample_data before its poses are known."""
-
-    token: str
-    sample: str
-    ego_pose: str
-    calibration: Calibration
-    stamp: int
-    filename: str
-    width: int
-    height: int
-
-
-def _key_frame_rows(tables: _Tables, samples: Collection[str]) -> list[_DataRow]:
-    """The camera and lidar rows of sample_data that are key frames of ``samples``."""
+def _measurements(root: Path, tables: Tables, samples: Mapping[str, _SampleRow], *,
+                  sweeps: bool) -> Iterator[tuple[_DataRow, SensorData]]:
+    """What cameras and LiDAR measured for ``samples``; between them only where ``sweeps`` is set."""
     calibrations = _calibrations(tables)
 
-    def data_row(row: Row) -> _DataRow | None:
-        if not row['is_key_frame'] or row['sample_token'] not in samples:
+    def wanted(row: _DataRow) -> _DataRow | None:
+        if row.sample_token not in samples or not (row.is_key_frame or sweeps):
             return None
-        token = row['calibrated_sensor_token']
+        token = row.calibrated_sensor_token
         calibration = tables.find(calibrations, token, 'calibrated_sensor', 'sample_data')
-        if calibration.modality == 'radar':
-            return None
-        return _DataRow(row['token'], row['sample_token'], row['ego_pose_token'], calibration, _stamp(row),
-                        str(row['filename']), int(row['width']), int(row['height']))
+        return None if calibration.modality == 'radar' else row
 
-    return list(tables.read('sample_data', data_row).values())
-
-
-def _stamp(row: Row) -> int:
-    return int(row['timestamp']) * NANOSECONDS_PER_MICROSECOND
-
-
-def _scenes(root: Path, tables: _Tables, names: Sequence[str]) -> list[Scene]:
-    rows = _chosen(tables.read('scene', lambda row: row if row['name'] else None), names)
-    logs = tables.read('log', lambda row: {key: str(value) for key, value in row.items()})
-    samples = tables.read('sample', lambda row: (row['scene_token'], _stamp(row))
-                          if row['scene_token'] in rows else None)
-    data: dict[str, dict[str, SensorData]] = {token: {} for token in samples}
-    data_rows = _key_frame_rows(tables, samples)
-    wanted = {row.ego_pose for row in data_rows}
-    poses = tables.read('ego_pose', lambda row: _pose(row) if row['token'] in wanted else None)
-    for row in data_rows:
-        pose = tables.find(poses, row.ego_pose, 'ego_pose', 'sample_data')
-        data[row.sample][row.calibration.channel] = SensorData(
-            row.token, row.stamp, root / row.filename, row.width, row.height, row.calibration, pose)
-
-    members: dict[str, list[Sample]] = {token: [] for token in rows}
-    for token, (scene, stamp) in samples.items():
-        members[scene].append(Sample(token, stamp, data[token]))
-    return [Scene(token, row['name'], row['description'], tables.find(logs, row['log_token'], 'log', 'scene'),
-                  tuple(sorted(members[token], key=lambda sample: sample.stamp)))
-            for token, row in rows.items()]
+    rows = tables.read('sample_data', _DataRow, wanted)
+    needed = {row.ego_pose_token for row in rows.values()}
+    poses = tables.read('ego_pose', _PoseRow, lambda row: row.pose if row.token in needed else None)
+    while rows:
+        token, row = rows.popitem()
+        yield row, SensorData(token, row.timestamp * NANOSECONDS_PER_MICROSECOND, root, row.filename,
+                              row.width, row.height, calibrations[row.calibrated_sensor_token],
+                              tables.find(poses, row.ego_pose_token, 'ego_pose', 'sample_data'))
 
 
-def _chosen(scenes: Mapping[str, Row], names: Sequence[str]) -> dict[str, Row]:
-    """The rows of the named scenes; all of them where none is named."""
-    known = [str(row['name']) for row in scenes.values()]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        some = ', '.join(known[:10]) + (f' and {len(known) - 10} more' if len(known) > 10 else '')
-        raise GdfusionError(f'no scene {", ".join(unknown)}; there are {some}')
-    return {token: row for token, row in scenes.items() if not names or row['name'] in names}
+def _boxes(tables: Tables, samples: Mapping[str, _SampleRow]) -> dict[str, list[Box]]:
+    """Sample token -> the boxes in it."""
+    categories = tables.read('category', _CategoryRow, lambda row: row.name)
+    instances = tables.read('instance', _InstanceRow, lambda row: (
+        row.token, tables.find(categories, row.category_token, 'category', 'instance')))
+    boxes: dict[str, list[Box]] = defaultdict(list)
+
+    def keep(row: _AnnotationRow) -> None:
+        if row.sample_token in samples:
+            instance, category = tables.find(instances, row.instance_token, 'instance', 'sample_annotation')
+            boxes[row.sample_token].append(Box(category, instance, row.pose, row.size))
+
+    tables.read('sample_annotation', _AnnotationRow, keep)
+    return boxes

@@ -1,0 +1,122 @@
+"""Tables of a relational dataset: a folder of JSON files, each a list of flat rows with a ``token``.
+
+Only the fields that a row type declares are decoded, a piece of the file at a time: what is not kept of a table never
+piles up in memory, however large the file is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from gdfusion_ros.errors import GdfusionError
+
+
+class Row(msgspec.Struct, gc=False):
+    """A row; subclasses declare the fields that are needed of it."""
+
+    token: str
+
+
+R = TypeVar('R', bound=Row)
+T = TypeVar('T')
+
+_PIECE = 8 << 20  # bytes
+_TAIL = 64 << 10  # bytes at the end of a piece in which rows end
+# In JSON this is never part of a string (its first quotation mark would end it), nor of a row without objects inside.
+_BETWEEN_ROWS = re.compile(rb'\}(\s*,\s*)(?=\{\s*"\w+"\s*:)')
+
+
+class Tables:
+    """The tables in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is read yet."""
+        self._folder = folder
+
+    def read(self, name: str, row_type: type[R], make: Callable[[R], T | None]) -> dict[str, T]:
+        """Token -> ``make(row)`` of table ``name`` in its order; rows for which that is None are dropped.
+
+        Raises:
+            GdfusionError: the file cannot be read, is no such table, or ``make`` raises ValueError for a row of it.
+        """
+        path = self._folder / f'{name}.json'
+        made = {}
+        for row in _rows(path, row_type):
+            try:
+                value = make(row)
+            except ValueError as error:
+                raise GdfusionError(f'{path}: row {row.token} is wrong: {error}') from error
+            if value is not None:
+                made[row.token] = value
+        return made
+
+    def find(self, index: Mapping[str, T], token: str, name: str, user: str) -> T:
+        """The row ``token`` of table ``name`` that table ``user`` points to.
+
+        Raises:
+            GdfusionError: there is no such row.
+        """
+        if token not in index:
+            raise GdfusionError(f"{self._folder}/{user}.json points to '{token}', which is not in {name}.json")
+        return index[token]
+
+
+def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
+    """The rows of the table at ``path``."""
+    decoder = msgspec.json.Decoder(list[row_type])  # type: ignore[valid-type]
+    try:
+        with path.open('rb') as file:
+            for piece in _pieces(file):
+                try:
+                    yield from decoder.decode(piece)
+                except msgspec.DecodeError as error:
+                    raise GdfusionError(_fault(path, piece, row_type, error)) from error
+    except OSError as error:
+        raise GdfusionError(f'table {path} cannot be read: {error.strerror}') from error
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The text of a table in pieces, each a JSON list of whole rows."""
+    text = file.read(_PIECE)
+    while more := file.read(_PIECE):
+        ends = list(_BETWEEN_ROWS.finditer(text, max(0, len(text) - _TAIL)))
+        if ends:
+            comma = ends[-1]
+            yield text[:comma.start(1)] + b']'
+            text = b'[' + text[comma.end(1):]
+        text += more
+    yield text
+
+
+def _fault(path: Path, piece: bytes, row_type: type[Row], error: msgspec.DecodeError) -> str:
+    """What is wrong with a piece of the table at ``path`` that cannot be decoded."""
+    try:
+        # What Python's writer makes of numbers that are none, and JSON does not know, is a string to it.
+        rows = json.loads(piece, parse_constant=str)
+    except RecursionError:
+        return f'table {path} is not a list of rows'
+    except ValueError:
+        return f'table {path} is not whole JSON ({error}); fetch it again'
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return f'table {path} is not a list of rows'
+    for row in rows:
+        if fault := _row_fault(row, row_type):
+            return f"{path}: row {row.get('token', row)} {fault}"
+    return f'table {path} is not whole JSON ({error}); fetch it again'
+
+
+def _row_fault(row: dict[str, object], row_type: type[Row]) -> str | None:
+    for field in msgspec.structs.fields(row_type):
+        if field.required and field.name not in row:
+            return f"has no '{field.name}'"
+    try:
+        msgspec.convert(row, row_type)
+    except msgspec.ValidationError as error:
+        return f'is wrong: {error}'
+    return None
