@@ -37,7 +37,7 @@ NOT_SEEN = Float(OUTSIDE)
 NEAREST = Float(MIN_DEPTH)
 MOTION_LIMIT, MOTION_STEP = Float(20), Float(0.1)
 UNPOST, CHAIN, INTRINSICS, POST = range(4)
-SHIFT, OFFSET, LAST = range(3)
+SHIFT, OFFSET, PREVIOUS_OFFSET, LAST = range(4)
 LANES = 16
 """Channels that are added up side by side, and that one thread of the lift owns: a cache line of float32."""
 
@@ -78,8 +78,8 @@ def matching_cost(current: Tensor, previous: Tensor, geometry: StereoGeometry) -
     last = torch.tensor([geometry.image_size[1] - 1, geometry.image_size[0] - 1, 0.0]).expand(cameras, 3)
     matrices = torch.stack([torch.linalg.inv(geometry.post_rotation),
                             chain[:, :3, :3] @ torch.linalg.inv(geometry.intrinsics),
-                            geometry.intrinsics, geometry.post_rotation], 1)
-    vectors = torch.stack([chain[:, :3, 3], geometry.post_translation, last], 1)
+                            geometry.intrinsics, geometry.previous_post_rotation], 1)
+    vectors = torch.stack([chain[:, :3, 3], geometry.post_translation, geometry.previous_post_translation, last], 1)
     cost = np.empty((cameras, height, width, len(geometry.depths)), Float)
     _matching_cost(_in_lanes(current), _in_lanes(previous), (u.numpy(), v.numpy(), geometry.depths.numpy()),
                    matrices.numpy(), vectors.numpy(), divmod(channels - 4, LANES), cost)
@@ -104,6 +104,7 @@ def _see_bins(u: Float, v: Float, depths: Floats, matrices: Floats, vectors: Flo
     """Where one camera's bins at pixel (u, v) are seen in the previous image: (2, D) in grid_sample's coordinates."""
     unpost, chain, intrinsics, post = matrices[UNPOST], matrices[CHAIN], matrices[INTRINSICS], matrices[POST]
     shift, offset, last = vectors[SHIFT], vectors[OFFSET], vectors[LAST]
+    previous = vectors[PREVIOUS_OFFSET]
     u, v = u - offset[0], v - offset[1]
     for k in range(len(depths)):
         depth = depths[k] - offset[2]
@@ -113,8 +114,8 @@ def _see_bins(u: Float, v: Float, depths: Floats, matrices: Floats, vectors: Flo
         pz = _row(chain, 2, x, y, z) + shift[2]
         far = _row(intrinsics, 2, px, py, pz)
         x, y = _row(intrinsics, 0, px, py, pz) / far, _row(intrinsics, 1, px, py, pz) / far
-        gx = (_row(post, 0, x, y, far) + offset[0]) / last[0] * TWO - ONE
-        gy = (_row(post, 1, x, y, far) + offset[1]) / last[1] * TWO - ONE
+        gx = (_row(post, 0, x, y, far) + previous[0]) / last[0] * TWO - ONE
+        gy = (_row(post, 1, x, y, far) + previous[1]) / last[1] * TWO - ONE
         seen[0, k] = NOT_SEEN if pz < NEAREST else gx
         seen[1, k] = NOT_SEEN if pz < NEAREST else gy
 

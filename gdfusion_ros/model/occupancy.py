@@ -16,7 +16,14 @@ from gdfusion_ros.model.fusion.alignment import index_transform
 from gdfusion_ros.model.fusion.geometry import GeometryFusion
 from gdfusion_ros.model.fusion.motion import MotionFusion
 from gdfusion_ros.model.fusion.scene import SceneFusion
-from gdfusion_ros.model.fusion.state import GeometryState, MotionState, RecurrentState, SceneState, VoxelState
+from gdfusion_ros.model.fusion.state import (
+    GeometryState,
+    MotionState,
+    RecurrentState,
+    SceneState,
+    StereoState,
+    VoxelState,
+)
 from gdfusion_ros.model.fusion.voxel import VoxelFusion
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.head import OccupancyHead
@@ -163,7 +170,8 @@ class OccupancyNetwork(nn.Module):
                 volume, motion, voxel = self._fuse_voxels(frame, volume.float(), state, probe)
                 volume, scene = self._fuse_scene(volume, state, probe)
             prediction = self._decode(volume, probe)
-        return prediction, RecurrentState(stereo, frame.visible, geometry_state, motion, voxel, scene)
+        seen = StereoState(stereo, frame.post_rotation, frame.post_translation)
+        return prediction, RecurrentState(seen, frame.visible, geometry_state, motion, voxel, scene)
 
     def _encode_images(self, frame: Frame, probe: Probe) -> tuple[Tensor, Tensor]:
         with probe.stage('backbone'):
@@ -179,12 +187,12 @@ class OccupancyNetwork(nn.Module):
         with probe.stage('cost volume'), torch.no_grad():  # matching is not trained (spec section 2.1)
             stereo = stereo.detach()
             previous, chain = _previous_view(frame, stereo, state)
-            cost = cost_volume(stereo, previous, StereoGeometry(
+            cost = cost_volume(stereo, previous.features, StereoGeometry(
                 self.config.image_size, self.config.depth.values(), frame.intrinsics, frame.post_rotation,
-                frame.post_translation, chain))
+                frame.post_translation, chain, previous.post_rotation, previous.post_translation))
         with probe.stage('depth'):
             depth: DepthPrediction = self.depth_net(features, cost, frame)
-        probe.see('stereo_ref_feat', previous)
+        probe.see('stereo_ref_feat', previous.features)
         probe.see('cost_volume_softmax', cost)
         probe.see('depth_pred', depth.probability)
         probe.see('context', depth.context)
@@ -263,19 +271,22 @@ class OccupancyNetwork(nn.Module):
         return prediction
 
 
-def _previous_view(frame: Frame, stereo: Tensor, state: RecurrentState | None) -> tuple[Tensor, Tensor]:
+def _previous_view(frame: Frame, stereo: Tensor, state: RecurrentState | None) -> tuple[StereoState, Tensor]:
     """The previous images' features, and the way from each camera to its previous place.
 
     A camera that is not remembered sees itself from where it is (spec section 9: the start of a sequence).
     """
+    itself = StereoState(stereo, frame.post_rotation, frame.post_translation)
     here = torch.eye(4).expand_as(frame.previous_camera_from_camera)
     if state is None:
-        return stereo, here
+        return itself, here
     if bool(state.visible.all()):
         return state.stereo, frame.previous_camera_from_camera
     seen = state.visible.view(-1, 1, 1)
-    return (torch.where(seen[..., None].to(stereo.device), state.stereo, stereo),
-            torch.where(seen, frame.previous_camera_from_camera, here))
+    mixed = StereoState(torch.where(seen[..., None].to(stereo.device), state.stereo.features, stereo),
+                        torch.where(seen, state.stereo.post_rotation, itself.post_rotation),
+                        torch.where(seen[..., 0], state.stereo.post_translation, itself.post_translation))
+    return mixed, torch.where(seen, frame.previous_camera_from_camera, here)
 
 
 def with_cues(config: OccupancyConfig, cues: tuple[str, ...]) -> OccupancyConfig:

@@ -25,6 +25,8 @@ class StereoGeometry:
     post_rotation: Tensor
     post_translation: Tensor
     previous_camera_from_camera: Tensor
+    previous_post_rotation: Tensor
+    previous_post_translation: Tensor
 
 
 def cost_volume(current: Tensor, previous: Tensor, geometry: StereoGeometry) -> Tensor:
@@ -54,7 +56,7 @@ def sampling_grid(feature_size: tuple[int, int], geometry: StereoGeometry, devic
     points = camera_points(geometry.image_size, feature_size, geometry.depths.to(device),
                            geometry.post_rotation, geometry.post_translation)
     pixels, behind = previous_pixels(points, geometry.intrinsics, geometry.previous_camera_from_camera,
-                                     geometry.post_rotation, geometry.post_translation)
+                                     geometry.previous_post_rotation, geometry.previous_post_translation)
     return normalised(pixels[..., :2], geometry.image_size).masked_fill_(behind[..., None], OUTSIDE)
 
 

@@ -37,7 +37,7 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str) -> None:
                              for which in ('curr', 'prev'))
         cost = cost_volume(current, previous, StereoGeometry(
             IMAGE, DEPTHS, frame.intrinsics, frame.post_rotation, frame.post_translation,
-            frame.previous_camera_from_camera))
+            frame.previous_camera_from_camera, frame.post_rotation, frame.post_translation))
         if recorded[f'start{step}']:  # all bins alike: the recorded spread is nothing but rounding
             torch.testing.assert_close(cost, recorded[f'cost_softmax{step}'], rtol=1e-5, atol=0)
         else:

@@ -45,7 +45,8 @@ def cost_inputs(drive: Any, channels: int, cells: tuple[int, int]) -> tuple[Tens
     chain = frame.previous_camera_from_camera.clone()
     chain[1, 2, 3] -= 4
     geometry = StereoGeometry((64, 96), torch.tensor([1.0, 2.0, 3.5, 8.0, 30.0]), frame.intrinsics,
-                              frame.post_rotation, frame.post_translation, chain)
+                              frame.post_rotation, frame.post_translation, chain, 0.9 * frame.post_rotation,
+                              frame.post_translation + 3)
     current, previous = (torch.randn(2, channels, *cells).relu() for _ in range(2))
     return current, previous, geometry
 
@@ -150,7 +151,8 @@ current, previous = torch.randn(2, 1, 64, 8, 12, generator=generator).relu()
 chain = torch.eye(4)[None].clone()
 chain[:, 2, 3] = 0.5
 intrinsics = torch.tensor([[[60.0, 0, 48], [0, 60, 32], [0, 0, 1]]])
-geometry = StereoGeometry((64, 96), torch.arange(1, 9.0), intrinsics, torch.eye(3)[None], torch.zeros(1, 3), chain)
+post = torch.eye(3)[None], torch.zeros(1, 3)
+geometry = StereoGeometry((64, 96), torch.arange(1, 9.0), intrinsics, *post, chain, *post)
 print(hashlib.sha256(kernels.matching_cost(current, previous, geometry).contiguous().numpy().tobytes()).hexdigest())
 """
 

@@ -75,7 +75,7 @@ def test_shapes_of_what_comes_out(network: OccupancyNetwork, drive: Any) -> None
     assert prediction.labels.shape == prediction.confidence().shape == (20, 16, 4)
     assert prediction.logits.shape == (16, 20, 4, 19)
     assert prediction.labels.unique().numel() > 3
-    assert state.stereo.shape == (2, 256, 16, 24)
+    assert state.stereo.features.shape == (2, 256, 16, 24)
     assert state.voxel is not None
     assert state.voxel.volume.shape == (16 * 20 * 4, 8)
     assert state.nbytes > 4 * (2 * 256 * 16 * 24 + 16 * 20 * 4 * (8 + 3))
@@ -310,4 +310,4 @@ def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(t
         prediction, state = network(frame, state)
         assert prediction.labels.device.type == prediction.confidence().device.type == 'meta'
     assert state.visible.device.type == state.voxel.bda.device.type == 'cpu'
-    assert state.stereo.device.type == state.voxel.volume.device.type == 'meta'
+    assert state.stereo.features.device.type == state.voxel.volume.device.type == 'meta'

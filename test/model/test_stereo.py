@@ -23,7 +23,8 @@ def geometry(drive: Any) -> StereoGeometry:
     chain = frame.previous_camera_from_camera.clone()
     chain[1, 2, 3] -= 3
     return StereoGeometry(IMAGE, torch.tensor([1.0, 2.5, 4.0, 7.0, 20.0]), frame.intrinsics, frame.post_rotation,
-                          frame.post_translation, chain)
+                          frame.post_translation, chain, 0.9 * frame.post_rotation + 0.1 * torch.eye(3),
+                          frame.post_translation - 2)
 
 
 def features(seed: int) -> Tensor:
@@ -44,6 +45,7 @@ def seen_at(geometry: StereoGeometry, n: int, pixel: tuple[float, float], depth:
     if point[2] < 1e-3:
         return None
     seen = intrinsics @ point
+    post, shift = geometry.previous_post_rotation[n].double(), geometry.previous_post_translation[n].double()
     u, v = (post[:2, :2] @ (seen[:2] / seen[2]) + shift[:2]).tolist()
     return u / (IMAGE[1] - 1) * (CELLS[1] - 1), v / (IMAGE[0] - 1) * (CELLS[0] - 1)
 

@@ -20,6 +20,15 @@ D = TypeVar('D')
 
 
 @dataclass(frozen=True, eq=False)
+class StereoState:
+    """Features of the last images (N, C, H / 4, W / 4), with the image augmentation (N, 3, 3), (N, 3) of theirs."""
+
+    features: Tensor
+    post_rotation: Tensor
+    post_translation: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class GeometryState:
     """H_g: fused depth logits (N, D, h, w), with the image augmentation (N, 3, 3), (N, 3) that they belong to."""
 
@@ -57,12 +66,12 @@ class RecurrentState:
     """All that a network remembers of a sequence; a cue that is switched off has None.
 
     Attributes:
-        stereo: (N, C, H / 4, W / 4) features of the last images.
+        stereo: what the next images are matched with.
         visible: (N,) bool, which cameras went into the last frame; of the others nothing is remembered.
         geometry, motion, voxel, scene: the four states.
     """
 
-    stereo: Tensor
+    stereo: StereoState
     visible: Tensor
     geometry: GeometryState | None = None
     motion: MotionState | None = None
@@ -111,7 +120,7 @@ class RecurrentState:
 
 _ON_CPU = frozenset({'visible', 'bda', 'post_rotation', 'post_translation'})
 _PARTS: dict[str, type] = {
-    'geometry': GeometryState, 'motion': MotionState, 'voxel': VoxelState, 'scene': SceneState}
+    'stereo': StereoState, 'geometry': GeometryState, 'motion': MotionState, 'voxel': VoxelState, 'scene': SceneState}
 
 
 def _tensors(part: Any, prefix: str = '') -> Iterator[tuple[str, Tensor]]:

@@ -13,7 +13,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.fusion.state import GeometryState, MotionState, RecurrentState, SceneState, VoxelState
+from gdfusion_ros.model.fusion.state import (
+    GeometryState,
+    MotionState,
+    RecurrentState,
+    SceneState,
+    StereoState,
+    VoxelState,
+)
 
 Same = Callable[[object, object], bool]
 Tensors = Callable[[object], list[Tensor]]
@@ -23,7 +30,8 @@ Tensors = Callable[[object], list[Tensor]]
 def state() -> RecurrentState:
     torch.manual_seed(0)
     return RecurrentState(
-        stereo=torch.randn(2, 8, 4, 6).contiguous(memory_format=torch.channels_last),
+        stereo=StereoState(torch.randn(2, 8, 4, 6).contiguous(memory_format=torch.channels_last),
+                           torch.eye(3).expand(2, 3, 3), torch.randn(2, 3)),
         visible=torch.tensor([True, False]),
         geometry=GeometryState(torch.randn(2, 5, 2, 3), torch.eye(3).expand(2, 3, 3), torch.randn(2, 3)),
         motion=MotionState(torch.randn(24, 3)),
@@ -46,7 +54,7 @@ def test_written_and_read_back_bit_for_bit(state: RecurrentState, same: Same, tm
 
 def test_bytes_are_those_of_all_tensors(state: RecurrentState, tensors: Tensors) -> None:
     assert state.nbytes == sum(tensor.numel() * tensor.element_size() for tensor in tensors(state))
-    assert state.nbytes == 4 * (2 * 8 * 24 + 2 * 5 * 6 + 18 + 6 + 72 + 144 + 9 + 36 + 6) + 2
+    assert state.nbytes == 4 * (2 * 8 * 24 + 18 + 6 + 2 * 5 * 6 + 18 + 6 + 72 + 144 + 9 + 36 + 6) + 2
 
 
 def test_features_move_to_a_device_and_matrices_stay(state: RecurrentState) -> None:
@@ -55,13 +63,13 @@ def test_features_move_to_a_device_and_matrices_stay(state: RecurrentState) -> N
     assert moved.motion is not None
     assert moved.voxel is not None
     assert moved.scene is not None
-    features = (moved.stereo, moved.geometry.logits, moved.motion.offsets, moved.voxel.volume, moved.scene.weight,
-                moved.scene.bias)
+    features = (moved.stereo.features, moved.geometry.logits, moved.motion.offsets, moved.voxel.volume,
+                moved.scene.weight, moved.scene.bias)
     assert {tensor.device.type for tensor in features} == {'meta'}
     matrices = (moved.visible, moved.geometry.post_rotation, moved.geometry.post_translation, moved.voxel.bda)
     assert {tensor.device.type for tensor in matrices} == {'cpu'}
     assert moved.voxel.frames == 7
-    assert state.stereo.device.type == 'cpu'
+    assert state.stereo.features.device.type == 'cpu'
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
