@@ -1,4 +1,4 @@
-"""Tables of the size of nuScenes v1.0-trainval, to measure the reader with: every field of every row, made-up values."""
+"""Tables of the size of nuScenes v1.0-trainval, to measure the reader with: every field, made-up values."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def write(root: Path, share: float) -> Counts:
                            for channel, (modality, _) in SENSORS.items()]
     logs: list[Row] = [{'token': _token('log', 0), 'logfile': 'n015-2018-07-24-11-22-45+0800', 'vehicle': 'n015',
                         'date_captured': '2018-07-24', 'location': 'singapore-onenorth'}]
-    categories: list[Row] = [{'token': _token('category', 0), 'name': 'vehicle.car', 'description': 'A car.', 'index': 17}]
+    categories: list[Row] = [{'token': _token('category', 0), 'name': 'vehicle.car', 'description': 'A car.'}]
     for name, rows in (('sensor', channels), ('log', logs), ('category', categories),
                        ('calibrated_sensor', _calibrations(scenes)), ('scene', _scenes(scenes)),
                        ('sample', _samples(samples, scenes)), ('instance', _instances(instances)),
