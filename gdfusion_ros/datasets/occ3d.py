@@ -6,20 +6,18 @@ Arrays are (200, 200, 16), index [x][y][z], in the ego frame at LIDAR_TOP's stam
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gdfusion_ros.datasets.arrays import read_npz, require_shape
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
 
 FOLDER = 'gts'
-SHAPE = (200, 200, 16)
-ORIGIN, VOXEL_SIZE = (-40.0, -40.0, -1.0), (0.4, 0.4, 0.4)
 SOURCE = 'ground truth'
 """What a grid of labels names as the model that made it."""
 
@@ -35,7 +33,12 @@ class Occ3DLabels:
 
 def label_path(root: Path, scene: str, sample_token: str) -> Path:
     """Where the labels of a key frame lie below the dataset's folder ``root``."""
-    return root / FOLDER / scene / sample_token / 'labels.npz'
+    return path_in(root / FOLDER, scene, sample_token)
+
+
+def path_in(folder: Path, scene: str, sample_token: str) -> Path:
+    """Where the labels of a key frame lie below the labels' own ``folder``."""
+    return folder / scene / sample_token / 'labels.npz'
 
 
 def read(path: Path) -> Occ3DLabels:
@@ -44,14 +47,10 @@ def read(path: Path) -> Occ3DLabels:
     Raises:
         GdfusionError: the file is missing or damaged, or an array is missing, of another shape or out of range.
     """
-    try:
-        with np.load(path) as arrays:
-            semantics, lidar, camera = (arrays[name] for name in ('semantics', 'mask_lidar', 'mask_camera'))
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise GdfusionError(f'labels {path} cannot be read: {" ".join(str(error).split())}') from error
-    for name, array in (('semantics', semantics), ('mask_lidar', lidar), ('mask_camera', camera)):
-        if array.shape != SHAPE or array.dtype not in (np.uint8, np.bool_):
-            raise GdfusionError(f'labels {path}: {name} is {array.dtype} {array.shape}, expected uint8 {SHAPE}')
+    names = ('semantics', 'mask_lidar', 'mask_camera')
+    semantics, lidar, camera = arrays = read_npz(path, names)
+    for name, array in zip(names, arrays, strict=True):
+        require_shape(array, OCC3D_NUSCENES.grid, f'labels {path}: {name}')
     if semantics.max() > OCC3D_NUSCENES.free:
         raise GdfusionError(f'labels {path}: there is a class {semantics.max()}; Occ3D has 0 to {OCC3D_NUSCENES.free}')
     return Occ3DLabels(semantics.astype(np.uint8), lidar.astype(np.bool_), camera.astype(np.bool_))
@@ -67,5 +66,6 @@ def write(path: Path, labels: Occ3DLabels) -> None:
 def semantic_grid(labels: Occ3DLabels, stamp: int, frame_id: str) -> SemanticGrid:
     """The labels as a grid at LIDAR_TOP's ``stamp`` [ns]; its confidence is 255 where cameras observe it, else 0."""
     confidence = np.where(labels.mask_camera, np.uint8(255), np.uint8(0))
-    return SemanticGrid(stamp, frame_id, ORIGIN, VOXEL_SIZE, np.asfortranarray(labels.semantics),
+    place = OCC3D_NUSCENES.grid
+    return SemanticGrid(stamp, frame_id, place.lower, place.voxel_size, np.asfortranarray(labels.semantics),
                         np.asfortranarray(confidence), OCC3D_NUSCENES, SOURCE, 0, (), 0)
