@@ -97,7 +97,8 @@ class RecurrentState:
         Raises:
             GdfusionError: the file cannot be written.
         """
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in _tensors(self)}
+        # Cloned, because two states may share their matrices, which the format does not allow.
+        tensors = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in _tensors(self)}
         frames = 0 if self.voxel is None else self.voxel.frames
         with written_whole(path) as draft:
             save_file(tensors, draft, metadata={'state': json.dumps({'frames': frames})})
