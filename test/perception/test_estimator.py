@@ -49,7 +49,7 @@ class EchoNetwork(nn.Module):
         super().__init__()
         self.config = SimpleNamespace(
             name='echo', image_size=image_size, cameras=cameras, label_set='occ3d_nuscenes',
-            grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)))
+            predicted_grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)))
         self.frames: list[Frame] = []
         self.states: list[Tensor | None] = []
         self.failure: Exception | None = None
