@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from gdfusion_ros.bags.reader import BagReader, DecodedMessage
 from gdfusion_ros.bags.released import lidar_stamps
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, Feed, input_topics
+from gdfusion_ros.messages.feed import Feed
+from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, input_topics
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters, Counts

@@ -29,7 +29,7 @@ from gdfusion_ros.datasets.nuscenes import Calibration, Dataset, Pose, Sample, S
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
-from gdfusion_ros.messages.feed import CAMERA_INFO_TYPE, TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
+from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE, TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 TOPICS, FRAMES = TopicSettings(), PipelineSettings()

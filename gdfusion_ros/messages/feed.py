@@ -9,19 +9,10 @@ from functools import partial
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
 from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.types import Pixels
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
-
-TF_TOPIC, TF_STATIC_TOPIC, TF_TYPE = '/tf', '/tf_static', 'tf2_msgs/msg/TFMessage'
-CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
-
-
-def input_topics(pipeline: PipelineSettings, topics: TopicSettings) -> dict[str, str]:
-    """Every topic that the pipeline reads -> its message type."""
-    return {TF_STATIC_TOPIC: TF_TYPE, TF_TOPIC: TF_TYPE,
-            **{topics.camera_info(camera): CAMERA_INFO_TYPE for camera in pipeline.cameras},
-            **{topics.image(camera): topics.image_type for camera in pipeline.cameras}}
 
 
 class Feed:

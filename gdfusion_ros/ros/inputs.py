@@ -12,7 +12,8 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from gdfusion_ros.messages.factory import Message
-from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE, Feed, input_topics
+from gdfusion_ros.messages.feed import Feed
+from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE, input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.factory import message_class

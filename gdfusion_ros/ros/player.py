@@ -16,7 +16,7 @@ from rclpy.node import Node
 from gdfusion_ros.bags.reader import BagReader, RawMessage, Topic, bag_reader
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import time as time_message
-from gdfusion_ros.messages.feed import CAMERA_INFO_TYPE, TF_TYPE
+from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE, TF_TYPE
 from gdfusion_ros.perception.types import NANOSECONDS
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.context import ros_node

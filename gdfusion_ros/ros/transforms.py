@@ -11,7 +11,7 @@ from rclpy.time import Time
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.decode import transform
 from gdfusion_ros.messages.factory import Message, stamp_of
-from gdfusion_ros.messages.feed import TF_TOPIC
+from gdfusion_ros.messages.inputs import TF_TOPIC
 from gdfusion_ros.perception.poses import pose_matrix
 from gdfusion_ros.perception.transforms import (
     AfterSpanError,

@@ -7,7 +7,8 @@ import pytest
 
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.messages.factory import Message, header
-from gdfusion_ros.messages.feed import Feed, input_topics
+from gdfusion_ros.messages.feed import Feed
+from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.settings import PipelineSettings, TopicSettings

@@ -11,7 +11,7 @@ from rclpy.serialization import deserialize_message
 
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.messages import decode
-from gdfusion_ros.messages.feed import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
+from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
 from gdfusion_ros.perception.transforms import (
     AfterSpanError,
     BeforeSpanError,
