@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -19,8 +19,8 @@ from gdfusion_ros.model.frame import Frame, Prediction
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.counters import Counters
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import LABEL_SETS
-from gdfusion_ros.perception.poses import inverse
 from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
 from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings
@@ -29,21 +29,12 @@ PoseProtocol = Literal['live', 'released']
 
 
 @dataclass(frozen=True, eq=False)
-class _Poses:
-    """Where a set was taken.
-
-    Attributes:
-        epoch, stamp: of the set.
-        fixed_from_ego: (4, 4) the vehicle at the set's stamp.
-        fixed_from_camera: (N, 4, 4) each camera at its own stamp.
-        history_pose: (4, 4) see PosedSet.
-    """
+class _Place:
+    """When and where a set was taken."""
 
     epoch: int
     stamp: int
-    fixed_from_ego: Matrix
-    fixed_from_camera: Matrix
-    history_pose: Matrix
+    poses: RigPoses
 
 
 class OccupancyEstimator:
@@ -77,7 +68,7 @@ class OccupancyEstimator:
         self._pose_type = np.float32 if protocol == 'released' else np.float64
         self._counters = counters or Counters(settings.cameras)
         self._state: RecurrentState | None = None
-        self._previous: _Poses | None = None
+        self._previous: _Place | None = None
         self._frames = 0
         self._lock = threading.Lock()
         self._requested_reset = ''
@@ -94,16 +85,16 @@ class OccupancyEstimator:
             pixels = self._pixels(posed)
         with self._refusal_out_of_memory(posed), torch.inference_mode():
             with self._stage('frame'):
-                poses = self._poses(posed)
-                self._forget_if_due(poses)
-                frame = self._frame(posed, poses, normalize(pixels, self._network.device))
+                place = self._place(posed)
+                self._forget_if_due(place)
+                frame = self._frame(posed, place.poses, normalize(pixels, self._network.device))
             with self._stage('network'):
                 prediction, state = self._network(frame, self._state)
                 if self._network.device.type == 'cuda':
                     torch.cuda.synchronize(self._network.device)
             with self._stage('grid'):
                 grid = self._grid(posed, prediction)
-        self._state, self._previous = state, poses
+        self._state, self._previous = state, place
         self._frames += 1
         self._counters.grid_made()
         return grid
@@ -150,50 +141,42 @@ class OccupancyEstimator:
             pixels.append(ready.pixels)
         return pixels
 
-    def _poses(self, posed: PosedSet) -> _Poses:
+    def _place(self, posed: PosedSet) -> _Place:
         def rounded(pose: Matrix) -> Matrix:
             return pose.astype(self._pose_type).astype(np.float64)
 
         cameras = [rounded(place.fixed_from_ego) @ rounded(place.ego_from_camera) for place in posed.cameras.values()]
-        return _Poses(posed.camera_set.epoch, posed.camera_set.stamp, rounded(posed.fixed_from_ego),
-                      np.stack(cameras), posed.history_pose)
+        poses = RigPoses(rounded(posed.fixed_from_ego), np.stack(cameras), posed.history_pose)
+        return _Place(posed.camera_set.epoch, posed.camera_set.stamp, poses)
 
-    def _forget_if_due(self, poses: _Poses) -> None:
+    def _forget_if_due(self, place: _Place) -> None:
         with self._lock:
             reason, self._requested_reset = self._requested_reset, ''
         if not reason and self._previous is not None:
-            reason = self._break(self._previous, poses)
+            reason = self._break(self._previous, place)
         if reason:
             self._state, self._previous, self._frames = None, None, 0
             self._counters.memory_reset(reason)
 
-    def _break(self, previous: _Poses, poses: _Poses) -> str:
-        """Why ``poses`` do not continue ``previous``; empty if they do."""
-        if poses.epoch != previous.epoch:
+    def _break(self, previous: _Place, place: _Place) -> str:
+        """Why ``place`` does not continue ``previous``; empty if it does."""
+        if place.epoch != previous.epoch:
             return 'time_jump'
-        if poses.stamp - previous.stamp > nanoseconds(self._settings.max_frame_gap):
+        if place.stamp - previous.stamp > nanoseconds(self._settings.max_frame_gap):
             return 'frame_gap'
-        way = np.linalg.norm(poses.fixed_from_ego[:3, 3] - previous.fixed_from_ego[:3, 3])
+        way = np.linalg.norm(place.poses.fixed_from_ego[:3, 3] - previous.poses.fixed_from_ego[:3, 3])
         return 'ego_jump' if way > self._settings.max_ego_jump else ''
 
-    def _frame(self, posed: PosedSet, poses: _Poses, images: Tensor) -> Frame:
-        """The network's input (spec section 1)."""
+    def _frame(self, posed: PosedSet, poses: RigPoses, images: Tensor) -> Frame:
+        """The network's input."""
         height, width = self._network.config.image_size
         models = [place.model for place in posed.cameras.values()]
         crops = [ResizeCrop((model.width, model.height), (width, height)) for model in models]
-        previous = self._previous or poses
-        return Frame(
-            images=images,
-            intrinsics=_tensor([model.intrinsics for model in models]),
-            post_rotation=_tensor([crop.post_rotation() for crop in crops]),
-            post_translation=_tensor([crop.post_translation() for crop in crops]),
-            ego_from_camera=_tensor(inverse(poses.fixed_from_ego) @ poses.fixed_from_camera),
-            previous_camera_from_camera=_tensor([
-                inverse(before) @ now
-                for before, now in zip(previous.fixed_from_camera, poses.fixed_from_camera, strict=True)]),
-            previous_ego_from_ego=_tensor(inverse(previous.history_pose) @ poses.history_pose),
-            bda=torch.eye(3),
-            visible=torch.tensor([camera in posed.camera_set.images for camera in posed.cameras]))
+        return make_frame(
+            images, [model.intrinsics for model in models],
+            [PostTransform(crop.post_rotation(), crop.post_translation()) for crop in crops], poses,
+            None if self._previous is None else self._previous.poses,
+            [camera in posed.camera_set.images for camera in posed.cameras])
 
     def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
         grid = self._network.config.predicted_grid
@@ -209,10 +192,6 @@ class OccupancyEstimator:
             frames_since_reset=self._frames + 1,
             cameras=tuple(posed.camera_set.images),
             stamp_spread=posed.camera_set.spread)
-
-
-def _tensor(values: Matrix | Sequence[Matrix]) -> Tensor:
-    return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
 
 def _x_fastest(voxels: Tensor) -> NDArray[np.uint8]:

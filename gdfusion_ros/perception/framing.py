@@ -1,0 +1,68 @@
+"""The network's input from images, calibration and poses (spec section 1): where all of its matrices are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.perception.poses import inverse
+from gdfusion_ros.perception.types import Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class RigPoses:
+    """Where a camera set was taken, in the fixed frame.
+
+    Attributes:
+        fixed_from_ego: (4, 4) the vehicle at the set's stamp.
+        fixed_from_camera: (N, 4, 4) each camera at its own stamp.
+        history_pose: (4, 4) the vehicle's pose that places the memory of the past (see PosedSet).
+    """
+
+    fixed_from_ego: Matrix
+    fixed_from_camera: Matrix
+    history_pose: Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class PostTransform:
+    """Source pixel (u, v, 1) -> pixel of the network's image: (3, 3) rotation and (3,) translation [px]."""
+
+    rotation: Matrix
+    translation: Matrix
+
+
+def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[PostTransform], now: RigPoses,
+               before: RigPoses | None, visible: Sequence[bool]) -> Frame:
+    """The frame of one camera set; products in float64, the result float32.
+
+    Args:
+        images: (N, 3, H, W) as ``preprocess.normalize`` gives them.
+        intrinsics: (3, 3) of each source image.
+        post: what was done to each image.
+        now: where the set was taken.
+        before: where the last one of the sequence was; None at its start.
+        visible: which cameras have an image.
+    """
+    before = before or now
+    return Frame(
+        images=images,
+        intrinsics=_tensor(intrinsics),
+        post_rotation=_tensor([transform.rotation for transform in post]),
+        post_translation=_tensor([transform.translation for transform in post]),
+        ego_from_camera=_tensor(inverse(now.fixed_from_ego) @ now.fixed_from_camera),
+        previous_camera_from_camera=_tensor([
+            inverse(then) @ pose
+            for then, pose in zip(before.fixed_from_camera, now.fixed_from_camera, strict=True)]),
+        previous_ego_from_ego=_tensor(inverse(before.history_pose) @ now.history_pose),
+        bda=torch.eye(3),
+        visible=torch.tensor(visible))
+
+
+def _tensor(values: Matrix | Sequence[Matrix]) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))
