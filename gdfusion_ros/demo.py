@@ -17,22 +17,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.bags.grids import grid_at, images_of
+from gdfusion_ros.bags.frames import Sources, bag_frames
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.bags.recording import DIAGNOSTICS_TYPE, Row, counts, latencies
-from gdfusion_ros.datasets.convert import Job, convert, plan
+from gdfusion_ros.datasets.convert import convert, plan
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, NODE_NAME, OCCUPANCY, outputs
-from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC
 from gdfusion_ros.ros.player import Playback, play
 from gdfusion_ros.ros.process import EVERY_SET, model_arguments, node_process
 from gdfusion_ros.ros.recorder import Recorder, record
-from gdfusion_ros.settings import ModelSettings, TopicSettings
-from gdfusion_ros.visualization.files import save
-from gdfusion_ros.visualization.sheet import picture
+from gdfusion_ros.settings import ModelSettings
+from gdfusion_ros.visualization import sheet
 
 NODE = f'/{NODE_NAME}'
 GRIDS_TOPIC, LATENCY, DIAGNOSTICS = f'{NODE}/{OCCUPANCY.topic}', f'{NODE}/{LATENCY_TOPIC}', '/diagnostics'
@@ -156,11 +154,11 @@ def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: Progre
     if not grids:
         raise GdfusionError(f'the node published no grid within {_GRID_TIMEOUT:g} s; see {folder.log}')
     with bag_reader(folder.grids) as bag:
-        last = grid_at(bag, GRIDS_TOPIC, -1)
-        result = Result(expected, grids, list(counts(bag, DIAGNOSTICS)), latencies(bag, LATENCY), folder.picture,
-                        last.model)
-    save(picture(last, _images(last, jobs)), folder.picture)
-    return result
+        seen = list(counts(bag, DIAGNOSTICS)), latencies(bag, LATENCY)
+    with bag_frames(Sources(folder.grids, GRIDS_TOPIC, tuple(job.path for job in jobs))) as frames:
+        last = frames[len(frames) - 1]
+    sheet.write(folder.picture, last)
+    return Result(expected, grids, *seen, folder.picture, last.grid.model)
 
 
 def _run_node(bags: Sequence[Path], folder: Folder, model: ModelSettings, expected: int, bar: Bar) -> int:
@@ -213,13 +211,3 @@ class _Watch:
                 deadline = time.monotonic() + _GRID_TIMEOUT
         self._recorder.wait_for(DIAGNOSTICS, self._recorder.counts[DIAGNOSTICS] + 2, _DIAGNOSTICS_TIMEOUT)
         self.look()
-
-
-def _images(grid: SemanticGrid, jobs: Sequence[Job]) -> dict[str, Pixels]:
-    """The images of a grid, from the bag that has them."""
-    for job in jobs:
-        with bag_reader(job.path) as bag:
-            images = images_of(bag, grid, TopicSettings())
-        if images:
-            return images
-    return {}

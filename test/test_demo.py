@@ -12,7 +12,7 @@ from PIL import Image
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
-from gdfusion_ros.bags.grids import grid_at
+from gdfusion_ros.bags.frames import Sources, bag_frames
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
 from gdfusion_ros.ros import environment
@@ -46,7 +46,8 @@ def test_every_camera_set_gives_one_grid_and_the_last_a_picture(nuscenes_root: P
         assert [counts[f'/occ/{name}'] for name in ('occupancy', 'points', 'bev', 'debug/latency', 'label_info')] == [
             6, 6, 6, 6, 1]
         assert counts['/occ/markers'] >= 6  # the node takes the markers away when it stops
-        assert grid_at(bag, '/occ/occupancy', -1).model == 'bevdetocc_gf_small (untrained)'
+    with bag_frames(Sources(out / 'grids', '/occ/occupancy')) as frames:
+        assert frames[len(frames) - 1].grid.model == 'bevdetocc_gf_small (untrained)'
     assert Image.open(out / 'last_grid.png').width == 1920
     assert (out / 'mine.txt').read_text() == 'not of a demo'
 

@@ -95,13 +95,13 @@ class BagReader:
             for connection, stamp, data in self._reader.messages(chosen, start):
                 yield RawMessage(connection.topic, connection.msgtype, stamp, data)
 
-    def messages(self, topics: Sequence[str]) -> Iterator[DecodedMessage]:
-        """The messages on ``topics``, in time order.
+    def messages(self, topics: Sequence[str], start: int | None = None) -> Iterator[DecodedMessage]:
+        """The messages on ``topics`` from record time ``start`` [ns] on, in time order.
 
         Raises:
             GdfusionError: the file is damaged, or a message is.
         """
-        for topic, type_name, stamp, data in self.raw_messages(topics):
+        for topic, type_name, stamp, data in self.raw_messages(topics, start):
             with _explained(self.path):
                 message = typestore().deserialize_cdr(data, type_name)
             yield DecodedMessage(topic, stamp, message)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.visualization.canvas import EGO, FAINT, INK, PANEL, palette, text
 
-_MARGIN, _TICK = 34, 10
+_MARGIN, _TICK = 40, 10
 _MAP_LINE = (0, 0, 0, 36)
 
 

@@ -1,4 +1,4 @@
-"""What every panel of a picture shares: colours, fonts, text."""
+"""What pictures share: colours, fonts, text."""
 
 from __future__ import annotations
 

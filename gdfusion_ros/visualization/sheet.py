@@ -1,112 +1,193 @@
-"""One page a grid: 3-D view, bird's-eye view, camera images, legend."""
+"""One page a frame: 3-D view, bird's-eye view, both again for the ground truth, camera images, legend."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
-from gdfusion_ros.perception.labels import UNKNOWN
-from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
-from gdfusion_ros.settings import SURROUND_CAMERAS
+from gdfusion_ros.files import refuse_existing, written_whole
+from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
+from gdfusion_ros.perception.types import Pixels, SemanticGrid, stamp_text
 from gdfusion_ros.visualization.birdseye import birdseye
 from gdfusion_ros.visualization.canvas import FAINT, INK, LINE, PAGE, PANEL, WARNING, font, palette, text
-from gdfusion_ros.visualization.voxels import behind, perspective
+from gdfusion_ros.visualization.frame import Frame, Parts
+from gdfusion_ros.visualization.voxels import perspective
 
-WIDTH, MARGIN, HEADER = 1920, 16, 84
-_LEFT, _VIEW_HEIGHT, _TILE_GAP, _TILES_A_ROW = 1240, 640, 8, 3
-_RIGHT = WIDTH - 3 * MARGIN - _LEFT
-_LEGEND = 400
-_UNTRAINED = '(untrained)'
+WIDTH, HEIGHT, MARGIN, HEADER = 1920, 1080, 16, 84
+"""A page [px]: as large as a video that every player decodes."""
 
-Box = tuple[int, int, int, int]
+_GAP = 8
 
 
-def picture(grid: SemanticGrid, images: Mapping[str, Pixels]) -> Image.Image:
-    """The page, 1920 px wide.
+def write(path: Path, frame: Frame) -> None:
+    """Write the page of ``frame`` as a PNG file.
 
-    Args:
-        grid: what is shown.
-        images: (h, w, 3) RGB by camera name; without any the 3-D view takes their place.
+    Raises:
+        GdfusionError: a file of that name exists, or it cannot be written.
     """
-    cameras = _rig(grid.cameras)
-    tile_height = (_LEFT - (_TILES_A_ROW - 1) * _TILE_GAP) // _TILES_A_ROW * 9 // 16
-    rows = -(-len(cameras) // _TILES_A_ROW) if images else 0
-    tiles = rows * (tile_height + _TILE_GAP) - _TILE_GAP if rows else -MARGIN
-    body = max(_VIEW_HEIGHT + MARGIN + tiles, _RIGHT + MARGIN + _LEGEND)
-    view_height = body - MARGIN - tiles
-    page = Image.new('RGB', (WIDTH, HEADER + body + MARGIN), PAGE)
-    _draw_title(page, grid)
-    page.paste(perspective(grid, behind(grid), _LEFT, view_height), (MARGIN, HEADER))
-    right = 2 * MARGIN + _LEFT
-    page.paste(birdseye(grid, _RIGHT, _RIGHT), (right, HEADER))
-    _draw_legend(page, grid, (right, HEADER + _RIGHT + MARGIN, WIDTH - MARGIN, HEADER + body))
-    if images:
-        _draw_images(page, cameras, images, (MARGIN, HEADER + view_height + MARGIN), tile_height)
+    refuse_existing(path)
+    with written_whole(path) as draft:
+        picture(frame).save(draft, 'PNG')
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of the page [px]."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Upper left corner."""
+        return self.left, self.top
+
+    @property
+    def outline(self) -> tuple[int, int, int, int]:
+        """As Pillow draws rectangles."""
+        return self.left, self.top, self.left + self.width - 1, self.top + self.height - 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What lies where: 3-D views and maps (prediction, ground truth), images (None: no place for them), legend."""
+
+    views: tuple[Box, ...]
+    maps: tuple[Box, ...]
+    images: Box | None
+    legend: Box
+
+
+SINGLE = Layout((Box(16, 84, 1240, 498),), (Box(1272, 84, 632, 632),), Box(16, 598, 1240, 466),
+                Box(1272, 732, 632, 332))
+SINGLE_WITHOUT_IMAGES = Layout((Box(16, 84, 1240, 980),), SINGLE.maps, None, SINGLE.legend)
+DOUBLE = Layout((Box(16, 84, 936, 504), Box(968, 84, 936, 504)), (Box(16, 604, 460, 460), Box(492, 604, 460, 460)),
+                Box(968, 604, 936, 352), Box(968, 972, 936, 92))
+DOUBLE_WITHOUT_IMAGES = Layout(DOUBLE.views, DOUBLE.maps, None, Box(968, 604, 936, 460))
+
+
+def _layout(parts: Parts) -> Layout:
+    if parts.truth:
+        return DOUBLE if parts.images else DOUBLE_WITHOUT_IMAGES
+    return SINGLE if parts.images else SINGLE_WITHOUT_IMAGES
+
+
+def picture(frame: Frame, parts: Parts | None = None) -> Image.Image:
+    """The page of a frame, WIDTH x HEIGHT, with a place for ``parts``; for what the frame has, unless given."""
+    layout = _layout(parts or frame.parts)
+    page = Image.new('RGB', (WIDTH, HEIGHT), PAGE)
+    _draw_title(page, frame)
+    for number, grid in enumerate((frame.grid, frame.truth)[:len(layout.views)]):
+        _draw_grid(page, grid, layout.views[number], layout.maps[number])
+    if len(layout.views) > 1:
+        _draw_tag(page, layout.views[0].corner, 'prediction')
+        _draw_tag(page, layout.views[1].corner, 'ground truth')
+    _draw_legend(page, frame, layout.legend)
+    if layout.images:
+        _draw_images(page, frame.cameras, frame.images, layout.images)
     return page
 
 
-def _rig(cameras: tuple[str, ...]) -> tuple[str, ...]:
-    """The cameras in the order that they are shown: a surround rig keeps the place of one that did not go in."""
-    return SURROUND_CAMERAS if set(cameras) <= set(SURROUND_CAMERAS) else cameras
-
-
-def _draw_title(page: Image.Image, grid: SemanticGrid) -> None:
+def _draw_title(page: Image.Image, frame: Frame) -> None:
     draw = ImageDraw.Draw(page)
-    end = text(draw, (MARGIN, 12), grid.model.removesuffix(_UNTRAINED).strip(), 30)
-    if grid.model.endswith(_UNTRAINED):
-        end = text(draw, (end + 12, 12), _UNTRAINED, 30, WARNING)
+    end = text(draw, (MARGIN, 12), frame.model, 30)
+    if frame.untrained:
+        end = text(draw, (end + 12, 12), '(untrained)', 30, WARNING)
         text(draw, (end + 16, 22), 'random weights: this shows that the way works, not what is there', 18, WARNING)
-    seconds, rest = divmod(grid.stamp, NANOSECONDS)
-    moment = datetime.fromtimestamp(seconds, timezone.utc).strftime('%Y-%m-%d %H:%M:%S')
-    text(draw, (WIDTH - MARGIN, 12), f'{moment}.{rest // 1_000_000:03d} UTC', 24, anchor='ra')
-    text(draw, (WIDTH - MARGIN, 52), f'stamp {stamp_text(grid.stamp)}', 16, FAINT, 'ra')
-    size_x, size_y, size_z = grid.labels.shape
-    edges = ' x '.join(f'{edge:g}' for edge in grid.voxel_size)
-    text(draw, (MARGIN, 54), f'{size_x} x {size_y} x {size_z} voxels of {edges} m in {grid.frame_id}; '
-         f'frame {grid.frames_since_reset} since reset; {len(grid.cameras)} cameras within '
-         f'{grid.stamp_spread / 1e6:.1f} ms', 16, FAINT)
+    text(draw, (MARGIN, 54), _details(frame.grid), 16, FAINT)
+    if frame.moment:
+        text(draw, (WIDTH - MARGIN, 12), frame.moment, 24, anchor='ra')
+        text(draw, (WIDTH - MARGIN, 52), f'stamp {stamp_text(frame.grid.stamp)}', 16, FAINT, 'ra')
 
 
-def _draw_legend(page: Image.Image, grid: SemanticGrid, box: Box) -> None:
-    """Colour, name and number of voxels of every class, in two columns."""
+def _details(grid: SemanticGrid) -> str:
+    shape, edges = ' x '.join(map(str, grid.labels.shape)), ' x '.join(f'{edge:g}' for edge in grid.voxel_size)
+    details = [f'{shape} voxels of {edges} m in {grid.frame_id}']
+    if grid.cameras:
+        details += [f'frame {grid.frames_since_reset} since reset',
+                    f'{len(grid.cameras)} cameras within {grid.stamp_spread / 1e6:.1f} ms']
+    return '; '.join(details)
+
+
+def _draw_grid(page: Image.Image, grid: SemanticGrid | None, view: Box, top_view: Box) -> None:
+    if grid is None:
+        _draw_nothing(page, view, 'none at this stamp')
+        _draw_nothing(page, top_view, 'none at this stamp')
+    else:
+        page.paste(perspective(grid, view.width, view.height), view.corner)
+        page.paste(birdseye(grid, top_view.width, top_view.height), top_view.corner)
+
+
+def _draw_nothing(page: Image.Image, box: Box, words: str) -> None:
     draw = ImageDraw.Draw(page)
-    counts = np.bincount(grid.labels.ravel(order='K'), minlength=256)
-    classes = [label for label in grid.label_set.classes if label.id != grid.label_set.free]
-    free, unknown = int(counts[grid.label_set.free]), int(counts[UNKNOWN])
-    left, top, right, bottom = box
-    draw.rectangle(box, fill=PANEL)
-    text(draw, (left + MARGIN, top + 14), f'{grid.labels.size - free - unknown:,} occupied voxels', 20)
-    text(draw, (right - MARGIN, top + 18), f'{free:,} free, {unknown:,} unknown', 16, FAINT, 'ra')
-    draw.line((left + MARGIN, top + 48, right - MARGIN, top + 48), fill=LINE)
-    rows = -(-len(classes) // 2)
-    pitch, width = (bottom - top - 64) / rows, (right - left - 4 * MARGIN) // 2
-    colors = palette(grid.label_set).astype(int)
+    draw.rectangle(box.outline, fill=PANEL)
+    text(draw, (box.left + box.width / 2, box.top + box.height / 2), words, 18, FAINT, 'mm')
+
+
+def _draw_tag(page: Image.Image, corner: tuple[int, int], words: str) -> None:
+    """A name in the upper left corner of a panel."""
+    draw = ImageDraw.Draw(page, 'RGBA')
+    x, y = corner
+    draw.rectangle((x, y, x + draw.textlength(words, font=font(15)) + 16, y + 24), fill=(0, 0, 0, 150))
+    text(draw, (x + 8, y + 12), words, 15, PAGE, 'lm')
+
+
+def _draw_legend(page: Image.Image, frame: Frame, box: Box) -> None:
+    """Colour and name of every class; where there is room, how many voxels are occupied and how many a class has."""
+    draw = ImageDraw.Draw(page)
+    draw.rectangle(box.outline, fill=PANEL)
+    label_set = frame.grid.label_set
+    if box.height < 200:
+        _draw_classes(draw, label_set, Box(box.left + 10, box.top + 4, box.width - 16, box.height - 8), 6, 12, ())
+        return
+    grids = [grid for grid in (frame.grid, frame.truth) if grid is not None]
+    counts = [np.bincount(grid.labels.ravel(order='K'), minlength=256) for grid in grids]
+    occupied = ' | '.join(f'{grid.labels.size - count[label_set.free] - count[UNKNOWN]:,}'
+                          for grid, count in zip(grids, counts, strict=True))
+    unknown = ' | '.join(f'{count[UNKNOWN]:,}' for count in counts)
+    left, right, line = box.left + MARGIN, box.left + box.width - MARGIN, box.top + 48
+    text(draw, (left, box.top + 14), f'{occupied} occupied voxels', 20)
+    text(draw, (right, box.top + 18), f'{unknown} unknown', 16, FAINT, 'ra')
+    draw.line((left, line, right, line), fill=LINE)
+    _draw_classes(draw, label_set, Box(left, line + 8, right - left, box.height - 64), 2, 17, counts)
+
+
+def _draw_classes(draw: ImageDraw.ImageDraw, label_set: LabelSet, box: Box, columns: int, size: int,
+                  counts: Sequence[NDArray[np.int64]]) -> None:
+    """The classes in columns of equal width, with letters of ``size`` px; ``counts`` are (256,) voxels of each."""
+    classes = label_set.occupied
+    rows = -(-len(classes) // columns)
+    width, pitch = box.width / columns, box.height / rows
+    colors = palette(label_set).astype(int)
     for index, label in enumerate(classes):
         column, row = divmod(index, rows)
-        x, y = left + MARGIN + column * (width + 2 * MARGIN), top + 56 + (row + 0.5) * pitch
-        ink = INK if counts[label.id] else FAINT
-        draw.rectangle((x, y - 9, x + 26, y + 9), fill=tuple(colors[label.id]))
-        text(draw, (x + 38, y), label.name, 17, ink, 'lm')
-        text(draw, (x + width, y), f'{counts[label.id]:,}', 17, ink, 'rm')
+        x, y = box.left + column * width, box.top + (row + 0.5) * pitch
+        draw.rectangle((x, y - size / 2, x + 1.5 * size, y + size / 2), fill=tuple(colors[label.id]))
+        ink = INK if not counts or any(count[label.id] for count in counts) else FAINT
+        text(draw, (x + 2 * size, y), label.name, size, ink, 'lm')
+        voxels = ' | '.join(f'{count[label.id]:,}' for count in counts)
+        text(draw, (x + width - (2 * MARGIN if column < columns - 1 else 0), y), voxels, size, ink, 'rm')
 
 
-def _draw_images(page: Image.Image, cameras: tuple[str, ...], images: Mapping[str, Pixels], corner: tuple[int, int],
-                 height: int) -> None:
-    """The images, three a row in the rig's order, each with its camera's name."""
-    draw = ImageDraw.Draw(page, 'RGBA')
-    width = (_LEFT - (_TILES_A_ROW - 1) * _TILE_GAP) // _TILES_A_ROW
+def _draw_images(page: Image.Image, cameras: tuple[str, ...], images: Mapping[str, Pixels], box: Box) -> None:
+    """The images in rows, in the rig's order, each with its camera's name."""
+    columns = 3 if len(cameras) <= 6 else 4
+    rows = -(-len(cameras) // columns)
+    width, height = (box.width - (columns - 1) * _GAP) // columns, (box.height - (rows - 1) * _GAP) // rows
     for index, camera in enumerate(cameras):
-        row, column = divmod(index, _TILES_A_ROW)
-        x, y = corner[0] + column * (width + _TILE_GAP), corner[1] + row * (height + _TILE_GAP)
-        draw.rectangle((x, y, x + width - 1, y + height - 1), fill=PANEL)
+        row, column = divmod(index, columns)
+        tile = Box(box.left + column * (width + _GAP), box.top + row * (height + _GAP), width, height)
         if camera in images:
-            tile = ImageOps.contain(Image.fromarray(images[camera]), (width, height))
-            page.paste(tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2))
+            ImageDraw.Draw(page).rectangle(tile.outline, fill=PANEL)
+            image = ImageOps.contain(Image.fromarray(images[camera]), (width, height))
+            page.paste(image, (tile.left + (width - image.width) // 2, tile.top + (height - image.height) // 2))
         else:
-            text(draw, (x + width / 2, y + height / 2), 'no image', 18, FAINT, 'mm')
-        length = draw.textlength(camera, font=font(15))
-        draw.rectangle((x, y, x + length + 16, y + 24), fill=(0, 0, 0, 150))
-        text(draw, (x + 8, y + 12), camera, 15, PAGE, 'lm')
+            _draw_nothing(page, tile, 'no image')
+        _draw_tag(page, tile.corner, camera)

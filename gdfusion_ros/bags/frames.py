@@ -1,0 +1,133 @@
+"""The grids of a bag with what belongs to them: ground truth and camera images, from this bag or from others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from gdfusion_ros.bags.messages import GRID_TYPE
+from gdfusion_ros.bags.reader import BagReader, bag_reader
+from gdfusion_ros.bags.tracks import Track, tracks
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages import decode
+from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
+from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid
+from gdfusion_ros.settings import SURROUND_CAMERAS, TopicSettings
+from gdfusion_ros.visualization.frame import Frame, Parts
+
+TOLERANCE = NANOSECONDS // 10
+"""How far the stamps of a grid and of its ground truth may lie apart [ns]."""
+
+_TRANSPORTS = tuple(replace(TopicSettings(), image_transport=transport) for transport in ('compressed', 'raw'))
+_IMAGES = {'sensor_msgs/msg/CompressedImage': decode.compressed_image, 'sensor_msgs/msg/Image': decode.image}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where frames come from.
+
+    Attributes:
+        grids: The bag with the grids.
+        topic: Their topic.
+        images: Bags with the camera images; none: the bag with the grids.
+        truth: The bag with the ground truth; None: the bag with the grids or those with the images, if it is there.
+    """
+
+    grids: Path
+    topic: str
+    images: tuple[Path, ...] = ()
+    truth: Path | None = None
+
+
+class BagFrames:
+    """The frames of open bags, in the order of the recording; made by ``bag_frames``. Each is read when asked for."""
+
+    def __init__(self, grids: Track, truth: Track | None, images: Mapping[str, Track]) -> None:
+        """Take the topic of the grids, that of the ground truth, and those with images by name."""
+        self._grids, self._truth, self._images = grids, truth, images
+
+    @property
+    def stamps(self) -> list[int]:
+        """Stamps of the grids [ns]."""
+        return [int(stamp) for stamp in self._grids.stamps]
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Whether there is ground truth, and whether there are images, of the time of any grid."""
+        return Parts(truth=self._truth is not None and _same_time(self._truth, self.stamps),
+                     images=any(_same_time(track, self.stamps) for track in self._images.values()))
+
+    def __len__(self) -> int:
+        return len(self._grids)
+
+    def __getitem__(self, index: int) -> Frame:
+        """The frame at ``index``, from 0.
+
+        Raises:
+            GdfusionError: a message is damaged, or the ground truth has other classes.
+        """
+        grid = _grid(self._grids, index)
+        number = None if self._truth is None else self._truth.nearest(grid.stamp, TOLERANCE)
+        truth = None if self._truth is None or number is None else _grid(self._truth, number)
+        return Frame(grid, truth, self._images_of(grid))
+
+    def nearest(self, stamp: int) -> int:
+        """Number of the grid whose stamp is nearest to ``stamp`` [ns]."""
+        return self._grids.nearest(stamp) or 0
+
+    def _images_of(self, grid: SemanticGrid) -> dict[str, Pixels]:
+        """By camera the image nearest to the grid's stamp, if it is no farther than those that went in."""
+        cameras, within = (grid.cameras, grid.stamp_spread) if grid.cameras else (SURROUND_CAMERAS, TOLERANCE)
+        images = {}
+        for camera in cameras:
+            for track in (self._images[name] for name in _image_topics(camera) if name in self._images):
+                index = track.nearest(grid.stamp, within)
+                if index is not None:
+                    images[camera] = _IMAGES[track.type_name](track.message(index), track.topic).load()
+        return images
+
+
+@contextmanager
+def bag_frames(sources: Sources) -> Iterator[BagFrames]:
+    """Open the bags of ``sources``.
+
+    Raises:
+        GdfusionError: a bag cannot be read, has no grids, or nothing in it is of the time of the grids.
+    """
+    with ExitStack() as stack:
+        def opened(paths: Iterable[Path]) -> list[BagReader]:
+            return [stack.enter_context(bag_reader(path)) for path in paths]
+
+        bag, = opened([sources.grids])
+        others = opened(sources.images)
+        bag.require({sources.topic: GRID_TYPE})
+        grids = tracks([bag], [GRID_TYPE])
+        images = tracks(others or [bag], _IMAGES)
+        truths = tracks(opened([sources.truth]) if sources.truth else others, [GRID_TYPE])
+        truth = (truths if sources.truth else grids | truths).get(GROUND_TRUTH_TOPIC)
+        frames = BagFrames(grids[sources.topic], None if sources.topic == GROUND_TRUTH_TOPIC else truth, images)
+        if sources.images and not frames.parts.images:
+            raise _missing(sources.images, 'camera image')
+        if sources.truth and not frames.parts.truth:
+            raise _missing([sources.truth], f'ground truth on {GROUND_TRUTH_TOPIC}')
+        yield frames
+
+
+def _missing(paths: Sequence[Path], what: str) -> GdfusionError:
+    return GdfusionError(f'{", ".join(map(str, paths))}: no {what} within {TOLERANCE / NANOSECONDS:g} s of a grid')
+
+
+def _same_time(track: Track, stamps: Iterable[int]) -> bool:
+    """Whether any message of ``track`` is of the time of any of ``stamps``."""
+    return any(track.nearest(stamp, TOLERANCE) is not None for stamp in stamps)
+
+
+def _image_topics(camera: str) -> list[str]:
+    return [topics.image(camera) for topics in _TRANSPORTS]
+
+
+def _grid(track: Track, index: int) -> SemanticGrid:
+    return decode.semantic_grid(track.message(index), track.topic)

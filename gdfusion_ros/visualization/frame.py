@@ -1,0 +1,70 @@
+"""What one picture, one frame of a video or one step of a page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
+from gdfusion_ros.settings import SURROUND_CAMERAS
+
+_UNTRAINED = '(untrained)'
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What frames have beside their grids."""
+
+    truth: bool
+    images: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A grid with what belongs to it.
+
+    ``truth`` is the ground truth of the same instant, ``images`` are (h, w, 3) RGB by camera name. A stamp of 0 says
+    that the grid comes without one.
+
+    Raises:
+        GdfusionError: the ground truth has other classes than the grid.
+    """
+
+    grid: SemanticGrid
+    truth: SemanticGrid | None = None
+    images: Mapping[str, Pixels] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.truth is not None and self.truth.label_set != self.grid.label_set:
+            raise GdfusionError(f'the grid at {stamp_text(self.grid.stamp)} has classes of {self.grid.label_set.name}, '
+                                f'its ground truth of {self.truth.label_set.name}; show them one at a time')
+
+    @property
+    def parts(self) -> Parts:
+        """What there is beside the grid."""
+        return Parts(self.truth is not None, bool(self.images))
+
+    @property
+    def model(self) -> str:
+        """Name of the model that made the grid."""
+        return self.grid.model.removesuffix(_UNTRAINED).strip()
+
+    @property
+    def untrained(self) -> bool:
+        """Whether that model has random weights."""
+        return self.grid.model.endswith(_UNTRAINED)
+
+    @property
+    def moment(self) -> str:
+        """The stamp as date and time; nothing without a stamp."""
+        seconds, rest = divmod(self.grid.stamp, NANOSECONDS)
+        date = datetime.fromtimestamp(seconds, timezone.utc).strftime('%Y-%m-%d %H:%M:%S')
+        return f'{date}.{rest // 1_000_000:03d} UTC' if self.grid.stamp else ''
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The rig in the order that it is shown: a surround rig keeps the place of a camera that did not go in."""
+        cameras = self.grid.cameras or tuple(self.images)
+        return SURROUND_CAMERAS if set(cameras) <= set(SURROUND_CAMERAS) else cameras

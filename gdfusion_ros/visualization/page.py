@@ -1,0 +1,105 @@
+"""Frames as one HTML page that needs nothing else: no network, no server, only a browser with WebGL 2.
+
+The page is viewer/page.html with everything filled in: style, scripts (three.js and those of viewer/ as ``data:`` URLs
+of an import map), and one JSON script a frame. A grid travels as base64 of gzip of its labels in the order of the wire.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import refuse_existing, written_whole
+from gdfusion_ros.messages.wire import to_wire
+from gdfusion_ros.perception.labels import UNKNOWN
+from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
+from gdfusion_ros.visualization.canvas import palette
+from gdfusion_ros.visualization.frame import Frame, Parts
+from gdfusion_ros.visualization.voxels import VEHICLE
+
+MODULES = {
+    'three': 'three/three.module.min.js',
+    'three/addons/controls/OrbitControls.js': 'three/OrbitControls.js',
+    **{f'viewer/{name}': name for name in ('main.js', 'payload.js', 'scene.js', 'stage.js', 'voxels.js')},
+}
+"""Import name of every script of the page -> its file below viewer/."""
+
+_VIEWER = files('gdfusion_ros.visualization') / 'viewer'
+_IMAGE_SIZE, _JPEG_QUALITY = (480, 270), 80
+
+
+def write(path: Path, frames: Iterable[Frame], parts: Parts) -> None:
+    """Write a page of ``frames`` with a place for ``parts``.
+
+    Raises:
+        GdfusionError: there are no frames, a file of that name exists, or it cannot be written.
+    """
+    refuse_existing(path)
+    remaining = iter(frames)
+    first = next(remaining, None)
+    if first is None:
+        raise GdfusionError(f'{path}: no frames to show')
+    head, tail = _template(first, parts).split('{{frames}}')
+    with written_whole(path) as draft, draft.open('w', encoding='utf-8') as file:
+        file.write(head)
+        file.write(_script(first, first.grid.stamp))
+        for frame in remaining:
+            file.write(_script(frame, first.grid.stamp))
+        file.write(tail)
+
+
+def _template(frame: Frame, parts: Parts) -> str:
+    """The page without its frames."""
+    grid = frame.grid
+    colors = palette(grid.label_set).astype(int)
+    about = {
+        'model': frame.model, 'untrained': frame.untrained,
+        'truth': parts.truth, 'cameras': frame.cameras if parts.images else (),
+        'free': grid.label_set.free, 'unknown': UNKNOWN, 'vehicle': VEHICLE.tolist(),
+        'classes': [{'id': label.id, 'name': label.name, 'color': '#{:02x}{:02x}{:02x}'.format(*colors[label.id])}
+                    for label in grid.label_set.occupied]}
+    modules = {'imports': {name: _data_url(file) for name, file in MODULES.items()}}
+    page = (_VIEWER / 'page.html').read_text('utf-8')
+    for name, content in (('style', (_VIEWER / 'style.css').read_text('utf-8')), ('about', _json(about)),
+                          ('modules', _json(modules))):
+        page = page.replace(f'{{{{{name}}}}}', content)
+    return page
+
+
+def _script(frame: Frame, start: int) -> str:
+    """The element that holds ``frame``; its time counts from the stamp ``start`` [ns]."""
+    content = {
+        'stamp': stamp_text(frame.grid.stamp) if frame.grid.stamp else '',
+        'moment': frame.moment, 'time': (frame.grid.stamp - start) / NANOSECONDS,
+        'prediction': _packed(frame.grid), 'truth': frame.truth and _packed(frame.truth),
+        'images': {camera: _jpeg(pixels) for camera, pixels in frame.images.items()}}
+    return f'<script type="application/json" class="frame">{_json(content)}</script>\n'
+
+
+def _packed(grid: SemanticGrid) -> dict[str, object]:
+    labels = gzip.compress(to_wire(grid.labels).tobytes(), mtime=0)
+    return {'shape': grid.labels.shape, 'origin': grid.origin, 'voxelSize': grid.voxel_size,
+            'labels': base64.b64encode(labels).decode()}
+
+
+def _jpeg(pixels: Pixels) -> str:
+    file = BytesIO()
+    ImageOps.contain(Image.fromarray(pixels), _IMAGE_SIZE).save(file, 'JPEG', quality=_JPEG_QUALITY)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _data_url(name: str) -> str:
+    return f'data:text/javascript;base64,{base64.b64encode((_VIEWER / name).read_bytes()).decode()}'
+
+
+def _json(content: object) -> str:
+    """JSON that cannot end the element that it stands in."""
+    return json.dumps(content, separators=(',', ':')).replace('<', '\\u003c')

@@ -1,0 +1,60 @@
+"""Frames as an MP4 file that browsers and players show: H.264, 4:2:0, the index at the front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import refuse_existing, written_whole
+from gdfusion_ros.perception.types import NANOSECONDS
+from gdfusion_ros.visualization.frame import Frame, Parts
+from gdfusion_ros.visualization.sheet import HEIGHT, WIDTH, picture
+
+_SLOWEST, _FASTEST = Fraction(1, 10), Fraction(60)
+_ENCODER = {'crf': '20', 'preset': 'veryfast', 'x264-params': 'colorprim=bt709:transfer=bt709:colormatrix=bt709'}
+
+
+def frame_rate(stamps: Sequence[int]) -> Fraction:
+    """Frames a second at which frames of these stamps [ns] show in real time, by the median of their intervals."""
+    intervals = [after - before for before, after in pairwise(stamps) if after > before]
+    if not intervals:
+        return Fraction(1)
+    rate = Fraction(NANOSECONDS, round(median(intervals))).limit_denominator(100)
+    return min(max(rate, _SLOWEST), _FASTEST)
+
+
+def require_encoder() -> None:
+    """Make sure, before the work, that videos can be written.
+
+    Raises:
+        GdfusionError: PyAV is not installed.
+    """
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise GdfusionError(f"videos are written with PyAV ({error}): pip install 'gdfusion_ros[video]'") from error
+
+
+def write(path: Path, frames: Iterable[Frame], parts: Parts, rate: Fraction) -> None:
+    """Write ``frames`` at ``rate`` a second, with a place for ``parts`` on each.
+
+    Raises:
+        GdfusionError: PyAV is not installed, a file of that name exists, or it cannot be written.
+    """
+    require_encoder()
+    import av
+
+    refuse_existing(path)
+    with written_whole(path) as draft, av.open(draft, 'w', format='mp4', options={'movflags': '+faststart'}) as file:
+        stream = file.add_stream('libx264', rate, options=_ENCODER)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
+        for frame in frames:
+            image = av.VideoFrame.from_ndarray(np.asarray(picture(frame, parts)))
+            file.mux(stream.encode(image.reformat(format='yuv420p', dst_colorspace='ITU709')))
+        file.mux(stream.encode(None))

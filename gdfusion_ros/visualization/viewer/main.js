@@ -1,0 +1,215 @@
+// The page: which frame, which classes, which of prediction and ground truth. The address keeps it, for instance
+// #frame=3&hide=car,bus&view=both. The root element says what was drawn: data-state, -frame, -frames, -view, -cubes,
+// -truth-cubes.
+
+import { parse, unpack } from 'viewer/payload.js';
+import { GridScene } from 'viewer/scene.js';
+import { Stage, VIEWPOINTS } from 'viewer/stage.js';
+import { count } from 'viewer/voxels.js';
+
+const VIEW_NAMES = { prediction: 'Prediction', truth: 'Ground truth', both: 'Side by side' };
+const SHORTEST = 40, LONGEST = 2000;  // time that a frame stays while playing [ms]
+
+const $ = (id) => document.getElementById(id);
+const about = parse($('about'));
+const frames = [...document.querySelectorAll('script.frame')];
+const colors = new Array(256).fill('#808080');
+for (const { id, color } of about.classes) colors[id] = color;
+
+const state = { frame: 0, hidden: new Set(), view: about.truth ? 'both' : 'prediction', playing: false };
+let current = null;  // the frame that is shown, with unpacked grids
+let stage = null;
+let scenes = null;
+
+/** A frame of the page with its grids unpacked. */
+async function load(number) {
+  const frame = parse(frames[number]);
+  for (const grid of [frame.prediction, frame.truth].filter(Boolean)) {
+    grid.labels = await unpack(grid.labels);
+    grid.counts = count(grid.labels);
+    grid.form = JSON.stringify([grid.shape, grid.origin, grid.voxelSize]);
+  }
+  return { ...frame, number };
+}
+
+/** Show what `state` says. */
+async function update() {
+  const wanted = state.frame;
+  if (current?.number !== wanted) {
+    const loaded = await load(wanted);
+    if (wanted !== state.frame) return;  // the slider has moved on
+    current = loaded;
+    showDetails();
+  }
+  const shown = Array.from({ length: 256 }, (_, label) => label !== about.free && label !== about.unknown && !state.hidden.has(label));
+  const wants = { prediction: ['prediction'], truth: ['truth'], both: ['prediction', 'truth'] }[state.view];
+  const cubes = {};
+  for (const name of wants) cubes[name] = current[name] ? scenes[name].show(current[name], shown) : 0;
+  stage.draw(wants.map((name) => current[name] && scenes[name]));
+  showClasses(wants);
+  showTags(wants);
+  report(cubes);
+}
+
+/** Say what is drawn, for the address and for whoever drives the page. */
+function report(cubes) {
+  const hide = about.classes.filter(({ id }) => state.hidden.has(id)).map(({ name }) => name).join(',');
+  const parts = [`frame=${state.frame}`, hide && `hide=${hide}`, about.truth && `view=${state.view}`];
+  history.replaceState(null, '', `#${parts.filter(Boolean).join('&')}`);
+  Object.assign(document.documentElement.dataset, {
+    state: 'ready', frame: state.frame, frames: frames.length, view: state.view, hidden: hide,
+    cubes: cubes.prediction ?? 0, truthCubes: cubes.truth ?? 0,
+  });
+}
+
+function readAddress() {
+  const address = new URLSearchParams(location.hash.slice(1));
+  const names = new Set((address.get('hide') ?? '').split(','));
+  state.hidden = new Set(about.classes.filter(({ name }) => names.has(name)).map(({ id }) => id));
+  const number = Number.parseInt(address.get('frame') ?? state.frame, 10);
+  state.frame = Number.isNaN(number) ? 0 : Math.min(Math.max(number, 0), frames.length - 1);
+  if (about.truth && address.get('view') in VIEW_NAMES) state.view = address.get('view');
+}
+
+function showDetails() {
+  $('model').textContent = about.model;
+  $('untrained').hidden = !about.untrained;
+  $('moment').textContent = current.moment;
+  $('stamp').textContent = current.stamp;
+  $('slider').value = current.number;
+  $('position').textContent = `${current.number + 1} / ${frames.length}`;
+  for (const image of document.querySelectorAll('#images img')) {
+    const data = current.images[image.alt];
+    image.hidden = !data;
+    if (data) image.src = `data:image/jpeg;base64,${data}`;
+  }
+}
+
+/** Counts beside the classes: of what is shown, the prediction first. */
+function showClasses(wants) {
+  const grids = wants.map((name) => current[name]).filter(Boolean);
+  const numbers = (label) => grids.map((grid) => grid.counts[label].toLocaleString('en')).join(' | ');
+  for (const item of document.querySelectorAll('#classes li')) {
+    const label = Number(item.dataset.label);
+    item.querySelector('input').checked = !state.hidden.has(label);
+    item.querySelector('output').textContent = numbers(label);
+    item.classList.toggle('absent', grids.every((grid) => !grid.counts[label]));
+  }
+  $('cubes').textContent = grids.map((grid) => (grid.labels.length - grid.counts[about.free] - grid.counts[about.unknown])
+    .toLocaleString('en')).join(' | ');
+  for (const button of $('views').children) button.setAttribute('aria-checked', button.value === state.view);
+}
+
+/** Names on the pictures, where there could be doubt. */
+function showTags(wants) {
+  const names = about.truth ? wants.map((name) => current[name] ? VIEW_NAMES[name] : `${VIEW_NAMES[name]}: none at this stamp`) : [];
+  [$('left-tag').textContent, $('right-tag').textContent] = [names[0] ?? '', names[1] ?? ''];
+  $('stage').classList.toggle('split', wants.length > 1);
+}
+
+function go(number) {
+  state.frame = (number + frames.length) % frames.length;
+  return update();
+}
+
+/** Play on from here in the time of the stamps, round and round. */
+async function play(playing) {
+  state.playing = playing;
+  $('play').classList.toggle('playing', playing);
+  while (state.playing) {
+    const before = current.time, begin = performance.now();
+    await go(state.frame + 1);
+    const wait = Math.min(Math.max((current.time - before) * 1000 / Number($('speed').value), SHORTEST), LONGEST);
+    await new Promise((done) => setTimeout(done, wait - (performance.now() - begin)));
+  }
+}
+
+function build() {
+  document.title = `${about.model}${about.untrained ? ' (untrained)' : ''} - semantic occupancy`;
+  $('slider').max = frames.length - 1;
+  document.querySelector('footer').hidden = frames.length < 2;
+  for (const { id, name, color } of about.classes) {
+    const item = document.createElement('li');
+    item.dataset.label = id;
+    item.innerHTML = '<label><input type="checkbox"><i></i><span></span><output></output></label>';
+    item.querySelector('i').style.background = color;
+    item.querySelector('span').textContent = name;
+    item.querySelector('input').onchange = (event) => { toggle([id], event.target.checked); };
+    $('classes').append(item);
+  }
+  for (const camera of about.cameras) {
+    const figure = document.createElement('figure');
+    figure.append(Object.assign(new Image(), { alt: camera, hidden: true }), document.createElement('figcaption'));
+    figure.lastChild.textContent = camera;
+    $('images').append(figure);
+  }
+  $('images').style.setProperty('--cameras', about.cameras.length);
+  for (const [value, name] of Object.entries(about.truth ? VIEW_NAMES : {})) {
+    $('views').append(button(name, () => { state.view = value; update(); }, { value, role: 'radio' }));
+  }
+  for (const name of Object.keys(VIEWPOINTS)) {
+    $('viewpoints').append(button(name, () => stage.look(name, current.prediction), { title: `look from ${name.toLowerCase()}` }));
+  }
+}
+
+function button(name, action, attributes) {
+  const element = Object.assign(document.createElement('button'), { textContent: name, onclick: action, value: attributes.value ?? '', title: attributes.title ?? '' });
+  if (attributes.role) element.setAttribute('role', attributes.role);
+  return element;
+}
+
+function toggle(labels, shown) {
+  for (const label of labels) state.hidden[shown ? 'delete' : 'add'](label);
+  update();
+}
+
+function listen() {
+  const labels = about.classes.map(({ id }) => id);
+  $('all').onclick = () => toggle(labels, true);
+  $('none').onclick = () => toggle(labels, false);
+  $('play').onclick = () => play(!state.playing);
+  $('slider').oninput = () => go(Number($('slider').value));
+  $('canvas').onpointermove = (event) => { pointer = event.buttons ? null : event; pointed ??= requestAnimationFrame(point); };
+  $('canvas').onpointerleave = () => { pointer = null; $('pointed').hidden = true; };
+  window.onhashchange = () => { readAddress(); update(); };
+  window.onkeydown = (event) => {
+    if (event.target.matches('input[type=range], select') || event.ctrlKey || event.metaKey || event.altKey) return;
+    const action = { ' ': () => play(!state.playing), ArrowLeft: () => go(state.frame - 1), ArrowRight: () => go(state.frame + 1) }[event.key];
+    if (!action || (event.key === ' ' && event.target.matches('button, input'))) return;
+    event.preventDefault();
+    action();
+  };
+}
+
+let pointer = null;  // where the mouse is on the canvas
+let pointed = null;
+
+/** Say what the mouse points at. */
+function point() {
+  pointed = null;
+  const aim = pointer && stage.ray(pointer.clientX, pointer.clientY);
+  const hit = aim && aim.scene.pick(aim.raycaster);
+  $('pointed').hidden = !hit;
+  if (!hit) return;
+  const name = about.classes.find(({ id }) => id === hit.label)?.name ?? hit.label;
+  $('pointed').textContent = `${name}  x ${hit.position[0].toFixed(1)}  y ${hit.position[1].toFixed(1)}  z ${hit.position[2].toFixed(1)} m`;
+  const frame = $('stage').getBoundingClientRect();
+  $('pointed').style.left = `${pointer.clientX - frame.left + 14}px`;
+  $('pointed').style.top = `${pointer.clientY - frame.top + 14}px`;
+}
+
+function fail(error) {
+  document.documentElement.dataset.state = 'failed';
+  $('message').hidden = false;
+  $('message').textContent = `This page needs a current browser with WebGL 2: ${error.message ?? error}`;
+}
+
+window.addEventListener('error', (event) => fail(event.error ?? event.message));
+window.addEventListener('unhandledrejection', (event) => fail(event.reason));
+build();
+readAddress();
+stage = new Stage($('canvas'), getComputedStyle(document.body).getPropertyValue('--panel').trim());
+scenes = { prediction: new GridScene(colors, about.vehicle), truth: new GridScene(colors, about.vehicle) };
+listen();
+await update();
+stage.look('Behind', current.prediction);

@@ -1,0 +1,154 @@
+// One grid as a three.js scene: instanced cubes, the vehicle, the ground's lines, sun and sky. z is up, metres.
+
+import * as THREE from 'three';
+import { exposed, openness } from 'viewer/voxels.js';
+
+const LINE = 0xb4bac3, INK = '#5b6470', VEHICLE = 0xfcfcfc;
+const SUN = new THREE.Vector3(-0.42, -0.30, 0.86);
+const LINE_EVERY = 10, NUMBER_EVERY = 20;
+
+export class GridScene {
+  /** `colors` are CSS colours by label, `vehicle` lower and upper corners of boxes. */
+  constructor(colors, vehicle) {
+    this.colors = colors.map((color) => new THREE.Color(color));
+    this.scene = new THREE.Scene();
+    this.scene.add(new THREE.HemisphereLight(0xffffff, 0x9a97a0, 2.1), vehicleOf(vehicle));
+    this.material = new THREE.MeshLambertMaterial({ map: seams() });
+    this.scale = new THREE.Group();
+    this.sun = new THREE.DirectionalLight(0xfff6e6, 2.0);
+    this.scene.add(this.scale, this.sun, this.sun.target);
+    this.changed = true;  // the shadows have to be drawn again
+  }
+
+  /** Draw the voxels of `grid` whose labels are `shown`; returns how many cubes that takes. */
+  show(grid, shown) {
+    if (grid.form !== this.form) this.#fit(grid);
+    this.form = grid.form;
+    this.grid = grid;
+    this.indices = exposed(grid.labels, grid.shape, shown);
+    this.#reserve(this.indices.length, grid.voxelSize);
+    const matrix = new THREE.Matrix4(), color = new THREE.Color();
+    this.indices.forEach((index, cube) => {
+      this.cubes.setMatrixAt(cube, matrix.setPosition(...centre(grid, index)));
+      color.copy(this.colors[grid.labels[index]]);
+      this.cubes.setColorAt(cube, color.multiplyScalar(openness(grid.labels, grid.shape, shown, index)));
+    });
+    this.cubes.count = this.indices.length;
+    this.cubes.instanceMatrix.needsUpdate = true;
+    this.cubes.instanceColor.needsUpdate = true;
+    this.changed = true;
+    return this.cubes.count;
+  }
+
+  /** Label and centre of the cube that `raycaster` meets first, or null. */
+  pick(raycaster) {
+    const hit = this.cubes && raycaster.intersectObject(this.cubes)[0];
+    if (!hit) return null;
+    const index = this.indices[hit.instanceId];
+    return { label: this.grid.labels[index], position: centre(this.grid, index) };
+  }
+
+  /** Room for `count` cubes. */
+  #reserve(count, size) {
+    if (this.cubes && this.cubes.instanceMatrix.count >= count) return;
+    if (this.cubes) {
+      this.scene.remove(this.cubes);
+      this.cubes.geometry.dispose();
+      this.cubes.dispose();
+    }
+    this.cubes = new THREE.InstancedMesh(new THREE.BoxGeometry(...size), this.material, Math.ceil(1.3 * count) + 1);
+    this.cubes.castShadow = this.cubes.receiveShadow = true;
+    this.cubes.boundingSphere = this.extent;
+    this.scene.add(this.cubes);
+  }
+
+  /** Sun, lines and numbers for a grid of another place or size. */
+  #fit({ shape, origin, voxelSize }) {
+    const lower = new THREE.Vector3(...origin);
+    const upper = new THREE.Vector3(...origin.map((value, axis) => value + shape[axis] * voxelSize[axis]));
+    this.extent = new THREE.Box3(lower, upper).getBoundingSphere(new THREE.Sphere());
+    const { center, radius } = this.extent;
+    this.sun.target.position.copy(center);
+    this.sun.position.copy(center).addScaledVector(SUN, 2 * radius);
+    this.sun.castShadow = true;
+    this.sun.shadow.mapSize.set(2048, 2048);
+    this.sun.shadow.normalBias = 0.1 * voxelSize[0];
+    this.sun.shadow.intensity = 0.75;
+    Object.assign(this.sun.shadow.camera, { left: -radius, right: radius, top: radius, bottom: -radius, near: 0.1, far: 4 * radius });
+    this.scale.clear();
+    this.scale.add(lines(lower, upper), ...numbers(lower, upper));
+  }
+}
+
+function centre({ shape: [nx, ny], origin, voxelSize }, index) {
+  const place = [index % nx, Math.floor(index / nx) % ny, Math.floor(index / (nx * ny))];
+  return place.map((value, axis) => origin[axis] + (value + 0.5) * voxelSize[axis]);
+}
+
+/** A face that is a little darker along its edges, so that each voxel can be told from the next. */
+function seams() {
+  const size = 64, width = 3;
+  const canvas = Object.assign(document.createElement('canvas'), { width: size, height: size });
+  const context = canvas.getContext('2d');
+  context.fillStyle = '#d8d8d8';
+  context.fillRect(0, 0, size, size);
+  context.fillStyle = '#ffffff';
+  context.fillRect(width, width, size - 2 * width, size - 2 * width);
+  const texture = new THREE.CanvasTexture(canvas);
+  texture.anisotropy = 8;
+  return texture;
+}
+
+function vehicleOf(boxes) {
+  const group = new THREE.Group();
+  for (const [lower, upper] of boxes) {
+    const size = upper.map((value, axis) => value - lower[axis]);
+    const box = new THREE.Mesh(new THREE.BoxGeometry(...size), new THREE.MeshLambertMaterial({ color: VEHICLE }));
+    box.position.set(...lower.map((value, axis) => value + size[axis] / 2));
+    box.castShadow = box.receiveShadow = true;
+    group.add(box);
+  }
+  return group;
+}
+
+/** Lines on the floor of the grid every 10 m; an arrow along x (red) and y (green) from the vehicle. */
+function lines(lower, upper) {
+  const points = [];
+  for (const x of steps(lower.x, upper.x, LINE_EVERY)) points.push(x, lower.y, lower.z, x, upper.y, lower.z);
+  for (const y of steps(lower.y, upper.y, LINE_EVERY)) points.push(lower.x, y, lower.z, upper.x, y, lower.z);
+  const geometry = new THREE.BufferGeometry();
+  geometry.setAttribute('position', new THREE.Float32BufferAttribute(points, 3));
+  const group = new THREE.Group();
+  group.add(new THREE.LineSegments(geometry, new THREE.LineBasicMaterial({ color: LINE })));
+  const start = new THREE.Vector3(0, 0, 1.7);
+  group.add(new THREE.ArrowHelper(new THREE.Vector3(1, 0, 0), start, 6, 0xd03030, 1.2, 0.7));
+  group.add(new THREE.ArrowHelper(new THREE.Vector3(0, 1, 0), start, 3.5, 0x2f9e44, 1.2, 0.7));
+  return group;
+}
+
+/** Metres along the rear and the right edge of the floor. */
+function numbers(lower, upper) {
+  const along = steps(lower.x, upper.x, NUMBER_EVERY).map((x) => label(`${x}`, x, lower.y - 2, lower.z));
+  const across = steps(lower.y, upper.y, NUMBER_EVERY).map((y) => label(`${y}`, lower.x - 2, y, lower.z));
+  const names = [label('x [m]', upper.x + 4, lower.y - 2, lower.z), label('y [m]', lower.x - 2, upper.y + 4, lower.z)];
+  return [...along, ...across, ...names];
+}
+
+function steps(from, to, every) {
+  const first = Math.ceil(from / every - 1e-6);
+  const last = Math.floor(to / every + 1e-6);
+  return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * every);
+}
+
+function label(words, x, y, z) {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 256, height: 96 });
+  const context = canvas.getContext('2d');
+  Object.assign(context, { font: '64px system-ui, sans-serif', fillStyle: INK, textAlign: 'center', textBaseline: 'middle' });
+  context.fillText(words, 128, 48);
+  const texture = new THREE.CanvasTexture(canvas);
+  texture.colorSpace = THREE.SRGBColorSpace;
+  const sprite = new THREE.Sprite(new THREE.SpriteMaterial({ map: texture }));
+  sprite.position.set(x, y, z);
+  sprite.scale.set(4.8, 1.8, 1);
+  return sprite;
+}

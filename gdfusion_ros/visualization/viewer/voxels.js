@@ -1,0 +1,44 @@
+// Which voxels of a grid need to be drawn, and how dark it is where they stand.
+
+/**
+ * Indices of the voxels whose label is shown and that have a face which no other shown voxel covers.
+ * The lowest layer counts as covered from below: nobody looks from there.
+ *
+ * `shown` has one truth value a label; `shape` is [x, y, z].
+ */
+export function exposed(labels, [nx, ny, nz], shown) {
+  const layer = nx * ny;
+  const found = [];
+  for (let z = 0, index = 0; z < nz; z++) {
+    for (let y = 0; y < ny; y++) {
+      for (let x = 0; x < nx; x++, index++) {
+        if (!shown[labels[index]]) continue;
+        const covered = x > 0 && shown[labels[index - 1]] && x < nx - 1 && shown[labels[index + 1]]
+          && y > 0 && shown[labels[index - nx]] && y < ny - 1 && shown[labels[index + nx]]
+          && z < nz - 1 && shown[labels[index + layer]] && (z === 0 || shown[labels[index - layer]]);
+        if (!covered) found.push(index);
+      }
+    }
+  }
+  return found;
+}
+
+/** Light 0..1 on a voxel: the more of the eight places round the one above it are taken, the darker. */
+export function openness(labels, [nx, ny, nz], shown, index) {
+  const x = index % nx, y = Math.floor(index / nx) % ny, z = Math.floor(index / (nx * ny));
+  if (z === nz - 1) return 1;
+  let taken = 0;
+  for (let j = Math.max(y - 1, 0); j <= Math.min(y + 1, ny - 1); j++) {
+    for (let i = Math.max(x - 1, 0); i <= Math.min(x + 1, nx - 1); i++) {
+      taken += shown[labels[i + nx * (j + ny * (z + 1))]] ? 1 : 0;
+    }
+  }
+  return 1 - 0.05 * taken;
+}
+
+/** How many voxels have each label: 256 numbers. */
+export function count(labels) {
+  const counts = new Array(256).fill(0);
+  for (const label of labels) counts[label]++;
+  return counts;
+}
