@@ -1,0 +1,199 @@
+"""The ways through a town: lanes that vehicles drive and people walk, and how they continue over the junctions."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gdfusion_ros.datasets.synthetic.paths import Path, curve, joined, line
+from gdfusion_ros.datasets.synthetic.town import CROSSWALK, STOP_LINE, Arm, Junction, Street, Town
+
+_CREEP = 2.5  # [m/s] through the sharpest bends
+_COMFORT = 2.2  # [m/s2] sideways, in a bend
+_CLEARANCE = 3.0  # [m] between the middles of two lanes that vehicles can use at once
+_CLEARANCE_WALK = 1.9  # [m] between the middles of a lane and of a way that people walk
+
+
+@dataclass(frozen=True, eq=False)
+class Lane:
+    """One way in one direction.
+
+    Attributes:
+        path: Its middle.
+        origin: Its street or junction and arm: lanes over a junction that begin together have the same one.
+        walk: For people, not for vehicles.
+        crossing: It crosses others within a junction: who wants to use it must be let in.
+        signal: (junction, axis) whose light must be green to enter, None without.
+        limit: Speed [m/s].
+        following: Indices of the lanes that continue it.
+        conflicts: Indices of the crossing lanes that cannot be used at the same time.
+    """
+
+    path: Path
+    origin: tuple[int, ...]
+    walk: bool
+    crossing: bool
+    signal: tuple[int, int] | None
+    limit: float
+    following: tuple[int, ...]
+    conflicts: frozenset[int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A lane before it is known what continues and what crosses it: ends are names."""
+
+    path: Path
+    start: tuple[object, ...]
+    end: tuple[object, ...]
+    origin: tuple[int, ...]
+    walk: bool = False
+    crossing: bool = False
+    signal: tuple[int, int] | None = None
+    limit: float = 13.0
+
+
+def build(town: Town) -> tuple[Lane, ...]:
+    """All lanes of a town; every one has a lane that continues it."""
+    drafts = [*_driving_lanes(town), *_sidewalks(town)]
+    for index, junction in enumerate(town.junctions):
+        drafts += [*_turns(index, junction), *_corner_walks(index, junction), *_crosswalks(index, junction)]
+    starts: dict[tuple[object, ...], list[int]] = {}
+    for index, draft in enumerate(drafts):
+        starts.setdefault(draft.start, []).append(index)
+    conflicts = _conflicts(drafts)
+    return tuple(Lane(draft.path, draft.origin, draft.walk, draft.crossing, draft.signal, _limit(draft),
+                      tuple(starts[draft.end]), frozenset(conflicts[index])) for index, draft in enumerate(drafts))
+
+
+def stop_station(junction: Junction, arm: Arm) -> float:
+    """Where vehicles stop before a junction: station on the arm's outward path [m]."""
+    return arm.setback + (STOP_LINE if junction.crossing else 0.0)
+
+
+def crosswalk_station(arm: Arm) -> float:
+    """The middle of the crosswalk: station on the arm's outward path [m]."""
+    return arm.setback + sum(CROSSWALK) / 2
+
+
+def _limit(draft: _Draft) -> float:
+    bend = math.inf if draft.walk else math.sqrt(_COMFORT * draft.path.smallest_radius())
+    return min(draft.limit, max(bend, _CREEP))
+
+
+def _offset(arm: Arm, lane: int) -> float:
+    """From the middle of the street to the middle of a lane; lane 0 is the innermost."""
+    return arm.profile.median + (lane + 0.5) * arm.profile.lane
+
+
+def _ends(town: Town, street: Street, number: int) -> tuple[tuple[Junction, Arm], tuple[Junction, Arm]]:
+    """Junction and arm at the start and at the end of a street."""
+    start, end = (town.junctions[index] for index in (street.start, street.end))
+    return ((start, next(arm for arm in start.arms if arm.street == number)),
+            (end, next(arm for arm in end.arms if arm.street == number)))
+
+
+def _driving_lanes(town: Town) -> Iterator[_Draft]:
+    """The lanes of the streets, from stop line to stop line."""
+    for number, street in enumerate(town.streets):
+        ends = _ends(town, street, number)
+        junctions = (street.start, street.end)
+        for ((leave, arm), (arrive, other)), (first, last) in ((ends, junctions), (ends[::-1], junctions[::-1])):
+            for lane in range(street.profile.lanes):
+                path = arm.path.shifted(-_offset(arm, lane))
+                path = path.between(stop_station(leave, arm), path.length - stop_station(arrive, other))
+                yield _Draft(path, ('out', first, number, lane), ('in', last, number, lane), (first, number, lane),
+                             limit=13.5 if street.profile.lanes > 1 else 11.5)
+
+
+def _turns(index: int, junction: Junction) -> Iterator[_Draft]:
+    """Vehicles' ways over a junction: right from the outermost lane, left from the innermost, straight from all."""
+    for arm, other in itertools.permutations(junction.arms, 2):
+        ahead = -float(arm.direction @ other.direction)
+        turn = float(np.cross(-arm.direction, other.direction))
+        inner, outer = arm.profile.lanes - 1, other.profile.lanes - 1
+        if ahead > 0.6 or not junction.crossing:
+            pairs = [(lane, min(lane, outer)) for lane in range(inner + 1)]
+        else:
+            pairs = [(0, 0)] if turn > 0 else [(inner, outer)]
+        for lane, target in pairs:
+            merging = arm.profile.lanes > other.profile.lanes
+            yield _Draft(_turn(junction, (arm, lane), (other, target)), ('in', index, arm.street, lane),
+                         ('out', index, other.street, target), (-1, index, arm.street, lane),
+                         crossing=junction.crossing or merging,
+                         signal=(index, arm.axis) if junction.signals else None, limit=10.5)
+
+
+def _turn(junction: Junction, source: tuple[Arm, int], target: tuple[Arm, int]) -> Path:
+    """From the stop line straight to the corner, round it, and straight to where the other street's lane begins."""
+    (arm, lane), (other, goal) = source, target
+    enter = arm.path.shifted(_offset(arm, lane))
+    leave = other.path.shifted(-_offset(other, goal))
+    approach = enter.between(arm.setback, stop_station(junction, arm) + 1e-3).reversed()
+    departure = leave.between(other.setback, stop_station(junction, other) + 1e-3)
+    middle = curve(approach.points[-1], approach.end_direction, departure.points[0], departure.start_direction)
+    return joined([approach, middle, departure])
+
+
+def _sidewalks(town: Town) -> Iterator[_Draft]:
+    """People's ways along the streets, from crosswalk to crosswalk, in both directions on both sides."""
+    for number, street in enumerate(town.streets):
+        (_, arm), (_, other) = _ends(town, street, number)
+        for side in (1, -1):
+            path = street.centre.shifted(side * street.profile.walk)
+            path = path.between(crosswalk_station(arm), path.length - crosswalk_station(other))
+            names = ('walk', street.start, number, side), ('walk', street.end, number, -side)
+            yield from _both_ways(path, names, (number, side))
+
+
+def _corner_walks(index: int, junction: Junction) -> Iterator[_Draft]:
+    """Round the corners between neighbouring arms, on the sidewalk."""
+    corners = {(corner.right.street, corner.left.street): corner for corner in junction.corners()}
+    for right, left in zip(junction.arms, (*junction.arms[1:], junction.arms[0]), strict=True):
+        ends = [arm.path.shifted(side * arm.profile.walk).at(crosswalk_station(arm))
+                for arm, side in ((right, 1), (left, -1))]
+        corner = corners.get((right.street, left.street))
+        if corner is not None:
+            ends.insert(1, corner.point(right.profile.walk, left.profile.walk))
+        names = ('walk', index, right.street, 1), ('walk', index, left.street, -1)
+        yield from _both_ways(line(*ends), names, (-2, index, right.street))
+
+
+def _crosswalks(index: int, junction: Junction) -> Iterator[_Draft]:
+    for arm in junction.arms if junction.crossing else ():
+        ends = [arm.path.shifted(side * arm.profile.walk).at(crosswalk_station(arm)) for side in (1, -1)]
+        names = ('walk', index, arm.street, 1), ('walk', index, arm.street, -1)
+        yield from _both_ways(line(*ends), names, (-3, index, arm.street), crossing=True)
+
+
+def _both_ways(path: Path, names: tuple[tuple[object, ...], tuple[object, ...]], origin: tuple[int, ...],
+               *, crossing: bool = False) -> Iterator[_Draft]:
+    """A way that people walk in both directions."""
+    for direction, way in enumerate((path, path.reversed())):
+        start, end = names if direction == 0 else names[::-1]
+        yield _Draft(way, start, end, (*origin, direction), walk=True, crossing=crossing)
+
+
+def _conflicts(drafts: Sequence[_Draft]) -> list[set[int]]:
+    """Index of a lane -> indices of the crossing lanes of the same junction that come too close to it."""
+    found: list[set[int]] = [set() for _ in drafts]
+    crossing = [index for index, draft in enumerate(drafts) if draft.crossing]
+    for _, members in itertools.groupby(sorted(crossing, key=lambda index: drafts[index].origin[1]),
+                                        key=lambda index: drafts[index].origin[1]):
+        for a, b in itertools.combinations(tuple(members), 2):
+            if _too_close(drafts[a], drafts[b]):
+                found[a].add(b)
+                found[b].add(a)
+    return found
+
+
+def _too_close(a: _Draft, b: _Draft) -> bool:
+    if a.origin == b.origin or (a.walk and b.walk):
+        return False
+    clearance = _CLEARANCE_WALK if a.walk or b.walk else _CLEARANCE
+    points, others = (draft.path.at(np.arange(0.0, draft.path.length, 0.7)) for draft in (a, b))
+    return bool(np.linalg.norm(points[:, None] - others[None], axis=-1).min() < clearance)
