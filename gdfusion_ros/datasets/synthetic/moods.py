@@ -1,0 +1,72 @@
+"""Light and weather. A scene has one mood from its beginning to its end.
+
+Colours are linear RGB, brightness 1 is a white wall in full sun.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+Color = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Mood:
+    """The light of a scene.
+
+    Attributes:
+        sun_height: the sun above the horizon [rad].
+        sun_heading: where it stands, counter-clockwise from the world's x axis [rad].
+        sun: its light on what faces it; black where clouds hide it.
+        zenith, horizon: the sky's colours. The light from all sides follows them.
+        clouds: share of the sky that they cover, 0..1.
+        haze: how much of the light is lost in one metre of air [1/m].
+        exposure: the cameras' factor on all light.
+        wetness: how much the ground mirrors, 0..1.
+        lamps: how brightly lamps, street lights and windows shine; 0 by day.
+        noise: deviation of the cameras' noise at mid grey, as a share of white.
+    """
+
+    sun_height: float
+    sun_heading: float
+    sun: Color
+    zenith: Color
+    horizon: Color
+    clouds: float
+    haze: float
+    exposure: float
+    wetness: float = 0.0
+    lamps: float = 0.0
+    noise: float = 0.008
+
+    @property
+    def sun_direction(self) -> Color:
+        """Unit vector to the sun."""
+        flat = math.cos(self.sun_height)
+        return (flat * math.cos(self.sun_heading), flat * math.sin(self.sun_heading), math.sin(self.sun_height))
+
+
+MOODS = {
+    'noon': Mood(math.radians(58), 0.7, (1.0, 0.95, 0.86), (0.16, 0.32, 0.68), (0.55, 0.68, 0.85),
+                 clouds=0.35, haze=0.0012, exposure=1.0),
+    'morning': Mood(math.radians(24), 2.5, (0.95, 0.78, 0.56), (0.22, 0.36, 0.62), (0.80, 0.70, 0.58),
+                    clouds=0.25, haze=0.0030, exposure=1.15),
+    'overcast': Mood(math.radians(50), 0.0, (0.0, 0.0, 0.0), (0.48, 0.52, 0.58), (0.66, 0.69, 0.73),
+                     clouds=1.0, haze=0.0030, exposure=1.25),
+    'evening': Mood(math.radians(17), 4.1, (0.92, 0.58, 0.30), (0.20, 0.26, 0.46), (0.90, 0.56, 0.36),
+                    clouds=0.45, haze=0.0025, exposure=1.25, lamps=0.15),
+    'fog': Mood(math.radians(40), 0.0, (0.0, 0.0, 0.0), (0.58, 0.60, 0.63), (0.60, 0.62, 0.65),
+                clouds=1.0, haze=0.022, exposure=1.15, wetness=0.1, lamps=0.25, noise=0.010),
+    'rain': Mood(math.radians(45), 0.0, (0.0, 0.0, 0.0), (0.26, 0.29, 0.33), (0.38, 0.41, 0.45),
+                 clouds=1.0, haze=0.008, exposure=1.6, wetness=0.8, lamps=0.4, noise=0.016),
+    'night': Mood(math.radians(55), 1.2, (0.0, 0.0, 0.0), (0.006, 0.009, 0.020), (0.022, 0.022, 0.030),
+                  clouds=0.3, haze=0.0025, exposure=3.0, lamps=1.0, noise=0.026),
+}
+"""All moods by their names."""
+
+EVERYDAY = ('noon', 'morning', 'overcast', 'evening')
+"""Moods of ordinary scenes."""
+
+HARD = ('fog', 'rain', 'night')
+"""Moods in which less is seen."""

@@ -1,0 +1,129 @@
+"""Pictures and ranges of a made world, by casting rays.
+
+Depth and class of a pixel are those of the ray through its centre. The same world, view and time give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfusion_ros.datasets.synthetic.film import develop
+from gdfusion_ros.datasets.synthetic.light import Light, light_of, radiance
+from gdfusion_ros.datasets.synthetic.materials import Colors, coats
+from gdfusion_ros.datasets.synthetic.moods import MOODS
+from gdfusion_ros.datasets.synthetic.packing import Placement, cast_of, pack_ground
+from gdfusion_ros.datasets.synthetic.solids import Floats
+from gdfusion_ros.datasets.synthetic.tracing import Hits, sunlit, trace
+from gdfusion_ros.datasets.synthetic.world import Rendering, View, World
+from gdfusion_ros.perception.types import Matrix
+
+_SAMPLES = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
+"""Where in a pixel on an edge further rays go, from its centre [px]."""
+_STREET_LIGHT, _HEADLAMP = (34.0, 27.0, 17.0), (60.0, 56.0, 48.0)
+
+
+class Renderer:
+    """Casts rays into a world.
+
+    Methods may be called from several threads at once; they release the interpreter while they work.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._mood = MOODS[world.mood]
+        self._cast = cast_of(world)
+        self._ground = pack_ground(world.ground)
+        self._street_lights = np.array([index for index, thing in enumerate(world.things)
+                                        if thing.model.kind == 'street_light'], int)
+
+    def image(self, view: View, time: float) -> Rendering:
+        """What a camera sees at ``time`` [s]; pixels on edges are smoothed by further rays."""
+        placed, origin = self._cast.place(time), view.world_from_camera[:3, 3].copy()
+        light = light_of(self._mood, self._lamps(placed, origin, time), self._world.seed)
+        columns, rows = np.meshgrid(np.arange(view.width) + 0.5, np.arange(view.height) + 0.5)
+        directions = _directions(view, columns.ravel(), rows.ravel())
+        hits, colors = self._look(placed, light, origin, directions, view)
+        edges = np.flatnonzero(_edges(hits, (view.height, view.width)))
+        mean = colors[edges]
+        for x, y in _SAMPLES:
+            beside = _directions(view, columns.ravel()[edges] + x, rows.ravel()[edges] + y)
+            mean = mean + self._look(placed, light, origin, beside, view)[1]
+        colors[edges] = mean / (len(_SAMPLES) + 1)
+        shape = (view.height, view.width)
+        pixels = develop(colors.reshape(*shape, 3), self._mood, self._noise_seed(view, time))
+        depth = (hits.distances * (directions @ view.world_from_camera[:3, 2])).astype(np.float32)
+        return Rendering(pixels, hits.labels.reshape(shape), depth.reshape(shape))
+
+    def ranges(self, origin: Floats, directions: Floats, time: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Distances and classes along rays from ``origin`` (3,) in ``directions`` (n, 3) at ``time`` [s].
+
+        Returns:
+            (n,) float32 in multiples of the direction's length, infinite where nothing is met, and (n,) uint8 classes
+            of occ3d_nuscenes, 17 where nothing is met.
+        """
+        hits = trace(self._cast.shapes, self._cast.place(time), self._ground, np.asarray(origin, np.float64),
+                     np.ascontiguousarray(directions, np.float64))
+        return hits.distances.astype(np.float32), hits.labels
+
+    def _look(self, placed: Placement, light: Light, origin: Floats, directions: Floats,
+              view: View) -> tuple[Hits, Colors]:
+        """What rays of length 1 hit, and (n, 3) the light from there."""
+        shapes, seed = self._cast.shapes, self._world.seed
+        hits = trace(shapes, placed, self._ground, origin, directions)
+        points = origin + np.where(np.isfinite(hits.distances), hits.distances, 0.0)[:, None] * directions
+        across = np.abs(np.einsum('ij,ij->i', hits.normals, directions))
+        footprints = hits.distances / view.intrinsics[0, 0] / np.sqrt(np.maximum(across, 0.02))
+        surfaces = coats(shapes, placed, hits, points, footprints, seed)
+        if any(self._mood.sun):
+            lit = sunlit(shapes, placed, points, hits.normals, light.sun_direction)
+        else:
+            lit = np.zeros(len(points), np.bool_)
+        return hits, radiance(shapes, placed, light, hits, points, directions, lit, surfaces)
+
+    def _lamps(self, placed: Placement, origin: Floats, time: float) -> Floats:
+        """(k, 10) the lamps that light the street near a camera at night (see light.Light)."""
+        lamps = [np.empty((0, 10))]
+        if self._mood.lamps >= 1:
+            poses = placed.poses[self._street_lights]
+            near = np.hypot(*(poses[:, :2] - origin[:2]).T) < 60
+            for thing, (x, y, cos, sin) in zip(self._street_lights[near], poses[near], strict=True):
+                length, _, height = self._world.things[thing].model.size
+                arm = length / 2 - 0.4
+                lamps.append(np.array([[x + arm * cos, y + arm * sin, height - 0.3, 0, 0, -1, 0.1, *_STREET_LIGHT]]))
+            x, y, yaw = self._world.ego.at(time)
+            ahead = np.array((math.cos(yaw), math.sin(yaw)))
+            lamps.append(np.array([[x + 3.6 * ahead[0], y + 3.6 * ahead[1], 0.7, *ahead, -0.08, 0.85, *_HEADLAMP]]))
+        return np.concatenate(lamps)
+
+    def _noise_seed(self, view: View, time: float) -> int:
+        """A number of its own for every picture."""
+        place = np.append(view.world_from_camera.ravel(), (time, self._world.seed)).astype('<f8').tobytes()
+        return int.from_bytes(hashlib.blake2b(place, digest_size=6).digest(), 'little')
+
+
+def _directions(view: View, columns: Floats, rows: Floats) -> Floats:
+    """(n, 3) rays of length 1 in the world through places in the image [px]."""
+    rays = np.column_stack((columns, rows, np.ones(len(columns)))) @ _turn(view)
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    return np.ascontiguousarray(rays)
+
+
+def _turn(view: View) -> Matrix:
+    turn: Matrix = (view.world_from_camera[:3, :3] @ np.linalg.inv(view.intrinsics)).T
+    return turn
+
+
+def _edges(hits: Hits, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """(h, w) whether a pixel's neighbour shows another part or ground."""
+    key = (hits.things.astype(np.int64) << 32 | hits.parts).reshape(shape)
+    edges = np.zeros(shape, np.bool_)
+    across, down = key[:, 1:] != key[:, :-1], key[1:] != key[:-1]
+    edges[:, 1:] |= across
+    edges[:, :-1] |= across
+    edges[1:] |= down
+    edges[:-1] |= down
+    return edges
