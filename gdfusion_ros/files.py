@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,3 +33,23 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """A folder to fill that becomes ``path`` at the end of the block, and is removed if the block is left early.
+
+    Raises:
+        GdfusionError: ``path`` exists, or cannot be written.
+    """
+    refuse_existing(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workplace:
+            draft = Path(workplace) / path.name
+            draft.mkdir()
+            yield draft
+            refuse_existing(path)
+            draft.rename(path)
+    except OSError as error:
+        raise GdfusionError(f'{path} cannot be written: {error.strerror or error}') from error

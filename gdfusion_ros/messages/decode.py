@@ -125,9 +125,11 @@ def semantic_grid(message: Message, topic: str) -> SemanticGrid:
         raise GdfusionError(f'{place}: a grid that is rotated in its frame is not supported')
     shape = (int(message.size_x), int(message.size_y), int(message.size_z))
     corner, size = message.origin.position, message.voxel_size
+    origin, voxel_size = (corner.x, corner.y, corner.z), (size.x, size.y, size.z)
+    if not all(map(math.isfinite, origin + voxel_size)) or min(voxel_size) <= 0:
+        raise GdfusionError(f'{place}: voxels of {voxel_size} m from {origin} m are nowhere')
     return SemanticGrid(
-        stamp=stamp_of(message.header.stamp), frame_id=message.header.frame_id,
-        origin=(corner.x, corner.y, corner.z), voxel_size=(size.x, size.y, size.z),
+        stamp=stamp_of(message.header.stamp), frame_id=message.header.frame_id, origin=origin, voxel_size=voxel_size,
         labels=_voxels(message.labels, shape, f'{place}: labels'),
         confidence=_voxels(message.confidence, shape, f'{place}: confidence') if len(message.confidence) else None,
         label_set=label_set, model=message.model, frames_since_reset=int(message.frames_since_reset),

@@ -1,0 +1,89 @@
+"""Scores of predictions over a dataset. Code that has arrays at hand uses ``ConfusionMatrix`` and ``RayCounts``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.evaluation.alignment import FrameOf, align
+from gdfusion_ros.evaluation.confusion import ConfusionMatrix
+from gdfusion_ros.evaluation.frames import KeyFrame, Truth
+from gdfusion_ros.evaluation.predictions import Predictions, Tally
+from gdfusion_ros.evaluation.rays import RayCounts, ray_origins
+from gdfusion_ros.evaluation.report import Report
+from gdfusion_ros.perception.regrid import voxel_grid
+from gdfusion_ros.perception.transforms import TransformError
+from gdfusion_ros.perception.types import SemanticGrid, stamp_text
+
+
+@dataclass(frozen=True)
+class ScoringProtocol:
+    """How predictions are scored.
+
+    Attributes:
+        camera_mask: only voxels that the cameras can see count (not for RayIoU, which has no mask).
+        frame_of: whose frame the comparison is made in.
+        rays: whether RayIoU is measured.
+    """
+
+    camera_mask: bool
+    frame_of: FrameOf = 'released'
+    rays: bool = True
+
+
+def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
+             on_frame: Callable[[KeyFrame, SemanticGrid], object] = lambda *_: None) -> Report:
+    """Score ``predictions`` against ``truth``.
+
+    Args:
+        truth: Key frames with labels.
+        predictions: Where the predictions come from.
+        protocol: How they are scored.
+        on_frame: Told every key frame that was scored, with the prediction in the voxels that it was scored in.
+
+    Raises:
+        GdfusionError: labels or predictions that are not in order or do not belong together, no prediction for any key
+            frame, no camera mask where one is asked for, or no poses where they are needed.
+    """
+    tally, models = Tally(), set()
+    matrix = ConfusionMatrix(truth.label_set)
+    rays = RayCounts(truth.label_set) if protocol.rays else None
+    for frame, prediction in predictions.pairs(truth.frames, tally):
+        models.add(prediction.model)
+        try:
+            scored = _score(frame, prediction, protocol, matrix, rays)
+        except GdfusionError as error:
+            raise GdfusionError(f'key frame {frame.token} at {stamp_text(frame.stamp)}: {error}') from error
+        on_frame(frame, scored)
+    if not tally.scored:
+        raise GdfusionError(f'none of the {tally.unlabelled} predictions belongs to any of the {len(truth.frames)} '
+                            f'labelled key frames, {_span(truth)}')
+    return Report(truth.label_set, tuple(sorted(models)), protocol.camera_mask, protocol.frame_of, tally,
+                  len(truth.frames) - tally.scored, truth.unlabelled, matrix, rays)
+
+
+def _score(frame: KeyFrame, prediction: SemanticGrid, protocol: ScoringProtocol, matrix: ConfusionMatrix,
+           rays: RayCounts | None) -> SemanticGrid:
+    """Count one key frame; the prediction as it was scored."""
+    truth, prediction = align(frame.read(), prediction, frame.drive, protocol.frame_of)
+    mask = None
+    if protocol.camera_mask:
+        if truth.confidence is None:
+            raise GdfusionError('the labels have no camera mask; score all voxels with --mask none')
+        mask = truth.confidence > 0
+    matrix.add(truth.labels, prediction.labels, mask)
+    if rays is not None:
+        try:
+            places = frame.drive.lidar_places(truth.frame_id, truth.stamp)
+        except TransformError as error:
+            raise GdfusionError(f'RayIoU needs to know where the LiDAR was, but {error}; leave it out with '
+                                '--no-rays') from error
+        grid = voxel_grid(truth)
+        rays.add(truth.labels, prediction.labels, grid, ray_origins(places, grid))
+    return prediction
+
+
+def _span(truth: Truth) -> str:
+    stamps = [frame.stamp for frame in truth.frames]
+    return f'{stamp_text(min(stamps))} to {stamp_text(max(stamps))}'

@@ -1,0 +1,34 @@
+"""Predictions as the files that the Occ3D benchmark takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.evaluation.alignment import known_labels
+from gdfusion_ros.evaluation.frames import KeyFrame
+from gdfusion_ros.files import folder_written_whole
+from gdfusion_ros.perception.types import SemanticGrid, stamp_text
+
+
+@contextmanager
+def npz_folder(path: Path) -> Iterator[Callable[[KeyFrame, SemanticGrid], None]]:
+    """A new folder, and the function that writes the prediction of a key frame to it as ``<sample token>.npz``.
+
+    A file has one uint8 array (X, Y, Z) without a name, what ``predictions.read_labels`` reads.
+
+    Raises:
+        GdfusionError: the folder exists or cannot be written, or a key frame has no token.
+    """
+    with folder_written_whole(path) as folder:
+        def write(frame: KeyFrame, grid: SemanticGrid) -> None:
+            if not frame.token:
+                raise GdfusionError(f'the key frame at {stamp_text(frame.stamp)} has no sample token to name its file '
+                                    "after; 'gdfusion convert' writes tokens to bags")
+            np.savez_compressed(folder / f'{frame.token}.npz', np.ascontiguousarray(known_labels(grid)))
+
+        yield write

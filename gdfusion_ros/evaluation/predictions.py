@@ -1,0 +1,186 @@
+"""Where predictions come from: grids in bags, files of the Occ3D benchmark, or a network that runs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfusion_ros.bags.grid_stream import SILENT, Listener, grid_stream
+from gdfusion_ros.bags.messages import GRID_TYPE
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.datasets.arrays import read_npz, require_shape
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.labels import FRAME_IDS
+from gdfusion_ros.datasets.nuscenes import Dataset
+from gdfusion_ros.datasets.plan import plan
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.evaluation.frames import KeyFrame
+from gdfusion_ros.evaluation.truth import nearest
+from gdfusion_ros.messages import decode
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.perception.estimator import PoseProtocol
+from gdfusion_ros.perception.labels import LabelSet
+from gdfusion_ros.perception.types import SemanticGrid
+from gdfusion_ros.settings import PipelineSettings, TopicSettings
+
+ARRAY = 'arr_0'
+"""The array of a file of the Occ3D benchmark: what ``np.savez_compressed(path, labels)`` calls it."""
+
+Pair = tuple[KeyFrame, SemanticGrid]
+
+
+@dataclass
+class Tally:
+    """What became of the predictions.
+
+    Attributes:
+        scored: belong to a key frame each.
+        unlabelled: belong to none.
+        surplus: belong to a key frame that has a prediction nearer in time, or an earlier one with the same stamp.
+    """
+
+    scored: int = 0
+    unlabelled: int = 0
+    surplus: int = 0
+
+
+class Predictions(Protocol):
+    """A source of predictions."""
+
+    def pairs(self, frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
+        """Every key frame of ``frames`` for which there is a prediction, with it; ``tally`` counts them all.
+
+        Raises:
+            GdfusionError: the source cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class BagPredictions:
+    """Grids on a topic of bags, matched by stamp."""
+
+    paths: Sequence[Path]
+    topic: str
+
+    def pairs(self, frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
+        """See Predictions."""
+        for path in self.paths:
+            with bag_reader(path) as bag:
+                bag.require({self.topic: GRID_TYPE})
+                grids = (decode.semantic_grid(item.message, self.topic) for item in bag.messages([self.topic]))
+                yield from _by_stamp(grids, _of_scene(frames, bag.custom_data.get('nuscenes.scene', '')), tally)
+
+
+@dataclass(frozen=True)
+class NpzPredictions:
+    """Files ``<sample token>.npz`` in a folder, as the Occ3D benchmark takes them: labels in the grid of the label set.
+
+    Those in the ego frame are taken to be of the reference camera's stamp.
+    """
+
+    folder: Path
+    label_set: LabelSet
+
+    def pairs(self, frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
+        """See Predictions."""
+        if not self.folder.is_dir():
+            raise GdfusionError(f'no folder {self.folder}; expected one with <sample token>.npz')
+        tokens = {frame.token for frame in frames}
+        tally.unlabelled += sum(path.stem not in tokens for path in self.folder.glob('*.npz'))
+        for frame in frames:
+            path = self.folder / f'{frame.token}.npz'
+            if frame.token and path.is_file():
+                tally.scored += 1
+                yield frame, self._grid(path, frame)
+
+    def _grid(self, path: Path, frame: KeyFrame) -> SemanticGrid:
+        stamp = frame.stamp
+        if self.label_set.frame == 'ego' and frame.camera_stamp is not None:
+            stamp = frame.camera_stamp
+        place = self.label_set.grid
+        return SemanticGrid(stamp, FRAME_IDS[self.label_set.frame], place.lower, place.voxel_size,
+                            read_labels(path, self.label_set), None, self.label_set, str(self.folder), 0, (), 0)
+
+
+@dataclass(frozen=True)
+class ModelPredictions:
+    """What a network makes of bags with images, matched by stamp.
+
+    Attributes:
+        bags: The bags; each is open only while it is used.
+        network, pipeline, topics, protocol, listener: See ``grid_stream``.
+    """
+
+    bags: Iterable[Path]
+    network: OccupancyNetwork
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+    topics: TopicSettings = field(default_factory=TopicSettings)
+    protocol: PoseProtocol = 'live'
+    listener: Listener = SILENT
+
+    def pairs(self, frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
+        """See Predictions."""
+        for path in self.bags:
+            with bag_reader(path) as bag, grid_stream(bag, self.network, self.pipeline, self.topics,
+                                                      protocol=self.protocol, listener=self.listener) as stream:
+                scene = bag.custom_data.get('nuscenes.scene', '')
+                yield from _by_stamp((grid for grid, _ in stream), _of_scene(frames, scene), tally)
+
+
+def converted(dataset: Dataset) -> Iterator[Path]:
+    """A bag of every scene of ``dataset``, which is there until the next is asked for.
+
+    Raises:
+        GdfusionError: images are missing, or the bag cannot be written.
+    """
+    for scene in dataset.scenes:
+        with tempfile.TemporaryDirectory(prefix='gdfusion-') as folder:
+            for job in plan(Dataset(dataset.root, dataset.version, (scene,)), Path(folder)):
+                convert(job)
+                yield job.path
+
+
+def read_labels(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
+    """Labels (X, Y, Z) of a file of the Occ3D benchmark, in the grid of ``label_set``.
+
+    Raises:
+        GdfusionError: a damaged file, another shape or type, or a class that the label set does not have.
+    """
+    labels, = read_npz(path, [ARRAY])
+    require_shape(labels, label_set.grid, f'prediction {path}: {ARRAY}')
+    return labels.astype(np.uint8)
+
+
+def _of_scene(frames: Sequence[KeyFrame], scene: str) -> list[KeyFrame]:
+    """Those of a scene, as far as scenes have names: two vehicles may have driven at the same time."""
+    return [frame for frame in frames if not scene or not frame.drive.name or frame.drive.name == scene]
+
+
+def _by_stamp(grids: Iterator[SemanticGrid], frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
+    """The nearest of the grids of every key frame; of a bag that loops, those of its first run."""
+    by_stamp = {frame.stamp: frame for frame in frames}
+    stamps = sorted(by_stamp)
+    used: set[int] = set()
+    for stamp, group in groupby(grids, lambda grid: nearest(stamps, grid.stamp)):
+        count, best = 0, None
+        for grid in group:
+            count += 1
+            if stamp is not None and (best is None or abs(grid.stamp - stamp) < abs(best.stamp - stamp)):
+                best = grid
+        if stamp is None or best is None:
+            tally.unlabelled += count
+        elif stamp in used:
+            tally.surplus += count
+        else:
+            used.add(stamp)
+            tally.scored += 1
+            tally.surplus += count - 1
+            yield by_stamp[stamp], best

@@ -1,0 +1,113 @@
+"""Made labels of the made nuScenes, as files and in a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gdfusion_ros.bags.messages import RosbagsFactory
+from gdfusion_ros.bags.reader import RawMessage, bag_reader
+from gdfusion_ros.bags.writer import bag_writer
+from gdfusion_ros.datasets import nuscenes, occ3d
+from gdfusion_ros.datasets.nuscenes import Dataset
+from gdfusion_ros.evaluation.predictions import converted
+from gdfusion_ros.messages import encode
+from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+from gdfusion_ros.perception.types import SemanticGrid
+
+GRID_TYPE = 'gdfusion_ros/msg/SemanticOccupancyGrid'
+SHAPE = OCC3D_NUSCENES.grid.shape
+
+Labels = NDArray[np.uint8]
+WriteGrids = Callable[..., Path]
+
+
+def made_labels(seed: int) -> occ3d.Occ3DLabels:
+    """Ground, and blocks of every class on it; the cameras see what is ahead."""
+    random = np.random.default_rng(seed)
+    semantics = np.full(SHAPE, OCC3D_NUSCENES.free, np.uint8)
+    semantics[:, :, :2] = 11
+    for number in range(120):
+        x, y = random.integers(0, 190, 2)
+        length, width, height = random.integers(1, 12, 3)
+        semantics[x:x + length, y:y + width, 2:2 + height] = number % 17
+    mask = np.zeros(SHAPE, np.bool_)
+    mask[60:, 20:180] = random.random((140, 160, 16)) < 0.7
+    return occ3d.Occ3DLabels(semantics, mask, mask)
+
+
+@pytest.fixture(scope='session')
+def dataset(nuscenes_root: Path) -> Dataset:
+    """scene-0001 and scene-0002 of the made nuScenes, three key frames each."""
+    return nuscenes.load(nuscenes_root)
+
+
+@pytest.fixture(scope='session')
+def labels(dataset: Dataset) -> dict[str, occ3d.Occ3DLabels]:
+    """Sample token -> made labels. To read, never to change."""
+    samples = [sample for scene in dataset.scenes for sample in scene.samples]
+    return {sample.token: made_labels(seed) for seed, sample in enumerate(samples)}
+
+
+@pytest.fixture(scope='session')
+def gts(dataset: Dataset, labels: dict[str, occ3d.Occ3DLabels], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The labels as Occ3D's files: scene-0001 has three, scene-0002 two."""
+    folder = tmp_path_factory.mktemp('labels') / 'gts'
+    for scene in dataset.scenes:
+        for sample in scene.samples[:3 if scene.name == 'scene-0001' else 2]:
+            occ3d.write(occ3d.path_in(folder, scene.name, sample.token), labels[sample.token])
+    return folder
+
+
+@pytest.fixture(scope='session')
+def write_grids() -> WriteGrids:
+    """``write_grids(path, grids, topic)``: a bag of grids, recorded at their stamps, beside ``messages`` if given."""
+    def write(path: Path, grids: Sequence[SemanticGrid], topic: str = '/occ/occupancy', *,
+              messages: Sequence[RawMessage] = (), custom_data: dict[str, str] | None = None) -> Path:
+        make = RosbagsFactory()
+        timeline: list[tuple[int, RawMessage | SemanticGrid]] = [
+            *((message.stamp, message) for message in messages), *((grid.stamp, grid) for grid in grids)]
+        with bag_writer(path, custom_data=custom_data) as bag:
+            for name, kind in dict.fromkeys((message.topic, message.type_name) for message in messages):
+                bag.add_topic(name, kind)
+            bag.add_topic(topic, GRID_TYPE)
+            for stamp, item in sorted(timeline, key=lambda pair: pair[0]):
+                if isinstance(item, SemanticGrid):
+                    bag.write(topic, stamp, encode.occupancy(item, make))
+                else:
+                    bag.write_serialized(item.topic, stamp, item.data)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope='session')
+def truth_bag(dataset: Dataset, labels: dict[str, occ3d.Occ3DLabels], write_grids: WriteGrids,
+              tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """scene-0001 with images, poses, tokens and its labels. To read, never to change."""
+    scene = dataset.scenes[0]
+    for path in converted(Dataset(dataset.root, dataset.version, (scene,))):
+        with bag_reader(path) as bag:
+            messages, custom_data = list(bag.raw_messages()), dict(bag.custom_data)
+    grids = [occ3d.semantic_grid(labels[sample.token], sample.stamp, 'base_link') for sample in scene.samples]
+    return write_grids(tmp_path_factory.mktemp('truth') / scene.name, grids, GROUND_TRUTH_TOPIC, messages=messages,
+                       custom_data=custom_data)
+
+
+@pytest.fixture
+def prediction(labels: dict[str, occ3d.Occ3DLabels], dataset: Dataset) -> Callable[..., SemanticGrid]:
+    """``prediction(token, change)``: the labels of a sample as a model might give them at CAM_FRONT's stamp."""
+    samples = {sample.token: sample for scene in dataset.scenes for sample in scene.samples}
+
+    def make(token: str, change: Callable[[Labels], Labels] = lambda semantics: semantics) -> SemanticGrid:
+        place = OCC3D_NUSCENES.grid
+        return SemanticGrid(samples[token].data['CAM_FRONT'].stamp, 'base_link', place.lower, place.voxel_size,
+                            np.asfortranarray(change(labels[token].semantics.copy())), None, OCC3D_NUSCENES, 'made', 1,
+                            (), 0)
+
+    return make
