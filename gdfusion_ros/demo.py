@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from gdfusion_ros.bags.frames import Sources, bag_frames
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.bags.recording import DIAGNOSTICS_TYPE, Row, counts, latencies
-from gdfusion_ros.datasets.convert import convert, plan
+from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.nuscenes import Dataset
+from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, NODE_NAME, OCCUPANCY, outputs
@@ -147,7 +148,7 @@ def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: Progre
     jobs = plan(dataset, folder.bags)
     with progress(sum(job.size for job in jobs), 'B', 'convert', scaled=True) as bar:
         for job in jobs:
-            convert(job, on_image=bar.update)
+            convert(job, on_file=bar.update)
     expected = sum(len(job.scene.samples) for job in jobs)
     with progress(expected, 'grid', 'live node') as bar:
         grids = _run_node([job.path for job in jobs], folder, model, expected, bar)

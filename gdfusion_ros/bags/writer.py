@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from rosbags.interfaces import Connection, Qos
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.errors import WriterError
 
 from gdfusion_ros.bags.messages import typestore
@@ -25,6 +25,10 @@ STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 
 FORMATS: dict[str, Literal[8, 9]] = {'jazzy': 9, 'humble': 8}
 """Oldest ROS distribution that shall read the bag -> version of its metadata (Humble refuses QoS stored by name)."""
+
+COMPRESSIONS = {'none': CompressionMode.NONE, 'message': CompressionMode.MESSAGE, 'file': CompressionMode.FILE,
+                'storage': CompressionMode.STORAGE}
+"""What is compressed (with zstd): nothing, every message, the file when it is whole, or the chunks inside of MCAP."""
 
 
 class BagWriter:
@@ -52,8 +56,18 @@ class BagWriter:
             self._writer.write(self._topics[topic], stamp, data)
 
 
+def require_compression(storage: str, compression: str) -> None:
+    """Make sure that ``storage`` (one of STORAGES) can do ``compression`` (one of COMPRESSIONS).
+
+    Raises:
+        GdfusionError: it cannot.
+    """
+    if (storage, compression) == ('sqlite3', 'storage'):
+        raise GdfusionError("sqlite3 cannot compress by itself ('storage'); choose message or file, or store as mcap")
+
+
 @contextmanager
-def bag_writer(path: Path, *, storage: str = 'mcap', bag_format: str = 'jazzy',
+def bag_writer(path: Path, *, storage: str = 'mcap', bag_format: str = 'jazzy', compression: str = 'none',
                custom_data: Mapping[str, str] | None = None) -> Iterator[BagWriter]:
     """A bag that is written in a hidden folder beside ``path`` and renamed at the end of the ``with`` block.
 
@@ -63,13 +77,16 @@ def bag_writer(path: Path, *, storage: str = 'mcap', bag_format: str = 'jazzy',
         path: The bag's folder.
         storage: One of STORAGES.
         bag_format: One of FORMATS.
+        compression: One of COMPRESSIONS.
         custom_data: Kept in the bag's metadata.
 
     Raises:
-        GdfusionError: ``path`` exists, cannot be written, or the disk is full.
+        GdfusionError: ``path`` exists, cannot be written, the disk is full, or the storage does not compress so.
     """
+    require_compression(storage, compression)
     with _whole_folder(path) as folder:
         writer = Writer(folder, version=FORMATS[bag_format], storage_plugin=STORAGES[storage])
+        writer.set_compression(COMPRESSIONS[compression], CompressionFormat.ZSTD)
         for key, value in (custom_data or {}).items():
             writer.set_custom_data(key, value)
         with _explained(path):

@@ -6,203 +6,211 @@
 | /tf | map -> base_link, the ego pose at every sensor's stamp |
 | /<CAMERA>/camera_info | size, K, P; the images are rectified: no distortion |
 | /<CAMERA>/image/compressed | the JPEG file, byte for byte |
+| /LIDAR_TOP/points | x, y, z, intensity, ring |
 | /nuscenes/sample_token | token of the key frame, recorded at LIDAR_TOP's stamp |
+| /nuscenes/annotations | the boxes of the key frame in map, coloured by class |
+| /ground_truth/occupancy | Occ3D's labels of the key frame in base_link |
 
 Header stamps and record times are the sensors' own.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gdfusion_ros.bags.info import format_size
-from gdfusion_ros.bags.messages import RosbagsFactory
+from gdfusion_ros.bags.messages import GRID_TYPE, RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE
 from gdfusion_ros.bags.writer import BagWriter, bag_writer
-from gdfusion_ros.datasets.nuscenes import Calibration, Dataset, Pose, Sample, Scene, SensorData
+from gdfusion_ros.datasets import boxes, lidar, occ3d
+from gdfusion_ros.datasets.nuscenes import Calibration, Sample, SensorData
+from gdfusion_ros.datasets.plan import LABELS, LIDAR, Job
+from gdfusion_ros.datasets.scene_messages import FRAMES, camera_info, ego_transform, static_transforms
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.files import refuse_existing
-from gdfusion_ros.messages.factory import Message, MessageFactory, header
+from gdfusion_ros.messages import encode
+from gdfusion_ros.messages.factory import header
 from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE, TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
-from gdfusion_ros.settings import PipelineSettings, TopicSettings
+from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
+from gdfusion_ros.settings import TopicSettings
 
-TOPICS, FRAMES = TopicSettings(), PipelineSettings()
+TOPICS = TopicSettings()
 """The bag uses the names that node and replay expect by default."""
+ANNOTATIONS_TOPIC = '/nuscenes/annotations'
 
-_NAMED = 3  # how many missing images an error names
-
-
-@dataclass(frozen=True)
-class Job:
-    """One scene to convert into the bag ``path``, without the files in ``missing``; its images have ``size`` bytes."""
-
-    scene: Scene
-    version: str
-    path: Path
-    missing: frozenset[Path]
-    images: int
-    size: int
+_TRIAL = 0.3  # seconds
+_JPEG_START, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
+_PADDING = 1024  # bytes that a writer may leave behind the end
 
 
-def plan(dataset: Dataset, out: Path, *, skip_missing: bool = False) -> list[Job]:
-    """What there is to convert, after looking at every image file and at the space in ``out``. Writes nothing.
-
-    Args:
-        dataset: Scenes to convert.
-        out: Folder for the bags; each is named as its scene.
-        skip_missing: Leave out images that are missing or empty, and scenes that have no others.
-
-    Raises:
-        GdfusionError: images are missing (counted, the first ones named), a bag exists already, or the disk is too
-            small.
-    """
-    jobs = [_job(scene, dataset.version, out / scene.name) for scene in dataset.scenes]
-    missing = sorted(path for job in jobs for path in job.missing)
-    if missing and not skip_missing:
-        named = ', '.join(str(path) for path in missing[:_NAMED]) + (', …' if len(missing) > _NAMED else '')
-        total = len(missing) + sum(job.images for job in jobs)
-        raise GdfusionError(f'{len(missing)} of {total} images are missing or empty: {named}; fetch them, or convert '
-                            'the others with --skip-missing')
-    jobs = [job for job in jobs if job.images]
-    if not jobs:
-        raise GdfusionError(f'no image of the chosen scenes is in {dataset.root}; fetch the sensor blobs of nuScenes')
-    for job in jobs:
-        refuse_existing(job.path)
-    _check_space(out, sum(job.size for job in jobs))
-    return jobs
+def points_topic(channel: str) -> str:
+    """The topic of a LiDAR's point clouds."""
+    return f'/{channel}/points'
 
 
-def convert(job: Job, *, storage: str = 'mcap', bag_format: str = 'jazzy',
-            on_image: Callable[[int], object] = lambda _: None) -> None:
+def convert(job: Job, *, storage: str = 'mcap', bag_format: str = 'jazzy', compression: str = 'none',
+            on_file: Callable[[int], object] = lambda _: None) -> None:
     """Write the bag of one scene; nothing is left of it where that fails.
 
     Args:
         job: From ``plan``.
         storage: See bags/writer.py.
         bag_format: See bags/writer.py.
-        on_image: Told the size of every image that was written [bytes].
+        compression: See bags/writer.py.
+        on_file: Told of every file that went into the bag, how many bytes of it.
 
     Raises:
-        GdfusionError: a file cannot be read, or the bag not be written.
+        GdfusionError: a file cannot be read or is damaged, or the bag cannot be written.
     """
-    make = RosbagsFactory()
-    timeline = _timeline(job.scene)
-    with bag_writer(job.path, storage=storage, bag_format=bag_format, custom_data=_custom_data(job)) as bag:
-        calibrations = _calibrations(job.scene)
-        _add_topics(bag, calibrations)
-        bag.write(TF_STATIC_TOPIC, timeline[0].stamp, _static_transforms(calibrations, timeline[0].stamp, make))
-        posed = 0
+    calibrations = _calibrations(job)
+    timeline = _timeline(job)
+    with bag_writer(job.path, storage=storage, bag_format=bag_format, compression=compression,
+                    custom_data=job.custom_data) as bag:
+        _add_topics(bag, job, calibrations)
+        scene = _SceneWriter(bag, job, on_file)
+        scene.write_calibrations(calibrations, timeline[0].stamp)
         for item in timeline:
             if isinstance(item, Sample):
-                bag.write(SAMPLE_TOKEN_TOPIC, item.stamp, make(SAMPLE_TOKEN_TYPE, data=item.token))
-                continue
-            if item.stamp != posed:
-                bag.write(TF_TOPIC, item.stamp, _ego_transform(item, make))
-                posed = item.stamp
-            if item.calibration.modality == 'camera' and item.path not in job.missing:
-                on_image(_write_image(bag, item, make))
+                scene.write_sample(item)
+            else:
+                scene.write_measurement(item)
 
 
-def _job(scene: Scene, version: str, path: Path) -> Job:
-    images = [data.path for data in _data(scene) if data.calibration.modality == 'camera']
-    sizes = {image: image.stat().st_size if image.is_file() else 0 for image in images}
-    missing = frozenset(image for image, size in sizes.items() if not size)
-    return Job(scene, version, path, missing, len(images) - len(missing), sum(sizes.values()))
+class _Enough(Exception):  # noqa: N818  nothing is wrong
+    """The trial has lasted long enough."""
 
 
-def _check_space(out: Path, size: int) -> None:
-    disk = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(disk).free
-    if free < size:
-        raise GdfusionError(f'the bags take {format_size(size)}, {out} has only {format_size(free)} free; free some or '
-                            'choose another folder')
+def trial(job: Job, disk: Path, **options: str) -> int:
+    """Bytes per second at which the first files of a job go into a bag on ``disk``, of which nothing stays.
+
+    Args:
+        job: From ``plan``.
+        disk: A folder on the disk where the bag will be.
+        options: See ``convert``.
+
+    Raises:
+        GdfusionError: as ``convert``.
+    """
+    written, begin = 0, time.perf_counter()
+
+    def watch(size: int) -> None:
+        nonlocal written
+        written += size
+        if time.perf_counter() - begin > _TRIAL:
+            raise _Enough
+
+    with tempfile.TemporaryDirectory(prefix='.gdfusion-trial-', dir=disk) as folder, suppress(_Enough):
+        convert(replace(job, path=Path(folder) / 'bag'), on_file=watch, **options)
+    return round(written / (time.perf_counter() - begin))
 
 
-def _data(scene: Scene) -> Iterator[SensorData]:
-    for sample in scene.samples:
-        yield from sample.data.values()
+def _timeline(job: Job) -> list[SensorData | Sample]:
+    """Everything that happens in a scene, in time order; the poses of a sample's stamp come before the sample."""
+    data = sorted(job.measurements(), key=lambda item: (item.stamp, item.calibration.channel))
+    return sorted([*data, *job.scene.samples], key=lambda item: item.stamp)
 
 
-def _timeline(scene: Scene) -> list[SensorData | Sample]:
-    """Everything that happens in a scene, in time order; the poses of a sample's stamp come before its token."""
-    data = sorted(_data(scene), key=lambda item: (item.stamp, item.calibration.channel))
-    return sorted([*data, *scene.samples], key=lambda item: item.stamp)
-
-
-def _calibrations(scene: Scene) -> list[Calibration]:
+def _calibrations(job: Job) -> list[Calibration]:
     """The sensors of the scene, by channel.
 
     Raises:
         GdfusionError: a sensor that moved on the vehicle; one /tf_static cannot say so.
     """
     calibrations: dict[str, Calibration] = {}
-    for data in _data(scene):
+    for data in job.measurements():
         known = calibrations.setdefault(data.calibration.channel, data.calibration)
         if known != data.calibration:
-            raise GdfusionError(f'{scene.name}: {known.channel} has several calibrations, a bag takes one')
+            raise GdfusionError(f'{job.scene.name}: {known.channel} has several calibrations, a bag takes one')
     return [calibrations[channel] for channel in sorted(calibrations)]
 
 
-def _custom_data(job: Job) -> dict[str, str]:
-    scene = job.scene
-    about = {'version': job.version, 'scene': scene.name, 'scene_token': scene.token, 'description': scene.description,
-             **{key: value for key, value in scene.log.items() if key != 'token'},
-             'license': 'nuScenes (c) Motional, CC BY-NC-SA 4.0, see nuscenes.org/terms-of-use'}
-    return {f'nuscenes.{key}': value for key, value in about.items()}
-
-
-def _add_topics(bag: BagWriter, calibrations: Sequence[Calibration]) -> None:
+def _add_topics(bag: BagWriter, job: Job, calibrations: list[Calibration]) -> None:
     bag.add_topic(TF_STATIC_TOPIC, TF_TYPE, LATCHED)
     bag.add_topic(TF_TOPIC, TF_TYPE)
     for calibration in calibrations:
         if calibration.modality == 'camera':
             bag.add_topic(TOPICS.camera_info(calibration.channel), CAMERA_INFO_TYPE)
             bag.add_topic(TOPICS.image(calibration.channel), TOPICS.image_type)
+        elif any(job.files[LIDAR].values()):
+            bag.add_topic(points_topic(calibration.channel), lidar.POINTS_TYPE)
     bag.add_topic(SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE)
+    if job.content.annotations:
+        bag.add_topic(ANNOTATIONS_TOPIC, boxes.MARKERS_TYPE)
+    if any(job.files[LABELS].values()):
+        bag.add_topic(GROUND_TRUTH_TOPIC, GRID_TYPE)
 
 
-def _write_image(bag: BagWriter, data: SensorData, make: MessageFactory) -> int:
-    """Write an image as its file has it, and its camera info; returns the file's size [bytes]."""
+class _SceneWriter:
+    """Writes what happens in a scene into its bag, one thing after the other."""
+
+    def __init__(self, bag: BagWriter, job: Job, on_file: Callable[[int], object]) -> None:
+        self._bag, self._job, self._on_file = bag, job, on_file
+        self._present = job.present
+        self._make = RosbagsFactory()
+        self._posed: int | None = None
+        self._marker_ids: dict[str, int] = {}
+
+    def write_calibrations(self, calibrations: list[Calibration], stamp: int) -> None:
+        """Say where the sensors are."""
+        self._bag.write(TF_STATIC_TOPIC, stamp, static_transforms(calibrations, stamp, self._make))
+
+    def write_measurement(self, data: SensorData) -> None:
+        """Write the vehicle's pose and, where there is a file, what is in it."""
+        if data.stamp != self._posed:
+            self._bag.write(TF_TOPIC, data.stamp, ego_transform(data, self._make))
+            self._posed = data.stamp
+        if data.path not in self._present:
+            return
+        if data.calibration.modality == 'camera':
+            self._write_image(data)
+        else:
+            self._write_points(data)
+
+    def write_sample(self, sample: Sample) -> None:
+        """Write what is known of a key frame as a whole."""
+        self._bag.write(SAMPLE_TOKEN_TOPIC, sample.stamp, self._make(SAMPLE_TOKEN_TYPE, data=sample.token))
+        if self._job.content.annotations:
+            for box in sample.boxes:
+                self._marker_ids.setdefault(box.instance, len(self._marker_ids))
+            markers = boxes.markers(sample.boxes, self._marker_ids, sample.stamp, FRAMES.fixed_frame, self._make)
+            self._bag.write(ANNOTATIONS_TOPIC, sample.stamp, markers)
+        path = self._job.labels.get(sample.token)
+        if path in self._present:
+            grid = occ3d.semantic_grid(occ3d.read(path), sample.stamp, FRAMES.base_frame)
+            self._bag.write(GROUND_TRUTH_TOPIC, sample.stamp, encode.occupancy(grid, self._make))
+            self._on_file(self._job.files[LABELS][path])
+
+    def _write_image(self, data: SensorData) -> None:
+        """Write an image as its file has it, and its camera info."""
+        content = _read_image(data)
+        channel = data.calibration.channel
+        image = self._make(TOPICS.image_type, header=header(data.stamp, channel, self._make), format='jpeg',
+                           data=self._make.array(content))
+        self._bag.write(TOPICS.camera_info(channel), data.stamp, camera_info(data, self._make))
+        self._bag.write(TOPICS.image(channel), data.stamp, image)
+        self._on_file(content.size)
+
+    def _write_points(self, data: SensorData) -> None:
+        channel = data.calibration.channel
+        points = lidar.read(data.path)
+        self._bag.write(points_topic(channel), data.stamp, lidar.message(points, data.stamp, channel, self._make))
+        self._on_file(points.nbytes)
+
+
+def _read_image(data: SensorData) -> NDArray[np.uint8]:
+    """The bytes of a JPEG file. Its pixels are not decoded, but what is no such file or was cut off is refused."""
     try:
-        content = np.fromfile(data.path, np.uint8)
+        content = data.path.read_bytes()
     except OSError as error:
         raise GdfusionError(f'image {data.path} cannot be read: {error.strerror}') from error
-    channel = data.calibration.channel
-    image = make(TOPICS.image_type, header=header(data.stamp, channel, make), format='jpeg', data=make.array(content))
-    bag.write(TOPICS.camera_info(channel), data.stamp, _camera_info(data, make))
-    bag.write(TOPICS.image(channel), data.stamp, image)
-    return content.size
-
-
-def _camera_info(data: SensorData, make: MessageFactory) -> Message:
-    """Intrinsics of a rectified image: no distortion, no rotation, P = [K | 0]."""
-    intrinsics = np.array(data.calibration.intrinsics)
-    projection = np.hstack([intrinsics.reshape(3, 3), np.zeros((3, 1))])
-    return make(CAMERA_INFO_TYPE, header=header(data.stamp, data.calibration.channel, make),
-                width=data.width, height=data.height, distortion_model='plumb_bob', d=make.array(np.zeros(5)),
-                k=make.array(intrinsics), r=make.array(np.eye(3).ravel()), p=make.array(projection.ravel()))
-
-
-def _ego_transform(data: SensorData, make: MessageFactory) -> Message:
-    transform = _transform(FRAMES.fixed_frame, FRAMES.base_frame, data.stamp, data.ego_pose, make)
-    return make(TF_TYPE, transforms=[transform])
-
-
-def _static_transforms(calibrations: Sequence[Calibration], stamp: int, make: MessageFactory) -> Message:
-    return make(TF_TYPE, transforms=[_transform(FRAMES.base_frame, sensor.channel, stamp, sensor.pose, make)
-                                     for sensor in calibrations])
-
-
-def _transform(parent: str, child: str, stamp: int, pose: Pose, make: MessageFactory) -> Message:
-    """``geometry_msgs/TransformStamped`` whose ``pose`` maps the child frame into its parent."""
-    (x, y, z), (qx, qy, qz, qw) = pose.translation, pose.rotation
-    transform = make('geometry_msgs/msg/Transform', translation=make('geometry_msgs/msg/Vector3', x=x, y=y, z=z),
-                     rotation=make('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw))
-    return make('geometry_msgs/msg/TransformStamped', header=header(stamp, parent, make), child_frame_id=child,
-                transform=transform)
+    if not content.startswith(_JPEG_START) or content.rfind(_JPEG_END, -_PADDING) < 0:
+        raise GdfusionError(f'image {data.path} is no whole JPEG file; fetch it again, or remove it and convert the '
+                            'others with --skip-missing')
+    return np.frombuffer(content, np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,10 @@ POINT = np.dtype({'names': ['x', 'y', 'z', 'rgb', 'label'], 'formats': ['<f4', '
                   'offsets': [0, 4, 8, 12, 16], 'itemsize': 20})
 """One point of the cloud. The bits of ``rgb`` are 0x00RRGGBB; the message calls it FLOAT32, as PCL and RViz do."""
 
-# sensor_msgs/PointField: name, offset, data type (2 = UINT8, 7 = FLOAT32)
-_POINT_FIELDS = (('x', 0, 7), ('y', 4, 7), ('z', 8, 7), ('rgb', 12, 7), ('label', 16, 2))
+PointField = tuple[str, int, int]
+"""Name, offset and data type (sensor_msgs/PointField: 2 = UINT8, 4 = UINT16, 7 = FLOAT32) of a value of a point."""
+
+_POINT_FIELDS: tuple[PointField, ...] = (('x', 0, 7), ('y', 4, 7), ('z', 8, 7), ('rgb', 12, 7), ('label', 16, 2))
 # visualization_msgs/Marker
 _CUBE_LIST, _ADD, _DELETE, _DELETEALL = 6, 0, 2, 3
 _NAMESPACE = 'occupancy'
@@ -69,11 +71,25 @@ def points(grid: SemanticGrid, make: MessageFactory) -> Message:
     cloud['x'], cloud['y'], cloud['z'] = centres.T
     cloud['rgb'] = _packed_colors(grid.label_set)[labels]
     cloud['label'] = labels
-    fields = [make('sensor_msgs/msg/PointField', name=name, offset=offset, datatype=datatype, count=1)
-              for name, offset, datatype in _POINT_FIELDS]
-    return make('sensor_msgs/msg/PointCloud2', header=header(grid.stamp, grid.frame_id, make), height=1,
-                width=len(cloud), fields=fields, is_bigendian=False, point_step=POINT.itemsize,
-                row_step=cloud.nbytes, data=make.array(cloud.view(np.uint8)), is_dense=True)
+    return point_cloud(cloud, _POINT_FIELDS, header(grid.stamp, grid.frame_id, make), make)
+
+
+def point_cloud(cloud: NDArray[np.void], fields: Sequence[PointField], head: Message, make: MessageFactory, *,
+                dense: bool = True) -> Message:
+    """``sensor_msgs/PointCloud2`` of a structured (n,) array.
+
+    Args:
+        cloud: The points as they are in memory, little-endian.
+        fields: What the message says of them.
+        head: The message's header.
+        make: See MessageFactory.
+        dense: Whether every point is finite.
+    """
+    described = [make('sensor_msgs/msg/PointField', name=name, offset=offset, datatype=datatype, count=1)
+                 for name, offset, datatype in fields]
+    return make('sensor_msgs/msg/PointCloud2', header=head, height=1, width=len(cloud), fields=described,
+                is_bigendian=False, point_step=cloud.itemsize, row_step=cloud.nbytes,
+                data=make.array(cloud.view(np.uint8)), is_dense=dense)
 
 
 def markers(grid: SemanticGrid, make: MessageFactory) -> Message:

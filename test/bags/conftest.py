@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from gdfusion_ros.datasets import nuscenes
-from gdfusion_ros.datasets.convert import convert, plan
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.inference import prepare
 from gdfusion_ros.model.occupancy import OccupancyNetwork

@@ -309,7 +309,8 @@ def test_the_released_protocol_needs_sample_tokens(run: Run, scene_bag: Path, tm
 
 def test_real_images_give_a_grid_each(run: Run, shared: Path, tmp_path: Path) -> None:
     from gdfusion_ros.datasets import nuscenes
-    from gdfusion_ros.datasets.convert import convert, plan
+    from gdfusion_ros.datasets.convert import convert
+    from gdfusion_ros.datasets.plan import plan
     job = plan(nuscenes.load(shared / 'data' / 'nuscenes_mini', None, ['scene-0103']), tmp_path)[0]
     convert(job)
     _, grids, _ = run(job.path)

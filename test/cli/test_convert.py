@@ -18,7 +18,9 @@ def test_converts_and_says_what_it_wrote(nuscenes_root: Path, tmp_path: Path,
     assert main(['convert', str(nuscenes_root), '--out', str(tmp_path / 'bags')]) == 0
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert printed[1][:5] == ['v1.0-made:', '2', 'scenes,', '36', 'images,']
-    assert [row[:3] for row in printed[4:]] == [[f'{tmp_path}/bags/scene-000{n}', '3', '18'] for n in (1, 2)]
+    assert ' '.join(printed[2]) == 'not in the dataset, not needed: maps, CAN bus, radar, LiDAR, sweeps, Occ3D labels'
+    assert [row[:3] for row in printed[5:7]] == [[f'{tmp_path}/bags/scene-000{n}', '3', '18'] for n in (1, 2)]
+    assert printed[7][:2] == ['2', 'bags,']
     assert main(['info', str(tmp_path / 'bags' / 'scene-0001')]) == 0
     printed_info = capsys.readouterr().out
     assert 'nuscenes.scene' in printed_info

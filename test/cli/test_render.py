@@ -10,7 +10,8 @@ from gdfusion_ros.bags.messages import GRID_TYPE, RosbagsFactory
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.cli import main
 from gdfusion_ros.datasets import nuscenes
-from gdfusion_ros.datasets.convert import Job, convert, plan
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import Job, plan
 from gdfusion_ros.messages import encode
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid

@@ -16,7 +16,8 @@ from rosbags.interfaces import QosDurability
 from rosbags.typesys import Stores, get_typestore
 
 from gdfusion_ros.datasets import nuscenes
-from gdfusion_ros.datasets.convert import convert, plan
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import IMAGES, plan
 from gdfusion_ros.errors import GdfusionError
 
 CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
@@ -164,7 +165,7 @@ def test_humble_gets_its_own_metadata(nuscenes_root: Path, tmp_path: Path) -> No
 def test_tells_the_size_of_every_image(nuscenes_root: Path, tmp_path: Path) -> None:
     job = plan(nuscenes.load(nuscenes_root), tmp_path)[0]
     sizes: list[int] = []
-    convert(job, on_image=sizes.append)
+    convert(job, on_file=sizes.append)
     assert (len(sizes), sum(sizes)) == (job.images, job.size) == (18, job.size)
 
 
@@ -192,7 +193,7 @@ def test_missing_images_are_counted_and_named(spoiled: Path, tmp_path: Path) -> 
 
 def test_missing_images_can_be_skipped(spoiled: Path, tmp_path: Path) -> None:
     jobs = plan(nuscenes.load(spoiled), tmp_path / 'out', skip_missing=True)
-    assert [(job.scene.name, len(job.missing), job.images) for job in jobs] == [('scene-0001', 2, 16)]
+    assert [(job.scene.name, len(job.missing(IMAGES)), job.images) for job in jobs] == [('scene-0001', 2, 16)]
     convert(jobs[0])
     bag = Bag(tmp_path / 'out' / 'scene-0001')
     counts = {camera: len(bag.on(f'/{camera}/image/compressed')) for camera in CAMERAS}
@@ -218,7 +219,7 @@ def test_a_stop_in_the_middle_leaves_nothing(nuscenes_root: Path, tmp_path: Path
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(plan(nuscenes.load(nuscenes_root), tmp_path / 'a' / 'b')[0], on_image=stop)
+        convert(plan(nuscenes.load(nuscenes_root), tmp_path / 'a' / 'b')[0], on_file=stop)
     assert list(tmp_path.iterdir()) == []
 
 

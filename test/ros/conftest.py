@@ -26,7 +26,8 @@ from gdfusion_ros.bags.reader import RawMessage, bag_reader
 from gdfusion_ros.bags.replay import replay
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.datasets import nuscenes
-from gdfusion_ros.datasets.convert import convert, plan
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.messages.outputs import OCCUPANCY, POINTS
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.ros import environment, parameters, qos

@@ -11,7 +11,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
 from gdfusion_ros.datasets import nuscenes
-from gdfusion_ros.datasets.convert import convert, plan
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import plan
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 BACK = '/CAM_BACK/image/compressed'

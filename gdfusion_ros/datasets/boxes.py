@@ -1,0 +1,59 @@
+"""Annotated boxes as markers for RViz and Foxglove."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gdfusion_ros.datasets.nuscenes import Box
+from gdfusion_ros.messages.encode import clear_markers
+from gdfusion_ros.messages.factory import Message, MessageFactory, header
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES, LabelClass
+
+MARKERS_TYPE = 'visualization_msgs/msg/MarkerArray'
+
+# visualization_msgs/Marker
+_CUBE, _ADD = 1, 0
+_OPACITY = 0.5
+
+# nuScenes category, or what it begins with -> class; the rest is 'others', as in nuScenes-lidarseg.
+_CLASSES = {
+    'human.pedestrian.personal_mobility': 'others', 'human.pedestrian.stroller': 'others',
+    'human.pedestrian.wheelchair': 'others', 'human.pedestrian': 'pedestrian', 'movable_object.barrier': 'barrier',
+    'movable_object.trafficcone': 'traffic_cone', 'vehicle.bicycle': 'bicycle', 'vehicle.bus': 'bus',
+    'vehicle.car': 'car', 'vehicle.construction': 'construction_vehicle', 'vehicle.motorcycle': 'motorcycle',
+    'vehicle.trailer': 'trailer', 'vehicle.truck': 'truck'}
+
+
+def label_of(category: str) -> LabelClass:
+    """The Occ3D class of a nuScenes category."""
+    name = next((name for start, name in _CLASSES.items() if category.startswith(start)), 'others')
+    return OCC3D_NUSCENES.by_name(name)
+
+
+def markers(boxes: Sequence[Box], ids: Mapping[str, int], stamp: int, frame_id: str, make: MessageFactory) -> Message:
+    """``visualization_msgs/MarkerArray`` with the boxes of one sample and no others.
+
+    They stay until the next array, whose first marker deletes them: a lifetime would make them vanish in a player that
+    is paused. Namespaces are classes, so that a display can switch them.
+
+    Args:
+        boxes: What there is.
+        ids: Instance token -> marker id, which a thing keeps.
+        stamp: Of the sample [ns].
+        frame_id: The frame of the boxes' poses.
+        make: See MessageFactory.
+    """
+    head = header(stamp, frame_id, make)
+    clear = clear_markers(stamp, frame_id, make).markers
+    return make(MARKERS_TYPE, markers=[*clear, *(_marker(box, ids[box.instance], head, make) for box in boxes)])
+
+
+def _marker(box: Box, marker_id: int, head: Message, make: MessageFactory) -> Message:
+    (x, y, z), (qx, qy, qz, qw), (width, length, height) = box.pose.translation, box.pose.rotation, box.size
+    label = label_of(box.category)
+    red, green, blue = (channel / 255 for channel in label.color)
+    pose = make('geometry_msgs/msg/Pose', position=make('geometry_msgs/msg/Point', x=x, y=y, z=z),
+                orientation=make('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw))
+    return make('visualization_msgs/msg/Marker', header=head, ns=label.name, id=marker_id, type=_CUBE, action=_ADD,
+                pose=pose, scale=make('geometry_msgs/msg/Vector3', x=length, y=width, z=height),
+                color=make('std_msgs/msg/ColorRGBA', r=red, g=green, b=blue, a=_OPACITY))

@@ -1,0 +1,129 @@
+"""Scenes converted by several processes, each working on one scene at a time.
+
+The workers never see Ctrl-C: the parent ends them, and they clean up before they go. They also end by themselves when
+the parent is gone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+from typing import TypeAlias, cast
+
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import Job
+from gdfusion_ros.errors import GdfusionError
+
+Link: TypeAlias = 'Connection[object, object]'
+"""To a worker: jobs go there; sizes of files, errors and None for a whole bag come back."""
+
+
+def convert_all(jobs: Sequence[Job], processes: int, *, options: Mapping[str, str], on_file: Callable[[int], object],
+                on_done: Callable[[Job], object]) -> None:
+    """Write the bags of all jobs.
+
+    Args:
+        jobs: From ``plan``.
+        processes: How many work at once; with one, it is this one.
+        options: For ``convert``: storage, bag_format, compression.
+        on_file: See ``convert``.
+        on_done: Told of every bag that is whole.
+
+    Raises:
+        GdfusionError: a bag could not be made; those that are whole stay.
+    """
+    processes = min(processes, len(jobs))
+    if processes > 1:
+        with _workers(processes, options) as workers:
+            _distribute(jobs, workers, on_file, on_done)
+        return
+    for job in jobs:
+        convert(job, **options, on_file=on_file)
+        on_done(job)
+
+
+def _distribute(jobs: Sequence[Job], workers: Mapping[Link, SpawnProcess], on_file: Callable[[int], object],
+                on_done: Callable[[Job], object]) -> None:
+    """Keep every worker busy until all jobs are done."""
+    waiting = list(reversed(jobs))
+    busy = {link: waiting.pop() for link in workers}
+    for link, job in busy.items():
+        with _watched(workers[link], job):
+            link.send(job)
+    while busy:
+        for link in cast('list[Link]', wait(list(busy))):
+            with _watched(workers[link], busy[link]):
+                news = link.recv()
+            if isinstance(news, GdfusionError):
+                raise news
+            if isinstance(news, int):
+                on_file(news)
+                continue
+            on_done(busy.pop(link))
+            if waiting:
+                busy[link] = waiting.pop()
+                with _watched(workers[link], busy[link]):
+                    link.send(busy[link])
+
+
+@contextmanager
+def _watched(worker: SpawnProcess, job: Job) -> Iterator[None]:
+    """A worker that is gone as one clear line."""
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        worker.join()
+        raise GdfusionError(f'{job.path} was not made: its process ended with exit code {worker.exitcode}') from error
+
+
+@contextmanager
+def _workers(count: int, options: Mapping[str, str]) -> Iterator[Mapping[Link, SpawnProcess]]:
+    """Worker processes; ended and waited for at the end of the block."""
+    context = multiprocessing.get_context('spawn')
+    workers: dict[Link, SpawnProcess] = {}
+    # They inherit that this signal is blocked; here it comes through again afterwards.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        try:
+            for _ in range(count):
+                link, far_end = context.Pipe()
+                process = context.Process(target=_work, args=(far_end, options), daemon=True)
+                process.start()
+                far_end.close()
+                workers[link] = process
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        yield workers
+    finally:
+        for process in workers.values():
+            process.terminate()
+        for process in workers.values():
+            process.join()
+
+
+def _work(link: Link, options: Mapping[str, str]) -> None:
+    """Convert what comes over ``link`` until it closes or the process is to end."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        while True:
+            job = link.recv()
+            assert isinstance(job, Job)
+            try:
+                convert(job, **options, on_file=link.send)
+            except GdfusionError as error:
+                link.send(error)
+            else:
+                link.send(None)
+    except (KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    """End by way of every ``finally``, and do not disturb these again."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
