@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from gdfusion_ros import __version__
 from gdfusion_ros.errors import GdfusionError
 
-VERBS = ('demo', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'benchmark')
+VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'benchmark')
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from numpy.random import Generator, SeedSequence
 from numpy.typing import NDArray
 
 from gdfusion_ros.datasets.synthetic import ground, kerbside, lanes, parcels, population, rig, town
+from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.rig import LIDAR, OFFSETS, Rig
 from gdfusion_ros.datasets.synthetic.site import Site
 from gdfusion_ros.datasets.synthetic.world import World
@@ -25,23 +26,6 @@ _BEGIN = 100_000  # [us] of the first key frame after the scene's start
 _PERIOD = (450_000, 550_000)  # [us] between two key frames
 _SWEEP_RATE = {'camera': 12, 'lidar': 20}  # [Hz]
 _SIGHT = 90.0  # [m] from the way that is furnished
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that a dataset follows from; it is stored with it.
-
-    Scene k depends on ``seed``, k and the other fields, but not on the number of ``scenes``.
-    """
-
-    seed: int
-    scenes: int
-    frames: int
-    width: int
-    height: int
-    sweeps: bool
-    lidar: bool
-    moods: tuple[str, ...]
 
 
 @dataclass(frozen=True)

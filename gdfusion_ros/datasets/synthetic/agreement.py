@@ -1,0 +1,158 @@
+"""Do the images, the calibration and the labels of a made dataset agree?
+
+The dataset is read as any other. Its scenes are planned and rendered again from its recipe, which gives the class and
+depth of every pixel. Then, for every key frame and camera:
+
+* The image on disk must be the one rendered, but for a mean difference of COLOR_TOLERANCE levels of 255 (decoders of
+  JPEG differ a little).
+* Every voxel that is labelled occupied and that the cameras observe is projected into the image by its centre, with the
+  calibration and poses of the tables. It is visible there if the depth rendered at that pixel is its own, to within a
+  voxel's diagonal. It agrees if the class rendered there is its label.
+
+Of all visible voxels REQUIRED must agree. Not all can: labels belong to LIDAR_TOP's stamp, images are up to 43 ms older
+and things move meanwhile; and a voxel that holds two classes has one label.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from gdfusion_ros.datasets import nuscenes, occ3d
+from gdfusion_ros.datasets.nuscenes import Pose, Sample, SensorData
+from gdfusion_ros.datasets.occ3d import Occ3DLabels
+from gdfusion_ros.datasets.synthetic import recipes
+from gdfusion_ros.datasets.synthetic.recipes import Recipe
+from gdfusion_ros.datasets.synthetic.recording import QUALITY
+from gdfusion_ros.datasets.synthetic.rig import CAMERAS, LIDAR
+from gdfusion_ros.datasets.synthetic.tables import VERSION
+from gdfusion_ros.datasets.synthetic.workers import parts, recorder, result, workers
+from gdfusion_ros.datasets.synthetic.world import Rendering
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+from gdfusion_ros.perception.poses import inverse, pose_matrix
+from gdfusion_ros.perception.types import Matrix, Pixels
+
+REQUIRED = 0.97
+COLOR_TOLERANCE = 2.0
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """What was found.
+
+    Attributes:
+        agreeing, visible: (18,) voxels by class, counted in every image where they are visible.
+        differing: Images that are not the ones rendered.
+    """
+
+    agreeing: Counts
+    visible: Counts
+    differing: tuple[str, ...]
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(self.agreeing + other.agreeing, self.visible + other.visible,
+                         self.differing + other.differing)
+
+    @property
+    def share(self) -> float:
+        """Of the visible voxels that agree; 0 if there are none."""
+        return float(self.agreeing.sum() / max(self.visible.sum(), 1))
+
+    @property
+    def holds(self) -> bool:
+        """Whether the dataset is in order."""
+        return not self.differing and self.share >= REQUIRED
+
+
+def examine(root: Path, jobs: int, on_frames: Callable[[int], object] = lambda _: None) -> Agreement:
+    """Compare a made dataset with its recipe; ``on_frames`` is told how many more key frames have been seen.
+
+    Raises:
+        GdfusionError: it was not made by gdfusion synthesize, or something of it is missing or damaged.
+    """
+    recipe = recipes.read(root)
+    dataset = nuscenes.load(root, VERSION)
+    if [len(scene.samples) for scene in dataset.scenes] != [recipe.frames] * recipe.scenes:
+        raise GdfusionError(f'{root}: the tables do not have the {recipe.scenes} scenes of {recipe.frames} key frames '
+                            f'that {recipes.FILE} says; make it again')
+    total = Agreement(np.zeros(OCC3D_NUSCENES.free + 1, np.int64), np.zeros(OCC3D_NUSCENES.free + 1, np.int64), ())
+    with workers(jobs) as pool:
+        waiting = {pool.submit(_examine_part, root, recipe, index,
+                               [(frame, dataset.scenes[index].samples[frame]) for frame in frames]): len(frames)
+                   for index, frames in parts(recipe)}
+        for done in as_completed(waiting):
+            total += result(done)
+            on_frames(waiting[done])
+    return total
+
+
+def _examine_part(root: Path, recipe: Recipe, index: int, samples: list[tuple[int, Sample]]) -> Agreement:
+    """Some key frames of one scene, with their numbers in it."""
+    there = recorder(recipe, index, root)
+    shots = {(shot.frame, shot.channel): shot for shot in there.drive.shots if shot.key}
+    agreeing, visible = (np.zeros(OCC3D_NUSCENES.free + 1, np.int64) for _ in range(2))
+    differing = []
+    for frame, sample in samples:
+        labels = occ3d.read(occ3d.label_path(root, there.drive.name, sample.token))
+        for channel in CAMERAS:
+            rendering = there.render(shots[frame, channel])
+            data = _data(sample, channel)
+            if _difference(data.path, rendering.pixels) > COLOR_TOLERANCE:
+                differing.append(data.filename)
+            seen, same = _compare(labels, _data(sample, LIDAR), data, rendering)
+            visible += seen
+            agreeing += same
+    return Agreement(agreeing, visible, tuple(differing))
+
+
+def _data(sample: Sample, channel: str) -> SensorData:
+    if channel not in sample.data:
+        raise GdfusionError(f'sample {sample.token} has no {channel} in the tables; make the dataset again')
+    return sample.data[channel]
+
+
+def _difference(path: Path, pixels: Pixels) -> float:
+    """Mean difference between an image file and what it should show, once that is stored the same way [levels]."""
+    stored = io.BytesIO()
+    Image.fromarray(pixels).save(stored, 'JPEG', quality=QUALITY)
+    try:
+        found = np.asarray(Image.open(path).convert('RGB'), float)
+    except (OSError, UnidentifiedImageError) as error:
+        raise GdfusionError(f'image {path} cannot be read: {error}') from error
+    wanted = np.asarray(Image.open(stored), float)
+    return float(np.abs(found - wanted).mean()) if found.shape == wanted.shape else np.inf
+
+
+def _matrix(pose: Pose) -> Matrix:
+    return pose_matrix(pose.translation, pose.rotation)
+
+
+def _compare(labels: Occ3DLabels, lidar: SensorData, camera: SensorData, rendering: Rendering) -> tuple[Counts, Counts]:
+    """(18,) voxels by class that are visible in an image, and those of them that agree with it."""
+    grid = OCC3D_NUSCENES.grid
+    chosen = np.argwhere((labels.semantics != OCC3D_NUSCENES.free) & labels.mask_camera)
+    centres = np.add(grid.lower, (chosen + 0.5) * grid.voxel_size)
+    global_from_camera = _matrix(camera.ego_pose) @ _matrix(camera.calibration.pose)
+    camera_from_grid = inverse(global_from_camera) @ _matrix(lidar.ego_pose)
+    points = centres @ camera_from_grid[:3, :3].T + camera_from_grid[:3, 3]
+    in_front = points[:, 2] > 0.1
+    points, classes = points[in_front], labels.semantics[tuple(chosen[in_front].T)]
+    pixels = points @ np.reshape(camera.calibration.intrinsics, (3, 3)).T
+    columns, rows = np.floor(pixels[:, :2] / pixels[:, 2:]).astype(int).T
+    height, width = rendering.labels.shape
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    columns, rows, classes, depth = columns[inside], rows[inside], classes[inside], points[inside, 2]
+    visible = np.abs(rendering.depth[rows, columns] - depth) < np.linalg.norm(grid.voxel_size)
+    same = visible & (rendering.labels[rows, columns] == classes)
+    bins = OCC3D_NUSCENES.free + 1
+    return np.bincount(classes[visible], minlength=bins), np.bincount(classes[same], minlength=bins)

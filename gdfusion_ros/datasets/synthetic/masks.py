@@ -1,0 +1,114 @@
+"""What of a voxel grid the sensors observe, as Occ3D's masks say it.
+
+Rays from a sensor walk the labels voxel by voxel (Amanatides and Woo, "A fast voxel traversal algorithm for ray
+tracing", 1987); what they pass is observed, up to and including the first occupied voxel.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfusion_ros.datasets.synthetic.world import View
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.perception.poses import inverse
+from gdfusion_ros.perception.types import Matrix
+
+ELEVATIONS = tuple(math.radians(-30.67 + 41.34 / 31 * beam) for beam in range(32))
+"""Of the LiDAR's beams above its own plane, from ring 0 upward [rad]."""
+
+AZIMUTHS = 1084
+"""Directions that each beam measures in a turn."""
+
+_STEP = 0.005  # [rad] between two rays of a camera: 0.3 m at the farthest corner of the grid
+
+
+def camera_rays(view: View) -> NDArray[np.float64]:
+    """(n, 3) directions, in the world, of rays that are spread evenly over a camera's image."""
+    focal = view.intrinsics[0, 0]
+    columns = np.linspace(0, view.width, math.ceil(view.width / focal / _STEP) + 1)
+    rows = np.linspace(0, view.height, math.ceil(view.height / focal / _STEP) + 1)
+    u, v = np.meshgrid(columns, rows)
+    points = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1) @ np.linalg.inv(view.intrinsics).T
+    return np.asarray(points @ view.world_from_camera[:3, :3].T, np.float64)
+
+
+def lidar_rays() -> NDArray[np.float64]:
+    """(n, 3) unit vectors in the frame of nuScenes' LIDAR_TOP (x right, y forward), beam by beam."""
+    azimuths = np.arange(AZIMUTHS) * (2 * math.pi / AZIMUTHS)
+    elevation, azimuth = np.meshgrid(ELEVATIONS, azimuths, indexing='ij')
+    flat = np.cos(elevation)
+    rays = np.stack([flat * np.sin(azimuth), flat * np.cos(azimuth), np.sin(elevation)], -1)
+    return np.asarray(rays.reshape(-1, 3), np.float64)
+
+
+def observed(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix, origin: NDArray[np.float64],
+             directions: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(X, Y, Z) the voxels that rays observe.
+
+    Args:
+        occupied: (X, Y, Z) where rays end.
+        grid: Its place in its frame.
+        world_from_grid: (4, 4) that frame -> world frame.
+        origin: (3,) of the rays in the world.
+        directions: (n, 3) in the world, of any length.
+    """
+    grid_from_world = inverse(world_from_grid)
+    size = np.array(grid.voxel_size)
+    start = (grid_from_world[:3, :3] @ origin + grid_from_world[:3, 3] - grid.lower) / size
+    seen = np.zeros(grid.shape, np.bool_)
+    _walk(occupied, start, directions @ grid_from_world[:3, :3].T / size, seen)
+    return seen
+
+
+@numba.njit(cache=True)
+def _walk(occupied, start, directions, seen):  # type: ignore[no-untyped-def]
+    """Marks in ``seen`` what the rays pass; start and directions are in voxels."""
+    for index in range(directions.shape[0]):
+        entry = _entry(start, directions[index], occupied.shape)
+        if entry >= 0.0:
+            _follow(occupied, start, directions[index], entry, seen)
+
+
+@numba.njit(cache=True)
+def _entry(start, direction, shape):  # type: ignore[no-untyped-def]
+    """How far along a ray the grid begins, in lengths of the direction; -1 where it misses the grid."""
+    enter, leave = 0.0, np.inf
+    for axis in range(3):
+        if direction[axis] == 0.0:
+            if not 0.0 <= start[axis] < shape[axis]:
+                return -1.0
+            continue
+        near, far = -start[axis] / direction[axis], (shape[axis] - start[axis]) / direction[axis]
+        enter, leave = max(enter, min(near, far)), min(leave, max(near, far))
+    return enter if enter < leave else -1.0
+
+
+@numba.njit(cache=True)
+def _follow(occupied, start, direction, entry, seen):  # type: ignore[no-untyped-def]
+    """Marks what one ray passes from where it enters the grid."""
+    voxel, step = np.empty(3, np.int64), np.empty(3, np.int64)
+    following, between = np.empty(3), np.empty(3)
+    for axis in range(3):
+        place = start[axis] + entry * direction[axis]
+        voxel[axis] = min(max(int(np.floor(place)), 0), occupied.shape[axis] - 1)
+        step[axis] = 1 if direction[axis] > 0 else -1
+        between[axis] = abs(1.0 / direction[axis]) if direction[axis] != 0.0 else np.inf
+        border = voxel[axis] + (1 if direction[axis] > 0 else 0)
+        following[axis] = (border - start[axis]) / direction[axis] if direction[axis] != 0.0 else np.inf
+    while True:
+        seen[voxel[0], voxel[1], voxel[2]] = True
+        if occupied[voxel[0], voxel[1], voxel[2]]:
+            return
+        axis = 0
+        if following[1] < following[axis]:
+            axis = 1
+        if following[2] < following[axis]:
+            axis = 2
+        voxel[axis] += step[axis]
+        if not 0 <= voxel[axis] < occupied.shape[axis]:
+            return
+        following[axis] += between[axis]

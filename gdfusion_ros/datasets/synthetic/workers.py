@@ -1,0 +1,63 @@
+"""Processes that work on the scenes of a made dataset, a few key frames at a time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from gdfusion_ros.datasets.synthetic import drive
+from gdfusion_ros.datasets.synthetic.recipes import Recipe
+from gdfusion_ros.datasets.synthetic.recording import Recorder
+from gdfusion_ros.errors import GdfusionError
+
+T = TypeVar('T')
+
+_PART = 2  # key frames
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Executor]:
+    """So many processes; when the block is left early, what has not begun is dropped."""
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), _leave_signals)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def parts(recipe: Recipe) -> Iterator[tuple[int, range]]:
+    """All scenes in pieces of a few key frames: index of the scene, its key frames."""
+    for index in range(recipe.scenes):
+        for first in range(0, recipe.frames, _PART):
+            yield index, range(first, min(first + _PART, recipe.frames))
+
+
+def result(future: Future[T]) -> T:
+    """What a process has returned.
+
+    Raises:
+        GdfusionError: the process was killed.
+    """
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise GdfusionError('a process that worked on the scenes was killed, probably for want of memory; '
+                            'try fewer --jobs') from error
+
+
+@lru_cache(1)
+def recorder(recipe: Recipe, index: int, root: Path) -> Recorder:
+    """The scene that this process works on; it stays until another one is asked for."""
+    return Recorder(drive.plan(recipe, index), root)
+
+
+def _leave_signals() -> None:
+    """Ctrl-C reaches all processes of a terminal; only the first one shall act on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
