@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
+import rosbags.rosbag2.writer
+import yaml
 from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.errors import WriterError
@@ -29,6 +31,26 @@ FORMATS: dict[str, Literal[8, 9]] = {'jazzy': 9, 'humble': 8}
 COMPRESSIONS = {'none': CompressionMode.NONE, 'message': CompressionMode.MESSAGE, 'file': CompressionMode.FILE,
                 'storage': CompressionMode.STORAGE}
 """What is compressed (with zstd): nothing, every message, the file when it is whole, or the chunks inside of MCAP."""
+
+
+class _Yaml:
+    """What rosbags' writer needs of ruamel.yaml, by the compiled emitter of PyYAML.
+
+    ruamel's is pure Python: for the metadata of a bag it takes longer than rosbags for the images of a nuScenes scene.
+    """
+
+    default_flow_style = False
+
+    def __init__(self, typ: str) -> None:
+        """``typ`` is 'safe'."""
+
+    def dump(self, data: object, stream: IO[str]) -> None:
+        """Write ``data`` as YAML."""
+        yaml.dump(data, stream, getattr(yaml, 'CSafeDumper', yaml.SafeDumper),
+                  default_flow_style=self.default_flow_style)
+
+
+rosbags.rosbag2.writer.YAML = _Yaml  # type: ignore[attr-defined,assignment]
 
 
 class BagWriter:

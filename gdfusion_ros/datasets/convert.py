@@ -166,12 +166,13 @@ class _SceneWriter:
         if data.stamp != self._posed:
             self._bag.write(TF_TOPIC, data.stamp, ego_transform(data, self._make))
             self._posed = data.stamp
-        if data.path not in self._present:
+        path = data.path
+        if path not in self._present:
             return
         if data.calibration.modality == 'camera':
-            self._write_image(data)
+            self._write_image(data, path)
         else:
-            self._write_points(data)
+            self._write_points(data, path)
 
     def write_sample(self, sample: Sample) -> None:
         """Write what is known of a key frame as a whole."""
@@ -187,9 +188,9 @@ class _SceneWriter:
             self._bag.write(GROUND_TRUTH_TOPIC, sample.stamp, encode.occupancy(grid, self._make))
             self._on_file(self._job.files[LABELS][path])
 
-    def _write_image(self, data: SensorData) -> None:
+    def _write_image(self, data: SensorData, path: Path) -> None:
         """Write an image as its file has it, and its camera info."""
-        content = _read_image(data)
+        content = _read_image(path)
         channel = data.calibration.channel
         image = self._make(TOPICS.image_type, header=header(data.stamp, channel, self._make), format='jpeg',
                            data=self._make.array(content))
@@ -197,20 +198,20 @@ class _SceneWriter:
         self._bag.write(TOPICS.image(channel), data.stamp, image)
         self._on_file(content.size)
 
-    def _write_points(self, data: SensorData) -> None:
+    def _write_points(self, data: SensorData, path: Path) -> None:
         channel = data.calibration.channel
-        points = lidar.read(data.path)
+        points = lidar.read(path)
         self._bag.write(points_topic(channel), data.stamp, lidar.message(points, data.stamp, channel, self._make))
         self._on_file(points.nbytes)
 
 
-def _read_image(data: SensorData) -> NDArray[np.uint8]:
+def _read_image(path: Path) -> NDArray[np.uint8]:
     """The bytes of a JPEG file. Its pixels are not decoded, but what is no such file or was cut off is refused."""
     try:
-        content = data.path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise GdfusionError(f'image {data.path} cannot be read: {error.strerror}') from error
+        raise GdfusionError(f'image {path} cannot be read: {error.strerror}') from error
     if not content.startswith(_JPEG_START) or content.rfind(_JPEG_END, -_PADDING) < 0:
-        raise GdfusionError(f'image {data.path} is no whole JPEG file; fetch it again, or remove it and convert the '
+        raise GdfusionError(f'image {path} is no whole JPEG file; fetch it again, or remove it and convert the '
                             'others with --skip-missing')
     return np.frombuffer(content, np.uint8)

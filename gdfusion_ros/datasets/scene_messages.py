@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdfusion_ros.datasets.nuscenes import Calibration, Pose, SensorData
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
@@ -14,14 +16,22 @@ from gdfusion_ros.settings import PipelineSettings
 FRAMES = PipelineSettings()
 """Names the frames as node and replay expect them by default."""
 
+_NO_DISTORTION, _NO_ROTATION = np.zeros(5), np.eye(3).ravel()
+
 
 def camera_info(data: SensorData, make: MessageFactory) -> Message:
     """``sensor_msgs/CameraInfo`` of a rectified image: no distortion, no rotation, P = [K | 0]."""
-    intrinsics = np.array(data.calibration.intrinsics)
-    projection = np.hstack([intrinsics.reshape(3, 3), np.zeros((3, 1))])
+    intrinsics, projection = _matrices(data.calibration.intrinsics)
     return make(CAMERA_INFO_TYPE, header=header(data.stamp, data.calibration.channel, make),
-                width=data.width, height=data.height, distortion_model='plumb_bob', d=make.array(np.zeros(5)),
-                k=make.array(intrinsics), r=make.array(np.eye(3).ravel()), p=make.array(projection.ravel()))
+                width=data.width, height=data.height, distortion_model='plumb_bob', d=make.array(_NO_DISTORTION),
+                k=make.array(intrinsics), r=make.array(_NO_ROTATION), p=make.array(projection))
+
+
+@cache
+def _matrices(intrinsics: tuple[float, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """K (9,) and P (12,), row-major."""
+    matrix = np.array(intrinsics)
+    return matrix, np.hstack([matrix.reshape(3, 3), np.zeros((3, 1))]).ravel()
 
 
 def ego_transform(data: SensorData, make: MessageFactory) -> Message:
