@@ -9,6 +9,7 @@ import numpy as np
 
 from gdfusion_ros.datasets import occ3d
 from gdfusion_ros.datasets.arrays import read_npz, require_shape
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings
@@ -30,5 +31,7 @@ def read_grid(path: Path) -> SemanticGrid:
     labels, = read_npz(path, [_PREDICTION])
     grid = OCC3D_NUSCENES.grid
     require_shape(labels, grid, f'prediction {path}')
+    if labels.max() > OCC3D_NUSCENES.free:
+        raise GdfusionError(f'prediction {path}: there is a class {labels.max()}; Occ3D has 0 to {OCC3D_NUSCENES.free}')
     return SemanticGrid(0, _FRAME, grid.lower, grid.voxel_size, np.asfortranarray(labels, np.uint8), None,
                         OCC3D_NUSCENES, path.name, 0, (), 0)

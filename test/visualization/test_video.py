@@ -22,9 +22,8 @@ NOTHING = Parts(truth=False, images=False)
 @pytest.fixture(scope='module')
 def frames(street: SemanticGrid) -> list[Frame]:
     """A block of cars, one of buses, one of cars."""
-    cars, buses = (Frame(dataclasses.replace(street, labels=np.full((9, 9, 3), street.label_set.by_name(name).id, np.uint8)))
-                   for name in ('car', 'bus'))
-    return [cars, buses, cars]
+    cars, buses = (np.full((9, 9, 3), street.label_set.by_name(name).id, np.uint8) for name in ('car', 'bus'))
+    return [Frame(dataclasses.replace(street, labels=labels)) for labels in (cars, buses, cars)]
 
 
 def test_video_has_every_frame_at_its_time(frames: list[Frame], tmp_path: Path) -> None:

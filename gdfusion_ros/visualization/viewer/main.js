@@ -188,7 +188,7 @@ let pointed = null;
 function point() {
   pointed = null;
   const aim = pointer && stage.ray(pointer.clientX, pointer.clientY);
-  const hit = aim && aim.scene.pick(aim.raycaster);
+  const hit = aim && aim.scene.pick(aim.ray);
   $('pointed').hidden = !hit;
   if (!hit) return;
   const name = about.classes.find(({ id }) => id === hit.label)?.name ?? hit.label;

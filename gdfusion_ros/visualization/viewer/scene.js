@@ -1,7 +1,7 @@
 // One grid as a three.js scene: instanced cubes, the vehicle, the ground's lines, sun and sky. z is up, metres.
 
 import * as THREE from 'three';
-import { exposed, openness } from 'viewer/voxels.js';
+import { exposed, firstHit, openness } from 'viewer/voxels.js';
 
 const LINE = 0xb4bac3, INK = '#5b6470', VEHICLE = 0xfcfcfc;
 const SUN = new THREE.Vector3(-0.42, -0.30, 0.86);
@@ -25,27 +25,29 @@ export class GridScene {
     if (grid.form !== this.form) this.#fit(grid);
     this.form = grid.form;
     this.grid = grid;
-    this.indices = exposed(grid.labels, grid.shape, shown);
-    this.#reserve(this.indices.length, grid.voxelSize);
+    this.shown = shown;
+    const indices = exposed(grid.labels, grid.shape, shown);
+    this.#reserve(indices.length, grid.voxelSize);
     const matrix = new THREE.Matrix4(), color = new THREE.Color();
-    this.indices.forEach((index, cube) => {
+    indices.forEach((index, cube) => {
       this.cubes.setMatrixAt(cube, matrix.setPosition(...centre(grid, index)));
       color.copy(this.colors[grid.labels[index]]);
       this.cubes.setColorAt(cube, color.multiplyScalar(openness(grid.labels, grid.shape, shown, index)));
     });
-    this.cubes.count = this.indices.length;
+    this.cubes.count = indices.length;
     this.cubes.instanceMatrix.needsUpdate = true;
     this.cubes.instanceColor.needsUpdate = true;
     this.changed = true;
     return this.cubes.count;
   }
 
-  /** Label and centre of the cube that `raycaster` meets first, or null. */
-  pick(raycaster) {
-    const hit = this.cubes && raycaster.intersectObject(this.cubes)[0];
-    if (!hit) return null;
-    const index = this.indices[hit.instanceId];
-    return { label: this.grid.labels[index], position: centre(this.grid, index) };
+  /** Label and centre of the first voxel on a THREE.Ray, or null. */
+  pick({ origin, direction }) {
+    const { labels, shape, voxelSize } = this.grid;
+    const from = origin.toArray().map((value, axis) => (value - this.grid.origin[axis]) / voxelSize[axis]);
+    const along = direction.toArray().map((value, axis) => value / voxelSize[axis]);
+    const index = firstHit(labels, shape, this.shown, from, along);
+    return index < 0 ? null : { label: labels[index], position: centre(this.grid, index) };
   }
 
   /** Room for `count` cubes. */

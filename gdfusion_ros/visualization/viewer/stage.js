@@ -9,7 +9,7 @@ const OPENING = 42;  // of the shorter side of a picture [deg]
 export const VIEWPOINTS = {
   Behind: { eye: [-0.84, 0.10, 0.54], target: [-0.05, 0.01, -0.06] },
   Left: { eye: [0.12, 0.80, 0.42], target: [0, 0, -0.04] },
-  Above: { eye: [-0.001, 0, 1.32], target: [0, 0, 0] },
+  Above: { eye: [-0.001, 0, 1.45], target: [0, 0, 0] },
 };
 
 export class Stage {
@@ -55,7 +55,7 @@ export class Stage {
     this.#aim(part);
     const raycaster = new THREE.Raycaster();
     raycaster.setFromCamera(new THREE.Vector2(2 * (column - part.x) / part.width - 1, 1 - 2 * (row - part.y) / part.height), this.camera);
-    return { scene: part.scene, raycaster };
+    return { scene: part.scene, ray: raycaster.ray };
   }
 
   /** Each scene's part of the canvas, from the upper left corner. */
@@ -79,7 +79,8 @@ export class Stage {
     this.request = null;
     const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
     if (!width || !height) return;
-    this.renderer.setSize(width, height);
+    if (width !== this.width || height !== this.height) this.renderer.setSize(width, height);
+    Object.assign(this, { width, height });
     for (const part of this.#parts()) {
       const box = [part.x, height - part.y - part.height, part.width, part.height];
       this.renderer.setViewport(...box);

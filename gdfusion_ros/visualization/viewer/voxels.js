@@ -36,6 +36,32 @@ export function openness(labels, [nx, ny, nz], shown, index) {
   return 1 - 0.05 * taken;
 }
 
+/**
+ * Index of the first voxel that is shown on a ray, or -1. The ray starts at `from` and runs along `along`, both in voxels
+ * from the grid's lower corner. It goes from face to face (Amanatides and Woo 1987), like the renderer of the videos.
+ */
+export function firstHit(labels, shape, shown, from, along) {
+  let near = 0, far = Infinity;
+  for (const axis of [0, 1, 2]) {
+    const faces = [-from[axis] / along[axis], (shape[axis] - from[axis]) / along[axis]];
+    near = Math.max(near, Math.min(...faces));
+    far = Math.min(far, Math.max(...faces));
+  }
+  if (!(near < far)) return -1;
+  const step = along.map(Math.sign);
+  const stride = along.map((part) => Math.abs(1 / part));
+  const cell = from.map((start, axis) => Math.min(Math.max(Math.floor(start + near * along[axis]), 0), shape[axis] - 1));
+  const next = cell.map((place, axis) => step[axis] ? (place + (step[axis] > 0 ? 1 : 0) - from[axis]) / along[axis] : Infinity);
+  while (cell.every((place, axis) => place >= 0 && place < shape[axis])) {
+    const index = cell[0] + shape[0] * (cell[1] + shape[1] * cell[2]);
+    if (shown[labels[index]]) return index;
+    const axis = next.indexOf(Math.min(...next));
+    cell[axis] += step[axis];
+    next[axis] += stride[axis];
+  }
+  return -1;
+}
+
 /** How many voxels have each label: 256 numbers. */
 export function count(labels) {
   const counts = new Array(256).fill(0);
