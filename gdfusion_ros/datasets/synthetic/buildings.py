@@ -29,13 +29,18 @@ def building(rng: np.random.Generator, length: float, width: float, height: floa
     eaves = height - min(0.3 * height, 0.4 * min(length, width)) if gabled else height
     half, wide = length / 2, width / 2
     walls: Look = (Material.FACADE, color)
+    plinth: Look = (Material.PLASTER, shade(color, 0.55))
     parts = [box((-half + 0.3, -wide + 0.3, 0.0), (half - 0.3, wide - 0.3, eaves - 0.1), walls),
-             box((-half + 0.22, -wide + 0.22, 0.0), (half - 0.22, wide - 0.22, 0.5), (Material.PLASTER, shade(color, 0.55)))]
-    parts += _gable(length, width, (eaves, height), walls, rng) if gabled else _parapet(length, width, height, color, rng)
+             box((-half + 0.22, -wide + 0.22, 0.0), (half - 0.22, wide - 0.22, 0.5), plinth)]
+    if gabled:
+        parts += _gable(length, width, (eaves, height), color, rng)
+    else:
+        parts += _parapet(length, width, height, color, rng)
     return assemble('building', MANMADE, [*parts, *_front(half, width, eaves, color, rng)])
 
 
-def _gable(length: float, width: float, heights: tuple[float, float], walls: Look, rng: np.random.Generator) -> list[Part]:
+def _gable(length: float, width: float, heights: tuple[float, float], color: Vector,
+           rng: np.random.Generator) -> list[Part]:
     """A roof along the longer side, a triangle of wall under it, and a chimney."""
     eaves, ridge = heights
     roof: Look = (Material.BRICK, pick(rng, _ROOFS))
@@ -45,7 +50,7 @@ def _gable(length: float, width: float, heights: tuple[float, float], walls: Loo
     inner = [(-across + 0.3, eaves - 0.1), (across - 0.3, eaves - 0.1), (0.0, ridge - 0.4)]
     chimney = (0.2 * length, 0.12 * width, eaves)
     return [extruded(triangle, along, (-reach + 0.18, reach - 0.18), roof),
-            extruded(inner, along, (-reach + 0.14, reach - 0.14), (Material.PLASTER, walls[1])),
+            extruded(inner, along, (-reach + 0.14, reach - 0.14), (Material.PLASTER, color)),
             box(chimney, (chimney[0] + 0.7, chimney[1] + 0.7, ridge), (Material.BRICK, linear(0x84422F)))]
 
 
@@ -78,6 +83,7 @@ def _front(half: float, width: float, eaves: float, color: Vector, rng: np.rando
     elif choice < 0.6 and eaves > 7:
         for level in range(1, int(eaves / FLOOR)):
             for place in (-0.5 * wide, 0.5 * wide):
-                parts += [box((face, place - 1.1, level * FLOOR + 0.1), (half - 0.02, place + 1.1, level * FLOOR + 0.25), GALVANIZED),
-                          box((half - 0.08, place - 1.1, level * FLOOR + 0.25), (half, place + 1.1, level * FLOOR + 1.1), DARK)]
+                base, left, right = level * FLOOR, place - 1.1, place + 1.1
+                parts += [box((face, left, base + 0.1), (half - 0.02, right, base + 0.25), GALVANIZED),
+                          box((half - 0.08, left, base + 0.25), (half, right, base + 1.1), DARK)]
     return parts

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from gdfusion_ros.datasets.synthetic.looks import (
-    DARK, GLASS, HEADLAMP, RUBBER, STEEL, TAIL_LAMP, WHITE_PLATE, assemble, pick,
+    DARK,
+    GLASS,
+    HEADLAMP,
+    RUBBER,
+    STEEL,
+    TAIL_LAMP,
+    WHITE_PLATE,
+    assemble,
+    pick,
 )
 from gdfusion_ros.datasets.synthetic.solids import Look, Y, box, cylinder, extruded, tapered
 from gdfusion_ros.datasets.synthetic.world import Material, Model, Part

@@ -9,7 +9,15 @@ import numpy as np
 from gdfusion_ros.datasets.synthetic.buildings import building
 from gdfusion_ros.datasets.synthetic.cars import car
 from gdfusion_ros.datasets.synthetic.furniture import (
-    barrier, bench, bin_, fence, sign, street_light, traffic_cone, traffic_light, wall,
+    barrier,
+    bench,
+    bin_,
+    fence,
+    sign,
+    street_light,
+    traffic_cone,
+    traffic_light,
+    wall,
 )
 from gdfusion_ros.datasets.synthetic.people import bicycle, motorcycle, pedestrian
 from gdfusion_ros.datasets.synthetic.plants import bush, hedge, mound, tree

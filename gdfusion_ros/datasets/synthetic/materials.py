@@ -22,7 +22,8 @@ from gdfusion_ros.datasets.synthetic.world import Material, Surface
 Colors = NDArray[np.float32]
 
 _GLASS, _RUBBER, _METAL, _BRICK, _PLASTER, _FACADE = (
-    int(m) for m in (Material.GLASS, Material.RUBBER, Material.METAL, Material.BRICK, Material.PLASTER, Material.FACADE))
+    int(m) for m in (Material.GLASS, Material.RUBBER, Material.METAL, Material.BRICK, Material.PLASTER,
+                     Material.FACADE))
 _FOLIAGE, _BARK, _CLOTH, _STRIPES, _LAMP, _WOOD, _PAINT = (
     int(m) for m in (Material.FOLIAGE, Material.BARK, Material.CLOTH, Material.STRIPES, Material.LAMP, Material.WOOD,
                      Material.PAINT))
@@ -34,12 +35,28 @@ _FLOOR = 3.0
 _BAY = 2.6
 
 
+class Rays(NamedTuple):
+    """How rays arrive.
+
+    Attributes:
+        points: (n, 3) where they hit.
+        directions: (n, 3) of length 1.
+        pixel: a pixel's width at a distance of 1.
+        way: how far they had come before they were mirrored to start here [m].
+    """
+
+    points: Floats
+    directions: Floats
+    pixel: float
+    way: float
+
+
 class Coats(NamedTuple):
     """How surfaces answer light.
 
     Attributes:
         colors: (n, 3) float32 share of the light that comes back from a rough surface, linear RGB.
-        gloss: (n,) float32 share of the mirrored light, seen face on, times ten.
+        gloss: (n,) float32 how much it mirrors, 0..1.
         glow: (n,) float32 light given off at night, in units of ``colors``.
     """
 
@@ -48,33 +65,70 @@ class Coats(NamedTuple):
     glow: NDArray[np.float32]
 
 
-def coats(shapes: Shapes, placed: Placement, hits: Hits, points: Floats, footprints: Floats, seed: int) -> Coats:
-    """The surfaces at ``points`` (n, 3) that rays hit; ``footprints`` (n,) is a pixel's width there [m]."""
-    count = len(points)
+def coats(shapes: Shapes, placed: Placement, hits: Hits, rays: Rays, wetness: float, seed: int) -> Coats:
+    """The surfaces where ``rays`` hit; ``wetness`` 0..1 makes the ground dark and glossy."""
+    count = len(rays.points)
     found = Coats(np.zeros((count, 3), np.float32), np.zeros(count, np.float32), np.zeros(count, np.float32))
-    _coats(shapes, placed, hits, points, footprints, seed, found)
+    _coats(shapes, placed, hits, rays, wetness, seed, found)
     return found
 
 
+def mirrored(points: Floats, directions: Floats, seed: int) -> Floats:
+    """(n, 3) where rays in ``directions`` go on from ``points`` on wet ground, whose ripples bend them."""
+    onward = directions * (1.0, 1.0, -1.0)
+    _ripple(points, seed, onward)
+    return onward
+
+
 @kernel
-def _coats(shapes: Shapes, placed: Placement, hits: Hits, points: Floats, footprints: Floats, seed: int,
-           found: Coats) -> None:
+def _ripple(points: Floats, seed: int, onward: Floats) -> None:
     for index in range(len(points)):
+        x, y = points[index, 0], points[index, 1]
+        onward[index, 0] += 0.012 * noise2(x / 0.07, y / 0.07, seed + 21)
+        onward[index, 1] += 0.012 * noise2(x / 0.07, y / 0.07, seed + 22)
+        lifted = onward[index, 2] + 0.05 * noise2(x / 0.03, y / 0.03, seed + 23) * min(1.0, 5 * onward[index, 2])
+        onward[index, 2] = max(lifted, 1e-3)
+        length = math.sqrt(onward[index, 0] ** 2 + onward[index, 1] ** 2 + onward[index, 2] ** 2)
+        for axis in range(3):
+            onward[index, axis] /= length
+
+
+@kernel
+def _coats(shapes: Shapes, placed: Placement, hits: Hits, rays: Rays, wetness: float, seed: int,
+           found: Coats) -> None:
+    for index in range(len(rays.points)):
         thing = hits.things[index]
         if thing == SKY:
             continue
+        normal, way, (east, north, up) = hits.normals[index], rays.directions[index], rays.points[index]
+        across = abs(normal[0] * way[0] + normal[1] * way[1] + normal[2] * way[2])
+        footprint, slant = rays.pixel * (hits.distances[index] + rays.way), 1 / max(across, 0.02)
         if thing == GROUND:
-            red, green, blue = _ground(hits.parts[index], points[index, 0], points[index, 1], footprints[index], seed)
+            widths = _widths(way[0], way[1], footprint, slant)
+            red, green, blue = _ground(hits.parts[index], east, north, widths, seed)
             gloss, glow = 0.0, 0.0
+            if wetness > 0:
+                gloss = wetness * min(max(0.5 + 0.8 * noise2(east / 2.5, north / 2.5, seed + 14), 0.12), 1.0)
+                red, green, blue = (1 - 0.5 * gloss) * red, (1 - 0.5 * gloss) * green, (1 - 0.5 * gloss) * blue
         else:
-            part, pose, normal = hits.parts[index], placed.poses[thing], hits.normals[index]
-            x, y = points[index, 0] - pose[0], points[index, 1] - pose[1]
-            place = (pose[2] * x + pose[3] * y, pose[2] * y - pose[3] * x, points[index, 2])
-            facing = (pose[2] * normal[0] + pose[3] * normal[1], pose[2] * normal[1] - pose[3] * normal[0], normal[2])
-            red, green, blue, gloss, glow = _thing(shapes.materials[part], shapes.colors[part], shapes.boxes[part], place,
-                                                   facing, footprints[index], seed + 7919 * thing)
+            part = hits.parts[index]
+            cos, sin = placed.poses[thing, 2], placed.poses[thing, 3]
+            east, north = east - placed.poses[thing, 0], north - placed.poses[thing, 1]
+            place = (cos * east + sin * north, cos * north - sin * east, up)
+            facing = (cos * normal[0] + sin * normal[1], cos * normal[1] - sin * normal[0], normal[2])
+            red, green, blue, gloss, glow = _thing(
+                shapes.materials[part], shapes.colors[part], shapes.boxes[part], place, facing,
+                footprint * math.sqrt(slant), seed + 7919 * thing)
         found.colors[index, 0], found.colors[index, 1], found.colors[index, 2] = red, green, blue
         found.gloss[index], found.glow[index] = gloss, glow
+
+
+@inlined
+def _widths(x: float, y: float, footprint: float, slant: float) -> tuple[float, float]:
+    """How wide a pixel is on the ground along x and along y [m], seen in a direction."""
+    flat = math.sqrt(x * x + y * y) + 1e-9
+    x, y = x / flat, y / flat
+    return (footprint * math.sqrt((slant * x) ** 2 + y * y), footprint * math.sqrt((slant * y) ** 2 + x * x))
 
 
 @inlined
@@ -106,11 +160,11 @@ def _joint(x: float, period: float, width: float, footprint: float) -> float:
 
 
 @inlined
-def _ground(surface: int, x: float, y: float, footprint: float, seed: int) -> tuple[float, float, float]:
+def _ground(surface: int, x: float, y: float, widths: tuple[float, float], seed: int) -> tuple[float, float, float]:
     """The colour of a place on the ground."""
+    footprint = math.sqrt(widths[0] * widths[1])
     if surface == _ASPHALT:
-        light = 0.105 + 0.016 * noise2(x / 5, y / 5, seed) + 0.020 * _grain(x, y, 0.6, footprint, seed + 1)
-        light += 0.035 * _grain(x, y, 0.05, footprint, seed + 2)
+        light = _asphalt(x, y, footprint, seed)
         return light, light, 1.03 * light
     if surface in (_WHITE, _YELLOW):
         worn = 0.80 + 0.14 * _grain(x, y, 0.25, footprint, seed + 3) + 0.10 * _grain(x, y, 0.04, footprint, seed + 4)
@@ -126,16 +180,40 @@ def _ground(surface: int, x: float, y: float, footprint: float, seed: int) -> tu
         return 0.26 * light, 0.185 * light, 0.115 * light
     if surface in (_SIDEWALK, _KERB):
         size = 0.75 if surface == _SIDEWALK else 1.0
-        slab = uniform(math.floor(x / size), math.floor(y / size), surface, seed) - 0.5
-        light = 0.30 if surface == _SIDEWALK else 0.42
-        light *= 1 + 0.16 * slab * _detail(size, footprint) + 0.10 * _grain(x, y, 0.1, footprint, seed + 12)
-        joint = max(_joint(x, size, 0.025, footprint), _joint(y, size, 0.025, footprint))
-        light *= 1 - 0.5 * joint
+        light = _slabs(x, y, (size, 0.025), widths, seed) * (1 + 0.10 * _grain(x, y, 0.1, footprint, seed + 12))
+        light *= 0.30 if surface == _SIDEWALK else 0.46
         return light, 0.97 * light, 0.91 * light
-    stone = uniform(math.floor(x / 0.22), math.floor(y / 0.22), 3, seed) - 0.5
-    light = 1 + 0.5 * stone * _detail(0.22, footprint) + 0.15 * noise2(x, y, seed + 13)
-    light *= 1 - 0.5 * max(_joint(x, 0.22, 0.02, footprint), _joint(y, 0.22, 0.02, footprint))
+    light = _slabs(x, y, (0.22, 0.02), widths, seed) * (1 + 0.15 * noise2(x, y, seed + 13))
     return 0.29 * light, 0.17 * light, 0.13 * light
+
+
+@inlined
+def _asphalt(x: float, y: float, footprint: float, seed: int) -> float:
+    """Brightness of asphalt: grain, mended rectangles, cracks, manhole covers."""
+    light = 0.105 + 0.016 * noise2(x / 5, y / 5, seed) + 0.014 * _grain(x, y, 0.6, footprint, seed + 1)
+    light += 0.026 * _grain(x, y, 0.05, footprint, seed + 2) + 0.020 * _grain(x, y, 0.018, footprint, seed + 15)
+    if uniform(math.floor(x / 5.3), math.floor(y / 2.7), 0, seed + 16) < 0.10:
+        light *= 0.72
+    crack = abs(noise2(x / 2.2, y / 2.2, seed + 17) + 0.25 * noise2(x / 0.4, y / 0.4, seed + 18))
+    if crack < 0.02 and noise2(x / 11, y / 11, seed + 19) > 0.1:
+        light *= 1 - 0.45 * _detail(0.08, footprint)
+    i, j = math.floor(x / 13), math.floor(y / 13)
+    if uniform(i, j, 1, seed + 20) < 0.35:
+        east = x - 13 * (i + 0.1 + 0.8 * uniform(i, j, 2, seed + 20))
+        north = y - 13 * (j + 0.1 + 0.8 * uniform(i, j, 3, seed + 20))
+        far = math.sqrt(east * east + north * north)
+        if far < 0.34:
+            light = 0.05 if far > 0.30 else 0.085 + 0.04 * _joint(x + y, 0.09, 0.045, footprint)
+    return light
+
+
+@inlined
+def _slabs(x: float, y: float, size: tuple[float, float], widths: tuple[float, float], seed: int) -> float:
+    """Brightness, about 1, of square slabs; ``size`` is their edge and the width of their joints [m]."""
+    edge, gap = size
+    one = uniform(math.floor(x / edge), math.floor(y / edge), 3, seed) - 0.5
+    joint = max(_joint(x, edge, gap, widths[0]), _joint(y, edge, gap, widths[1]))
+    return (1 + 0.3 * one * _detail(edge, max(widths[0], widths[1]))) * (1 - 0.5 * joint)
 
 
 @inlined
@@ -168,8 +246,10 @@ def _thing(material: int, color: Colors, box: Floats, place: Any, facing: Any, f
 def _rough(material: int, place: Any, footprint: float, seed: int) -> float:
     """Brightness of materials without gloss."""
     if material == _FOLIAGE:
-        leaves = 0.42 * _clump(place, 0.55, footprint, seed) + 0.75 * _clump(place, 0.13, footprint, seed + 1)
-        return max(0.15, 1 + leaves)
+        i, j, k = math.floor(place[0] / 0.07), math.floor(place[1] / 0.07), math.floor(place[2] / 0.07)
+        leaf = uniform(i, j, k, seed) - 0.5
+        leaves = 0.40 * _clump(place, 0.6, footprint, seed) + 0.60 * _clump(place, 0.16, footprint, seed + 1)
+        return max(0.12, 1 + leaves + 0.9 * leaf * _detail(0.07, footprint))
     if material == _BARK:
         return 1 + 0.3 * _clump((place[0] * 4, place[1] * 4, place[2]), 0.3, footprint, seed)
     if material == _WOOD:

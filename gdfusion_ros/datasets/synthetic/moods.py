@@ -23,7 +23,7 @@ class Mood:
         clouds: share of the sky that they cover, 0..1.
         haze: how much of the light is lost in one metre of air [1/m].
         exposure: the cameras' factor on all light.
-        wetness: how much the ground mirrors, 0..1.
+        wetness: how much the ground mirrors, 0..1; above 0 pictures take about half as long again.
         lamps: how brightly lamps, street lights and windows shine; 0 by day.
         noise: deviation of the cameras' noise at mid grey, as a share of white.
     """
@@ -48,20 +48,20 @@ class Mood:
 
 
 MOODS = {
-    'noon': Mood(math.radians(58), 0.7, (1.0, 0.95, 0.86), (0.16, 0.32, 0.68), (0.55, 0.68, 0.85),
-                 clouds=0.35, haze=0.0012, exposure=1.0),
-    'morning': Mood(math.radians(24), 2.5, (0.95, 0.78, 0.56), (0.22, 0.36, 0.62), (0.80, 0.70, 0.58),
-                    clouds=0.25, haze=0.0030, exposure=1.15),
-    'overcast': Mood(math.radians(50), 0.0, (0.0, 0.0, 0.0), (0.48, 0.52, 0.58), (0.66, 0.69, 0.73),
-                     clouds=1.0, haze=0.0030, exposure=1.25),
-    'evening': Mood(math.radians(17), 4.1, (0.92, 0.58, 0.30), (0.20, 0.26, 0.46), (0.90, 0.56, 0.36),
-                    clouds=0.45, haze=0.0025, exposure=1.25, lamps=0.15),
-    'fog': Mood(math.radians(40), 0.0, (0.0, 0.0, 0.0), (0.58, 0.60, 0.63), (0.60, 0.62, 0.65),
-                clouds=1.0, haze=0.022, exposure=1.15, wetness=0.1, lamps=0.25, noise=0.010),
+    'noon': Mood(math.radians(58), 0.7, (1.45, 1.36, 1.20), (0.13, 0.27, 0.62), (0.52, 0.66, 0.86),
+                 clouds=0.35, haze=0.0006, exposure=0.92),
+    'morning': Mood(math.radians(27), 2.5, (1.50, 1.16, 0.78), (0.20, 0.33, 0.60), (0.78, 0.68, 0.56),
+                    clouds=0.28, haze=0.0012, exposure=1.0),
+    'overcast': Mood(math.radians(50), 0.0, (0.0, 0.0, 0.0), (0.62, 0.65, 0.70), (0.78, 0.81, 0.85),
+                     clouds=0.8, haze=0.0012, exposure=1.35),
+    'evening': Mood(math.radians(16), 4.1, (1.45, 0.86, 0.40), (0.17, 0.22, 0.42), (0.86, 0.52, 0.34),
+                    clouds=0.45, haze=0.0012, exposure=1.3, lamps=0.2),
+    'fog': Mood(math.radians(40), 0.0, (0.0, 0.0, 0.0), (0.56, 0.58, 0.61), (0.58, 0.60, 0.63),
+                clouds=0.5, haze=0.020, exposure=1.25, lamps=0.3, noise=0.010),
     'rain': Mood(math.radians(45), 0.0, (0.0, 0.0, 0.0), (0.26, 0.29, 0.33), (0.38, 0.41, 0.45),
-                 clouds=1.0, haze=0.008, exposure=1.6, wetness=0.8, lamps=0.4, noise=0.016),
-    'night': Mood(math.radians(55), 1.2, (0.0, 0.0, 0.0), (0.006, 0.009, 0.020), (0.022, 0.022, 0.030),
-                  clouds=0.3, haze=0.0025, exposure=3.0, lamps=1.0, noise=0.026),
+                 clouds=0.75, haze=0.0045, exposure=2.0, wetness=0.8, lamps=0.4, noise=0.014),
+    'night': Mood(math.radians(55), 1.2, (0.0, 0.0, 0.0), (0.006, 0.009, 0.020), (0.020, 0.019, 0.026),
+                  clouds=0.5, haze=0.0015, exposure=3.0, lamps=1.0, noise=0.026),
 }
 """All moods by their names."""
 

@@ -21,7 +21,7 @@ def uniform(i: int, j: int, k: int, seed: int) -> float:
     mixed = np.uint64(i) * _A ^ np.uint64(j) * _B ^ np.uint64(k) * _C ^ np.uint64(seed) * _D
     mixed = (mixed ^ (mixed >> _HALF)) * _E
     mixed = (mixed ^ (mixed >> _HALF)) * _A
-    return np.float64(mixed >> _TOP) * _UNIT
+    return float(mixed >> _TOP) * _UNIT
 
 
 @inlined

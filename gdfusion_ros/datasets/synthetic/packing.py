@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from gdfusion_ros.datasets.synthetic.world import SURFACE_LABELS, Ground, Model,
 Ints = NDArray[np.int32]
 CELL = 4.0
 """Edge of the cells of the map of things [m]."""
+NEAR = 0.8
+"""Things are listed in all cells that are within this of their boxes [m]."""
 
 _STRAIGHT = 1 - 1e-9
 _FOOT = 0.7
@@ -102,7 +105,7 @@ def pack_models(models: Sequence[Model]) -> Shapes:
         raise ValueError('a part of a model has no end in some direction')
     planes = [_slanted(part) for part in parts]
     model_start = _starts([len(model.parts) for model in models])
-    ranges = [boxes[start:end] for start, end in zip(model_start[:-1], model_start[1:], strict=True)]
+    ranges = [boxes[start:end] for start, end in itertools.pairwise(model_start)]
     model_boxes = np.array([np.concatenate((rows[:, :3].min(0), rows[:, 3:].max(0))) for rows in ranges])
     with np.errstate(divide='ignore'):
         quadrics = np.array([np.concatenate((part.centre, 1 / part.radii)) for part in parts])
@@ -124,6 +127,7 @@ class Cast:
     """
 
     def __init__(self, things: Sequence[Thing]) -> None:
+        """Pack the models of ``things``."""
         distinct = {id(thing.model): thing.model for thing in things}
         numbers = {key: number for number, key in enumerate(distinct)}
         self.shapes = pack_models(list(distinct.values()))
@@ -138,12 +142,12 @@ class Cast:
             poses[index] = track.at(time)
         placed = np.column_stack((poses[:, :2], np.cos(poses[:, 2]), np.sin(poses[:, 2])))
         boxes = self.shapes.model_boxes[self.models]
-        radii = np.hypot(np.abs(boxes[:, (0, 3)]).max(axis=1, initial=0), np.abs(boxes[:, (1, 4)]).max(axis=1, initial=0))
+        radii = np.hypot(*(np.abs(boxes[:, sides]).max(axis=1, initial=0) for sides in ((0, 3), (1, 4))))
         tops = np.ascontiguousarray(boxes[:, 5])
         corner, shape = _extent(placed, radii)
         rectangles = _rectangles(placed, boxes)
-        first = np.floor((rectangles[:, :2] - corner) / CELL).astype(np.int32)
-        last = np.floor((rectangles[:, 2:] - corner) / CELL).astype(np.int32)
+        first = np.floor((rectangles[:, :2] - NEAR - corner) / CELL).astype(np.int32)
+        last = np.floor((rectangles[:, 2:] + NEAR - corner) / CELL).astype(np.int32)
         cell_start, cell_tops = np.zeros(shape[0] * shape[1] + 1, np.int32), np.full(shape, -np.inf)
         _count(first, last, tops, cell_tops, cell_start)
         members = np.empty(cell_start[-1], np.int32)
@@ -175,8 +179,8 @@ def _extent(poses: Floats, radii: Floats) -> tuple[Floats, tuple[int, int]]:
     """Corner [m] and (X, Y) cells of a map that holds all things."""
     if len(poses) == 0:
         return np.zeros(2), (1, 1)
-    lower = (poses[:, :2] - radii[:, None]).min(axis=0)
-    upper = (poses[:, :2] + radii[:, None]).max(axis=0)
+    lower = (poses[:, :2] - radii[:, None]).min(axis=0) - NEAR
+    upper = (poses[:, :2] + radii[:, None]).max(axis=0) + NEAR
     columns, rows = np.floor((upper - lower) / CELL).astype(int) + 1
     return lower, (int(columns), int(rows))
 

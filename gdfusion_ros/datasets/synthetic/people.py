@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 
 from gdfusion_ros.datasets.synthetic.looks import (
-    DARK, HEADLAMP, RUBBER, STEEL, TAIL_LAMP, assemble, linear, pick,
+    DARK,
+    HEADLAMP,
+    RUBBER,
+    STEEL,
+    TAIL_LAMP,
+    assemble,
+    pick,
 )
-from gdfusion_ros.datasets.synthetic.solids import Look, Vector, Y, bar, box, cylinder, dome, ellipsoid, tapered
+from gdfusion_ros.datasets.synthetic.solids import Look, Vector, Y, bar, box, cylinder, dome, ellipsoid, part, tapered
 from gdfusion_ros.datasets.synthetic.world import Material, Model, Part
 
 BICYCLE, MOTORCYCLE, PEDESTRIAN = 2, 6, 7
@@ -28,16 +35,18 @@ def pedestrian(kind: str, rng: np.random.Generator) -> Model:
     stride = float(rng.uniform(0.0, 0.34)) * scale
     trousers, top = _cloth(rng, _TROUSERS), _cloth(rng, _TOPS)
     hip, shoulder = 0.86 * scale, 1.46 * scale
-    parts = [*_head((0.0, 0.0, 1.60 * scale), scale, rng)]
+    skin: Look = (Material.SKIN, pick(rng, _SKIN))
+    parts = [*_head((0.0, 0.0, 1.60 * scale), scale, skin, rng)]
     for side in (-1, 1):
         foot = (side * stride, side * 0.11 * scale, 0.05)
         parts.append(bar(foot, (0.0, side * 0.10 * scale, hip), (0.17 * scale, 0.17 * scale), trousers))
         parts.append(box((foot[0] - 0.09, foot[1] - 0.06, 0.0), (foot[0] + 0.17, foot[1] + 0.06, 0.09), DARK))
         hand = (-side * 0.8 * stride, side * 0.29 * scale, 0.80 * scale)
         parts.append(bar(hand, (0.0, side * 0.24 * scale, shoulder - 0.05), (0.12 * scale, 0.12 * scale), top))
+        parts.append(ellipsoid(hand, (0.06 * scale, 0.05 * scale, 0.08 * scale), skin))
     wide = float(rng.uniform(0.19, 0.24)) * scale
-    parts.append(tapered((-0.13 * scale, 0.13 * scale, -0.85 * wide, 0.85 * wide), (-0.12 * scale, 0.12 * scale, -wide, wide),
-                         (hip - 0.06, shoulder), top))
+    parts += [part([(0, 0, -1, 0.06 - hip), (0, 0, 1, shoulder - 0.08)], top, radii=(0.14 * scale, wide, math.inf)),
+              ellipsoid((0.0, 0.0, shoulder - 0.08), (0.15 * scale, 1.1 * wide, 0.12 * scale), top)]
     parts.extend(_extras(scale, (hip, shoulder), top, rng))
     return assemble(kind, PEDESTRIAN, parts)
 
@@ -63,10 +72,13 @@ def motorcycle(kind: str, rng: np.random.Generator) -> Model:
     parts = [cylinder(Y, (0.72, 0.0, 0.31), 0.31, 0.16, RUBBER), cylinder(Y, (0.72, 0.0, 0.31), 0.18, 0.18, STEEL),
              cylinder(Y, (-0.68, 0.0, 0.31), 0.31, 0.2, RUBBER), cylinder(Y, (-0.68, 0.0, 0.31), 0.18, 0.22, STEEL),
              box((-0.35, -0.17, 0.28), (0.38, 0.17, 0.62), STEEL), box((-0.8, -0.12, 0.62), (-0.05, 0.12, 0.76), paint),
-             ellipsoid((0.18, 0.0, 0.84), (0.36, 0.2, 0.17), paint), box((-0.68, -0.16, 0.76), (-0.02, 0.16, 0.86), DARK),
-             bar((0.72, 0.0, 0.31), (0.46, 0.0, 1.02), (0.2, 0.09), STEEL), box((0.40, -0.38, 1.0), (0.48, 0.38, 1.06), DARK),
+             ellipsoid((0.18, 0.0, 0.84), (0.36, 0.2, 0.17), paint),
+             box((-0.68, -0.16, 0.76), (-0.02, 0.16, 0.86), DARK),
+             bar((0.72, 0.0, 0.31), (0.46, 0.0, 1.02), (0.2, 0.09), STEEL),
+             box((0.40, -0.38, 1.0), (0.48, 0.38, 1.06), DARK),
              tapered((0.46, 0.72, -0.2, 0.2), (0.40, 0.52, -0.14, 0.14), (0.72, 1.22), paint),
-             box((0.66, -0.1, 0.8), (0.72, 0.1, 0.94), HEADLAMP), box((-0.88, -0.08, 0.7), (-0.78, 0.08, 0.8), TAIL_LAMP)]
+             box((0.66, -0.1, 0.8), (0.72, 0.1, 0.94), HEADLAMP),
+             box((-0.88, -0.08, 0.7), (-0.78, 0.08, 0.8), TAIL_LAMP)]
     if not kind.startswith('parked'):
         parts += _rider((-0.3, 0.86), (0.42, 1.05), (0.05, 0.42), 0.2, rng)
     return assemble(kind, MOTORCYCLE, parts)
@@ -76,10 +88,9 @@ def _cloth(rng: np.random.Generator, colors: tuple[int, ...]) -> Look:
     return Material.CLOTH, pick(rng, colors, 0.25)
 
 
-def _head(centre: Vector, scale: float, rng: np.random.Generator) -> list[Part]:
+def _head(centre: Vector, scale: float, skin: Look, rng: np.random.Generator) -> list[Part]:
     """A head on a neck, with hair or a cap."""
     x, y, z = centre
-    skin: Look = (Material.SKIN, pick(rng, _SKIN))
     cover = _cloth(rng, _HAIR if rng.random() < 0.75 else _TOPS)
     return [ellipsoid(centre, (0.105 * scale, 0.085 * scale, 0.13 * scale), skin),
             dome((x - 0.015, y, z + 0.015), (0.12 * scale, 0.1 * scale, 0.14 * scale), cover),
@@ -110,7 +121,7 @@ def _ring(centre: tuple[float, float], radius: float, sides: int = 10) -> list[P
     x, z = centre
     angles = np.arange(sides + 1) * (2 * math.pi / sides)
     rim = [(x + 0.94 * radius * math.cos(angle), 0.0, z + 0.94 * radius * math.sin(angle)) for angle in angles]
-    parts = [bar(start, end, (0.05, 0.05), RUBBER) for start, end in zip(rim[:-1], rim[1:], strict=True)]
+    parts = [bar(start, end, (0.05, 0.05), RUBBER) for start, end in itertools.pairwise(rim)]
     return [*parts, bar(rim[1], rim[1 + sides // 2], (0.02, 0.02), STEEL),
             bar(rim[4], rim[(4 + sides // 2) % sides], (0.02, 0.02), STEEL)]
 
@@ -121,7 +132,7 @@ def _rider(seat: tuple[float, float], grip: tuple[float, float], pedal: tuple[fl
     trousers, top = _cloth(rng, _TROUSERS), _cloth(rng, _TOPS)
     shoulder = (seat[0] + 0.24, seat[1] + 0.52)
     parts = [bar((seat[0], 0.0, seat[1] - 0.05), (shoulder[0], 0.0, shoulder[1]), (0.40, 0.24), top),
-             *_head((shoulder[0] + 0.08, 0.0, shoulder[1] + 0.19), 1.0, rng),
+             *_head((shoulder[0] + 0.08, 0.0, shoulder[1] + 0.19), 1.0, (Material.SKIN, pick(rng, _SKIN)), rng),
              dome((shoulder[0] + 0.07, 0.0, shoulder[1] + 0.21), (0.16, 0.13, 0.16),
                   (Material.PAINT, pick(rng, _PAINTS)))]
     for side in (-1, 1):

@@ -40,8 +40,8 @@ def tree(kind: str, rng: np.random.Generator) -> Model:
 def bush(kind: str, rng: np.random.Generator) -> Model:
     """A bush of several rounded tufts."""
     wide, height = float(rng.uniform(0.5, 1.1)), float(rng.uniform(0.7, 1.7))
-    return assemble(kind, VEGETATION, _leaves((0.0, 0.0, 0.45 * height), (wide, wide, 0.55 * height), pick(rng, _LEAVES),
-                                              rng, count=6))
+    radii = (wide, wide, 0.55 * height)
+    return assemble(kind, VEGETATION, _leaves((0.0, 0.0, 0.45 * height), radii, pick(rng, _LEAVES), rng, count=9))
 
 
 def hedge(kind: str, rng: np.random.Generator) -> Model:
@@ -50,8 +50,9 @@ def hedge(kind: str, rng: np.random.Generator) -> Model:
     color = pick(rng, _LEAVES)
     parts = [box((-length / 2, -width / 2, 0.0), (length / 2, width / 2, height), (Material.FOLIAGE, color))]
     for place in np.arange(-length / 2 + 0.4, length / 2 - 0.3, 0.8):
-        parts.append(ellipsoid((float(place), 0.0, height - 0.1), (0.45, width / 2 + 0.03, float(rng.uniform(0.15, 0.3))),
-                               (Material.FOLIAGE, shade(color, float(rng.uniform(0.9, 1.15))))))
+        radii = (0.45, width / 2 + 0.03, float(rng.uniform(0.15, 0.3)))
+        look = (Material.FOLIAGE, shade(color, float(rng.uniform(0.9, 1.15))))
+        parts.append(ellipsoid((float(place), 0.0, height - 0.1), radii, look))
     return assemble(kind, VEGETATION, parts)
 
 
@@ -68,19 +69,20 @@ def mound(kind: str, rng: np.random.Generator) -> Model:
     return assemble(kind, TERRAIN, parts)
 
 
-def _leaves(centre: Vector, radii: Vector, color: Vector, rng: np.random.Generator, count: int = 9) -> list[Part]:
+def _leaves(centre: Vector, radii: Vector, color: Vector, rng: np.random.Generator, count: int = 16) -> list[Part]:
     """A crown: one ball in the middle, and smaller ones spread over it evenly."""
     golden = math.pi * (3 - math.sqrt(5))
     turn = float(rng.uniform(0, 2 * math.pi))
-    parts = [ellipsoid(centre, (0.72 * radii[0], 0.72 * radii[1], 0.8 * radii[2]), (Material.FOLIAGE, shade(color, 0.8)))]
+    inner: Look = (Material.FOLIAGE, shade(color, 0.8))
+    parts = [ellipsoid(centre, (0.72 * radii[0], 0.72 * radii[1], 0.8 * radii[2]), inner)]
     for index in range(count):
         up = 1 - 2 * (index + 0.5) / count
         around = math.sqrt(1 - up * up)
-        spread = float(rng.uniform(0.5, 0.62))
+        spread = float(rng.uniform(0.54, 0.68))
         place = (centre[0] + spread * radii[0] * around * math.cos(turn + golden * index),
                  centre[1] + spread * radii[1] * around * math.sin(turn + golden * index),
                  centre[2] + spread * radii[2] * up)
-        size = float(rng.uniform(0.40, 0.52))
+        size = float(rng.uniform(0.30, 0.44))
         bounded = min(size * radii[2], place[2])
         parts.append(ellipsoid(place, (size * radii[0], size * radii[1], bounded),
                                (Material.FOLIAGE, shade(color, float(rng.uniform(0.85, 1.2)) + 0.12 * up))))

@@ -7,23 +7,34 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.datasets.synthetic.film import develop
-from gdfusion_ros.datasets.synthetic.light import Light, light_of, radiance
-from gdfusion_ros.datasets.synthetic.materials import Colors, coats
+from gdfusion_ros.datasets.synthetic.light import radiance
+from gdfusion_ros.datasets.synthetic.materials import Coats, Colors, Rays, coats, mirrored
 from gdfusion_ros.datasets.synthetic.moods import MOODS
 from gdfusion_ros.datasets.synthetic.packing import Placement, cast_of, pack_ground
+from gdfusion_ros.datasets.synthetic.sky import Light, light_of
 from gdfusion_ros.datasets.synthetic.solids import Floats
-from gdfusion_ros.datasets.synthetic.tracing import Hits, sunlit, trace
+from gdfusion_ros.datasets.synthetic.tracing import GROUND, Hits, sunlit, trace
 from gdfusion_ros.datasets.synthetic.world import Rendering, View, World
 from gdfusion_ros.perception.types import Matrix
 
 _SAMPLES = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
 """Where in a pixel on an edge further rays go, from its centre [px]."""
-_STREET_LIGHT, _HEADLAMP = (34.0, 27.0, 17.0), (60.0, 56.0, 48.0)
+_STREET_LIGHT, _HEADLAMP = (26.0, 20.5, 13.0), (30.0, 28.0, 24.0)
+_MIRROR_RANGE = 70.0
+
+
+class _Start(NamedTuple):
+    """Where rays start: (1, 3) or (n, 3) origins, a pixel's width at a distance of 1, the way behind them [m]."""
+
+    origins: Floats
+    pixel: float
+    way: float
 
 
 class Renderer:
@@ -33,6 +44,7 @@ class Renderer:
     """
 
     def __init__(self, world: World) -> None:
+        """Prepare ``world`` for views at any time."""
         self._world = world
         self._mood = MOODS[world.mood]
         self._cast = cast_of(world)
@@ -42,16 +54,16 @@ class Renderer:
 
     def image(self, view: View, time: float) -> Rendering:
         """What a camera sees at ``time`` [s]; pixels on edges are smoothed by further rays."""
-        placed, origin = self._cast.place(time), view.world_from_camera[:3, 3].copy()
+        placed, origin = self._cast.place(time), view.world_from_camera[:3, 3]
         light = light_of(self._mood, self._lamps(placed, origin, time), self._world.seed)
-        columns, rows = np.meshgrid(np.arange(view.width) + 0.5, np.arange(view.height) + 0.5)
-        directions = _directions(view, columns.ravel(), rows.ravel())
-        hits, colors = self._look(placed, light, origin, directions, view)
+        start = _Start(origin[None].copy(), float(1 / view.intrinsics[0, 0]), 0.0)
+        rows, columns = (axis.ravel() + 0.5 for axis in np.indices((view.height, view.width)))
+        directions = _directions(view, columns, rows)
+        hits, colors = self._look(placed, light, directions, start)
         edges = np.flatnonzero(_edges(hits, (view.height, view.width)))
         mean = colors[edges]
         for x, y in _SAMPLES:
-            beside = _directions(view, columns.ravel()[edges] + x, rows.ravel()[edges] + y)
-            mean = mean + self._look(placed, light, origin, beside, view)[1]
+            mean = mean + self._look(placed, light, _directions(view, columns[edges] + x, rows[edges] + y), start)[1]
         colors[edges] = mean / (len(_SAMPLES) + 1)
         shape = (view.height, view.width)
         pixels = develop(colors.reshape(*shape, 3), self._mood, self._noise_seed(view, time))
@@ -65,24 +77,35 @@ class Renderer:
             (n,) float32 in multiples of the direction's length, infinite where nothing is met, and (n,) uint8 classes
             of occ3d_nuscenes, 17 where nothing is met.
         """
-        hits = trace(self._cast.shapes, self._cast.place(time), self._ground, np.asarray(origin, np.float64),
+        hits = trace(self._cast.shapes, self._cast.place(time), self._ground, np.asarray(origin, np.float64)[None],
                      np.ascontiguousarray(directions, np.float64))
         return hits.distances.astype(np.float32), hits.labels
 
-    def _look(self, placed: Placement, light: Light, origin: Floats, directions: Floats,
-              view: View) -> tuple[Hits, Colors]:
+    def _look(self, placed: Placement, light: Light, directions: Floats, start: _Start) -> tuple[Hits, Colors]:
         """What rays of length 1 hit, and (n, 3) the light from there."""
-        shapes, seed = self._cast.shapes, self._world.seed
-        hits = trace(shapes, placed, self._ground, origin, directions)
-        points = origin + np.where(np.isfinite(hits.distances), hits.distances, 0.0)[:, None] * directions
-        across = np.abs(np.einsum('ij,ij->i', hits.normals, directions))
-        footprints = hits.distances / view.intrinsics[0, 0] / np.sqrt(np.maximum(across, 0.02))
-        surfaces = coats(shapes, placed, hits, points, footprints, seed)
+        shapes, wetness = self._cast.shapes, self._mood.wetness if start.way == 0 else 0.0
+        hits = trace(shapes, placed, self._ground, start.origins, directions)
+        points = start.origins + np.where(np.isfinite(hits.distances), hits.distances, 0.0)[:, None] * directions
+        rays = Rays(points, directions, start.pixel, start.way)
+        surfaces = coats(shapes, placed, hits, rays, wetness, self._world.seed)
         if any(self._mood.sun):
             lit = sunlit(shapes, placed, points, hits.normals, light.sun_direction)
         else:
             lit = np.zeros(len(points), np.bool_)
-        return hits, radiance(shapes, placed, light, hits, points, directions, lit, surfaces)
+        colors = radiance(shapes, placed, light, hits, rays, lit, surfaces)
+        if wetness > 0:
+            self._mirror(placed, light, hits, rays, surfaces, colors)
+        return hits, colors
+
+    def _mirror(self, placed: Placement, light: Light, hits: Hits, rays: Rays, surfaces: Coats, colors: Colors) -> None:
+        """Add what the wet ground mirrors to the ``colors`` that rays see."""
+        wet = np.flatnonzero((hits.things == GROUND) & (hits.distances < _MIRROR_RANGE))
+        onward = mirrored(rays.points[wet], rays.directions[wet], self._world.seed)
+        start = _Start(rays.points[wet] + (0.0, 0.0, 1e-3), rays.pixel, 5.0)
+        seen = self._look(placed, light, onward, start)[1]
+        share = surfaces.gloss[wet] * (0.05 + 0.95 * (1 - onward[:, 2]) ** 5)
+        haze = np.exp(-light.haze * hits.distances[wet])
+        colors[wet] += (share * haze)[:, None] * seen
 
     def _lamps(self, placed: Placement, origin: Floats, time: float) -> Floats:
         """(k, 10) the lamps that light the street near a camera at night (see light.Light)."""

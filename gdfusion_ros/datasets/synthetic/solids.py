@@ -102,8 +102,7 @@ def bar(start: Vector, end: Vector, thickness: tuple[float, float], look: Look) 
     side = side / np.linalg.norm(side)
     middle, planes = np.add(start, end) / 2, []
     for normal, extent in ((along, length), (side, thickness[0]), (np.cross(along, side), thickness[1])):
-        for sign in (-1.0, 1.0):
-            planes.append((*(sign * normal), sign * normal @ middle + extent / 2))
+        planes += [(*(sign * normal), sign * normal @ middle + extent / 2) for sign in (-1.0, 1.0)]
     return part(planes, look)
 
 

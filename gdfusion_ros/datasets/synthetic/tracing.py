@@ -44,12 +44,12 @@ class Hits(NamedTuple):
     labels: NDArray[np.uint8]
 
 
-def trace(shapes: Shapes, placed: Placement, ground: GroundMap, origin: Floats, directions: Floats) -> Hits:
-    """What the rays from ``origin`` (3,) in ``directions`` (n, 3) meet."""
+def trace(shapes: Shapes, placed: Placement, ground: GroundMap, origins: Floats, directions: Floats) -> Hits:
+    """What the rays from ``origins``, (1, 3) for all or (n, 3), in ``directions`` (n, 3) meet."""
     count = len(directions)
     hits = Hits(np.empty(count), np.empty(count, np.int32), np.empty(count, np.int32),
                 np.zeros((count, 3), np.float32), np.empty(count, np.uint8))
-    _trace(shapes, placed, ground, origin, directions, hits)
+    _trace(shapes, placed, ground, origins, directions, hits)
     return hits
 
 
@@ -62,10 +62,11 @@ def sunlit(shapes: Shapes, placed: Placement, points: Floats, normals: NDArray[n
 
 
 @kernel
-def _trace(shapes: Shapes, placed: Placement, ground: GroundMap, origin: Floats, directions: Floats,
+def _trace(shapes: Shapes, placed: Placement, ground: GroundMap, origins: Floats, directions: Floats,
            hits: Hits) -> None:
-    start = (origin[0], origin[1], origin[2])
     for ray in range(len(directions)):
+        first = min(ray, len(origins) - 1)
+        start = (origins[first, 0], origins[first, 1], origins[first, 2])
         way = (_away_from_zero(directions[ray, 0]), _away_from_zero(directions[ray, 1]),
                _away_from_zero(directions[ray, 2]))
         limit = -start[2] / way[2] if way[2] < 0 < start[2] else np.inf

@@ -6,10 +6,32 @@ import numpy as np
 
 from gdfusion_ros.datasets.synthetic.cars import wheels
 from gdfusion_ros.datasets.synthetic.looks import (
-    AMBER_LAMP, DARK, GLASS, HEADLAMP, RUBBER, STEEL, TAIL_LAMP, WHITE_PLATE, assemble, linear, painted, pick, shade,
+    AMBER_LAMP,
+    DARK,
+    GLASS,
+    HEADLAMP,
+    RUBBER,
+    STEEL,
+    TAIL_LAMP,
+    WHITE_PLATE,
+    assemble,
+    linear,
+    painted,
+    pick,
+    shade,
 )
 from gdfusion_ros.datasets.synthetic.solids import (
-    Look, Rectangle, Vector, X, Y, bar, box, cylinder, dome, extruded, tapered,
+    Look,
+    Rectangle,
+    Vector,
+    X,
+    Y,
+    bar,
+    box,
+    cylinder,
+    dome,
+    extruded,
+    tapered,
 )
 from gdfusion_ros.datasets.synthetic.world import Material, Model, Part
 
@@ -54,8 +76,8 @@ def bus(kind: str, rng: np.random.Generator) -> Model:
              box((-half - 0.02, -wide + 0.3, 1.45), (-half + 0.1, wide - 0.3, 2.45), GLASS),
              box((half - 0.1, -0.75, 2.65), (half + 0.035, 0.75, 2.92), (Material.LAMP, linear(0xF0A030))),
              box((-half + 1.0, -0.8, height - 0.05), (-half + 3.6, 0.8, height + 0.18), painted(0xCFCFCB))]
-    for place in np.arange(-half + 1.9, half - 1.2, 1.65):
-        parts.append(box((place - 0.06, -wide - 0.02, 1.22), (place + 0.06, wide + 0.02, 2.48), DARK))
+    parts += [box((place - 0.06, -wide - 0.02, 1.22), (place + 0.06, wide + 0.02, 2.48), DARK)
+              for place in np.arange(-half + 1.9, half - 1.2, 1.65)]
     for place in (-0.08 * length, 0.40 * length):
         parts.append(box((place - 0.6, -wide - 0.03, 0.42), (place + 0.6, -wide + 0.1, 2.45), GLASS))
         parts.append(box((place - 0.04, -wide - 0.04, 0.42), (place + 0.04, -wide + 0.1, 2.45), DARK))
@@ -71,7 +93,8 @@ def trailer(kind: str, rng: np.random.Generator) -> Model:
              *wheels((0.10 * length, 0.20 * length, 0.30 * length)[:int(rng.integers(2, 4))], length, width, 0.5),
              box((-half - 0.02, -wide, 0.62), (-half + 0.1, wide, 0.82), _STRIPES)]
     for side in (-1.0, 1.0):
-        parts.append(box((0.24 * length, side * 0.8 - 0.08, 0.0), (0.24 * length + 0.16, side * 0.8 + 0.08, 1.1), STEEL))
+        leg = 0.24 * length
+        parts.append(box((leg, side * 0.8 - 0.08, 0.0), (leg + 0.16, side * 0.8 + 0.08, 1.1), STEEL))
         inner, outer = sorted((side * (wide - 0.35), side * (wide - 0.05)))
         parts.append(box((-half - 0.03, inner, 0.66), (-half + 0.1, outer, 0.78), TAIL_LAMP))
     style = rng.choice(('box', 'tank', 'container'), p=(0.6, 0.15, 0.25))
@@ -114,7 +137,8 @@ def _cab(length: float, width: float, height: float, paint: Look) -> list[Part]:
     front, rear, wide = length / 2, length / 2 - 1.95, width / 2 - 0.04
     outline = [(rear, 0.55), (front, 0.55), (front, 1.45), (front - 0.22, height), (rear, height)]
     lean = 0.22 / (height - 1.45)
-    glass = [(front - 0.3, 1.55), (front + 0.012 - 0.1 * lean, 1.55), (front + 0.012 - lean * (height - 1.65), height - 0.2),
+    pane = front + 0.012
+    glass = [(front - 0.3, 1.55), (pane - 0.1 * lean, 1.55), (pane - lean * (height - 1.65), height - 0.2),
              (front - 0.4, height - 0.2)]
     return [extruded(outline, Y, (-wide, wide), paint), extruded(glass, Y, (-wide + 0.12, wide - 0.12), GLASS),
             box((rear + 0.75, -wide - 0.012, 1.5), (front - 0.45, wide + 0.012, height - 0.3), GLASS),
@@ -132,12 +156,12 @@ def _cargo_box(base: Rectangle, heights: tuple[float, float], color: Vector, rib
     parts = [box((rear, right, low), (front, left, high), (Material.PAINT, color)),
              box((rear - 0.012, right - 0.012, low), (front + 0.012, left + 0.012, low + 0.14), frame),
              box((rear - 0.012, right - 0.012, high - 0.08), (front + 0.012, left + 0.012, high + 0.01), frame)]
-    for y in (right + 0.3 * (left - right), right + 0.5 * (left - right), right + 0.7 * (left - right)):
-        parts.append(box((rear - 0.03, y - 0.025, low + 0.15), (rear + 0.1, y + 0.025, high - 0.1), frame))
+    parts += [box((rear - 0.03, y - 0.025, low + 0.15), (rear + 0.1, y + 0.025, high - 0.1), frame)
+              for y in (right + share * (left - right) for share in (0.3, 0.5, 0.7))]
     if ribbed:
-        for x in np.arange(rear + 0.6, front - 0.3, 1.2):
-            parts.append(box((x - 0.08, right - 0.03, low + 0.1), (x + 0.08, left + 0.03, high - 0.05),
-                             (Material.PAINT, shade(color, 0.8))))
+        rib: Look = (Material.PAINT, shade(color, 0.8))
+        parts += [box((x - 0.08, right - 0.03, low + 0.1), (x + 0.08, left + 0.03, high - 0.05), rib)
+                  for x in np.arange(rear + 0.6, front - 0.3, 1.2)]
     return parts
 
 
@@ -145,7 +169,8 @@ def _bed(base: Rectangle, top: float, rng: np.random.Generator) -> list[Part]:
     """An open bed with boards and a load of boxes or earth."""
     rear, front, right, left = base
     board: Look = _WOOD if rng.random() < 0.5 else (Material.PAINT, pick(rng, _CABS))
-    parts = [box((rear, right, 0.95), (front, left, 1.5), board), box((front, right, 0.95), (front + 0.1, left, 2.2), DARK)]
+    parts = [box((rear, right, 0.95), (front, left, 1.5), board),
+             box((front, right, 0.95), (front + 0.1, left, 2.2), DARK)]
     if rng.random() < 0.5:
         parts.append(dome(((rear + front) / 2, 0.0, 1.5), ((front - rear) * 0.46, (left - right) * 0.45, top - 1.2),
                           (Material.BARK, linear(0x7B6650))))

@@ -85,8 +85,10 @@ def _shares(cast: Cast, world_from_voxels: Matrix, grid: VoxelGrid, time: float)
     world_from_things[:, :2, 3] = placed.poses[:, :2]
     frames = np.linalg.inv(world_from_things) @ world_from_voxels
     boxes = cast.shapes.model_boxes[placed.models]
-    corners = np.array([boxes[:, choice] for choice in itertools.product((0, 3), (1, 4), (2, 5))])
-    spots = np.linalg.inv(frames)[:, :3] @ np.concatenate((corners, np.ones((*corners.shape[:2], 1))), 2).transpose(1, 2, 0)
+    corners = np.ones((len(boxes), 4, 8))
+    for number, choice in enumerate(itertools.product((0, 3), (1, 4), (2, 5))):
+        corners[:, :3, number] = boxes[:, choice]
+    spots = np.linalg.inv(frames)[:, :3] @ corners
     first = np.clip(np.floor(spots.min(axis=2)) - 1, 0, grid.shape).astype(np.int32)
     last = np.clip(np.ceil(spots.max(axis=2)) + 1, 0, grid.shape).astype(np.int32)
     within = (first < last).all(axis=1)
