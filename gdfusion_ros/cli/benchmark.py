@@ -1,9 +1,12 @@
-"""Measure speed: the network by stage, or the live node from image to grid.
+"""Measure speed: the network by stage, the live node from image to grid, the converter, the reader of nuScenes.
 
   gdfusion benchmark                                  BEVDetOcc-GF with random weights, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
+  gdfusion benchmark convert --nuscenes /data/nuscenes --scenes scene-0061 scene-0103
+                                                      against the same images written by rosbags alone, by turns
+  gdfusion benchmark tables --share 0.1               reads generated tables of a tenth of v1.0-trainval (1: of all)
 
 The floor is the time of the network's own convolutions and matrix products run alone in the same process: what is above
 it is overhead that better code could save. GMAC are multiply-adds of these products, counted while they run. Machines
@@ -16,6 +19,7 @@ import argparse
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +30,21 @@ from gdfusion_ros.files import refuse_existing, written_whole
 if TYPE_CHECKING:
     from gdfusion_ros.model.benchmark import BenchmarkResult
 
-HELP = 'measure the network by stage, or the live node from image to grid'
+HELP = 'measure the network, the live node, the converter or the reader of nuScenes'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure, how often, and the network."""
-    parser.add_argument('what', nargs='?', choices=('network', 'node'), default='network',
-                        help='the network alone (default), or the live node over DDS (needs ROS)')
-    parser.add_argument('--frames', type=int, default=10, help='frames to measure. Default: 10.')
+    parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
+                        help='the network alone (default), the live node over DDS (needs ROS), the converter, or the '
+                        'reader of the tables')
+    parser.add_argument('--frames', type=int, default=10,
+                        help='frames to measure, and how often to convert. Default: 10.')
     parser.add_argument('--bag', type=Path, help='bag to play to the node')
+    parser.add_argument('--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes, for the converter')
+    parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="see 'gdfusion convert'")
+    parser.add_argument('--share', type=float, default=1.0,
+                        help="size of the generated tables as a share of v1.0-trainval's. Default: 1.")
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     add_model_arguments(parser)
 
@@ -45,12 +55,16 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError(f'--frames {args.frames}: expected at least 1')
     if args.what == 'node' and args.bag is None:
         raise GdfusionError("which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)")
+    if args.what == 'convert' and args.nuscenes is None:
+        raise GdfusionError('what shall be converted? --nuscenes DIR')
+    if not 0 < args.share <= 1:
+        raise GdfusionError(f'--share {args.share}: expected more than 0 and at most 1')
     # Speed does not depend on what the weights are, so random ones will do where none are given.
     if not args.weights:
         args.untrained = True
     if args.json is not None:
         refuse_existing(args.json)
-    numbers = _node(args) if args.what == 'node' else _network(args)
+    numbers = _MEASURES[args.what](args)
     if args.json is not None:
         with written_whole(args.json) as draft:
             draft.write_text(json.dumps(numbers, indent=2) + '\n')
@@ -112,3 +126,33 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
     return {'model': title, 'frames': args.frames,
             'milliseconds': {name: dict(zip(('median', '95 %', 'worst'), row, strict=True)) for name, *row in rows}}
+
+
+def _convert(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.bags.info import format_size
+    from gdfusion_ros.datasets import benchmark, nuscenes
+
+    dataset = nuscenes.load(args.nuscenes, None, args.scenes)
+    with progress((args.frames + 1) * len(benchmark.STORAGES), 'run') as bar:
+        results = benchmark.conversion(dataset, args.frames, bar.update)
+    rows = [(result.storage, f'{result.convert:.3f}', f'{format_size(round(result.size / result.convert))}/s',
+             f'{result.plain:.3f}', f'{format_size(round(result.size / result.plain))}/s', f'{result.speed:.0%}')
+            for result in results]
+    print(f'{results[0].scenes} scenes, {format_size(results[0].size)} of images, medians of {args.frames} runs [s]')
+    print(tabulate(rows, headers=('storage', 'convert', '', 'rosbags alone', '', 'speed'), disable_numparse=True))
+    return {'bags': [{**dataclasses.asdict(result), 'speed': result.speed} for result in results]}
+
+
+def _tables(args: argparse.Namespace) -> dict[str, Any]:
+    from gdfusion_ros.datasets import benchmark
+
+    result = benchmark.loading(args.share)
+    print(f'{result.scenes} scenes, {result.sample_data} rows of sample_data and ego_pose, {result.annotations} '
+          f'annotations: read in {result.seconds:.1f} s with a peak memory of {result.peak_memory / 1e9:.2f} GB')
+    return dataclasses.asdict(result)
+
+
+_MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    'network': _network, 'node': _node, 'convert': _convert, 'tables': _tables}
