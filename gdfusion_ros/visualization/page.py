@@ -33,7 +33,7 @@ MODULES = {
 """Import name of every script of the page -> its file below viewer/."""
 
 _VIEWER = files('gdfusion_ros.visualization') / 'viewer'
-_IMAGE_SIZE, _JPEG_QUALITY = (480, 270), 80
+_IMAGE_SIZE, _JPEG_QUALITY = (400, 225), 75
 
 
 def write(path: Path, frames: Iterable[Frame], parts: Parts) -> None:

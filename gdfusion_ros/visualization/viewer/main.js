@@ -41,7 +41,8 @@ async function update() {
     current = loaded;
     showDetails();
   }
-  const shown = Array.from({ length: 256 }, (_, label) => label !== about.free && label !== about.unknown && !state.hidden.has(label));
+  const nothing = new Set([about.free, about.unknown, ...state.hidden]);
+  const shown = Array.from({ length: 256 }, (_, label) => !nothing.has(label));
   const wants = { prediction: ['prediction'], truth: ['truth'], both: ['prediction', 'truth'] }[state.view];
   const cubes = {};
   for (const name of wants) cubes[name] = current[name] ? scenes[name].show(current[name], shown) : 0;
@@ -88,22 +89,22 @@ function showDetails() {
 /** Counts beside the classes: of what is shown, the prediction first. */
 function showClasses(wants) {
   const grids = wants.map((name) => current[name]).filter(Boolean);
-  const numbers = (label) => grids.map((grid) => grid.counts[label].toLocaleString('en')).join(' | ');
+  const numbers = (count) => grids.map((grid) => count(grid).toLocaleString('en')).join(' | ');
   for (const item of document.querySelectorAll('#classes li')) {
     const label = Number(item.dataset.label);
     item.querySelector('input').checked = !state.hidden.has(label);
-    item.querySelector('output').textContent = numbers(label);
+    item.querySelector('output').textContent = numbers((grid) => grid.counts[label]);
     item.classList.toggle('absent', grids.every((grid) => !grid.counts[label]));
   }
-  $('cubes').textContent = grids.map((grid) => (grid.labels.length - grid.counts[about.free] - grid.counts[about.unknown])
-    .toLocaleString('en')).join(' | ');
+  $('cubes').textContent = numbers(({ labels, counts }) => labels.length - counts[about.free] - counts[about.unknown]);
   for (const button of $('views').children) button.setAttribute('aria-checked', button.value === state.view);
 }
 
 /** Names on the pictures, where there could be doubt. */
 function showTags(wants) {
-  const names = about.truth ? wants.map((name) => current[name] ? VIEW_NAMES[name] : `${VIEW_NAMES[name]}: none at this stamp`) : [];
-  [$('left-tag').textContent, $('right-tag').textContent] = [names[0] ?? '', names[1] ?? ''];
+  const names = wants.map((name) => VIEW_NAMES[name] + (current[name] ? '' : ': none at this stamp'));
+  $('left-tag').textContent = about.truth ? names[0] : '';
+  $('right-tag').textContent = names[1] ?? '';
   $('stage').classList.toggle('split', wants.length > 1);
 }
 
@@ -119,8 +120,9 @@ async function play(playing) {
   while (state.playing) {
     const before = current.time, begin = performance.now();
     await go(state.frame + 1);
-    const wait = Math.min(Math.max((current.time - before) * 1000 / Number($('speed').value), SHORTEST), LONGEST);
-    await new Promise((done) => setTimeout(done, wait - (performance.now() - begin)));
+    const between = 1000 * (current.time - before) / Number($('speed').value);
+    const stay = Math.min(Math.max(between, SHORTEST), LONGEST);
+    await new Promise((done) => setTimeout(done, begin + stay - performance.now()));
   }
 }
 
@@ -145,17 +147,18 @@ function build() {
   }
   $('images').style.setProperty('--cameras', about.cameras.length);
   for (const [value, name] of Object.entries(about.truth ? VIEW_NAMES : {})) {
-    $('views').append(button(name, () => { state.view = value; update(); }, { value, role: 'radio' }));
+    const choice = button(name, () => { state.view = value; update(); });
+    choice.value = value;
+    choice.setAttribute('role', 'radio');
+    $('views').append(choice);
   }
   for (const name of Object.keys(VIEWPOINTS)) {
-    $('viewpoints').append(button(name, () => stage.look(name, current.prediction), { title: `look from ${name.toLowerCase()}` }));
+    $('viewpoints').append(button(name, () => stage.look(name, current.prediction)));
   }
 }
 
-function button(name, action, attributes) {
-  const element = Object.assign(document.createElement('button'), { textContent: name, onclick: action, value: attributes.value ?? '', title: attributes.title ?? '' });
-  if (attributes.role) element.setAttribute('role', attributes.role);
-  return element;
+function button(name, action) {
+  return Object.assign(document.createElement('button'), { textContent: name, onclick: action });
 }
 
 function toggle(labels, shown) {
@@ -169,30 +172,43 @@ function listen() {
   $('none').onclick = () => toggle(labels, false);
   $('play').onclick = () => play(!state.playing);
   $('slider').oninput = () => go(Number($('slider').value));
-  $('canvas').onpointermove = (event) => { pointer = event.buttons ? null : event; pointed ??= requestAnimationFrame(point); };
-  $('canvas').onpointerleave = () => { pointer = null; $('pointed').hidden = true; };
-  window.onhashchange = () => { readAddress(); update(); };
+  $('canvas').onpointermove = (event) => {
+    pointer = event.buttons ? null : event;
+    asked ??= requestAnimationFrame(point);
+  };
+  $('canvas').onpointerleave = () => {
+    pointer = null;
+    $('pointed').hidden = true;
+  };
+  window.onhashchange = () => {
+    readAddress();
+    update();
+  };
   window.onkeydown = (event) => {
-    if (event.target.matches('input[type=range], select') || event.ctrlKey || event.metaKey || event.altKey) return;
-    const action = { ' ': () => play(!state.playing), ArrowLeft: () => go(state.frame - 1), ArrowRight: () => go(state.frame + 1) }[event.key];
-    if (!action || (event.key === ' ' && event.target.matches('button, input'))) return;
+    const users = event.key === ' ' ? 'input, select, button' : 'input[type=range], select';
+    if (event.target.matches(users) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const actions = {
+      ' ': () => play(!state.playing), ArrowLeft: () => go(state.frame - 1), ArrowRight: () => go(state.frame + 1),
+    };
+    if (!(event.key in actions)) return;
     event.preventDefault();
-    action();
+    actions[event.key]();
   };
 }
 
-let pointer = null;  // where the mouse is on the canvas
-let pointed = null;
+let pointer = null;  // the last event of the mouse on the canvas
+let asked = null;  // the request to say what is there
 
 /** Say what the mouse points at. */
 function point() {
-  pointed = null;
+  asked = null;
   const aim = pointer && stage.ray(pointer.clientX, pointer.clientY);
   const hit = aim && aim.scene.pick(aim.ray);
   $('pointed').hidden = !hit;
   if (!hit) return;
   const name = about.classes.find(({ id }) => id === hit.label)?.name ?? hit.label;
-  $('pointed').textContent = `${name}  x ${hit.position[0].toFixed(1)}  y ${hit.position[1].toFixed(1)}  z ${hit.position[2].toFixed(1)} m`;
+  const [x, y, z] = hit.position.map((value) => value.toFixed(1));
+  $('pointed').textContent = `${name}  x ${x}  y ${y}  z ${z} m`;
   const frame = $('stage').getBoundingClientRect();
   $('pointed').style.left = `${pointer.clientX - frame.left + 14}px`;
   $('pointed').style.top = `${pointer.clientY - frame.top + 14}px`;

@@ -76,7 +76,8 @@ export class GridScene {
     this.sun.shadow.mapSize.set(2048, 2048);
     this.sun.shadow.normalBias = 0.1 * voxelSize[0];
     this.sun.shadow.intensity = 0.75;
-    Object.assign(this.sun.shadow.camera, { left: -radius, right: radius, top: radius, bottom: -radius, near: 0.1, far: 4 * radius });
+    const sides = { left: -radius, right: radius, top: radius, bottom: -radius };
+    Object.assign(this.sun.shadow.camera, sides, { near: 0.1, far: 4 * radius });
     this.scale.clear();
     this.scale.add(lines(lower, upper), ...numbers(lower, upper));
   }
@@ -132,8 +133,9 @@ function lines(lower, upper) {
 function numbers(lower, upper) {
   const along = steps(lower.x, upper.x, NUMBER_EVERY).map((x) => label(`${x}`, x, lower.y - 2, lower.z));
   const across = steps(lower.y, upper.y, NUMBER_EVERY).map((y) => label(`${y}`, lower.x - 2, y, lower.z));
-  const names = [label('x [m]', upper.x + 4, lower.y - 2, lower.z), label('y [m]', lower.x - 2, upper.y + 4, lower.z)];
-  return [...along, ...across, ...names];
+  const x = label('x [m]', upper.x + 4, lower.y - 2, lower.z);
+  const y = label('y [m]', lower.x - 2, upper.y + 4, lower.z);
+  return [...along, ...across, x, y];
 }
 
 function steps(from, to, every) {
@@ -145,7 +147,8 @@ function steps(from, to, every) {
 function label(words, x, y, z) {
   const canvas = Object.assign(document.createElement('canvas'), { width: 256, height: 96 });
   const context = canvas.getContext('2d');
-  Object.assign(context, { font: '64px system-ui, sans-serif', fillStyle: INK, textAlign: 'center', textBaseline: 'middle' });
+  const style = { font: '64px system-ui, sans-serif', fillStyle: INK, textAlign: 'center', textBaseline: 'middle' };
+  Object.assign(context, style);
   context.fillText(words, 128, 48);
   const texture = new THREE.CanvasTexture(canvas);
   texture.colorSpace = THREE.SRGBColorSpace;

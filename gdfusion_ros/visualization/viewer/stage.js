@@ -24,7 +24,8 @@ export class Stage {
     this.camera = new THREE.PerspectiveCamera(OPENING, 1, 0.5, 1000);
     this.camera.up.set(0, 0, 1);
     this.controls = new OrbitControls(this.camera, canvas);
-    Object.assign(this.controls, { maxPolarAngle: 0.495 * Math.PI, minDistance: 3, maxDistance: 300, screenSpacePanning: false, zoomToCursor: true });
+    Object.assign(this.controls, { minDistance: 3, maxDistance: 300, maxPolarAngle: 0.495 * Math.PI });
+    Object.assign(this.controls, { screenSpacePanning: false, zoomToCursor: true });
     this.controls.addEventListener('change', () => this.draw());
     this.scenes = [];
     new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
@@ -33,7 +34,8 @@ export class Stage {
   /** Look at `grid` from one of VIEWPOINTS. */
   look(name, { shape, origin, voxelSize }) {
     const extent = shape.map((count, axis) => count * voxelSize[axis]);
-    const place = (parts) => parts.map((part, axis) => origin[axis] + extent[axis] / 2 + part * Math.max(extent[0], extent[1]));
+    const reach = Math.max(extent[0], extent[1]);
+    const place = (parts) => parts.map((part, axis) => origin[axis] + extent[axis] / 2 + part * reach);
     this.camera.position.set(...place(VIEWPOINTS[name].eye));
     this.controls.target.set(...place(VIEWPOINTS[name].target));
     this.controls.update();
@@ -49,12 +51,14 @@ export class Stage {
   /** The scene below a point of the page, and a ray into it; null beside them. */
   ray(x, y) {
     const frame = this.canvas.getBoundingClientRect();
-    const [column, row] = [x - frame.left, y - frame.top];
-    const part = this.#parts().find((box) => column >= box.x && column < box.x + box.width && row >= box.y && row < box.y + box.height);
+    const inside = (box) => new THREE.Vector2(
+      (x - frame.left - box.x) / box.width, (y - frame.top - box.y) / box.height);
+    const part = this.#parts().find((box) => inside(box).clampScalar(0, 1).equals(inside(box)));
     if (!part?.scene) return null;
     this.#aim(part);
     const raycaster = new THREE.Raycaster();
-    raycaster.setFromCamera(new THREE.Vector2(2 * (column - part.x) / part.width - 1, 1 - 2 * (row - part.y) / part.height), this.camera);
+    const { x: right, y: down } = inside(part);
+    raycaster.setFromCamera(new THREE.Vector2(2 * right - 1, 1 - 2 * down), this.camera);
     return { scene: part.scene, ray: raycaster.ray };
   }
 

@@ -37,8 +37,8 @@ export function openness(labels, [nx, ny, nz], shown, index) {
 }
 
 /**
- * Index of the first voxel that is shown on a ray, or -1. The ray starts at `from` and runs along `along`, both in voxels
- * from the grid's lower corner. It goes from face to face (Amanatides and Woo 1987), like the renderer of the videos.
+ * Index of the first voxel that is shown on a ray, or -1. The ray starts at `from` and runs along `along`, both in
+ * voxels from the grid's lower corner. It goes from face to face (Amanatides and Woo 1987).
  */
 export function firstHit(labels, shape, shown, from, along) {
   let near = 0, far = Infinity;
@@ -50,8 +50,9 @@ export function firstHit(labels, shape, shown, from, along) {
   if (!(near < far)) return -1;
   const step = along.map(Math.sign);
   const stride = along.map((part) => Math.abs(1 / part));
-  const cell = from.map((start, axis) => Math.min(Math.max(Math.floor(start + near * along[axis]), 0), shape[axis] - 1));
-  const next = cell.map((place, axis) => step[axis] ? (place + (step[axis] > 0 ? 1 : 0) - from[axis]) / along[axis] : Infinity);
+  const cell = from.map((start, axis) => clamp(Math.floor(start + near * along[axis]), shape[axis] - 1));
+  const ahead = (place, axis) => (place + (step[axis] > 0 ? 1 : 0) - from[axis]) / along[axis];
+  const next = cell.map((place, axis) => step[axis] ? ahead(place, axis) : Infinity);
   while (cell.every((place, axis) => place >= 0 && place < shape[axis])) {
     const index = cell[0] + shape[0] * (cell[1] + shape[1] * cell[2]);
     if (shown[labels[index]]) return index;
@@ -61,6 +62,8 @@ export function firstHit(labels, shape, shown, from, along) {
   }
   return -1;
 }
+
+const clamp = (value, highest) => Math.min(Math.max(value, 0), highest);
 
 /** How many voxels have each label: 256 numbers. */
 export function count(labels) {
