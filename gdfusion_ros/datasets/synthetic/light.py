@@ -18,7 +18,7 @@ from gdfusion_ros.datasets.synthetic.sky import Light, added, clear_sky, clouded
 from gdfusion_ros.datasets.synthetic.tracing import GROUND, SKY, Hits
 
 _GROUND_LIGHT = (0.22, 0.20, 0.17)
-_SKY_LIGHT, _LAMP_GLOW, _WINDOW_LIGHT = 0.62, 2.2, (0.055, 0.042, 0.022)
+_SKY_LIGHT, _LAMP_GLOW, _WINDOW_LIGHT = 0.72, 2.2, (0.055, 0.042, 0.022)
 _LOW = 0.6
 _REACH = 40.0
 

@@ -86,7 +86,7 @@ def _ripple(points: Floats, seed: int, onward: Floats) -> None:
         x, y = points[index, 0], points[index, 1]
         onward[index, 0] += 0.012 * noise2(x / 0.07, y / 0.07, seed + 21)
         onward[index, 1] += 0.012 * noise2(x / 0.07, y / 0.07, seed + 22)
-        lifted = onward[index, 2] + 0.05 * noise2(x / 0.03, y / 0.03, seed + 23) * min(1.0, 5 * onward[index, 2])
+        lifted = onward[index, 2] + 0.035 * noise2(x / 0.05, y / 0.05, seed + 23) * min(1.0, 5 * onward[index, 2])
         onward[index, 2] = max(lifted, 1e-3)
         length = math.sqrt(onward[index, 0] ** 2 + onward[index, 1] ** 2 + onward[index, 2] ** 2)
         for axis in range(3):
@@ -190,7 +190,7 @@ def _ground(surface: int, x: float, y: float, widths: tuple[float, float], seed:
 @inlined
 def _asphalt(x: float, y: float, footprint: float, seed: int) -> float:
     """Brightness of asphalt: grain, mended rectangles, cracks, manhole covers."""
-    light = 0.105 + 0.016 * noise2(x / 5, y / 5, seed) + 0.014 * _grain(x, y, 0.6, footprint, seed + 1)
+    light = 0.125 + 0.018 * noise2(x / 5, y / 5, seed) + 0.014 * _grain(x, y, 0.6, footprint, seed + 1)
     light += 0.026 * _grain(x, y, 0.05, footprint, seed + 2) + 0.020 * _grain(x, y, 0.018, footprint, seed + 15)
     if uniform(math.floor(x / 5.3), math.floor(y / 2.7), 0, seed + 16) < 0.10:
         light *= 0.72

@@ -49,13 +49,13 @@ class Mood:
 
 MOODS = {
     'noon': Mood(math.radians(58), 0.7, (1.45, 1.36, 1.20), (0.13, 0.27, 0.62), (0.52, 0.66, 0.86),
-                 clouds=0.35, haze=0.0006, exposure=0.92),
+                 clouds=0.35, haze=0.0006, exposure=1.0),
     'morning': Mood(math.radians(27), 2.5, (1.50, 1.16, 0.78), (0.20, 0.33, 0.60), (0.78, 0.68, 0.56),
-                    clouds=0.28, haze=0.0012, exposure=1.0),
+                    clouds=0.28, haze=0.0012, exposure=1.15),
     'overcast': Mood(math.radians(50), 0.0, (0.0, 0.0, 0.0), (0.62, 0.65, 0.70), (0.78, 0.81, 0.85),
-                     clouds=0.8, haze=0.0012, exposure=1.35),
+                     clouds=0.8, haze=0.0012, exposure=1.45),
     'evening': Mood(math.radians(16), 4.1, (1.45, 0.86, 0.40), (0.17, 0.22, 0.42), (0.86, 0.52, 0.34),
-                    clouds=0.45, haze=0.0012, exposure=1.3, lamps=0.2),
+                    clouds=0.45, haze=0.0012, exposure=1.5, lamps=0.2),
     'fog': Mood(math.radians(40), 0.0, (0.0, 0.0, 0.0), (0.56, 0.58, 0.61), (0.58, 0.60, 0.63),
                 clouds=0.5, haze=0.020, exposure=1.25, lamps=0.3, noise=0.010),
     'rain': Mood(math.radians(45), 0.0, (0.0, 0.0, 0.0), (0.26, 0.29, 0.33), (0.38, 0.41, 0.45),
