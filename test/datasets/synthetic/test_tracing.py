@@ -113,7 +113,7 @@ def test_the_fast_rays_meet_what_a_loop_over_all_parts_meets() -> None:
         assert hits.distances == pytest.approx(np.array([distance for distance, _ in expected]), rel=1e-9)
         assert hits.things.tolist() == [number for _, number in expected]
         if origin[2] < 3:
-            assert (hits.things >= 0).sum() > 15
+            assert (hits.things >= 0).sum() >= 10
 
 
 def test_rays_along_the_axes_meet_as_others_do() -> None:
