@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gdfusion_ros.datasets import occ3d
+
 SHARED = Path(__file__).resolve().parent.parent.parent / 'shared'
 
 
@@ -29,6 +31,14 @@ def nuscenes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     root = tmp_path_factory.mktemp('nuscenes')
     _MadeNuScenes(root).write('v1.0-made')
+    return root
+
+
+@pytest.fixture(scope='session')
+def nuscenes_complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with all that a dataset can have: images and LiDAR of the sweeps, annotated boxes, Occ3D labels."""
+    root = tmp_path_factory.mktemp('nuscenes_complete')
+    _CompleteNuScenes(root).write('v1.0-made')
     return root
 
 
@@ -96,3 +106,44 @@ class _MadeNuScenes:
             pixels = self.random.integers(0, 256, (9, 16, 3), np.uint8)
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).resize((width, height)).save(self.root / path, quality=90)
+
+
+class _CompleteNuScenes(_MadeNuScenes):
+    """LIDAR_TOP has 7 points a file; scene-0001 has one box in its first sample and two in each other one."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.tables |= {
+            'category': [{'token': f'category-{name}', 'name': name, 'description': ''}
+                         for name in ('vehicle.bus.rigid', 'human.pedestrian.adult')],
+            'instance': [{'token': 'bus', 'category_token': 'category-vehicle.bus.rigid'},
+                         {'token': 'walker', 'category_token': 'category-human.pedestrian.adult'}],
+            'sample_annotation': []}
+
+    def write(self, version: str) -> None:
+        super().write(version)
+        for row in self.tables['sample_data']:
+            path = self.root / str(row['filename'])
+            if '/LIDAR_TOP/' in str(row['filename']):
+                points = self.random.uniform(-20, 20, (7, 5)).astype(np.float32)
+                points[:, 4] = np.arange(7)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                points.tofile(path)
+            elif row['width'] and not row['is_key_frame']:
+                Image.new('RGB', (160, 90), 'teal').save(path)
+        for row in self.tables['sample']:
+            name = str(row['scene_token']).removeprefix('token-')
+            semantics = self.random.integers(0, 18, (200, 200, 16), np.uint8)
+            occ3d.write(occ3d.label_path(self.root, name, str(row['token'])),
+                        occ3d.Occ3DLabels(semantics, semantics % 2 == 0, semantics % 3 == 0))
+
+    def add_scene(self, name: str, start: int) -> None:
+        super().add_scene(name, start)
+        for index in range(3):
+            stamp = start + index * self.PERIOD
+            self.add_data(name, f'sample-{name}-{index}', 'LIDAR_TOP', stamp + 50_000, key_frame=False)
+            for instance in ('bus', 'walker')[:1 + bool(index)] if name == 'scene-0001' else ():
+                self.tables['sample_annotation'].append({
+                    'token': f'{instance}-{index}', 'sample_token': f'sample-{name}-{index}',
+                    'instance_token': instance, 'translation': [110.0 + index, 205.0, 1.5],
+                    'rotation': [float(np.cos(0.2)), 0.0, 0.0, float(np.sin(0.2))], 'size': [2.5, 11.0, 3.0]})

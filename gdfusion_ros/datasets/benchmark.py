@@ -67,13 +67,20 @@ def conversion(dataset: Dataset, repetitions: int, on_run: Callable[[], object])
             for _ in range(repetitions + 1):
                 with tempfile.TemporaryDirectory() as folder:
                     jobs = plan(dataset, Path(folder) / 'converted')
-                    bags = [(Path(folder) / job.path.name, _pictures(job)) for job in jobs]
+                    bags = [(Path(folder) / job.path.name, pictures(job)) for job in jobs]
                     times[0].append(ours.submit(_convert, jobs, storage).result())
                     times[1].append(theirs.submit(plain_write.write, bags, storage).result())
                 on_run()
             size = sum(job.size for job in jobs)
             results.append(Conversion(storage, len(jobs), size, *(statistics.median(run[1:]) for run in times)))
     return results
+
+
+def pictures(job: Job) -> list[Picture]:
+    """The images of a job, in time order."""
+    images = (data for data in job.measurements() if data.calibration.modality == 'camera')
+    return sorted((Picture(data.calibration.channel, data.stamp, data.path) for data in images),
+                  key=lambda picture: picture.stamp)
 
 
 def loading(share: float) -> Loading:
@@ -87,12 +94,6 @@ def loading(share: float) -> Loading:
 
 def _process() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, multiprocessing.get_context('spawn'))
-
-
-def _pictures(job: Job) -> list[Picture]:
-    images = (data for data in job.measurements() if data.calibration.modality == 'camera')
-    return sorted((Picture(data.calibration.channel, data.stamp, data.path) for data in images),
-                  key=lambda picture: picture.stamp)
 
 
 def _convert(jobs: Sequence[Job], storage: str) -> float:

@@ -1,0 +1,61 @@
+"""Tables decoded a piece at a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gdfusion_ros.datasets import tables
+from gdfusion_ros.datasets.tables import Row, Tables
+from gdfusion_ros.errors import GdfusionError
+
+
+class Named(Row):
+    name: str
+    size: float
+
+
+ROWS = [{'token': f'token {number}', 'name': f'a "}}, {{" b\\ {number} }},{{"x":', 'size': 1.5,
+         'more': [[1.5, number], []]}
+        for number in range(200)]
+
+
+@pytest.fixture(autouse=True, params=[60, 1000, 1 << 20])
+def small_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, '_PIECE', request.param)
+    monkeypatch.setattr(tables, '_TAIL', 300)
+
+
+@pytest.mark.parametrize('form', [{'indent': 0}, {'separators': (',', ':')}, {'indent': 4, 'sort_keys': True}])
+def test_pieces_make_the_whole(tmp_path: Path, form: dict[str, object]) -> None:
+    (tmp_path / 'things.json').write_text(json.dumps(ROWS, **form))  # type: ignore[arg-type]
+    found = Tables(tmp_path).read('things', Named, lambda row: row.name)
+    assert found == {row['token']: row['name'] for row in ROWS}
+    assert list(found) == [row['token'] for row in ROWS]
+
+
+def test_rows_that_make_nothing_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / 'things.json').write_text(json.dumps(ROWS))
+    found = Tables(tmp_path).read('things', Named, lambda row: row if row.token.endswith('7') else None)
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize(('change', 'said'), [
+    ({'name': 3}, 'row token 150 is wrong: Expected `str`, got `int` - at `$.name`'),
+    ({'size': float('nan')}, 'row token 150 is wrong: Expected `float`'), ({'token': None}, 'row None is wrong'),
+    ({'more': float('inf')}, 'is not whole JSON')])
+def test_a_fault_is_found_in_its_piece(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    rows = [row | (change if index == 150 else {}) for index, row in enumerate(ROWS)]
+    (tmp_path / 'things.json').write_text(json.dumps(rows))
+    with pytest.raises(GdfusionError) as error:
+        Tables(tmp_path).read('things', Named, lambda row: row)
+    assert f'{tmp_path}/things.json' in str(error.value)
+    assert said in str(error.value)
+
+
+def test_an_end_in_the_middle_is_found(tmp_path: Path) -> None:
+    (tmp_path / 'things.json').write_text(json.dumps(ROWS)[:-40])
+    with pytest.raises(GdfusionError, match='not whole JSON'):
+        Tables(tmp_path).read('things', Named, lambda row: row)
