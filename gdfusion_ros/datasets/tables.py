@@ -75,7 +75,7 @@ def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
             for piece in _pieces(file):
                 try:
                     yield from decoder.decode(piece)
-                except msgspec.DecodeError as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise GdfusionError(_fault(path, piece, row_type, error)) from error
     except OSError as error:
         raise GdfusionError(f'table {path} cannot be read: {error.strerror}') from error
@@ -94,7 +94,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
     yield text
 
 
-def _fault(path: Path, piece: bytes, row_type: type[Row], error: msgspec.DecodeError) -> str:
+def _fault(path: Path, piece: bytes, row_type: type[Row], error: Exception) -> str:
     """What is wrong with a piece of the table at ``path`` that cannot be decoded."""
     try:
         # What Python's writer makes of numbers that are none, and JSON does not know, is a string to it.

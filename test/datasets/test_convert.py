@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import yaml
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
-from gdfusion_ros.datasets.plan import IMAGES, plan
+from gdfusion_ros.datasets.plan import IMAGES, Content, absences, plan
 from gdfusion_ros.errors import GdfusionError
 
+IMAGES_ONLY = Content()
+EVERYTHING = Content(sweeps=True, lidar=True, annotations=True, labels=True)
 CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
 
 
@@ -36,9 +39,9 @@ class Bag:
         return [(stamp, message) for name, stamp, message in self.messages if name == topic]
 
 
-def converted(root: Path, out: Path, **options: str) -> nuscenes.Dataset:
-    dataset = nuscenes.load(root)
-    for job in plan(dataset, out):
+def converted(root: Path, out: Path, content: Content = IMAGES_ONLY, **options: str) -> nuscenes.Dataset:
+    dataset = nuscenes.load(root, sweeps=content.sweeps, annotations=content.annotations)
+    for job in plan(dataset, out, content):
         convert(job, **options)
     return dataset
 
@@ -54,12 +57,17 @@ def assert_pose(transform: Any, pose: nuscenes.Pose) -> None:
     assert np.linalg.norm((q.x, q.y, q.z, q.w)) == pytest.approx(1, abs=1e-12)
 
 
+def measured(scene: nuscenes.Scene, channel: str) -> list[nuscenes.SensorData]:
+    """What a sensor measured, in time order."""
+    found = [*(sample.data[channel] for sample in scene.samples),
+             *(data for data in scene.sweeps if data.calibration.channel == channel)]
+    return sorted(found, key=lambda data: data.stamp)
+
+
 def assert_holds(bag: Bag, scene: nuscenes.Scene) -> None:
     for camera in CAMERAS:
         images, infos = bag.on(f'/{camera}/image/compressed'), bag.on(f'/{camera}/camera_info')
-        assert len(images) == len(infos) == len(scene.samples)
-        for sample, (stamp, image), (info_stamp, info) in zip(scene.samples, images, infos, strict=True):
-            data = sample.data[camera]
+        for data, (stamp, image), (info_stamp, info) in zip(measured(scene, camera), images, infos, strict=True):
             assert stamp == info_stamp == header_stamp(image) == header_stamp(info) == data.stamp
             assert image.data.tobytes() == data.path.read_bytes()
             assert (image.format, image.header.frame_id, info.header.frame_id) == ('jpeg', camera, camera)
@@ -91,7 +99,8 @@ def assert_transforms(bag: Bag, scene: nuscenes.Scene) -> None:
         assert transform.header.frame_id == 'base_link'
         assert_pose(transform, calibrations[transform.child_frame_id].pose)
 
-    poses = {data.stamp: data.ego_pose for sample in scene.samples for data in sample.data.values()}
+    poses = {data.stamp: data.ego_pose for channel in calibrations for data in measured(scene, channel)}
+    assert {stamp for topic, stamp, _ in bag.messages if topic != '/tf_static'} <= set(poses)
     assert len(bag.on('/tf')) == len(poses)
     for stamp, message in bag.on('/tf'):
         transform, = message.transforms
@@ -109,11 +118,127 @@ def test_bag_equals_the_tables_and_files(nuscenes_root: Path, tmp_path: Path, st
     assert {folder.name for folder in tmp_path.iterdir()} == {'scene-0001', 'scene-0002'}
 
 
-def test_real_bag_equals_the_tables_and_files(shared: Path, tmp_path: Path) -> None:
-    dataset = converted(shared / 'data' / 'nuscenes_mini', tmp_path)
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('bag_format', ['jazzy', 'humble'])
+def test_real_bag_equals_the_tables_and_files(shared: Path, tmp_path: Path, storage: str, bag_format: str) -> None:
+    dataset = converted(shared / 'data' / 'nuscenes_mini', tmp_path, EVERYTHING, storage=storage,
+                        bag_format=bag_format)
     assert [len(scene.samples) for scene in dataset.scenes] == [2, 1]
     for scene in dataset.scenes:
-        assert_holds(Bag(tmp_path / scene.name), scene)
+        bag = Bag(tmp_path / scene.name)
+        assert_holds(bag, scene)
+        assert_clouds(bag, scene)
+        assert_boxes(bag, scene)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_bag_has_everything_that_the_dataset_has(nuscenes_complete: Path, tmp_path: Path, storage: str) -> None:
+    dataset = converted(nuscenes_complete, tmp_path, EVERYTHING, storage=storage)
+    for scene in dataset.scenes:
+        bag = Bag(tmp_path / scene.name)
+        assert len(measured(scene, 'CAM_FRONT')) == len(measured(scene, 'LIDAR_TOP')) == 6
+        assert_holds(bag, scene)
+        assert_clouds(bag, scene)
+        assert_boxes(bag, scene)
+        assert_labels(bag, scene, nuscenes_complete)
+
+
+def assert_clouds(bag: Bag, scene: nuscenes.Scene) -> None:
+    there = [data for data in measured(scene, 'LIDAR_TOP') if data.path.is_file()]
+    for data, (stamp, cloud) in zip(there, bag.on('/LIDAR_TOP/points'), strict=True):
+        assert stamp == header_stamp(cloud) == data.stamp
+        assert cloud.header.frame_id == 'LIDAR_TOP'
+        expected = np.fromfile(data.path, np.float32).reshape(-1, 5)
+        assert (cloud.height, cloud.width, cloud.is_dense, cloud.is_bigendian) == (1, len(expected), True, False)
+        assert cloud.row_step == cloud.data.size == cloud.point_step * len(expected)
+        rows = cloud.data.reshape(-1, cloud.point_step)
+        types = {7: np.float32, 4: np.uint16}
+        for field, column in zip(cloud.fields, expected.T, strict=True):
+            size = np.dtype(types[field.datatype]).itemsize
+            values = np.ascontiguousarray(rows[:, field.offset:field.offset + size]).view(types[field.datatype]).ravel()
+            np.testing.assert_array_equal(values, column)
+        assert [field.name for field in cloud.fields] == ['x', 'y', 'z', 'intensity', 'ring']
+
+
+def assert_boxes(bag: Bag, scene: nuscenes.Scene) -> None:
+    ids: dict[str, tuple[str, int]] = {}
+    for sample, (stamp, message) in zip(scene.samples, bag.on('/nuscenes/annotations'), strict=True):
+        first, *markers = message.markers
+        assert (stamp, first.action) == (sample.stamp, 3)
+        for box, marker in zip(sample.boxes, markers, strict=True):
+            assert (marker.type, marker.action, marker.lifetime.sec, marker.lifetime.nanosec) == (1, 0, 0, 0)
+            assert (header_stamp(marker), marker.header.frame_id) == (sample.stamp, 'map')
+            position, size = marker.pose.position, marker.scale
+            np.testing.assert_allclose((position.x, position.y, position.z), box.pose.translation, atol=1e-6)
+            assert (size.y, size.x, size.z) == box.size
+            assert ids.setdefault(box.instance, (marker.ns, marker.id)) == (marker.ns, marker.id)
+    assert len(set(ids.values())) == len(ids)
+
+
+def assert_labels(bag: Bag, scene: nuscenes.Scene, root: Path) -> None:
+    grids = bag.on('/ground_truth/occupancy')
+    for sample, (stamp, grid) in zip(scene.samples, grids, strict=True):
+        with np.load(root / 'gts' / scene.name / sample.token / 'labels.npz') as arrays:
+            semantics, mask = arrays['semantics'], arrays['mask_camera']
+        assert stamp == header_stamp(grid) == sample.stamp
+        assert (grid.header.frame_id, grid.label_set, grid.model) == ('base_link', 'occ3d_nuscenes', 'ground truth')
+        x, y, z = 17, 150, 9
+        index = x + 200 * (y + 200 * z)
+        assert grid.labels[index] == semantics[x, y, z]
+        np.testing.assert_array_equal(grid.labels.reshape(16, 200, 200).T, semantics)
+        np.testing.assert_array_equal(grid.confidence.reshape(16, 200, 200).T, 255 * mask)
+
+
+@pytest.mark.parametrize('compression', ['none', 'message', 'file', 'storage'])
+def test_compressed_bags_hold_the_same(nuscenes_complete: Path, tmp_path: Path, compression: str) -> None:
+    scene = converted(nuscenes_complete, tmp_path, compression=compression).scenes[0]
+    assert_holds(Bag(tmp_path / scene.name), scene)
+
+
+def test_sqlite_does_not_compress_by_itself(nuscenes_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(GdfusionError, match='choose message or file'):
+        converted(nuscenes_root, tmp_path / 'out', storage='sqlite3', compression='storage')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_sweeps_are_only_in_the_bag_where_asked_for(nuscenes_complete: Path, tmp_path: Path) -> None:
+    scene = nuscenes.load(nuscenes_complete, sweeps=True, annotations=True).scenes[0]
+    key_frames = replace(scene, sweeps=())
+    dataset = nuscenes.Dataset(nuscenes_complete, 'v1.0-made', (scene,))
+    convert(plan(dataset, tmp_path)[0])
+    bag = Bag(tmp_path / scene.name)
+    assert_holds(bag, key_frames)
+    assert not {'/LIDAR_TOP/points', '/nuscenes/annotations', '/ground_truth/occupancy'} & set(bag.topics)
+
+
+def test_absent_files_are_counted(nuscenes_root: Path, tmp_path: Path) -> None:
+    dataset = nuscenes.load(nuscenes_root, sweeps=True)
+    jobs = plan(dataset, tmp_path, EVERYTHING)
+    assert list(absences(dataset, jobs)) == [
+        'sweep images: 6 of 6 are missing or empty', 'LiDAR files: 6 of 6 are missing or empty',
+        'label files: 6 of 6 are missing or empty', 'annotations: the tables have none of these scenes',
+        'not in the dataset, not needed: maps, CAN bus, radar']
+    convert(jobs[0])
+    bag = Bag(tmp_path / 'scene-0001')
+    assert_transforms(bag, dataset.scenes[0])
+    assert len(bag.on('/CAM_FRONT/image/compressed')) == 3
+
+
+@pytest.mark.parametrize(('name', 'content', 'said'), [
+    ('samples/CAM_BACK/1600000060489400.jpg', b'<html>', 'no whole JPEG file'),
+    ('samples/CAM_BACK/1600000060489400.jpg', b'\xff\xd8\xff\xe0' + bytes(3000), 'no whole JPEG file'),
+    ('samples/LIDAR_TOP/1600000060500000.jpg', bytes(39), 'has 39 bytes, expected 20 a point'),
+    ('samples/LIDAR_TOP/1600000060500000.jpg', np.full(5, np.nan, np.float32).tobytes(), 'is no ring'),
+    ('gts/scene-0001/sample-scene-0001-1/labels.npz', b'PK', 'cannot be read')])
+def test_damaged_files_are_named(nuscenes_complete: Path, tmp_path: Path, name: str, content: bytes,
+                                 said: str) -> None:
+    root = tmp_path / 'nuscenes'
+    shutil.copytree(nuscenes_complete, root)
+    assert (root / name).is_file()
+    (root / name).write_bytes(content)
+    with pytest.raises(GdfusionError, match=f'{name}.*{said}'):
+        converted(root, tmp_path / 'out', EVERYTHING)
+    assert not (tmp_path / 'out').exists()
 
 
 def test_messages_are_in_time_order_and_poses_come_first(nuscenes_root: Path, tmp_path: Path) -> None:
@@ -127,20 +252,22 @@ def test_messages_are_in_time_order_and_poses_come_first(nuscenes_root: Path, tm
         assert topic == '/tf_static' or stamp in posed
 
 
-def test_the_mcap_library_reads_the_same(nuscenes_root: Path, tmp_path: Path) -> None:
-    scene = converted(nuscenes_root, tmp_path).scenes[0]
-    files = {data.stamp: data.path.read_bytes() for sample in scene.samples for c, data in sample.data.items()
-             if c in CAMERAS}
-    found, order = {}, []
+def test_the_mcap_library_reads_the_same(nuscenes_complete: Path, tmp_path: Path) -> None:
+    scene = converted(nuscenes_complete, tmp_path, EVERYTHING).scenes[0]
+    files = {data.stamp: data.path.read_bytes() for camera in CAMERAS for data in measured(scene, camera)}
+    store, found, order = get_typestore(Stores.EMPTY), {}, []
     with (tmp_path / 'scene-0001' / 'scene-0001.mcap').open('rb') as file:
         for schema, channel, message in make_reader(file, validate_crcs=True).iter_messages(log_time_order=False):
             assert schema is not None
             order.append((channel.topic, message.log_time))
+            # Decoded with nothing but the definitions in the file.
+            if schema.name not in store.types:
+                store.register(get_types_from_msg(schema.data.decode(), schema.name))
+            decoded: Any = store.deserialize_cdr(message.data, schema.name)
             if schema.name == 'sensor_msgs/msg/CompressedImage':
-                size = len(files[message.log_time])
-                assert int.from_bytes(message.data[-size - 4:-size], 'little') == size
-                found[message.log_time] = message.data[-size:]
+                found[message.log_time] = decoded.data.tobytes()
     assert found == files
+    assert len(order) == len(Bag(tmp_path / 'scene-0001').messages)
     assert order[0][0] == '/tf_static'
     assert [stamp for _, stamp in order] == sorted(stamp for _, stamp in order)
 

@@ -55,6 +55,15 @@ def test_a_fault_is_found_in_its_piece(tmp_path: Path, change: dict[str, object]
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize('content', [
+    b'[{"token": "\x80"}]', b'[{"token": "a", "name": "b", "size": 1, "more": ' + b'[' * 10 ** 5, b'[' * 10 ** 5,
+    b'\xff\xfe', b''])
+def test_bytes_that_are_no_table_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / 'things.json').write_bytes(content)
+    with pytest.raises(GdfusionError, match=r'things.json is not (whole JSON|a list of rows)'):
+        Tables(tmp_path).read('things', Named, lambda row: row)
+
+
 def test_an_end_in_the_middle_is_found(tmp_path: Path) -> None:
     (tmp_path / 'things.json').write_text(json.dumps(ROWS)[:-40])
     with pytest.raises(GdfusionError, match='not whole JSON'):
