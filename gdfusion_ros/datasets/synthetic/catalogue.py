@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.buildings import building
-from gdfusion_ros.datasets.synthetic.cars import car
-from gdfusion_ros.datasets.synthetic.furniture import (
+from gdfusion_ros.datasets.synthetic.things.buildings import building
+from gdfusion_ros.datasets.synthetic.things.cars import car
+from gdfusion_ros.datasets.synthetic.things.furniture import (
     barrier,
     bench,
     bin_,
@@ -19,9 +19,9 @@ from gdfusion_ros.datasets.synthetic.furniture import (
     traffic_light,
     wall,
 )
-from gdfusion_ros.datasets.synthetic.people import bicycle, motorcycle, pedestrian
-from gdfusion_ros.datasets.synthetic.plants import bush, hedge, mound, tree
-from gdfusion_ros.datasets.synthetic.trucks import bus, construction_vehicle, trailer, truck
+from gdfusion_ros.datasets.synthetic.things.people import bicycle, motorcycle, pedestrian
+from gdfusion_ros.datasets.synthetic.things.plants import bush, hedge, mound, tree
+from gdfusion_ros.datasets.synthetic.things.trucks import bus, construction_vehicle, trailer, truck
 from gdfusion_ros.datasets.synthetic.world import Model
 
 __all__ = ['KINDS', 'building', 'make']

@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic.film import develop
-from gdfusion_ros.datasets.synthetic.light import radiance
-from gdfusion_ros.datasets.synthetic.materials import Coats, Colors, Rays, coats, mirrored
 from gdfusion_ros.datasets.synthetic.moods import MOODS
-from gdfusion_ros.datasets.synthetic.packing import Placement, cast_of, pack_ground
-from gdfusion_ros.datasets.synthetic.sky import Light, light_of
-from gdfusion_ros.datasets.synthetic.solids import Floats
-from gdfusion_ros.datasets.synthetic.tracing import GROUND, Hits, sunlit, trace
+from gdfusion_ros.datasets.synthetic.optics.film import develop
+from gdfusion_ros.datasets.synthetic.optics.light import radiance
+from gdfusion_ros.datasets.synthetic.optics.materials import Coats, Colors, Rays, coats, mirrored
+from gdfusion_ros.datasets.synthetic.optics.packing import Placement, cast_of, pack_ground
+from gdfusion_ros.datasets.synthetic.optics.sky import Light, light_of
+from gdfusion_ros.datasets.synthetic.optics.tracing import GROUND, Hits, sunlit, trace
+from gdfusion_ros.datasets.synthetic.things.solids import Floats
 from gdfusion_ros.datasets.synthetic.world import Rendering, View, World
 from gdfusion_ros.perception.types import Matrix
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic.compiled import inlined, kernel
-from gdfusion_ros.datasets.synthetic.packing import Cast, GroundMap, Ints, Shapes, cast_of, pack_ground
-from gdfusion_ros.datasets.synthetic.solids import Floats
-from gdfusion_ros.datasets.synthetic.tracing import surface_at
+from gdfusion_ros.datasets.synthetic.optics.compiled import inlined, kernel
+from gdfusion_ros.datasets.synthetic.optics.packing import Cast, GroundMap, Ints, Shapes, cast_of, pack_ground
+from gdfusion_ros.datasets.synthetic.optics.tracing import surface_at
+from gdfusion_ros.datasets.synthetic.things.solids import Floats
 from gdfusion_ros.datasets.synthetic.world import World
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES

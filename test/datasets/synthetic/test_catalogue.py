@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gdfusion_ros.datasets.synthetic import catalogue
-from gdfusion_ros.datasets.synthetic.solids import bounds
+from gdfusion_ros.datasets.synthetic.things.solids import bounds
 from gdfusion_ros.datasets.synthetic.world import Model
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from gdfusion_ros.datasets.synthetic import catalogue, solids
+from gdfusion_ros.datasets.synthetic import catalogue
 from gdfusion_ros.datasets.synthetic.moods import EVERYDAY, HARD, MOODS
 from gdfusion_ros.datasets.synthetic.render import Renderer
+from gdfusion_ros.datasets.synthetic.things import solids
 from gdfusion_ros.datasets.synthetic.world import Ground, Material, Model, Surface, Thing, Track, View, World
 
 CAR, FREE = 4, 17

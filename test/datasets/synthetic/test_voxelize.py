@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic import catalogue, solids
-from gdfusion_ros.datasets.synthetic.solids import Z
+from gdfusion_ros.datasets.synthetic import catalogue
+from gdfusion_ros.datasets.synthetic.things import solids
+from gdfusion_ros.datasets.synthetic.things.solids import Z
 from gdfusion_ros.datasets.synthetic.voxelize import SAMPLES, voxelize
 from gdfusion_ros.datasets.synthetic.world import Ground, Material, Model, Part, Surface, Thing, Track, World
 from gdfusion_ros.model.grid import VoxelGrid

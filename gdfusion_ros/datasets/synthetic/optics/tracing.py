@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic.compiled import inlined, kernel
-from gdfusion_ros.datasets.synthetic.packing import CELL, GroundMap, Ints, Placement, Shapes
-from gdfusion_ros.datasets.synthetic.solids import Floats
+from gdfusion_ros.datasets.synthetic.optics.compiled import inlined, kernel
+from gdfusion_ros.datasets.synthetic.optics.packing import CELL, GroundMap, Ints, Placement, Shapes
+from gdfusion_ros.datasets.synthetic.things.solids import Floats
 from gdfusion_ros.datasets.synthetic.world import Surface
 
 GROUND, SKY = -1, -2

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.solids import Look, Vector, bounds
+from gdfusion_ros.datasets.synthetic.things.solids import Look, Vector, bounds
 from gdfusion_ros.datasets.synthetic.world import Material, Model, Part
 
 

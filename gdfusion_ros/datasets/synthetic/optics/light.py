@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic.compiled import inlined, kernel
-from gdfusion_ros.datasets.synthetic.materials import Coats, Colors, Rays
-from gdfusion_ros.datasets.synthetic.packing import CELL, NEAR, Placement, Shapes
-from gdfusion_ros.datasets.synthetic.sky import Light, added, clear_sky, clouded_sky, mirrored_sky, mixed
-from gdfusion_ros.datasets.synthetic.tracing import GROUND, SKY, Hits
+from gdfusion_ros.datasets.synthetic.optics.compiled import inlined, kernel
+from gdfusion_ros.datasets.synthetic.optics.materials import Coats, Colors, Rays
+from gdfusion_ros.datasets.synthetic.optics.packing import CELL, NEAR, Placement, Shapes
+from gdfusion_ros.datasets.synthetic.optics.sky import Light, added, clear_sky, clouded_sky, mirrored_sky, mixed
+from gdfusion_ros.datasets.synthetic.optics.tracing import GROUND, SKY, Hits
 
 _GROUND_LIGHT = (0.22, 0.20, 0.17)
 _SKY_LIGHT, _LAMP_GLOW, _WINDOW_LIGHT = 0.72, 2.2, (0.055, 0.042, 0.022)

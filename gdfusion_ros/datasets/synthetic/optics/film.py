@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.compiled import inlined, kernel
-from gdfusion_ros.datasets.synthetic.materials import Colors
 from gdfusion_ros.datasets.synthetic.moods import Mood
-from gdfusion_ros.datasets.synthetic.noise import uniform
+from gdfusion_ros.datasets.synthetic.optics.compiled import inlined, kernel
+from gdfusion_ros.datasets.synthetic.optics.materials import Colors
+from gdfusion_ros.datasets.synthetic.optics.noise import uniform
 from gdfusion_ros.perception.types import Pixels
 
 _VIGNETTE = 0.22

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic import catalogue, solids
-from gdfusion_ros.datasets.synthetic.packing import Cast, pack_ground
-from gdfusion_ros.datasets.synthetic.solids import Look, X
-from gdfusion_ros.datasets.synthetic.tracing import GROUND, SKY, Hits, sunlit, trace
+from gdfusion_ros.datasets.synthetic import catalogue
+from gdfusion_ros.datasets.synthetic.optics.packing import Cast, pack_ground
+from gdfusion_ros.datasets.synthetic.optics.tracing import GROUND, SKY, Hits, sunlit, trace
+from gdfusion_ros.datasets.synthetic.things import solids
+from gdfusion_ros.datasets.synthetic.things.solids import Look, X
 from gdfusion_ros.datasets.synthetic.world import Ground, Material, Model, Part, Surface, Thing, Track
 
 GREY: Look = (Material.PAINT, (0.5, 0.5, 0.5))

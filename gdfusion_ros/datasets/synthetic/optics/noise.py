@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.compiled import inlined
+from gdfusion_ros.datasets.synthetic.optics.compiled import inlined
 
 _A, _B, _C, _D = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9),
                   np.uint64(0xD6E8FEB86659FD93))

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic.compiled import kernel
-from gdfusion_ros.datasets.synthetic.solids import Floats, bounds
+from gdfusion_ros.datasets.synthetic.optics.compiled import kernel
+from gdfusion_ros.datasets.synthetic.things.solids import Floats, bounds
 from gdfusion_ros.datasets.synthetic.world import SURFACE_LABELS, Ground, Model, Part, Surface, Thing, World
 
 Ints = NDArray[np.int32]

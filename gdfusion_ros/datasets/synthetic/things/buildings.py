@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.looks import DARK, GALVANIZED, GLASS, assemble, linear, pick, shade
-from gdfusion_ros.datasets.synthetic.solids import Look, Vector, X, Y, box, extruded
+from gdfusion_ros.datasets.synthetic.things.looks import DARK, GALVANIZED, GLASS, assemble, linear, pick, shade
+from gdfusion_ros.datasets.synthetic.things.solids import Look, Vector, X, Y, box, extruded
 from gdfusion_ros.datasets.synthetic.world import Material, Model, Part
 
 MANMADE = 15

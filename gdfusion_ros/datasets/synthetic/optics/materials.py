@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic.compiled import inlined, kernel
-from gdfusion_ros.datasets.synthetic.noise import noise2, noise3, uniform
-from gdfusion_ros.datasets.synthetic.packing import Placement, Shapes
-from gdfusion_ros.datasets.synthetic.solids import Floats
-from gdfusion_ros.datasets.synthetic.tracing import GROUND, SKY, Hits
+from gdfusion_ros.datasets.synthetic.optics.compiled import inlined, kernel
+from gdfusion_ros.datasets.synthetic.optics.noise import noise2, noise3, uniform
+from gdfusion_ros.datasets.synthetic.optics.packing import Placement, Shapes
+from gdfusion_ros.datasets.synthetic.optics.tracing import GROUND, SKY, Hits
+from gdfusion_ros.datasets.synthetic.things.solids import Floats
 from gdfusion_ros.datasets.synthetic.world import Material, Surface
 
 Colors = NDArray[np.float32]

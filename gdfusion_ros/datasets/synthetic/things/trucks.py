@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.cars import wheels
-from gdfusion_ros.datasets.synthetic.looks import (
+from gdfusion_ros.datasets.synthetic.things.cars import wheels
+from gdfusion_ros.datasets.synthetic.things.looks import (
     AMBER_LAMP,
     DARK,
     GLASS,
@@ -20,7 +20,7 @@ from gdfusion_ros.datasets.synthetic.looks import (
     pick,
     shade,
 )
-from gdfusion_ros.datasets.synthetic.solids import (
+from gdfusion_ros.datasets.synthetic.things.solids import (
     Look,
     Rectangle,
     Vector,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.looks import (
+from gdfusion_ros.datasets.synthetic.things.looks import (
     DARK,
     GALVANIZED,
     SIGNAL_ORANGE,
@@ -14,7 +14,7 @@ from gdfusion_ros.datasets.synthetic.looks import (
     painted,
     pick,
 )
-from gdfusion_ros.datasets.synthetic.solids import Look, X, Y, Z, box, cone, cylinder, extruded, tapered
+from gdfusion_ros.datasets.synthetic.things.solids import Look, X, Y, Z, box, cone, cylinder, extruded, tapered
 from gdfusion_ros.datasets.synthetic.world import Material, Model
 
 OTHERS, BARRIER, TRAFFIC_CONE, MANMADE = 0, 1, 8, 15

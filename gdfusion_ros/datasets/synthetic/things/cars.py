@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.looks import (
+from gdfusion_ros.datasets.synthetic.things.looks import (
     DARK,
     GLASS,
     HEADLAMP,
@@ -17,7 +17,7 @@ from gdfusion_ros.datasets.synthetic.looks import (
     assemble,
     pick,
 )
-from gdfusion_ros.datasets.synthetic.solids import Look, Y, box, cylinder, extruded, tapered
+from gdfusion_ros.datasets.synthetic.things.solids import Look, Y, box, cylinder, extruded, tapered
 from gdfusion_ros.datasets.synthetic.world import Material, Model, Part
 
 CAR = 4

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.compiled import inlined
 from gdfusion_ros.datasets.synthetic.moods import Mood
-from gdfusion_ros.datasets.synthetic.noise import noise2
-from gdfusion_ros.datasets.synthetic.solids import Floats
+from gdfusion_ros.datasets.synthetic.optics.compiled import inlined
+from gdfusion_ros.datasets.synthetic.optics.noise import noise2
+from gdfusion_ros.datasets.synthetic.things.solids import Floats
 
 
 class Light(NamedTuple):

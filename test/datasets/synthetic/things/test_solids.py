@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic import solids
-from gdfusion_ros.datasets.synthetic.solids import Look, X, Y, Z
+from gdfusion_ros.datasets.synthetic.things import solids
+from gdfusion_ros.datasets.synthetic.things.solids import Look, X, Y, Z
 from gdfusion_ros.datasets.synthetic.world import Material, Part
 
 GREY: Look = (Material.PAINT, (0.5, 0.5, 0.5))

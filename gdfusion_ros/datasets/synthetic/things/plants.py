@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.looks import assemble, linear, pick, shade
-from gdfusion_ros.datasets.synthetic.solids import Look, Vector, Z, bar, box, cone, cylinder, dome, ellipsoid
+from gdfusion_ros.datasets.synthetic.things.looks import assemble, linear, pick, shade
+from gdfusion_ros.datasets.synthetic.things.solids import Look, Vector, Z, bar, box, cone, cylinder, dome, ellipsoid
 from gdfusion_ros.datasets.synthetic.world import Material, Model, Part
 
 TERRAIN, VEGETATION = 14, 16

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.looks import (
+from gdfusion_ros.datasets.synthetic.things.looks import (
     DARK,
     HEADLAMP,
     RUBBER,
@@ -16,7 +16,18 @@ from gdfusion_ros.datasets.synthetic.looks import (
     assemble,
     pick,
 )
-from gdfusion_ros.datasets.synthetic.solids import Look, Vector, Y, bar, box, cylinder, dome, ellipsoid, part, tapered
+from gdfusion_ros.datasets.synthetic.things.solids import (
+    Look,
+    Vector,
+    Y,
+    bar,
+    box,
+    cylinder,
+    dome,
+    ellipsoid,
+    part,
+    tapered,
+)
 from gdfusion_ros.datasets.synthetic.world import Material, Model, Part
 
 BICYCLE, MOTORCYCLE, PEDESTRIAN = 2, 6, 7

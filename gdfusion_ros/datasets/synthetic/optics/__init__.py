@@ -1,0 +1,1 @@
+"""How pictures of a made world come about: rays, surfaces, light, film."""
