@@ -46,6 +46,60 @@ def test_says_what_it_skipped(nuscenes_root: Path, tmp_path: Path, capsys: pytes
     assert 'skipped: 1 images that are missing or empty, 0 scenes without images' in capsys.readouterr().out
 
 
+def test_converts_everything_in_several_processes(nuscenes_complete: Path, tmp_path: Path,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['convert', str(nuscenes_complete), '--out', str(tmp_path / 'bags'), '--sweeps', '--lidar',
+                 '--annotations', '--labels', '--compression', 'storage', '--jobs', '2']) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[1:6] for row in printed[5:7]] == [['3', '21', '6', '5', '3'], ['3', '21', '6', '0', '3']]
+    assert main(['info', str(tmp_path / 'bags' / 'scene-0001')]) == 0
+    printed_info = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ['nuscenes.content', 'images,', 'sweeps,', 'lidar,', 'annotations,', 'labels'] in printed_info
+    counts = {line[0]: (line[1], line[2]) for line in printed_info if line and line[0].startswith('/')}
+    assert counts['/ground_truth/occupancy'] == ('gdfusion_ros/msg/SemanticOccupancyGrid', '3')
+    assert counts['/nuscenes/annotations'] == ('visualization_msgs/msg/MarkerArray', '3')
+    assert counts['/LIDAR_TOP/points'] == ('sensor_msgs/msg/PointCloud2', '6')
+    assert counts['/CAM_FRONT/image/compressed'] == ('sensor_msgs/msg/CompressedImage', '6')
+
+
+def test_goes_on_where_it_was_stopped(nuscenes_root: Path, tmp_path: Path,
+                                      capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ['convert', str(nuscenes_root), '--out', str(tmp_path), '--resume']
+    assert main([*arguments, '--scenes', 'scene-0002']) == 0
+    before = (tmp_path / 'scene-0002' / 'metadata.yaml').stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert '1 of 2 bags are there' in printed
+    assert f'{tmp_path}/scene-0002' not in printed
+    assert (tmp_path / 'scene-0001').is_dir()
+    assert (tmp_path / 'scene-0002' / 'metadata.yaml').stat().st_mtime_ns == before
+    assert main(arguments) == 0
+    assert '2 of 2 bags are there' in capsys.readouterr().out
+
+
+def test_bags_with_another_content_are_not_taken_for_finished(nuscenes_root: Path, tmp_path: Path,
+                                                              capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ['convert', str(nuscenes_root), '--out', str(tmp_path), '--resume']
+    assert main(arguments) == 0
+    capsys.readouterr()
+    assert main([*arguments, '--lidar']) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert f'{tmp_path}/scene-0001 is not what shall be made (images, lidar), it has images; remove it' in line
+
+
+@pytest.mark.parametrize(('arguments', 'said'), [
+    (['--jobs', '0'], '--jobs 0: expected at least 1'),
+    (['--storage', 'sqlite3', '--compression', 'storage'], 'sqlite3 cannot compress by itself'),
+    (['--scenes', 'scene-0003..scene-0009'], 'no scene scene-0003..scene-0009')])
+def test_options_that_make_no_sense(nuscenes_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                    arguments: list[str], said: str) -> None:
+    assert main(['convert', str(nuscenes_root), '--out', str(tmp_path / 'bags'), *arguments]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize('arguments', [
     ['convert', 'nowhere', '--out', 'x'], ['info', 'nowhere'], ['convert', '.', '--out', 'x']])
 def test_errors_are_one_line(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

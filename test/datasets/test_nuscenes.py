@@ -74,6 +74,65 @@ def assert_same_data(reference: Any, data: nuscenes.SensorData, token: str, chan
         assert np.linalg.norm(pose.rotation) == pytest.approx(1, abs=1e-12)
 
 
+def test_boxes_agree_with_the_devkit_on_real_data(shared: Path) -> None:
+    devkit = pytest.importorskip('nuscenes.nuscenes')
+    root = shared / 'data' / 'nuscenes_mini'
+    reference = devkit.NuScenes('v1.0-mini', str(root), verbose=False)
+    count = 0
+    for scene in nuscenes.load(root, annotations=True).scenes:
+        for sample in scene.samples:
+            tokens = reference.get('sample', sample.token)['anns']
+            for box, row in zip(sample.boxes, (reference.get('sample_annotation', token) for token in tokens),
+                                strict=True):
+                assert (box.category, box.instance) == (row['category_name'], row['instance_token'])
+                assert box.size == tuple(row['size'])
+                np.testing.assert_array_equal(box.pose.translation, row['translation'])
+                np.testing.assert_allclose(np.roll(box.pose.rotation, 1), row['rotation'], atol=1e-6)
+                count += 1
+    assert count == 121
+
+
+def test_reads_sweeps_and_boxes_where_asked_for(nuscenes_complete: Path) -> None:
+    scene, other = nuscenes.load(nuscenes_complete, sweeps=True, annotations=True).scenes
+    assert [(data.calibration.channel, data.stamp // 1_000_000 % 10_000) for data in scene.sweeps] == [
+        ('CAM_FRONT', 47), ('LIDAR_TOP', 50), ('CAM_FRONT', 547), ('LIDAR_TOP', 550), ('CAM_FRONT', 1047),
+        ('LIDAR_TOP', 1050)]
+    assert [[box.instance for box in sample.boxes] for sample in scene.samples] == [
+        ['bus'], ['bus', 'walker'], ['bus', 'walker']]
+    box = scene.samples[2].boxes[0]
+    assert (box.category, box.size) == ('vehicle.bus.rigid', (2.5, 11.0, 3.0))
+    assert box.pose.translation == (112.0, 205.0, 1.5)
+    np.testing.assert_allclose(box.pose.rotation, (0, 0, np.sin(0.2), np.cos(0.2)), atol=1e-12)
+    assert not any(sample.boxes for sample in other.samples)
+    plain = nuscenes.load(nuscenes_complete).scenes[0]
+    assert plain.sweeps == ()
+    assert [sample.data for sample in plain.samples] == [sample.data for sample in scene.samples]
+    assert not any(sample.boxes for sample in plain.samples)
+
+
+def test_annotation_tables_are_read_only_where_asked_for(root: Path) -> None:
+    assert nuscenes.load(root).scenes
+    with pytest.raises(GdfusionError, match=r'category\.json cannot be read: No such file'):
+        nuscenes.load(root, annotations=True)
+
+
+@pytest.mark.parametrize('name', ['', '../up', 'a/b', '.'])
+def test_refuses_scene_names_that_are_no_names_of_folders(root: Path, name: str) -> None:
+    edit(root, 'scene', lambda rows: rows[0].update(name=name))
+    assert 'scene.json: row token-scene-0001 is wrong' in refusal(root)
+
+
+@pytest.mark.parametrize('timestamp', [-1, 2**31 * 10**6, 10**30, 1.5, None])
+def test_refuses_times_that_ros_does_not_have(root: Path, timestamp: object) -> None:
+    edit(root, 'sample', lambda rows: rows[0].update(timestamp=timestamp))
+    assert 'sample.json: row sample-scene-0001-2 is wrong' in refusal(root)
+
+
+def test_chooses_ranges(nuscenes_root: Path) -> None:
+    assert len(nuscenes.load(nuscenes_root, None, ['scene-0001..scene-0009']).scenes) == 2
+    assert [s.name for s in nuscenes.load(nuscenes_root, None, ['scene-0002..scene-0009']).scenes] == ['scene-0002']
+
+
 def test_reads_scenes_samples_and_poses(nuscenes_root: Path) -> None:
     dataset = nuscenes.load(nuscenes_root)
     assert dataset.version == 'v1.0-made'
