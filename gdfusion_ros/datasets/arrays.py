@@ -68,7 +68,7 @@ def dense_labels(path: Path, label_set: LabelSet, voxels: Sequence[int], classes
     numbers = rows[:, [*voxels, classes]]
     highest = np.array([*label_set.grid.shape, len(label_set.classes)]) - 1
     # Not a number is not in the range either.
-    wrong = ~((numbers >= 0) & (numbers <= highest) & (numbers % 1 == 0)).all(axis=1)
+    wrong = ~((numbers >= 0) & (numbers <= highest) & (numbers == np.floor(numbers))).all(axis=1)
     if wrong.any():
         raise GdfusionError(f'labels {path}: row {np.flatnonzero(wrong)[0]} is {rows[wrong][0].tolist()}; indices go '
                             f'to {highest[:3].tolist()}, classes to {highest[3]}')

@@ -54,7 +54,7 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
         try:
             scored = _score(frame, prediction, protocol, matrix, rays)
         except GdfusionError as error:
-            raise GdfusionError(f'key frame {frame.token} at {stamp_text(frame.stamp)}: {error}') from error
+            raise GdfusionError(f'key frame at {stamp_text(frame.stamp)}: {error}') from error
         on_frame(frame, scored)
     if not tally.scored:
         raise GdfusionError(f'none of the {tally.unlabelled} predictions belongs to any of the {len(truth.frames)} '

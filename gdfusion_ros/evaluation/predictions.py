@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.bags.grid_stream import SILENT, Listener, grid_stream
 from gdfusion_ros.bags.messages import GRID_TYPE
-from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.reader import BagReader, bag_reader
 from gdfusion_ros.datasets.arrays import read_npz, require_shape
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.labels import FRAME_IDS
@@ -72,11 +72,14 @@ class BagPredictions:
 
     def pairs(self, frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
         """See Predictions."""
+        return _by_stamp(self._runs(), frames, tally)
+
+    def _runs(self) -> Iterator[_Run]:
         for path in self.paths:
             with bag_reader(path) as bag:
                 bag.require({self.topic: GRID_TYPE})
-                grids = (decode.semantic_grid(item.message, self.topic) for item in bag.messages([self.topic]))
-                yield from _by_stamp(grids, _of_scene(frames, bag.custom_data.get('nuscenes.scene', '')), tally)
+                yield _scene(bag), (decode.semantic_grid(item.message, self.topic)
+                                    for item in bag.messages([self.topic]))
 
 
 @dataclass(frozen=True)
@@ -128,11 +131,13 @@ class ModelPredictions:
 
     def pairs(self, frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
         """See Predictions."""
+        return _by_stamp(self._runs(), frames, tally)
+
+    def _runs(self) -> Iterator[_Run]:
         for path in self.bags:
             with bag_reader(path) as bag, grid_stream(bag, self.network, self.pipeline, self.topics,
                                                       protocol=self.protocol, listener=self.listener) as stream:
-                scene = bag.custom_data.get('nuscenes.scene', '')
-                yield from _by_stamp((grid for grid, _ in stream), _of_scene(frames, scene), tally)
+                yield _scene(bag), (grid for grid, _ in stream)
 
 
 def converted(dataset: Dataset) -> Iterator[Path]:
@@ -159,28 +164,45 @@ def read_labels(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
     return labels.astype(np.uint8)
 
 
-def _of_scene(frames: Sequence[KeyFrame], scene: str) -> list[KeyFrame]:
-    """Those of a scene, as far as scenes have names: two vehicles may have driven at the same time."""
-    return [frame for frame in frames if not scene or not frame.drive.name or frame.drive.name == scene]
+_Run = tuple[str, Iterator[SemanticGrid]]
+"""Grids in the order of their making, and the scene that they are of (empty: not known)."""
 
 
-def _by_stamp(grids: Iterator[SemanticGrid], frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
-    """The nearest of the grids of every key frame; of a bag that loops, those of its first run."""
-    by_stamp = {frame.stamp: frame for frame in frames}
-    stamps = sorted(by_stamp)
-    used: set[int] = set()
+def _scene(bag: BagReader) -> str:
+    return bag.custom_data.get('nuscenes.scene', '')
+
+
+def _by_stamp(runs: Iterable[_Run], frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
+    """The nearest of the grids of every key frame; where a bag loops or comes again, those of its first run."""
+    used: set[KeyFrame] = set()
+    for scene, grids in runs:
+        # As far as scenes have names they are told apart by them: two vehicles may have driven at the same time.
+        known = {frame.stamp: frame for frame in frames
+                 if not scene or not frame.drive.name or frame.drive.name == scene}
+        yield from _of_run(grids, known, used, tally)
+
+
+def _of_run(grids: Iterator[SemanticGrid], frames: Mapping[int, KeyFrame], used: set[KeyFrame],
+            tally: Tally) -> Iterator[Pair]:
+    """The same for one run; ``frames`` by stamp [ns], those in ``used`` have their grid already."""
+    stamps = sorted(frames)
     for stamp, group in groupby(grids, lambda grid: nearest(stamps, grid.stamp)):
-        count, best = 0, None
-        for grid in group:
-            count += 1
-            if stamp is not None and (best is None or abs(grid.stamp - stamp) < abs(best.stamp - stamp)):
-                best = grid
-        if stamp is None or best is None:
+        count, best = _nearest_grid(group, stamp or 0)
+        if stamp is None:
             tally.unlabelled += count
-        elif stamp in used:
+        elif frames[stamp] in used:
             tally.surplus += count
         else:
-            used.add(stamp)
+            used.add(frames[stamp])
             tally.scored += 1
             tally.surplus += count - 1
-            yield by_stamp[stamp], best
+            yield frames[stamp], best
+
+
+def _nearest_grid(grids: Iterator[SemanticGrid], stamp: int) -> tuple[int, SemanticGrid]:
+    """How many there are (one at least), and the one nearest to ``stamp`` [ns]; never holds more than two."""
+    count, best = 1, next(grids)
+    for grid in grids:
+        count += 1
+        best = min(best, grid, key=lambda candidate: abs(candidate.stamp - stamp))
+    return count, best

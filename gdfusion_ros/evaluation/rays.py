@@ -101,7 +101,7 @@ class RayCounts:
         self._directions = ray_directions()
 
     def add(self, truth: NDArray[np.uint8], prediction: NDArray[np.uint8], grid: VoxelGrid, origins: Floats) -> None:
-        """Cast the rays of one sample, without any mask.
+        """Cast the rays of one sample, without any mask. What the truth does not know is passed in both grids.
 
         Args:
             truth: (X, Y, Z) true labels.
@@ -114,8 +114,9 @@ class RayCounts:
         """
         if {truth.shape, prediction.shape} != {grid.shape}:
             raise GdfusionError(f'the grid is {grid.shape}, but truth {truth.shape} and prediction {prediction.shape}')
+        known = np.where(truth == UNKNOWN, np.uint8(UNKNOWN), prediction)
         true_labels, true_depths = cast(truth, self.label_set, grid, origins, self._directions)
-        labels, depths = cast(prediction, self.label_set, grid, origins, self._directions)
+        labels, depths = cast(known, self.label_set, grid, origins, self._directions)
         counted = true_labels != self.label_set.free
         true_labels, true_depths, labels, depths = (array[counted] for array in (
             true_labels, true_depths, labels, depths))

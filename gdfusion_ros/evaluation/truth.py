@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from gdfusion_ros.messages import decode
 from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
 from gdfusion_ros.perception.transforms import TransformTree
-from gdfusion_ros.perception.types import SemanticGrid, StampedTransform, nanoseconds
+from gdfusion_ros.perception.types import SemanticGrid, StampedTransform, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 MATCH_WITHIN = nanoseconds(0.1)
@@ -104,6 +105,8 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
         bag.require({SAMPLE_TOKEN_TOPIC: SAMPLE_TOKEN_TYPE})
         tokens = {item.stamp: str(item.message.data) for item in bag.messages([SAMPLE_TOKEN_TOPIC])}
     labelled = sorted({item.stamp for item in bag.raw_messages([GROUND_TRUTH_TOPIC])})
+    if not labelled:
+        raise GdfusionError(f'bag {bag.path} is damaged: none of its messages on {GROUND_TRUTH_TOPIC} is there')
     cameras = [item.stamp for item in bag.raw_messages([topics.camera_info(pipeline.reference_camera)])]
     drive = Drive(bag.custom_data.get('nuscenes.scene', ''), tuple(sorted({*labelled, *tokens})), _transforms(bag),
                   pipeline.fixed_frame)
@@ -112,8 +115,9 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
 
 
 def nearest(stamps: Sequence[int], stamp: int) -> int | None:
-    """The one of ``stamps`` nearest to ``stamp`` [ns], if it is near enough to belong to it."""
-    found = min(stamps, key=lambda candidate: abs(candidate - stamp), default=None)
+    """The one of the sorted ``stamps`` nearest to ``stamp`` [ns], if it is near enough to belong to it."""
+    after = bisect.bisect_left(stamps, stamp)
+    found = min(stamps[max(after - 1, 0):after + 1], key=lambda candidate: abs(candidate - stamp), default=None)
     return found if found is not None and abs(found - stamp) <= MATCH_WITHIN else None
 
 
@@ -133,5 +137,6 @@ def _transforms(bag: BagReader) -> TransformTree:
 def _label_grid(path: Path, stamp: int) -> SemanticGrid:
     """The labels recorded at ``stamp`` [ns]."""
     with bag_reader(path) as bag:
-        item = next(bag.messages([GROUND_TRUTH_TOPIC], stamp))
-        return replace(decode.semantic_grid(item.message, GROUND_TRUTH_TOPIC), stamp=stamp)
+        for item in bag.messages([GROUND_TRUTH_TOPIC], stamp):
+            return replace(decode.semantic_grid(item.message, GROUND_TRUTH_TOPIC), stamp=stamp)
+    raise GdfusionError(f'bag {path} is damaged: the labels of {stamp_text(stamp)} are no longer there')

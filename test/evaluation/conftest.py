@@ -10,17 +10,16 @@ import pytest
 from numpy.typing import NDArray
 
 from gdfusion_ros.bags.messages import RosbagsFactory
-from gdfusion_ros.bags.reader import RawMessage, bag_reader
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.datasets import nuscenes, occ3d
+from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.nuscenes import Dataset
-from gdfusion_ros.evaluation.predictions import converted
+from gdfusion_ros.datasets.plan import Content, plan
 from gdfusion_ros.messages import encode
-from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
+from gdfusion_ros.messages.outputs import OCCUPANCY
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
 
-GRID_TYPE = 'gdfusion_ros/msg/SemanticOccupancyGrid'
 SHAPE = OCC3D_NUSCENES.grid.shape
 
 Labels = NDArray[np.uint8]
@@ -55,48 +54,39 @@ def labels(dataset: Dataset) -> dict[str, occ3d.Occ3DLabels]:
 
 
 @pytest.fixture(scope='session')
-def gts(dataset: Dataset, labels: dict[str, occ3d.Occ3DLabels], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The labels as Occ3D's files: scene-0001 has three, scene-0002 two."""
-    folder = tmp_path_factory.mktemp('labels') / 'gts'
+def labelled_root(dataset: Dataset, labels: dict[str, occ3d.Occ3DLabels],
+                  tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made nuScenes with Occ3D's labels: of scene-0001 three, of scene-0002 two. To read, never to change."""
+    root = tmp_path_factory.mktemp('labelled')
+    for folder in (dataset.version, 'samples'):
+        (root / folder).symlink_to(dataset.root / folder)
     for scene in dataset.scenes:
         for sample in scene.samples[:3 if scene.name == 'scene-0001' else 2]:
-            occ3d.write(occ3d.path_in(folder, scene.name, sample.token), labels[sample.token])
-    return folder
+            occ3d.write(occ3d.label_path(root, scene.name, sample.token), labels[sample.token])
+    return root
+
+
+@pytest.fixture(scope='session')
+def truth_bags(labelled_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Both scenes with images, poses, tokens and labels. To read, never to change."""
+    jobs = plan(nuscenes.load(labelled_root), tmp_path_factory.mktemp('truth'), Content(labels=True))
+    for job in jobs:
+        convert(job)
+    return [job.path for job in jobs]
 
 
 @pytest.fixture(scope='session')
 def write_grids() -> WriteGrids:
-    """``write_grids(path, grids, topic)``: a bag of grids, recorded at their stamps, beside ``messages`` if given."""
-    def write(path: Path, grids: Sequence[SemanticGrid], topic: str = '/occ/occupancy', *,
-              messages: Sequence[RawMessage] = (), custom_data: dict[str, str] | None = None) -> Path:
-        make = RosbagsFactory()
-        timeline: list[tuple[int, RawMessage | SemanticGrid]] = [
-            *((message.stamp, message) for message in messages), *((grid.stamp, grid) for grid in grids)]
+    """``write_grids(path, grids, topic)``: a bag of grids, recorded at their stamps."""
+    def write(path: Path, grids: Sequence[SemanticGrid], topic: str = '/occ/occupancy',
+              custom_data: dict[str, str] | None = None) -> Path:
         with bag_writer(path, custom_data=custom_data) as bag:
-            for name, kind in dict.fromkeys((message.topic, message.type_name) for message in messages):
-                bag.add_topic(name, kind)
-            bag.add_topic(topic, GRID_TYPE)
-            for stamp, item in sorted(timeline, key=lambda pair: pair[0]):
-                if isinstance(item, SemanticGrid):
-                    bag.write(topic, stamp, encode.occupancy(item, make))
-                else:
-                    bag.write_serialized(item.topic, stamp, item.data)
+            bag.add_topic(topic, OCCUPANCY.type_name)
+            for grid in sorted(grids, key=lambda grid: grid.stamp):
+                bag.write(topic, grid.stamp, encode.occupancy(grid, RosbagsFactory()))
         return path
 
     return write
-
-
-@pytest.fixture(scope='session')
-def truth_bag(dataset: Dataset, labels: dict[str, occ3d.Occ3DLabels], write_grids: WriteGrids,
-              tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scene-0001 with images, poses, tokens and its labels. To read, never to change."""
-    scene = dataset.scenes[0]
-    for path in converted(Dataset(dataset.root, dataset.version, (scene,))):
-        with bag_reader(path) as bag:
-            messages, custom_data = list(bag.raw_messages()), dict(bag.custom_data)
-    grids = [occ3d.semantic_grid(labels[sample.token], sample.stamp, 'base_link') for sample in scene.samples]
-    return write_grids(tmp_path_factory.mktemp('truth') / scene.name, grids, GROUND_TRUTH_TOPIC, messages=messages,
-                       custom_data=custom_data)
 
 
 @pytest.fixture

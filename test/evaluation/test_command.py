@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import jaccard_score
 
 from gdfusion_ros.cli import main
+from gdfusion_ros.datasets import openoccupancy, surroundocc
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
+from gdfusion_ros.evaluation.alignment import align
+from gdfusion_ros.evaluation.truth import truth_of_bags
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.zoo import BEVDETOCC_GF, CONFIGS
+from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid
+from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
+FREE = OCC3D_NUSCENES.free
+
+Labels = NDArray[np.uint8]
+Made = dict[str, Occ3DLabels]
 Prediction = Callable[..., SemanticGrid]
+Scores = Callable[..., dict[str, Any]]
 WriteGrids = Callable[..., Path]
 
 
@@ -23,12 +38,18 @@ def tokens(dataset: Dataset, scene: int) -> list[str]:
     return [sample.token for sample in dataset.scenes[scene].samples]
 
 
+def assert_perfect(result: dict[str, Any], *, rays: bool = True) -> None:
+    names = ['mIoU', 'mIoU_D', 'IoU', *(['RayIoU', 'RayIoU@1', 'RayIoU@2', 'RayIoU@4'] if rays else [])]
+    assert [result.get(name) for name in names] == [1.0] * len(names)
+    assert all(row['IoU'] == 1.0 for row in result['classes'].values())
+
+
 @pytest.fixture
-def scores(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+def scores(capsys: pytest.CaptureFixture[str]) -> Scores:
     """``scores(arguments)``: what the command prints as JSON."""
     def run(*arguments: object) -> dict[str, Any]:
         capsys.readouterr()
-        assert main(['evaluate', *map(str, arguments), '--format', 'json']) == 0
+        assert main(['evaluate', *map(str, arguments), '--format', 'json']) == 0, capsys.readouterr().err
         result: dict[str, Any] = json.loads(capsys.readouterr().out)
         return result
 
@@ -36,7 +57,7 @@ def scores(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def npz(labels: dict[str, Occ3DLabels], dataset: Dataset, tmp_path: Path) -> Path:
+def npz(labels: Made, dataset: Dataset, tmp_path: Path) -> Path:
     """The labels of scene-0001 as predictions in files."""
     folder = tmp_path / 'npz'
     folder.mkdir()
@@ -45,14 +66,229 @@ def npz(labels: dict[str, Occ3DLabels], dataset: Dataset, tmp_path: Path) -> Pat
     return folder
 
 
-def test_npz(scores, npz, nuscenes_root, gts):
-    print(scores('--npz', npz, '--nuscenes', nuscenes_root, '--labels', gts, '--scenes', 'scene-0001'))
+@pytest.fixture
+def bare(prediction: Prediction, write_grids: WriteGrids, dataset: Dataset, tmp_path: Path) -> Path:
+    """A bag with one prediction and nothing else."""
+    return write_grids(tmp_path / 'bare', [prediction(tokens(dataset, 0)[0])])
 
-def test_bag(scores, npz, truth_bag, write_grids, prediction, tmp_path, dataset, capsys):
+
+def test_truth_itself_is_perfect_from_files(scores: Scores, npz: Path, labelled_root: Path,
+                                            truth_bags: list[Path]) -> None:
+    of_files = scores('--npz', npz, '--nuscenes', labelled_root, '--scenes', 'scene-0001')
+    assert_perfect(of_files)
+    assert of_files['key_frames'] == {'scored': 3, 'without_prediction': 0, 'without_labels': 0}
+    assert of_files == scores('--npz', npz, '--truth', truth_bags[0])
+
+
+def test_truth_itself_is_perfect_from_bags(scores: Scores, prediction: Prediction, write_grids: WriteGrids,
+                                           labelled_root: Path, truth_bags: list[Path], dataset: Dataset,
+                                           tmp_path: Path) -> None:
     bag = write_grids(tmp_path / 'grids', [prediction(token) for token in tokens(dataset, 0)])
-    assert main(['evaluate', str(bag), '--truth', str(truth_bag)])==0
-    print(capsys.readouterr().out)
-    assert main(['evaluate', str(bag), '--truth', str(truth_bag), '--frame-of', 'prediction', '--format', 'markdown'])==0
-    print(capsys.readouterr().out)
-    print(scores(str(truth_bag), '--untrained', '--model', 'bevdetocc_gf_small', '--export', tmp_path/'e'))
-    print(list((tmp_path/'e').iterdir()), dict(np.load(next((tmp_path/'e').iterdir()))))
+    assert_perfect(scores(bag, '--truth', truth_bags[0]))
+    both = scores(bag, '--nuscenes', labelled_root)
+    assert_perfect(both)
+    assert both['key_frames'] == {'scored': 3, 'without_prediction': 2, 'without_labels': 1}
+    assert_perfect(scores(truth_bags[0], '--topic', '/ground_truth/occupancy', '--mask', 'none'))
+
+
+def test_the_scene_that_a_bag_is_of_is_read_alone(scores: Scores, prediction: Prediction, write_grids: WriteGrids,
+                                                  labelled_root: Path, dataset: Dataset, tmp_path: Path) -> None:
+    bag = write_grids(tmp_path / 'grids', [prediction(token) for token in tokens(dataset, 0)],
+                      custom_data={'nuscenes.scene': 'scene-0001'})
+    result = scores(bag, '--nuscenes', labelled_root, '--no-rays')
+    assert result['key_frames'] == {'scored': 3, 'without_prediction': 0, 'without_labels': 0}
+    assert 'RayIoU' not in result
+    assert set(result['classes']['car']) == {'IoU', 'truth', 'predicted'}
+
+
+@pytest.mark.parametrize(('label_set', 'read'), [('surroundocc_nuscenes', surroundocc.read),
+                                                 ('openoccupancy_nuscenes', openoccupancy.read)])
+def test_truth_itself_is_perfect_in_the_frame_of_the_lidar(scores: Scores, labelled_root: Path, dataset: Dataset,
+                                                           tmp_path: Path, label_set: str,
+                                                           read: Callable[[Path], Labels]) -> None:
+    scene = dataset.scenes[0]
+    sample = scene.samples[1]
+    lidar, grid = sample.data['LIDAR_TOP'], LABEL_SETS[label_set].grid
+    path = {'surroundocc_nuscenes': tmp_path / 'labels' / 'samples' / f'{lidar.path.name}.npy',
+            'openoccupancy_nuscenes':
+                tmp_path / 'labels' / f'scene_{scene.token}' / 'occupancy' / f'{lidar.token}.npy'}[label_set]
+    path.parent.mkdir(parents=True)
+    # Blocks of each class, and one that is to be ignored, on both sides of the LiDAR.
+    random = np.random.default_rng(0)
+    block = np.stack(np.meshgrid(range(9), range(9), range(9), indexing='ij'), -1).reshape(-1, 3)
+    corners = random.integers(0, np.array(grid.shape) - 9, (17, 3))
+    blocks = [np.hstack([block + corner, np.full((729, 1), index)]) for index, corner in enumerate(corners)]
+    rows = np.concatenate(blocks)
+    rows = rows[np.unique(rows[:, :3], axis=0, return_index=True)[1]]
+    np.save(path, rows[:, [2, 1, 0, 3]] if label_set.startswith('open') else rows)
+    labels = read(path)
+    (tmp_path / 'npz').mkdir()
+    guess = np.where(labels == UNKNOWN, np.uint8(7), labels)  # what is to be ignored may be anything
+    np.savez_compressed(tmp_path / 'npz' / f'{sample.token}.npz', guess)
+    arguments = ('--npz', tmp_path / 'npz', '--nuscenes', labelled_root, '--label-set', label_set, '--labels',
+                 tmp_path / 'labels')
+    result = scores(*arguments)
+    assert_perfect(result)
+    assert result['classes']['pedestrian']['predicted'] == (labels == 7).sum()
+    assert result['camera_mask'] is False
+    assert result['voxels'] == (labels != UNKNOWN).sum()
+    for frame_of in ('label', 'prediction'):
+        assert scores(*arguments, '--frame-of', frame_of, '--no-rays')['mIoU'] == 1.0
+
+
+def swap_classes(labels: Labels) -> Labels:
+    labels[60:140] = np.select([labels == 4, labels == 10], [10, 4], labels)[60:140]
+    return labels
+
+
+def remove_voxels(labels: Labels) -> Labels:
+    labels[np.random.default_rng(1).random(labels.shape) < 0.3] = FREE
+    return labels
+
+
+def forget_voxels(labels: Labels) -> Labels:
+    labels[::3] = UNKNOWN
+    return labels
+
+
+def shift(labels: Labels) -> Labels:
+    return np.roll(labels, (2, -1, 1), axis=(0, 1, 2))
+
+
+@pytest.mark.parametrize(('change', 'mask'), [
+    (swap_classes, 'camera'), (remove_voxels, 'camera'), (remove_voxels, 'none'), (forget_voxels, 'camera'),
+    (shift, 'camera')])
+def test_perturbed_truth_scores_what_scikit_learn_finds(
+        scores: Scores, labels: Made, prediction: Prediction, write_grids: WriteGrids, truth_bags: list[Path],
+        dataset: Dataset, tmp_path: Path, change: Callable[[Labels], Labels], mask: str) -> None:
+    chosen = [*tokens(dataset, 0), *tokens(dataset, 1)[:2]]
+    bags = [write_grids(tmp_path / f'grids-{index}', [prediction(token, change) for token in part])
+            for index, part in enumerate((chosen[:3], chosen[3:]))]
+    result = scores(*bags, '--truth', *truth_bags, '--mask', mask, '--no-rays')
+    masks = [labels[token].mask_camera | (mask == 'none') for token in chosen]
+    truth = np.concatenate([labels[token].semantics[seen] for token, seen in zip(chosen, masks, strict=True)])
+    predicted = np.concatenate([change(labels[token].semantics.copy())[seen]
+                                for token, seen in zip(chosen, masks, strict=True)])
+    predicted[predicted == UNKNOWN] = FREE
+    each = jaccard_score(truth, predicted, labels=range(17), average=None)
+    assert [row['IoU'] for row in result['classes'].values()] == pytest.approx(each.tolist())
+    assert result['mIoU'] == pytest.approx(each.mean())
+    assert result['mIoU_D'] == pytest.approx(each[[2, 3, 4, 5, 6, 7, 9, 10]].mean())
+    assert result['IoU'] == pytest.approx(jaccard_score(truth != FREE, predicted != FREE))
+    assert result['voxels'] == len(truth)
+    assert result['mIoU'] < 0.95
+    assert result['classes']['car'] == {'IoU': pytest.approx(each[4]), 'truth': (truth == 4).sum(),
+                                        'predicted': (predicted == 4).sum()}
+
+
+def test_frame_of_moves_one_of_the_grids(scores: Scores, prediction: Prediction, write_grids: WriteGrids,
+                                         truth_bags: list[Path], dataset: Dataset, tmp_path: Path) -> None:
+    truth = truth_of_bags(truth_bags[:1], PipelineSettings(), TopicSettings())
+    frames = truth.frames[1:]
+    grids = []
+    for frame in frames:
+        # 90 ms before the labels the vehicle was more than a voxel behind: a world that stands still has moved.
+        early = dataclasses.replace(prediction(frame.token), stamp=frame.stamp - 90_000_000)
+        seen, _ = align(frame.read(), early, frame.drive, 'prediction')
+        grids.append(seen)
+    bag = write_grids(tmp_path / 'grids', grids)
+    results = {frame_of: scores(bag, '--truth', truth_bags[0], '--frame-of', frame_of, '--no-rays')
+               for frame_of in ('released', 'label', 'prediction')}
+    assert {name: result['frame_of'] for name, result in results.items()} == {name: name for name in results}
+    assert results['released']['mIoU'] < 0.7
+    assert results['label']['mIoU'] > 0.9
+    assert results['prediction']['mIoU'] == 1.0
+    assert scores(bag, '--truth', truth_bags[0], '--no-rays') == results['released']
+
+
+def test_a_model_runs_over_bags_and_over_the_dataset_alike(scores: Scores, truth_bags: list[Path],
+                                                           labelled_root: Path, tmp_path: Path,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4))
+    tiny = dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=grid)
+    monkeypatch.setitem(CONFIGS, 'tiny', tiny)
+    model = ('--untrained', '--model', 'tiny', '--device', 'cpu')
+    of_bag = scores(truth_bags[0], *model, '--export', tmp_path / 'results')
+    assert of_bag['models'] == ['tiny (untrained)']
+    assert of_bag['key_frames']['scored'] == 3
+    assert 0 < of_bag['IoU'] < 0.5
+    assert of_bag == scores('--nuscenes', labelled_root, '--scenes', 'scene-0001', *model)
+    again = scores('--npz', tmp_path / 'results', '--truth', truth_bags[0])
+    assert again.pop('models') == [str(tmp_path / 'results')]
+    del of_bag['models']
+    assert again == of_bag
+    for path in (tmp_path / 'results').iterdir():
+        with np.load(path) as arrays:
+            assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == {
+                'arr_0': ('uint8', (200, 200, 16))}
+
+
+def test_text_and_markdown_say_what_was_scored(npz: Path, labelled_root: Path, tmp_path: Path,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    (npz / 'of-another.npz').touch()
+    arguments = ['evaluate', '--npz', str(npz), '--nuscenes', str(labelled_root), '--no-rays']
+    assert main(arguments) == 0
+    text = [' '.join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in (f'predictions of {npz}', 'labels occ3d_nuscenes', 'frames as released: nothing is moved',
+                 'key frames scored 3', 'key frames without prediction 2', 'key frames without labels 1',
+                 'predictions without labels 1', 'mIoU 100.00', 'mIoU_D 100.00', 'IoU 100.00'):
+        assert line in text
+    assert len([line for line in text if line.startswith('traffic_cone 100.00')]) == 1
+    assert main([*arguments, '--format', 'markdown', '--out', str(tmp_path / 'scores.md')]) == 0
+    assert capsys.readouterr().out == f'3 key frames scored: {tmp_path}/scores.md\n'
+    markdown = (tmp_path / 'scores.md').read_text()
+    assert '- key frames without prediction: 2\n' in markdown
+    assert '| mIoU_D  | 100.00 |' in markdown
+    assert '| class ' in markdown
+
+
+def test_what_exists_is_not_overwritten(npz: Path, labelled_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ('--out', '--export'):
+        assert main(['evaluate', '--npz', str(npz), '--nuscenes', str(labelled_root), option, str(npz)]) == 1
+        line, = capsys.readouterr().err.splitlines()
+        assert line == f'gdfusion evaluate: {npz} exists already, not overwriting; remove it or choose another name'
+
+
+@pytest.mark.parametrize(('arguments', 'reason'), [
+    ([], 'no predictions: give BAGs, --npz DIR, or a model'),
+    (['--weights', 'w.pth'], 'no predictions'),
+    (['{bag}', '--npz', '{npz}'], 'give the predictions once'),
+    (['--npz', '{npz}'], 'no truth: give --nuscenes DIR or --truth BAG'),
+    (['--npz', '{npz}', '--nuscenes', '{root}', '--truth', '{bag}'], 'give the truth once'),
+    (['{bag}', '--label-set', 'occ3d_nuscenes'], 'are of a dataset: give --nuscenes DIR'),
+    (['{bag}', '--released-protocol'], '--released-protocol says how a model runs'),
+    (['{bag}', '--export', 'x', '--frame-of', 'prediction'], '--export writes predictions in the voxels of the labels'),
+    (['{bag}'], 'has no messages on /occ/occupancy (gdfusion_ros/msg/SemanticOccupancyGrid); it has'),
+    (['--npz', 'nowhere', '--truth', '{bag}'], 'no folder nowhere; expected one with <sample token>.npz'),
+    (['--npz', '{npz}', '--truth', '{bare}'], 'has no messages on /ground_truth/occupancy'),
+    (['--npz', '{npz}', '--truth', 'nowhere'], 'no bag nowhere'),
+    (['--npz', '{npz}', '--nuscenes', '{root}', '--label-set', 'kitti'], "unknown label set 'kitti'; there are occ3d_"),
+    (['--npz', '{npz}', '--nuscenes', '{root}', '--label-set', 'surroundocc_nuscenes'], 'needs --labels DIR'),
+    (['--npz', '{npz}', '--nuscenes', '{root}', '--labels', '{npz}'], 'no labels of occ3d_nuscenes in {npz}; expected'),
+    (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0009'], 'no scene scene-0009'),
+    (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0002'],
+     'none of the 3 predictions belongs to any of the 2 labelled key frames, 1600000120.000000000 to 1600000120.5'),
+    (['{bag}', '--untrained', '--model', 'nope'], "unknown model 'nope'")])
+def test_errors_are_one_line(truth_bags: list[Path], npz: Path, labelled_root: Path, bare: Path,
+                             capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str) -> None:
+    places = {'bag': truth_bags[0], 'npz': npz, 'root': labelled_root, 'bare': bare}
+    assert main(['evaluate', *(argument.format(**places) for argument in arguments)]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('gdfusion evaluate: ')
+    assert reason.format(**places) in line
+
+
+def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(
+        prediction: Prediction, write_grids: WriteGrids, dataset: Dataset, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str], scores: Scores) -> None:
+    grids = [prediction(token) for token in tokens(dataset, 0)]
+    bag = write_grids(tmp_path / 'truth', grids, '/ground_truth/occupancy')
+    arguments = [str(bag), '--topic', '/ground_truth/occupancy']
+    assert main(['evaluate', *arguments]) == 1
+    assert 'the labels have no camera mask; score all voxels with --mask none' in capsys.readouterr().err
+    assert main(['evaluate', *arguments, '--mask', 'none']) == 1
+    assert "RayIoU needs to know where the LiDAR was, but frame 'map' is in no transform" in capsys.readouterr().err
+    assert_perfect(scores(*arguments, '--mask', 'none', '--no-rays'), rays=False)
+    assert main(['evaluate', *arguments, '--mask', 'none', '--no-rays', '--export', str(tmp_path / 'out')]) == 1
+    assert 'has no sample token to name its file after' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,126 @@
+"""The three label formats, read from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gdfusion_ros.datasets import nuscenes, occ3d, openoccupancy, surroundocc
+from gdfusion_ros.datasets.labels import FORMATS
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.labels import UNKNOWN
+from gdfusion_ros.perception.regrid import voxel_grid
+
+
+def save(path: Path, array: object) -> Path:
+    np.save(path, np.asarray(array))
+    return path
+
+
+def test_surroundocc_lists_x_y_z_class(tmp_path: Path) -> None:
+    labels = surroundocc.read(save(tmp_path / 'a.npy', [[1, 2, 3, 4], [199, 0, 15, 16], [0, 199, 0, 0]]))
+    assert labels.shape == (200, 200, 16)
+    assert (labels[1, 2, 3], labels[199, 0, 15], labels[0, 199, 0], labels[5, 5, 5]) == (4, 16, UNKNOWN, 0)
+    assert np.count_nonzero(labels) == 3
+
+
+@pytest.mark.parametrize('rows', [
+    [[3, 2, 1, 4], [39, 0, 511, 16], [0, 511, 0, 0]],
+    [[3, 2, 1, 0.5, -7.25, 0, 4], [39, 0, 511, 0, 0, 0, 16], [0, 511, 0, 0, 0, 0, 0]]], ids=['plain', 'velocities'])
+def test_openoccupancy_lists_z_y_x_class(tmp_path: Path, rows: list[list[float]]) -> None:
+    labels = openoccupancy.read(save(tmp_path / 'a.npy', rows))
+    assert labels.shape == (512, 512, 40)
+    assert (labels[1, 2, 3], labels[511, 0, 39], labels[0, 511, 0], labels[5, 5, 5]) == (4, 16, UNKNOWN, 0)
+    assert np.count_nonzero(labels) == 3
+
+
+def test_nothing_listed_is_free(tmp_path: Path) -> None:
+    assert not surroundocc.read(save(tmp_path / 'a.npy', np.zeros((0, 4)))).any()
+
+
+@pytest.mark.parametrize(('rows', 'reason'), [
+    ([[1, 2, 3]], 'labels {path} are int64 (1, 3), expected numbers in rows of 4 or more'),
+    ([1, 2, 3, 4], 'labels {path} are int64 (4,), expected'),
+    ([['a'] * 4], 'labels {path} are <U1 (1, 4), expected'),
+    ([[0, 0, 0, 1], [200, 0, 0, 1]], 'labels {path}: row 1 is [200, 0, 0, 1]; indices go to [199, 199, 15], classes'),
+    ([[-1, 0, 0, 1]], 'row 0 is [-1, 0, 0, 1]'),
+    ([[0, 0, 0, 17]], 'classes to 16'),
+    ([[0, 0.5, 0, 1]], 'row 0 is [0.0, 0.5, 0.0, 1.0]'),
+    ([[0, float('nan'), 0, 1]], 'row 0 is [0.0, nan, 0.0, 1.0]'),
+    ([[0, float('inf'), 0, 1]], 'row 0 is [0.0, inf, 0.0, 1.0]')])
+def test_lists_that_are_not_in_order_are_explained(tmp_path: Path, rows: object, reason: str) -> None:
+    path = save(tmp_path / 'a.npy', rows)
+    with pytest.raises(GdfusionError) as error:
+        surroundocc.read(path)
+    assert reason.format(path=path) in str(error.value)
+
+
+def arrays(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
+    voxels = np.zeros((200, 200, 16), np.uint8)
+    named = {'semantics': voxels, 'mask_lidar': voxels, 'mask_camera': voxels, **changes}
+    return {name: array for name, array in named.items() if array is not None}
+
+
+@pytest.mark.parametrize(('changes', 'reason'), [
+    ({'mask_camera': None}, 'has no array mask_camera; it has semantics, mask_lidar'),
+    ({'semantics': np.zeros((200, 200, 17), np.uint8)}, 'semantics is uint8 (200, 200, 17), expected uint8 (200, '),
+    ({'semantics': np.zeros((200, 200, 16))}, 'semantics is float64 (200, 200, 16), expected uint8'),
+    ({'semantics': np.full((200, 200, 16), 18, np.uint8)}, 'there is a class 18; Occ3D has 0 to 17'),
+    ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: Object arrays cannot be loaded')])
+def test_occ3d_files_that_are_not_in_order_are_explained(tmp_path: Path, changes: dict[str, np.ndarray | None],
+                                                         reason: str) -> None:
+    np.savez(tmp_path / 'labels.npz', **arrays(**changes))
+    with pytest.raises(GdfusionError) as error:
+        occ3d.read(tmp_path / 'labels.npz')
+    assert str(tmp_path / 'labels.npz') in str(error.value)
+    assert reason in str(error.value)
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda path: path.write_bytes(path.read_bytes()[:-30]), lambda path: path.write_bytes(b''),
+    lambda path: path.write_bytes(b'\x00' * 100), lambda path: path.unlink()],
+    ids=['cut off', 'empty', 'zeros', 'missing'])
+@pytest.mark.parametrize(('name', 'read'), [('a.npy', surroundocc.read), ('a.npz', occ3d.read)])
+def test_damaged_files_are_explained(tmp_path: Path, name: str, read: Callable[[Path], object],
+                                     spoil: Callable[[Path], object]) -> None:
+    save(tmp_path / 'a.npy', [[1, 2, 3, 4]])
+    np.savez(tmp_path / 'a.npz', **arrays())
+    spoil(tmp_path / name)
+    with pytest.raises(GdfusionError, match=f'{name} cannot be read: .'):
+        read(tmp_path / name)
+
+
+def test_one_kind_of_file_in_the_place_of_the_other(tmp_path: Path) -> None:
+    save(tmp_path / 'a.npy', [[1, 2, 3, 4]]).rename(tmp_path / 'labels.npz')
+    np.savez(tmp_path / 'b.npz', **arrays())
+    (tmp_path / 'b.npz').rename(tmp_path / 'b.npy')
+    with pytest.raises(GdfusionError, match=r'labels\.npz is not an \.npz file'):
+        occ3d.read(tmp_path / 'labels.npz')
+    with pytest.raises(GdfusionError, match=r'b\.npy is not an \.npy file'):
+        surroundocc.read(tmp_path / 'b.npy')
+
+
+def test_every_format_finds_its_files_and_gives_a_grid_where_it_lies(nuscenes_root: Path, tmp_path: Path) -> None:
+    scene = nuscenes.load(nuscenes_root).scenes[0]
+    sample = scene.samples[1]
+    lidar = sample.data['LIDAR_TOP']
+    expected = {'occ3d_nuscenes': (f'{scene.name}/{sample.token}/labels.npz', 'base_link'),
+                'surroundocc_nuscenes': (f'samples/{lidar.path.name}.npy', 'LIDAR_TOP'),
+                'openoccupancy_nuscenes': (f'scene_{scene.token}/occupancy/{lidar.token}.npy', 'LIDAR_TOP')}
+    for name, (file, frame_id) in expected.items():
+        path = FORMATS[name].path(tmp_path, scene, sample)
+        assert path == tmp_path / file
+        path.parent.mkdir(parents=True)
+        if path.suffix == '.npz':
+            np.savez(path, **arrays())
+        else:
+            np.save(path, [[0, 0, 0, 4]])
+        grid = FORMATS[name].read(path, sample.stamp)
+        assert (grid.stamp, grid.frame_id, grid.model) == (sample.stamp, frame_id, 'ground truth')
+        assert grid.label_set.name == name
+        assert voxel_grid(grid) == grid.label_set.grid
+        assert grid.labels.flags.f_contiguous
+        assert (grid.confidence is None) != grid.label_set.camera_masked

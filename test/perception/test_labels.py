@@ -1,0 +1,45 @@
+"""Label sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES, UNKNOWN, LabelSet
+
+EVERY_SET = pytest.mark.parametrize('label_set', LABEL_SETS.values(), ids=list(LABEL_SETS))
+
+
+@EVERY_SET
+def test_ids_are_their_places_and_leave_room_for_unknown(label_set: LabelSet) -> None:
+    assert [label.id for label in label_set.classes] == list(range(len(label_set.classes)))
+    assert len(label_set.classes) <= UNKNOWN
+    assert len({label.name for label in label_set.classes}) == len({label.color for label in label_set.classes}) == len(
+        label_set.classes)
+
+
+@EVERY_SET
+def test_the_classes_mean_the_same_in_every_set(label_set: LabelSet) -> None:
+    assert label_set.by_name('free').id == label_set.free
+    assert {label_set.classes[index].name for index in label_set.dynamic} == {
+        'bicycle', 'bus', 'car', 'construction_vehicle', 'motorcycle', 'pedestrian', 'trailer', 'truck'}
+    assert {label_set.classes[index].name for index in label_set.ground} == {
+        'driveable_surface', 'other_flat', 'sidewalk', 'terrain'}
+    assert label_set.classes[1:17] == OCC3D_NUSCENES.classes[1:17]
+    assert [label.id for label in label_set.occupied] == [
+        label.id for label in label_set.classes if label.name != 'free']
+
+
+@pytest.mark.parametrize(('name', 'lower', 'upper'), [
+    ('occ3d_nuscenes', (-40, -40, -1), (40, 40, 5.4)),
+    ('surroundocc_nuscenes', (-50, -50, -5), (50, 50, 3)),
+    ('openoccupancy_nuscenes', (-51.2, -51.2, -5), (51.2, 51.2, 3))])
+def test_ranges(name: str, lower: tuple[float, ...], upper: tuple[float, ...]) -> None:
+    grid = LABEL_SETS[name].grid
+    assert grid.lower == lower
+    assert upper == pytest.approx([a + n * s for a, n, s in zip(lower, grid.shape, grid.voxel_size, strict=True)])
+
+
+def test_an_unknown_class_is_named() -> None:
+    with pytest.raises(GdfusionError, match="no class 'tram' in label set occ3d_nuscenes; it has others, barrier"):
+        OCC3D_NUSCENES.by_name('tram')
