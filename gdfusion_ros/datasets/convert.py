@@ -96,7 +96,7 @@ def trial(job: Job, disk: Path, **options: str) -> int:
         options: See ``convert``.
 
     Raises:
-        GdfusionError: as ``convert``.
+        GdfusionError: as ``convert``, or nothing can be written there.
     """
     written, begin = 0, time.perf_counter()
 
@@ -106,8 +106,11 @@ def trial(job: Job, disk: Path, **options: str) -> int:
         if time.perf_counter() - begin > _TRIAL:
             raise _Enough
 
-    with tempfile.TemporaryDirectory(prefix='.gdfusion-trial-', dir=disk) as folder, suppress(_Enough):
-        convert(replace(job, path=Path(folder) / 'bag'), on_file=watch, **options)
+    try:
+        with tempfile.TemporaryDirectory(prefix='.gdfusion-trial-', dir=disk) as folder, suppress(_Enough):
+            convert(replace(job, path=Path(folder) / 'bag'), on_file=watch, **options)
+    except OSError as error:
+        raise GdfusionError(f'{disk} cannot be written: {error.strerror}') from error
     return round(written / (time.perf_counter() - begin))
 
 

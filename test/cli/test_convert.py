@@ -88,6 +88,16 @@ def test_bags_with_another_content_are_not_taken_for_finished(nuscenes_root: Pat
     assert f'{tmp_path}/scene-0001 is not what shall be made (images, lidar), it has images; remove it' in line
 
 
+@pytest.mark.parametrize('out', ['file', 'file/bags'])
+def test_a_folder_that_cannot_be_written_is_named(nuscenes_root: Path, tmp_path: Path, out: str,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'file').touch()
+    assert main(['convert', str(nuscenes_root), '--out', str(tmp_path / out)]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert 'cannot be written' in line
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
+
+
 @pytest.mark.parametrize(('arguments', 'said'), [
     (['--jobs', '0'], '--jobs 0: expected at least 1'),
     (['--storage', 'sqlite3', '--compression', 'storage'], 'sqlite3 cannot compress by itself'),
