@@ -282,7 +282,8 @@ def test_a_class_is_switched_off_and_on(tab: Browser, page: Path, frames: list[F
     said = tab.wait(lambda said: said['hidden'] == 'driveable_surface')
     assert int(said['cubes']) == cubes(frames[0].grid, ROAD)
     assert magenta(canvas(tab)) < 0.001 < magenta(first)
-    assert 'hide=driveable_surface' in tab.evaluate('location.hash')
+    tab.evaluate('new Promise((done) => setTimeout(done, 300))')  # until the address is written
+    assert tab.evaluate('location.hash') == '#frame=0&hide=driveable_surface&view=prediction'
     tab.evaluate(f'{box}.click()')
     tab.wait(lambda said: said['hidden'] == '')
     assert np.array_equal(canvas(tab), first)

@@ -9,6 +9,7 @@ import { count } from 'viewer/voxels.js';
 
 const VIEW_NAMES = { prediction: 'Prediction', truth: 'Ground truth', both: 'Side by side' };
 const SHORTEST = 40, LONGEST = 2000;  // time that a frame stays while playing [ms]
+const SETTLED = 200;  // time without a change after which the address is written: browsers limit how often [ms]
 
 const $ = (id) => document.getElementById(id);
 const about = parse($('about'));
@@ -20,6 +21,7 @@ const state = { frame: 0, hidden: new Set(), view: about.truth ? 'both' : 'predi
 let current = null;  // the frame that is shown, with unpacked grids
 let stage = null;
 let scenes = null;
+let settled = null;
 
 /** A frame of the page with its grids unpacked. */
 async function load(number) {
@@ -56,7 +58,8 @@ async function update() {
 function report(cubes) {
   const hide = about.classes.filter(({ id }) => state.hidden.has(id)).map(({ name }) => name).join(',');
   const parts = [`frame=${state.frame}`, hide && `hide=${hide}`, about.truth && `view=${state.view}`];
-  history.replaceState(null, '', `#${parts.filter(Boolean).join('&')}`);
+  clearTimeout(settled);
+  settled = setTimeout(() => history.replaceState(null, '', `#${parts.filter(Boolean).join('&')}`), SETTLED);
   Object.assign(document.documentElement.dataset, {
     state: 'ready', frame: state.frame, frames: frames.length, view: state.view, hidden: hide,
     cubes: cubes.prediction ?? 0, truthCubes: cubes.truth ?? 0,
