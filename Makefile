@@ -22,7 +22,7 @@ $(BIN)/python:
 	touch $(VENV)/COLCON_IGNORE
 
 $(INSTALLED): $(INPUTS) | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,video,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,dev]'
 	@touch $@
 
 demo: setup  ## nuScenes to a bag, the bag to the live node, a table and a picture: make demo NUSCENES=<folder>

@@ -16,9 +16,10 @@ from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 S = TypeVar('S')
 
 
-def progress(total: int | None, unit: str, description: str = '', *, scaled: bool = False) -> tqdm[Any]:
+def progress(total: int | None, unit: str, description: str = '', *, scaled: bool = False,
+             disable: bool = False) -> tqdm[Any]:
     """A progress bar with rate and remaining time; ``scaled`` writes large counts with k, M, G."""
-    return tqdm(total=total, unit=unit, desc=description, unit_scale=scaled, dynamic_ncols=True)
+    return tqdm(total=total, unit=unit, desc=description, unit_scale=scaled, dynamic_ncols=True, disable=disable)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

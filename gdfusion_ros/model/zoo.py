@@ -40,7 +40,48 @@ BEVDETOCC_GF_SMALL = dataclasses.replace(
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
 """Half the image and half the grid: for tests and quick trials. No weights are published for it."""
 
-CONFIGS = {config.name: config for config in (BEVDETOCC_GF, BEVDETOCC_GF_SMALL)}
+GDFUSION_NANO = OccupancyConfig(
+    name='gdfusion_nano',
+    image_size=(128, 352),
+    depth=DepthBins(first=1.0, step=1.0, count=44),
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)),
+    refinement=2,
+    bottleneck=False,
+    backbone_widths=(48, 96, 192),
+    backbone_blocks=(2, 2, 2),
+    channels=16,
+    image_channels=80,
+    pyramid_channels=32,
+    encoder_channels=(16, 48, 64),
+    encoder_blocks=(1, 1, 2))
+"""The same network in small, for a CPU: every cue, stereo, and the classes of the full network on its grid."""
+
+CONFIGS = {config.name: config for config in (BEVDETOCC_GF, BEVDETOCC_GF_SMALL, GDFUSION_NANO)}
+
+
+def configuration(name: str) -> OccupancyConfig:
+    """The configuration of that name.
+
+    Raises:
+        GdfusionError: there is none.
+    """
+    if name not in CONFIGS:
+        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(CONFIGS)}")
+    return CONFIGS[name]
+
+
+def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, device: torch.device) -> OccupancyNetwork:
+    """A network to train, on ``device``: with the weights in the file ``weights``, or random ones where that is empty.
+
+    Raises:
+        GdfusionError: unknown model or cue, weights that are missing or do not fit.
+    """
+    network = OccupancyNetwork(with_cues(configuration(name), cues))
+    if weights:
+        load_checkpoint(network, Path(weights).expanduser())
+    else:
+        initialise(network, seed)
+    return network.to(device)
 
 
 def load_network(settings: ModelSettings) -> OccupancyNetwork:
@@ -49,9 +90,7 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     Raises:
         GdfusionError: unknown model, cue or device; weights that are missing or do not fit.
     """
-    config = CONFIGS.get(settings.model)
-    if config is None:
-        raise GdfusionError(f"unknown model '{settings.model}'; there are {', '.join(CONFIGS)}")
+    config = configuration(settings.model)
     device = select_device(settings.device)
     if settings.precision == 'autocast' and device.type != 'cuda':
         raise GdfusionError(f"precision 'autocast' needs a CUDA device, but the device is {device}; use 'fp32'")
@@ -59,6 +98,7 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     network = OccupancyNetwork(with_cues(config, settings.cues))
     if settings.untrained:
         initialise(network, UNTRAINED_SEED)
+        _favour_free(network)
         network.title += ' (untrained)'
     else:
         load_checkpoint(network, Path(settings.weights).expanduser())
@@ -78,9 +118,9 @@ def _check_weights(settings: ModelSettings, config: OccupancyConfig) -> None:
 
 
 def initialise(network: OccupancyNetwork, seed: int) -> None:
-    """Random weights that give a grid with something to see; the same for the same seed on every machine.
+    """Random weights to train from; the same for the same seed on every machine.
 
-    Activations neither vanish nor explode, residual branches weigh half, and free space is the likely class.
+    Activations neither vanish nor explode, and residual branches weigh half.
     """
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
@@ -94,5 +134,9 @@ def initialise(network: OccupancyNetwork, seed: int) -> None:
         for block, norm in LAST_NORMS.items():
             if isinstance(module, block):
                 nn.init.constant_(module.get_submodule(norm).get_parameter('weight'), 0.5)
+
+
+def _favour_free(network: OccupancyNetwork) -> None:
+    """Make free space the likely class, so that random weights give a grid that can be looked at."""
     outputs = network.config.classes + 1
     network.head.classifier.get_parameter('2.bias').data.view(-1, outputs)[:, -1] = UNTRAINED_FREE_BIAS

@@ -28,9 +28,14 @@ def shifted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return flat[known], targets[known].long() + 1
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean softmax cross-entropy. Logits that are not finite count as zero, so that one bad voxel ends nothing."""
-    return F.cross_entropy(torch.nan_to_num(logits, 0.0, 0.0, 0.0), targets)
+def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean softmax cross-entropy, weighted by class (K,) where weights are given; 0 where there is no target.
+
+    Logits that are not finite count as zero, so that one bad voxel ends nothing.
+    """
+    if not len(targets):
+        return logits.sum() * 0
+    return F.cross_entropy(torch.nan_to_num(logits, 0.0, 0.0, 0.0), targets, weights)
 
 
 def focal(logits: Tensor, targets: Tensor, class_weights: Tensor, place_weights: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,6 +83,30 @@ class RecurrentState:
         """Bytes of all tensors."""
         return sum(tensor.nbytes for _, tensor in _tensors(self))
 
+    @property
+    def frames(self) -> int:
+        """How many frames of the sequence the voxel state has seen; 0 without that cue."""
+        return 0 if self.voxel is None else self.voxel.frames
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor by its name, e.g. ``voxel.volume``: copies on the CPU, contiguous, none sharing memory."""
+        return {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in _tensors(self)}
+
+    @staticmethod
+    def restored(tensors: Mapping[str, Tensor], frames: int) -> RecurrentState:
+        """The state whose ``tensors`` and ``frames`` these are.
+
+        Raises:
+            KeyError, TypeError: there are others, or some are missing.
+        """
+        parts: dict[str, dict[str, Any]] = {}
+        for name, tensor in tensors.items():
+            part, _, leaf = name.rpartition('.')
+            parts.setdefault(part, {})[leaf] = tensor
+        if 'voxel' in parts:
+            parts['voxel']['frames'] = frames
+        return RecurrentState(**parts.pop(''), **{name: _PARTS[name](**values) for name, values in parts.items()})
+
     def to(self, device: torch.device | str) -> RecurrentState:
         """The same state with its features on another device; matrices and flags stay on the CPU, their place."""
         return _map(self, lambda name, tensor: tensor if name in _ON_CPU else tensor.to(device))
@@ -97,11 +121,8 @@ class RecurrentState:
         Raises:
             GdfusionError: the file cannot be written.
         """
-        # Cloned, because two states may share their matrices, which the format does not allow.
-        tensors = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in _tensors(self)}
-        frames = 0 if self.voxel is None else self.voxel.frames
         with written_whole(path) as draft:
-            save_file(tensors, draft, metadata={'state': json.dumps({'frames': frames})})
+            save_file(self.tensors(), draft, metadata={'state': json.dumps({'frames': self.frames})})
 
     @staticmethod
     def load(path: Path) -> RecurrentState:
@@ -114,7 +135,7 @@ class RecurrentState:
             with safe_open(path, framework='pt') as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
                 frames = json.loads((file.metadata() or {})['state'])['frames']
-            return _restored(tensors, frames)
+            return RecurrentState.restored(tensors, frames)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise GdfusionError(f'{path} is not a saved recurrent state: {error}') from error
 
@@ -142,13 +163,3 @@ def _map(part: D, change: Callable[[str, Tensor], Tensor]) -> D:
         elif is_dataclass(value):
             changed[item.name] = _map(value, change)
     return replace(part, **changed)  # type: ignore[type-var]
-
-
-def _restored(tensors: dict[str, Tensor], frames: int) -> RecurrentState:
-    parts: dict[str, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        part, _, leaf = name.rpartition('.')
-        parts.setdefault(part, {})[leaf] = tensor
-    if 'voxel' in parts:
-        parts['voxel']['frames'] = frames
-    return RecurrentState(**parts.pop(''), **{name: _PARTS[name](**values) for name, values in parts.items()})

@@ -1,0 +1,119 @@
+"""Train a network of the zoo on data in nuScenes' format, real or made by 'gdfusion synthesize'.
+
+  gdfusion synthesize data/train --scenes 100 --seed 1 --lidar
+  gdfusion synthesize data/val --scenes 5 --seed 2 --lidar
+  gdfusion train config/train_nano.yaml --data data/train --validation data/val --out runs/nano
+  gdfusion train config/train_nano.yaml --data data/train --out runs/short --set steps=1000 --set slots=1
+  gdfusion train config/train_nano.yaml --data data/train --validation data/val --out runs/nano --resume
+  torchrun --nproc-per-node 2 -m gdfusion_ros train config/train_nano.yaml --data data/train --out runs/two
+
+Every slot walks through its own sequence of key frames; the memory is carried on from frame to frame. Labels are
+Occ3D's (gts/); key frames without them are learned from by LiDAR depth alone.
+
+Writes into OUT: settings.yaml, checkpoint.pt (to go on from), weights.safetensors (the averaged weights, for --weights
+of the other verbs), log/ (TensorBoard), curves.png. Ctrl-C ends the step, writes the checkpoint and stops; --resume
+goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gdfusion_ros.cli.common import assignment, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gdfusion_ros.evaluation.confusion import ConfusionMatrix
+    from gdfusion_ros.training.examples import Source
+    from gdfusion_ros.training.run import RunFolder
+
+HELP = 'train or fine-tune a network'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the verb."""
+    parser.add_argument('config', type=Path, help='YAML file of training settings, e.g. config/train_nano.yaml')
+    parser.add_argument('--data', type=Path, nargs='+', required=True, metavar='DIR', help='dataset folders')
+    parser.add_argument('--scenes', nargs='*', default=(), metavar='SCENE',
+                        help='scenes of the data: names, ranges, splits. Default: all.')
+    parser.add_argument('--validation', type=Path, nargs='*', default=[], metavar='DIR',
+                        help='dataset folders to validate on; their scenes are not learned from')
+    parser.add_argument('--validation-scenes', nargs='*', default=(), metavar='SCENE', help='scenes of these')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the run')
+    parser.add_argument('--resume', action='store_true', help='go on with the run in OUT')
+    parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
+                        help='one setting of the file, e.g. --set steps=1000; may be repeated')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:<index>. Default: auto.')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, then print what came of it."""
+    from gdfusion_ros.model.inference import select_device
+    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.model.zoo import fresh_network
+    from gdfusion_ros.training import settings as training_settings
+    from gdfusion_ros.training.examples import labelled
+    from gdfusion_ros.training.processes import joined
+    from gdfusion_ros.training.run import Data, Run, RunFolder
+
+    keep_freed_memory()
+    settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
+    device, folder = select_device(args.device), RunFolder(args.out)
+    data = Data(_sources(args.data, args.scenes), _sources(args.validation, args.validation_scenes))
+    with joined(device) as processes:
+        if processes.first:
+            _open(folder, training_settings.text(settings), resume=args.resume)
+            frames = sum(len(scene.samples) for source in data.training for scene in source.scenes)
+            print(f'{frames} key frames in {sum(len(source.scenes) for source in data.training)} scenes, '
+                  f'{labelled(data.training)} labelled; {processes.count} x {settings.slots} slots, {device}')
+        processes.wait()
+        network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device)
+        network.autocast = settings.precision == 'autocast'
+        training = Run(network, settings, data, folder, processes)
+        with progress(settings.steps, 'step', disable=not processes.first) as bar:
+            result = training.train(_Display(bar, training.done))
+        if processes.first:
+            print(f'{result.steps} steps; {result.waiting:.1%} of the time was spent waiting for data')
+            print(f'weights in {folder.weights}, curves in {folder.curves}')
+    return 0
+
+
+def _sources(folders: Sequence[Path], scenes: Sequence[str]) -> list[Source]:
+    from gdfusion_ros.datasets import nuscenes
+    from gdfusion_ros.training.examples import Source
+
+    return [Source(folder, nuscenes.load(folder, scenes=scenes).scenes) for folder in folders]
+
+
+def _open(folder: RunFolder, settings: str, *, resume: bool) -> None:
+    """Make the folder of a new run, or look whether there is one to go on with; the settings are printed."""
+    from gdfusion_ros.errors import GdfusionError
+    from gdfusion_ros.files import refuse_existing, written_whole
+
+    if resume:
+        if not folder.checkpoint.is_file():
+            raise GdfusionError(f'{folder.path} has no run to go on with; leave out --resume to begin one')
+    else:
+        refuse_existing(folder.path)
+    print(settings)
+    with written_whole(folder.settings) as draft:
+        draft.write_text(settings)
+
+
+class _Display:
+    """Shows loss and validations beside the progress bar."""
+
+    def __init__(self, bar: Any, done: int) -> None:
+        self._bar = bar
+        bar.update(done)
+
+    def step(self, loss: float | None) -> None:
+        self._bar.update()
+        if loss is not None:
+            self._bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
+
+    def validated(self, step: int, matrix: ConfusionMatrix) -> None:
+        self._bar.write(f'step {step}: mIoU {matrix.miou:.2%}, mIoU_D {matrix.miou_dynamic:.2%}, IoU {matrix.iou:.2%}')

@@ -1,0 +1,193 @@
+"""Training examples out of a dataset in nuScenes' format: images, matrices, labels and LiDAR depth of a key frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from gdfusion_ros.datasets import occ3d
+from gdfusion_ros.datasets.nuscenes import Pose, Sample, Scene, SensorData
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.occupancy import OccupancyConfig
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+from gdfusion_ros.perception.poses import inverse, pose_matrix
+from gdfusion_ros.perception.preprocess import normalize
+from gdfusion_ros.perception.types import Matrix, Pixels
+from gdfusion_ros.settings import SURROUND_CAMERAS
+from gdfusion_ros.training.augment import EgoAugmentation, ImageAugmentation
+from gdfusion_ros.training.losses import IGNORE, depth_bins
+from gdfusion_ros.training.settings import TrainingSettings
+from gdfusion_ros.training.stream import Item
+
+REFERENCE = 'CAM_FRONT'
+_LIDAR = 'LIDAR_TOP'
+_POINT_FIELDS = 5
+_CPU = torch.device('cpu')
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One key frame to learn from.
+
+    Attributes:
+        frame: the network's input.
+        labels: (Y, X, Z) uint8 classes in the augmented ego frame, IGNORE where nothing is to be learned.
+        depth: (N, h, w) depth bin of every cell, IGNORE where no LiDAR point fell.
+        start: whether it begins a sequence.
+    """
+
+    frame: Frame
+    labels: Tensor
+    depth: Tensor
+    start: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """Scenes of one dataset folder."""
+
+    root: Path
+    scenes: tuple[Scene, ...]
+
+
+class Examples(TorchDataset[Example]):
+    """``examples[item]``: reads, decodes and augments one key frame; meant for worker processes."""
+
+    def __init__(self, sources: Sequence[Source], config: OccupancyConfig, settings: TrainingSettings, *,
+                 augment: bool) -> None:
+        """``config`` is the network's; without ``augment`` examples are what the node would see."""
+        self._scenes = [(source.root, scene) for source in sources for scene in source.scenes if scene.samples]
+        self._config, self._settings, self._augment = config, settings, augment
+
+    @property
+    def lengths(self) -> list[int]:
+        """Key frames of every scene."""
+        return [len(scene.samples) for _, scene in self._scenes]
+
+    def __getitem__(self, item: Item) -> Example:
+        """The example of a stream's item.
+
+        Raises:
+            GdfusionError: a file is missing or damaged.
+        """
+        root, scene = self._scenes[item.scene]
+        sample, before = scene.samples[item.frame], scene.samples[item.frame - 1] if item.frame else None
+        ego, augmentations = self._drawn(item)
+        output = self._config.image_size[::-1]
+        images = [augmentation(_pixels(camera), output)
+                  for augmentation, camera in zip(augmentations, _cameras(sample), strict=True)]
+        frame = make_frame(
+            normalize([pixels for pixels, _ in images], _CPU), [intrinsics(camera) for camera in _cameras(sample)],
+            [post for _, post in images], self._poses(sample), None if before is None else self._poses(before),
+            [True] * len(images))
+        labels = np.ascontiguousarray(ego.labels(self._labels(root, scene, sample)).transpose(1, 0, 2))
+        return Example(replace(frame, bda=ego.matrix()), torch.from_numpy(labels),
+                       self._depth(sample, [post for _, post in images]), start=item.frame == 0)
+
+    def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
+        """The item's augmentation of the ego frame and of each camera's image."""
+        if not self._augment:
+            return EgoAugmentation(), [ImageAugmentation()] * len(SURROUND_CAMERAS)
+
+        def random(kind: int, varies: str) -> np.random.Generator:
+            return np.random.default_rng(
+                [self._settings.seed, kind, item.draw, item.frame + 1 if varies == 'frame' else 0])
+
+        images = random(1, self._settings.image_varies)
+        return (EgoAugmentation.draw(self._settings, random(0, self._settings.bev_varies)),
+                [ImageAugmentation.draw(self._settings, images) for _ in SURROUND_CAMERAS])
+
+    def _poses(self, sample: Sample) -> RigPoses:
+        reference = matrix(_measurement(sample, REFERENCE).ego_pose)
+        cameras = np.stack([matrix(camera.ego_pose) @ matrix(camera.calibration.pose) for camera in _cameras(sample)])
+        history = reference
+        if self._settings.pose_protocol == 'released':
+            history = matrix(_measurement(sample, _LIDAR).ego_pose)
+        return RigPoses(reference, cameras, history)
+
+    def _labels(self, root: Path, scene: Scene, sample: Sample) -> NDArray[np.uint8]:
+        """(X, Y, Z) classes; IGNORE everywhere where the dataset has no labels."""
+        path = occ3d.label_path(root, scene.name, sample.token)
+        if not path.exists():
+            return np.full(OCC3D_NUSCENES.grid.shape, IGNORE, np.uint8)
+        labels = occ3d.read(path)
+        return np.where(labels.mask_camera, labels.semantics, IGNORE) if self._settings.camera_mask \
+            else labels.semantics
+
+    def _depth(self, sample: Sample, posts: Sequence[PostTransform]) -> Tensor:
+        stride, (height, width) = self._config.feature_stride, self._config.image_size
+        lidar = sample.data.get(_LIDAR)
+        if not self._settings.depth or lidar is None or not lidar.path.exists():
+            return torch.full((len(posts), height // stride, width // stride), IGNORE)
+        points = matrix(lidar.ego_pose) @ matrix(lidar.calibration.pose) @ _points(lidar.path)
+        maps = np.stack([_depth_map(points, camera, post, (width, height))
+                         for camera, post in zip(_cameras(sample), posts, strict=True)])
+        bins = self._config.depth
+        return depth_bins(torch.from_numpy(maps), stride, bins.first, bins.step, bins.count)
+
+
+def labelled(sources: Sequence[Source]) -> int:
+    """How many key frames have Occ3D labels."""
+    return sum(occ3d.label_path(source.root, scene.name, sample.token).exists()
+               for source in sources for scene in source.scenes for sample in scene.samples)
+
+
+def matrix(pose: Pose) -> Matrix:
+    """(4, 4) of a pose of the tables."""
+    return pose_matrix(pose.translation, pose.rotation)
+
+
+def intrinsics(camera: SensorData) -> Matrix:
+    """(3, 3) K of a camera [px]."""
+    return np.array(camera.calibration.intrinsics).reshape(3, 3)
+
+
+def _measurement(sample: Sample, channel: str) -> SensorData:
+    if channel not in sample.data:
+        raise GdfusionError(f'key frame {sample.token} has no {channel}')
+    return sample.data[channel]
+
+
+def _cameras(sample: Sample) -> list[SensorData]:
+    return [_measurement(sample, camera) for camera in SURROUND_CAMERAS]
+
+
+def _pixels(camera: SensorData) -> Pixels:
+    try:
+        return np.asarray(Image.open(camera.path).convert('RGB'))
+    except OSError as error:
+        raise GdfusionError(f'image {camera.path} cannot be read: {error}') from error
+
+
+def _points(path: Path) -> Matrix:
+    """(4, n) homogeneous points of a LiDAR sweep."""
+    try:
+        values = np.fromfile(path, np.float32)
+        points = values.reshape(-1, _POINT_FIELDS)
+    except (OSError, ValueError) as error:
+        raise GdfusionError(f'LiDAR sweep {path} cannot be read: {error}') from error
+    return np.stack([*points[:, :3].T.astype(np.float64), np.ones(len(points))])
+
+
+def _depth_map(points: Matrix, camera: SensorData, post: PostTransform, size: tuple[int, int]) -> NDArray[np.float32]:
+    """(H, W) depth [m] of the nearest of the (4, n) points in the fixed frame, in the network's image; 0 where none."""
+    width, height = size
+    seen = (inverse(matrix(camera.ego_pose) @ matrix(camera.calibration.pose)) @ points)[:3]
+    seen = seen[:, seen[2] > 0]
+    pixels = intrinsics(camera) @ seen / seen[2]
+    pixels = np.rint(post.rotation @ pixels + post.translation[:, None])[:2]
+    inside = ((pixels >= 0) & (pixels < [[width], [height]])).all(0)
+    columns, rows = pixels[:, inside].astype(np.int64)
+    depth = np.full((height, width), np.inf, np.float32)
+    np.minimum.at(depth, (rows, columns), seen[2, inside].astype(np.float32))
+    return np.where(np.isfinite(depth), depth, np.float32(0))

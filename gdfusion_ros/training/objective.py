@@ -1,0 +1,89 @@
+"""What a network is trained for: the weighted sum of the losses of one frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from gdfusion_ros.model.frame import Prediction
+from gdfusion_ros.model.fusion.state import RecurrentState
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.probe import Probe
+from gdfusion_ros.training import losses
+from gdfusion_ros.training.examples import Example
+from gdfusion_ros.training.settings import TrainingSettings
+
+FREQUENCIES = {'occ3d_nuscenes': (
+    944004, 1897170, 152386, 2391677, 16957802, 724139, 189027, 2074468, 413451, 2384460, 5916653, 175883646, 4275424,
+    51393615, 61411620, 105975596, 116424404, 1892500630)}
+"""Voxels of every class in the training split, by label set."""
+
+
+class _DepthProbe(Probe):
+    """Keeps the supervised depth distribution."""
+
+    probability: Tensor
+
+    def see(self, name: str, tensor: Tensor) -> None:
+        if name == 'depth_pred':
+            self.probability = tensor
+
+
+class Objective(nn.Module):
+    """``objective(example, state) -> (losses by name, state)``; the sum of the losses is what is to become small.
+
+    The state is a constant: training does not go back through time.
+
+    The network is part of this module, so that one call is one forward pass for torch's data parallelism.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(self, network: OccupancyNetwork, settings: TrainingSettings) -> None:
+        """``network`` is in training mode."""
+        super().__init__()
+        self.network = network
+        self._settings = settings
+        weights = None
+        if settings.class_balance:
+            counts = torch.tensor(FREQUENCIES[network.config.label_set], dtype=torch.float64)
+            weights = (counts.max() / counts) ** settings.class_balance
+            weights = torch.cat([torch.zeros(1), weights.float()])
+        self.register_buffer('class_weights', weights, persistent=False)
+
+    def forward(self, example: Example, state: RecurrentState | None) -> tuple[dict[str, Tensor], RecurrentState]:
+        """See one example.
+
+        Args:
+            example: on the network's device where its tensors are large.
+            state: of the same sequence's last frame; None at its start.
+        """
+        probe = _DepthProbe()
+        prediction, state = self.network(example.frame, state, probe)
+        return self._losses(prediction, probe.probability.float(), example), state.detach()
+
+    def _losses(self, prediction: Prediction, depth: Tensor, example: Example) -> dict[str, Tensor]:
+        chosen = self._settings
+        logits, targets = losses.shifted(prediction.logits, example.labels)
+        found: dict[str, Tensor] = {}
+        if chosen.cross_entropy:
+            found['cross_entropy'] = chosen.cross_entropy * losses.cross_entropy(logits, targets, self.class_weights)
+        if chosen.semantic_scaling or chosen.geometric_scaling or chosen.lovasz:
+            probability = logits.softmax(1)
+            for name, loss in (('semantic_scaling', losses.semantic_scaling),
+                               ('geometric_scaling', losses.geometric_scaling), ('lovasz', losses.lovasz_softmax)):
+                if weight := getattr(chosen, name):
+                    found[name] = weight * loss(probability, targets)
+        if chosen.depth:
+            found['depth'] = chosen.depth * losses.depth_binary(depth, example.depth)
+        return found
+
+
+def on_device(example: Example, device: torch.device) -> Example:
+    """The example with its large tensors on ``device``; matrices stay on the CPU, their place."""
+    images = example.frame.images.to(device, memory_format=torch.channels_last, non_blocking=True)
+    return replace(example, frame=replace(example.frame, images=images),
+                   labels=example.labels.to(device, non_blocking=True),
+                   depth=example.depth.to(device, non_blocking=True))

@@ -1,0 +1,236 @@
+"""A whole training run in its folder: steps, checkpoints, validations, log, the weights that come of it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch.utils.data import DataLoader
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.evaluation.confusion import ConfusionMatrix
+from gdfusion_ros.files import written_whole
+from gdfusion_ros.model.checkpoint import save_checkpoint
+from gdfusion_ros.model.fusion.state import RecurrentState
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.training import settings as training_settings
+from gdfusion_ros.training.examples import Example, Examples, Source
+from gdfusion_ros.training.journal import Journal
+from gdfusion_ros.training.processes import Processes
+from gdfusion_ros.training.settings import TrainingSettings
+from gdfusion_ros.training.stream import Stream
+from gdfusion_ros.training.trainer import Trainer, learning_rate
+from gdfusion_ros.training.validation import validate
+
+LOG_EVERY = 20
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps what it makes."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """The settings, with their meanings."""
+        return self.path / 'settings.yaml'
+
+    @property
+    def checkpoint(self) -> Path:
+        """Everything that the run needs to go on."""
+        return self.path / 'checkpoint.pt'
+
+    @property
+    def weights(self) -> Path:
+        """The averaged weights, for the node."""
+        return self.path / 'weights.safetensors'
+
+    @property
+    def log(self) -> Path:
+        """TensorBoard's files."""
+        return self.path / 'log'
+
+    @property
+    def curves(self) -> Path:
+        """Losses and validations as a picture."""
+        return self.path / 'curves.png'
+
+
+class Listener(Protocol):
+    """Who is told how a run goes on."""
+
+    def step(self, loss: float | None) -> None:
+        """A step is done; its loss is told at the first, the last and every LOG_EVERY-th."""
+
+    def validated(self, step: int, matrix: ConfusionMatrix) -> None:
+        """A validation is done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a run learns from and is validated on."""
+
+    training: Sequence[Source]
+    validation: Sequence[Source]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run has done: steps in all, seconds of this process, and the share of them that it waited for data."""
+
+    steps: int
+    seconds: float
+    waiting: float
+
+
+class Run:
+    """A training run; ``Run(…).train(…)`` goes on from its folder's checkpoint, if there is one."""
+
+    def __init__(self, network: OccupancyNetwork, settings: TrainingSettings, data: Data, folder: RunFolder,
+                 processes: Processes) -> None:
+        """``network`` is fresh, on its device. Raises GdfusionError where the folder's checkpoint does not fit."""
+        self._settings, self._folder, self._processes = settings, folder, processes
+        self._trainer = Trainer(network, settings, distributed=processes.count > 1)
+        self._examples = Examples(data.training, network.config, settings, augment=True)
+        self._validation = Examples(data.validation, network.config, settings, augment=False)
+        if not self._examples.lengths:
+            raise GdfusionError('the training data has no key frames')
+        entries = self._resume() if folder.checkpoint.exists() else []
+        self._journal = Journal(folder.log, entries) if processes.first else None
+
+    @property
+    def done(self) -> int:
+        """Steps so far."""
+        return self._trainer.done
+
+    def train(self, listener: Listener) -> Result:
+        """Take the steps that are left.
+
+        Raises:
+            GdfusionError: a file of the data cannot be read, or an output not be written.
+            KeyboardInterrupt: it was asked to stop; the checkpoint is written.
+        """
+        start, waited = time.perf_counter(), 0.0
+        with _stop_requests() as stop_requested:
+            batches = self._batches()
+            while self.done < self._settings.steps:
+                asked = time.perf_counter()
+                examples = [next(batches) for _ in range(self._settings.slots)]
+                waited += time.perf_counter() - asked
+                self._learn(examples, listener)
+                stopping = any(self._processes.gathered(stop_requested()))
+                if stopping or self.done % self._settings.checkpoint_every == 0:
+                    self._save()
+                if stopping:
+                    raise KeyboardInterrupt
+        self._validate(listener)
+        self._save()
+        if self._journal is not None:
+            self._journal.close()
+        seconds = time.perf_counter() - start
+        return Result(self.done, seconds, waited / seconds)
+
+    def _batches(self) -> Iterator[Example]:
+        slots = self._settings.slots
+        stream = Stream(self._examples.lengths, self._settings.seed, self._processes.rank * slots, slots,
+                        self._processes.count * slots, (self.done, self._settings.steps))
+        return iter(DataLoader(self._examples, batch_size=None, sampler=stream, num_workers=self._settings.workers,
+                               worker_init_fn=_ignore_interrupts, prefetch_factor=4 if self._settings.workers else None,
+                               pin_memory=self._trainer.network.device.type == 'cuda'))
+
+    def _learn(self, examples: Sequence[Example], listener: Listener) -> None:
+        rate = learning_rate(self._settings, self.done)
+        found = self._trainer.step(examples)
+        if self.done % LOG_EVERY == 0 or self.done in (1, self._settings.steps):
+            losses = {f'loss/{name}': float(value) for name, value in found.items()}
+            if self._journal is not None:
+                self._journal.add(self.done, {**losses, 'learning rate/learning rate': rate})
+            listener.step(sum(losses.values()))
+        else:
+            listener.step(None)
+        every = self._settings.validate_every
+        if every and self.done % every == 0 and self.done < self._settings.steps:
+            self._validate(listener)
+
+    def _validate(self, listener: Listener) -> None:
+        if self._journal is None:
+            self._processes.wait()
+            return
+        if self._validation.lengths:
+            matrix = validate(self._trainer.average.network, self._validation, self._settings.workers)
+            self._journal.add(self.done, {'validation/mIoU': matrix.miou, 'validation/mIoU_D': matrix.miou_dynamic,
+                                          'validation/IoU': matrix.iou})
+            listener.validated(self.done, matrix)
+        self._processes.wait()
+
+    def _save(self) -> None:
+        """Checkpoint, weights and curves, each written whole."""
+        memories = self._processes.gathered([_packed(state) for state in self._trainer.memory])
+        if self._journal is not None:
+            content = {**self._trainer.state_dict(), 'memories': memories, 'entries': self._journal.entries,
+                       'settings': training_settings.as_mapping(self._settings)}
+            with written_whole(self._folder.checkpoint) as draft:
+                torch.save(content, draft)
+            save_checkpoint(self._trainer.average.network, self._folder.weights)
+            self._journal.draw(self._folder.curves)
+        self._processes.wait()
+
+    def _resume(self) -> list[Any]:
+        path = self._folder.checkpoint
+        try:
+            content = torch.load(path, map_location='cpu', weights_only=True)
+        except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything
+            raise GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__})') from error
+        before, now = content['settings'], training_settings.as_mapping(self._settings)
+        changed = [name for name, value in now.items() if before.get(name) != value and name not in _MAY_CHANGE]
+        if changed:
+            raise GdfusionError(f'{path} was made with other settings: {", ".join(changed)}; go on with the same ones, '
+                                'or choose another folder')
+        if len(content['memories']) != self._processes.count:
+            raise GdfusionError(f'{path} was made by {len(content["memories"])} processes, now there are '
+                                f'{self._processes.count}')
+        self._trainer.load_state_dict(content)
+        self._trainer.memory = [_unpacked(state) for state in content['memories'][self._processes.rank]]
+        return list(content['entries'])
+
+
+_MAY_CHANGE = frozenset({'workers', 'validate_every', 'checkpoint_every'})
+"""Settings that do not change what is learned."""
+
+
+def _packed(state: RecurrentState | None) -> tuple[dict[str, torch.Tensor], int] | None:
+    return None if state is None else (state.tensors(), state.frames)
+
+
+def _unpacked(state: tuple[dict[str, torch.Tensor], int] | None) -> RecurrentState | None:
+    return None if state is None else RecurrentState.restored(*state)
+
+
+def _ignore_interrupts(_: int) -> None:
+    """Ctrl-C reaches the workers too, but the run still needs them to the end of its step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM has come; within the block they do nothing else, so that no step is cut in two."""
+    requested = False
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        nonlocal requested
+        requested = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: requested
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

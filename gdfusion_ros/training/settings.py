@@ -1,0 +1,104 @@
+"""Every setting of a training run, one record each; a run is one readable YAML file of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.settings import CUES, from_mapping, records, setting
+
+Varies = tuple[str, str]
+VARIES: Varies = ('sequence', 'frame')
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a network is trained.
+
+    Raises:
+        GdfusionError: settings that contradict each other.
+    """
+
+    model: str = setting('gdfusion_nano', 'Name of the network in the zoo.')
+    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on.', choices=CUES)
+    initial_weights: str = setting('', 'Checkpoint to start from (fine-tuning); empty starts from random weights.')
+    seed: int = setting(0, 'Seed of weights, order of scenes and augmentation.', low=0, high=2**31 - 1)
+    steps: int = setting(20000, 'Optimiser steps.', low=1, high=10**8)
+    slots: int = setting(2, 'Sequences that are walked through side by side: frames a step and process.',
+                         low=1, high=1024)
+    learning_rate: float = setting(2e-4, 'Of AdamW, after the warm-up.', low=0.0, high=1.0)
+    final_learning_rate: float = setting(2e-4, 'At the last step; a cosine leads from the one to the other.',
+                                         low=0.0, high=1.0)
+    warmup_steps: int = setting(200, 'Steps in which the learning rate rises from a thousandth.', low=0, high=10**6)
+    weight_decay: float = setting(0.01, 'Of AdamW.', low=0.0, high=1.0)
+    clip_norm: float = setting(5.0, 'Largest norm of the gradient of all weights; 0 does not clip.', low=0.0, high=1e6)
+    average_decay: float = setting(0.999, 'Of the moving average of the weights, which is what a run gives.',
+                                   low=0.0, high=1.0)
+    precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
+                             choices=('fp32', 'autocast'))
+    camera_mask: bool = setting(True, 'Train only on voxels that the cameras observe.')
+    cross_entropy: float = setting(1.0, 'Weight of the cross-entropy.', low=0.0, high=1e3)
+    class_balance: float = setting(0.0, 'Exponent of the inverse class frequency that weighs the cross-entropy.',
+                                   low=0.0, high=1.0)
+    semantic_scaling: float = setting(0.0, 'Weight of the semantic scaling loss.', low=0.0, high=1e3)
+    geometric_scaling: float = setting(0.0, 'Weight of the geometric scaling loss.', low=0.0, high=1e3)
+    lovasz: float = setting(0.0, 'Weight of the Lovasz-softmax loss.', low=0.0, high=1e3)
+    depth: float = setting(0.05, 'Weight of the depth loss; it needs LiDAR.', low=0.0, high=1e3)
+    zoom_out: float = setting(0.136, 'Largest relative reduction of an image.', low=0.0, high=0.9)
+    zoom_in: float = setting(0.25, 'Largest relative enlargement of an image.', low=0.0, high=10.0)
+    image_rotation: float = setting(5.4, 'Largest rotation of an image [degrees].', low=0.0, high=45.0)
+    image_flip: bool = setting(True, 'Mirror every second image.')
+    image_varies: str = setting('frame', 'Whether an image is augmented anew for every frame or sequence.',
+                                choices=VARIES)
+    bev_flip: bool = setting(True, 'Mirror the ego frame along x and along y, every second time.')
+    bev_varies: str = setting('sequence', 'Whether the ego frame is augmented anew for every sequence or frame; a '
+                              'change between frames shifts the memory by a voxel.', choices=VARIES)
+    pose_protocol: str = setting('live', 'live: poses as the node has them; released: as the authors train.',
+                                 choices=('live', 'released'))
+    workers: int = setting(2, 'Processes that read, decode and augment.', low=0, high=256)
+    validate_every: int = setting(2000, 'Steps between validations; 0 validates at the end only.', low=0, high=10**8)
+    checkpoint_every: int = setting(500, 'Steps between checkpoints.', low=1, high=10**8)
+
+    def __post_init__(self) -> None:
+        """Refuse a run that cannot learn."""
+        weights = (self.cross_entropy, self.semantic_scaling, self.geometric_scaling, self.lovasz, self.depth)
+        if not any(weights):
+            raise GdfusionError('the weights of all losses are 0: nothing would be learned')
+
+
+def read(path: Path, overrides: Mapping[str, object]) -> TrainingSettings:
+    """The settings in a YAML file, then ``overrides``.
+
+    Raises:
+        GdfusionError: the file cannot be read, or holds an unknown name or a value that its setting does not allow.
+    """
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise GdfusionError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
+    if not isinstance(document, dict):
+        raise GdfusionError(f'{path}: expected "name: value" lines of settings')
+    try:
+        return from_mapping(TrainingSettings, {**document, **overrides})
+    except GdfusionError as error:
+        raise GdfusionError(f'{path}: {error}') from error
+
+
+def text(settings: TrainingSettings) -> str:
+    """The settings as a YAML file that ``read`` takes, each with its description."""
+    lines = []
+    for name, (_, record) in records(TrainingSettings).items():
+        value = getattr(settings, name)
+        written = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True, width=1e9)
+        lines += [f'# {record.description}', f'{name}: {written.splitlines()[0]}']
+    return '\n'.join(lines) + '\n'
+
+
+def as_mapping(settings: TrainingSettings) -> dict[str, object]:
+    """The settings as plain values, for a checkpoint."""
+    return dataclasses.asdict(settings)

@@ -1,0 +1,124 @@
+"""One optimiser step after the other over the slots' streams; everything that a run must remember is here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.fusion.state import RecurrentState
+from gdfusion_ros.model.inference import MEMORY_FORMATS
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.training.average import WeightAverage
+from gdfusion_ros.training.examples import Example
+from gdfusion_ros.training.objective import Objective, on_device
+from gdfusion_ros.training.settings import TrainingSettings
+
+_WARMUP_START = 1e-3
+
+
+class Trainer:
+    """The network, its optimiser, the average of its weights, and the memory of every slot.
+
+    Attributes:
+        done: Steps so far.
+        network: In training.
+        average: What the run gives.
+    """
+
+    def __init__(self, network: OccupancyNetwork, settings: TrainingSettings, *, distributed: bool = False) -> None:
+        """``network`` is fresh and on its device; ``distributed`` averages gradients over torch's process group."""
+        self.done = 0
+        self.network = network.train()
+        self.average = WeightAverage(network, settings.average_decay)
+        self._settings = settings
+        for parameter in network.parameters():
+            if parameter.dim() in MEMORY_FORMATS:
+                parameter.data = parameter.data.contiguous(memory_format=MEMORY_FORMATS[parameter.dim()])
+        objective = Objective(network, settings).to(network.device)
+        # Where a cue is switched off, its weights take no part.
+        self._objective: nn.Module = DistributedDataParallel(objective, find_unused_parameters=True) if distributed \
+            else objective
+        self._optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate,
+                                            weight_decay=settings.weight_decay)
+        self._scaler = torch.amp.GradScaler('cuda', enabled=network.autocast)
+        self._states: list[RecurrentState | None] = [None] * settings.slots
+
+    def step(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Learn from one example a slot; the losses by name, averaged over the slots, on the network's device."""
+        totals: dict[str, Tensor] = {}
+        for group in self._optimizer.param_groups:
+            group['lr'] = learning_rate(self._settings, self.done)
+        self._optimizer.zero_grad(set_to_none=True)
+        for slot, example in enumerate(examples):
+            with self._together(last=slot == len(examples) - 1):
+                state = None if example.start else self._states[slot]
+                found, state = self._objective(on_device(example, self.network.device), state)
+                self._scaler.scale(sum(found.values()) / len(examples)).backward()
+            self._states[slot] = state
+            for name, loss in found.items():
+                totals[name] = totals.get(name, 0) + loss.detach() / len(examples)
+        self._update()
+        return totals
+
+    def _together(self, *, last: bool) -> AbstractContextManager[object]:
+        """Gradients are exchanged between processes once a step, with the last slot's."""
+        if isinstance(self._objective, DistributedDataParallel) and not last:
+            return self._objective.no_sync()
+        return nullcontext()
+
+    def _update(self) -> None:
+        self._scaler.unscale_(self._optimizer)
+        if self._settings.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip_norm)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self.done += 1
+        self.average.update(self.network, self.done)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a run needs to go on, apart from the slots' memory: tensors and plain values."""
+        return {'done': self.done, 'network': self.network.state_dict(), 'average': self.average.network.state_dict(),
+                'optimizer': self._optimizer.state_dict(), 'scaler': self._scaler.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state_dict`` gave.
+
+        Raises:
+            GdfusionError: it is of another network.
+        """
+        try:
+            self.network.load_state_dict(state['network'])
+            self.average.network.load_state_dict(state['average'])
+            self._optimizer.load_state_dict(state['optimizer'])
+            self._scaler.load_state_dict(state['scaler'])
+            self.done = state['done']
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise GdfusionError(f'the checkpoint does not fit the network: {str(error).splitlines()[0]}') from error
+
+    @property
+    def memory(self) -> list[RecurrentState | None]:
+        """The slots' recurrent states."""
+        return self._states
+
+    @memory.setter
+    def memory(self, states: Sequence[RecurrentState | None]) -> None:
+        if len(states) != len(self._states):
+            raise GdfusionError(f'the checkpoint has {len(states)} slots, the settings {len(self._states)}')
+        self._states = [None if state is None else state.to(self.network.device) for state in states]
+
+
+def learning_rate(settings: TrainingSettings, step: int) -> float:
+    """Of the step with that index: a linear warm-up, then half a cosine to the final one."""
+    if step < settings.warmup_steps:
+        share = step / settings.warmup_steps
+        return settings.learning_rate * (_WARMUP_START + (1 - _WARMUP_START) * share)
+    share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    swing = settings.learning_rate - settings.final_learning_rate
+    return settings.final_learning_rate + swing * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,97 @@
+"""A small labelled dataset, and a network small enough to train in a test."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gdfusion_ros.datasets import nuscenes, occ3d
+from gdfusion_ros.datasets.occ3d import Occ3DLabels
+from gdfusion_ros.model import zoo
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig
+from gdfusion_ros.training.examples import Source
+from gdfusion_ros.training.settings import TrainingSettings
+
+TINY = OccupancyConfig(
+    name='tiny', image_size=(32, 64), depth=DepthBins(1.0, 2.0, 8),
+    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)), refinement=4, bottleneck=False,
+    backbone_widths=(16, 16, 16), backbone_blocks=(1, 1, 1), channels=8, image_channels=16, pyramid_channels=4,
+    encoder_channels=(8, 8, 8), encoder_blocks=(1, 1, 1), classifier_channels=8)
+
+SCRIPT = f"""
+import sys
+from gdfusion_ros.cli import main
+from gdfusion_ros.model import zoo
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig
+
+zoo.CONFIGS['tiny'] = {TINY}
+if __name__ == '__main__':
+    sys.exit(main())
+"""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The networks are so small that a second thread only costs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='session')
+def labelled_root(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made nuScenes folder with LiDAR sweeps, and with labels for its first scene."""
+    root = tmp_path_factory.mktemp('labelled') / 'nuscenes'
+    shutil.copytree(nuscenes_root, root)
+    random = np.random.default_rng(0)
+    dataset = nuscenes.load(root)
+    for scene in dataset.scenes:
+        for sample in scene.samples:
+            lidar = sample.data['LIDAR_TOP'].path
+            lidar.parent.mkdir(parents=True, exist_ok=True)
+            random.uniform(-20, 20, (500, 5)).astype(np.float32).tofile(lidar)
+    for sample in dataset.scenes[0].samples:
+        semantics = np.full((200, 200, 16), 17, np.uint8)
+        semantics[:, :, 2], semantics[:, :60, 2:8], semantics[20:40, 150:170, 3] = 11, 15, 4
+        seen = np.zeros(semantics.shape, np.bool_)
+        seen[40:160] = True
+        occ3d.write(occ3d.label_path(root, dataset.scenes[0].name, sample.token), Occ3DLabels(semantics, seen, seen))
+    return root
+
+
+@pytest.fixture(scope='session')
+def source(labelled_root: Path) -> Source:
+    """The scenes of that folder."""
+    return Source(labelled_root, nuscenes.load(labelled_root).scenes)
+
+
+@pytest.fixture
+def tiny_config(monkeypatch: pytest.MonkeyPatch) -> OccupancyConfig:
+    """Of a network that the zoo knows as 'tiny'."""
+    monkeypatch.setitem(zoo.CONFIGS, TINY.name, TINY)
+    return TINY
+
+
+@pytest.fixture
+def tiny_gdfusion(tmp_path: Path) -> Path:
+    """A script that is the command line with that network in the zoo, for processes of their own."""
+    script = tmp_path / 'tiny_gdfusion.py'
+    script.write_text(SCRIPT)
+    return script
+
+
+@pytest.fixture
+def settings() -> TrainingSettings:
+    """A few steps without worker processes."""
+    return dataclasses.replace(TrainingSettings(), model='tiny', steps=6, slots=2, warmup_steps=2, workers=0,
+                               learning_rate=2e-3, final_learning_rate=1e-3, checkpoint_every=2, validate_every=0)

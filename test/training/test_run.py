@@ -1,0 +1,135 @@
+"""Whole runs through the command line: files, interruption, resumption, several processes, refusals."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from gdfusion_ros.cli import main
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.training import settings as training_settings
+
+SMALL = {'model': 'tiny', 'steps': 3, 'slots': 1, 'workers': 0, 'checkpoint_every': 1, 'warmup_steps': 1}
+
+
+pytestmark = pytest.mark.usefixtures('tiny_config')
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / 'config.yaml'
+    path.write_text(yaml.safe_dump(SMALL))
+    return path
+
+
+def train(config: Path, root: Path, out: Path, *more: str) -> int:
+    return main(['train', str(config), '--data', str(root), '--out', str(out), *more])
+
+
+def test_a_run_leaves_settings_weights_and_curves(config: Path, labelled_root: Path, tmp_path: Path,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / 'run'
+    assert train(config, labelled_root, out, '--scenes', 'scene-0001', '--validation', str(labelled_root),
+                 '--validation-scenes', 'scene-0001') == 0
+    said = capsys.readouterr()
+    assert '3 key frames in 1 scenes, 3 labelled; 1 x 1 slots, cpu' in said.out
+    assert re.search(r'step 3: mIoU [\d.]+%', said.out + said.err)
+    assert training_settings.read(out / 'settings.yaml', {}) == training_settings.read(config, {})
+    assert (out / 'curves.png').stat().st_size > 1000
+    assert any((out / 'log').iterdir())
+    assert train(config, labelled_root, out) == 1
+    assert 'exists already' in capsys.readouterr().err
+
+
+def test_weights_of_a_run_are_taken_by_the_node(config: Path, labelled_root: Path, tmp_path: Path) -> None:
+    from gdfusion_ros.model.zoo import load_network
+    from gdfusion_ros.settings import ModelSettings
+
+    assert train(config, labelled_root, tmp_path / 'run') == 0
+    weights = tmp_path / 'run' / 'weights.safetensors'
+    network = load_network(ModelSettings(model='tiny', weights=str(weights), device='cpu'))
+    assert network.title == 'tiny'
+
+
+def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tmp_path: Path,
+                                           tiny_gdfusion: Path) -> None:
+    """A run that is stopped by a signal goes on to the weights of one that is not."""
+    assert train(config, labelled_root, tmp_path / 'whole', '--set', 'steps=40') == 0
+    out = tmp_path / 'stopped'
+    arguments = ['train', str(config), '--data', str(labelled_root), '--out', str(out), '--set', 'steps=40']
+    process = subprocess.Popen([sys.executable, str(tiny_gdfusion), *arguments], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while not (out / 'checkpoint.pt').exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=90)
+    assert process.returncode == 130, error
+    assert 'Traceback' not in error
+    stopped = torch.load(out / 'checkpoint.pt', weights_only=True)
+    assert 1 <= stopped['done'] < 40
+    assert main([*arguments, '--resume']) == 0
+    one, other = (load_file(run / 'weights.safetensors') for run in (tmp_path / 'whole', out))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_two_processes_train_together(config: Path, labelled_root: Path, tmp_path: Path, tiny_gdfusion: Path) -> None:
+    out = tmp_path / 'two'
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', '29544',
+               str(tiny_gdfusion), 'train', str(config), '--data', str(labelled_root), '--out', str(out),
+               '--set', 'steps=2']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '2 x 1 slots' in done.stdout
+    assert torch.load(out / 'checkpoint.pt', weights_only=True)['done'] == 2
+
+
+def test_data_without_labels_can_be_stepped_through(nuscenes_root: Path, config: Path, tmp_path: Path,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(config, nuscenes_root, tmp_path / 'run', '--set', 'steps=1') == 0
+    assert ' 0 labelled' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('line', 'message'), [
+    ('steps: many', "setting 'steps': expected a whole number"), ('speed: 3', "unknown setting 'speed'"),
+    ('[1, 2]', 'expected "name: value" lines'), ('steps: [', 'cannot be read'),
+    ('model: other', "unknown model 'other'"), ('{cross_entropy: 0, depth: 0}', 'nothing would be learned'),
+    ('initial_weights: none.safetensors', 'none.safetensors')])
+def test_bad_settings_are_one_line(labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str,
+                                   message: str) -> None:
+    config = tmp_path / 'config.yaml'
+    config.write_text(line + '\n')
+    assert train(config, labelled_root, tmp_path / 'run') == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_run_goes_on_with_its_own_settings_only(config: Path, labelled_root: Path, tmp_path: Path,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / 'run'
+    assert train(config, labelled_root, out, '--resume') == 1
+    assert 'no run to go on with' in capsys.readouterr().err
+    assert train(config, labelled_root, out, '--set', 'steps=1') == 0
+    assert train(config, labelled_root, out, '--resume', '--set', 'seed=4', '--set', 'steps=1') == 1
+    assert 'other settings: seed' in capsys.readouterr().err
+    (out / 'checkpoint.pt').write_bytes(b'half')
+    assert train(config, labelled_root, out, '--resume', '--set', 'steps=1') == 1
+    assert 'cannot be read' in capsys.readouterr().err
+
+
+def test_settings_as_text_are_read_back(tmp_path: Path) -> None:
+    settings = training_settings.TrainingSettings(cues=('voxel',), depth=0.25, initial_weights='a: b')
+    (tmp_path / 's.yaml').write_text(training_settings.text(settings))
+    assert training_settings.read(tmp_path / 's.yaml', {}) == settings
+    with pytest.raises(GdfusionError, match='cannot be read'):
+        training_settings.read(tmp_path / 'none.yaml', {})

@@ -1,0 +1,116 @@
+"""The optimiser's steps, and how they are taken up again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.zoo import fresh_network
+from gdfusion_ros.training.examples import Example, Examples, Source
+from gdfusion_ros.training.settings import TrainingSettings
+from gdfusion_ros.training.stream import Stream
+from gdfusion_ros.training.trainer import Trainer, learning_rate
+
+
+@pytest.fixture
+def network(tiny_config: OccupancyConfig) -> OccupancyNetwork:
+    return fresh_network('tiny', tiny_config.cues, 0, '', torch.device('cpu'))
+
+
+@pytest.fixture
+def batches(source: Source, tiny_config: OccupancyConfig, settings: TrainingSettings) -> list[list[Example]]:
+    """Six steps of two slots."""
+    examples = Examples([source], tiny_config, settings, augment=True)
+    items = list(Stream(examples.lengths, 0, 0, 2, 2, (0, 6)))
+    return [[examples[item] for item in items[step:step + 2]] for step in range(0, 12, 2)]
+
+
+def weights(network: torch.nn.Module) -> list[torch.Tensor]:
+    return [value.clone() for value in network.state_dict().values()]
+
+
+def total(found: dict[str, torch.Tensor]) -> float:
+    return float(sum(found.values()))
+
+
+def test_the_loss_falls_on_what_is_seen_again(network: OccupancyNetwork, batches: Sequence[list[Example]],
+                                              settings: TrainingSettings) -> None:
+    trainer = Trainer(network, dataclasses.replace(settings, steps=12, learning_rate=5e-3))
+    starts = [example for batch in batches for example in batch if example.start and (example.labels != 255).any()]
+    losses = [total(trainer.step(starts[:2])) for _ in range(12)]
+    assert losses[-1] < 0.8 * losses[0]
+    assert trainer.done == 12
+
+
+def test_memory_lasts_for_a_sequence(network: OccupancyNetwork, batches: Sequence[list[Example]],
+                                     settings: TrainingSettings) -> None:
+    trainer = Trainer(network, settings)
+    for step, batch in enumerate(batches):
+        trainer.step(batch)
+        states = [state for state in trainer.memory if state is not None]
+        assert [state.frames for state in states] == [step % 3 + 1] * 2  # scenes of three key frames
+        assert not any(tensor.requires_grad for state in states for tensor in state.tensors().values())
+
+
+def test_stopped_and_resumed_is_as_if_it_had_not_been(network: OccupancyNetwork, tiny_config: OccupancyConfig,
+                                                      batches: Sequence[list[Example]],
+                                                      settings: TrainingSettings) -> None:
+    whole = Trainer(network, settings)
+    for batch in batches:
+        whole.step(batch)
+    first = Trainer(fresh_network('tiny', tiny_config.cues, 0, '', torch.device('cpu')), settings)
+    for batch in batches[:4]:
+        first.step(batch)
+    second = Trainer(fresh_network('tiny', tiny_config.cues, 9, '', torch.device('cpu')), settings)
+    second.load_state_dict(first.state_dict())
+    second.memory = first.memory
+    for batch in batches[4:]:
+        second.step(batch)
+    for one, other in ((whole.network, second.network), (whole.average.network, second.average.network)):
+        assert all(map(torch.equal, weights(one), weights(other)))
+
+
+def test_the_average_follows_the_weights(network: OccupancyNetwork, batches: Sequence[list[Example]],
+                                         settings: TrainingSettings) -> None:
+    trainer = Trainer(network, dataclasses.replace(settings, average_decay=0.0))
+    trainer.step(batches[0])
+    assert all(map(torch.equal, weights(trainer.average.network), weights(trainer.network)))
+    lagging = Trainer(network, dataclasses.replace(settings, average_decay=1.0))
+    for batch in batches[:3]:
+        lagging.step(batch)
+    assert not all(map(torch.equal, weights(lagging.average.network), weights(lagging.network)))
+
+
+def test_a_switched_off_cue_learns_nothing(tiny_config: OccupancyConfig, batches: Sequence[list[Example]],
+                                           settings: TrainingSettings) -> None:
+    network = fresh_network('tiny', (), 0, '', torch.device('cpu'))
+    before = weights(network.scene_fusion) + weights(network.voxel_fusion)
+    trainer = Trainer(network, dataclasses.replace(settings, weight_decay=0.0))
+    for batch in batches[:2]:
+        trainer.step(batch)
+    assert all(map(torch.equal, before, weights(network.scene_fusion) + weights(network.voxel_fusion)))
+
+
+def test_learning_rate_rises_then_falls_along_a_cosine(settings: TrainingSettings) -> None:
+    settings = dataclasses.replace(settings, steps=110, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.2)
+    rates = [learning_rate(settings, step) for step in range(111)]
+    assert rates[0] == pytest.approx(1e-3)
+    assert rates[5] == pytest.approx(0.5, abs=0.01)
+    assert rates[10] == pytest.approx(1.0)
+    assert rates[60] == pytest.approx(0.6)
+    assert rates[110] == pytest.approx(0.2)
+
+
+def test_another_networks_checkpoint_is_refused(network: OccupancyNetwork, settings: TrainingSettings) -> None:
+    trainer = Trainer(network, settings)
+    state = trainer.state_dict()
+    state['network'].popitem()
+    with pytest.raises(GdfusionError, match='does not fit'):
+        trainer.load_state_dict(state)
+    with pytest.raises(GdfusionError, match='1 slots'):
+        trainer.memory = [None]
