@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Final
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.sheet import HEIGHT, WIDTH, picture
 
 _SLOWEST, _FASTEST = Fraction(1, 10), Fraction(60)
-_ENCODER = {'crf': '20', 'preset': 'veryfast', 'x264-params': 'colorprim=bt709:transfer=bt709:colormatrix=bt709'}
+_ENCODER: Final = 'libx264'
+_OPTIONS = {'crf': '20', 'preset': 'veryfast', 'x264-params': 'colorprim=bt709:transfer=bt709:colormatrix=bt709'}
 
 
 def frame_rate(stamps: Sequence[int]) -> Fraction:
@@ -33,26 +35,28 @@ def require_encoder() -> None:
     """Make sure, before the work, that videos can be written.
 
     Raises:
-        GdfusionError: PyAV is not installed.
+        GdfusionError: PyAV is not installed, or without the H.264 encoder.
     """
     try:
-        import av  # noqa: F401
+        import av
     except ImportError as error:
         raise GdfusionError(f"videos are written with PyAV ({error}): pip install 'gdfusion_ros[video]'") from error
+    if _ENCODER not in av.codecs_available:
+        raise GdfusionError(f"PyAV is built without {_ENCODER}; pip has it with: pip install 'gdfusion_ros[video]'")
 
 
 def write(path: Path, frames: Iterable[Frame], parts: Parts, rate: Fraction) -> None:
     """Write ``frames`` at ``rate`` a second, with a place for ``parts`` on each.
 
     Raises:
-        GdfusionError: PyAV is not installed, a file of that name exists, or it cannot be written.
+        GdfusionError: see ``require_encoder``; a file of that name exists, or it cannot be written.
     """
     require_encoder()
     import av
 
     refuse_existing(path)
     with written_whole(path) as draft, av.open(draft, 'w', format='mp4', options={'movflags': '+faststart'}) as file:
-        stream = file.add_stream('libx264', rate, options=_ENCODER)
+        stream = file.add_stream(_ENCODER, rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
         for frame in frames:
             image = av.VideoFrame.from_ndarray(np.asarray(picture(frame, parts)))

@@ -77,6 +77,13 @@ def test_without_pyav_the_command_that_installs_it_is_named(tmp_path: Path, monk
         write(tmp_path / 'video.mp4', [], NOTHING, Fraction(2))
 
 
+def test_without_the_encoder_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    av = pytest.importorskip('av', reason='PyAV is not installed')
+    monkeypatch.setattr(av, 'codecs_available', {'mpeg4'})
+    with pytest.raises(GdfusionError, match='built without libx264'):
+        write(tmp_path / 'video.mp4', [], NOTHING, Fraction(2))
+
+
 @pytest.mark.parametrize(('stamps', 'rate'), [
     ([0, SECOND // 2, SECOND], Fraction(2)),
     ([0, 83_300_000, 166_700_000, 250_000_000, 5 * SECOND], Fraction(12)),
