@@ -165,6 +165,7 @@ def _dataset(args: argparse.Namespace) -> Dataset | None:
         for path in args.bags:
             with bag_reader(path) as bag:
                 scenes.append(bag.custom_data.get('nuscenes.scene', ''))
+    print(f'reading the tables of {args.nuscenes}', file=sys.stderr, flush=True)
     return nuscenes.load(args.nuscenes, args.version, scenes if all(scenes) else ())
 
 

@@ -16,6 +16,10 @@ from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import Matrix, SemanticGrid
 
 
+FrameAt = tuple[str, int]
+"""A TF frame at a stamp [ns]."""
+
+
 @dataclass(frozen=True, eq=False)
 class Drive:
     """A scene.
@@ -32,8 +36,8 @@ class Drive:
     transforms: TransformTree
     fixed_frame: str
 
-    def motion(self, target: tuple[str, int], source: tuple[str, int]) -> Matrix:
-        """(4, 4) target_from_source of two frames, each at a stamp [ns] of its own.
+    def motion(self, target: FrameAt, source: FrameAt) -> Matrix:
+        """(4, 4) target_from_source of two frames, each at its own stamp.
 
         Raises:
             TransformError: one of them is not known at its stamp.

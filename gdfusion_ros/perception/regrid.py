@@ -44,18 +44,19 @@ def _source_indices(grid: SemanticGrid, target: VoxelGrid,
 
     Both are (Z, Y, X), so that x runs fastest as in the arrays of a SemanticGrid.
     """
-    centres = [lower + (np.arange(count) + 0.5) * size
-               for lower, size, count in zip(target.lower, target.voxel_size, target.shape, strict=True)]
     indices, stride = np.zeros(target.shape[::-1], np.int64), 1
     inside = np.ones(target.shape[::-1], np.bool_)
-    for axis, count in enumerate(grid.labels.shape):
-        row = source_from_target[axis] / grid.voxel_size[axis]
-        offset = row[3] - grid.origin[axis] / grid.voxel_size[axis]
-        x, y, z = (factor * along for factor, along in zip(row[:3], centres, strict=True))
-        index = np.floor(x + y[:, None] + (z + offset)[:, None, None]).astype(np.int64)
-        inside &= (index >= 0) & (index < count)
-        indices += index * stride
-        stride *= count
+    with np.errstate(over='ignore', invalid='ignore'):  # a grid may lie farther away than a float can say
+        centres = [lower + (np.arange(count) + 0.5) * size
+                   for lower, size, count in zip(target.lower, target.voxel_size, target.shape, strict=True)]
+        for axis, count in enumerate(grid.labels.shape):
+            row = source_from_target[axis] / grid.voxel_size[axis]
+            offset = row[3] - grid.origin[axis] / grid.voxel_size[axis]
+            x, y, z = (factor * along for factor, along in zip(row[:3], centres, strict=True))
+            index = np.floor(x + y[:, None] + (z + offset)[:, None, None])
+            inside &= (index >= 0) & (index < count)
+            indices += np.where(inside, index, 0).astype(np.int64) * stride
+            stride *= count
     return indices, inside
 
 
