@@ -246,10 +246,8 @@ def _thing(material: int, color: Colors, box: Floats, place: Any, facing: Any, f
 def _rough(material: int, place: Any, footprint: float, seed: int) -> float:
     """Brightness of materials without gloss."""
     if material == _FOLIAGE:
-        i, j, k = math.floor(place[0] / 0.07), math.floor(place[1] / 0.07), math.floor(place[2] / 0.07)
-        leaf = uniform(i, j, k, seed) - 0.5
-        leaves = 0.40 * _clump(place, 0.6, footprint, seed) + 0.60 * _clump(place, 0.16, footprint, seed + 1)
-        return max(0.12, 1 + leaves + 0.9 * leaf * _detail(0.07, footprint))
+        leaves = 0.35 * _clump(place, 0.6, footprint, seed) + 0.50 * _clump(place, 0.17, footprint, seed + 1)
+        return max(0.15, 1 + leaves + 0.55 * _clump(place, 0.055, footprint, seed + 2))
     if material == _BARK:
         return 1 + 0.3 * _clump((place[0] * 4, place[1] * 4, place[2]), 0.3, footprint, seed)
     if material == _WOOD:

@@ -15,7 +15,7 @@ from gdfusion_ros.datasets.synthetic.things.solids import Floats, bounds
 from gdfusion_ros.datasets.synthetic.world import SURFACE_LABELS, Ground, Model, Part, Surface, Thing, World
 
 Ints = NDArray[np.int32]
-CELL = 4.0
+CELL = 8.0
 """Edge of the cells of the map of things [m]."""
 NEAR = 0.8
 """Things are listed in all cells that are within this of their boxes [m]."""

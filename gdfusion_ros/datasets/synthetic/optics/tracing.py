@@ -99,9 +99,30 @@ def _sunlit(shapes: Shapes, placed: Placement, points: Floats, normals: NDArray[
 
 @inlined
 def surface_at(ground: GroundMap, x: float, y: float) -> int:
-    """The Surface of the ground at a place in the world; usable in compiled code."""
-    column = math.floor((x - ground.corner[0]) / ground.cell)
-    row = math.floor((y - ground.corner[1]) / ground.cell)
+    """The Surface of the ground at a place in the world; usable in compiled code.
+
+    The four nearest cells vote, each with its share in the place, so that slanted borders have no steps.
+    """
+    u, v = (x - ground.corner[0]) / ground.cell - 0.5, (y - ground.corner[1]) / ground.cell - 0.5
+    i, j = math.floor(u), math.floor(v)
+    u, v = u - i, v - j
+    here, ahead = _cell(ground, i, j), _cell(ground, i + 1, j)
+    aside, across = _cell(ground, i, j + 1), _cell(ground, i + 1, j + 1)
+    if here == ahead == aside == across:
+        return here
+    shares = ((1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v)
+    most, best = 0.0, here
+    for surface in (here, ahead, aside, across):
+        share = (shares[0] * (here == surface) + shares[1] * (ahead == surface) + shares[2] * (aside == surface)
+                 + shares[3] * (across == surface))
+        if share > most:
+            most, best = share, surface
+    return best
+
+
+@inlined
+def _cell(ground: GroundMap, column: int, row: int) -> int:
+    """The Surface of a cell of the map; outside it lies grass."""
     if 0 <= column < ground.surfaces.shape[0] and 0 <= row < ground.surfaces.shape[1]:
         return int(ground.surfaces[column, row])
     return _GRASS
