@@ -5,17 +5,21 @@ depth of every pixel. Then, for every key frame and camera:
 
 * The image on disk must be the one rendered, but for a mean difference of COLOR_TOLERANCE levels of 255 (decoders of
   JPEG differ a little).
-* Every voxel that is labelled occupied and that the cameras observe is projected into the image by its centre, with the
-  calibration and poses of the tables. It is visible there if the depth rendered at that pixel is its own, to within a
-  voxel's diagonal. It agrees if the class rendered there is its label.
+* Every voxel that is labelled occupied and that the cameras observe is projected into the image with the calibration
+  and poses of the tables: 3 x 3 x 3 points, the centres of its small cubes. A point is hidden if something is rendered
+  in front of it, it is met if what is rendered there is as far away as it is. Depths may differ by half a voxel's
+  diagonal, and a pixel has the depths from the one above it to the one below, since on level ground far away they are
+  metres apart. The voxel is visible if one of its points is not hidden, and agrees if its class is rendered where one
+  is met.
 
 Of all visible voxels REQUIRED must agree. Not all can: labels belong to LIDAR_TOP's stamp, images are up to 43 ms older
-and things move meanwhile; and a voxel that holds two classes has one label.
+and things move meanwhile; and what is thinner than a pixel is not always rendered.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -42,6 +46,9 @@ from gdfusion_ros.perception.types import Matrix, Pixels
 
 REQUIRED = 0.97
 COLOR_TOLERANCE = 2.0
+
+_NEAREST = 0.3  # [m] before the camera
+_SPREAD = np.array(list(itertools.product((-1, 0, 1), repeat=3))) / 3  # points of a voxel, from its centre [voxels]
 
 Counts = NDArray[np.int64]
 
@@ -139,20 +146,29 @@ def _matrix(pose: Pose) -> Matrix:
 
 def _compare(labels: Occ3DLabels, lidar: SensorData, camera: SensorData, rendering: Rendering) -> tuple[Counts, Counts]:
     """(18,) voxels by class that are visible in an image, and those of them that agree with it."""
-    grid = OCC3D_NUSCENES.grid
+    grid, bins = OCC3D_NUSCENES.grid, OCC3D_NUSCENES.free + 1
     chosen = np.argwhere((labels.semantics != OCC3D_NUSCENES.free) & labels.mask_camera)
-    centres = np.add(grid.lower, (chosen + 0.5) * grid.voxel_size)
-    global_from_camera = _matrix(camera.ego_pose) @ _matrix(camera.calibration.pose)
-    camera_from_grid = inverse(global_from_camera) @ _matrix(lidar.ego_pose)
-    points = centres @ camera_from_grid[:3, :3].T + camera_from_grid[:3, 3]
-    in_front = points[:, 2] > 0.1
-    points, classes = points[in_front], labels.semantics[tuple(chosen[in_front].T)]
+    camera_from_grid = inverse(_matrix(camera.ego_pose) @ _matrix(camera.calibration.pose)) @ _matrix(lidar.ego_pose)
+    spots = (chosen + 0.5)[:, None] + _SPREAD
+    points = (spots * grid.voxel_size + np.array(grid.lower)) @ camera_from_grid[:3, :3].T + camera_from_grid[:3, 3]
+    points, chosen = (array[points[:, :, 2].min(axis=1) > _NEAREST] for array in (points, chosen))
     pixels = points @ np.reshape(camera.calibration.intrinsics, (3, 3)).T
-    columns, rows = np.floor(pixels[:, :2] / pixels[:, 2:]).astype(int).T
+    columns, rows = np.moveaxis(np.floor(pixels[..., :2] / pixels[..., 2:]).astype(int), -1, 0)
     height, width = rendering.labels.shape
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    columns, rows, classes, depth = columns[inside], rows[inside], classes[inside], points[inside, 2]
-    visible = np.abs(rendering.depth[rows, columns] - depth) < np.linalg.norm(grid.voxel_size)
-    same = visible & (rendering.labels[rows, columns] == classes)
-    bins = OCC3D_NUSCENES.free + 1
-    return np.bincount(classes[visible], minlength=bins), np.bincount(classes[same], minlength=bins)
+    columns, rows = columns.clip(0, width - 1), rows.clip(0, height - 1)
+    nearest, farthest = _depth_range(rendering.depth)
+    reach = np.linalg.norm(grid.voxel_size) / 2
+    shown = inside & (points[..., 2] <= farthest[rows, columns] + reach)
+    met = shown & (points[..., 2] >= nearest[rows, columns] - reach)
+    classes = labels.semantics[tuple(chosen.T)]
+    visible = shown.any(axis=1)
+    agreeing = (met & (rendering.labels[rows, columns] == classes[:, None])).any(axis=1)
+    return np.bincount(classes[visible], minlength=bins), np.bincount(classes[agreeing], minlength=bins)
+
+
+def _depth_range(depth: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(h, w) least and greatest depth of every pixel and those above and below it."""
+    column = np.pad(depth, ((1, 1), (0, 0)), mode='edge')
+    three = np.stack([column[:-2], column[1:-1], column[2:]])
+    return three.min(axis=0), three.max(axis=0)

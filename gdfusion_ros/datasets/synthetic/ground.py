@@ -86,7 +86,7 @@ def draw_streets(canvas: Canvas, town: Town, half: Callable[[Profile], float], v
         for corner in junction.corners():
             widths = half(corner.right.profile), half(corner.left.profile)
             radius = CORNER_RADIUS - (widths[0] - corner.right.profile.kerb)
-            if radius > 0:
+            if corner.sharp and radius > 0:
                 canvas.polygon(_fillet(corner, corner.point(*widths), radius), value)
 
 

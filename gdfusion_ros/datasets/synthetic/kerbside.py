@@ -14,9 +14,13 @@ from gdfusion_ros.datasets.synthetic.site import Edge, Site, edges
 from gdfusion_ros.datasets.synthetic.town import KERB, PARKING, Profile, Town
 from gdfusion_ros.datasets.synthetic.world import Surface
 
-_PARKED = {'car': 0.80, 'truck': 0.07, 'trailer': 0.03, 'bus': 0.02, 'parked_motorcycle': 0.08}
-_FURNITURE = {'tree': 0.30, 'street_light': 0.17, 'sign': 0.10, 'bin': 0.08, 'bench': 0.06, 'bush': 0.07,
-              'parked_bicycle': 0.14, 'parked_motorcycle': 0.08}
+_PARKED = {'car': 0.76, 'truck': 0.08, 'trailer': 0.05, 'bus': 0.03, 'parked_motorcycle': 0.08}
+_FURNITURE = {'tree': 0.38, 'sign': 0.08, 'bin': 0.08, 'bench': 0.07, 'bush': 0.09, 'parked_bicycle': 0.14,
+              'parked_motorcycle': 0.07, 'traffic_cone': 0.06, 'barrier': 0.03}
+_ROWS = {'traffic_cone': 1.1, 'barrier': 0.2}
+"""Kinds of furniture that stand in rows -> gap between two [m]."""
+
+_FURNITURE_STEP = 7.0  # [m]
 _ROADWORKS_NEAR = 12.0  # [m] from the way that is filmed
 _WALK_WIDTH = 1.7  # [m] kept free for people
 
@@ -84,23 +88,24 @@ def _roadworks(site: Site, kerb: Path, start: float, end: float) -> None:
     site.put(kind, edge.at(float(site.rng.uniform(-2, 2)), -1.2), edge.yaw + math.pi, margin=-0.3)
     for u in (-half, half):
         site.put('barrier', edge.at(u, -1.3), edge.yaw, margin=0.0)
-    kind, gap = ('traffic_cone', 1.6) if site.rng.random() < 0.6 else ('barrier', 0.5)
-    site.row(kind, edge.at(-half + 0.6, lane), edge.at(half - 0.6, lane), gap)
+    kind = 'traffic_cone' if site.rng.random() < 0.6 else 'barrier'
+    site.row(kind, edge.at(-half + 0.6, lane), edge.at(half - 0.6, lane), _ROWS[kind])
 
 
 def _line_with_furniture(site: Site, profile: Profile, kerb: Path, start: float, end: float) -> None:
     """Trees, lights, signs and other furniture between kerb and sidewalk."""
     depth = KERB + 0.45 + (profile.verge / 2 if profile.verge else 0.0)
-    lights = itertools.cycle([9.0, 9.0, 9.0])
     kinds, weights = list(_FURNITURE), list(_FURNITURE.values())
-    for index, (edge, _) in enumerate(edges(kerb, start, end, lights)):
-        place = edge.at(float(site.rng.uniform(-1.5, 1.5)), depth)
-        if index % 3 == 1:
+    for index, (edge, _) in enumerate(edges(kerb, start, end, itertools.repeat(_FURNITURE_STEP))):
+        if index % 4 == 1:
             site.put('street_light', edge.at(0.0, depth), edge.yaw - math.pi / 2)
-        elif site.rng.random() < 0.85:
-            kind = str(site.rng.choice(kinds, p=weights))
+            continue
+        kind = str(site.rng.choice(kinds, p=weights))
+        if kind in _ROWS:
+            site.row(kind, edge.at(-3.0, depth), edge.at(3.0, depth), _ROWS[kind])
+        else:
             yaw = {'sign': edge.yaw, 'bench': edge.yaw + math.pi / 2}.get(kind, edge.yaw + math.pi)
-            site.put(kind, place, yaw, margin=0.0)
+            site.put(kind, edge.at(float(site.rng.uniform(-1.0, 1.0)), depth), yaw, margin=0.0)
 
 
 def _plant_island(site: Site, profile: Profile, kerb: Path, start: float, end: float) -> None:

@@ -43,13 +43,17 @@ class Lane:
     conflicts: frozenset[int]
 
 
+Name = tuple[str | int, ...]
+"""Of a place where lanes begin and end."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Draft:
     """A lane before it is known what continues and what crosses it: ends are names."""
 
     path: Path
-    start: tuple[object, ...]
-    end: tuple[object, ...]
+    start: Name
+    end: Name
     origin: tuple[int, ...]
     walk: bool = False
     crossing: bool = False
@@ -62,12 +66,14 @@ def build(town: Town) -> tuple[Lane, ...]:
     drafts = [*_driving_lanes(town), *_sidewalks(town)]
     for index, junction in enumerate(town.junctions):
         drafts += [*_turns(index, junction), *_corner_walks(index, junction), *_crosswalks(index, junction)]
-    starts: dict[tuple[object, ...], list[int]] = {}
+    starts: dict[Name, list[int]] = {}
     for index, draft in enumerate(drafts):
         starts.setdefault(draft.start, []).append(index)
+    # Nobody turns round on the spot.
+    following = [tuple(index for index in starts[draft.end] if drafts[index].end != draft.start) for draft in drafts]
     conflicts = _conflicts(drafts)
     return tuple(Lane(draft.path, draft.origin, draft.walk, draft.crossing, draft.signal, _limit(draft),
-                      tuple(starts[draft.end]), frozenset(conflicts[index])) for index, draft in enumerate(drafts))
+                      following[index], frozenset(conflicts[index])) for index, draft in enumerate(drafts))
 
 
 def stop_station(junction: Junction, arm: Arm) -> float:
@@ -152,30 +158,37 @@ def _sidewalks(town: Town) -> Iterator[_Draft]:
 
 def _corner_walks(index: int, junction: Junction) -> Iterator[_Draft]:
     """Round the corners between neighbouring arms, on the sidewalk."""
-    corners = {(corner.right.street, corner.left.street): corner for corner in junction.corners()}
-    for right, left in zip(junction.arms, (*junction.arms[1:], junction.arms[0]), strict=True):
+    for corner in junction.corners():
+        right, left = corner.right, corner.left
         ends = [arm.path.shifted(side * arm.profile.walk).at(crosswalk_station(arm))
                 for arm, side in ((right, 1), (left, -1))]
-        corner = corners.get((right.street, left.street))
-        if corner is not None:
+        if not corner.straight:
             ends.insert(1, corner.point(right.profile.walk, left.profile.walk))
         names = ('walk', index, right.street, 1), ('walk', index, left.street, -1)
         yield from _both_ways(line(*ends), names, (-2, index, right.street))
 
 
 def _crosswalks(index: int, junction: Junction) -> Iterator[_Draft]:
+    """Over every arm: from the sidewalk to the kerb, two halves of the street, and to the other sidewalk."""
     for arm in junction.arms if junction.crossing else ():
-        ends = [arm.path.shifted(side * arm.profile.walk).at(crosswalk_station(arm)) for side in (1, -1)]
-        names = ('walk', index, arm.street, 1), ('walk', index, arm.street, -1)
-        yield from _both_ways(line(*ends), names, (-3, index, arm.street), crossing=True)
+        edge = arm.profile.kerb + 0.3
+        offsets = (arm.profile.walk, edge, 0.0, -edge, -arm.profile.walk)
+        points = [arm.path.shifted(offset).at(crosswalk_station(arm)) for offset in offsets]
+        names = [('walk', index, arm.street, 1), *(('cross', index, arm.street, part) for part in range(3)),
+                 ('walk', index, arm.street, -1)]
+        signal = (index, 1 - arm.axis) if junction.signals else None
+        for part, ends in enumerate(itertools.pairwise(names)):
+            path = line(*points[part:part + 2])
+            half = part in (1, 2)
+            yield from _both_ways(path, ends, (-3, index, arm.street, part), signal if half else None, crossing=half)
 
 
-def _both_ways(path: Path, names: tuple[tuple[object, ...], tuple[object, ...]], origin: tuple[int, ...],
+def _both_ways(path: Path, names: tuple[Name, Name], origin: tuple[int, ...], signal: tuple[int, int] | None = None,
                *, crossing: bool = False) -> Iterator[_Draft]:
     """A way that people walk in both directions."""
     for direction, way in enumerate((path, path.reversed())):
         start, end = names if direction == 0 else names[::-1]
-        yield _Draft(way, start, end, (*origin, direction), walk=True, crossing=crossing)
+        yield _Draft(way, start, end, (*origin, direction), True, crossing, signal)
 
 
 def _conflicts(drafts: Sequence[_Draft]) -> list[set[int]]:

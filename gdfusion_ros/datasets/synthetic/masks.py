@@ -36,6 +36,20 @@ def camera_rays(view: View) -> NDArray[np.float64]:
     return np.asarray(points @ view.world_from_camera[:3, :3].T, np.float64)
 
 
+def surface_rays(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix,
+                 view: View) -> NDArray[np.float64]:
+    """(n, 3) directions, in the world, of rays to the tops of the occupied voxels that lie within a camera's image.
+
+    Level ground far away is narrower than the space between evenly spread rays.
+    """
+    tops = np.add(np.argwhere(occupied), (0.5, 0.5, 0.99)) * grid.voxel_size + np.array(grid.lower)
+    directions = tops @ world_from_grid[:3, :3].T + (world_from_grid[:3, 3] - view.world_from_camera[:3, 3])
+    pixels = directions @ (view.intrinsics @ view.world_from_camera[:3, :3].T).T
+    inside = (pixels[:, 2] > 0) & (pixels[:, :2] >= 0).all(axis=1) & (
+        pixels[:, :2] <= pixels[:, 2:] * (view.width, view.height)).all(axis=1)
+    return np.asarray(directions[inside], np.float64)
+
+
 def lidar_rays() -> NDArray[np.float64]:
     """(n, 3) unit vectors in the frame of nuScenes' LIDAR_TOP (x right, y forward), beam by beam."""
     azimuths = np.arange(AZIMUTHS) * (2 * math.pi / AZIMUTHS)

@@ -214,7 +214,7 @@ def _works(parcel: Parcel) -> None:
     parcel.scatter('mound', int(parcel.site.rng.integers(1, 4)), (5, parcel.depth - 3), 0.0)
     if parcel.chance(0.4):
         parcel.scatter('truck', 1, (5, parcel.depth - 4))
-    parcel.scatter('traffic_cone', int(parcel.site.rng.integers(4)), (1.5, 6))
+    parcel.scatter('traffic_cone', int(parcel.site.rng.integers(2, 7)), (1.5, 6))
     parcel.scatter('pedestrian', int(parcel.site.rng.integers(2)), (2, 8))
 
 

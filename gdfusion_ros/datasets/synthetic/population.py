@@ -85,7 +85,7 @@ def _things(lanes: Sequence[Lane], mover: Mover, models: Sequence[Model]) -> lis
 
 def _vehicles(lanes: Sequence[Lane], way: Points, ego: Mover, rng: Generator) -> Crowd:
     """Vehicles on the lanes round the way, spaced by chance."""
-    spacing = float(rng.uniform(22, 60))
+    spacing = float(rng.uniform(26, 70))
     found: Crowd = []
     kinds, shares = list(DRIVERS), [driver.share for driver in DRIVERS.values()]
     for index, lane in enumerate(lanes):

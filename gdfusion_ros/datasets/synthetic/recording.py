@@ -12,7 +12,14 @@ from PIL import Image
 from gdfusion_ros.datasets import occ3d
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.datasets.synthetic.drive import Drive, Shot
-from gdfusion_ros.datasets.synthetic.masks import AZIMUTHS, ELEVATIONS, camera_rays, lidar_rays, observed
+from gdfusion_ros.datasets.synthetic.masks import (
+    AZIMUTHS,
+    ELEVATIONS,
+    camera_rays,
+    lidar_rays,
+    observed,
+    surface_rays,
+)
 from gdfusion_ros.datasets.synthetic.render import Renderer
 from gdfusion_ros.datasets.synthetic.rig import CAMERAS, LIDAR, OFFSETS
 from gdfusion_ros.datasets.synthetic.tables import filename, map_filename, sample_token
@@ -94,7 +101,8 @@ def labels(drive: Drive, frame: int) -> Occ3DLabels:
     camera = np.zeros(_GRID.shape, np.bool_)
     for channel in CAMERAS:
         view = _view(drive, channel, stamp + OFFSETS[channel])
-        camera |= observed(occupied, _GRID, world_from_ego, view.world_from_camera[:3, 3], camera_rays(view))
+        rays = np.vstack([camera_rays(view), surface_rays(occupied, _GRID, world_from_ego, view)])
+        camera |= observed(occupied, _GRID, world_from_ego, view.world_from_camera[:3, 3], rays)
     pose = _sensor_pose(drive, LIDAR, stamp)
     lidar = observed(occupied, _GRID, world_from_ego, pose[:3, 3], lidar_rays() @ pose[:3, :3].T)
     return Occ3DLabels(semantics, lidar, camera)

@@ -108,12 +108,25 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class Corner:
-    """The land between two neighbouring arms of a junction at ``position``, ``angle`` [rad] from right to left."""
+    """The land between two neighbouring arms of a junction at ``position``, ``angle`` [rad] from right to left.
+
+    It is ``sharp`` if it juts into the junction, and has a ``point`` unless both arms are almost one straight line.
+    """
 
     position: Points
     right: Arm
     left: Arm
     angle: float
+
+    @property
+    def sharp(self) -> bool:
+        """Whether it needs rounding."""
+        return self.angle < math.radians(150)
+
+    @property
+    def straight(self) -> bool:
+        """Whether one arm almost continues the other."""
+        return abs(self.angle - math.pi) <= math.radians(30)
 
     def point(self, from_right: float, from_left: float) -> Points:
         """(2,) the place in the corner that is so far from the middles of both streets [m]."""
@@ -136,11 +149,9 @@ class Junction:
         return len(self.arms) > 2
 
     def corners(self) -> Iterator[Corner]:
-        """The corners between neighbouring arms, where those are no straight line."""
+        """What lies between neighbouring arms, all round."""
         for right, left in zip(self.arms, (*self.arms[1:], self.arms[0]), strict=True):
-            angle = _angle_between(right.direction, left.direction)
-            if angle < math.radians(150):
-                yield Corner(self.position, right, left, angle)
+            yield Corner(self.position, right, left, _angle_between(right.direction, left.direction))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +207,7 @@ def _profile(rng: Generator) -> Profile:
     avenue = rng.random() < 0.3
     return Profile(
         lanes=2 if avenue else 1,
-        lane=float(rng.uniform(3.1, 3.5)),
+        lane=float(rng.uniform(3.2, 3.8)),
         median=float(rng.uniform(0.7, 1.6)) if avenue and rng.random() < 0.5 else 0.0,
         parking=bool(rng.random() < (0.4 if avenue else 0.7)),
         verge=float(rng.uniform(1.4, 2.6)) if rng.random() < 0.45 else 0.0,
@@ -248,6 +259,8 @@ def _junction(index: int, position: Points, streets: list[Street], rng: Generato
     bare = Junction(position, tuple(Arm(number, path, profile, 0.0, 0) for number, path, profile in outward), False)
     setbacks = dict.fromkeys((arm.street for arm in bare.arms), 3.0)
     for corner in bare.corners():
+        if not corner.sharp:
+            continue
         rounding = CORNER_RADIUS / math.tan(corner.angle / 2)
         for arm, other in ((corner.right, corner.left), (corner.left, corner.right)):
             edge = (other.profile.kerb + arm.profile.kerb * math.cos(corner.angle)) / math.sin(corner.angle)

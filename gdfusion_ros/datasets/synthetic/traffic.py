@@ -7,6 +7,7 @@ entered: by green light where there are signals, and never while somebody uses a
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -55,9 +56,9 @@ class Mover:
 
 
 def plan_route(lanes: Sequence[Lane], mover: Mover, distance: float, rng: Generator) -> None:
-    """Extend a mover's route by chance, so that the last lane of it begins ``distance`` metres ahead or farther."""
+    """Extend a mover's route by chance: its last lane begins ``distance`` metres ahead or farther, and crosses none."""
     ahead = sum(lanes[lane].path.length for lane in mover.route[mover.index:-1]) - mover.station
-    while ahead < distance:
+    while ahead < distance or lanes[mover.route[-1]].crossing:
         last = lanes[mover.route[-1]]
         ahead += last.path.length
         weights = np.array([_weight(mover, lanes[lane]) for lane in last.following])
@@ -126,38 +127,46 @@ class _Simulation:
     def _stop(self, mover: Mover, time: float, claimed: set[int]) -> float:
         """The way to the first crossing ahead that the mover is not let in to [m]; infinite without one."""
         distance = self._lengths[mover.route[mover.index]] - mover.station
-        reach = mover.pace ** 2 / (2 * _BRAKE) + mover.pace * STEP + 8.0
+        reach = mover.pace ** 2 / (2 * _BRAKE) + mover.pace * STEP + 2 * mover.length
         first = all(other.station <= mover.station for other in self._on[mover.route[mover.index]])
-        for lane in mover.route[mover.index + 1:]:
+        for position in range(mover.index + 1, len(mover.route)):
             if distance > reach:
                 break
-            if self._lanes[lane].crossing and lane not in mover.held:
-                if not (first and self._let_in(mover, lane, time, claimed)):
-                    return distance - mover.length / 2
-                mover.held[lane] = math.inf
-                self._holders[lane] = self._holders.get(lane, 0) + 1
+            lane = mover.route[position]
+            if self._lanes[lane].crossing and lane not in mover.held and not (
+                    first and self._let_in(mover, position, time, claimed)):
+                return distance - mover.length / 2
             first = first and not self._on.get(lane)
             distance += self._lengths[lane]
         return math.inf
 
-    def _let_in(self, mover: Mover, lane: int, time: float, claimed: set[int]) -> bool:
-        """Whether the light is green, nobody is in the way, and there is room behind the crossing.
+    def _let_in(self, mover: Mover, position: int, time: float, claimed: set[int]) -> bool:
+        """Reserve the crossing lane at a ``position`` of the route, and those after it until the junction is behind, if
+        the light is green, nobody is in the way, and there is room behind them.
 
-        Who has waited long claims the crossing: no other one is let in before.
+        Who has waited long claims them: no other one is let in before.
         """
-        way = self._lanes[lane]
+        way = self._lanes[mover.route[position]]
         if way.signal is not None and not _green(way.signal, time):
             return False
-        mover.waited += STEP
-        beyond = self._on.get(mover.route[mover.route.index(lane, mover.index) + 1], ())
-        room = min((one.station - one.length / 2 + 2.0 * one.pace for one in beyond), default=math.inf)
-        taken = any(self._holders.get(other) for other in way.conflicts)
-        if taken or not way.conflicts.isdisjoint(claimed) or not (way.walk or room > mover.length + _GAP):
+        wanted = list(itertools.takewhile(lambda lane: self._lanes[lane].crossing, mover.route[position:]))
+        if not way.walk and self._room(mover.route[position + len(wanted)]) < mover.length + _GAP:
+            return False
+        in_the_way = frozenset[int]().union(*(self._lanes[lane].conflicts for lane in wanted))
+        if any(self._holders.get(other) for other in in_the_way) or not in_the_way.isdisjoint(claimed):
+            mover.waited += STEP
             if mover.waited > _PATIENCE:
-                claimed.add(lane)
+                claimed.update(wanted)
             return False
         mover.waited = 0.0
+        for lane in wanted:
+            mover.held[lane] = math.inf
+            self._holders[lane] = self._holders.get(lane, 0) + 1
         return True
+
+    def _room(self, lane: int) -> float:
+        """The way from the beginning of a lane to the rear of the last one on it, a moment later [m]."""
+        return min((one.station - one.length / 2 + 2.0 * one.pace for one in self._on.get(lane, ())), default=math.inf)
 
     def _pace(self, mover: Mover, stop: float) -> float:
         """The speed after this step [m/s]."""
