@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.random import Generator, SeedSequence
+from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.synthetic import ground, kerbside, lanes, parcels, population, rig, town
+from gdfusion_ros.datasets.synthetic import rig
 from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.rig import LIDAR, OFFSETS, Rig
-from gdfusion_ros.datasets.synthetic.site import Site
+from gdfusion_ros.datasets.synthetic.streets.build import build
 from gdfusion_ros.datasets.synthetic.world import World
 from gdfusion_ros.perception.types import Matrix
 
@@ -25,7 +25,6 @@ _SCENE_SPACING = 3_600 * MICROSECONDS
 _BEGIN = 100_000  # [us] of the first key frame after the scene's start
 _PERIOD = (450_000, 550_000)  # [us] between two key frames
 _SWEEP_RATE = {'camera': 12, 'lidar': 20}  # [Hz]
-_SIGHT = 90.0  # [m] from the way that is furnished
 
 
 @dataclass(frozen=True)
@@ -86,17 +85,5 @@ def plan(recipe: Recipe, index: int) -> Drive:
     periods = rng.integers(_PERIOD[0], _PERIOD[1], recipe.frames - 1, endpoint=True)
     key_times = _BEGIN + np.concatenate([[0], periods.cumsum()]).astype(np.int64)
     start = _EPOCH + index * _SCENE_SPACING
-    world = _world(str(rng.choice(recipe.moods)), math.ceil(key_times[-1] / MICROSECONDS + 0.5), rng)
+    world = build(str(rng.choice(recipe.moods)), math.ceil(key_times[-1] / MICROSECONDS + 0.5), rng)
     return Drive(index, recipe, world, rig.build(recipe.width, recipe.height, rng), start + key_times, start)
-
-
-def _world(mood: str, duration: int, rng: Generator) -> World:
-    plan_ = town.build(rng)
-    ways = lanes.build(plan_)
-    people = population.populate(ways, duration, rng)
-    site = Site(plan_.size, people.way, _SIGHT, rng)
-    kerbside.reserve_ways(site, plan_, ways)
-    parcels.furnish(site, plan_)
-    kerbside.furnish(site, plan_)
-    surfaces = ground.draw(plan_, site.yards, site.driveways)
-    return World(int(rng.integers(2 ** 31)), mood, surfaces, (*site.things, *people.things), people.ego)

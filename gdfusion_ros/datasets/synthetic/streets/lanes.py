@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.paths import Path, curve, joined, line
-from gdfusion_ros.datasets.synthetic.town import CROSSWALK, STOP_LINE, Arm, Junction, Street, Town
+from gdfusion_ros.datasets.synthetic.streets.paths import Path, curve, joined, line
+from gdfusion_ros.datasets.synthetic.streets.town import CROSSWALK, STOP_LINE, Arm, Junction, Street, Town
 
 _CREEP = 2.5  # [m/s] through the sharpest bends
 _COMFORT = 2.2  # [m/s2] sideways, in a bend

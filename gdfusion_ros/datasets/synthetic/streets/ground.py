@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from gdfusion_ros.datasets.synthetic.lanes import stop_station
-from gdfusion_ros.datasets.synthetic.paths import Path, Points, band
-from gdfusion_ros.datasets.synthetic.town import (
+from gdfusion_ros.datasets.synthetic.streets.lanes import stop_station
+from gdfusion_ros.datasets.synthetic.streets.paths import Path, Points, band
+from gdfusion_ros.datasets.synthetic.streets.town import (
     CORNER_RADIUS,
     CROSSWALK,
     KERB,

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random import Generator
 
-from gdfusion_ros.datasets.synthetic.lanes import Lane
-from gdfusion_ros.datasets.synthetic.paths import Path, Points, joined
+from gdfusion_ros.datasets.synthetic.streets.lanes import Lane
+from gdfusion_ros.datasets.synthetic.streets.paths import Path, Points, joined
 from gdfusion_ros.datasets.synthetic.world import Track
 
 STEP = 0.1  # [s] of the simulation and of the tracks

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.random import Generator
 
 from gdfusion_ros.datasets.synthetic import catalogue
-from gdfusion_ros.datasets.synthetic.lanes import Lane
-from gdfusion_ros.datasets.synthetic.paths import Points
-from gdfusion_ros.datasets.synthetic.traffic import Mover, plan_route, simulate, track
+from gdfusion_ros.datasets.synthetic.streets.lanes import Lane
+from gdfusion_ros.datasets.synthetic.streets.paths import Points
+from gdfusion_ros.datasets.synthetic.streets.traffic import Mover, plan_route, simulate, track
 from gdfusion_ros.datasets.synthetic.world import Model, Thing, Track
 
 REAR_AXLE = 1.25  # [m] behind the middle of the vehicle that films

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gdfusion_ros.datasets.synthetic.lanes import Lane, crosswalk_station, stop_station
-from gdfusion_ros.datasets.synthetic.paths import Path, band
-from gdfusion_ros.datasets.synthetic.site import Edge, Site, edges
-from gdfusion_ros.datasets.synthetic.town import KERB, PARKING, Profile, Town
+from gdfusion_ros.datasets.synthetic.streets.lanes import Lane, crosswalk_station, stop_station
+from gdfusion_ros.datasets.synthetic.streets.paths import Path, band
+from gdfusion_ros.datasets.synthetic.streets.site import Edge, Site, edges
+from gdfusion_ros.datasets.synthetic.streets.town import KERB, PARKING, Profile, Town
 from gdfusion_ros.datasets.synthetic.world import Surface
 
 _PARKED = {'car': 0.76, 'truck': 0.08, 'trailer': 0.05, 'bus': 0.03, 'parked_motorcycle': 0.08}

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gdfusion_ros.datasets.synthetic import catalogue
-from gdfusion_ros.datasets.synthetic.paths import Path, rectangle
-from gdfusion_ros.datasets.synthetic.site import Edge, Site
-from gdfusion_ros.datasets.synthetic.town import PARKING, Street, Town
+from gdfusion_ros.datasets.synthetic.streets.paths import Path, rectangle
+from gdfusion_ros.datasets.synthetic.streets.site import Edge, Site
+from gdfusion_ros.datasets.synthetic.streets.town import PARKING, Street, Town
 from gdfusion_ros.datasets.synthetic.world import Surface
 
 _OTHER = 0.12  # share of parcels that differ from their block's character

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from gdfusion_ros.datasets.synthetic import catalogue
-from gdfusion_ros.datasets.synthetic.ground import Patch
-from gdfusion_ros.datasets.synthetic.paths import Path, Points, rectangle
+from gdfusion_ros.datasets.synthetic.streets.ground import Patch
+from gdfusion_ros.datasets.synthetic.streets.paths import Path, Points, rectangle
 from gdfusion_ros.datasets.synthetic.world import Model, Surface, Thing, Track
 
 _CELL = 0.2  # [m] of the plan

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from gdfusion_ros.datasets.synthetic.paths import Path, Points, curve, joined, line, unit
+from gdfusion_ros.datasets.synthetic.streets.paths import Path, Points, curve, joined, line, unit
 
 KERB = 0.2
 PARKING = 2.6

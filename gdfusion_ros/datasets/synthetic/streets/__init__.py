@@ -1,0 +1,1 @@
+"""Towns: their streets and blocks, what stands in them, and the traffic."""
