@@ -18,7 +18,7 @@ from gdfusion_ros.datasets.synthetic.optics.sky import Light, added, clear_sky, 
 from gdfusion_ros.datasets.synthetic.optics.tracing import GROUND, SKY, Hits
 
 _GROUND_LIGHT = (0.22, 0.20, 0.17)
-_SKY_LIGHT, _LAMP_GLOW, _WINDOW_LIGHT = 0.72, 2.2, (0.055, 0.042, 0.022)
+_SKY_LIGHT = 0.72
 _LOW = 0.6
 _REACH = 40.0
 
@@ -46,8 +46,8 @@ def _radiance(shapes: Shapes, placed: Placement, light: Light, hits: Hits, rays:
             seen = _scattered(light, color, normal, place, lit[index], open_air)
             if surfaces.gloss[index] > 0 and hits.things[index] != GROUND:
                 seen = _with_mirror(light, seen, surfaces.gloss[index], normal, way, lit[index])
-            if surfaces.glow[index] > 0:
-                seen = _with_glow(light, seen, color, surfaces.glow[index])
+            glow = (surfaces.glows[index, 0], surfaces.glows[index, 1], surfaces.glows[index, 2])
+            seen = added(seen, glow, light.glow)
             hazy = clear_sky(light, (way[0], way[1], max(way[2], 0.02)))
             seen = mixed(hazy, seen, math.exp(-light.haze * hits.distances[index]))
         found[index, 0], found[index, 1], found[index, 2] = seen
@@ -106,14 +106,6 @@ def _with_mirror(light: Light, seen: Any, gloss: float, normal: Any, way: Any, l
     across = normal[0] * way[0] + normal[1] * way[1] + normal[2] * way[2]
     mirrored = (way[0] - 2 * across * normal[0], way[1] - 2 * across * normal[1], way[2] - 2 * across * normal[2])
     return added(seen, mirrored_sky(light, mirrored, lit), gloss * (0.10 + 0.90 * (1 - min(1.0, abs(across))) ** 5))
-
-
-@inlined
-def _with_glow(light: Light, seen: Any, color: Any, glow: float) -> Any:
-    """Light with that of lamps, or of lit rooms behind dark panes."""
-    if color[0] + color[1] + color[2] < 0.15:
-        return added(seen, _WINDOW_LIGHT, glow * light.glow)
-    return added(seen, color, _LAMP_GLOW * glow * light.glow)
 
 
 @inlined
