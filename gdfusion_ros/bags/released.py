@@ -1,8 +1,10 @@
-"""What the released evaluation protocol takes from a converted nuScenes bag: the LiDAR stamps of its key frames."""
+"""Key frames of a converted nuScenes bag: their tokens, and their LiDAR stamps, which the released protocol takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import bisect
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from gdfusion_ros.bags.reader import BagReader
 from gdfusion_ros.perception.types import nanoseconds
@@ -10,7 +12,9 @@ from gdfusion_ros.perception.types import nanoseconds
 SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE = '/nuscenes/sample_token', 'std_msgs/msg/String'
 """Tokens of the key frames; their record time is LIDAR_TOP's stamp."""
 
-_WITHIN = nanoseconds(0.1)  # cameras fire at most 50 ms before the LiDAR, key frames are at least 400 ms apart
+MATCH_WITHIN = nanoseconds(0.1)
+"""How far the stamps of an image, or of its grid, and of its key frame may lie apart [ns]: cameras fire at most 50 ms
+before the LiDAR, key frames are at least 400 ms apart."""
 
 
 def lidar_stamps(bag: BagReader) -> Callable[[int], int | None]:
@@ -22,10 +26,11 @@ def lidar_stamps(bag: BagReader) -> Callable[[int], int | None]:
         GdfusionError: the bag has no sample tokens.
     """
     bag.require({SAMPLE_TOKEN_TOPIC: SAMPLE_TOKEN_TYPE})
-    stamps = [message.stamp for message in bag.raw_messages([SAMPLE_TOKEN_TOPIC])]
+    return partial(nearest, sorted(message.stamp for message in bag.raw_messages([SAMPLE_TOKEN_TOPIC])))
 
-    def nearest(stamp: int) -> int | None:
-        found = min(stamps, key=lambda candidate: abs(candidate - stamp))
-        return found if abs(found - stamp) <= _WITHIN else None
 
-    return nearest
+def nearest(stamps: Sequence[int], stamp: int) -> int | None:
+    """The one of the sorted ``stamps`` nearest to ``stamp`` [ns]; None if it is farther than MATCH_WITHIN."""
+    after = bisect.bisect_left(stamps, stamp)
+    found = min(stamps[max(after - 1, 0):after + 1], key=lambda candidate: abs(candidate - stamp), default=None)
+    return found if found is not None and abs(found - stamp) <= MATCH_WITHIN else None

@@ -66,7 +66,11 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
 def _score(frame: KeyFrame, prediction: SemanticGrid, protocol: ScoringProtocol, matrix: ConfusionMatrix,
            rays: RayCounts | None) -> SemanticGrid:
     """Count one key frame; the prediction as it was scored."""
-    truth, prediction = align(frame.read(), prediction, frame.drive, protocol.frame_of)
+    truth = frame.read()
+    if truth.label_set != matrix.label_set:
+        raise GdfusionError(f'the labels are of {truth.label_set.name}, those before of {matrix.label_set.name}; '
+                            'evaluate them one by one')
+    truth, prediction = align(truth, prediction, frame.drive, protocol.frame_of)
     mask = None
     if protocol.camera_mask:
         if truth.confidence is None:

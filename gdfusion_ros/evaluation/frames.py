@@ -15,7 +15,6 @@ from gdfusion_ros.perception.poses import inverse
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import Matrix, SemanticGrid
 
-
 FrameAt = tuple[str, int]
 """A TF frame at a stamp [ns]."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gdfusion_ros.bags.grid_stream import SILENT, Listener, grid_stream
 from gdfusion_ros.bags.messages import GRID_TYPE
 from gdfusion_ros.bags.reader import BagReader, bag_reader
+from gdfusion_ros.bags.released import nearest
 from gdfusion_ros.datasets.arrays import read_npz, require_shape
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.labels import FRAME_IDS
@@ -22,11 +23,10 @@ from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.frames import KeyFrame
-from gdfusion_ros.evaluation.truth import nearest
 from gdfusion_ros.messages import decode
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.estimator import PoseProtocol
-from gdfusion_ros.perception.labels import LabelSet
+from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
@@ -124,8 +124,8 @@ class ModelPredictions:
 
     bags: Iterable[Path]
     network: OccupancyNetwork
-    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
-    topics: TopicSettings = field(default_factory=TopicSettings)
+    pipeline: PipelineSettings
+    topics: TopicSettings
     protocol: PoseProtocol = 'live'
     listener: Listener = SILENT
 
@@ -161,6 +161,10 @@ def read_labels(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
     """
     labels, = read_npz(path, [ARRAY])
     require_shape(labels, label_set.grid, f'prediction {path}: {ARRAY}')
+    highest = labels.max(where=labels != UNKNOWN, initial=0)
+    if highest >= len(label_set.classes):
+        raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has 0 to '
+                            f'{len(label_set.classes) - 1}')
     return labels.astype(np.uint8)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from gdfusion_ros.bags.messages import GRID_TYPE
 from gdfusion_ros.bags.reader import BagReader, bag_reader
-from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE
+from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE, nearest
 from gdfusion_ros.datasets.labels import LIDAR, LabelFormat
 from gdfusion_ros.datasets.nuscenes import Dataset, Pose, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
@@ -21,10 +20,6 @@ from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import SemanticGrid, StampedTransform, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
-
-MATCH_WITHIN = nanoseconds(0.1)
-"""Largest difference of the stamps of a prediction and its labels [ns]: cameras fire up to 50 ms before the LiDAR, key
-frames are at least 400 ms apart."""
 
 _ALL_TIME = nanoseconds(1e9)
 
@@ -68,7 +63,7 @@ def truth_of_bags(paths: Sequence[Path], pipeline: PipelineSettings, topics: Top
         topics: Where the camera is.
 
     Raises:
-        GdfusionError: a bag that cannot be read or has no such grids, or bags with different label sets.
+        GdfusionError: a bag that cannot be read or has no such grids.
     """
     frames: list[KeyFrame] = []
     unlabelled = 0
@@ -77,11 +72,7 @@ def truth_of_bags(paths: Sequence[Path], pipeline: PipelineSettings, topics: Top
             found = _bag_frames(bag, pipeline, topics)
         frames += found
         unlabelled += len(found[0].drive.stamps) - len(found)
-    label_sets = {frame.drive: frame.read().label_set for frame in reversed(frames)}
-    names = sorted({label_set.name for label_set in label_sets.values()})
-    if len(names) > 1:
-        raise GdfusionError(f'the bags have labels of different sets: {", ".join(names)}; evaluate them one by one')
-    return Truth(label_sets[frames[0].drive], tuple(frames), unlabelled)
+    return Truth(frames[0].read().label_set, tuple(frames), unlabelled)
 
 
 def _drive_of_scene(scene: Scene, pipeline: PipelineSettings) -> Drive:
@@ -112,13 +103,6 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
                   pipeline.fixed_frame)
     return [KeyFrame(tokens.get(stamp, ''), stamp, nearest(cameras, stamp), drive,
                      partial(_label_grid, bag.path, stamp)) for stamp in labelled]
-
-
-def nearest(stamps: Sequence[int], stamp: int) -> int | None:
-    """The one of the sorted ``stamps`` nearest to ``stamp`` [ns], if it is near enough to belong to it."""
-    after = bisect.bisect_left(stamps, stamp)
-    found = min(stamps[max(after - 1, 0):after + 1], key=lambda candidate: abs(candidate - stamp), default=None)
-    return found if found is not None and abs(found - stamp) <= MATCH_WITHIN else None
 
 
 def _transforms(bag: BagReader) -> TransformTree:

@@ -292,3 +292,15 @@ def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(
     assert main(['evaluate', *arguments, '--mask', 'none', '--no-rays', '--export', str(tmp_path / 'out')]) == 1
     assert 'has no sample token to name its file after' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+def test_bags_with_labels_of_different_sets_are_not_mixed(
+        prediction: Prediction, write_grids: WriteGrids, dataset: Dataset, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    bags = []
+    for index, label_set in enumerate(('occ3d_nuscenes', 'surroundocc_nuscenes')):
+        grid = dataclasses.replace(prediction(tokens(dataset, index)[0]), label_set=LABEL_SETS[label_set])
+        bags.append(str(write_grids(tmp_path / label_set, [grid], '/ground_truth/occupancy')))
+    assert main(['evaluate', *bags, '--topic', '/ground_truth/occupancy', '--mask', 'none', '--no-rays']) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert 'the labels are of surroundocc_nuscenes, those before of occ3d_nuscenes; evaluate them one by one' in line

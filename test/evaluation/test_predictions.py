@@ -111,6 +111,7 @@ def test_files_belong_to_the_sample_that_they_are_named_after(truth: Truth, tmp_
 @pytest.mark.parametrize(('array', 'reason'), [
     (np.zeros((200, 200, 17), np.uint8), 'arr_0 is uint8 (200, 200, 17), expected uint8 (200, 200, 16)'),
     (np.zeros((200, 200, 16)), 'arr_0 is float64 (200, 200, 16), expected'),
+    (np.full((200, 200, 16), 18, np.uint8), 'there is a class 18; occ3d_nuscenes has 0 to 17'),
     (np.zeros((2, 2), object), 'cannot be read')])
 def test_files_that_are_not_in_order_are_explained(truth: Truth, tmp_path: Path, array: np.ndarray,
                                                    reason: str) -> None:
