@@ -68,7 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     truth.add_argument('--version', help='version of nuScenes, e.g. v1.0-mini; needed only where several are there')
     truth.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
                        help='scene names, ranges scene-0001..scene-0010, splits; default: those that the bags are of')
-    truth.add_argument('--label-set', help=f'which labels of nuScenes; default: {LABEL_SET}')
+    truth.add_argument('--label-set', metavar='NAME', help=f'which labels of nuScenes: {LABEL_SET} (the default), '
+                       'surroundocc_nuscenes or openoccupancy_nuscenes')
     truth.add_argument('--labels', type=Path, metavar='DIR',
                        help="folder of the labels: Occ3D's gts (default: the one in nuScenes), SurroundOcc's "
                        "nuscenes_occ, OpenOccupancy's with scene_<token>")
