@@ -6,8 +6,7 @@ INSTALLED := $(VENV)/.installed
 # What an installation depends on; Python files need none, the installation is editable.
 INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
 
-NUSCENES ?= $(wildcard ../shared/data/nuscenes_mini)
-DEMO_ARGUMENTS ?= --untrained
+DEMO_ARGUMENTS ?= --untrained --model gdfusion_nano
 
 .PHONY: help setup demo test lint check-install clean
 
@@ -25,9 +24,8 @@ $(INSTALLED): $(INPUTS) | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,dev]'
 	@touch $@
 
-demo: setup  ## nuScenes to a bag, the bag to the live node, a table and a picture: make demo NUSCENES=<folder>
-	@test -n '$(NUSCENES)' || { echo 'make: where is nuScenes? make demo NUSCENES=<folder with v1.0-mini>' >&2; exit 1; }
-	$(BIN)/gdfusion demo --nuscenes '$(NUSCENES)' $(DEMO_ARGUMENTS)
+demo: setup  ## a made scene to a bag, the bag to the live node, grids to scores and pictures in demo/
+	$(BIN)/gdfusion demo $(DEMO_ARGUMENTS)
 
 test: lint  ## lint, then all tests
 	$(BIN)/pytest

@@ -1,15 +1,16 @@
-"""Try everything on nuScenes: bags, live node over DDS, recording, table, picture.
+"""Try everything: a made scene, a bag, the live node over DDS, scores against ground truth, pictures.
 
-  gdfusion demo --nuscenes /data/nuscenes --weights bevdetocc_gf.pth
-  gdfusion demo --nuscenes /data/nuscenes --untrained --model bevdetocc_gf_small --scenes scene-0103
+  gdfusion demo --untrained                                      a scene made for the demo, random weights
+  gdfusion demo --weights bevdetocc_gf.pth                       the same with a checkpoint
+  gdfusion demo --nuscenes /data/nuscenes --weights bevdetocc_gf.pth --scenes scene-0103
 
-Converts the scenes to bags, starts the node as a process of its own, plays the bags to it at their own pace, records
-what it publishes, and prints what came in, what came out and how long it took. Exit code 0 says that every camera set
-gave a grid. The full network takes about 2 s a frame on two CPU cores.
+Makes a short scene with ground truth (or takes scenes of nuScenes), converts it to a bag, starts the node as a process
+of its own, plays the bag to it at its own pace, records what it publishes and compares it with the ground truth. Prints
+what came in, what came out, how long it took and how good it is; exit code 0 says that every camera set gave a grid.
 
-Writes into OUT: bags/<scene>, grids (the recording), last_grid.png, node.log. The output of an earlier demo in OUT is
-replaced; any other folder that is not empty is refused. Unless ROS_DOMAIN_ID is set, the demo takes a domain of its own
-and talks to this machine only.
+Writes into OUT: made/ (the scene), bags/<scene>, grids (the recording), scores.md, last_grid.png, drive.mp4, drive.html
+(open it in a browser), node.log. The output of an earlier demo in OUT is replaced; any other folder that is not empty
+is refused. Unless ROS_DOMAIN_ID is set, the demo takes a domain of its own and talks to this machine only.
 """
 
 from __future__ import annotations
@@ -17,46 +18,73 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gdfusion_ros.cli.common import add_model_arguments, model_settings, progress
+from gdfusion_ros.errors import GdfusionError
 
-HELP = 'nuScenes to bags, bags to the live node, grids to a picture'
+if TYPE_CHECKING:
+    from gdfusion_ros.datasets.nuscenes import Dataset
+    from gdfusion_ros.demo.folder import Folder
+    from gdfusion_ros.demo.run import Result
+
+HELP = 'a made scene to a bag, to the live node, to scores and pictures'
 
 _SCENES = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('--nuscenes', type=Path, required=True, metavar='DIR', help='folder of nuScenes')
+    parser.add_argument('--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes; default: a scene is made')
     parser.add_argument('--version', help='version to read, e.g. v1.0-mini; needed only where several are there')
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
                         help=f'scene names; default: the first {_SCENES}')
+    parser.add_argument('--seed', type=int, default=7, help='of the made scene; default: %(default)s')
+    parser.add_argument('--frames', type=int, default=12, help='key frames of the made scene; default: %(default)s')
     parser.add_argument('--out', type=Path, default=Path('demo'), metavar='DIR', help='default: %(default)s')
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; exit code 1 where a camera set gave no grid."""
-    from dataclasses import replace
-
-    from tabulate import tabulate
-
-    from gdfusion_ros.bags.recording import percentiles
-    from gdfusion_ros.datasets import nuscenes
     from gdfusion_ros.ros import environment
     environment.isolate(os.environ)
     environment.prepare()
-    from gdfusion_ros import demo
+    from gdfusion_ros.demo import run as demo
+    from gdfusion_ros.demo.folder import Folder
+
+    if not args.nuscenes and (args.scenes or args.version):
+        raise GdfusionError('--scenes and --version are of nuScenes: give --nuscenes DIR')
+    model, folder = model_settings(args), Folder(args.out)
+    demo.check(model)
+    dataset = _chosen(args) if args.nuscenes else None
+    folder.clear()
+    if dataset is None:
+        dataset = demo.make_scene(folder, args.seed, args.frames, os.cpu_count() or 1, progress)
+    print(f'{", ".join(scene.name for scene in dataset.scenes)} of {dataset.root}, '
+          f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}')
+    result = demo.run(dataset, folder, model, progress)
+    _report(result, folder)
+    return 0 if result.grids == result.expected else 1
+
+
+def _chosen(args: argparse.Namespace) -> Dataset:
+    """The scenes of nuScenes that are asked for, else the first ones."""
+    from dataclasses import replace
+
+    from gdfusion_ros.datasets import nuscenes
 
     dataset = nuscenes.load(args.nuscenes, args.version, args.scenes)
-    chosen = dataset if args.scenes else replace(dataset, scenes=dataset.scenes[:_SCENES])
-    names = ', '.join(scene.name for scene in chosen.scenes)
-    print(f'{names} ({len(chosen.scenes)} of {len(dataset.scenes)} scenes), '
-          f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}')
-    folder = demo.Folder(args.out)
-    result = demo.run(chosen, folder, model_settings(args), progress)
+    return dataset if args.scenes else replace(dataset, scenes=dataset.scenes[:_SCENES])
+
+
+def _report(result: Result, folder: Folder) -> None:
+    from tabulate import tabulate
+
+    from gdfusion_ros.bags.recording import percentiles
+
     print(tabulate(result.counts, tablefmt='plain', disable_numparse=True), end='\n\n')
     print(tabulate(percentiles(result.latencies), headers=('latency [ms]', 'median', '95 %', 'worst'), floatfmt='.1f'))
-    print(f'{result.model}: {result.grids} grids of {result.expected} camera sets in {folder.grids}, the last one in '
-          f'{result.picture}')
-    return 0 if result.grids == result.expected else 1
+    print('\n' + (result.scores.render('text') if result.scores else 'no ground truth to compare with'), end='\n\n')
+    print(f'{result.model}: {result.grids} grids of {result.expected} camera sets in {folder.grids}')
+    print(f'the last one in {folder.picture}, all of them in {folder.video} and, for a browser, {folder.page}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,25 +17,39 @@ from gdfusion_ros.bags.frames import Sources, bag_frames
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
 from gdfusion_ros.ros import environment
+from gdfusion_ros.visualization.frame import Parts
 
-SMALL = ('--model', 'bevdetocc_gf_small', '--device', 'cpu')
+SMALL = ('--model', 'bevdetocc_gf_small')
 
 
-def run_demo(nuscenes_root: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, '-m', 'gdfusion_ros', 'demo', '--nuscenes', str(nuscenes_root), '--out', str(out),
-               *SMALL, *arguments]
+def run_demo(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, '-m', 'gdfusion_ros', 'demo', '--out', str(out), '--device', 'cpu', *arguments]
     variables = environment.for_child(os.environ | {'ROS_LOG_DIR': str(out.parent / 'log')})
     variables.pop('ROS_DOMAIN_ID', None)
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=110, check=False)
 
 
-def test_every_camera_set_gives_one_grid_and_the_last_a_picture(nuscenes_root: Path, tmp_path: Path) -> None:
+def test_a_made_scene_goes_the_whole_way(tmp_path: Path) -> None:
+    out = tmp_path / 'demo'
+    done = run_demo(out, '--untrained', '--model', 'gdfusion_nano', '--frames', '3')
+    assert done.returncode == 0, done.stderr
+    assert 'gdfusion_nano (untrained): 3 grids of 3 camera sets' in done.stdout
+    assert re.search(r'^key frames scored +3$', done.stdout, re.MULTILINE)
+    scores = (out / 'scores.md').read_text()
+    assert all(f'| {name} ' in scores for name in ('mIoU', 'mIoU_D', 'IoU', 'RayIoU', 'vegetation'))
+    with bag_frames(Sources(out / 'grids', '/occ/occupancy', (out / 'bags' / 'scene-0001',))) as frames:
+        assert frames.parts == Parts(truth=True, images=True)
+    for name in ('last_grid.png', 'drive.mp4', 'drive.html'):
+        assert (out / name).stat().st_size > 10_000
+
+
+def test_every_camera_set_of_a_dataset_gives_one_grid(nuscenes_root: Path, tmp_path: Path) -> None:
     out = tmp_path / 'demo'
     out.mkdir()
     (out / '.gdfusion-demo').touch()
     (out / 'last_grid.png').write_text('of an earlier demo')
     (out / 'mine.txt').write_text('not of a demo')
-    done = run_demo(nuscenes_root, out, '--untrained')
+    done = run_demo(out, '--nuscenes', str(nuscenes_root), '--untrained', *SMALL)
     assert done.returncode == 0, done.stderr + (out / 'node.log').read_text()
     table = {words[0].strip(): words[1] for words in (line.rsplit('  ', 1) for line in done.stdout.splitlines())
              if len(words) == 2}
@@ -49,17 +64,27 @@ def test_every_camera_set_gives_one_grid_and_the_last_a_picture(nuscenes_root: P
     with bag_frames(Sources(out / 'grids', '/occ/occupancy')) as frames:
         assert frames[len(frames) - 1].grid.model == 'bevdetocc_gf_small (untrained)'
     assert Image.open(out / 'last_grid.png').width == 1920
+    assert 'no ground truth to compare with' in done.stdout
+    assert not (out / 'scores.md').exists()
     assert (out / 'mine.txt').read_text() == 'not of a demo'
 
 
 def test_a_node_that_fails_is_named_with_its_last_words(nuscenes_root: Path, tmp_path: Path) -> None:
-    done = run_demo(nuscenes_root, tmp_path / 'demo', '--weights', str(tmp_path / 'none.pth'), '--scenes', 'scene-0001')
+    done = run_demo(tmp_path / 'demo', '--nuscenes', str(nuscenes_root), '--weights', str(tmp_path / 'none.pth'),
+                    '--scenes', 'scene-0001', *SMALL)
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
     assert error.startswith('gdfusion demo: the node ended with exit code 1')
     assert 'none.pth' in error
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'demo' / 'grids').exists()
+
+
+def test_scenes_are_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                 capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, 'environ', os.environ.copy())
+    assert main(['demo', '--untrained', '--scenes', 'scene-0001', '--out', str(tmp_path / 'demo')]) == 1
+    assert 'give --nuscenes DIR' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('arguments', [(), ('--untrained', '--weights', 'w.pth')])
