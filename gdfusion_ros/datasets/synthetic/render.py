@@ -21,16 +21,20 @@ from gdfusion_ros.datasets.synthetic.optics.sky import Light, light_of
 from gdfusion_ros.datasets.synthetic.optics.tracing import GROUND, Hits, sunlit, trace
 from gdfusion_ros.datasets.synthetic.things.solids import Floats
 from gdfusion_ros.datasets.synthetic.world import Rendering, View, World
-from gdfusion_ros.perception.types import Matrix
 
 _SAMPLES = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
 """Where in a pixel on an edge further rays go, from its centre [px]."""
+
 _STREET_LIGHT, _HEADLAMP = (26.0, 20.5, 13.0), (30.0, 28.0, 24.0)
-_MIRROR_RANGE = 70.0
+_MIRROR_RANGE, _MIRROR_WAY = 70.0, 5.0
+"""How far away wet ground still mirrors, and how long the way to it is taken to be for the mirrored detail [m]."""
 
 
 class _Start(NamedTuple):
-    """Where rays start: (1, 3) or (n, 3) origins, a pixel's width at a distance of 1, the way behind them [m]."""
+    """Where rays start: (1, 3) or (n, 3) origins, a pixel's width at a distance of 1, the way behind them [m].
+
+    Only mirrored rays have a way behind them.
+    """
 
     origins: Floats
     pixel: float
@@ -67,8 +71,8 @@ class Renderer:
         colors[edges] = mean / (len(_SAMPLES) + 1)
         shape = (view.height, view.width)
         pixels = develop(colors.reshape(*shape, 3), self._mood, self._noise_seed(view, time))
-        depth = (hits.distances * (directions @ view.world_from_camera[:3, 2])).astype(np.float32)
-        return Rendering(pixels, hits.labels.reshape(shape), depth.reshape(shape))
+        depth = hits.distances * np.einsum('ij,j->i', directions, view.world_from_camera[:3, 2])
+        return Rendering(pixels, hits.labels.reshape(shape), depth.astype(np.float32).reshape(shape))
 
     def ranges(self, origin: Floats, directions: Floats, time: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Distances and classes along rays from ``origin`` (3,) in ``directions`` (n, 3) at ``time`` [s].
@@ -101,14 +105,14 @@ class Renderer:
         """Add what the wet ground mirrors to the ``colors`` that rays see."""
         wet = np.flatnonzero((hits.things == GROUND) & (hits.distances < _MIRROR_RANGE))
         onward = mirrored(rays.points[wet], rays.directions[wet], self._world.seed)
-        start = _Start(rays.points[wet] + (0.0, 0.0, 1e-3), rays.pixel, 5.0)
+        start = _Start(rays.points[wet] + (0.0, 0.0, 1e-3), rays.pixel, _MIRROR_WAY)
         seen = self._look(placed, light, onward, start)[1]
         share = surfaces.gloss[wet] * (0.05 + 0.95 * (1 - onward[:, 2]) ** 5)
         haze = np.exp(-light.haze * hits.distances[wet])
         colors[wet] += (share * haze)[:, None] * seen
 
     def _lamps(self, placed: Placement, origin: Floats, time: float) -> Floats:
-        """(k, 10) the lamps that light the street near a camera at night (see light.Light)."""
+        """(k, 10) the lamps that light the street near a camera at night (see sky.Light)."""
         lamps = [np.empty((0, 10))]
         if self._mood.lamps >= 1:
             poses = placed.poses[self._street_lights]
@@ -130,14 +134,11 @@ class Renderer:
 
 def _directions(view: View, columns: Floats, rows: Floats) -> Floats:
     """(n, 3) rays of length 1 in the world through places in the image [px]."""
-    rays = np.column_stack((columns, rows, np.ones(len(columns)))) @ _turn(view)
+    across, down, ahead = (view.world_from_camera[:3, :3] @ np.linalg.inv(view.intrinsics)).T
+    # Not as one matrix product: that may round differently with another number of threads.
+    rays: Floats = columns[:, None] * across + rows[:, None] * down + ahead
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    return np.ascontiguousarray(rays)
-
-
-def _turn(view: View) -> Matrix:
-    turn: Matrix = (view.world_from_camera[:3, :3] @ np.linalg.inv(view.intrinsics)).T
-    return turn
+    return rays
 
 
 def _edges(hits: Hits, shape: tuple[int, int]) -> NDArray[np.bool_]:

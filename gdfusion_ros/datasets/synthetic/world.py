@@ -56,7 +56,7 @@ class Material(IntEnum):
 class Ground:
     """The map of the ground: (X, Y) uint8 Surface, cell (i, j) covers ``origin + (i, j) * cell`` and ``cell`` [m] more.
 
-    Outside the map lies grass.
+    Between the centres of cells the four nearest vote, each with its share. Outside the map lies grass.
     """
 
     surfaces: NDArray[np.uint8]

@@ -3,6 +3,9 @@
 Operations keep their order (no fastmath), so that the same world gives the same bytes in every process. Nothing is
 allocated in compiled code: arrays come from outside, and references to them are not counted (``_nrt``), since counting
 took twenty times as long as the arithmetic.
+
+Whether kept code still fits numba tells from the kernel's own file alone: after a change in a part that stands in
+another file, or of a class of arguments, remove ``__pycache__``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From light to pixels: exposure, darker corners, the sensor's noise, rain drops, tone curve."""
+"""From light to pixels: exposure, darker corners, the tone curve, the sensor's noise."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ from gdfusion_ros.datasets.synthetic.optics.packing import CELL, NEAR, Placement
 from gdfusion_ros.datasets.synthetic.optics.sky import Light, added, clear_sky, clouded_sky, mirrored_sky, mixed
 from gdfusion_ros.datasets.synthetic.optics.tracing import GROUND, SKY, Hits
 
-_GROUND_LIGHT = (0.22, 0.20, 0.17)
-_SKY_LIGHT = 0.72
-_LOW = 0.6
-_REACH = 40.0
+_GROUND_LIGHT, _SKY_LIGHT = (0.22, 0.20, 0.17), 0.72
+"""Share of the light that comes back from the ground, and share of the sky's that reaches what lies open."""
+_LOW, _REACH = 0.6, 40.0
+"""Up to which height things take light from one another, and how far lamps shine [m]."""
 
 
 def radiance(shapes: Shapes, placed: Placement, light: Light, hits: Hits, rays: Rays, lit: NDArray[np.bool_],
