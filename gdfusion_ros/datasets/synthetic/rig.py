@@ -27,7 +27,8 @@ _MOUNTS = {
 
 _LIDAR_MOUNT = ((0.944, 0.0, 1.840), -90.0)
 _CENTRE_ROW = 491 / 900  # height of the optical centre in an image of 16:9
-_PITCH, _ROLL = 0.003, 0.003  # [rad] of the body for 1 m/s2 along and across
+_PITCH, _ROLL = 0.0012, 0.0012  # [rad] of the body for 1 m/s2 along and across
+_HARDEST = 3.0  # [m/s2] beyond which the body gives no more: the grid's level ground stays in one layer of voxels
 _PITCH_STEP = 0.25  # [s] over which the acceleration is taken
 
 
@@ -80,8 +81,7 @@ def ego_pose(track: Track, time: float) -> Matrix:
     samples = np.array([track.at(time + step) for step in (-_PITCH_STEP, 0.0, _PITCH_STEP)])
     x, y, yaw = samples[1]
     acceleration = (samples[2, :2] - 2 * samples[1, :2] + samples[0, :2]) / _PITCH_STEP ** 2
-    along = acceleration @ (math.cos(yaw), math.sin(yaw))
-    across = acceleration @ (-math.sin(yaw), math.cos(yaw))
+    along, across = np.clip(acceleration @ _turn(2, yaw)[:2, :2], -_HARDEST, _HARDEST)
     pose = np.eye(4)
     pose[:3, :3] = _turn(2, yaw) @ _turn(1, -_PITCH * along) @ _turn(0, _ROLL * across)
     pose[:2, 3] = x, y

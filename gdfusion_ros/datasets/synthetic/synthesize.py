@@ -35,6 +35,7 @@ def synthesize(out: Path, recipe: Recipe, jobs: int, on_frames: Callable[[int], 
     """
     recipes.check(recipe)
     with folder_written_whole(out) as draft, workers(jobs) as pool:
+        draft.mkdir()
         films = [pool.submit(_film, recipe, index, frames, draft) for index, frames in parts(recipe)]
         for done in as_completed(films):
             on_frames(result(done))

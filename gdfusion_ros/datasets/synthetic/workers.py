@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,8 +24,13 @@ _PART = 2  # key frames
 
 @contextmanager
 def workers(jobs: int) -> Iterator[Executor]:
-    """So many processes; when the block is left early, what has not begun is dropped."""
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), _leave_signals)
+    """So many processes; when the block is left early, what has not begun is dropped.
+
+    A single one is a thread of this process: that starts at once.
+    """
+    pool: Executor = ThreadPoolExecutor(1)
+    if jobs > 1:
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), _leave_signals)
     try:
         yield pool
     finally:
