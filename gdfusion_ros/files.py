@@ -37,19 +37,32 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
-    """A folder to fill that becomes ``path`` at the end of the block, and is removed if the block is left early.
+    """A folder to make and fill, which becomes ``path`` at the end of the block.
+
+    If the block is left early it is removed, with the folders above it that were made for it and hold nothing else.
 
     Raises:
         GdfusionError: ``path`` exists, or cannot be written.
     """
     refuse_existing(path)
+    made = [folder for folder in path.absolute().parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workplace:
             draft = Path(workplace) / path.name
-            draft.mkdir()
             yield draft
             refuse_existing(path)
             draft.rename(path)
     except OSError as error:
         raise GdfusionError(f'{path} cannot be written: {error.strerror or error}') from error
+    finally:
+        if not path.exists():
+            _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders, innermost first, as far as nothing is in them."""
+    for folder in folders:
+        if not folder.exists() or any(folder.iterdir()):
+            return
+        folder.rmdir()

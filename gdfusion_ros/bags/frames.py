@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gdfusion_ros.bags.messages import GRID_TYPE
 from gdfusion_ros.bags.reader import BagReader, bag_reader
+from gdfusion_ros.bags.released import MATCH_WITHIN
 from gdfusion_ros.bags.tracks import Track, tracks
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
@@ -17,9 +18,6 @@ from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
 from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS, TopicSettings
 from gdfusion_ros.visualization.frame import Frame, Parts
-
-TOLERANCE = NANOSECONDS // 10
-"""How far the stamps of a grid and of its ground truth may lie apart [ns]."""
 
 _TRANSPORTS = tuple(replace(TopicSettings(), image_transport=transport) for transport in ('compressed', 'raw'))
 _IMAGES = {'sensor_msgs/msg/CompressedImage': decode.compressed_image, 'sensor_msgs/msg/Image': decode.image}
@@ -70,7 +68,7 @@ class BagFrames:
             GdfusionError: a message is damaged, or the ground truth has other classes.
         """
         grid = _grid(self._grids, index)
-        number = None if self._truth is None else self._truth.nearest(grid.stamp, TOLERANCE)
+        number = None if self._truth is None else self._truth.nearest(grid.stamp, MATCH_WITHIN)
         truth = None if self._truth is None or number is None else _grid(self._truth, number)
         return Frame(grid, truth, self._images_of(grid))
 
@@ -80,7 +78,7 @@ class BagFrames:
 
     def _images_of(self, grid: SemanticGrid) -> dict[str, Pixels]:
         """By camera the image nearest to the grid's stamp, if it is no farther than those that went in."""
-        cameras, within = (grid.cameras, grid.stamp_spread) if grid.cameras else (SURROUND_CAMERAS, TOLERANCE)
+        cameras, within = (grid.cameras, grid.stamp_spread) if grid.cameras else (SURROUND_CAMERAS, MATCH_WITHIN)
         images = {}
         for camera in cameras:
             for track in (self._images[name] for name in _image_topics(camera) if name in self._images):
@@ -117,12 +115,12 @@ def bag_frames(sources: Sources) -> Iterator[BagFrames]:
 
 
 def _missing(paths: Sequence[Path], what: str) -> GdfusionError:
-    return GdfusionError(f'{", ".join(map(str, paths))}: no {what} within {TOLERANCE / NANOSECONDS:g} s of a grid')
+    return GdfusionError(f'{", ".join(map(str, paths))}: no {what} within {MATCH_WITHIN / NANOSECONDS:g} s of a grid')
 
 
 def _same_time(track: Track, stamps: Iterable[int]) -> bool:
     """Whether any message of ``track`` is of the time of any of ``stamps``."""
-    return any(track.nearest(stamp, TOLERANCE) is not None for stamp in stamps)
+    return any(track.nearest(stamp, MATCH_WITHIN) is not None for stamp in stamps)
 
 
 def _image_topics(camera: str) -> list[str]:

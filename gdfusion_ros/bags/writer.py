@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +17,7 @@ from rosbags.rosbag2.errors import WriterError
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.qos import STREAM
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.files import refuse_existing
+from gdfusion_ros.files import folder_written_whole
 from gdfusion_ros.messages.factory import Message
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
@@ -106,7 +104,7 @@ def bag_writer(path: Path, *, storage: str = 'mcap', bag_format: str = 'jazzy', 
         GdfusionError: ``path`` exists, cannot be written, the disk is full, or the storage does not compress so.
     """
     require_compression(storage, compression)
-    with _whole_folder(path) as folder:
+    with folder_written_whole(path) as folder:
         writer = Writer(folder, version=FORMATS[bag_format], storage_plugin=STORAGES[storage])
         writer.set_compression(COMPRESSIONS[compression], CompressionFormat.ZSTD)
         for key, value in (custom_data or {}).items():
@@ -121,33 +119,6 @@ def bag_writer(path: Path, *, storage: str = 'mcap', bag_format: str = 'jazzy', 
             # What is thrown away need not reach the disk; where it cannot, the first error has said so.
             with suppress(OSError, sqlite3.Error):
                 writer.abort()
-
-
-@contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    """A folder of the same name to fill, which becomes ``path`` when the block ends without an error."""
-    refuse_existing(path)
-    created = [folder for folder in path.absolute().parents if not folder.exists()]
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        workplace = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
-    try:
-        yield workplace / path.name
-        refuse_existing(path)
-        with _explained(path):
-            (workplace / path.name).rename(path)
-    finally:
-        shutil.rmtree(workplace)
-        if not path.exists():
-            _remove_empty(created)
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    """Remove the folders that were created for a bag, innermost first, as far as nothing else is in them."""
-    for folder in folders:
-        if any(folder.iterdir()):
-            return
-        folder.rmdir()
 
 
 @contextmanager

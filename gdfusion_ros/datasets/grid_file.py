@@ -6,15 +6,16 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdfusion_ros.datasets import occ3d
 from gdfusion_ros.datasets.arrays import read_npz, require_shape
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings
 
-_LABELS, _PREDICTION = 'semantics', 'arr_0'
+_LABELS, _PREDICTION = 'semantics', 'arr_0'  # the latter is what np.savez_compressed(path, labels) calls it
 _FRAME = PipelineSettings().base_frame
 
 
@@ -28,10 +29,21 @@ def read_grid(path: Path) -> SemanticGrid:
         with zipfile.ZipFile(path) as archive:
             if f'{_LABELS}.npy' in archive.namelist():
                 return occ3d.semantic_grid(occ3d.read(path), 0, _FRAME)
+    labels, grid = read_prediction(path, OCC3D_NUSCENES), OCC3D_NUSCENES.grid
+    return SemanticGrid(0, _FRAME, grid.lower, grid.voxel_size, np.asfortranarray(labels), None, OCC3D_NUSCENES,
+                        path.name, 0, (), 0)
+
+
+def read_prediction(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
+    """Labels (X, Y, Z) of a file of the Occ3D benchmark, in the grid of ``label_set``.
+
+    Raises:
+        GdfusionError: a damaged file, another shape or type, or a class that the label set does not have.
+    """
     labels, = read_npz(path, [_PREDICTION])
-    grid = OCC3D_NUSCENES.grid
-    require_shape(labels, grid, f'prediction {path}')
-    if labels.max() > OCC3D_NUSCENES.free:
-        raise GdfusionError(f'prediction {path}: there is a class {labels.max()}; Occ3D has 0 to {OCC3D_NUSCENES.free}')
-    return SemanticGrid(0, _FRAME, grid.lower, grid.voxel_size, np.asfortranarray(labels, np.uint8), None,
-                        OCC3D_NUSCENES, path.name, 0, (), 0)
+    require_shape(labels, label_set.grid, f'prediction {path}: {_PREDICTION}')
+    highest = labels.max(where=labels != UNKNOWN, initial=0)
+    if highest >= len(label_set.classes):
+        raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has 0 to '
+                            f'{len(label_set.classes) - 1}')
+    return labels.astype(np.uint8)

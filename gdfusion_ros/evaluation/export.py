@@ -19,12 +19,14 @@ from gdfusion_ros.perception.types import SemanticGrid, stamp_text
 def npz_folder(path: Path) -> Iterator[Callable[[KeyFrame, SemanticGrid], None]]:
     """A new folder, and the function that writes the prediction of a key frame to it as ``<sample token>.npz``.
 
-    A file has one uint8 array (X, Y, Z) without a name, what ``predictions.read_labels`` reads.
+    A file has one uint8 array (X, Y, Z) without a name, what ``grid_file.read_prediction`` reads.
 
     Raises:
         GdfusionError: the folder exists or cannot be written, or a key frame has no token.
     """
     with folder_written_whole(path) as folder:
+        folder.mkdir()
+
         def write(frame: KeyFrame, grid: SemanticGrid) -> None:
             if not frame.token:
                 raise GdfusionError(f'the key frame at {stamp_text(frame.stamp)} has no sample token to name its file '

@@ -9,15 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gdfusion_ros.bags.grid_stream import SILENT, Listener, grid_stream
 from gdfusion_ros.bags.messages import GRID_TYPE
 from gdfusion_ros.bags.reader import BagReader, bag_reader
 from gdfusion_ros.bags.released import nearest
-from gdfusion_ros.datasets.arrays import read_npz, require_shape
 from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.grid_file import read_prediction
 from gdfusion_ros.datasets.labels import FRAME_IDS
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.plan import plan
@@ -26,12 +23,9 @@ from gdfusion_ros.evaluation.frames import KeyFrame
 from gdfusion_ros.messages import decode
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.estimator import PoseProtocol
-from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
+from gdfusion_ros.perception.labels import LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
-
-ARRAY = 'arr_0'
-"""The array of a file of the Occ3D benchmark: what ``np.savez_compressed(path, labels)`` calls it."""
 
 Pair = tuple[KeyFrame, SemanticGrid]
 
@@ -110,7 +104,7 @@ class NpzPredictions:
             stamp = frame.camera_stamp
         place = self.label_set.grid
         return SemanticGrid(stamp, FRAME_IDS[self.label_set.frame], place.lower, place.voxel_size,
-                            read_labels(path, self.label_set), None, self.label_set, str(self.folder), 0, (), 0)
+                            read_prediction(path, self.label_set), None, self.label_set, str(self.folder), 0, (), 0)
 
 
 @dataclass(frozen=True)
@@ -151,21 +145,6 @@ def converted(dataset: Dataset) -> Iterator[Path]:
             for job in plan(Dataset(dataset.root, dataset.version, (scene,)), Path(folder)):
                 convert(job)
                 yield job.path
-
-
-def read_labels(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
-    """Labels (X, Y, Z) of a file of the Occ3D benchmark, in the grid of ``label_set``.
-
-    Raises:
-        GdfusionError: a damaged file, another shape or type, or a class that the label set does not have.
-    """
-    labels, = read_npz(path, [ARRAY])
-    require_shape(labels, label_set.grid, f'prediction {path}: {ARRAY}')
-    highest = labels.max(where=labels != UNKNOWN, initial=0)
-    if highest >= len(label_set.classes):
-        raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has 0 to '
-                            f'{len(label_set.classes) - 1}')
-    return labels.astype(np.uint8)
 
 
 _Run = tuple[str, Iterator[SemanticGrid]]
