@@ -67,8 +67,10 @@ class BagWriter:
                                                               offered_qos_profiles=[qos])
 
     def write(self, topic: str, stamp: int, message: Message) -> None:
-        """Write ``message`` with record time ``stamp`` [ns]. Messages must come in time order."""
-        self.write_serialized(topic, stamp, typestore().serialize_cdr(message, self._topics[topic].msgtype))
+        """Write ``message``, or its bytes, with record time ``stamp`` [ns]. Messages must come in time order."""
+        if not isinstance(message, bytes):
+            message = typestore().serialize_cdr(message, self._topics[topic].msgtype)
+        self.write_serialized(topic, stamp, message)
 
     def write_serialized(self, topic: str, stamp: int, data: bytes | memoryview) -> None:
         """Write a message that is CDR already."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 from gdfusion_ros.messages.wire import to_wire
-from gdfusion_ros.perception.labels import UNKNOWN, LabelClass, LabelSet
+from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import NANOSECONDS, SemanticGrid
 
 POINT = np.dtype({'names': ['x', 'y', 'z', 'rgb', 'label'], 'formats': ['<f4', '<f4', '<f4', '<u4', 'u1'],
@@ -22,8 +22,7 @@ PointField = tuple[str, int, int]
 
 _POINT_FIELDS: tuple[PointField, ...] = (('x', 0, 7), ('y', 4, 7), ('z', 8, 7), ('rgb', 12, 7), ('label', 16, 2))
 # visualization_msgs/Marker
-_CUBE_LIST, _ADD, _DELETE, _DELETEALL = 6, 0, 2, 3
-_NAMESPACE = 'occupancy'
+_DELETEALL = 3
 
 
 def exposed(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -92,18 +91,6 @@ def point_cloud(cloud: NDArray[np.void], fields: Sequence[PointField], head: Mes
                 data=make.array(cloud.view(np.uint8)), is_dense=dense)
 
 
-def markers(grid: SemanticGrid, make: MessageFactory) -> Message:
-    """``visualization_msgs/MarkerArray``: one CUBE_LIST a class, whose marker id is the class id.
-
-    Cubes that are hidden from all six sides are left out, which the display would only be slowed down by. A class
-    without voxels is deleted, because RViz refuses a list without points.
-    """
-    centres, labels = chosen_voxels(grid, exposed(grid.occupied))
-    return make('visualization_msgs/msg/MarkerArray', markers=[
-        _cubes(grid, label, centres[labels == label.id], make)
-        for label in grid.label_set.classes if label.id != grid.label_set.free])
-
-
 def clear_markers(stamp: int, frame_id: str, make: MessageFactory) -> Message:
     """``visualization_msgs/MarkerArray`` that deletes every marker of the display, for a reset."""
     marker = make('visualization_msgs/msg/Marker', header=header(stamp, frame_id, make), action=_DELETEALL)
@@ -139,18 +126,3 @@ def _packed_colors(label_set: LabelSet) -> NDArray[np.uint32]:
         red, green, blue = label.color
         table[label.id] = red << 16 | green << 8 | blue
     return table
-
-
-def _cubes(grid: SemanticGrid, label: LabelClass, centres: NDArray[np.float32], make: MessageFactory) -> Message:
-    """The marker of one class at ``centres`` (n, 3)."""
-    red, green, blue = (channel / 255 for channel in label.color)
-    return make(
-        'visualization_msgs/msg/Marker', header=header(grid.stamp, grid.frame_id, make), ns=_NAMESPACE, id=label.id,
-        type=_CUBE_LIST, action=_ADD if len(centres) else _DELETE, pose=pose((0.0, 0.0, 0.0), make),
-        scale=_xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
-        color=make('std_msgs/msg/ColorRGBA', r=red, g=green, b=blue, a=1.0), points=list(_points(centres, make)))
-
-
-def _points(centres: NDArray[np.float32], make: MessageFactory) -> Iterator[Message]:
-    for x, y, z in centres.tolist():
-        yield make('geometry_msgs/msg/Point', x=x, y=y, z=z)

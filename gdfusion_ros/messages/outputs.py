@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gdfusion_ros.messages import encode
+from gdfusion_ros.messages import cubes, encode
 from gdfusion_ros.messages.bev import BevSettings, bev
 from gdfusion_ros.messages.factory import Message, MessageFactory
 from gdfusion_ros.perception.types import SemanticGrid
@@ -21,16 +21,19 @@ LABEL_INFO_TOPIC, LABEL_INFO_TYPE = 'label_info', 'std_msgs/msg/String'
 
 @dataclass(frozen=True)
 class Output:
-    """One message a grid: topic below the node's name, message type, and the function that builds it."""
+    """One message a grid: topic below the node's name, message type, and the function that builds it.
+
+    What is built is a message, or its serialized form where objects would be slow.
+    """
 
     topic: str
     type_name: str
-    build: Callable[[SemanticGrid, MessageFactory], Message]
+    build: Callable[[SemanticGrid, MessageFactory], Message | bytes]
 
 
 OCCUPANCY = Output('occupancy', 'gdfusion_ros/msg/SemanticOccupancyGrid', encode.occupancy)
 POINTS = Output('points', 'sensor_msgs/msg/PointCloud2', encode.points)
-MARKERS = Output('markers', 'visualization_msgs/msg/MarkerArray', encode.markers)
+MARKERS = Output('markers', 'visualization_msgs/msg/MarkerArray', lambda grid, _: cubes.markers(grid))
 
 
 def outputs(settings: BevSettings) -> tuple[Output, ...]:

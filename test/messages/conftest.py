@@ -20,9 +20,13 @@ class Library(NamedTuple):
     deserialize: Callable[[bytes, str], Message]
 
 
+def as_bytes(message: Message, serialize: Callable[..., Any], *arguments: str) -> bytes:
+    return message if isinstance(message, bytes) else bytes(serialize(message, *arguments))
+
+
 def rosbags_library() -> Library:
     store = typestore()
-    return Library(RosbagsFactory(), lambda message, name: bytes(store.serialize_cdr(message, name)),
+    return Library(RosbagsFactory(), lambda message, name: as_bytes(message, store.serialize_cdr, name),
                    store.deserialize_cdr)
 
 
@@ -31,7 +35,7 @@ def rclpy_library() -> Library:
     pytest.importorskip('gdfusion_ros.msg')
     from gdfusion_ros.ros.factory import RclpyMessages, message_class
 
-    return Library(RclpyMessages(), lambda message, _: serialization.serialize_message(message),
+    return Library(RclpyMessages(), lambda message, _: as_bytes(message, serialization.serialize_message),
                    lambda data, name: serialization.deserialize_message(data, message_class(name)))
 
 

@@ -81,31 +81,6 @@ def test_point_fields_describe_the_bytes(scene: SemanticGrid, make: MessageFacto
     assert values['rgb'].view(np.uint32) == 0x00AF00
 
 
-def test_a_class_keeps_its_marker(scene: SemanticGrid, make: MessageFactory) -> None:
-    full = {marker.id: marker for marker in encode.markers(scene, make).markers}
-    empty = dataclasses.replace(scene, labels=np.full_like(scene.labels, OCC3D_NUSCENES.free))
-    bare = {marker.id: marker for marker in encode.markers(empty, make).markers}
-    assert full.keys() == bare.keys() == set(range(17))
-    assert {marker.action for marker in bare.values()} == {2}
-    assert {number for number, marker in full.items() if marker.action == 0} == {CAR, ROAD, TREE}
-    assert len(full[ROAD].points) == 6
-    car, = full[CAR].points
-    assert np.allclose((car.x, car.y, car.z), (0.25, 1.25, 0.4))
-    assert np.allclose((full[CAR].color.r, full[CAR].color.g, full[CAR].color.b), (0, 150 / 255, 245 / 255))
-    assert (full[CAR].scale.x, full[CAR].scale.y, full[CAR].scale.z) == (0.5, 0.5, 0.4)
-    assert full[CAR].lifetime.sec == full[CAR].lifetime.nanosec == 0
-
-
-def test_cubes_that_nobody_can_see_are_left_out(scene: SemanticGrid, make: MessageFactory) -> None:
-    labels = np.full((5, 4, 3), CAR, np.uint8, order='F')
-    block = dataclasses.replace(scene, labels=labels)
-    car = next(marker for marker in encode.markers(block, make).markers if marker.id == CAR)
-    assert len(car.points) == 5 * 4 * 3 - 3 * 2 * 1
-    labels[2, 1, 2] = 17  # a hole in the top shows the voxel below it
-    car = next(marker for marker in encode.markers(block, make).markers if marker.id == CAR)
-    assert len(car.points) == 5 * 4 * 3 - 1 - 5
-
-
 def test_clear_markers_deletes_everything(library: Any) -> None:
     name = 'visualization_msgs/msg/MarkerArray'
     message = library.deserialize(library.serialize(encode.clear_markers(5, 'base_link', library.make), name), name)
