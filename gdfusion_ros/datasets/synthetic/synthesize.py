@@ -39,8 +39,8 @@ def synthesize(out: Path, recipe: Recipe, jobs: int, on_frames: Callable[[int], 
         films = [pool.submit(_film, recipe, index, frames, draft) for index, frames in parts(recipe)]
         for done in as_completed(films):
             on_frames(result(done))
-        scenes = [result(pool.submit(_describe, recipe, index, draft)) for index in range(recipe.scenes)]
-        tables.write(draft / tables.VERSION, [tables.shared_rows(recipe), *scenes])
+        scenes = [pool.submit(_describe, recipe, index, draft) for index in range(recipe.scenes)]
+        tables.write(draft / tables.VERSION, [tables.shared_rows(recipe), *map(result, scenes)])
         recipes.write(draft, recipe)
         (draft / 'LICENSE').write_text(_NOTICE)
 

@@ -12,7 +12,6 @@ from gdfusion_ros.datasets.synthetic.streets.lanes import Lane, crosswalk_statio
 from gdfusion_ros.datasets.synthetic.streets.paths import Path, band
 from gdfusion_ros.datasets.synthetic.streets.site import Edge, Site, edges
 from gdfusion_ros.datasets.synthetic.streets.town import KERB, PARKING, Profile, Town
-from gdfusion_ros.datasets.synthetic.world import Surface
 
 _PARKED = {'car': 0.76, 'truck': 0.08, 'trailer': 0.05, 'bus': 0.03, 'parked_motorcycle': 0.08}
 _FURNITURE = {'tree': 0.38, 'sign': 0.08, 'bin': 0.08, 'bench': 0.07, 'bush': 0.09, 'parked_bicycle': 0.14,
@@ -73,7 +72,7 @@ def _park(site: Site, kerb: Path, start: float, end: float) -> None:
 
 
 def _roadworks(site: Site, kerb: Path, start: float, end: float) -> None:
-    """A stretch of the parking strip that is closed: cones and barriers, earth, a machine or a truck."""
+    """A stretch of the parking strip that is closed: cones and barriers, a machine or a truck."""
     length = float(site.rng.uniform(14, 24))
     if end - start < length + 2 or site.rng.random() > 0.5:
         return
@@ -83,7 +82,6 @@ def _roadworks(site: Site, kerb: Path, start: float, end: float) -> None:
     if not site.near(*edge.at(0.0, 0.0), _ROADWORKS_NEAR):
         return
     half, lane = length / 2, -PARKING + 0.35
-    site.driveways.append((Surface.EARTH, edge.rectangle((-half + 2, half - 2), (-PARKING + 0.6, 0.3))))
     kind = 'construction_vehicle' if site.rng.random() < 0.7 else 'truck'
     site.put(kind, edge.at(float(site.rng.uniform(-2, 2)), -1.2), edge.yaw + math.pi, margin=-0.3)
     for u in (-half, half):

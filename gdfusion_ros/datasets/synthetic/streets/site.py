@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from gdfusion_ros.datasets.synthetic import catalogue
 from gdfusion_ros.datasets.synthetic.streets.ground import Patch
 from gdfusion_ros.datasets.synthetic.streets.paths import Path, Points, rectangle
-from gdfusion_ros.datasets.synthetic.world import Model, Surface, Thing, Track
+from gdfusion_ros.datasets.synthetic.world import Model, Thing, Track
 
 _CELL = 0.2  # [m] of the plan
 _LAND, _STREET, _TAKEN = range(3)
@@ -112,10 +112,6 @@ class Site:
         for station in np.arange(step / 2, length - step / 2 + 1e-6, step):
             x, y = np.add(start, vector * (station / length))
             self.put(model, (float(x), float(y)), yaw, margin=-0.1)
-
-    def pave(self, surface: Surface, outline: Points) -> None:
-        """Give the land within an outline a surface."""
-        self.yards.append((surface, outline))
 
     def _highest(self, outline: Points) -> int:
         """The most that is known of any cell within an outline; what lies outside the plan is taken."""

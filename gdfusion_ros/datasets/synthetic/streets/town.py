@@ -60,11 +60,6 @@ class Profile:
         return self.lanes_edge + (PARKING if self.parking else 0.0)
 
     @property
-    def sidewalk_edge(self) -> float:
-        """From the middle to the inner edge of the sidewalk or, if there is one, of the verge."""
-        return self.kerb + KERB
-
-    @property
     def walk(self) -> float:
         """From the middle to where people walk: the outer part of the sidewalk, furniture stands at the kerb."""
         return self.outer - (self.sidewalk - FURNITURE) / 2
@@ -72,7 +67,7 @@ class Profile:
     @property
     def outer(self) -> float:
         """From the middle to the outer edge of the sidewalk."""
-        return self.sidewalk_edge + self.verge + self.sidewalk
+        return self.kerb + KERB + self.verge + self.sidewalk
 
 
 @dataclass(frozen=True, eq=False)

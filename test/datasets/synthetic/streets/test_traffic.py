@@ -41,6 +41,7 @@ def overlap(a: Points, b: Points) -> bool:
 def test_nobody_drives_into_anybody_or_into_a_building(busy: Drive) -> None:
     moving = [thing for thing in busy.world.things if len(thing.track.times) > 1]
     vehicles = [thing for thing in moving if thing.model.kind != 'pedestrian']
+    people = [thing for thing in moving if thing.model.kind == 'pedestrian']
     solid = [thing for thing in busy.world.things
              if thing.model.kind in ('building', 'car', 'truck', 'bus', 'wall', 'barrier', 'construction_vehicle')
              and len(thing.track.times) == 1]
@@ -54,6 +55,8 @@ def test_nobody_drives_into_anybody_or_into_a_building(busy: Drive) -> None:
         assert clashes == []
         for outline in there:
             assert not any(np.linalg.norm(outline[0] - wall[0]) < 60 and overlap(outline, wall) for wall in walls)
+            assert not any(np.linalg.norm(outline[0] - man[0]) < 20 and overlap(outline, man)
+                           for man in outlines(people, time))
 
 
 def test_the_vehicle_that_films_drives_smoothly(busy: Drive) -> None:
