@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from gdfusion_ros.datasets.synthetic.streets.paths import Path, curve, joined, l
 from gdfusion_ros.datasets.synthetic.streets.town import CROSSWALK, STOP_LINE, Arm, Junction, Street, Town
 
 _CREEP = 2.5  # [m/s] through the sharpest bends
-_COMFORT = 2.2  # [m/s2] sideways, in a bend
+_COMFORT = 2.6  # [m/s2] sideways, in a bend
 _CLEARANCE = 3.0  # [m] between the middles of two lanes that vehicles can use at once
 _CLEARANCE_WALK = 1.9  # [m] between the middles of a lane and of a way that people walk
 
@@ -30,7 +30,8 @@ class Lane:
         signal: (junction, axis) whose light must be green to enter, None without.
         limit: Speed [m/s].
         following: Indices of the lanes that continue it.
-        conflicts: Indices of the crossing lanes that cannot be used at the same time.
+        conflicts: Indices of the crossing lanes that come too close to this one -> station on them beyond which they do
+            not any more [m].
     """
 
     path: Path
@@ -40,7 +41,7 @@ class Lane:
     signal: tuple[int, int] | None
     limit: float
     following: tuple[int, ...]
-    conflicts: frozenset[int]
+    conflicts: Mapping[int, float]
 
 
 Name = tuple[str | int, ...]
@@ -73,7 +74,7 @@ def build(town: Town) -> tuple[Lane, ...]:
     following = [tuple(index for index in starts[draft.end] if drafts[index].end != draft.start) for draft in drafts]
     conflicts = _conflicts(drafts)
     return tuple(Lane(draft.path, draft.origin, draft.walk, draft.crossing, draft.signal, _limit(draft),
-                      following[index], frozenset(conflicts[index])) for index, draft in enumerate(drafts))
+                      following[index], conflicts[index]) for index, draft in enumerate(drafts))
 
 
 def stop_station(junction: Junction, arm: Arm) -> float:
@@ -191,22 +192,27 @@ def _both_ways(path: Path, names: tuple[Name, Name], origin: tuple[int, ...], si
         yield _Draft(way, start, end, (*origin, direction), True, crossing, signal)
 
 
-def _conflicts(drafts: Sequence[_Draft]) -> list[set[int]]:
-    """Index of a lane -> indices of the crossing lanes of the same junction that come too close to it."""
-    found: list[set[int]] = [set() for _ in drafts]
+def _conflicts(drafts: Sequence[_Draft]) -> list[dict[int, float]]:
+    """What Lane.conflicts says, for every lane."""
+    found: list[dict[int, float]] = [{} for _ in drafts]
     crossing = [index for index, draft in enumerate(drafts) if draft.crossing]
     for _, members in itertools.groupby(sorted(crossing, key=lambda index: drafts[index].origin[1]),
                                         key=lambda index: drafts[index].origin[1]):
         for a, b in itertools.combinations(tuple(members), 2):
-            if _too_close(drafts[a], drafts[b]):
-                found[a].add(b)
-                found[b].add(a)
+            ends = _too_close(drafts[a], drafts[b])
+            if ends is not None:
+                found[b][a], found[a][b] = ends
     return found
 
 
-def _too_close(a: _Draft, b: _Draft) -> bool:
+def _too_close(a: _Draft, b: _Draft) -> tuple[float, float] | None:
+    """The last stations, on both lanes, that are too close to the other one; None without any."""
     if a.origin == b.origin or (a.walk and b.walk):
-        return False
+        return None
     clearance = _CLEARANCE_WALK if a.walk or b.walk else _CLEARANCE
-    points, others = (draft.path.at(np.arange(0.0, draft.path.length, 0.7)) for draft in (a, b))
-    return bool(np.linalg.norm(points[:, None] - others[None], axis=-1).min() < clearance)
+    stations, others = (np.append(np.arange(0.0, draft.path.length, 0.7), draft.path.length) for draft in (a, b))
+    distances = np.linalg.norm(a.path.at(stations)[:, None] - b.path.at(others)[None], axis=-1)
+    close = distances < clearance
+    if not close.any():
+        return None
+    return float(stations[close.any(axis=1)].max()), float(others[close.any(axis=0)].max())

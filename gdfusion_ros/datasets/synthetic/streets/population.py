@@ -46,7 +46,7 @@ DRIVERS = {
 Crowd = list[tuple[Mover, tuple[Model, ...]]]
 """Who moves, and the models that it consists of from front to rear."""
 
-WALKER = Driver(1.0, (0.8, 1.8), 1.0, (-0.6, -0.3))
+WALKER = Driver(1.0, (1.0, 1.9), 1.0, (-0.6, -0.3))
 
 
 @dataclass(frozen=True, eq=False)

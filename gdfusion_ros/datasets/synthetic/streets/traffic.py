@@ -26,7 +26,7 @@ _LOOK_AHEAD = 60.0  # [m]
 _GAP, _HEADWAY = 2.0, 1.1  # [m], [s] kept to the one ahead
 _STOP_SHORT = 0.3  # [m] before the stop line
 _BRAKE, _HARDEST = 2.0, 8.0  # [m/s2] comfortable, and the most
-_GREEN, _CLEARING = 6.0, 2.0  # [s] that a signal is green, and that all are red between
+_GREEN, _WALK, _CLEARING = 8.0, 2.0, 2.0  # [s] that a signal is green, for people, and that all are red between
 _PATIENCE = 5.0  # [s] of waiting, after which others have to let one go first
 _REST = 0.3  # share of the length between centre and the points that follow the way
 
@@ -68,7 +68,7 @@ def plan_route(lanes: Sequence[Lane], mover: Mover, distance: float, rng: Genera
 def _weight(mover: Mover, lane: Lane) -> float:
     """How rather than another way a mover takes this one."""
     if lane.walk:
-        return 0.35 if lane.crossing else 1.0
+        return 0.25 if lane.crossing else 1.0
     return mover.turns if float(lane.path.start_direction @ lane.path.end_direction) < 0.8 else 1.0
 
 
@@ -106,7 +106,7 @@ class _Simulation:
         self._lengths = [lane.path.length for lane in lanes]
         self._siblings = _siblings(lanes)
         self._movers = movers
-        self._holders: dict[int, int] = {}
+        self._holders: dict[int, list[Mover]] = {}
         self._rng = rng
 
     def advance(self, time: float) -> None:
@@ -147,13 +147,12 @@ class _Simulation:
         Who has waited long claims them: no other one is let in before.
         """
         way = self._lanes[mover.route[position]]
-        if way.signal is not None and not _green(way.signal, time):
+        if not _green(way, time):
             return False
         wanted = list(itertools.takewhile(lambda lane: self._lanes[lane].crossing, mover.route[position:]))
         if not way.walk and self._room(mover.route[position + len(wanted)]) < mover.length + _GAP:
             return False
-        in_the_way = frozenset[int]().union(*(self._lanes[lane].conflicts for lane in wanted))
-        if any(self._holders.get(other) for other in in_the_way) or not in_the_way.isdisjoint(claimed):
+        if any(self._blocked(lane, claimed) for lane in wanted):
             mover.waited += STEP
             if mover.waited > _PATIENCE:
                 claimed.update(wanted)
@@ -161,8 +160,18 @@ class _Simulation:
         mover.waited = 0.0
         for lane in wanted:
             mover.held[lane] = math.inf
-            self._holders[lane] = self._holders.get(lane, 0) + 1
+            self._holders.setdefault(lane, []).append(mover)
         return True
+
+    def _blocked(self, lane: int, claimed: set[int]) -> bool:
+        """Whether somebody uses or claims what comes too close to a lane, and has not passed there."""
+        for other, end in self._lanes[lane].conflicts.items():
+            if other in claimed:
+                return True
+            for mover in self._holders.get(other, ()):
+                if mover.route[mover.index] != other or mover.station - mover.length / 2 < end:
+                    return True
+        return False
 
     def _room(self, lane: int) -> float:
         """The way from the beginning of a lane to the rear of the last one on it, a moment later [m]."""
@@ -229,14 +238,16 @@ class _Simulation:
             mover.held[lane] = rest - step
             if rest - step <= 0:
                 del mover.held[lane]
-                self._holders[lane] -= 1
+                self._holders[lane].remove(mover)
 
 
-def _green(signal: tuple[int, int], time: float) -> bool:
-    """Whether the light of a junction's axis is green; junctions differ in when theirs change."""
-    junction, axis = signal
+def _green(lane: Lane, time: float) -> bool:
+    """Whether a lane's light is green, if it has one; junctions differ in when theirs change."""
+    if lane.signal is None:
+        return True
+    junction, axis = lane.signal
     phase, rest = divmod(time + 3.7 * junction, _GREEN + _CLEARING)
-    return int(phase) % 2 == axis and rest < _GREEN
+    return int(phase) % 2 == axis and rest < (_WALK if lane.walk else _GREEN)
 
 
 def _siblings(lanes: Sequence[Lane]) -> list[list[int]]:

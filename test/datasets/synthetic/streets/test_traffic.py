@@ -69,9 +69,9 @@ def test_the_vehicle_that_films_drives_smoothly(busy: Drive) -> None:
 
 def straight(length: float, following: tuple[int, ...], *, start: tuple[float, float] = (0.0, 0.0),
              heading: tuple[float, float] = (1.0, 0.0), crossing: bool = False,
-             conflicts: frozenset[int] = frozenset(), origin: tuple[int, ...] = (0,)) -> Lane:
+             conflicts: dict[int, float] | None = None, origin: tuple[int, ...] = (0,)) -> Lane:
     path = line(start, np.add(start, np.multiply(heading, length)))
-    return Lane(path, origin, False, crossing, None, 12.0, following, conflicts)
+    return Lane(path, origin, False, crossing, None, 12.0, following, conflicts or {})
 
 
 def test_one_follows_the_other_at_a_distance() -> None:
@@ -85,10 +85,10 @@ def test_one_follows_the_other_at_a_distance() -> None:
 
 def test_who_crosses_waits_for_the_other() -> None:
     road = [straight(60.0, (1,), origin=(0,)), straight(20.0, (2,), start=(60.0, 0.0), crossing=True,
-                                                        conflicts=frozenset({4}), origin=(-1, 0, 0)),
+                                                        conflicts={4: 14.0}, origin=(-1, 0, 0)),
             straight(900.0, (2,), start=(80.0, 0.0), origin=(1,)),
             straight(60.0, (4,), start=(70.0, -70.0), heading=(0.0, 1.0), origin=(2,)),
-            straight(20.0, (5,), start=(70.0, -10.0), heading=(0.0, 1.0), crossing=True, conflicts=frozenset({1}),
+            straight(20.0, (5,), start=(70.0, -10.0), heading=(0.0, 1.0), crossing=True, conflicts={1: 14.0},
                      origin=(-1, 0, 1)),
             straight(900.0, (5,), start=(70.0, 10.0), heading=(0.0, 1.0), origin=(3,))]
     movers = [Mover(4.5, 10.0, 2.0, 0.0, [0], 10.0), Mover(4.5, 10.0, 2.0, 0.0, [3], 10.0)]
@@ -102,7 +102,7 @@ def test_who_crosses_waits_for_the_other() -> None:
 def test_a_trailer_follows_its_truck_round_the_bend() -> None:
     arc = np.linspace(0, np.pi / 2, 40)
     bend = Lane(line(*np.column_stack([20 * np.sin(arc), 20 - 20 * np.cos(arc)])), (0,), False, False, None, 12.0, (1,),
-                frozenset())
+                {})
     road = [bend, straight(500.0, (1,), start=(20.0, 20.0), heading=(0.0, 1.0), origin=(1,))]
     truck = Mover(18.0, 6.0, 1.5, 0.0, [0], 10.0)
     simulate(road, [truck], 2.0, np.random.default_rng(0))
