@@ -46,7 +46,8 @@ def test_rviz_shows_the_outputs_and_the_cameras() -> None:
     topics = {name: display['Topic']['Value'] for name, display in displays.items() if 'Topic' in display}
     assert manager['Global Options']['Fixed Frame'] == 'map'
     assert topics == {
-        'Occupancy': '/occ/points', 'Markers': '/occ/markers', "Bird's-eye view": '/occ/bev',
+        'Occupancy': '/occ/points', 'Markers': '/occ/markers', 'Ground truth': '/ground_truth/markers',
+        "Bird's-eye view": '/occ/bev',
         **{camera: f'/{camera}/image/compressed' for camera in SURROUND_CAMERAS}}
     assert displays['Occupancy']['Style'] == 'Boxes'
     assert displays['Occupancy']['Size (m)'] == 0.4

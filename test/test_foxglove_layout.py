@@ -10,7 +10,7 @@ import pytest
 
 from gdfusion_ros.datasets.convert import ANNOTATIONS_TOPIC
 from gdfusion_ros.messages.bev import BevSettings
-from gdfusion_ros.messages.outputs import NODE_NAME, outputs
+from gdfusion_ros.messages.outputs import GROUND_TRUTH_MARKERS, NODE_NAME, outputs
 from gdfusion_ros.resources import resource
 from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
 
@@ -43,7 +43,8 @@ def test_it_has_the_form_that_foxglove_imports(layout: dict[str, Any]) -> None:
 
 def test_the_3d_panel_follows_the_vehicle_and_shows_topics_that_are_there(layout: dict[str, Any]) -> None:
     panel = layout['configById']['3D!occupancy']
-    given = {f'/{NODE_NAME}/{output.topic}' for output in outputs(BevSettings())} | {ANNOTATIONS_TOPIC}
+    given = {f'/{NODE_NAME}/{output.topic}' for output in outputs(BevSettings())}
+    given |= {ANNOTATIONS_TOPIC, GROUND_TRUTH_MARKERS}
     assert panel['topics'].keys() <= given
     assert [topic for topic, style in panel['topics'].items() if style['visible']] == ['/occ/markers']
     assert panel['followTf'] == PipelineSettings().base_frame

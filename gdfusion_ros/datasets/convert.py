@@ -9,7 +9,7 @@
 | /LIDAR_TOP/points | x, y, z, intensity, ring |
 | /nuscenes/sample_token | token of the key frame, recorded at LIDAR_TOP's stamp |
 | /nuscenes/annotations | the boxes of the key frame in map, coloured by class |
-| /ground_truth/occupancy | Occ3D's labels of the key frame in base_link |
+| /ground_truth/occupancy, …/markers | Occ3D's labels of the key frame in base_link, and the same for the eye |
 
 Header stamps and record times are the sensors' own.
 """
@@ -35,10 +35,10 @@ from gdfusion_ros.datasets.nuscenes import Calibration, Sample, SensorData
 from gdfusion_ros.datasets.plan import LABELS, LIDAR, Job
 from gdfusion_ros.datasets.scene_messages import FRAMES, camera_info, ego_transform, static_transforms
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages import encode
+from gdfusion_ros.messages import cubes, encode
 from gdfusion_ros.messages.factory import header
 from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE, TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
-from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
+from gdfusion_ros.messages.outputs import GROUND_TRUTH_MARKERS, GROUND_TRUTH_TOPIC, MARKERS
 from gdfusion_ros.settings import TopicSettings
 
 TOPICS = TopicSettings()
@@ -148,6 +148,7 @@ def _add_topics(bag: BagWriter, job: Job, calibrations: list[Calibration]) -> No
         bag.add_topic(ANNOTATIONS_TOPIC, boxes.MARKERS_TYPE)
     if any(job.files[LABELS].values()):
         bag.add_topic(GROUND_TRUTH_TOPIC, GRID_TYPE)
+        bag.add_topic(GROUND_TRUTH_MARKERS, MARKERS.type_name)
 
 
 class _SceneWriter:
@@ -189,6 +190,7 @@ class _SceneWriter:
         if path in self._present:
             grid = occ3d.semantic_grid(occ3d.read(path), sample.stamp, FRAMES.base_frame)
             self._bag.write(GROUND_TRUTH_TOPIC, sample.stamp, encode.occupancy(grid, self._make))
+            self._bag.write(GROUND_TRUTH_MARKERS, sample.stamp, cubes.markers(grid))
             self._on_file(self._job.files[LABELS][path])
 
     def _write_image(self, data: SensorData, path: Path) -> None:

@@ -20,7 +20,7 @@ IMAGES, SWEEP_IMAGES, LIDAR, LABELS = 'images', 'sweep images', 'LiDAR files', '
 """Kinds of files that go into a bag."""
 
 _NAMED = 3  # how many missing images an error names
-_LABEL_MESSAGE = 2 * OCC3D_NUSCENES.grid.voxels  # bytes: labels and camera mask
+_LABEL_MESSAGES = 4 * OCC3D_NUSCENES.grid.voxels  # bytes: labels, camera mask, 24 for each of some 50 000 cubes
 _PARTS = {'maps': 'maps', 'CAN bus': 'can_bus', 'radar': 'samples/RADAR_FRONT', 'LiDAR': 'samples/LIDAR_TOP',
           'sweeps': 'sweeps', 'Occ3D labels': occ3d.FOLDER}
 """What a dataset may lack -> a folder that it has otherwise."""
@@ -172,7 +172,7 @@ def _job(scene: Scene, dataset: Dataset, path: Path, content: Content) -> Job:
             files[SWEEP_IMAGES if data.token in sweeps else IMAGES][data.path] = _size(data.path)
         elif content.lidar:
             files[LIDAR][data.path] = _size(data.path)
-    files[LABELS] = {path: _LABEL_MESSAGE if _size(path) else 0 for path in labels.values()}
+    files[LABELS] = {path: _LABEL_MESSAGES if _size(path) else 0 for path in labels.values()}
     return Job(scene, path, content, _custom_data(scene, dataset.version, content), files, labels)
 
 

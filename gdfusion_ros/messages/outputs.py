@@ -13,8 +13,8 @@ from gdfusion_ros.perception.types import SemanticGrid
 NODE_NAME = 'occ'
 """Name of the node, live or replayed, below which its outputs are."""
 
-GROUND_TRUTH_TOPIC = '/ground_truth/occupancy'
-"""Where a bag has the labels of its dataset, as grids (see datasets/occ3d.py)."""
+GROUND_TRUTH_TOPIC, GROUND_TRUTH_MARKERS = '/ground_truth/occupancy', '/ground_truth/markers'
+"""Where a bag has the labels of its dataset, as grids (see datasets/occ3d.py) and to look at."""
 
 LABEL_INFO_TOPIC, LABEL_INFO_TYPE = 'label_info', 'std_msgs/msg/String'
 

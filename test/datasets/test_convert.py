@@ -187,6 +187,9 @@ def assert_labels(bag: Bag, scene: nuscenes.Scene, root: Path) -> None:
         assert grid.labels[index] == semantics[x, y, z]
         np.testing.assert_array_equal(grid.labels.reshape(16, 200, 200).T, semantics)
         np.testing.assert_array_equal(grid.confidence.reshape(16, 200, 200).T, 255 * mask)
+    for sample, (stamp, message) in zip(scene.samples, bag.on('/ground_truth/markers'), strict=True):
+        assert {header_stamp(marker) for marker in message.markers} == {stamp} == {sample.stamp}
+        assert any(marker.points for marker in message.markers)
 
 
 @pytest.mark.parametrize('compression', ['none', 'message', 'file', 'storage'])
