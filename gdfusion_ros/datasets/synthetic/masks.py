@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from gdfusion_ros.datasets.synthetic.optics.compiled import inlined, kernel
 from gdfusion_ros.datasets.synthetic.world import View
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.perception.poses import inverse
 from gdfusion_ros.perception.types import Matrix
+
+Floats = NDArray[np.float64]
 
 ELEVATIONS = tuple(math.radians(-30.67 + 41.34 / 31 * beam) for beam in range(32))
 """Of the LiDAR's beams above its own plane, from ring 0 upward [rad]."""
@@ -26,7 +28,7 @@ AZIMUTHS = 1084
 _STEP = 0.005  # [rad] between two rays of a camera: 0.3 m at the farthest corner of the grid
 
 
-def camera_rays(view: View) -> NDArray[np.float64]:
+def camera_rays(view: View) -> Floats:
     """(n, 3) directions, in the world, of rays that are spread evenly over a camera's image."""
     focal = view.intrinsics[0, 0]
     columns = np.linspace(0, view.width, math.ceil(view.width / focal / _STEP) + 1)
@@ -37,7 +39,7 @@ def camera_rays(view: View) -> NDArray[np.float64]:
 
 
 def surface_rays(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix,
-                 view: View) -> NDArray[np.float64]:
+                 view: View) -> Floats:
     """(n, 3) directions, in the world, of rays to the tops of the occupied voxels that lie within a camera's image.
 
     Level ground far away is narrower than the space between evenly spread rays.
@@ -50,7 +52,7 @@ def surface_rays(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: 
     return np.asarray(directions[inside], np.float64)
 
 
-def lidar_rays() -> NDArray[np.float64]:
+def lidar_rays() -> Floats:
     """(n, 3) unit vectors in the frame of nuScenes' LIDAR_TOP (x right, y forward), beam by beam."""
     azimuths = np.arange(AZIMUTHS) * (2 * math.pi / AZIMUTHS)
     elevation, azimuth = np.meshgrid(ELEVATIONS, azimuths, indexing='ij')
@@ -59,8 +61,8 @@ def lidar_rays() -> NDArray[np.float64]:
     return np.asarray(rays.reshape(-1, 3), np.float64)
 
 
-def observed(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix, origin: NDArray[np.float64],
-             directions: NDArray[np.float64]) -> NDArray[np.bool_]:
+def observed(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix, origin: Floats,
+             directions: Floats) -> NDArray[np.bool_]:
     """(X, Y, Z) the voxels that rays observe.
 
     Args:
@@ -74,55 +76,66 @@ def observed(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matr
     size = np.array(grid.voxel_size)
     start = (grid_from_world[:3, :3] @ origin + grid_from_world[:3, 3] - grid.lower) / size
     seen = np.zeros(grid.shape, np.bool_)
-    _walk(occupied, start, directions @ grid_from_world[:3, :3].T / size, seen)
+    _walk(occupied, start, directions @ grid_from_world[:3, :3].T / size, np.empty(3), seen)
     return seen
 
 
-@numba.njit(cache=True)
-def _walk(occupied, start, directions, seen):  # type: ignore[no-untyped-def]
-    """Marks in ``seen`` what the rays pass; start and directions are in voxels."""
-    for index in range(directions.shape[0]):
-        entry = _entry(start, directions[index], occupied.shape)
+@kernel
+def _walk(occupied: NDArray[np.bool_], start: Floats, directions: Floats, following: Floats,
+          seen: NDArray[np.bool_]) -> None:
+    """Marks in ``seen`` what the rays pass; start and directions are in voxels, ``following`` (3,) is room to work."""
+    for ray in range(directions.shape[0]):
+        entry = _entry(start, directions, ray, occupied.shape)
         if entry >= 0.0:
-            _follow(occupied, start, directions[index], entry, seen)
+            _follow(occupied, start, directions, ray, entry, following, seen)
 
 
-@numba.njit(cache=True)
-def _entry(start, direction, shape):  # type: ignore[no-untyped-def]
+@inlined
+def _entry(start: Floats, directions: Floats, ray: int, shape: tuple[int, ...]) -> float:
     """How far along a ray the grid begins, in lengths of the direction; -1 where it misses the grid."""
     enter, leave = 0.0, np.inf
     for axis in range(3):
-        if direction[axis] == 0.0:
-            if not 0.0 <= start[axis] < shape[axis]:
-                return -1.0
-            continue
-        near, far = -start[axis] / direction[axis], (shape[axis] - start[axis]) / direction[axis]
-        enter, leave = max(enter, min(near, far)), min(leave, max(near, far))
+        direction = directions[ray, axis]
+        if direction != 0.0:
+            near, far = -start[axis] / direction, (shape[axis] - start[axis]) / direction
+            enter, leave = max(enter, min(near, far)), min(leave, max(near, far))
+        elif not 0.0 <= start[axis] < shape[axis]:
+            leave = -1.0
     return enter if enter < leave else -1.0
 
 
-@numba.njit(cache=True)
-def _follow(occupied, start, direction, entry, seen):  # type: ignore[no-untyped-def]
-    """Marks what one ray passes from where it enters the grid."""
-    voxel, step = np.empty(3, np.int64), np.empty(3, np.int64)
-    following, between = np.empty(3), np.empty(3)
-    for axis in range(3):
-        place = start[axis] + entry * direction[axis]
-        voxel[axis] = min(max(int(np.floor(place)), 0), occupied.shape[axis] - 1)
-        step[axis] = 1 if direction[axis] > 0 else -1
-        between[axis] = abs(1.0 / direction[axis]) if direction[axis] != 0.0 else np.inf
-        border = voxel[axis] + (1 if direction[axis] > 0 else 0)
-        following[axis] = (border - start[axis]) / direction[axis] if direction[axis] != 0.0 else np.inf
-    while True:
-        seen[voxel[0], voxel[1], voxel[2]] = True
-        if occupied[voxel[0], voxel[1], voxel[2]]:
+@inlined
+def _follow(occupied: NDArray[np.bool_], start: Floats, directions: Floats, ray: int, entry: float, following: Floats,
+            seen: NDArray[np.bool_]) -> None:
+    """Marks what one ray passes from where it enters the grid; ``following`` says where it enters the next voxels."""
+    x = _first(start, directions, ray, entry, 0, occupied.shape[0], following)
+    y = _first(start, directions, ray, entry, 1, occupied.shape[1], following)
+    z = _first(start, directions, ray, entry, 2, occupied.shape[2], following)
+    while 0 <= x < occupied.shape[0] and 0 <= y < occupied.shape[1] and 0 <= z < occupied.shape[2]:
+        seen[x, y, z] = True
+        if occupied[x, y, z]:
             return
         axis = 0
         if following[1] < following[axis]:
             axis = 1
         if following[2] < following[axis]:
             axis = 2
-        voxel[axis] += step[axis]
-        if not 0 <= voxel[axis] < occupied.shape[axis]:
-            return
-        following[axis] += between[axis]
+        step = 1 if directions[ray, axis] > 0 else -1
+        if axis == 0:
+            x += step
+        elif axis == 1:
+            y += step
+        else:
+            z += step
+        following[axis] += abs(1.0 / directions[ray, axis])
+
+
+@inlined
+def _first(start: Floats, directions: Floats, ray: int, entry: float, axis: int, count: int, following: Floats) -> int:
+    """The voxel that a ray enters the grid by, along one axis; sets where it leaves that."""
+    direction = directions[ray, axis]
+    voxel: int = min(max(math.floor(start[axis] + entry * direction), 0), count - 1)
+    following[axis] = np.inf
+    if direction != 0.0:
+        following[axis] = (voxel + (1 if direction > 0 else 0) - start[axis]) / direction
+    return voxel
