@@ -58,7 +58,15 @@ def usable(*tensors: Tensor) -> bool:
 
 
 def _share_threads() -> None:
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    """Compiled loops take as many threads as torch does, and leave torch as many as it had.
+
+    Numba's first call takes OpenMP's setting, which is torch's too, for itself: a process that was told to take one
+    thread would go on with all of them, and round otherwise than before.
+    """
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 def _channels_last(features: Tensor) -> Floats:

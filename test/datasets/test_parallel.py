@@ -86,8 +86,9 @@ def test_signals_from_outside(nuscenes_complete: Path, tmp_path: Path, number: s
             process.terminate()
         _, error = process.communicate(timeout=30)
     assert 'Traceback' not in error
-    assert process.returncode in (0, 130)  # it may have been done
-    assert process.returncode == 0 or error.rstrip().endswith('gdfusion convert: stopped')
+    # It may have been done, or done and on its way out.
+    assert process.returncode in (0, 130, -number)
+    assert process.returncode != 130 or error.rstrip().endswith('gdfusion convert: stopped')
     for path in (tmp_path / 'bags').iterdir() if (tmp_path / 'bags').exists() else ():
         with bag_reader(path) as bag:
             assert bag.message_count

@@ -163,3 +163,10 @@ def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path
                              text=True).stdout for _ in range(2)]
     assert list(tmp_path.rglob('*_matching_cost*.nbc')), 'the first run has kept the kernel'
     assert hashes[0] == hashes[1]
+
+
+def test_kernels_leave_torch_its_threads() -> None:
+    script = HASH_OF_A_COST + 'print(torch.get_num_threads())'
+    done = subprocess.run([sys.executable, '-c', script], env=os.environ | {'OMP_NUM_THREADS': '1'}, check=True,
+                          capture_output=True, text=True)
+    assert done.stdout.split()[1] == '1'

@@ -63,10 +63,14 @@ def test_weights_of_a_run_are_taken_by_the_node(config: Path, labelled_root: Pat
 def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tmp_path: Path,
                                            tiny_gdfusion: Path) -> None:
     """A run that is stopped by a signal goes on to the weights of one that is not."""
-    assert train(config, labelled_root, tmp_path / 'whole', '--set', 'steps=40') == 0
-    out = tmp_path / 'stopped'
-    arguments = ['train', str(config), '--data', str(labelled_root), '--out', str(out), '--set', 'steps=40']
-    process = subprocess.Popen([sys.executable, str(tiny_gdfusion), *arguments], stderr=subprocess.PIPE, text=True)
+    whole, out = tmp_path / 'whole', tmp_path / 'stopped'
+
+    def started(folder: Path, *more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(tiny_gdfusion), 'train', str(config), '--data', str(labelled_root), '--out',
+                   str(folder), '--set', 'steps=24', *more]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    process = started(out)
     deadline = time.monotonic() + 90
     while not (out / 'checkpoint.pt').exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -74,10 +78,10 @@ def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tm
     _, error = process.communicate(timeout=90)
     assert process.returncode == 130, error
     assert 'Traceback' not in error
-    stopped = torch.load(out / 'checkpoint.pt', weights_only=True)
-    assert 1 <= stopped['done'] < 40
-    assert main([*arguments, '--resume']) == 0
-    one, other = (load_file(run / 'weights.safetensors') for run in (tmp_path / 'whole', out))
+    assert 1 <= torch.load(out / 'checkpoint.pt', weights_only=True)['done'] < 24
+    for process in (started(out, '--resume'), started(whole)):
+        assert process.wait(timeout=100) == 0
+    one, other = (load_file(folder / 'weights.safetensors') for folder in (whole, out))
     assert one.keys() == other.keys()
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 

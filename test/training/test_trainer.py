@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.training.examples import Example, Examples, Source
@@ -68,7 +69,7 @@ def test_stopped_and_resumed_is_as_if_it_had_not_been(network: OccupancyNetwork,
         first.step(batch)
     second = Trainer(fresh_network('tiny', tiny_config.cues, 9, '', torch.device('cpu')), settings)
     second.load_state_dict(first.state_dict())
-    second.memory = first.memory
+    second.memory = [state and RecurrentState.restored(state.tensors(), state.frames) for state in first.memory]
     for batch in batches[4:]:
         second.step(batch)
     for one, other in ((whole.network, second.network), (whole.average.network, second.average.network)):

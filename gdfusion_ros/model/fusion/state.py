@@ -89,8 +89,11 @@ class RecurrentState:
         return 0 if self.voxel is None else self.voxel.frames
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor by its name, e.g. ``voxel.volume``: copies on the CPU, contiguous, none sharing memory."""
-        return {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in _tensors(self)}
+        """Every tensor by its name, e.g. ``voxel.volume``: copies on the CPU, laid out as they are, sharing nothing.
+
+        The layout counts: who goes on with another one rounds otherwise.
+        """
+        return {name: tensor.cpu().clone() for name, tensor in _tensors(self)}
 
     @staticmethod
     def restored(tensors: Mapping[str, Tensor], frames: int) -> RecurrentState:
@@ -122,7 +125,8 @@ class RecurrentState:
             GdfusionError: the file cannot be written.
         """
         with written_whole(path) as draft:
-            save_file(self.tensors(), draft, metadata={'state': json.dumps({'frames': self.frames})})
+            save_file({name: tensor.contiguous() for name, tensor in self.tensors().items()}, draft,
+                      metadata={'state': json.dumps({'frames': self.frames})})
 
     @staticmethod
     def load(path: Path) -> RecurrentState:
