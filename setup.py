@@ -24,7 +24,7 @@ PREFIX = WORK / 'prefix'
 SITE = Path('lib', f'python{sys.version_info.major}.{sys.version_info.minor}', 'site-packages')
 INTERFACES = {'tf2_msgs': SOURCE / 'vendor' / 'tf2_msgs', 'gdfusion_ros': SOURCE}
 INPUTS = ('CMakeLists.txt', 'package.xml', 'pyproject.toml', 'setup.py',
-          *(f'{folder}/**/*' for folder in ('cmake', 'config', 'launch', 'msg', 'scripts', 'vendor')))
+          *(f'{folder}/**/*' for folder in ('cmake', 'config', 'launch', 'msg', 'scripts', 'vendor', 'weights')))
 
 
 def generators_prefix() -> Path | None:
@@ -71,7 +71,7 @@ def generate(generators: Path) -> None:
 def shared_files() -> list[tuple[str, list[str]]]:
     """The files that are of use without ROS too: (folder under the environment's prefix, files of it)."""
     return [(f'share/gdfusion_ros/{folder}', [str(path.relative_to(SOURCE)) for path in (SOURCE / folder).glob('*.*')])
-            for folder in ('config', 'launch', 'msg')]
+            for folder in ('config', 'launch', 'msg', 'weights')]
 
 
 def cmake_files() -> list[tuple[str, list[str]]]:

@@ -99,7 +99,7 @@ class ModelSettings:
     """Which network runs, with which weights, where."""
 
     model: str = setting('bevdetocc_gf', 'Name of the network: bevdetocc_gf, or bevdetocc_gf_small for quick trials.')
-    weights: str = setting('', 'Path of the checkpoint (.pth or .safetensors).')
+    weights: str = setting('', "Name ('gdfusion weights list') or path of the checkpoint (.pth or .safetensors).")
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
     precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',

@@ -1,8 +1,8 @@
 """Try everything: a made scene, a bag, the live node over DDS, scores against ground truth, pictures.
 
   gdfusion demo --untrained                                      a scene made for the demo, random weights
-  gdfusion demo --weights bevdetocc_gf.pth                       the same with a checkpoint
-  gdfusion demo --nuscenes /data/nuscenes --weights bevdetocc_gf.pth --scenes scene-0103
+  gdfusion demo --weights bevdetocc_gf                           the same with a checkpoint
+  gdfusion demo --nuscenes /data/nuscenes --weights bevdetocc_gf --scenes scene-0103
 
 Makes a short scene with ground truth (or takes scenes of nuScenes), converts it to a bag, starts the node as a process
 of its own, plays the bag to it at its own pace, records what it publishes and compares it with the ground truth. Prints

@@ -69,7 +69,6 @@ class OccupancyConfig:
         classes: of the label set; the head has one output more, an unused slot before them.
         label_set: name of the classes' label set.
         cues: the temporal cues that are switched on, as in table 5 of the paper.
-        checkpoint: name of the published checkpoint's file; empty where none is published.
     """
 
     name: str
@@ -91,7 +90,6 @@ class OccupancyConfig:
     classes: int = 18
     label_set: str = 'occ3d_nuscenes'
     cues: tuple[str, ...] = CUES
-    checkpoint: str = ''
 
     @property
     def predicted_grid(self) -> VoxelGrid:

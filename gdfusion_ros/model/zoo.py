@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,6 +16,7 @@ from gdfusion_ros.model.image import BasicBlock, Bottleneck
 from gdfusion_ros.model.inference import prepare, select_device
 from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNetwork, with_cues
 from gdfusion_ros.model.volume import ResidualBlock3d
+from gdfusion_ros.model.weights import find, known
 from gdfusion_ros.settings import ModelSettings
 
 UNTRAINED_SEED = 0
@@ -25,18 +25,14 @@ LAST_NORMS: dict[type[nn.Module], str] = {Bottleneck: 'bn3', BasicBlock: 'bn2', 
                                           ResidualBlock3d: 'conv2.bn'}
 """The batch normalisation at the end of each residual branch."""
 
-CHECKPOINTS = 'Dobbin/OccStudio'
-"""Repository of the published checkpoints on the Hugging Face Hub."""
-
 BEVDETOCC_GF = OccupancyConfig(
     name='bevdetocc_gf',
     image_size=(256, 704),
     depth=DepthBins(first=1.0, step=0.5, count=88),
-    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)),
-    checkpoint='bevdetocc_r50_256x704_bevdet_pretrain_gdfusion.pth')
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)))
 
 BEVDETOCC_GF_SMALL = dataclasses.replace(
-    BEVDETOCC_GF, name='bevdetocc_gf_small', image_size=(128, 352), checkpoint='',
+    BEVDETOCC_GF, name='bevdetocc_gf_small', image_size=(128, 352),
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
 """Half the image and half the grid: for tests and quick trials. No weights are published for it."""
 
@@ -78,7 +74,7 @@ def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, dev
     """
     network = OccupancyNetwork(with_cues(configuration(name), cues))
     if weights:
-        load_checkpoint(network, Path(weights).expanduser())
+        load_checkpoint(network, find(weights))
     else:
         initialise(network, seed)
     return network.to(device)
@@ -101,7 +97,7 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
         _favour_free(network)
         network.title += ' (untrained)'
     else:
-        load_checkpoint(network, Path(settings.weights).expanduser())
+        load_checkpoint(network, find(settings.weights))
     network.autocast = settings.precision == 'autocast'
     return prepare(network, device)
 
@@ -110,10 +106,11 @@ def _check_weights(settings: ModelSettings, config: OccupancyConfig) -> None:
     if settings.weights and settings.untrained:
         raise GdfusionError(f"model {config.name}: 'weights' ({settings.weights}) and 'untrained' are set; drop one")
     if not settings.weights and not settings.untrained:
-        source = 'none is published for it'
-        if config.checkpoint:
-            source = f"'hf download {CHECKPOINTS} {config.checkpoint}' brings it (pip install huggingface_hub)"
-        raise GdfusionError(f"model {config.name} needs weights: set 'weights' to its checkpoint's path ({source}), "
+        names = [name for name, entry in known().items() if entry.model == config.name]
+        source = 'the path of a checkpoint'
+        if names:
+            source = f"{names[0]} ('gdfusion weights fetch {names[0]}' brings it) or to a path"
+        raise GdfusionError(f"model {config.name} needs weights: set 'weights' to {source}, "
                             "or set 'untrained' for a trial with random weights")
 
 

@@ -76,7 +76,7 @@ def test_cues_of_the_settings_are_those_of_the_network() -> None:
     (ModelSettings(model='tiny', untrained=True, device='cpu', precision='autocast'), "'autocast' needs a CUDA device"),
     (ModelSettings(model='tiny', untrained=True, cues=('motion',)), "'motion'"),
     (ModelSettings(model='tiny'), "model tiny needs weights: .*'weights'.*'untrained'"),
-    (ModelSettings(), r'bevdetocc_gf needs weights: .*bevdetocc_r50_256x704_bevdet_pretrain_gdfusion\.pth'),
+    (ModelSettings(), "bevdetocc_gf needs weights: .*'gdfusion weights fetch bevdetocc_gf' brings it"),
     (ModelSettings(model='tiny', weights='here.pth', untrained=True), r'here\.pth.*drop one'),
     (ModelSettings(model='tiny', weights='/nowhere/here.pth'), r'/nowhere/here\.pth'),
 ])
