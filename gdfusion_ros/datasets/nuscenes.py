@@ -27,6 +27,9 @@ from gdfusion_ros.errors import GdfusionError
 
 NANOSECONDS_PER_MICROSECOND = 1_000
 
+SYNTHETIC = 'v1.0-synthetic'
+"""Version of datasets that gdfusion synthesize makes."""
+
 # Of poses, measurements and boxes there are millions: structs take less than dataclasses, and the garbage collector
 # leaves them alone.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from gdfusion_ros.bags.info import format_size
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.datasets import occ3d
-from gdfusion_ros.datasets.nuscenes import Dataset, Scene, SensorData
+from gdfusion_ros.datasets.nuscenes import SYNTHETIC, Dataset, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
@@ -19,6 +19,8 @@ from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 IMAGES, SWEEP_IMAGES, LIDAR, LABELS = 'images', 'sweep images', 'LiDAR files', 'label files'
 """Kinds of files that go into a bag."""
 
+_NUSCENES = 'nuScenes (c) Motional, CC BY-NC-SA 4.0, see nuscenes.org/terms-of-use'
+_MADE = 'made by gdfusion synthesize, CC0 1.0'
 _NAMED = 3  # how many missing images an error names
 _LABEL_MESSAGES = 4 * OCC3D_NUSCENES.grid.voxels  # bytes: labels, camera mask, 24 for each of some 50 000 cubes
 _PARTS = {'maps': 'maps', 'CAN bus': 'can_bus', 'radar': 'samples/RADAR_FRONT', 'LiDAR': 'samples/LIDAR_TOP',
@@ -195,7 +197,7 @@ def _size(path: Path) -> int:
 def _custom_data(scene: Scene, version: str, content: Content) -> dict[str, str]:
     about = {'version': version, 'scene': scene.name, 'scene_token': scene.token, 'description': scene.description,
              **scene.log, 'content': str(content),
-             'license': 'nuScenes (c) Motional, CC BY-NC-SA 4.0, see nuscenes.org/terms-of-use'}
+             'license': _MADE if version == SYNTHETIC else _NUSCENES}
     return {f'nuscenes.{key}': value for key, value in about.items()}
 
 

@@ -39,6 +39,8 @@ def test_a_made_scene_goes_the_whole_way(tmp_path: Path) -> None:
     assert all(f'| {name} ' in scores for name in ('mIoU', 'mIoU_D', 'IoU', 'RayIoU', 'vegetation'))
     with bag_frames(Sources(out / 'grids', '/occ/occupancy', (out / 'bags' / 'scene-0001',))) as frames:
         assert frames.parts == Parts(truth=True, images=True)
+    with bag_reader(out / 'bags' / 'scene-0001') as bag:
+        assert 'CC0' in bag.custom_data['nuscenes.license']
     for name in ('last_grid.png', 'drive.mp4', 'drive.html'):
         assert (out / name).stat().st_size > 10_000
 

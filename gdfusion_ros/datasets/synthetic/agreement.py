@@ -36,7 +36,6 @@ from gdfusion_ros.datasets.synthetic import recipes
 from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.recording import QUALITY
 from gdfusion_ros.datasets.synthetic.rig import CAMERAS, LIDAR
-from gdfusion_ros.datasets.synthetic.tables import VERSION
 from gdfusion_ros.datasets.synthetic.workers import parts, recorder, result, workers
 from gdfusion_ros.datasets.synthetic.world import Rendering
 from gdfusion_ros.errors import GdfusionError
@@ -88,7 +87,7 @@ def examine(root: Path, jobs: int, on_frames: Callable[[int], object] = lambda _
         GdfusionError: it was not made by gdfusion synthesize, or something of it is missing or damaged.
     """
     recipe = recipes.read(root)
-    dataset = nuscenes.load(root, VERSION)
+    dataset = nuscenes.load(root, nuscenes.SYNTHETIC)
     if [len(scene.samples) for scene in dataset.scenes] != [recipe.frames] * recipe.scenes:
         raise GdfusionError(f'{root}: the tables do not have the {recipe.scenes} scenes of {recipe.frames} key frames '
                             f'that {recipes.FILE} says; make it again')

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import as_completed
 from pathlib import Path
 
+from gdfusion_ros.datasets.nuscenes import SYNTHETIC
 from gdfusion_ros.datasets.synthetic import recipes, tables
 from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.tables import Rows
@@ -40,7 +41,7 @@ def synthesize(out: Path, recipe: Recipe, jobs: int, on_frames: Callable[[int], 
         for done in as_completed(films):
             on_frames(result(done))
         scenes = [pool.submit(_describe, recipe, index, draft) for index in range(recipe.scenes)]
-        tables.write(draft / tables.VERSION, [tables.shared_rows(recipe), *map(result, scenes)])
+        tables.write(draft / SYNTHETIC, [tables.shared_rows(recipe), *map(result, scenes)])
         recipes.write(draft, recipe)
         (draft / 'LICENSE').write_text(_NOTICE)
 

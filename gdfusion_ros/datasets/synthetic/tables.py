@@ -23,8 +23,6 @@ from gdfusion_ros.datasets.synthetic.rig import LIDAR, OFFSETS
 from gdfusion_ros.datasets.synthetic.world import Thing
 from gdfusion_ros.perception.types import Matrix
 
-VERSION = 'v1.0-synthetic'
-
 Row = dict[str, Any]
 Rows = Mapping[str, Sequence[Row]]
 """Table -> its rows."""

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from gdfusion_ros.datasets import occ3d
+from gdfusion_ros.datasets.nuscenes import SYNTHETIC
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.datasets.synthetic import recipes
 from gdfusion_ros.datasets.synthetic.agreement import Agreement, examine
-from gdfusion_ros.datasets.synthetic.tables import VERSION
 from gdfusion_ros.errors import GdfusionError
 
 
@@ -48,7 +48,7 @@ def test_labels_moved_by_a_voxel_disagree(copy: Path, axis: int, step: int) -> N
 
 
 def test_a_moved_camera_disagrees(copy: Path) -> None:
-    path = copy / VERSION / 'calibrated_sensor.json'
+    path = copy / SYNTHETIC / 'calibrated_sensor.json'
     rows = json.loads(path.read_text())
     for row in rows:
         row['translation'][2] += 0.3
@@ -57,7 +57,7 @@ def test_a_moved_camera_disagrees(copy: Path) -> None:
 
 
 def test_another_focal_length_disagrees(copy: Path) -> None:
-    path = copy / VERSION / 'calibrated_sensor.json'
+    path = copy / SYNTHETIC / 'calibrated_sensor.json'
     rows = json.loads(path.read_text())
     for row in rows:
         if row['camera_intrinsic']:

@@ -17,7 +17,7 @@ from nuscenes.utils.geometry_utils import view_points
 from PIL import Image
 
 from gdfusion_ros.datasets import nuscenes, occ3d
-from gdfusion_ros.datasets.synthetic import recipes, tables
+from gdfusion_ros.datasets.synthetic import recipes
 from gdfusion_ros.datasets.synthetic.drive import Drive
 from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.rig import CAMERAS, LIDAR, OFFSETS
@@ -50,7 +50,7 @@ def test_the_same_recipe_gives_the_same_files(small: Path, tmp_path: Path) -> No
 def test_a_scene_does_not_depend_on_how_many_there_are(small: Path, tmp_path: Path) -> None:
     synthesize(tmp_path / 'one', dataclasses.replace(SMALL, scenes=1), jobs=1)
     all_files, one = hashes(small), hashes(tmp_path / 'one')
-    same = [name for name in one if not name.startswith(tables.VERSION) and name != recipes.FILE]
+    same = [name for name in one if not name.startswith(nuscenes.SYNTHETIC) and name != recipes.FILE]
     assert len(same) == 2 * (len(CAMERAS) + 1) + 2  # images, labels, the map, the license
     assert all(all_files[name] == one[name] for name in same)
 
@@ -111,7 +111,7 @@ def test_lidar_points_lie_on_what_is_labelled(made: Path) -> None:
 
 
 def test_the_official_devkit_loads_it(made: Path, planned: Drive) -> None:
-    devkit = NuScenes(tables.VERSION, str(made), verbose=False)
+    devkit = NuScenes(nuscenes.SYNTHETIC, str(made), verbose=False)
     scene = devkit.scene[0]
     assert devkit.field2token('sample', 'scene_token', scene['token']) == [row['token'] for row in devkit.sample]
     for table in devkit.table_names:
@@ -135,7 +135,7 @@ def test_the_official_devkit_loads_it(made: Path, planned: Drive) -> None:
 
 
 def test_boxes_lie_on_what_is_in_the_images(made: Path, recipe: Recipe) -> None:
-    devkit = NuScenes(tables.VERSION, str(made), verbose=False)
+    devkit = NuScenes(nuscenes.SYNTHETIC, str(made), verbose=False)
     there = recorder(recipe, 0, made)
     names = {'vehicle.car': 4, 'human.pedestrian.adult': 7, 'vehicle.truck': 10, 'vehicle.bus.rigid': 3}
     found = []
