@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from gdfusion_ros import __version__
 from gdfusion_ros.errors import GdfusionError
 
-VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'weights',
-         'benchmark')
+VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'ablate',
+         'weights', 'benchmark')
 
 
 def build_parser() -> argparse.ArgumentParser:

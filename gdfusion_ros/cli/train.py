@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     keep_freed_memory()
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
     device, folder = select_device(args.device), RunFolder(args.out)
-    data = Data(_sources(args.data, args.scenes), _sources(args.validation, args.validation_scenes))
+    data = Data(sources(args.data, args.scenes), sources(args.validation, args.validation_scenes))
     with joined(device) as processes:
         if processes.first:
             _open(folder, training_settings.text(settings), resume=args.resume)
@@ -74,14 +74,15 @@ def run(args: argparse.Namespace) -> int:
         network.autocast = settings.precision == 'autocast'
         training = Run(network, settings, data, folder, processes)
         with progress(settings.steps, 'step', disable=not processes.first) as bar:
-            result = training.train(_Display(bar, training.done))
+            result = training.train(Display(bar, training.done))
         if processes.first:
             print(f'{result.steps} steps; {result.waiting:.1%} of the time was spent waiting for data')
             print(f'weights in {folder.weights}, curves in {folder.curves}')
     return 0
 
 
-def _sources(folders: Sequence[Path], scenes: Sequence[str]) -> list[Source]:
+def sources(folders: Sequence[Path], scenes: Sequence[str] = ()) -> list[Source]:
+    """The scenes of dataset folders."""
     from gdfusion_ros.datasets import nuscenes
     from gdfusion_ros.training.examples import Source
 
@@ -103,17 +104,20 @@ def _open(folder: RunFolder, settings: str, *, resume: bool) -> None:
         draft.write_text(settings)
 
 
-class _Display:
+class Display:
     """Shows loss and validations beside the progress bar."""
 
     def __init__(self, bar: Any, done: int) -> None:
+        """``done`` steps were taken before."""
         self._bar = bar
         bar.update(done)
 
     def step(self, loss: float | None) -> None:
+        """See training.run.Listener."""
         self._bar.update()
         if loss is not None:
             self._bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
 
     def validated(self, step: int, matrix: ConfusionMatrix) -> None:
+        """See training.run.Listener."""
         self._bar.write(f'step {step}: mIoU {matrix.miou:.2%}, mIoU_D {matrix.miou_dynamic:.2%}, IoU {matrix.iou:.2%}')

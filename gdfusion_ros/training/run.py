@@ -111,6 +111,11 @@ class Run:
         """Steps so far."""
         return self._trainer.done
 
+    @property
+    def network(self) -> OccupancyNetwork:
+        """What the run gives: the averaged weights."""
+        return self._trainer.average.network
+
     def train(self, listener: Listener) -> Result:
         """Take the steps that are left.
 

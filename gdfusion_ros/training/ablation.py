@@ -1,0 +1,79 @@
+"""What each temporal cue is worth: the same training with other cues, as in table 5 of the paper."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+
+from tabulate import tabulate
+
+from gdfusion_ros.evaluation.confusion import ConfusionMatrix
+from gdfusion_ros.files import written_whole
+from gdfusion_ros.settings import CUES
+from gdfusion_ros.training.settings import TrainingSettings
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    'no history': (),
+    'voxel': ('voxel',),
+    'voxel + scene': ('voxel', 'scene'),
+    'voxel + motion': ('voxel', 'motion'),
+    'voxel + geometry': ('voxel', 'geometry'),
+    'full': CUES,
+}
+"""Name of every variant -> the cues that are switched on."""
+
+METRICS = ('mIoU', 'mIoU_D', 'IoU')
+
+Scores = Mapping[str, Mapping[str, float]]
+"""Set of scenes -> metric -> value, 0..1."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of one variant."""
+
+    variant: str
+    settings: TrainingSettings
+    folder: Path
+
+    @property
+    def scores_file(self) -> Path:
+        """Where its scores are kept; there once it is done."""
+        return self.folder / 'scores.json'
+
+    def scores(self) -> Scores | None:
+        """What it has reached; None while it is not done."""
+        return json.loads(self.scores_file.read_text()) if self.scores_file.is_file() else None
+
+    def keep(self, matrices: Mapping[str, ConfusionMatrix]) -> None:
+        """Keep the scores on every set of scenes."""
+        values = {name: {'mIoU': matrix.miou, 'mIoU_D': matrix.miou_dynamic, 'IoU': matrix.iou}
+                  for name, matrix in matrices.items()}
+        with written_whole(self.scores_file) as draft:
+            draft.write_text(json.dumps(values, indent=2) + '\n')
+
+
+def trials(settings: TrainingSettings, variants: Sequence[str], seeds: Sequence[int], out: Path) -> list[Trial]:
+    """All trainings, the ones with the first seed first."""
+    return [Trial(variant, replace(settings, cues=VARIANTS[variant], seed=seed),
+                  out / f'{variant.replace(" ", "")}-{seed}') for seed in seeds for variant in variants]
+
+
+def table(done: Sequence[Trial]) -> str:
+    """Markdown: mean over the seeds of every metric on every set, in percent; the spread where there are several."""
+    variants = list(dict.fromkeys(trial.variant for trial in done))
+    scored = {variant: [scores for trial in done if trial.variant == variant and (scores := trial.scores())]
+              for variant in variants}
+    sets = list(dict.fromkeys(name for scores in scored.values() for one in scores for name in one))
+    rows = [(variant, len(scores), *(_spread([one[name][metric] for one in scores]) for name in sets
+                                     for metric in METRICS)) for variant, scores in scored.items() if scores]
+    headers = ['cues', 'seeds', *(f'{metric}, {name}' for name in sets for metric in METRICS)]
+    return tabulate(rows, headers=headers, tablefmt='github', disable_numparse=True)
+
+
+def _spread(values: Sequence[float]) -> str:
+    middle = f'{100 * mean(values):.1f}'
+    return middle if len(values) == 1 else f'{middle} ({100 * min(values):.1f} to {100 * max(values):.1f})'
