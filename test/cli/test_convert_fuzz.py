@@ -61,7 +61,7 @@ def convert(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> C
     return run
 
 
-def spoil(path: Path, content: bytes, convert: Convert, *arguments: str) -> None:
+def assert_ends_well_with(path: Path, content: bytes, convert: Convert, *arguments: str) -> None:
     """Convert with ``content`` in the place of a file."""
     original = path.read_bytes()
     path.write_bytes(content)
@@ -82,21 +82,21 @@ def test_a_row_with_another_value(root: Path, convert: Convert, data: st.DataObj
         row[field] = data.draw(values)
     else:
         del row[field]
-    spoil(path, json.dumps(rows).encode(), convert)
+    assert_ends_well_with(path, json.dumps(rows).encode(), convert)
 
 
 @given(data=st.data(), table=st.sampled_from(TABLES))
 @settings(fuzzed, max_examples=25)
 def test_a_table_with_other_bytes(root: Path, convert: Convert, data: st.DataObject, table: str) -> None:
     path = root / 'v1.0-made' / f'{table}.json'
-    spoil(path, data.draw(damaged(path.read_bytes())), convert)
+    assert_ends_well_with(path, data.draw(damaged(path.read_bytes())), convert)
 
 
 @given(data=st.data(), table=st.sampled_from(TABLES), rows=values | st.lists(values, max_size=3))
 @settings(fuzzed, max_examples=15)
 def test_a_table_of_something_else(root: Path, convert: Convert, data: st.DataObject, table: str,
                                    rows: object) -> None:
-    spoil(root / 'v1.0-made' / f'{table}.json', json.dumps(rows).encode(), convert)
+    assert_ends_well_with(root / 'v1.0-made' / f'{table}.json', json.dumps(rows).encode(), convert)
 
 
 @given(data=st.data(), kind=st.sampled_from(sorted(FILES)))
@@ -104,14 +104,6 @@ def test_a_table_of_something_else(root: Path, convert: Convert, data: st.DataOb
 def test_a_file_with_other_bytes(root: Path, convert: Convert, data: st.DataObject, kind: str) -> None:
     path = min(root.glob(FILES[kind]))
     options = ['--skip-missing'] if data.draw(st.booleans()) else []
-    spoil(path, data.draw(damaged(path.read_bytes()) | st.binary(max_size=60)), convert, '--scenes', 'scene-0001',
-          '--lidar', *(['--labels'] if kind == 'labels' else []), *options)
-
-
-def damaged(content: bytes) -> st.SearchStrategy[bytes]:
-    """``content`` cut off, or with a piece replaced."""
-    place = st.integers(0, len(content))
-    cut = place.map(lambda end: content[:end])
-    patched = st.tuples(place, st.integers(0, 20), st.binary(max_size=20)).map(
-        lambda patch: content[:patch[0]] + patch[2] + content[patch[0] + patch[1]:])
-    return cut | patched
+    content = data.draw(damaged(path.read_bytes()) | st.binary(max_size=60))
+    assert_ends_well_with(path, content, convert, '--scenes', 'scene-0001', '--lidar',
+                          *(['--labels'] if kind == 'labels' else []), *options)

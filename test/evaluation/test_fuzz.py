@@ -34,7 +34,7 @@ cases = settings(max_examples=25, deadline=None, derandomize=True, database=None
                  suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
-def evaluate(*arguments: object) -> str:
+def assert_ends_well(*arguments: object) -> str:
     """Run the command; the error, empty if there is none. Fails on anything but scores or one line."""
     errors = io.StringIO()
     with (contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()) as output,
@@ -122,7 +122,7 @@ def test_damaged_occ3d_labels(labelled_root: Path, one_label: Path, one_predicti
                               spoil: Callable[[bytes], bytes]) -> None:
     path = one_label / SCENE / TOKEN / 'labels.npz'
     with replaced(path, spoil(path.read_bytes())):
-        evaluate('--npz', one_prediction, '--nuscenes', labelled_root, '--labels', one_label)
+        assert_ends_well('--npz', one_prediction, '--nuscenes', labelled_root, '--labels', one_label)
 
 
 @cases
@@ -130,7 +130,7 @@ def test_damaged_occ3d_labels(labelled_root: Path, one_label: Path, one_predicti
 def test_other_arrays_in_occ3d_labels(labelled_root: Path, one_label: Path, one_prediction: Path,
                                       named: dict[str, np.ndarray]) -> None:
     with replaced(one_label / SCENE / TOKEN / 'labels.npz', saved(np.savez, **named)):
-        evaluate('--npz', one_prediction, '--nuscenes', labelled_root, '--labels', one_label)
+        assert_ends_well('--npz', one_prediction, '--nuscenes', labelled_root, '--labels', one_label)
 
 
 @cases
@@ -142,7 +142,7 @@ def test_other_surroundocc_labels(labelled_root: Path, one_prediction: Path, arr
         path = Path(folder) / 'samples' / f'{lidar}.npy'
         path.parent.mkdir()
         path.write_bytes(spoil(saved(np.save, array)))
-        evaluate('--npz', one_prediction, '--nuscenes', labelled_root, '--scenes', SCENE, '--label-set',
+        assert_ends_well('--npz', one_prediction, '--nuscenes', labelled_root, '--scenes', SCENE, '--label-set',
                  'surroundocc_nuscenes', '--labels', folder)
 
 
@@ -151,7 +151,7 @@ def test_other_surroundocc_labels(labelled_root: Path, one_prediction: Path, arr
 def test_other_predictions(labelled_root: Path, one_label: Path, one_prediction: Path, array: np.ndarray, name: str,
                            spoil: Callable[[bytes], bytes]) -> None:
     with replaced(one_prediction / f'{TOKEN}.npz', spoil(saved(np.savez, **{name: array}))):
-        evaluate('--npz', one_prediction, '--nuscenes', labelled_root, '--labels', one_label)
+        assert_ends_well('--npz', one_prediction, '--nuscenes', labelled_root, '--labels', one_label)
 
 
 def small_grid(stamp: int) -> SemanticGrid:
@@ -174,8 +174,8 @@ def test_damaged_bags(small_truth: Path, spoil: Callable[[bytes], bytes], name: 
     with tempfile.TemporaryDirectory() as folder:
         bag = shutil.copytree(small_truth, Path(folder) / 'truth')
         (bag / name).write_bytes(spoil((bag / name).read_bytes()))
-        evaluate(bag, '--truth', small_truth, '--topic', '/ground_truth/occupancy', '--mask', 'none')
-        evaluate(small_truth, '--truth', bag, '--topic', '/ground_truth/occupancy', '--mask', 'none')
+        assert_ends_well(bag, '--truth', small_truth, '--topic', '/ground_truth/occupancy', '--mask', 'none')
+        assert_ends_well(small_truth, '--truth', bag, '--topic', '/ground_truth/occupancy', '--mask', 'none')
 
 
 numbers = st.one_of(st.floats(-2, 2), st.sampled_from([0.0, -0.5, float('nan'), float('inf'), 1e300, -1e300, 1e-300]))
@@ -203,5 +203,5 @@ def test_strange_grids(small_truth: Path, changes: dict[str, Any], frame_of: str
             bag.add_topic('/ground_truth/occupancy', OCCUPANCY.type_name)
             bag.write('/ground_truth/occupancy', 2 * 10 ** 9, message)
         first, second = (small_truth, Path(folder) / 'strange')[::1 if of_truth else -1]
-        evaluate(first, '--truth', second, '--topic', '/ground_truth/occupancy', '--mask', 'none', '--frame-of',
+        assert_ends_well(first, '--truth', second, '--topic', '/ground_truth/occupancy', '--mask', 'none', '--frame-of',
                  frame_of)
