@@ -107,3 +107,12 @@ def test_a_file_with_other_bytes(root: Path, convert: Convert, data: st.DataObje
     content = data.draw(damaged(path.read_bytes()) | st.binary(max_size=60))
     assert_ends_well_with(path, content, convert, '--scenes', 'scene-0001', '--lidar',
                           *(['--labels'] if kind == 'labels' else []), *options)
+
+
+def damaged(content: bytes) -> st.SearchStrategy[bytes]:
+    """``content`` cut off, or with a piece replaced."""
+    place = st.integers(0, len(content))
+    cut = place.map(lambda end: content[:end])
+    patched = st.tuples(place, st.integers(0, 20), st.binary(max_size=20)).map(
+        lambda patch: content[:patch[0]] + patch[2] + content[patch[0] + patch[1]:])
+    return cut | patched

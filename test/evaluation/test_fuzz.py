@@ -143,7 +143,7 @@ def test_other_surroundocc_labels(labelled_root: Path, one_prediction: Path, arr
         path.parent.mkdir()
         path.write_bytes(spoil(saved(np.save, array)))
         assert_ends_well('--npz', one_prediction, '--nuscenes', labelled_root, '--scenes', SCENE, '--label-set',
-                 'surroundocc_nuscenes', '--labels', folder)
+                         'surroundocc_nuscenes', '--labels', folder)
 
 
 @cases
@@ -204,4 +204,4 @@ def test_strange_grids(small_truth: Path, changes: dict[str, Any], frame_of: str
             bag.write('/ground_truth/occupancy', 2 * 10 ** 9, message)
         first, second = (small_truth, Path(folder) / 'strange')[::1 if of_truth else -1]
         assert_ends_well(first, '--truth', second, '--topic', '/ground_truth/occupancy', '--mask', 'none', '--frame-of',
-                 frame_of)
+                         frame_of)
