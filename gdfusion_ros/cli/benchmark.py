@@ -1,4 +1,4 @@
-"""Measure speed: the network by stage, the live node from image to grid, the converter, the reader of nuScenes.
+"""Measure speed: the network by stage, the live node, the converter, the reader of nuScenes, training.
 
   gdfusion benchmark                                  BEVDetOcc-GF with random weights, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
@@ -7,6 +7,8 @@
   gdfusion benchmark convert --nuscenes /data/nuscenes --scenes scene-0061 scene-0103
                                                       against the same images written by rosbags alone, by turns
   gdfusion benchmark tables --share 0.1               reads generated tables of a tenth of v1.0-trainval (1: of all)
+  gdfusion benchmark train --config config/train_nano.yaml --nuscenes made --frames 50
+                                                      steps of training, and how long they wait for data
 
 The floor is the time of the network's own convolutions and matrix products run alone in the same process: what is above
 it is overhead that better code could save. GMAC are multiply-adds of these products, counted while they run. Machines
@@ -30,18 +32,20 @@ from gdfusion_ros.files import refuse_existing, written_whole
 if TYPE_CHECKING:
     from gdfusion_ros.model.benchmark import BenchmarkResult
 
-HELP = 'measure the network, the live node, the converter or the reader of nuScenes'
+HELP = 'measure the network, the live node, the converter, the reader of nuScenes or training'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure, how often, and the network."""
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
-                        help='the network alone (default), the live node over DDS (needs ROS), the converter, or the '
-                        'reader of the tables')
+                        help='the network alone (default), the live node over DDS (needs ROS), the converter, the '
+                        'reader of the tables, or training')
     parser.add_argument('--frames', type=int, default=10,
                         help='frames to measure, and how often to convert. Default: 10.')
     parser.add_argument('--bag', type=Path, help='bag to play to the node')
-    parser.add_argument('--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes, for the converter')
+    parser.add_argument('--nuscenes', type=Path, metavar='DIR',
+                        help='folder of nuScenes, for the converter and for training')
+    parser.add_argument('--config', type=Path, help='YAML file of training settings')
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="see 'gdfusion convert'")
     parser.add_argument('--share', type=float, default=1.0,
                         help="size of the generated tables as a share of v1.0-trainval's. Default: 1.")
@@ -57,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError("which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)")
     if args.what == 'convert' and args.nuscenes is None:
         raise GdfusionError('what shall be converted? --nuscenes DIR')
+    if args.what == 'train' and not (args.nuscenes and args.config):
+        raise GdfusionError('what shall be trained on what? --config FILE --nuscenes DIR')
     if not 0 < args.share <= 1:
         raise GdfusionError(f'--share {args.share}: expected more than 0 and at most 1')
     # Speed does not depend on what the weights are, so random ones will do where none are given.
@@ -154,5 +160,22 @@ def _tables(args: argparse.Namespace) -> dict[str, Any]:
     return dataclasses.asdict(result)
 
 
+def _train(args: argparse.Namespace) -> dict[str, Any]:
+    from gdfusion_ros.cli.train import sources
+    from gdfusion_ros.model.inference import select_device
+    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.training import benchmark
+    from gdfusion_ros.training import settings as training_settings
+
+    keep_freed_memory()
+    settings = training_settings.read(args.config, {'steps': args.frames + benchmark.WARM_UP})
+    device = select_device(args.device or 'auto')
+    with progress(settings.steps, 'step') as bar:
+        result = benchmark.run(settings, sources([args.nuscenes], args.scenes), device, bar.update)
+    print(f'{result.model} on {result.device}, {settings.slots} slots, {settings.workers} workers, {result.steps} '
+          f'steps: {result.frames_per_second:.2f} frames/s, {result.waiting:.1%} of the time spent waiting for data')
+    return dataclasses.asdict(result)
+
+
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    'network': _network, 'node': _node, 'convert': _convert, 'tables': _tables}
+    'network': _network, 'node': _node, 'convert': _convert, 'tables': _tables, 'train': _train}

@@ -31,6 +31,8 @@ from gdfusion_ros.training.validation import validate
 
 LOG_EVERY = 20
 
+_AHEAD = 4  # examples that each worker process keeps ready
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -125,7 +127,7 @@ class Run:
         """
         start, waited = time.perf_counter(), 0.0
         with _stop_requests() as stop_requested:
-            batches = self._batches()
+            batches = stream(self._examples, self._settings, self._processes, self.done, self._trainer.network.device)
             while self.done < self._settings.steps:
                 asked = time.perf_counter()
                 examples = [next(batches) for _ in range(self._settings.slots)]
@@ -142,14 +144,6 @@ class Run:
             self._journal.close()
         seconds = time.perf_counter() - start
         return Result(self.done, seconds, waited / seconds)
-
-    def _batches(self) -> Iterator[Example]:
-        slots = self._settings.slots
-        stream = Stream(self._examples.lengths, self._settings.seed, self._processes.rank * slots, slots,
-                        self._processes.count * slots, (self.done, self._settings.steps))
-        return iter(DataLoader(self._examples, batch_size=None, sampler=stream, num_workers=self._settings.workers,
-                               worker_init_fn=_ignore_interrupts, prefetch_factor=4 if self._settings.workers else None,
-                               pin_memory=self._trainer.network.device.type == 'cuda'))
 
     def _learn(self, examples: Sequence[Example], listener: Listener) -> None:
         rate = learning_rate(self._settings, self.done)
@@ -205,6 +199,17 @@ class Run:
         self._trainer.load_state_dict(content)
         self._trainer.memory = [_unpacked(state) for state in content['memories'][self._processes.rank]]
         return list(content['entries'])
+
+
+def stream(examples: Examples, settings: TrainingSettings, processes: Processes, first: int,
+           device: torch.device) -> Iterator[Example]:
+    """One example a slot of this process and step, from step ``first`` on, read ahead by worker processes."""
+    slots = settings.slots
+    items = Stream(examples.lengths, settings.seed, processes.rank * slots, slots, processes.count * slots,
+                   (first, settings.steps))
+    return iter(DataLoader(examples, batch_size=None, sampler=items, num_workers=settings.workers,
+                           worker_init_fn=_ignore_interrupts, prefetch_factor=_AHEAD if settings.workers else None,
+                           pin_memory=device.type == 'cuda'))
 
 
 _MAY_CHANGE = frozenset({'workers', 'validate_every', 'checkpoint_every'})
