@@ -1,7 +1,7 @@
 """The losses of the GDFusion systems, as their released configurations use them.
 
-Voxel targets are class ids of the label set; IGNORE is left out everywhere. Voxel losses take (n, K) logits or
-probabilities whose column k belongs to target k and (n,) targets; ``shifted`` makes both of a network's output.
+Voxel losses take (n, K) logits or probabilities whose column k belongs to target k, and (n,) targets as ``targets_of``
+makes them; all but ``cross_entropy`` want the rows that have a target only, see ``known``.
 
 BEVDetOcc-GF is trained with ``cross_entropy`` and 0.05 times ``depth_binary``; FB-Occ-GF with ``focal``,
 ``semantic_scaling``, ``geometric_scaling``, ``lovasz_softmax`` and ``depth_binary``; ALOcc-GF with ``mask_binary`` and
@@ -15,17 +15,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 IGNORE = 255
+"""Label of a voxel, or bin of a cell, that nothing is to be learned from."""
+
+NO_TARGET = -100
+"""The same among targets; what torch's cross-entropy leaves out."""
 
 _SMOOTH = 1e-5
 _FOCUS, _BALANCE, _FOCAL_SCALE = 2.0, 0.25, 100.0
 _MASK_SCALE = 5.0
 
 
-def shifted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """A network's logits (…, K) as (n, K) and its target (…,), one higher for the unused slot 0, where it counts."""
-    flat, targets = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
-    known = targets != IGNORE
-    return flat[known], targets[known].long() + 1
+def targets_of(labels: Tensor) -> Tensor:
+    """The targets (n,) of labels (…,): one higher for the unused slot 0, NO_TARGET where there is no label."""
+    flat = labels.reshape(-1)
+    return torch.where(flat == IGNORE, NO_TARGET, flat.long() + 1)
+
+
+def known(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of (n, K) logits that have a target, and those targets."""
+    chosen = targets != NO_TARGET
+    return logits[chosen], targets[chosen]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -33,9 +42,11 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None
 
     Logits that are not finite count as zero, so that one bad voxel ends nothing.
     """
-    if not len(targets):
-        return logits.sum() * 0
-    return F.cross_entropy(torch.nan_to_num(logits, 0.0, 0.0, 0.0), targets, weights)
+    finite = torch.nan_to_num(logits, 0.0, 0.0, 0.0)
+    total = F.cross_entropy(finite, targets, weights, ignore_index=NO_TARGET, reduction='sum')
+    counted = targets != NO_TARGET
+    mass = counted.sum() if weights is None else (weights[targets.clamp(min=0)] * counted).sum()
+    return total / mass.clamp(min=1e-6)
 
 
 def focal(logits: Tensor, targets: Tensor, class_weights: Tensor, place_weights: Tensor) -> Tensor:
@@ -116,17 +127,17 @@ def depth_binary(probability: Tensor, bins: Tensor) -> Tensor:
         probability: (N, D, h, w).
         bins: (N, h, w) index of the true bin, IGNORE where none is known.
     """
-    known = bins != IGNORE
-    chosen = probability.permute(0, 2, 3, 1)[known]
-    truth = F.one_hot(bins[known].long(), probability.shape[1]).to(chosen.dtype)
+    seen = bins != IGNORE
+    chosen = probability.permute(0, 2, 3, 1)[seen]
+    truth = F.one_hot(bins[seen].long(), probability.shape[1]).to(chosen.dtype)
     return F.binary_cross_entropy(chosen, truth, reduction='sum') / max(1, len(chosen))
 
 
 def depth_likelihood(probability: Tensor, bins: Tensor) -> Tensor:
     """Mean of -ln(probability of the true bin) over the cells that have a depth; arguments as ``depth_binary``."""
-    known = bins != IGNORE
-    chosen = probability.permute(0, 2, 3, 1)[known]
-    true = chosen.gather(1, bins[known].long()[:, None])
+    seen = bins != IGNORE
+    chosen = probability.permute(0, 2, 3, 1)[seen]
+    true = chosen.gather(1, bins[seen].long()[:, None])
     return -(true + 1e-8).log().sum() / max(1, len(chosen))
 
 

@@ -66,11 +66,12 @@ class Objective(nn.Module):
 
     def _losses(self, prediction: Prediction, depth: Tensor, example: Example) -> dict[str, Tensor]:
         chosen = self._settings
-        logits, targets = losses.shifted(prediction.logits, example.labels)
+        logits, targets = prediction.logits.flatten(0, 2), losses.targets_of(example.labels)
         found: dict[str, Tensor] = {}
         if chosen.cross_entropy:
             found['cross_entropy'] = chosen.cross_entropy * losses.cross_entropy(logits, targets, self.class_weights)
         if chosen.semantic_scaling or chosen.geometric_scaling or chosen.lovasz:
+            logits, targets = losses.known(logits, targets)
             probability = logits.softmax(1)
             for name, loss in (('semantic_scaling', losses.semantic_scaling),
                                ('geometric_scaling', losses.geometric_scaling), ('lovasz', losses.lovasz_softmax)):

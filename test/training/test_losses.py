@@ -26,8 +26,8 @@ def voxels(recorded: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (n, 19) and targets (n,) of the labelled voxels, and which they are."""
     logits = recorded['logits'].permute(0, 2, 3, 4, 1).flatten(0, 3)
     targets = recorded['target'].flatten().long()
-    known = targets != IGNORE
-    return logits[known], targets[known], known
+    chosen = targets != IGNORE
+    return logits[chosen], targets[chosen], chosen
 
 
 def test_voxel_losses_are_as_recorded(recorded: dict[str, Tensor], voxels: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -57,9 +57,16 @@ def test_depth_and_mask_losses_are_as_recorded(recorded: dict[str, Tensor]) -> N
 
 
 def test_unknown_voxels_do_not_count_and_the_first_output_has_no_class() -> None:
-    logits, targets = losses.shifted(torch.arange(24.0).view(2, 3, 4), torch.tensor([[0, IGNORE, 2], [1, 1, IGNORE]]))
-    assert targets.tolist() == [1, 3, 2, 2]
-    assert logits[:, 0].tolist() == [0, 8, 12, 16]
+    logits = torch.arange(24.0).view(6, 4)
+    targets = losses.targets_of(torch.tensor([[0, IGNORE, 2], [1, 1, IGNORE]], dtype=torch.uint8))
+    assert targets.tolist() == [1, losses.NO_TARGET, 3, 2, 2, losses.NO_TARGET]
+    chosen, left = losses.known(logits, targets)
+    assert left.tolist() == [1, 3, 2, 2]
+    assert chosen[:, 0].tolist() == [0, 8, 12, 16]
+    weights = torch.tensor([0.0, 1, 2, 5])
+    for weighing in (None, weights):
+        torch.testing.assert_close(losses.cross_entropy(logits, targets, weighing),
+                                   torch.nn.functional.cross_entropy(chosen, left, weighing))
 
 
 def test_cross_entropy_takes_a_bad_voxel_as_undecided() -> None:
@@ -89,6 +96,7 @@ def test_lovasz_of_a_hard_prediction_is_one_minus_the_mean_iou() -> None:
 
 def test_nothing_labelled_costs_nothing() -> None:
     probability, targets = torch.rand(0, 4), torch.zeros(0, dtype=torch.long)
+    assert float(losses.cross_entropy(torch.rand(3, 4), torch.full((3,), losses.NO_TARGET))) == 0
     assert float(losses.lovasz_softmax(probability, targets)) == 0
     assert float(losses.semantic_scaling(probability, targets)) == 0
 
