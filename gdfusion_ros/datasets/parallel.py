@@ -1,7 +1,7 @@
 """Scenes converted by several processes, each working on one scene at a time.
 
-The workers never see Ctrl-C: the parent ends them, and they clean up before they go. They also end by themselves when
-the parent is gone.
+The workers never see a signal: they end when nobody listens to them any more, whether the parent has stopped or is
+gone, between two files, and clean up before they go.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import FrameType
 from typing import TypeAlias, cast
 
 from gdfusion_ros.datasets.convert import convert
@@ -100,15 +99,16 @@ def _workers(count: int, options: Mapping[str, str]) -> Iterator[Mapping[Link, S
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         yield workers
     finally:
-        for process in workers.values():
-            process.terminate()
+        for link in workers:
+            link.close()
         for process in workers.values():
             process.join()
 
 
 def _work(link: Link, options: Mapping[str, str]) -> None:
-    """Convert what comes over ``link`` until it closes or the process is to end."""
-    signal.signal(signal.SIGTERM, _stop)
+    """Convert what comes over ``link`` until it closes."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     try:
         while True:
             job = link.recv()
@@ -119,11 +119,5 @@ def _work(link: Link, options: Mapping[str, str]) -> None:
                 link.send(error)
             else:
                 link.send(None)
-    except (KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    """End by way of every ``finally``, and do not disturb these again."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
