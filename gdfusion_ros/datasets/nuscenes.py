@@ -24,6 +24,8 @@ from msgspec import Meta
 from gdfusion_ros.datasets.scene_names import chosen
 from gdfusion_ros.datasets.tables import Row, Tables
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.poses import pose_matrix
+from gdfusion_ros.perception.types import Matrix
 
 NANOSECONDS_PER_MICROSECOND = 1_000
 
@@ -39,6 +41,10 @@ class Pose(msgspec.Struct, frozen=True, gc=False):
 
     translation: tuple[float, float, float]
     rotation: tuple[float, float, float, float]
+
+    def matrix(self) -> Matrix:
+        """(4, 4) of the transform."""
+        return pose_matrix(self.translation, self.rotation)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,15 @@ def prepare(network: OccupancyNetwork, device: torch.device) -> OccupancyNetwork
     """The same network in evaluation mode, batch normalisation folded, weights channels-last, on ``device``."""
     network.eval().requires_grad_(False)
     fold_batch_norms(network)
+    lay_out(network)
+    return network.to(device)
+
+
+def lay_out(network: OccupancyNetwork) -> None:
+    """Weights of convolutions channels-last, as the features are."""
     for parameter in network.parameters():
         if parameter.dim() in MEMORY_FORMATS:
             parameter.data = parameter.data.contiguous(memory_format=MEMORY_FORMATS[parameter.dim()])
-    return network.to(device)
 
 
 def fold_batch_norms(module: nn.Module) -> None:

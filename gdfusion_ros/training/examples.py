@@ -13,14 +13,14 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from gdfusion_ros.datasets import occ3d
-from gdfusion_ros.datasets.nuscenes import Pose, Sample, Scene, SensorData
+from gdfusion_ros.datasets import lidar, occ3d
+from gdfusion_ros.datasets.nuscenes import Sample, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.occupancy import OccupancyConfig
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
-from gdfusion_ros.perception.poses import inverse, pose_matrix
+from gdfusion_ros.perception.poses import inverse
 from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.types import Matrix, Pixels
 from gdfusion_ros.settings import SURROUND_CAMERAS
@@ -31,7 +31,6 @@ from gdfusion_ros.training.stream import Item
 
 REFERENCE = 'CAM_FRONT'
 _LIDAR = 'LIDAR_TOP'
-_POINT_FIELDS = 5
 _CPU = torch.device('cpu')
 
 
@@ -108,11 +107,11 @@ class Examples(TorchDataset[Example]):
                 [ImageAugmentation.draw(self._settings, images) for _ in SURROUND_CAMERAS])
 
     def _poses(self, sample: Sample) -> RigPoses:
-        reference = matrix(_measurement(sample, REFERENCE).ego_pose)
-        cameras = np.stack([matrix(camera.ego_pose) @ matrix(camera.calibration.pose) for camera in _cameras(sample)])
+        reference = _measurement(sample, REFERENCE).ego_pose.matrix()
+        cameras = np.stack([camera.ego_pose.matrix() @ camera.calibration.pose.matrix() for camera in _cameras(sample)])
         history = reference
         if self._settings.pose_protocol == 'released':
-            history = matrix(_measurement(sample, _LIDAR).ego_pose)
+            history = _measurement(sample, _LIDAR).ego_pose.matrix()
         return RigPoses(reference, cameras, history)
 
     def _labels(self, root: Path, scene: Scene, sample: Sample) -> NDArray[np.uint8]:
@@ -126,10 +125,10 @@ class Examples(TorchDataset[Example]):
 
     def _depth(self, sample: Sample, posts: Sequence[PostTransform]) -> Tensor:
         stride, (height, width) = self._config.feature_stride, self._config.image_size
-        lidar = sample.data.get(_LIDAR)
-        if not self._settings.depth or lidar is None or not lidar.path.exists():
+        sweep = sample.data.get(_LIDAR)
+        if not self._settings.depth or sweep is None or not sweep.path.exists():
             return torch.full((len(posts), height // stride, width // stride), IGNORE)
-        points = matrix(lidar.ego_pose) @ matrix(lidar.calibration.pose) @ _points(lidar.path)
+        points = sweep.ego_pose.matrix() @ sweep.calibration.pose.matrix() @ _points(sweep.path)
         maps = np.stack([_depth_map(points, camera, post, (width, height))
                          for camera, post in zip(_cameras(sample), posts, strict=True)])
         bins = self._config.depth
@@ -140,11 +139,6 @@ def labelled(sources: Sequence[Source]) -> int:
     """How many key frames have Occ3D labels."""
     return sum(occ3d.label_path(source.root, scene.name, sample.token).exists()
                for source in sources for scene in source.scenes for sample in scene.samples)
-
-
-def matrix(pose: Pose) -> Matrix:
-    """(4, 4) of a pose of the tables."""
-    return pose_matrix(pose.translation, pose.rotation)
 
 
 def intrinsics(camera: SensorData) -> Matrix:
@@ -171,18 +165,14 @@ def _pixels(camera: SensorData) -> Pixels:
 
 def _points(path: Path) -> Matrix:
     """(4, n) homogeneous points of a LiDAR sweep."""
-    try:
-        values = np.fromfile(path, np.float32)
-        points = values.reshape(-1, _POINT_FIELDS)
-    except (OSError, ValueError) as error:
-        raise GdfusionError(f'LiDAR sweep {path} cannot be read: {error}') from error
-    return np.stack([*points[:, :3].T.astype(np.float64), np.ones(len(points))])
+    points = lidar.read(path)
+    return np.stack([*(points[axis].astype(np.float64) for axis in 'xyz'), np.ones(len(points))])
 
 
 def _depth_map(points: Matrix, camera: SensorData, post: PostTransform, size: tuple[int, int]) -> NDArray[np.float32]:
     """(H, W) depth [m] of the nearest of the (4, n) points in the fixed frame, in the network's image; 0 where none."""
     width, height = size
-    seen = (inverse(matrix(camera.ego_pose) @ matrix(camera.calibration.pose)) @ points)[:3]
+    seen = (inverse(camera.ego_pose.matrix() @ camera.calibration.pose.matrix()) @ points)[:3]
     seen = seen[:, seen[2] > 0]
     pixels = intrinsics(camera) @ seen / seen[2]
     pixels = np.rint(post.rotation @ pixels + post.translation[:, None])[:2]

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.inference import MEMORY_FORMATS
+from gdfusion_ros.model.inference import lay_out
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.training.average import WeightAverage
 from gdfusion_ros.training.examples import Example
@@ -38,9 +38,7 @@ class Trainer:
         self.network = network.train()
         self.average = WeightAverage(network, settings.average_decay)
         self._settings = settings
-        for parameter in network.parameters():
-            if parameter.dim() in MEMORY_FORMATS:
-                parameter.data = parameter.data.contiguous(memory_format=MEMORY_FORMATS[parameter.dim()])
+        lay_out(network)
         objective = Objective(network, settings).to(network.device)
         # Where a cue is switched off, its weights take no part.
         self._objective: nn.Module = DistributedDataParallel(objective, find_unused_parameters=True) if distributed \

@@ -59,7 +59,9 @@ def labelled_root(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory)
         for sample in scene.samples:
             lidar = sample.data['LIDAR_TOP'].path
             lidar.parent.mkdir(parents=True, exist_ok=True)
-            random.uniform(-20, 20, (500, 5)).astype(np.float32).tofile(lidar)
+            points = random.uniform(-20, 20, (500, 5)).astype(np.float32)
+            points[:, 4] = random.integers(0, 32, 500)
+            points.tofile(lidar)
     for sample in dataset.scenes[0].samples:
         semantics = np.full((200, 200, 16), 17, np.uint8)
         semantics[:, :, 2], semantics[:, :60, 2:8], semantics[20:40, 150:170, 3] = 11, 15, 4

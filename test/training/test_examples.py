@@ -13,7 +13,7 @@ from msgspec import structs
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.occupancy import OccupancyConfig
-from gdfusion_ros.training.examples import Examples, Source, labelled, matrix
+from gdfusion_ros.training.examples import Examples, Source, labelled
 from gdfusion_ros.training.losses import IGNORE
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
@@ -27,7 +27,7 @@ def test_a_frame_as_the_node_would_make_it(source: Source, tiny_config: Occupanc
     assert first.start
     assert not second.start
     frame, samples = second.frame, source.scenes[0].samples
-    front = [matrix(sample.data['CAM_FRONT'].ego_pose) for sample in samples]
+    front = [sample.data['CAM_FRONT'].ego_pose.matrix() for sample in samples]
     torch.testing.assert_close(frame.previous_ego_from_ego, torch.tensor(np.linalg.inv(front[0]) @ front[1]).float())
     assert frame.images.shape == (6, 3, 32, 64)
     assert frame.images.dtype == torch.float32
@@ -62,8 +62,8 @@ def test_depth_of_a_point_straight_ahead(source: Source, tiny_config: OccupancyC
     """A point 9.5 m before the camera on its optical axis falls into one cell, in the bin of 9 to 11 m."""
     sample = source.scenes[0].samples[0]
     camera, lidar = sample.data['CAM_FRONT'], sample.data['LIDAR_TOP']
-    lidar_from_camera = np.linalg.inv(matrix(lidar.ego_pose) @ matrix(lidar.calibration.pose)) @ matrix(
-        camera.ego_pose) @ matrix(camera.calibration.pose)
+    lidar_from_camera = np.linalg.inv(lidar.ego_pose.matrix() @ lidar.calibration.pose.matrix()) @ (
+        camera.ego_pose.matrix() @ camera.calibration.pose.matrix())
     point = lidar_from_camera @ [0, 0, 9.5, 1]
     np.array([*point[:3], 0, 0], np.float32).tofile(tmp_path / 'sweep.bin')
     lidar = structs.replace(lidar, root=tmp_path, filename='sweep.bin')

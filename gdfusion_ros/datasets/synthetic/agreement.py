@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from gdfusion_ros.datasets import nuscenes, occ3d
-from gdfusion_ros.datasets.nuscenes import Pose, Sample, SensorData
+from gdfusion_ros.datasets.nuscenes import Sample, SensorData
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.datasets.synthetic import recipes
 from gdfusion_ros.datasets.synthetic.recipes import Recipe
@@ -40,8 +40,8 @@ from gdfusion_ros.datasets.synthetic.workers import parts, recorder, result, wor
 from gdfusion_ros.datasets.synthetic.world import Rendering
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
-from gdfusion_ros.perception.poses import inverse, pose_matrix
-from gdfusion_ros.perception.types import Matrix, Pixels
+from gdfusion_ros.perception.poses import inverse
+from gdfusion_ros.perception.types import Pixels
 
 REQUIRED = 0.97
 COLOR_TOLERANCE = 2.0
@@ -139,15 +139,11 @@ def _difference(path: Path, pixels: Pixels) -> float:
     return float(np.abs(found - wanted).mean()) if found.shape == wanted.shape else np.inf
 
 
-def _matrix(pose: Pose) -> Matrix:
-    return pose_matrix(pose.translation, pose.rotation)
-
-
 def _compare(labels: Occ3DLabels, lidar: SensorData, camera: SensorData, rendering: Rendering) -> tuple[Counts, Counts]:
     """(18,) voxels by class that are visible in an image, and those of them that agree with it."""
     grid, bins = OCC3D_NUSCENES.grid, OCC3D_NUSCENES.free + 1
     chosen = np.argwhere((labels.semantics != OCC3D_NUSCENES.free) & labels.mask_camera)
-    camera_from_grid = inverse(_matrix(camera.ego_pose) @ _matrix(camera.calibration.pose)) @ _matrix(lidar.ego_pose)
+    camera_from_grid = inverse(camera.ego_pose.matrix() @ camera.calibration.pose.matrix()) @ lidar.ego_pose.matrix()
     spots = (chosen + 0.5)[:, None] + _SPREAD
     points = (spots * grid.voxel_size + np.array(grid.lower)) @ camera_from_grid[:3, :3].T + camera_from_grid[:3, 3]
     points, chosen = (array[points[:, :, 2].min(axis=1) > _NEAREST] for array in (points, chosen))
