@@ -17,6 +17,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import iou, nanmean
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
+from gdfusion_ros.perception.voxel_walk import first_voxel
 
 THRESHOLDS = (1.0, 2.0, 4.0)
 """Differences of depth [m]."""
@@ -79,7 +80,7 @@ def cast(labels: NDArray[np.uint8], label_set: LabelSet, grid: VoxelGrid, origin
     solid[[label_set.free, UNKNOWN]] = False
     met = np.full((len(origins), len(directions)), label_set.free, np.uint8)
     depths = np.full(met.shape, np.inf)
-    _cast(np.ascontiguousarray(labels), solid, (origins - grid.lower) / size, directions / size, met, depths)
+    _cast(labels, solid[labels], (origins - grid.lower) / size, directions / size, met, depths)
     return met, depths
 
 
@@ -148,51 +149,7 @@ def _cast(labels, solid, origins, directions, met, depths):  # type: ignore[no-u
     """``origins`` and ``directions`` are in voxels, so that a way along a ray remains in metres."""
     for ray in numba.prange(met.size):
         start, direction = origins[ray // len(directions)], directions[ray % len(directions)]
-        label, depth = _first(labels, solid, start, direction)
-        if depth < np.inf:
-            met.flat[ray] = label
-            depths.flat[ray] = depth
-
-
-@numba.njit(cache=True)
-def _span(size, start, direction):  # type: ignore[no-untyped-def]
-    """Where a ray enters and leaves the grid along one axis."""
-    if direction == 0.0:
-        return (-np.inf, np.inf) if 0.0 <= start < size else (np.inf, -np.inf)
-    near, far = -start / direction, (size - start) / direction
-    return (near, far) if near < far else (far, near)
-
-
-@numba.njit(cache=True)
-def _walk(size, start, direction, enter):  # type: ignore[no-untyped-def]
-    """Along one axis: the first voxel, the step to the next, where the ray leaves the voxel, how long it is in each."""
-    voxel = min(max(math.floor(start + enter * direction), 0), size - 1)
-    if direction == 0.0:
-        return voxel, 0, np.inf, np.inf
-    step = 1 if direction > 0 else -1
-    return voxel, step, (voxel + (step > 0) - start) / direction, step / direction
-
-
-@numba.njit(cache=True)
-def _first(labels, solid, start, direction):  # type: ignore[no-untyped-def]
-    """Label of the first solid voxel on a ray and where the ray leaves it (infinite: there is none)."""
-    size_x, size_y, size_z = labels.shape
-    enter, leave = 0.0, np.inf
-    for axis in range(3):
-        near, far = _span(labels.shape[axis], start[axis], direction[axis])
-        enter, leave = max(enter, near), min(leave, far)
-    if enter >= leave:
-        return labels[0, 0, 0], np.inf
-    x, step_x, end_x, length_x = _walk(size_x, start[0], direction[0], enter)
-    y, step_y, end_y, length_y = _walk(size_y, start[1], direction[1], enter)
-    z, step_z, end_z, length_z = _walk(size_z, start[2], direction[2], enter)
-    while 0 <= x < size_x and 0 <= y < size_y and 0 <= z < size_z:
-        if solid[labels[x, y, z]]:
-            return labels[x, y, z], min(end_x, end_y, end_z)
-        if end_x < end_y and end_x < end_z:
-            x, end_x = x + step_x, end_x + length_x
-        elif end_y < end_z:
-            y, end_y = y + step_y, end_y + length_y
-        else:
-            z, end_z = z + step_z, end_z + length_z
-    return labels[0, 0, 0], np.inf
+        x, y, z, _, _, leave = first_voxel(solid, start, direction, True)
+        if x >= 0:
+            met.flat[ray] = labels[x, y, z]
+            depths.flat[ray] = leave

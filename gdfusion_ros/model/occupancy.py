@@ -159,17 +159,32 @@ class OccupancyNetwork(nn.Module):
             state: what the last frame of the sequence gave; None at its start.
             probe: looks on.
         """
-        with torch.autocast('cuda', enabled=self.autocast):
-            features, stereo = self._encode_images(frame, probe)
-            depth = self._see_depth(frame, features, stereo, state, probe)
-            geometry, geometry_state = self._fuse_geometry(frame, depth, state, probe)
-            volume = self._lift(frame, geometry.float(), depth.context.float(), probe)
-            with torch.autocast('cuda', enabled=False):
+        geometry, context, images = self.look(frame, state, probe)
+        with self._casting(enabled=self.autocast):
+            volume = self._lift(frame, geometry, context, probe)
+            with self._casting(enabled=False):
                 volume, motion, voxel = self._fuse_voxels(frame, volume.float(), state, probe)
                 volume, scene = self._fuse_scene(volume, state, probe)
             prediction = self._decode(volume, probe)
+        return prediction, dataclasses.replace(images, motion=motion, voxel=voxel, scene=scene)
+
+    def look(self, frame: Frame, state: RecurrentState | None,
+             probe: Probe = BLIND) -> tuple[Tensor, Tensor, RecurrentState]:
+        """The part of ``forward`` before anything is lifted.
+
+        Returns:
+            The depth distribution (N, D, h, w) and the features (N, C, h, w) of every image cell, and what is to be
+            remembered of the images.
+        """
+        with self._casting(enabled=self.autocast):
+            features, stereo = self._encode_images(frame, probe)
+            depth = self._see_depth(frame, features, stereo, state, probe)
+            geometry, geometry_state = self._fuse_geometry(frame, depth, state, probe)
         seen = StereoState(stereo, frame.post_rotation, frame.post_translation)
-        return prediction, RecurrentState(seen, frame.visible, geometry_state, motion, voxel, scene)
+        return geometry.float(), depth.context.float(), RecurrentState(seen, frame.visible, geometry_state)
+
+    def _casting(self, *, enabled: bool) -> torch.autocast:
+        return torch.autocast('cuda' if self.device.type == 'cuda' else 'cpu', enabled=enabled)
 
     def _encode_images(self, frame: Frame, probe: Probe) -> tuple[Tensor, Tensor]:
         with probe.stage('backbone'):

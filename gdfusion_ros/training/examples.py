@@ -15,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from gdfusion_ros.datasets import lidar, occ3d
 from gdfusion_ros.datasets.nuscenes import Sample, Scene, SensorData
+from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.occupancy import OccupancyConfig
@@ -27,6 +28,7 @@ from gdfusion_ros.settings import SURROUND_CAMERAS
 from gdfusion_ros.training.augment import EgoAugmentation, ImageAugmentation
 from gdfusion_ros.training.losses import IGNORE, depth_bins
 from gdfusion_ros.training.settings import TrainingSettings
+from gdfusion_ros.training.sight import Sight, look, unknown
 from gdfusion_ros.training.stream import Item
 
 REFERENCE = 'CAM_FRONT'
@@ -43,12 +45,14 @@ class Example:
         labels: (Y, X, Z) uint8 classes in the augmented ego frame, IGNORE where nothing is to be learned.
         depth: (N, h, w) depth bin of every cell, IGNORE where no LiDAR point fell.
         start: whether it begins a sequence.
+        sight: what the cells see; None where that is not learned from.
     """
 
     frame: Frame
     labels: Tensor
     depth: Tensor
     start: bool
+    sight: Sight | None = None
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,11 @@ class Examples(TorchDataset[Example]):
             normalize([pixels for pixels, _ in images], _CPU), [intrinsics(camera) for camera in _cameras(sample)],
             [post for _, post in images], self._poses(sample), None if before is None else self._poses(before),
             [True] * len(images))
-        labels = np.ascontiguousarray(ego.labels(self._labels(root, scene, sample)).transpose(1, 0, 2))
+        truth = _labels(root, scene, sample)
+        labels = np.ascontiguousarray(ego.labels(self._observed(truth)).transpose(1, 0, 2))
         return Example(replace(frame, bda=ego.matrix()), torch.from_numpy(labels),
-                       self._depth(sample, [post for _, post in images]), start=item.frame == 0)
+                       self._depth(sample, [post for _, post in images]), start=item.frame == 0,
+                       sight=self._sight(truth, frame))
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
         """The item's augmentation of the ego frame and of each camera's image."""
@@ -114,14 +120,18 @@ class Examples(TorchDataset[Example]):
             history = _measurement(sample, _LIDAR).ego_pose.matrix()
         return RigPoses(reference, cameras, history)
 
-    def _labels(self, root: Path, scene: Scene, sample: Sample) -> NDArray[np.uint8]:
-        """(X, Y, Z) classes; IGNORE everywhere where the dataset has no labels."""
-        path = occ3d.label_path(root, scene.name, sample.token)
-        if not path.exists():
+    def _observed(self, truth: Occ3DLabels | None) -> NDArray[np.uint8]:
+        """(X, Y, Z) classes to learn; IGNORE everywhere where the dataset has no labels."""
+        if truth is None:
             return np.full(OCC3D_NUSCENES.grid.shape, IGNORE, np.uint8)
-        labels = occ3d.read(path)
-        return np.where(labels.mask_camera, labels.semantics, IGNORE) if self._settings.camera_mask \
-            else labels.semantics
+        return np.where(truth.mask_camera, truth.semantics, IGNORE) if self._settings.camera_mask else truth.semantics
+
+    def _sight(self, truth: Occ3DLabels | None, frame: Frame) -> Sight | None:
+        if not (self._settings.cell_depth or self._settings.cell_classes):
+            return None
+        if truth is None:
+            return unknown(frame, self._config.feature_stride)
+        return look(truth.semantics, OCC3D_NUSCENES, frame, self._config.depth, self._config.feature_stride)
 
     def _depth(self, sample: Sample, posts: Sequence[PostTransform]) -> Tensor:
         stride, (height, width) = self._config.feature_stride, self._config.image_size
@@ -133,6 +143,11 @@ class Examples(TorchDataset[Example]):
                          for camera, post in zip(_cameras(sample), posts, strict=True)])
         bins = self._config.depth
         return depth_bins(torch.from_numpy(maps), stride, bins.first, bins.step, bins.count)
+
+
+def _labels(root: Path, scene: Scene, sample: Sample) -> Occ3DLabels | None:
+    path = occ3d.label_path(root, scene.name, sample.token)
+    return occ3d.read(path) if path.exists() else None
 
 
 def labelled(sources: Sequence[Source]) -> int:

@@ -141,6 +141,11 @@ def depth_likelihood(probability: Tensor, bins: Tensor) -> Tensor:
     return -(true + 1e-8).log().sum() / max(1, len(chosen))
 
 
+def spread(cells: Tensor, rays: int) -> Tensor:
+    """(N, C, h, w) -> (N, C, rays h, rays w): the same for every ray through a cell."""
+    return cells.repeat_interleave(rays, 2).repeat_interleave(rays, 3)
+
+
 def depth_bins(depth: Tensor, patch: int, first: float, step: float, count: int) -> Tensor:
     """(N, H, W) metres, 0 where none, -> (N, H / patch, W / patch) bin of the nearest depth, IGNORE where none."""
     cells = depth.unfold(1, patch, patch).unfold(2, patch, patch).flatten(3)

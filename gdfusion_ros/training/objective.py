@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -14,6 +15,7 @@ from gdfusion_ros.model.probe import Probe
 from gdfusion_ros.training import losses
 from gdfusion_ros.training.examples import Example
 from gdfusion_ros.training.settings import TrainingSettings
+from gdfusion_ros.training.sight import RAYS
 
 FREQUENCIES = {'occ3d_nuscenes': (
     944004, 1897170, 152386, 2391677, 16957802, 724139, 189027, 2074468, 413451, 2384460, 5916653, 175883646, 4275424,
@@ -21,14 +23,15 @@ FREQUENCIES = {'occ3d_nuscenes': (
 """Voxels of every class in the training split, by label set."""
 
 
-class _DepthProbe(Probe):
-    """Keeps the supervised depth distribution."""
+class _CellProbe(Probe):
+    """Keeps what the image cells give: the supervised depth distribution, the one fused with history, the features."""
 
-    probability: Tensor
+    def __init__(self) -> None:
+        self.seen: dict[str, Tensor] = {}
 
     def see(self, name: str, tensor: Tensor) -> None:
-        if name == 'depth_pred':
-            self.probability = tensor
+        if name in ('depth_pred', 'geometry', 'context'):
+            self.seen[name] = tensor.float()
 
 
 class Objective(nn.Module):
@@ -36,7 +39,9 @@ class Objective(nn.Module):
 
     The state is a constant: training does not go back through time.
 
-    The network is part of this module, so that one call is one forward pass for torch's data parallelism.
+    The network is part of this module, so that one call is one forward pass for torch's data parallelism. Where nothing
+    is to be learned behind the images, it is not run behind them. A linear classifier of the lifted features, which the
+    network itself has no use for, makes them tell the classes apart.
     """
 
     class_weights: Tensor | None
@@ -52,6 +57,9 @@ class Objective(nn.Module):
             weights = (counts.max() / counts) ** settings.class_balance
             weights = torch.cat([torch.zeros(1), weights.float()])
         self.register_buffer('class_weights', weights, persistent=False)
+        self.cell_classifier = nn.Conv2d(network.config.channels, network.config.classes + 1, 1)
+        nn.init.zeros_(self.cell_classifier.weight)
+        nn.init.zeros_(self.cell_classifier.get_parameter('bias'))
 
     def forward(self, example: Example, state: RecurrentState | None) -> tuple[dict[str, Tensor], RecurrentState]:
         """See one example.
@@ -60,11 +68,15 @@ class Objective(nn.Module):
             example: on the network's device where its tensors are large.
             state: of the same sequence's last frame; None at its start.
         """
-        probe = _DepthProbe()
-        prediction, state = self.network(example.frame, state, probe)
-        return self._losses(prediction, probe.probability.float(), example), state.detach()
+        probe, found = _CellProbe(), {}
+        if self._settings.lifts:
+            prediction, state = self.network(example.frame, state, probe)
+            found = self._voxel_losses(prediction, example)
+        else:
+            _, _, state = self.network.look(example.frame, state, probe)
+        return {**found, **self._cell_losses(probe.seen, example)}, state.detach()
 
-    def _losses(self, prediction: Prediction, depth: Tensor, example: Example) -> dict[str, Tensor]:
+    def _voxel_losses(self, prediction: Prediction, example: Example) -> dict[str, Tensor]:
         chosen = self._settings
         logits, targets = prediction.logits.flatten(0, 2), losses.targets_of(example.labels)
         found: dict[str, Tensor] = {}
@@ -77,8 +89,20 @@ class Objective(nn.Module):
                                ('geometric_scaling', losses.geometric_scaling), ('lovasz', losses.lovasz_softmax)):
                 if weight := getattr(chosen, name):
                     found[name] = weight * loss(probability, targets)
+        return found
+
+    def _cell_losses(self, seen: Mapping[str, Tensor], example: Example) -> dict[str, Tensor]:
+        chosen, found = self._settings, {}
         if chosen.depth:
-            found['depth'] = chosen.depth * losses.depth_binary(depth, example.depth)
+            found['depth'] = chosen.depth * losses.depth_binary(seen['depth_pred'], example.depth)
+        if chosen.cell_depth and example.sight is not None:
+            distributions = [losses.spread(seen[name], RAYS) for name in ('depth_pred', 'geometry') if name in seen]
+            likelihoods = [losses.depth_likelihood(each, example.sight.bins) for each in distributions]
+            found['cell_depth'] = chosen.cell_depth * torch.stack(likelihoods).mean()
+        if chosen.cell_classes and example.sight is not None:
+            logits = losses.spread(self.cell_classifier(seen['context']), RAYS).permute(0, 2, 3, 1).flatten(0, 2)
+            found['cell_classes'] = chosen.cell_classes * losses.cross_entropy(
+                logits, losses.targets_of(example.sight.classes), self.class_weights)
         return found
 
 
@@ -87,4 +111,5 @@ def on_device(example: Example, device: torch.device) -> Example:
     images = example.frame.images.to(device, memory_format=torch.channels_last, non_blocking=True)
     return replace(example, frame=replace(example.frame, images=images),
                    labels=example.labels.to(device, non_blocking=True),
-                   depth=example.depth.to(device, non_blocking=True))
+                   depth=example.depth.to(device, non_blocking=True),
+                   sight=None if example.sight is None else example.sight.to(device))

@@ -39,7 +39,8 @@ class TrainingSettings:
     clip_norm: float = setting(5.0, 'Largest norm of the gradient of all weights; 0 does not clip.', low=0.0, high=1e6)
     average_decay: float = setting(0.999, 'Of the moving average of the weights, which is what a run gives.',
                                    low=0.0, high=1.0)
-    precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
+    precision: str = setting('fp32', 'fp32, or autocast: convolutions in half precision on CUDA, in bfloat16 '
+                                     'on a CPU, which is faster where it has instructions for that.',
                              choices=('fp32', 'autocast'))
     camera_mask: bool = setting(True, 'Train only on voxels that the cameras observe.')
     cross_entropy: float = setting(1.0, 'Weight of the cross-entropy.', low=0.0, high=1e3)
@@ -49,6 +50,10 @@ class TrainingSettings:
     geometric_scaling: float = setting(0.0, 'Weight of the geometric scaling loss.', low=0.0, high=1e3)
     lovasz: float = setting(0.0, 'Weight of the Lovasz-softmax loss.', low=0.0, high=1e3)
     depth: float = setting(0.05, 'Weight of the depth loss; it needs LiDAR.', low=0.0, high=1e3)
+    cell_depth: float = setting(0.0, 'Weight of the depth loss of the image cells, by rays through the labels.',
+                                low=0.0, high=1e3)
+    cell_classes: float = setting(0.0, 'Weight of the cross-entropy of what the image cells see, by the same rays.',
+                                  low=0.0, high=1e3)
     zoom_out: float = setting(0.136, 'Largest relative reduction of an image.', low=0.0, high=0.9)
     zoom_in: float = setting(0.25, 'Largest relative enlargement of an image.', low=0.0, high=10.0)
     image_rotation: float = setting(5.4, 'Largest rotation of an image [degrees].', low=0.0, high=45.0)
@@ -64,10 +69,14 @@ class TrainingSettings:
     validate_every: int = setting(2000, 'Steps between validations; 0 validates at the end only.', low=0, high=10**8)
     checkpoint_every: int = setting(500, 'Steps between checkpoints.', low=1, high=10**8)
 
+    @property
+    def lifts(self) -> bool:
+        """Whether anything is to be learned behind the images: if not, the network ends at them."""
+        return any((self.cross_entropy, self.semantic_scaling, self.geometric_scaling, self.lovasz))
+
     def __post_init__(self) -> None:
         """Refuse a run that cannot learn."""
-        weights = (self.cross_entropy, self.semantic_scaling, self.geometric_scaling, self.lovasz, self.depth)
-        if not any(weights):
+        if not (self.lifts or self.depth or self.cell_depth or self.cell_classes):
             raise GdfusionError('the weights of all losses are 0: nothing would be learned')
 
 

@@ -39,13 +39,12 @@ class Trainer:
         self.average = WeightAverage(network, settings.average_decay)
         self._settings = settings
         lay_out(network)
-        objective = Objective(network, settings).to(network.device)
+        self._objective = Objective(network, settings).to(network.device)
         # Where a cue is switched off, its weights take no part.
-        self._objective: nn.Module = DistributedDataParallel(objective, find_unused_parameters=True) if distributed \
-            else objective
-        self._optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate,
+        self._parallel = DistributedDataParallel(self._objective, find_unused_parameters=True) if distributed else None
+        self._optimizer = torch.optim.AdamW(self._objective.parameters(), lr=settings.learning_rate,
                                             weight_decay=settings.weight_decay)
-        self._scaler = torch.amp.GradScaler('cuda', enabled=network.autocast)
+        self._scaler = torch.amp.GradScaler('cuda', enabled=network.autocast and network.device.type == 'cuda')
         self._states: list[RecurrentState | None] = [None] * settings.slots
 
     def step(self, examples: Sequence[Example]) -> dict[str, Tensor]:
@@ -57,7 +56,7 @@ class Trainer:
         for slot, example in enumerate(examples):
             with self._together(last=slot == len(examples) - 1):
                 state = None if example.start else self._states[slot]
-                found, state = self._objective(on_device(example, self.network.device), state)
+                found, state = (self._parallel or self._objective)(on_device(example, self.network.device), state)
                 self._scaler.scale(sum(found.values()) / len(examples)).backward()
             self._states[slot] = state
             for name, loss in found.items():
@@ -67,14 +66,14 @@ class Trainer:
 
     def _together(self, *, last: bool) -> AbstractContextManager[object]:
         """Gradients are exchanged between processes once a step, with the last slot's."""
-        if isinstance(self._objective, DistributedDataParallel) and not last:
-            return self._objective.no_sync()
+        if self._parallel is not None and not last:
+            return self._parallel.no_sync()
         return nullcontext()
 
     def _update(self) -> None:
         self._scaler.unscale_(self._optimizer)
         if self._settings.clip_norm:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip_norm)
+            nn.utils.clip_grad_norm_(self._objective.parameters(), self._settings.clip_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self.done += 1
@@ -82,8 +81,9 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run needs to go on, apart from the slots' memory: tensors and plain values."""
-        return {'done': self.done, 'network': self.network.state_dict(), 'average': self.average.network.state_dict(),
-                'optimizer': self._optimizer.state_dict(), 'scaler': self._scaler.state_dict()}
+        return {'done': self.done, 'objective': self._objective.state_dict(),
+                'average': self.average.network.state_dict(), 'optimizer': self._optimizer.state_dict(),
+                'scaler': self._scaler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state_dict`` gave.
@@ -92,7 +92,7 @@ class Trainer:
             GdfusionError: it is of another network.
         """
         try:
-            self.network.load_state_dict(state['network'])
+            self._objective.load_state_dict(state['objective'])
             self.average.network.load_state_dict(state['average'])
             self._optimizer.load_state_dict(state['optimizer'])
             self._scaler.load_state_dict(state['scaler'])

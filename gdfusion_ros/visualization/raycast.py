@@ -1,6 +1,6 @@
 """A small software renderer for labelled voxel grids: flat colours, sun and shadow, darker corners, thin seams.
 
-Rays walk the grid voxel by voxel (Amanatides and Woo, "A fast voxel traversal algorithm for ray tracing", 1987).
+Rays walk the grid voxel by voxel, see ``perception.voxel_walk``.
 Inside this module points and directions are measured in voxels, from the grid's lower corner.
 """
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from gdfusion_ros.perception.voxel_walk import cross_box, first_voxel
 
 Vector = tuple[float, float, float]
 Floats = NDArray[np.float64]
@@ -85,7 +87,7 @@ def _render(solid, labels, colors, boxes, box_colors, eye, plane, samples, image
             u, v = sample // samples + 0.5, row * samples + sample % samples + 0.5
             direction = (corner[0] + u * across[0] + v * down[0], corner[1] + u * across[1] + v * down[1],
                          corner[2] + u * across[2] + v * down[2])
-            x, y, z, axis, distance = _first_voxel(solid, eye, direction)
+            x, y, z, axis, distance, _ = first_voxel(solid, eye, direction, False)
             box, box_axis, box_distance = _first_box(boxes, eye, direction)
             column = sample // samples ** 2
             if box >= 0 and (axis < 0 or box_distance < distance):
@@ -103,67 +105,14 @@ def _add(pixel, color, light, weight):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _slab(lower, upper, origin, direction):  # type: ignore[no-untyped-def]
-    """Where a ray enters and leaves the space between two planes across one axis."""
-    if direction == 0.0:
-        return (-np.inf, np.inf) if lower <= origin < upper else (np.inf, -np.inf)
-    near, far = (lower - origin) / direction, (upper - origin) / direction
-    return (near, far) if near < far else (far, near)
-
-
-@numba.njit(cache=True)
-def _box(lower, upper, origin, direction):  # type: ignore[no-untyped-def]
-    """Where a ray enters and leaves a box, and the axis of the face that it enters by (-1: it starts inside)."""
-    enter, leave, face = 0.0, np.inf, -1
-    for axis in range(3):
-        near, far = _slab(lower[axis], upper[axis], origin[axis], direction[axis])
-        if near > enter:
-            enter, face = near, axis
-        leave = min(leave, far)
-    return enter, leave, face
-
-
-@numba.njit(cache=True)
 def _first_box(boxes, origin, direction):  # type: ignore[no-untyped-def]
     """The nearest box on a ray (-1: none), the axis of the face that is hit, the distance."""
     best, best_axis, best_distance = -1, 0, np.inf
     for index in range(boxes.shape[0]):
-        enter, leave, axis = _box(boxes[index, 0], boxes[index, 1], origin, direction)
+        enter, leave, axis = cross_box(boxes[index, 0], boxes[index, 1], origin, direction)
         if axis >= 0 and enter < leave and enter < best_distance:
             best, best_axis, best_distance = index, axis, enter
     return best, best_axis, best_distance
-
-
-@numba.njit(cache=True)
-def _march(size, origin, direction, enter):  # type: ignore[no-untyped-def]
-    """Along one axis: first voxel, step, distance to the next face, distance between faces."""
-    voxel = min(max(math.floor(origin + enter * direction), 0), size - 1)
-    if direction == 0.0:
-        return voxel, 0, np.inf, np.inf
-    step = 1 if direction > 0 else -1
-    return voxel, step, (voxel + (step > 0) - origin) / direction, step / direction
-
-
-@numba.njit(cache=True)
-def _first_voxel(solid, origin, direction):  # type: ignore[no-untyped-def]
-    """First solid voxel on a ray from outside it: index x, y, z, axis of the face that is hit (-1: none), distance."""
-    size_x, size_y, size_z = solid.shape
-    distance, leave, face = _box((0.0, 0.0, 0.0), (float(size_x), float(size_y), float(size_z)), origin, direction)
-    if distance >= leave:
-        return 0, 0, 0, -1, np.inf
-    x, step_x, next_x, stride_x = _march(size_x, origin[0], direction[0], distance)
-    y, step_y, next_y, stride_y = _march(size_y, origin[1], direction[1], distance)
-    z, step_z, next_z, stride_z = _march(size_z, origin[2], direction[2], distance)
-    while not solid[x, y, z] or face < 0:
-        if next_x < next_y and next_x < next_z:
-            x, distance, next_x, face = x + step_x, next_x, next_x + stride_x, 0
-        elif next_y < next_z:
-            y, distance, next_y, face = y + step_y, next_y, next_y + stride_y, 1
-        else:
-            z, distance, next_z, face = z + step_z, next_z, next_z + stride_z, 2
-        if not (0 <= x < size_x and 0 <= y < size_y and 0 <= z < size_z):
-            return 0, 0, 0, -1, np.inf
-    return x, y, z, face, distance
 
 
 @numba.njit(cache=True)
@@ -176,7 +125,7 @@ def _light(solid, voxel, axis, origin, direction, distance):  # type: ignore[no-
     # The ray to the sun starts in the voxel in front of the face, so that it cannot meet the face itself.
     front = 1e-6 * side
     start = (point[0] + front * (axis == 0), point[1] + front * (axis == 1), point[2] + front * (axis == 2))
-    if _SUN[axis] * side <= 0 or _first_voxel(solid, start, _SUN)[3] >= 0:
+    if _SUN[axis] * side <= 0 or first_voxel(solid, start, _SUN, False)[0] >= 0:
         light *= _SHADOW
     return light
 

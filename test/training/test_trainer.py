@@ -110,7 +110,7 @@ def test_learning_rate_rises_then_falls_along_a_cosine(settings: TrainingSetting
 def test_another_networks_checkpoint_is_refused(network: OccupancyNetwork, settings: TrainingSettings) -> None:
     trainer = Trainer(network, settings)
     state = trainer.state_dict()
-    state['network'].popitem()
+    state['objective'].popitem()
     with pytest.raises(GdfusionError, match='does not fit'):
         trainer.load_state_dict(state)
     with pytest.raises(GdfusionError, match='1 slots'):

@@ -1,0 +1,96 @@
+"""What the cells of the images see, read off the voxel labels: the class and the depth of the first voxel on a ray.
+
+So the labels alone teach the image branch, cell by cell and before anything is lifted; LiDAR reaches few of the cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gdfusion_ros.model.camera import pixel_grid, transform
+from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.occupancy import DepthBins
+from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
+from gdfusion_ros.perception.voxel_walk import first_voxel
+from gdfusion_ros.training.losses import IGNORE
+
+RAYS = 2
+"""Rays along an edge of a cell: a cell may see a car and, beside it, the street behind."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What rays through the cells of N images meet; r is RAYS.
+
+    Attributes:
+        bins: (N, r h, r w) uint8 nearest depth bin; the last one also of what is farther, or beyond the grid. IGNORE
+            where nothing is known.
+        classes: (N, r h, r w) uint8 class; IGNORE where nothing is known, or the ray leaves the grid without meeting
+            anything.
+    """
+
+    bins: Tensor
+    classes: Tensor
+
+    def to(self, device: torch.device) -> Sight:
+        """The same on ``device``."""
+        return Sight(self.bins.to(device, non_blocking=True), self.classes.to(device, non_blocking=True))
+
+
+def look(labels: NDArray[np.uint8], label_set: LabelSet, frame: Frame, bins: DepthBins, stride: int) -> Sight:
+    """Send rays through the labels.
+
+    Args:
+        labels: (X, Y, Z) in the ego frame, not mirrored. What is not known is passed like free space.
+        label_set: of the labels.
+        frame: whose images the rays belong to, with their augmentation.
+        bins: the network's.
+        stride: pixels of the images along an edge of a cell.
+    """
+    solid = (labels != label_set.free) & (labels != UNKNOWN)
+    grid = label_set.grid
+    voxel_size = np.array(grid.voxel_size)
+    directions = _directions(frame, stride).numpy().astype(np.float64) / voxel_size
+    origins = (frame.ego_from_camera[:, :3, 3].numpy().astype(np.float64) - grid.lower) / voxel_size
+    depths, classes = np.full(directions.shape[:-1], np.inf), np.full(directions.shape[:-1], IGNORE, np.uint8)
+    _look(labels, solid, origins, directions, depths, classes)
+    nearest = np.rint((depths - bins.first) / bins.step).clip(0, bins.count - 1)
+    return Sight(torch.from_numpy(nearest.astype(np.uint8)), torch.from_numpy(classes))
+
+
+def unknown(frame: Frame, stride: int) -> Sight:
+    """What is seen where there are no labels: IGNORE everywhere."""
+    height, width = frame.images.shape[-2:]
+    nothing = torch.full((len(frame.images), RAYS * (height // stride), RAYS * (width // stride)), IGNORE,
+                         dtype=torch.uint8)
+    return Sight(nothing, nothing)
+
+
+def _directions(frame: Frame, stride: int) -> Tensor:
+    """(N, r h, r w, 3) of the rays in the ego frame, as long as one metre of depth."""
+    height, width = frame.images.shape[-2:]
+    u, v = pixel_grid((height, width), (height // stride, width // stride))
+    spread = ((torch.arange(RAYS) + 0.5) / RAYS - 0.5) * stride
+    v, u = torch.meshgrid((v[:, None] + spread).flatten(), (u[:, None] + spread).flatten(), indexing='ij')
+    pixels = torch.stack([u, v, torch.ones_like(u)], -1) - frame.post_translation[:, None, None]
+    camera_from_pixel = torch.linalg.inv(frame.post_rotation @ frame.intrinsics)
+    return transform(frame.ego_from_camera[:, :3, :3] @ camera_from_pixel, pixels)
+
+
+@numba.njit(cache=True)
+def _look(labels, solid, origins, directions, depths, classes):  # type: ignore[no-untyped-def]
+    """Fills ``depths`` and ``classes`` where rays meet something; origins and directions are in voxels."""
+    images, rows, columns, _ = directions.shape
+    for image in range(images):
+        for row in range(rows):
+            for column in range(columns):
+                x, y, z, _, enter, leave = first_voxel(solid, origins[image], directions[image, row, column], False)
+                if x >= 0:
+                    depths[image, row, column] = (enter + leave) / 2
+                    classes[image, row, column] = labels[x, y, z]

@@ -1,0 +1,71 @@
+"""What a network is trained for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.zoo import fresh_network
+from gdfusion_ros.training.examples import Example, Examples, Source
+from gdfusion_ros.training.objective import Objective
+from gdfusion_ros.training.settings import TrainingSettings
+from gdfusion_ros.training.stream import Item
+
+LABELLED, UNLABELLED = 0, 1
+
+
+@pytest.fixture
+def network(tiny_config: OccupancyConfig) -> OccupancyNetwork:
+    return fresh_network('tiny', tiny_config.cues, 0, '', torch.device('cpu')).train()
+
+
+@pytest.fixture
+def images_only(settings: TrainingSettings) -> TrainingSettings:
+    return dataclasses.replace(settings, cross_entropy=0.0, depth=0.0, cell_depth=1.0, cell_classes=1.0)
+
+
+def example(source: Source, config: OccupancyConfig, settings: TrainingSettings, scene: int, frame: int) -> Example:
+    return Examples([source], config, settings, augment=False)[Item(scene, frame, 0)]
+
+
+def test_all_losses_that_have_a_weight(network: OccupancyNetwork, source: Source, tiny_config: OccupancyConfig,
+                                       settings: TrainingSettings) -> None:
+    every = dataclasses.replace(settings, semantic_scaling=0.5, geometric_scaling=0.5, lovasz=0.5, cell_depth=0.5,
+                                cell_classes=0.5, class_balance=0.25)
+    seen = example(source, tiny_config, every, LABELLED, 0)
+    found, _ = Objective(network, every)(seen, None)
+    assert set(found) == {'cross_entropy', 'semantic_scaling', 'geometric_scaling', 'lovasz', 'depth', 'cell_depth',
+                          'cell_classes'}
+    doubled = dataclasses.replace(every, cell_depth=1.0)
+    again, _ = Objective(network, doubled)(seen, None)
+    assert again['cell_depth'].item() == pytest.approx(2 * found['cell_depth'].item(), rel=1e-5)
+    assert again['lovasz'].item() == pytest.approx(found['lovasz'].item(), rel=1e-5)
+
+
+def test_images_alone_can_be_learned_first(network: OccupancyNetwork, source: Source, tiny_config: OccupancyConfig,
+                                           images_only: TrainingSettings) -> None:
+    objective, state = Objective(network, images_only), None
+    optimizer = torch.optim.Adam(objective.parameters(), 3e-3)
+    costs = []
+    for step in range(24):
+        optimizer.zero_grad()
+        found, state = objective(example(source, tiny_config, images_only, LABELLED, step % 3),
+                                 None if step % 3 == 0 else state)
+        assert state.geometry is not None
+        assert state.voxel is None
+        sum(found.values()).backward()
+        optimizer.step()
+        costs.append({name: float(loss.detach()) for name, loss in found.items()})
+    assert all(costs[-1][name] < 0.7 * costs[0][name] for name in ('cell_depth', 'cell_classes'))
+    assert all(parameter.grad is None for parameter in network.encoder.parameters())
+
+
+def test_without_labels_nothing_is_learned_of_the_cells(network: OccupancyNetwork, source: Source,
+                                                        tiny_config: OccupancyConfig,
+                                                        images_only: TrainingSettings) -> None:
+    found, _ = Objective(network, images_only)(example(source, tiny_config, images_only, UNLABELLED, 0), None)
+    assert [float(loss) for loss in found.values()] == [0.0, 0.0]
+    sum(found.values()).backward()
