@@ -6,9 +6,9 @@ INSTALLED := $(VENV)/.installed
 # What an installation depends on; Python files need none, the installation is editable.
 INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
 
-DEMO_ARGUMENTS ?= --untrained --model gdfusion_nano
+DEMO_ARGUMENTS ?= --untrained
 
-.PHONY: help setup demo test lint check-install clean
+.PHONY: help setup demo test lint weights check-install clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -33,6 +33,9 @@ test: lint  ## lint, then all tests
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+weights: setup  ## slow, hours: make the data of gdfusion_nano, train it, score it; in runs/nano/
+	PATH="$(abspath $(BIN)):$$PATH" scripts/train_nano
 
 check-install: setup  ## slow: pip and colcon installations of a fresh clone, each into a folder of its own
 	PYTHON=$(PYTHON) scripts/check_install

@@ -98,8 +98,10 @@ def from_mapping(settings_type: type[S], values: Mapping[str, object]) -> S:
 class ModelSettings:
     """Which network runs, with which weights, where."""
 
-    model: str = setting('bevdetocc_gf', 'Name of the network: bevdetocc_gf, or bevdetocc_gf_small for quick trials.')
-    weights: str = setting('', "Name ('gdfusion weights list') or path of the checkpoint (.pth or .safetensors).")
+    model: str = setting('', 'Name of the network: gdfusion_nano, bevdetocc_gf, or bevdetocc_gf_small for trials; '
+                         'empty: the one that the weights are of.')
+    weights: str = setting('', "Name ('gdfusion weights list') or path of the checkpoint (.pth or .safetensors); "
+                           "empty: the model's own, and of gdfusion_nano where no model is given.")
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
     precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',

@@ -1,7 +1,7 @@
 """Start the occupancy node, on request with RViz and the playback of a bag.
 
+    ros2 launch gdfusion_ros occ.launch.py rviz:=true bag:=bags/scene-0001 lossless:=true
     ros2 launch gdfusion_ros occ.launch.py weights:=bevdetocc_gf
-    ros2 launch gdfusion_ros occ.launch.py untrained:=true rviz:=true bag:=scene-0103 lossless:=true
 
 The bag starts to play when the node has become active, so that none of it is lost while the weights load.
 """

@@ -1,6 +1,7 @@
 """Measure what each temporal cue is worth: train the same network with other cues, same data, seed and steps.
 
-  gdfusion ablate config/train_nano.yaml --data data/train --validation data/val --hard data/hard --out runs/cues
+  gdfusion ablate config/train_nano.yaml --data data/train --validation data/val --hard data/hard --out runs/cues \\
+      --more-seeds 1
   gdfusion ablate config/train_nano.yaml --data data/train --validation data/val --out runs/two \\
       --variants 'no history' full --seeds 0 1 --set steps=5000
 
@@ -20,8 +21,8 @@ from gdfusion_ros.cli.common import assignment, progress
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.training.ablation import Trial
-    from gdfusion_ros.training.examples import Source
     from gdfusion_ros.training.run import Data
 
 HELP = 'train and compare networks with other temporal cues'
@@ -36,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the trainings')
     parser.add_argument('--variants', nargs='+', metavar='CUES', help='default: all; an unknown one gives the list')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='default: 0')
+    parser.add_argument('--more-seeds', type=int, nargs='+', default=[], metavar='SEED',
+                        help='further seeds of the first and the last variant, for the spread')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
                         help='one setting of the file; may be repeated')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:<index>. Default: auto.')
@@ -43,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train what is not done yet, and print the table."""
-    from gdfusion_ros.cli.train import sources
+    from gdfusion_ros.cli.train import datasets
     from gdfusion_ros.errors import GdfusionError
     from gdfusion_ros.files import written_whole
     from gdfusion_ros.model.inference import select_device
@@ -58,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError(f"no variant '{unknown[0]}'; there are {', '.join(ablation.VARIANTS)}")
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
     device = select_device(args.device)
-    data = Data(sources(args.data), sources(args.validation))
-    held_out = {'validation': data.validation, **({'hard': sources(args.hard)} if args.hard else {})}
-    everything = ablation.trials(settings, variants, args.seeds, args.out)
+    data = Data(datasets(args.data), datasets(args.validation))
+    held_out = {'validation': data.validation, **({'hard': datasets(args.hard)} if args.hard else {})}
+    everything = ablation.trials(settings, variants, args.seeds, args.more_seeds, args.out)
     for trial in everything:
         if trial.scores() is None:
             _train(trial, data, held_out, str(device))
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _train(trial: Trial, data: Data, held_out: Mapping[str, Sequence[Source]], device: str) -> None:
+def _train(trial: Trial, data: Data, held_out: Mapping[str, Sequence[Dataset]], device: str) -> None:
     """Train one network to the end and keep its scores."""
     import torch
 
@@ -92,5 +95,5 @@ def _train(trial: Trial, data: Data, held_out: Mapping[str, Sequence[Source]], d
     for name, scenes in held_out.items():
         examples = Examples(scenes, network.config, settings, augment=False)
         with progress(sum(examples.lengths), 'frame', name) as bar:
-            matrices[name] = validate(training.network, examples, settings.workers, bar.update)
+            matrices[name] = validate(training.network, examples, settings, bar.update)
     trial.keep(matrices)

@@ -1,6 +1,6 @@
 """Measure speed: the network by stage, the live node, the converter, the reader of nuScenes, training.
 
-  gdfusion benchmark                                  BEVDetOcc-GF with random weights, by stage, against its floor
+  gdfusion benchmark                                  the default model, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
@@ -116,6 +116,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     from tabulate import tabulate
 
     from gdfusion_ros.bags.recording import percentiles
+    from gdfusion_ros.model.zoo import choose
     from gdfusion_ros.ros import environment
     environment.isolate(os.environ)
     environment.prepare()
@@ -127,7 +128,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
         stages = latency.run(args.bag, model_arguments(settings), args.frames, bar.update)
     rest = {name: times for name, times in stages.items() if name != 'network'}
     rows = [*percentiles(stages), ('total less network', *percentiles(rest)[-1][1:])]
-    title = settings.model + (' (untrained)' if settings.untrained else '')
+    title = choose(settings).title
     print(f'{title} in a live node, {args.frames} camera sets of {args.bag}: ms from the last image to the grid')
     print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
     return {'model': title, 'frames': args.frames,
@@ -161,7 +162,7 @@ def _tables(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
-    from gdfusion_ros.cli.train import sources
+    from gdfusion_ros.cli.train import datasets
     from gdfusion_ros.model.inference import select_device
     from gdfusion_ros.model.memory import keep_freed_memory
     from gdfusion_ros.training import benchmark
@@ -171,7 +172,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     settings = training_settings.read(args.config, {'steps': args.frames + benchmark.WARM_UP})
     device = select_device(args.device or 'auto')
     with progress(settings.steps, 'step') as bar:
-        result = benchmark.run(settings, sources([args.nuscenes], args.scenes), device, bar.update)
+        result = benchmark.run(settings, datasets([args.nuscenes], args.scenes), device, bar.update)
     print(f'{result.model} on {result.device}, {settings.slots} slots, {settings.workers} workers, {result.steps} '
           f'steps: {result.frames_per_second:.2f} frames/s, {result.waiting:.1%} of the time spent waiting for data')
     return dataclasses.asdict(result)

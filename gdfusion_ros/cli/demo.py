@@ -1,7 +1,7 @@
 """Try everything: a made scene, a bag, the live node over DDS, scores against ground truth, pictures.
 
-  gdfusion demo --untrained                                      a scene made for the demo, random weights
-  gdfusion demo --weights bevdetocc_gf                           the same with a checkpoint
+  gdfusion demo                                                  a scene made for the demo, the default model
+  gdfusion demo --seed 5 --frames 40                             another scene, as long as those of nuScenes
   gdfusion demo --nuscenes /data/nuscenes --weights bevdetocc_gf --scenes scene-0103
 
 Makes a short scene with ground truth (or takes scenes of nuScenes), converts it to a bag, starts the node as a process
@@ -81,10 +81,11 @@ def _chosen(args: argparse.Namespace) -> Dataset:
 def _report(result: Result, folder: Folder) -> None:
     from tabulate import tabulate
 
-    from gdfusion_ros.bags.recording import percentiles
+    from gdfusion_ros.bags.recording import capacity, percentiles
 
     print(tabulate(result.counts, tablefmt='plain', disable_numparse=True), end='\n\n')
     print(tabulate(percentiles(result.latencies), headers=('latency [ms]', 'median', '95 %', 'worst'), floatfmt='.1f'))
+    print(f'\nat full load: {capacity(result.latencies):.1f} grids a second')
     print('\n' + (result.scores.render('text') if result.scores else 'no ground truth to compare with'), end='\n\n')
     print(f'{result.model}: {result.grids} grids of {result.expected} camera sets in {folder.grids}')
     print(f'the last one in {folder.picture}, all of them in {folder.video} and, for a browser, {folder.page}')

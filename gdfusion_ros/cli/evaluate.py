@@ -1,14 +1,15 @@
 """Score predicted grids against ground truth: mIoU, mIoU_D, IoU, RayIoU, and every class.
 
-  gdfusion evaluate bags/* --weights w.pth                        run the model over bags that have the labels too
+  gdfusion evaluate --nuscenes held_out                           run the default model over a dataset
+  gdfusion evaluate bags/* --weights w.pth                        run a model over bags that have the labels too
   gdfusion evaluate grids --truth bags/scene-0103                 grids of 'gdfusion replay' or of the live node
   gdfusion evaluate grids --nuscenes /data/nuscenes               the same against the labels of the dataset (gts/)
   gdfusion evaluate --npz results --nuscenes /data/nuscenes --scenes val --format json --out scores.json
   gdfusion evaluate --nuscenes /data/nuscenes --scenes val --weights w.pth --released-protocol --export results
 
-PREDICTIONS are, in this order of the examples: grids that a model makes of bags with images (--weights, --untrained,
---model and so on; without a BAG, of the dataset's images); the grids on --topic of bags; files <sample token>.npz of
-the Occ3D benchmark. --export writes such files.
+PREDICTIONS are, in this order of the examples: grids that a model makes of the dataset's images, or of bags with
+images (--weights, --untrained, --model and so on); the grids on --topic of bags; files <sample token>.npz of the Occ3D
+benchmark. --export writes such files.
 
 TRUTH is in the dataset (--nuscenes; Occ3D's gts/ unless --labels and --label-set say otherwise), in other bags
 (--truth) or in the input bags themselves, on /ground_truth/occupancy; 'gdfusion convert --labels' writes it.
@@ -136,7 +137,8 @@ def _inputs(args: argparse.Namespace) -> _Inputs:
     Raises:
         GdfusionError: says what.
     """
-    wants_model = any(getattr(args, name) is not None for name in records(ModelSettings))
+    wants_model = any(getattr(args, name) is not None for name in records(ModelSettings)) \
+        or not (args.npz or args.bags)
     if args.npz and (args.bags or wants_model):
         raise GdfusionError('give the predictions once: BAGs, --npz or a model; bags with the truth go to --truth')
     if not (args.npz or args.bags or (wants_model and args.nuscenes)):

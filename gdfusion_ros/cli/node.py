@@ -1,9 +1,9 @@
 """Run the live node: camera images and TF in, semantic voxel grids out, over ROS 2.
 
-  gdfusion node --weights gdfusion.pth                    waits for six nuScenes cameras and TF
-  gdfusion node --untrained --model bevdetocc_gf_small    a trial without weights
+  gdfusion node                                           waits for six nuScenes cameras and TF
+  gdfusion node --weights bevdetocc_gf                    with the authors' weights (see 'gdfusion weights')
   gdfusion node --params-file config/occ.yaml --set missing_camera=hold --set 'cameras=[LEFT, RIGHT]'
-  gdfusion node --weights gdfusion.pth --ros-args -r __ns:=/car -p use_sim_time:=true
+  gdfusion node --weights runs/mine/weights.safetensors --ros-args -r __ns:=/car -p use_sim_time:=true
 
 Publishes /occ/occupancy, /occ/points, /occ/markers, /occ/bev (each only while somebody subscribes), /occ/label_info and
 /diagnostics; /occ/reset forgets the past. Ctrl-C stops it. Every parameter, with its range and meaning, is in

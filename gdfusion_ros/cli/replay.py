@@ -1,5 +1,6 @@
 """Run the network over a bag and write its grids to a new bag. Needs no ROS; deterministic.
 
+  gdfusion replay bags/scene-0001 --out grids/scene-0001
   gdfusion replay bags/scene-0103 --out grids/scene-0103 --weights bevdetocc_gf
   gdfusion replay recording --out grids --weights w.pth --params-file config/occ.yaml --set missing_camera=mask
   gdfusion replay bags/scene-0103 --out trial --untrained --model bevdetocc_gf_small

@@ -1,14 +1,15 @@
 """Train a network of the zoo on data in nuScenes' format, real or made by 'gdfusion synthesize'.
 
-  gdfusion synthesize data/train --scenes 100 --seed 1 --lidar
-  gdfusion synthesize data/val --scenes 5 --seed 2 --lidar
-  gdfusion train config/train_nano.yaml --data data/train --validation data/val --out runs/nano
-  gdfusion train config/train_nano.yaml --data data/train --out runs/short --set steps=1000 --set slots=1
-  gdfusion train config/train_nano.yaml --data data/train --validation data/val --out runs/nano --resume
-  torchrun --nproc-per-node 2 -m gdfusion_ros train config/train_nano.yaml --data data/train --out runs/two
+  gdfusion synthesize data/train --scenes 100 --seed 1
+  gdfusion synthesize data/val --scenes 5 --seed 2
+  gdfusion train config/train_nano_images.yaml --data data/train --out runs/images
+  gdfusion train config/train_nano_images.yaml --data data/train --out runs/images --resume
+  gdfusion train config/train_nano.yaml --data data/train --validation data/val --out runs/whole \
+      --set initial_weights=runs/images/weights.safetensors --set steps=1000
+  torchrun --nproc-per-node 2 -m gdfusion_ros train config/train_nano_images.yaml --data data/train --out runs/two
 
 Every slot walks through its own sequence of key frames; the memory is carried on from frame to frame. Labels are
-Occ3D's (gts/); key frames without them are learned from by LiDAR depth alone.
+Occ3D's (gts/); key frames without them are learned from by LiDAR depth alone. More on all of it: docs/training.md.
 
 Writes into OUT: settings.yaml, checkpoint.pt (to go on from), weights.safetensors (the averaged weights, for --weights
 of the other verbs), log/ (TensorBoard), curves.png. Ctrl-C ends the step, writes the checkpoint and stops; --resume
@@ -26,8 +27,8 @@ from gdfusion_ros.cli.common import assignment, progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.evaluation.confusion import ConfusionMatrix
-    from gdfusion_ros.training.examples import Source
     from gdfusion_ros.training.run import RunFolder
 
 HELP = 'train or fine-tune a network'
@@ -62,12 +63,12 @@ def run(args: argparse.Namespace) -> int:
     keep_freed_memory()
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
     device, folder = select_device(args.device), RunFolder(args.out)
-    data = Data(sources(args.data, args.scenes), sources(args.validation, args.validation_scenes))
+    data = Data(datasets(args.data, args.scenes), datasets(args.validation, args.validation_scenes))
     with joined(device) as processes:
         if processes.first:
             _open(folder, training_settings.text(settings), resume=args.resume)
-            frames = sum(len(scene.samples) for source in data.training for scene in source.scenes)
-            print(f'{frames} key frames in {sum(len(source.scenes) for source in data.training)} scenes, '
+            frames = sum(len(scene.samples) for dataset in data.training for scene in dataset.scenes)
+            print(f'{frames} key frames in {sum(len(dataset.scenes) for dataset in data.training)} scenes, '
                   f'{labelled(data.training)} labelled; {processes.count} x {settings.slots} slots, {device}')
         processes.wait()
         network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device)
@@ -81,12 +82,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def sources(folders: Sequence[Path], scenes: Sequence[str] = ()) -> list[Source]:
+def datasets(folders: Sequence[Path], scenes: Sequence[str] = ()) -> list[Dataset]:
     """The scenes of dataset folders."""
     from gdfusion_ros.datasets import nuscenes
-    from gdfusion_ros.training.examples import Source
 
-    return [Source(folder, nuscenes.load(folder, scenes=scenes).scenes) for folder in folders]
+    return [nuscenes.load(folder, scenes=scenes) for folder in folders]
 
 
 def _open(folder: RunFolder, settings: str, *, resume: bool) -> None:

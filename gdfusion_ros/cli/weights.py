@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
+    from gdfusion_ros.model.checkpoint import Facts
     from gdfusion_ros.model.occupancy import OccupancyNetwork
 
 HELP = 'list, fetch, check and convert weights'
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('action', choices=('list', 'fetch', 'check', 'convert'))
     parser.add_argument('weights', nargs='?', help='name or path')
     parser.add_argument('out', nargs='?', type=Path, help='convert: the safetensors file to write')
-    parser.add_argument('--model', help='check, convert: the network; default: that of a known name')
+    parser.add_argument('--model', help='check, convert: the network; default: the one that the weights say')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,40 +68,37 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from gdfusion_ros.model.checkpoint import load_checkpoint
     from gdfusion_ros.model.weights import find, known, verify
 
-    path = find(args.weights)
     if entry := known().get(args.weights):
-        verify(path, entry.size, entry.sha256)
-    network = _network(args)
-    load_checkpoint(network, path)
+        verify(find(args.weights), entry.size, entry.sha256)
+    network, path, _ = _network(args)
     print(f'{path} fits {network.title}: {len(network.state_dict())} keys with their shapes')
     return 0
 
 
 def _convert(args: argparse.Namespace) -> int:
     from gdfusion_ros.files import refuse_existing
-    from gdfusion_ros.model.checkpoint import load_checkpoint, save_checkpoint
-    from gdfusion_ros.model.weights import find
+    from gdfusion_ros.model.checkpoint import save_checkpoint
 
     if args.out.suffix != '.safetensors':
         raise GdfusionError(f'{args.out}: expected a name that ends in .safetensors')
     refuse_existing(args.out)
-    network = _network(args)
-    load_checkpoint(network, find(args.weights))
-    save_checkpoint(network, args.out)
+    network, _, facts = _network(args)
+    save_checkpoint(network, args.out, facts)
     print(f'{args.out}: {len(network.state_dict())} keys of {network.title}')
     return 0
 
 
-def _network(args: argparse.Namespace) -> OccupancyNetwork:
+def _network(args: argparse.Namespace) -> tuple[OccupancyNetwork, Path, Facts]:
+    """The network with the weights, their file, and what it says of itself."""
+    from gdfusion_ros.model.checkpoint import Facts, load_checkpoint
     from gdfusion_ros.model.occupancy import OccupancyNetwork
-    from gdfusion_ros.model.weights import known
-    from gdfusion_ros.model.zoo import configuration
+    from gdfusion_ros.model.zoo import choose
+    from gdfusion_ros.settings import ModelSettings
 
-    entry = known().get(args.weights)
-    name = args.model or (entry.model if entry else '')
-    if not name:
-        raise GdfusionError(f"of which network are the weights '{args.weights}'? give --model NAME")
-    return OccupancyNetwork(configuration(name))
+    chosen = choose(ModelSettings(model=args.model or '', weights=args.weights))
+    assert chosen.weights is not None, 'they are not random, they were named'
+    network = OccupancyNetwork(chosen.config)
+    load_checkpoint(network, chosen.weights)
+    return network, chosen.weights, Facts(chosen.config.name, chosen.trained_on)

@@ -25,12 +25,12 @@ from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.synthesize import synthesize
 from gdfusion_ros.demo.folder import Folder
 from gdfusion_ros.demo.live import DIAGNOSTICS, GRIDS_TOPIC, LATENCY, Bar, run_node
-from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
 from gdfusion_ros.evaluation.predictions import BagPredictions
 from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.files import written_whole
+from gdfusion_ros.model.zoo import choose
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 from gdfusion_ros.visualization import page, sheet, video
 from gdfusion_ros.visualization.frame import Frame
@@ -69,10 +69,9 @@ def check(model: ModelSettings) -> None:
     """Make sure, before the work, that the demo can end well.
 
     Raises:
-        GdfusionError: neither weights nor ``untrained`` are given, or videos cannot be written.
+        GdfusionError: there is no such network, its weights are missing, or videos cannot be written.
     """
-    if bool(model.weights) == model.untrained:
-        raise GdfusionError('give --weights FILE, or --untrained to try the way with random weights (not both)')
+    choose(model)
     video.require_encoder()
 
 

@@ -1,15 +1,17 @@
 """Published checkpoints in and out, key by key (spec section 10).
 
 Files carry the published names; inside the package modules have names that say what they are. ``PREFIXES`` is the whole
-dictionary between the two.
+dictionary between the two. Files that are written here also say which network they are of, and what it was trained on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -99,19 +101,50 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
     network.load_state_dict({expected[name]: value for name, value in found.items()})
 
 
-def save_checkpoint(network: nn.Module, path: Path) -> None:
-    """Write the network's weights under published names as safetensors.
+@dataclass(frozen=True)
+class Facts:
+    """What a file of weights says of itself; empty where it says nothing.
+
+    Attributes:
+        model: name of the network in the zoo.
+        trained_on: the data, in words.
+    """
+
+    model: str = ''
+    trained_on: str = ''
+
+
+def read_facts(path: Path) -> Facts:
+    """What the file says of itself; nothing where it is no safetensors file that was written here.
+
+    Raises:
+        GdfusionError: there is no file.
+    """
+    if not path.is_file():
+        raise GdfusionError(f"there are no weights {path}; 'gdfusion weights list' has the known names")
+    try:
+        with safe_open(path, 'pt') as file:
+            said = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return Facts()
+    return Facts(said.get('model', ''), said.get('trained_on', ''))
+
+
+def save_checkpoint(network: nn.Module, path: Path, facts: Facts) -> None:
+    """Write the network's weights under published names as safetensors, and the facts with them.
 
     Raises:
         GdfusionError: the file cannot be written.
     """
     with written_whole(path) as draft:
-        save_file({name: value.cpu().contiguous() for name, value in published_state(network).items()}, draft)
+        save_file({name: value.cpu().contiguous() for name, value in published_state(network).items()}, draft,
+                  metadata=asdict(facts))
+        draft.chmod(0o644)  # safetensors writes files that nobody else may read
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise GdfusionError(f"there is no checkpoint {path}; mend 'weights', or run without it to learn what brings it")
+        raise GdfusionError(f'there is no checkpoint {path}')
     try:
         content = load_file(path) if path.suffix == '.safetensors' else torch.load(
             path, map_location='cpu', weights_only=True)

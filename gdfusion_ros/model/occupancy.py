@@ -159,14 +159,24 @@ class OccupancyNetwork(nn.Module):
             state: what the last frame of the sequence gave; None at its start.
             probe: looks on.
         """
+        volume, state = self.encode(frame, state, probe)
+        with probe.stage('head'), self.casting(enabled=self.autocast):
+            prediction = self.head.predict(volume)
+        probe.see('logits', prediction.logits)
+        return prediction, state
+
+    def encode(self, frame: Frame, state: RecurrentState | None, probe: Probe = BLIND) -> tuple[Tensor, RecurrentState]:
+        """The part of ``forward`` before the voxels are classified: the volume (1, C, Y, X, Z), and the memory."""
         geometry, context, images = self.look(frame, state, probe)
-        with self._casting(enabled=self.autocast):
+        with self.casting(enabled=self.autocast):
             volume = self._lift(frame, geometry, context, probe)
-            with self._casting(enabled=False):
+            with self.casting(enabled=False):
                 volume, motion, voxel = self._fuse_voxels(frame, volume.float(), state, probe)
                 volume, scene = self._fuse_scene(volume, state, probe)
-            prediction = self._decode(volume, probe)
-        return prediction, dataclasses.replace(images, motion=motion, voxel=voxel, scene=scene)
+            with probe.stage('encoder'):
+                volume = self.encoder_neck(self.encoder(volume))
+        probe.see('bev_encoded', volume)
+        return volume, dataclasses.replace(images, motion=motion, voxel=voxel, scene=scene)
 
     def look(self, frame: Frame, state: RecurrentState | None,
              probe: Probe = BLIND) -> tuple[Tensor, Tensor, RecurrentState]:
@@ -176,14 +186,15 @@ class OccupancyNetwork(nn.Module):
             The depth distribution (N, D, h, w) and the features (N, C, h, w) of every image cell, and what is to be
             remembered of the images.
         """
-        with self._casting(enabled=self.autocast):
+        with self.casting(enabled=self.autocast):
             features, stereo = self._encode_images(frame, probe)
             depth = self._see_depth(frame, features, stereo, state, probe)
             geometry, geometry_state = self._fuse_geometry(frame, depth, state, probe)
         seen = StereoState(stereo, frame.post_rotation, frame.post_translation)
         return geometry.float(), depth.context.float(), RecurrentState(seen, frame.visible, geometry_state)
 
-    def _casting(self, *, enabled: bool) -> torch.autocast:
+    def casting(self, *, enabled: bool) -> torch.autocast:
+        """Half precision on CUDA, bfloat16 on a CPU, for what torch deems fit for it; full precision if not enabled."""
         return torch.autocast('cuda' if self.device.type == 'cuda' else 'cpu', enabled=enabled)
 
     def _encode_images(self, frame: Frame, probe: Probe) -> tuple[Tensor, Tensor]:
@@ -273,15 +284,6 @@ class OccupancyNetwork(nn.Module):
         probe.see('scene_dW', scene.weight)
         probe.see('scene_db', scene.bias)
         return volume, scene
-
-    def _decode(self, volume: Tensor, probe: Probe) -> Prediction:
-        with probe.stage('encoder'):
-            volume = self.encoder_neck(self.encoder(volume))
-        with probe.stage('head'):
-            prediction = self.head.predict(volume)
-        probe.see('bev_encoded', volume)
-        probe.see('logits', prediction.logits)
-        return prediction
 
 
 def _previous_view(frame: Frame, stereo: Tensor, state: RecurrentState | None) -> tuple[StereoState, Tensor]:

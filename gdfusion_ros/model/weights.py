@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.checkpoint import Facts, read_facts
 from gdfusion_ros.resources import resource
 
 MANIFEST = 'weights/manifest.yaml'
@@ -22,6 +23,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         model: The network in the zoo that takes them; empty where none does.
         file: Name of the file.
         license: Of the file, and what it was trained on.
+        trained_on: The data, in words.
         about: One sentence.
         repository: On the Hugging Face Hub; empty for a file that comes with the package.
         size: Bytes; 0 where it is not known.
@@ -32,6 +34,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str
     file: str
     license: str
+    trained_on: str
     about: str
     repository: str = ''
     size: int = 0
@@ -77,6 +80,21 @@ def find(text: str) -> Path:
     if path is None:
         raise GdfusionError(f"weights '{text}' are not on this machine; 'gdfusion weights fetch {text}' brings them")
     return path
+
+
+def identify(text: str) -> tuple[Path, Facts]:
+    """The file of the weights that ``text`` means (see ``find``), and what is known of them or the file itself says.
+
+    Raises:
+        GdfusionError: there is no such file on this machine, or no such network in this version.
+    """
+    entry = known().get(text)
+    if entry is None:
+        path = find(text)
+        return path, read_facts(path)
+    if not entry.model:
+        raise GdfusionError(f"weights '{text}' are of a network that this version does not have")
+    return find(text), Facts(entry.model, entry.trained_on)
 
 
 def fetch(entry: Weights) -> Path:

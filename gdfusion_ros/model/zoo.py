@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ from gdfusion_ros.model.image import BasicBlock, Bottleneck
 from gdfusion_ros.model.inference import prepare, select_device
 from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNetwork, with_cues
 from gdfusion_ros.model.volume import ResidualBlock3d
-from gdfusion_ros.model.weights import find, known
+from gdfusion_ros.model.weights import find, identify, known
 from gdfusion_ros.settings import ModelSettings
 
 UNTRAINED_SEED = 0
@@ -52,6 +54,8 @@ GDFUSION_NANO = OccupancyConfig(
     encoder_blocks=(1, 1, 2))
 """The same network in small, for a CPU: every cue, stereo, and the classes of the full network on its grid."""
 
+DEFAULT = GDFUSION_NANO.name
+
 CONFIGS = {config.name: config for config in (BEVDETOCC_GF, BEVDETOCC_GF_SMALL, GDFUSION_NANO)}
 
 
@@ -80,38 +84,69 @@ def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, dev
     return network.to(device)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Which network runs: its configuration, the file of its weights (None: random ones), and what was trained on."""
+
+    config: OccupancyConfig
+    weights: Path | None
+    trained_on: str
+
+    @property
+    def title(self) -> str:
+        """The network as every output names it."""
+        training = f'trained on {self.trained_on}' if self.trained_on else ''
+        note = training if self.weights else 'untrained'
+        return f'{self.config.name} ({note})' if note else self.config.name
+
+
+def choose(settings: ModelSettings) -> Chosen:
+    """The network that the settings mean. Weights by name, and files that say so, know which network they are of.
+
+    Raises:
+        GdfusionError: unknown model or cue; weights that are not there, or not of that network.
+    """
+    if settings.untrained:
+        if settings.weights:
+            raise GdfusionError(f"'weights' ({settings.weights}) and 'untrained' are set; drop one")
+        return Chosen(_with_cues_of(settings, settings.model or DEFAULT), None, '')
+    name = settings.weights or settings.model or DEFAULT
+    if not settings.weights and name not in known():
+        raise GdfusionError(f"model {configuration(name).name} needs weights: set 'weights' to the path of a "
+                            "checkpoint, or set 'untrained' for a trial with random weights")
+    path, facts = identify(name)
+    if settings.model and facts.model not in ('', settings.model):
+        raise GdfusionError(f"weights '{name}' are of the model {facts.model}, not of {settings.model}; drop 'model', "
+                            'or take other weights')
+    model = settings.model or facts.model
+    if not model:
+        raise GdfusionError(f"weights '{name}' do not say which network they are of; set 'model'")
+    return Chosen(_with_cues_of(settings, model), path, facts.trained_on)
+
+
 def load_network(settings: ModelSettings) -> OccupancyNetwork:
     """The network that the settings ask for, ready to run.
 
     Raises:
         GdfusionError: unknown model, cue or device; weights that are missing or do not fit.
     """
-    config = configuration(settings.model)
+    chosen = choose(settings)
     device = select_device(settings.device)
     if settings.precision == 'autocast' and device.type != 'cuda':
         raise GdfusionError(f"precision 'autocast' needs a CUDA device, but the device is {device}; use 'fp32'")
-    _check_weights(settings, config)
-    network = OccupancyNetwork(with_cues(config, settings.cues))
-    if settings.untrained:
+    network = OccupancyNetwork(chosen.config)
+    network.title = chosen.title
+    if chosen.weights is None:
         initialise(network, UNTRAINED_SEED)
         _favour_free(network)
-        network.title += ' (untrained)'
     else:
-        load_checkpoint(network, find(settings.weights))
+        load_checkpoint(network, chosen.weights)
     network.autocast = settings.precision == 'autocast'
     return prepare(network, device)
 
 
-def _check_weights(settings: ModelSettings, config: OccupancyConfig) -> None:
-    if settings.weights and settings.untrained:
-        raise GdfusionError(f"model {config.name}: 'weights' ({settings.weights}) and 'untrained' are set; drop one")
-    if not settings.weights and not settings.untrained:
-        names = [name for name, entry in known().items() if entry.model == config.name]
-        source = 'the path of a checkpoint'
-        if names:
-            source = f"{names[0]} ('gdfusion weights fetch {names[0]}' brings it) or to a path"
-        raise GdfusionError(f"model {config.name} needs weights: set 'weights' to {source}, "
-                            "or set 'untrained' for a trial with random weights")
+def _with_cues_of(settings: ModelSettings, model: str) -> OccupancyConfig:
+    return with_cues(configuration(model), settings.cues)
 
 
 def initialise(network: OccupancyNetwork, seed: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from tabulate import tabulate
 
@@ -15,15 +16,16 @@ from gdfusion_ros.files import written_whole
 from gdfusion_ros.settings import CUES
 from gdfusion_ros.training.settings import TrainingSettings
 
-VARIANTS: dict[str, tuple[str, ...]] = {
-    'no history': (),
-    'voxel': ('voxel',),
-    'voxel + scene': ('voxel', 'scene'),
-    'voxel + motion': ('voxel', 'motion'),
-    'voxel + geometry': ('voxel', 'geometry'),
-    'full': CUES,
+VARIANTS: dict[str, dict[str, Any]] = {
+    'no history': {'cues': (), 'history': False},
+    'stereo': {'cues': ()},
+    'voxel': {'cues': ('voxel',)},
+    'voxel + scene': {'cues': ('voxel', 'scene')},
+    'voxel + motion': {'cues': ('voxel', 'motion')},
+    'voxel + geometry': {'cues': ('voxel', 'geometry')},
+    'full': {'cues': CUES},
 }
-"""Name of every variant -> the cues that are switched on."""
+"""Name of every variant -> its settings. All but the first match the images with the previous ones (stereo)."""
 
 METRICS = ('mIoU', 'mIoU_D', 'IoU')
 
@@ -56,10 +58,13 @@ class Trial:
             draft.write_text(json.dumps(values, indent=2) + '\n')
 
 
-def trials(settings: TrainingSettings, variants: Sequence[str], seeds: Sequence[int], out: Path) -> list[Trial]:
-    """All trainings, the ones with the first seed first."""
-    return [Trial(variant, replace(settings, cues=VARIANTS[variant], seed=seed),
-                  out / f'{variant.replace(" ", "")}-{seed}') for seed in seeds for variant in variants]
+def trials(settings: TrainingSettings, variants: Sequence[str], seeds: Sequence[int], more: Sequence[int],
+           out: Path) -> list[Trial]:
+    """All trainings, the ones with the first seed first; the first and the last variant have ``more`` seeds too."""
+    wanted = [(variant, seed) for seed in seeds for variant in variants]
+    wanted += [(variant, seed) for seed in more for variant in dict.fromkeys((variants[0], variants[-1]))]
+    return [Trial(variant, replace(settings, **VARIANTS[variant], seed=seed),
+                  out / f'{variant.replace(" ", "")}-{seed}') for variant, seed in dict.fromkeys(wanted)]
 
 
 def table(done: Sequence[Trial]) -> str:

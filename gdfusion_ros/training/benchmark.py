@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
+from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.zoo import fresh_network
-from gdfusion_ros.training.examples import Examples, Source
+from gdfusion_ros.training.examples import Examples
 from gdfusion_ros.training.processes import Processes
 from gdfusion_ros.training.run import stream
 from gdfusion_ros.training.settings import TrainingSettings
@@ -38,7 +39,7 @@ class Speed:
     waiting: float
 
 
-def run(settings: TrainingSettings, sources: Sequence[Source], device: torch.device,
+def run(settings: TrainingSettings, datasets: Sequence[Dataset], device: torch.device,
         tick: Callable[[], object] = lambda: None) -> Speed:
     """Take ``settings.steps`` steps, the first WARM_UP of them unmeasured; nothing is written.
 
@@ -47,7 +48,7 @@ def run(settings: TrainingSettings, sources: Sequence[Source], device: torch.dev
     """
     network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device)
     network.autocast = settings.precision == 'autocast'
-    trainer, examples = Trainer(network, settings), Examples(sources, network.config, settings, augment=True)
+    trainer, examples = Trainer(network, settings), Examples(datasets, network.config, settings, augment=True)
     if not examples.lengths:
         raise GdfusionError('the training data has no key frames')
     batches = stream(examples, settings, Processes(), 0, device)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from gdfusion_ros.datasets import lidar, occ3d
-from gdfusion_ros.datasets.nuscenes import Sample, Scene, SensorData
+from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.frame import Frame
@@ -55,21 +55,13 @@ class Example:
     sight: Sight | None = None
 
 
-@dataclass(frozen=True)
-class Source:
-    """Scenes of one dataset folder."""
-
-    root: Path
-    scenes: tuple[Scene, ...]
-
-
 class Examples(TorchDataset[Example]):
     """``examples[item]``: reads, decodes and augments one key frame; meant for worker processes."""
 
-    def __init__(self, sources: Sequence[Source], config: OccupancyConfig, settings: TrainingSettings, *,
+    def __init__(self, datasets: Sequence[Dataset], config: OccupancyConfig, settings: TrainingSettings, *,
                  augment: bool) -> None:
         """``config`` is the network's; without ``augment`` examples are what the node would see."""
-        self._scenes = [(source.root, scene) for source in sources for scene in source.scenes if scene.samples]
+        self._scenes = [(dataset.root, scene) for dataset in datasets for scene in dataset.scenes if scene.samples]
         self._config, self._settings, self._augment = config, settings, augment
 
     @property
@@ -150,10 +142,10 @@ def _labels(root: Path, scene: Scene, sample: Sample) -> Occ3DLabels | None:
     return occ3d.read(path) if path.exists() else None
 
 
-def labelled(sources: Sequence[Source]) -> int:
+def labelled(datasets: Sequence[Dataset]) -> int:
     """How many key frames have Occ3D labels."""
-    return sum(occ3d.label_path(source.root, scene.name, sample.token).exists()
-               for source in sources for scene in source.scenes for sample in scene.samples)
+    return sum(occ3d.label_path(dataset.root, scene.name, sample.token).exists()
+               for dataset in datasets for scene in dataset.scenes for sample in scene.samples)
 
 
 def intrinsics(camera: SensorData) -> Matrix:

@@ -83,24 +83,36 @@ def semantic_scaling(probability: Tensor, targets: Tensor) -> Tensor:
 
     ``probability`` is (n, K), a softmax; column 0 is the unused slot and the last one free space.
     """
-    losses = [_scaling(probability[:, label], targets == label) for label in range(1, probability.shape[1] - 1)
-              if bool((targets == label).any())]
-    return torch.stack(losses).mean() if losses else probability.sum() * 0
+    true = probability.new_zeros(probability.shape[1]).index_add(0, targets, torch.ones_like(probability[:, 0]))
+    hits = torch.zeros_like(true).index_add(0, targets, probability.gather(1, targets[:, None])[:, 0])
+    there = true[1:-1] > 0
+    if not bool(there.any()):
+        return probability.sum() * 0
+    predicted, others = probability.sum(0), len(targets) - true
+    rejected = others - (predicted - hits)
+    return _scaling(*(terms[1:-1][there] for terms in (hits, predicted, true, rejected, others))).mean()
 
 
 def geometric_scaling(probability: Tensor, targets: Tensor) -> Tensor:
     """The same three terms for occupied against free, the last column."""
-    return _scaling(1 - probability[:, -1], targets != probability.shape[1] - 1)
+    free, truth = probability[:, -1], (targets != probability.shape[1] - 1).to(probability.dtype)
+    return _scaling(((1 - free) * truth).sum(), (1 - free).sum(), truth.sum(), (free * (1 - truth)).sum(),
+                    (1 - truth).sum())
 
 
-def _scaling(probability: Tensor, truth: Tensor) -> Tensor:
-    """-ln(precision) - ln(recall) - ln(specificity) of one class, each as far as it is defined."""
-    truth = truth.to(probability.dtype)
-    hits = (probability * truth).sum()
-    ratios = [hits / (probability.sum() + _SMOOTH), hits / (truth.sum() + _SMOOTH)]
-    if bool((truth == 0).any()):
-        ratios.append(((1 - probability) * (1 - truth)).sum() / ((1 - truth).sum() + _SMOOTH))
-    return -torch.stack(ratios).clamp(_SMOOTH, 1 - _SMOOTH).log().sum()
+def _scaling(hits: Tensor, predicted: Tensor, true: Tensor, rejected: Tensor, others: Tensor) -> Tensor:
+    """-ln(precision) - ln(recall) - ln(specificity) of each class, the last as far as it is defined.
+
+    Args:
+        hits: sum of the probabilities of the class over the voxels that are of it.
+        predicted: the same over all voxels.
+        true: how many voxels are of the class.
+        rejected: sum of the other probabilities over the voxels that are not of the class.
+        others: how many voxels are not of the class.
+    """
+    ratios = torch.stack([hits / (predicted + _SMOOTH), hits / (true + _SMOOTH),
+                          torch.where(others > 0, rejected / (others + _SMOOTH), 1.0)])
+    return -ratios.clamp(_SMOOTH, 1 - _SMOOTH).log().sum(0)
 
 
 def lovasz_softmax(probability: Tensor, targets: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from gdfusion_ros.model.frame import Prediction
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.probe import Probe
@@ -70,15 +69,20 @@ class Objective(nn.Module):
         """
         probe, found = _CellProbe(), {}
         if self._settings.lifts:
-            prediction, state = self.network(example.frame, state, probe)
-            found = self._voxel_losses(prediction, example)
+            volume, state = self.network.encode(example.frame, state, probe)
+            found = self._voxel_losses(volume, example)
         else:
             _, _, state = self.network.look(example.frame, state, probe)
         return {**found, **self._cell_losses(probe.seen, example)}, state.detach()
 
-    def _voxel_losses(self, prediction: Prediction, example: Example) -> dict[str, Tensor]:
-        chosen = self._settings
-        logits, targets = prediction.logits.flatten(0, 2), losses.targets_of(example.labels)
+    def _voxel_losses(self, volume: Tensor, example: Example) -> dict[str, Tensor]:
+        """Only voxels in which something is labelled are classified."""
+        chosen, head = self._settings, self.network.head
+        labels = head.within(example.labels)
+        labelled = (labels != losses.IGNORE).any(1).nonzero()[:, 0]
+        with self.network.casting(enabled=self.network.autocast):
+            logits = head.classify(head.features(volume).index_select(0, labelled)).flatten(0, 1).float()
+        targets = losses.targets_of(labels[labelled])
         found: dict[str, Tensor] = {}
         if chosen.cross_entropy:
             found['cross_entropy'] = chosen.cross_entropy * losses.cross_entropy(logits, targets, self.class_weights)

@@ -14,14 +14,15 @@ from typing import Any, Protocol
 import torch
 from torch.utils.data import DataLoader
 
+from gdfusion_ros.datasets.nuscenes import SYNTHETIC, Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.files import written_whole
-from gdfusion_ros.model.checkpoint import save_checkpoint
+from gdfusion_ros.model.checkpoint import Facts, save_checkpoint
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.training import settings as training_settings
-from gdfusion_ros.training.examples import Example, Examples, Source
+from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.journal import Journal
 from gdfusion_ros.training.processes import Processes
 from gdfusion_ros.training.settings import TrainingSettings
@@ -80,8 +81,15 @@ class Listener(Protocol):
 class Data:
     """What a run learns from and is validated on."""
 
-    training: Sequence[Source]
-    validation: Sequence[Source]
+    training: Sequence[Dataset]
+    validation: Sequence[Dataset]
+
+    @property
+    def about(self) -> str:
+        """What is learned from, in words."""
+        made = {'the synthetic world' if dataset.version == SYNTHETIC else f'nuScenes {dataset.version}'
+                for dataset in self.training}
+        return ' and '.join(sorted(made))
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,7 @@ class Run:
                  processes: Processes) -> None:
         """``network`` is fresh, on its device. Raises GdfusionError where the folder's checkpoint does not fit."""
         self._settings, self._folder, self._processes = settings, folder, processes
+        self._facts = Facts(settings.model, data.about)
         self._trainer = Trainer(network, settings, distributed=processes.count > 1)
         self._examples = Examples(data.training, network.config, settings, augment=True)
         self._validation = Examples(data.validation, network.config, settings, augment=False)
@@ -164,7 +173,7 @@ class Run:
             self._processes.wait()
             return
         if self._validation.lengths:
-            matrix = validate(self._trainer.average.network, self._validation, self._settings.workers)
+            matrix = validate(self.network, self._validation, self._settings)
             self._journal.add(self.done, {'validation/mIoU': matrix.miou, 'validation/mIoU_D': matrix.miou_dynamic,
                                           'validation/IoU': matrix.iou})
             listener.validated(self.done, matrix)
@@ -178,7 +187,7 @@ class Run:
                        'settings': training_settings.as_mapping(self._settings)}
             with written_whole(self._folder.checkpoint) as draft:
                 torch.save(content, draft)
-            save_checkpoint(self._trainer.average.network, self._folder.weights)
+            save_checkpoint(self.network, self._folder.weights, self._facts)
             self._journal.draw(self._folder.curves)
         self._processes.wait()
 

@@ -26,6 +26,8 @@ class TrainingSettings:
 
     model: str = setting('gdfusion_nano', 'Name of the network in the zoo.')
     cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on.', choices=CUES)
+    history: bool = setting(True, 'Carry the memory from frame to frame; without it every frame is the first of a '
+                            'sequence, for the stereo matching too.')
     initial_weights: str = setting('', 'Checkpoint to start from (fine-tuning); empty starts from random weights.')
     seed: int = setting(0, 'Seed of weights, order of scenes and augmentation.', low=0, high=2**31 - 1)
     steps: int = setting(20000, 'Optimiser steps.', low=1, high=10**8)
@@ -39,6 +41,9 @@ class TrainingSettings:
     clip_norm: float = setting(5.0, 'Largest norm of the gradient of all weights; 0 does not clip.', low=0.0, high=1e6)
     average_decay: float = setting(0.999, 'Of the moving average of the weights, which is what a run gives.',
                                    low=0.0, high=1.0)
+    statistics_steps: int = setting(
+        10**8, 'Steps in which layers that no initial weights have trained normalise each frame by its own statistics; '
+        'later, and other layers always, by their averages, as the network does when it runs.', low=0, high=10**8)
     precision: str = setting('fp32', 'fp32, or autocast: convolutions in half precision on CUDA, in bfloat16 '
                                      'on a CPU, which is faster where it has instructions for that.',
                              choices=('fp32', 'autocast'))

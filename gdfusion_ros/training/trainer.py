@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from gdfusion_ros.errors import GdfusionError
@@ -46,16 +47,20 @@ class Trainer:
                                             weight_decay=settings.weight_decay)
         self._scaler = torch.amp.GradScaler('cuda', enabled=network.autocast and network.device.type == 'cuda')
         self._states: list[RecurrentState | None] = [None] * settings.slots
+        for norm in _norms(network):
+            norm.train(not norm.num_batches_tracked)
 
     def step(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Learn from one example a slot; the losses by name, averaged over the slots, on the network's device."""
         totals: dict[str, Tensor] = {}
+        if self.done == self._settings.statistics_steps:
+            self._freeze_statistics()
         for group in self._optimizer.param_groups:
             group['lr'] = learning_rate(self._settings, self.done)
         self._optimizer.zero_grad(set_to_none=True)
         for slot, example in enumerate(examples):
             with self._together(last=slot == len(examples) - 1):
-                state = None if example.start else self._states[slot]
+                state = self._states[slot] if self._settings.history and not example.start else None
                 found, state = (self._parallel or self._objective)(on_device(example, self.network.device), state)
                 self._scaler.scale(sum(found.values()) / len(examples)).backward()
             self._states[slot] = state
@@ -63,6 +68,14 @@ class Trainer:
                 totals[name] = totals.get(name, 0) + loss.detach() / len(examples)
         self._update()
         return totals
+
+    def _freeze_statistics(self) -> None:
+        """From now on the averages over the run, not over the last few frames."""
+        for norm, averaged in zip(_norms(self.network), _norms(self.average.network), strict=True):
+            if norm.training:
+                norm.load_state_dict({**norm.state_dict(), 'running_mean': averaged.running_mean,
+                                      'running_var': averaged.running_var})
+                norm.eval()
 
     def _together(self, *, last: bool) -> AbstractContextManager[object]:
         """Gradients are exchanged between processes once a step, with the last slot's."""
@@ -97,6 +110,9 @@ class Trainer:
             self._optimizer.load_state_dict(state['optimizer'])
             self._scaler.load_state_dict(state['scaler'])
             self.done = state['done']
+            if self.done > self._settings.statistics_steps:
+                for norm in _norms(self.network):
+                    norm.eval()
         except (KeyError, RuntimeError, ValueError) as error:
             raise GdfusionError(f'the checkpoint does not fit the network: {str(error).splitlines()[0]}') from error
 
@@ -110,6 +126,10 @@ class Trainer:
         if len(states) != len(self._states):
             raise GdfusionError(f'the checkpoint has {len(states)} slots, the settings {len(self._states)}')
         self._states = [None if state is None else state.to(self.network.device) for state in states]
+
+
+def _norms(network: OccupancyNetwork) -> list[_BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.reader import bag_reader
-from gdfusion_ros.bags.recording import DIAGNOSTICS_TYPE, counts, latencies, percentiles
+from gdfusion_ros.bags.recording import DIAGNOSTICS_TYPE, capacity, counts, latencies, percentiles
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message
@@ -64,3 +64,8 @@ def test_percentiles_end_with_the_whole() -> None:
 def test_a_recording_without_them_is_one_clear_line(recording: Path, read: Callable[..., object]) -> None:
     with bag_reader(recording) as bag, pytest.raises(GdfusionError, match='no messages on /empty'):
         read(bag, '/empty')
+
+
+def test_capacity_is_that_of_the_worker() -> None:
+    waits = {'place': np.array([900.0]), 'queue': np.array([900.0])}
+    assert capacity({**waits, 'network': np.array([100.0, 200.0]), 'publish': np.array([50.0, 50.0])}) == 5.0

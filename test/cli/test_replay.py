@@ -29,7 +29,7 @@ def test_replays_and_says_what_it_did(bag: Path, tmp_path: Path, capsys: pytest.
 
 @pytest.mark.parametrize(('arguments', 'reason'), [
     (['--untrained', '--model', 'nope'], "unknown model 'nope'"),
-    ([], 'needs weights'),
+    (['--model', 'bevdetocc_gf_small'], 'needs weights'),
     (['--untrained', '--set', 'image_transport=raw'], 'has no messages on /CAM_FRONT_LEFT/image (sensor_msgs'),
     (['--untrained', '--set', 'sync_tolerance=-1'], "setting 'sync_tolerance'"),
 ])

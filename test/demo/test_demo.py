@@ -31,9 +31,10 @@ def run_demo(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_made_scene_goes_the_whole_way(tmp_path: Path) -> None:
     out = tmp_path / 'demo'
-    done = run_demo(out, '--untrained', '--model', 'gdfusion_nano', '--frames', '3')
+    done = run_demo(out, '--untrained', '--frames', '3')
     assert done.returncode == 0, done.stderr
     assert 'gdfusion_nano (untrained): 3 grids of 3 camera sets' in done.stdout
+    assert re.search(r'^at full load: \d+\.\d grids a second$', done.stdout, re.MULTILINE)
     assert re.search(r'^key frames scored +3$', done.stdout, re.MULTILINE)
     scores = (out / 'scores.md').read_text()
     assert all(f'| {name} ' in scores for name in ('mIoU', 'mIoU_D', 'IoU', 'RayIoU', 'vegetation'))
@@ -89,13 +90,17 @@ def test_scenes_are_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert 'give --nuscenes DIR' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('arguments', [(), ('--untrained', '--weights', 'w.pth')])
-def test_untrained_has_to_be_asked_for(nuscenes_root: Path, tmp_path: Path, arguments: tuple[str, ...],
-                                       monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(('arguments', 'reason'), [
+    (('--untrained', '--weights', 'w.pth'), 'drop one'),
+    (('--weights', 'nowhere.pth'), 'there are no weights nowhere.pth'),
+])
+def test_a_model_that_cannot_be_had_ends_it_before_the_work(
+        nuscenes_root: Path, tmp_path: Path, arguments: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(os, 'environ', os.environ.copy())
     out = tmp_path / 'demo'
     assert main(['demo', '--nuscenes', str(nuscenes_root), '--out', str(out), *arguments]) == 1
-    assert 'give --weights FILE, or --untrained' in capsys.readouterr().err
+    assert reason in capsys.readouterr().err
     assert not out.exists()
 
 

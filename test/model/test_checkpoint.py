@@ -20,6 +20,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.checkpoint import (
     CONSTANTS,
     PREFIXES,
+    Facts,
     load_checkpoint,
     published_state,
     save_checkpoint,
@@ -128,7 +129,7 @@ def test_safetensors_plain_and_prefixed(tmp_path: Path) -> None:
 @torch.no_grad()
 def test_a_whole_network_written_and_read(tiny: Any, tmp_path: Path) -> None:
     path = tmp_path / 'tiny.safetensors'
-    save_checkpoint(tiny, path)
+    save_checkpoint(tiny, path, Facts())
     assert [file.name for file in tmp_path.iterdir()] == ['tiny.safetensors']
     assert set(load_file(path)) == set(published_state(tiny))
     other = OccupancyNetwork(tiny.config)

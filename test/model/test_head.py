@@ -35,6 +35,16 @@ def test_scores_voxel_by_voxel(head: OccupancyHead, monkeypatch: pytest.MonkeyPa
         torch.testing.assert_close(logits[y, x, z].double(), second.weight @ hidden + second.bias, rtol=1e-4, atol=1e-5)
 
 
+def test_voxels_within_are_classified_in_the_order_of_their_labels() -> None:
+    head = OccupancyHead(5, 7, 4, 2).requires_grad_(False)
+    volume = torch.randn(1, 5, *SIZE)
+    logits = head(volume)
+    labels = logits.argmax(-1).to(torch.uint8)
+    assert labels.shape == (6, 8, 4)
+    assert torch.equal(head.classify(head.features(volume)).argmax(-1).to(torch.uint8), head.within(labels))
+    assert head.classify(head.features(volume)[:0]).shape == (0, 8, 4)
+
+
 def test_labels_leave_out_the_unused_slot_and_run_along_x_first(head: OccupancyHead) -> None:
     torch.manual_seed(1)
     prediction = head.predict(3 * torch.randn(1, 5, *SIZE))

@@ -12,7 +12,7 @@ import torch
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import weights
-from gdfusion_ros.model.checkpoint import save_checkpoint
+from gdfusion_ros.model.checkpoint import Facts, read_facts, save_checkpoint
 from gdfusion_ros.model.weights import Weights, digest, fetch, find, known, verify
 from gdfusion_ros.model.zoo import CONFIGS, fresh_network
 
@@ -36,8 +36,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def entry(**fields: object) -> Weights:
-    return Weights(**{'name': 'x', 'model': 'gdfusion_nano', 'file': 'weights.pth', 'license': 'CC0', 'about': 'Made.',
-                      'repository': 'someone/something', **fields})
+    return Weights(**{'name': 'x', 'model': 'gdfusion_nano', 'file': 'weights.pth', 'license': 'CC0',
+                      'trained_on': 'nothing', 'about': 'Made.', 'repository': 'someone/something', **fields})
 
 
 def test_the_manifest_names_models_of_the_zoo_and_what_comes_with_the_package() -> None:
@@ -90,16 +90,18 @@ def test_list_says_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_and_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = fresh_network('gdfusion_nano', (), 0, '', torch.device('cpu'))
     torch.save({'state_dict': network.state_dict()}, tmp_path / 'strange.pth')
-    save_checkpoint(network, tmp_path / 'nano.safetensors')
+    save_checkpoint(network, tmp_path / 'nano.safetensors', Facts(trained_on='the moon'))
     assert main(['weights', 'check', str(tmp_path / 'nano.safetensors'), '--model', 'gdfusion_nano']) == 0
     assert 'fits gdfusion_nano' in capsys.readouterr().out
     assert main(['weights', 'check', str(tmp_path / 'strange.pth'), '--model', 'gdfusion_nano']) == 1
     assert 'missing' in capsys.readouterr().err
     assert main(['weights', 'check', str(tmp_path / 'nano.safetensors')]) == 1
-    assert 'give --model NAME' in capsys.readouterr().err
+    assert "do not say which network they are of; set 'model'" in capsys.readouterr().err
     torch.save(torch.load(tmp_path / 'strange.pth')['state_dict'], tmp_path / 'plain.pth')
     out = tmp_path / 'out.safetensors'
     assert main(['weights', 'convert', str(tmp_path / 'nano.safetensors'), str(out), '--model', 'gdfusion_nano']) == 0
-    assert out.read_bytes() == (tmp_path / 'nano.safetensors').read_bytes()
+    assert out.stat().st_size == pytest.approx((tmp_path / 'nano.safetensors').stat().st_size, abs=100)
+    assert read_facts(out) == Facts('gdfusion_nano', 'the moon')
+    assert main(['weights', 'check', str(out)]) == 0
     assert main(['weights', 'convert', str(out), str(out), '--model', 'gdfusion_nano']) == 1
     assert 'not overwriting' in capsys.readouterr().err

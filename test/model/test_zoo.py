@@ -10,9 +10,9 @@ import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import zoo
-from gdfusion_ros.model.checkpoint import save_checkpoint
+from gdfusion_ros.model.checkpoint import Facts, save_checkpoint
 from gdfusion_ros.model.occupancy import OccupancyNetwork
-from gdfusion_ros.model.zoo import CONFIGS, initialise, load_network
+from gdfusion_ros.model.zoo import CONFIGS, Chosen, choose, initialise, load_network
 from gdfusion_ros.settings import ModelSettings
 
 
@@ -52,7 +52,7 @@ def test_an_untrained_network_sees_more_than_one_class_and_no_infinity(drive: An
 
 @torch.inference_mode()
 def test_weights_from_a_file(tiny: OccupancyNetwork, drive: Any, tmp_path: Path) -> None:
-    save_checkpoint(tiny, tmp_path / 'tiny.safetensors')
+    save_checkpoint(tiny, tmp_path / 'tiny.safetensors', Facts())
     network = load_network(ModelSettings(model='tiny', weights=str(tmp_path / 'tiny.safetensors'), device='cpu'))
     assert network.title == 'tiny'
     expected, _ = tiny(drive.frame(0))
@@ -61,7 +61,7 @@ def test_weights_from_a_file(tiny: OccupancyNetwork, drive: Any, tmp_path: Path)
 
 def test_weights_below_home(tiny: OccupancyNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('HOME', str(tmp_path))
-    save_checkpoint(tiny, tmp_path / 'tiny.safetensors')
+    save_checkpoint(tiny, tmp_path / 'tiny.safetensors', Facts())
     load_network(ModelSettings(model='tiny', weights='~/tiny.safetensors', device='cpu'))
 
 
@@ -70,13 +70,34 @@ def test_cues_of_the_settings_are_those_of_the_network() -> None:
     assert network.config.cues == ('voxel', 'scene')
 
 
+def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(tiny: OccupancyNetwork,
+                                                                          tmp_path: Path) -> None:
+    file = tmp_path / 'here.safetensors'
+    save_checkpoint(tiny, file, Facts('tiny', 'the moon'))
+    network = load_network(ModelSettings(weights=str(file), device='cpu'))
+    assert (network.config.name, network.title) == ('tiny', 'tiny (trained on the moon)')
+    with pytest.raises(GdfusionError, match="are of the model tiny, not of bevdetocc_gf; drop 'model'"):
+        choose(ModelSettings(model='bevdetocc_gf', weights=str(file)))
+    save_checkpoint(tiny, file, Facts())
+    with pytest.raises(GdfusionError, match="do not say which network they are of; set 'model'"):
+        choose(ModelSettings(weights=str(file)))
+
+
+def test_a_name_of_weights_tells_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(zoo, 'find', lambda name: tmp_path / name)
+    for settings in (ModelSettings(weights='bevdetocc_gf'), ModelSettings(model='bevdetocc_gf')):
+        assert choose(settings) == Chosen(zoo.BEVDETOCC_GF, tmp_path / 'bevdetocc_gf', 'nuScenes')
+
+
 @pytest.mark.parametrize(('settings', 'message'), [
     (ModelSettings(model='resnet', untrained=True), "unknown model 'resnet'; there are bevdetocc_gf, "),
     (ModelSettings(model='tiny', untrained=True, device='gpu'), "unknown device 'gpu'"),
     (ModelSettings(model='tiny', untrained=True, device='cpu', precision='autocast'), "'autocast' needs a CUDA device"),
     (ModelSettings(model='tiny', untrained=True, cues=('motion',)), "'motion'"),
     (ModelSettings(model='tiny'), "model tiny needs weights: .*'weights'.*'untrained'"),
-    (ModelSettings(), "bevdetocc_gf needs weights: .*'gdfusion weights fetch bevdetocc_gf' brings it"),
+    (ModelSettings(model='bevdetocc_gf'), "'bevdetocc_gf' are not on this machine; 'gdfusion weights fetch"),
+    (ModelSettings(weights='alocc_3d_gf'), "'alocc_3d_gf' are of a network that this version does not have"),
+    (ModelSettings(weights='/nowhere/here.pth'), r'there are no weights /nowhere/here\.pth'),
     (ModelSettings(model='tiny', weights='here.pth', untrained=True), r'here\.pth.*drop one'),
     (ModelSettings(model='tiny', weights='/nowhere/here.pth'), r'/nowhere/here\.pth'),
 ])

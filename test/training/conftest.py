@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from gdfusion_ros.datasets import nuscenes, occ3d
+from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.model import zoo
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig
-from gdfusion_ros.training.examples import Source
 from gdfusion_ros.training.settings import TrainingSettings
 
 TINY = OccupancyConfig(
@@ -72,9 +72,9 @@ def labelled_root(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope='session')
-def source(labelled_root: Path) -> Source:
+def source(labelled_root: Path) -> Dataset:
     """The scenes of that folder."""
-    return Source(labelled_root, nuscenes.load(labelled_root).scenes)
+    return nuscenes.load(labelled_root)
 
 
 @pytest.fixture

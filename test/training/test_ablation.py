@@ -39,10 +39,10 @@ def test_every_variant_is_trained_and_scored_once(labelled_root: Path, tmp_path:
 
 
 def test_the_table_has_mean_and_spread(tmp_path: Path) -> None:
-    trials = ablation.trials(TrainingSettings(), ['voxel', 'full'], [0, 1], tmp_path)
+    trials = ablation.trials(TrainingSettings(), ['voxel', 'full'], [0, 1], [1], tmp_path)
     assert [(trial.variant, trial.settings.seed) for trial in trials] == [
         ('voxel', 0), ('full', 0), ('voxel', 1), ('full', 1)]
-    assert trials[0].settings.cues == VARIANTS['voxel']
+    assert trials[0].settings.cues == VARIANTS['voxel']['cues']
 
     def keep(trial: Trial, miou: float) -> None:
         trial.folder.mkdir()
@@ -54,6 +54,13 @@ def test_the_table_has_mean_and_spread(tmp_path: Path) -> None:
     rows = [[cell.strip() for cell in row.split('|')[1:-1]] for row in ablation.table(trials).splitlines()[2:]]
     assert rows == [['voxel', '2', '32.0 (30.0 to 34.0)', '50.0 (50.0 to 50.0)', '25.0 (25.0 to 25.0)'],
                     ['full', '1', '40.0', '50.0', '25.0']]
+
+
+def test_first_and_last_row_may_have_more_seeds(tmp_path: Path) -> None:
+    trials = ablation.trials(TrainingSettings(), ['no history', 'voxel', 'full'], [0], [1], tmp_path)
+    assert [(trial.variant, trial.settings.seed) for trial in trials] == [
+        ('no history', 0), ('voxel', 0), ('full', 0), ('no history', 1), ('full', 1)]
+    assert [trial.settings.history for trial in trials] == [False, True, True, False, True]
 
 
 def test_an_unknown_variant_is_one_line(labelled_root: Path, tmp_path: Path,

@@ -11,15 +11,16 @@ import torch
 from msgspec import structs
 
 from gdfusion_ros.datasets import nuscenes
+from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.occupancy import OccupancyConfig
-from gdfusion_ros.training.examples import Examples, Source, labelled
+from gdfusion_ros.training.examples import Examples, labelled
 from gdfusion_ros.training.losses import IGNORE
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
 
 
-def test_a_frame_as_the_node_would_make_it(source: Source, tiny_config: OccupancyConfig,
+def test_a_frame_as_the_node_would_make_it(source: Dataset, tiny_config: OccupancyConfig,
                                            settings: TrainingSettings) -> None:
     examples = Examples([source], tiny_config, settings, augment=False)
     assert examples.lengths == [3, 3]
@@ -35,7 +36,7 @@ def test_a_frame_as_the_node_would_make_it(source: Source, tiny_config: Occupanc
     assert torch.equal(frame.bda, torch.eye(3))
 
 
-def test_labels_are_transposed_and_masked(source: Source, tiny_config: OccupancyConfig,
+def test_labels_are_transposed_and_masked(source: Dataset, tiny_config: OccupancyConfig,
                                           settings: TrainingSettings) -> None:
     labels = Examples([source], tiny_config, settings, augment=False)[Item(0, 0, 0)].labels
     assert labels.shape == (200, 200, 16)
@@ -47,7 +48,7 @@ def test_labels_are_transposed_and_masked(source: Source, tiny_config: Occupancy
     assert (labels[150:170, 20:40, 3] == 4).all()
 
 
-def test_a_scene_without_labels_teaches_depth_alone(source: Source, tiny_config: OccupancyConfig,
+def test_a_scene_without_labels_teaches_depth_alone(source: Dataset, tiny_config: OccupancyConfig,
                                                     settings: TrainingSettings) -> None:
     example = Examples([source], tiny_config, settings, augment=False)[Item(1, 0, 0)]
     assert (example.labels == IGNORE).all()
@@ -57,7 +58,7 @@ def test_a_scene_without_labels_teaches_depth_alone(source: Source, tiny_config:
     assert labelled([source]) == 3
 
 
-def test_depth_of_a_point_straight_ahead(source: Source, tiny_config: OccupancyConfig, settings: TrainingSettings,
+def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_config: OccupancyConfig, settings: TrainingSettings,
                                          tmp_path: Path) -> None:
     """A point 9.5 m before the camera on its optical axis falls into one cell, in the bin of 9 to 11 m."""
     sample = source.scenes[0].samples[0]
@@ -69,13 +70,14 @@ def test_depth_of_a_point_straight_ahead(source: Source, tiny_config: OccupancyC
     lidar = structs.replace(lidar, root=tmp_path, filename='sweep.bin')
     swept = dataclasses.replace(sample, data={**sample.data, 'LIDAR_TOP': lidar})
     scene = dataclasses.replace(source.scenes[0], samples=(swept,))
-    depth = Examples([Source(source.root, (scene,))], tiny_config, settings, augment=False)[Item(0, 0, 0)].depth
+    one = dataclasses.replace(source, scenes=(scene,))
+    depth = Examples([one], tiny_config, settings, augment=False)[Item(0, 0, 0)].depth
     seen = (depth[1] != IGNORE).nonzero().tolist()
     assert len(seen) == 1
     assert depth[1, seen[0][0], seen[0][1]] == 4
 
 
-def test_augmentation_follows_seed_and_place_alone(source: Source, tiny_config: OccupancyConfig,
+def test_augmentation_follows_seed_and_place_alone(source: Dataset, tiny_config: OccupancyConfig,
                                                    settings: TrainingSettings) -> None:
     examples = Examples([source], tiny_config, settings, augment=True)
     one, same, later = examples[Item(0, 1, 4)], examples[Item(0, 1, 4)], examples[Item(0, 2, 4)]
@@ -88,7 +90,7 @@ def test_augmentation_follows_seed_and_place_alone(source: Source, tiny_config: 
     assert len(mirrored) == 4
 
 
-def test_mirroring_moves_labels_and_volume_alike(source: Source, tiny_config: OccupancyConfig,
+def test_mirroring_moves_labels_and_volume_alike(source: Dataset, tiny_config: OccupancyConfig,
                                                  settings: TrainingSettings) -> None:
     plain = Examples([source], tiny_config, settings, augment=False)[Item(0, 0, 0)].labels
     examples = Examples([source], tiny_config, settings, augment=True)
@@ -102,7 +104,8 @@ def test_mirroring_moves_labels_and_volume_alike(source: Source, tiny_config: Oc
 @pytest.mark.parametrize('damage', ['image', 'lidar', 'channel'])
 def test_bad_data_is_one_line(labelled_root: Path, tiny_config: OccupancyConfig, settings: TrainingSettings,
                               tmp_path: Path, damage: str) -> None:
-    scene = nuscenes.load(labelled_root).scenes[0]
+    dataset = nuscenes.load(labelled_root)
+    scene = dataset.scenes[0]
     sample, broken = scene.samples[0], tmp_path / 'broken'
     broken.write_bytes(b'no such thing')
     channel = {'image': 'CAM_BACK', 'lidar': 'LIDAR_TOP', 'channel': 'CAM_FRONT'}[damage]
@@ -113,4 +116,4 @@ def test_bad_data_is_one_line(labelled_root: Path, tiny_config: OccupancyConfig,
         data[channel] = structs.replace(data[channel], root=tmp_path, filename='broken')
     bad = dataclasses.replace(scene, samples=(dataclasses.replace(sample, data=data),))
     with pytest.raises(GdfusionError, match=str(broken) if damage != 'channel' else 'has no CAM_FRONT'):
-        Examples([Source(labelled_root, (bad,))], tiny_config, settings, augment=False)[Item(0, 0, 0)]
+        Examples([dataclasses.replace(dataset, scenes=(bad,))], tiny_config, settings, augment=False)[Item(0, 0, 0)]

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 import torch
 
+from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
 from gdfusion_ros.model.zoo import fresh_network
-from gdfusion_ros.training.examples import Example, Examples, Source
+from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.objective import Objective
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
@@ -27,11 +28,11 @@ def images_only(settings: TrainingSettings) -> TrainingSettings:
     return dataclasses.replace(settings, cross_entropy=0.0, depth=0.0, cell_depth=1.0, cell_classes=1.0)
 
 
-def example(source: Source, config: OccupancyConfig, settings: TrainingSettings, scene: int, frame: int) -> Example:
+def example(source: Dataset, config: OccupancyConfig, settings: TrainingSettings, scene: int, frame: int) -> Example:
     return Examples([source], config, settings, augment=False)[Item(scene, frame, 0)]
 
 
-def test_all_losses_that_have_a_weight(network: OccupancyNetwork, source: Source, tiny_config: OccupancyConfig,
+def test_all_losses_that_have_a_weight(network: OccupancyNetwork, source: Dataset, tiny_config: OccupancyConfig,
                                        settings: TrainingSettings) -> None:
     every = dataclasses.replace(settings, semantic_scaling=0.5, geometric_scaling=0.5, lovasz=0.5, cell_depth=0.5,
                                 cell_classes=0.5, class_balance=0.25)
@@ -45,7 +46,7 @@ def test_all_losses_that_have_a_weight(network: OccupancyNetwork, source: Source
     assert again['lovasz'].item() == pytest.approx(found['lovasz'].item(), rel=1e-5)
 
 
-def test_images_alone_can_be_learned_first(network: OccupancyNetwork, source: Source, tiny_config: OccupancyConfig,
+def test_images_alone_can_be_learned_first(network: OccupancyNetwork, source: Dataset, tiny_config: OccupancyConfig,
                                            images_only: TrainingSettings) -> None:
     objective, state = Objective(network, images_only), None
     optimizer = torch.optim.Adam(objective.parameters(), 3e-3)
@@ -63,7 +64,7 @@ def test_images_alone_can_be_learned_first(network: OccupancyNetwork, source: So
     assert all(parameter.grad is None for parameter in network.encoder.parameters())
 
 
-def test_without_labels_nothing_is_learned_of_the_cells(network: OccupancyNetwork, source: Source,
+def test_without_labels_nothing_is_learned_of_the_cells(network: OccupancyNetwork, source: Dataset,
                                                         tiny_config: OccupancyConfig,
                                                         images_only: TrainingSettings) -> None:
     found, _ = Objective(network, images_only)(example(source, tiny_config, images_only, UNLABELLED, 0), None)

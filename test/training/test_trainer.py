@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 
 import pytest
 import torch
 
+from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
 from gdfusion_ros.model.zoo import fresh_network
-from gdfusion_ros.training.examples import Example, Examples, Source
+from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Stream
 from gdfusion_ros.training.trainer import Trainer, learning_rate
@@ -24,7 +26,7 @@ def network(tiny_config: OccupancyConfig) -> OccupancyNetwork:
 
 
 @pytest.fixture
-def batches(source: Source, tiny_config: OccupancyConfig, settings: TrainingSettings) -> list[list[Example]]:
+def batches(source: Dataset, tiny_config: OccupancyConfig, settings: TrainingSettings) -> list[list[Example]]:
     """Six steps of two slots."""
     examples = Examples([source], tiny_config, settings, augment=True)
     items = list(Stream(examples.lengths, 0, 0, 2, 2, (0, 6)))
@@ -56,6 +58,14 @@ def test_memory_lasts_for_a_sequence(network: OccupancyNetwork, batches: Sequenc
         states = [state for state in trainer.memory if state is not None]
         assert [state.frames for state in states] == [step % 3 + 1] * 2  # scenes of three key frames
         assert not any(tensor.requires_grad for state in states for tensor in state.tensors().values())
+
+
+def test_without_history_every_frame_is_a_first_one(network: OccupancyNetwork, batches: Sequence[list[Example]],
+                                                    settings: TrainingSettings) -> None:
+    trainer = Trainer(network, dataclasses.replace(settings, history=False))
+    for batch in batches[:3]:
+        trainer.step(batch)
+        assert [state.frames for state in trainer.memory if state is not None] == [1, 1]
 
 
 def test_stopped_and_resumed_is_as_if_it_had_not_been(network: OccupancyNetwork, tiny_config: OccupancyConfig,
@@ -95,6 +105,40 @@ def test_a_switched_off_cue_learns_nothing(tiny_config: OccupancyConfig, batches
     for batch in batches[:2]:
         trainer.step(batch)
     assert all(map(torch.equal, before, weights(network.scene_fusion) + weights(network.voxel_fusion)))
+
+
+def statistics(network: OccupancyNetwork) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items() if 'running_' in name}
+
+
+def test_statistics_are_kept_from_a_step_on(network: OccupancyNetwork, tiny_config: OccupancyConfig,
+                                            batches: Sequence[list[Example]], settings: TrainingSettings) -> None:
+    settings = dataclasses.replace(settings, statistics_steps=2)
+    trainer = Trainer(network, settings)
+    for batch in batches[:2]:
+        trainer.step(batch)
+    averaged = statistics(trainer.average.network)
+    trainer.step(batches[2])
+    frozen = statistics(network)
+    assert all(torch.equal(frozen[name], averaged[name]) for name in frozen), 'those of the average'
+    resumed = Trainer(fresh_network('tiny', tiny_config.cues, 0, '', torch.device('cpu')), settings)
+    resumed.load_state_dict(copy.deepcopy(trainer.state_dict()))
+    resumed.memory = trainer.memory
+    for going_on in (trainer, resumed):
+        going_on.step(batches[3])
+        assert all(torch.equal(value, frozen[name]) for name, value in statistics(going_on.network).items())
+    assert all(torch.equal(*pair) for pair in zip(weights(trainer.network), weights(resumed.network), strict=True))
+
+
+def test_layers_that_are_trained_already_keep_their_statistics(network: OccupancyNetwork,
+                                                               batches: Sequence[list[Example]],
+                                                               settings: TrainingSettings) -> None:
+    network.backbone.bn1.num_batches_tracked.fill_(1)
+    before = statistics(network)
+    Trainer(network, settings).step(batches[0])
+    changed = {name for name, value in statistics(network).items() if not torch.equal(value, before[name])}
+    assert not {'backbone.bn1.running_mean', 'backbone.bn1.running_var'} & changed
+    assert 'encoder.layers.0.0.conv1.bn.running_mean' in changed
 
 
 def test_learning_rate_rises_then_falls_along_a_cosine(settings: TrainingSettings) -> None:

@@ -61,9 +61,8 @@ class VoxelFusion(nn.Module):
     def _learning(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
         """The layers one by one; the batch normalisation of ``align`` sees both inputs as one batch."""
         embedded = torch.stack([voxels, history]) + self.embeddings(frames, voxels.device)[:, None]
-        aligned = self.align(embedded.transpose(1, 2)[..., None, None])
-        fused: Tensor = self.merge(aligned.flatten(0, 1)[None])
-        return fused[0, :, :, 0, 0].t()
+        now, then = _apply(self.align, embedded.flatten(0, 1)).chunk(2)
+        return _apply(self.merge, torch.cat([now, then], -1))
 
     def _constant(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
         """The same with running statistics: two matrix products.
@@ -106,6 +105,14 @@ def warp(field: Tensor, positions: Tensor, size: tuple[int, ...]) -> Tensor:
     # grid_sample takes the volume's axes in reverse: the volume is (Y, X, Z), so the order is z, x, y.
     grid = normalised[:, [2, 0, 1]].view(1, *size, 3)
     return rows(F.grid_sample(volume_of(field, size), grid, align_corners=True))
+
+
+def _apply(block: nn.Sequential, voxels: Tensor) -> Tensor:
+    """A 1x1x1 convolution as a product of matrices, its batch normalisation, ReLU: (n, in) -> (n, out)."""
+    conv, norm = block[0], block[1]
+    assert isinstance(conv, nn.Conv3d)
+    product = F.linear(voxels, conv.weight.flatten(1), conv.bias)
+    return F.relu(norm(product[..., None, None, None]).flatten(1))
 
 
 def _pointwise(block: nn.Sequential) -> tuple[Tensor, Tensor]:
