@@ -73,12 +73,13 @@ def test_every_camera_set_of_a_dataset_gives_one_grid(nuscenes_root: Path, tmp_p
 
 
 def test_a_node_that_fails_is_named_with_its_last_words(nuscenes_root: Path, tmp_path: Path) -> None:
-    done = run_demo(tmp_path / 'demo', '--nuscenes', str(nuscenes_root), '--weights', str(tmp_path / 'none.pth'),
+    (tmp_path / 'broken.pth').write_bytes(b'no weights')
+    done = run_demo(tmp_path / 'demo', '--nuscenes', str(nuscenes_root), '--weights', str(tmp_path / 'broken.pth'),
                     '--scenes', 'scene-0001', *SMALL)
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
     assert error.startswith('gdfusion demo: the node ended with exit code 1')
-    assert 'none.pth' in error
+    assert 'broken.pth' in error
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'demo' / 'grids').exists()
 

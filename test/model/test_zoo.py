@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model import zoo
+from gdfusion_ros.model import weights, zoo
 from gdfusion_ros.model.checkpoint import Facts, save_checkpoint
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.zoo import CONFIGS, Chosen, choose, initialise, load_network
@@ -36,8 +36,8 @@ def test_another_seed_draws_other_weights(tiny: OccupancyNetwork) -> None:
     initialise(tiny, 1)
     first = {name: value.clone() for name, value in tiny.named_parameters() if value.dim() > 1}
     initialise(tiny, 2)
-    weights = dict(tiny.named_parameters())
-    drawn = {name for name, value in first.items() if not torch.equal(value, weights[name])}
+    parameters = dict(tiny.named_parameters())
+    drawn = {name for name, value in first.items() if not torch.equal(value, parameters[name])}
     assert set(first) - drawn == {f'scene_fusion.{name}' for name in ('bias', 'norm_weight', 'norm_bias')}
 
 
@@ -84,7 +84,7 @@ def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(tiny: O
 
 
 def test_a_name_of_weights_tells_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(zoo, 'find', lambda name: tmp_path / name)
+    monkeypatch.setattr(weights, 'find', lambda name: tmp_path / name)
     for settings in (ModelSettings(weights='bevdetocc_gf'), ModelSettings(model='bevdetocc_gf')):
         assert choose(settings) == Chosen(zoo.BEVDETOCC_GF, tmp_path / 'bevdetocc_gf', 'nuScenes')
 

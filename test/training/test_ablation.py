@@ -66,4 +66,4 @@ def test_first_and_last_row_may_have_more_seeds(tmp_path: Path) -> None:
 def test_an_unknown_variant_is_one_line(labelled_root: Path, tmp_path: Path,
                                         capsys: pytest.CaptureFixture[str]) -> None:
     assert ablate(labelled_root, tmp_path, '--variants', 'time') == 1
-    assert "no variant 'time'; there are no history, voxel" in capsys.readouterr().err
+    assert "no variant 'time'; there are no history, stereo, voxel" in capsys.readouterr().err

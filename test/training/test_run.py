@@ -57,7 +57,7 @@ def test_weights_of_a_run_are_taken_by_the_node(config: Path, labelled_root: Pat
     assert train(config, labelled_root, tmp_path / 'run') == 0
     weights = tmp_path / 'run' / 'weights.safetensors'
     network = load_network(ModelSettings(model='tiny', weights=str(weights), device='cpu'))
-    assert network.title == 'tiny'
+    assert network.title == 'tiny (trained on nuScenes v1.0-made)'
 
 
 def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tmp_path: Path,
