@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError(f"no variant '{unknown[0]}'; there are {', '.join(ablation.VARIANTS)}")
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
     device = select_device(args.device)
-    data = Data(datasets(args.data), datasets(args.validation))
-    held_out = {'validation': data.validation, **({'hard': datasets(args.hard)} if args.hard else {})}
+    data = Data(datasets(args.data), [])  # each trial is scored once, at its end
+    held_out = {'validation': datasets(args.validation), **({'hard': datasets(args.hard)} if args.hard else {})}
     everything = ablation.trials(settings, variants, args.seeds, args.more_seeds, args.out)
     for trial in everything:
         if trial.scores() is None:

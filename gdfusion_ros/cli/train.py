@@ -72,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
                   f'{labelled(data.training)} labelled; {processes.count} x {settings.slots} slots, {device}')
         processes.wait()
         network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device)
-        network.autocast = settings.precision == 'autocast'
         training = Run(network, settings, data, folder, processes)
         with progress(settings.steps, 'step', disable=not processes.first) as bar:
             result = training.train(Display(bar, training.done))

@@ -47,7 +47,6 @@ def run(settings: TrainingSettings, datasets: Sequence[Dataset], device: torch.d
         GdfusionError: unknown model, no key frames, or a file that cannot be read.
     """
     network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device)
-    network.autocast = settings.precision == 'autocast'
     trainer, examples = Trainer(network, settings), Examples(datasets, network.config, settings, augment=True)
     if not examples.lengths:
         raise GdfusionError('the training data has no key frames')

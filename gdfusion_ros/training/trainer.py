@@ -36,6 +36,7 @@ class Trainer:
     def __init__(self, network: OccupancyNetwork, settings: TrainingSettings, *, distributed: bool = False) -> None:
         """``network`` is fresh and on its device; ``distributed`` averages gradients over torch's process group."""
         self.done = 0
+        network.autocast = settings.precision == 'autocast'
         self.network = network.train()
         self.average = WeightAverage(network, settings.average_decay)
         self._settings = settings
