@@ -46,14 +46,25 @@ class Prediction:
 
     Attributes:
         labels: (X, Y, Z) uint8 class ids of the network's label set.
-        logits: (Y, X, Z, K) float32; channel 0 is an unused slot, channel k + 1 belongs to class id k (spec section 8).
+        scores: (Y, dy, X, dx, Z, dz, K) float32 of the dy x dx x dz voxels in each of the head's cells; channel 0 is an
+            unused slot, channel k + 1 belongs to class id k (spec section 8).
     """
 
     labels: Tensor
-    logits: Tensor
+    scores: Tensor
+
+    @property
+    def logits(self) -> Tensor:
+        """The scores voxel by voxel, (Y dy, X dx, Z dz, K)."""
+        return by_voxel(self.scores)
 
     def confidence(self) -> Tensor:
         """Softmax probability of each voxel's label, (X, Y, Z) uint8, 255 = 1."""
-        logits = self.logits[..., 1:]
-        probability = torch.exp(logits.amax(-1) - logits.logsumexp(-1))
+        scores = self.scores[..., 1:]
+        probability = by_voxel(torch.exp(scores.amax(-1) - scores.logsumexp(-1)))
         return probability.mul_(255).round_().to(torch.uint8).transpose(0, 1)
+
+
+def by_voxel(cells: Tensor) -> Tensor:
+    """(Y, dy, X, dx, Z, dz, …) of the voxels in each cell -> (Y dy, X dx, Z dz, …)."""
+    return cells.flatten(4, 5).flatten(2, 3).flatten(0, 1)

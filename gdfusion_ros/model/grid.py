@@ -15,6 +15,11 @@ class VoxelGrid:
     voxel_size: Triple
     shape: tuple[int, int, int]
 
+    def refined(self, times: int) -> VoxelGrid:
+        """The same space with voxels whose edges are ``times`` shorter."""
+        (dx, dy, dz), (x, y, z) = self.voxel_size, self.shape
+        return VoxelGrid(self.lower, (dx / times, dy / times, dz / times), (times * x, times * y, times * z))
+
     @property
     def voxels(self) -> int:
         """Number of voxels."""

@@ -360,3 +360,26 @@ def _warp(field: Floats, offsets: Floats, transform: Floats, size: Size, warped:
                 if moved:
                     px, py, pz = px + offsets[voxel, 0], py + offsets[voxel, 1], pz + offsets[voxel, 2]
                 _sample(field, size, (px, py, pz), warped[voxel])
+
+
+# ---- classes (head.py) ----
+
+
+def best(scores: Tensor) -> Tensor:
+    """(n, m, K) -> (n, m) uint8: place of the highest score behind the unused slot; of equal ones the first."""
+    _share_threads()
+    labels = torch.empty(scores.shape[:2], dtype=torch.uint8)
+    _best(scores.numpy(), labels.numpy())
+    return labels
+
+
+@_compiled
+def _best(scores: Floats, labels: NDArray[np.uint8]) -> None:
+    cells, voxels, classes = scores.shape
+    for cell in numba.prange(cells):
+        for voxel in range(voxels):
+            highest, label = scores[cell, voxel, 1], 1
+            for k in range(2, classes):
+                if scores[cell, voxel, k] > highest:
+                    highest, label = scores[cell, voxel, k], k
+            labels[cell, voxel] = label - 1

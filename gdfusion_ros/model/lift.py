@@ -19,6 +19,9 @@ NOWHERE = -1
 class Lift(nn.Module):
     """Sum over all points of a voxel: depth probability times context (forward projection).
 
+    Where voxels are large, each of their parts may have a sum of its own, so that what lies where in a voxel is not
+    lost; a linear layer mixes the parts.
+
     The buffers are constants that the published checkpoints carry; they are compared at load and not used.
     """
 
@@ -26,10 +29,11 @@ class Lift(nn.Module):
     bx: Tensor
     nx: Tensor
 
-    def __init__(self, grid: VoxelGrid) -> None:
-        """``grid`` is the volume in the ego frame."""
+    def __init__(self, grid: VoxelGrid, channels: int = 0, parts: int = 1) -> None:
+        """``grid`` is the volume in the ego frame, ``parts`` lie along a voxel's edge, ``channels`` are to be mixed."""
         super().__init__()
-        self.grid = grid
+        self.grid, self.parts = grid, parts
+        self.mix = nn.Linear(parts ** 3 * channels, channels) if parts > 1 else None
         size = torch.tensor(grid.voxel_size)
         self.register_buffer('dx', size)
         self.register_buffer('bx', torch.tensor(grid.lower) + size / 2)
@@ -39,6 +43,8 @@ class Lift(nn.Module):
 
     def voxels(self, points: Tensor, frame: Frame) -> Tensor:
         """Voxel of every point: (N, D, h, w) int32 row of the volume in the order y, x, z, or NOWHERE.
+
+        With parts, every row is as many rows as a voxel has parts, in the same order.
 
         Args:
             points: (N, D, h, w, 3) as ``camera_points`` gives them; they follow from frame's image augmentation.
@@ -54,11 +60,16 @@ class Lift(nn.Module):
         points = transform(frame.bda.expand(len(points), 3, 3), points)
         # A true division and truncation toward zero: points up to one voxel below the lower bounds land in index 0
         # [QUIRK 5].
-        cells = ((points - torch.tensor(self.grid.lower)) / torch.tensor(self.grid.voxel_size)).int()
-        counts = torch.tensor(self.grid.shape, dtype=torch.int32)
-        inside = ((cells >= 0) & (cells < counts)).all(-1) & frame.visible.view(-1, 1, 1, 1)
-        x, y, z = cells.unbind(-1)
-        return torch.where(inside, (y * counts[0] + x) * counts[2] + z, NOWHERE)
+        fine, n = self.grid.refined(self.parts), self.parts
+        cells = ((points - torch.tensor(fine.lower)) / torch.tensor(fine.voxel_size)).int()
+        inside = ((cells >= 0) & (cells < torch.tensor(fine.shape))).all(-1) & frame.visible.view(-1, 1, 1, 1)
+        (x, y, z), (part_x, part_y, part_z) = (cells // n).unbind(-1), (cells % n).unbind(-1)
+        voxel = (y * self.grid.shape[0] + x) * self.grid.shape[2] + z
+        return torch.where(inside, voxel * n ** 3 + (part_y * n + part_x) * n + part_z, NOWHERE)
+
+    @property
+    def _rows(self) -> int:
+        return self.grid.voxels * self.parts ** 3
 
     def forward(self, geometry: Tensor, context: Tensor, voxels: Tensor) -> Tensor:
         """Volume (1, C, Y, X, Z), empty voxels 0.
@@ -69,21 +80,24 @@ class Lift(nn.Module):
             voxels: (N, D, h, w) as ``voxels`` gives them.
         """
         x, y, z = self.grid.shape
+        lifted = self._summed(geometry, context, voxels)
+        return volume_of(lifted if self.mix is None else self.mix(lifted.view(self.grid.voxels, -1)), (y, x, z))
+
+    def _summed(self, geometry: Tensor, context: Tensor, voxels: Tensor) -> Tensor:
+        """(rows, C) sums; arguments as ``forward``'s."""
         if kernels.usable(geometry, context):
-            return volume_of(kernels.lift(geometry, context, voxels, self.grid.voxels), (y, x, z))
+            return kernels.lift(geometry, context, voxels, self._rows)
         points, offsets = self._bags((voxels,), lambda: self._sorted(voxels, geometry.device))
         cells = context.shape[2] * context.shape[3]
         camera, cell = points // geometry[0].numel(), points % cells
         features = context.permute(0, 2, 3, 1).reshape(-1, context.shape[1])
-        volume = F.embedding_bag(camera * cells + cell, features, offsets, mode='sum',
-                                 per_sample_weights=geometry.flatten()[points])
-        return volume_of(volume, (y, x, z))
+        return F.embedding_bag(camera * cells + cell, features, offsets, mode='sum',
+                               per_sample_weights=geometry.flatten()[points])
 
     def _sorted(self, voxels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """Indices of the points inside, sorted by voxel, and where each voxel's begin. Sums in this order repeat."""
         voxels = voxels.flatten()
         inside = int((voxels != NOWHERE).sum())
-        voxels = voxels.masked_fill(voxels == NOWHERE, self.grid.voxels).to(device)
-        values, order = voxels.sort(stable=True)
-        offsets = torch.searchsorted(values[:inside], torch.arange(self.grid.voxels, dtype=values.dtype, device=device))
-        return order[:inside], offsets
+        voxels = voxels.masked_fill(voxels == NOWHERE, self._rows)
+        counts = torch.bincount(voxels, minlength=self._rows)[:self._rows]
+        return voxels.to(device).argsort(stable=True)[:inside], (counts.cumsum(0) - counts).to(device)

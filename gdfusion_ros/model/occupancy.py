@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.camera import Memo, camera_points
+from gdfusion_ros.model.columns import ColumnEncoder, ColumnNeck
 from gdfusion_ros.model.depth import DepthNet, DepthPrediction
 from gdfusion_ros.model.frame import Frame, Prediction
 from gdfusion_ros.model.fusion.alignment import index_transform
@@ -58,13 +59,15 @@ class OccupancyConfig:
         depth: the depth bins.
         grid: the volume in the ego frame.
         refinement: how many voxels of the predicted grid lie along an edge of the volume's voxels.
+        lift_parts: how many parts with sums of their own the lift has along the same edge.
+        columns: whether the volume is encoded and classified by columns, its heights being channels.
         cameras: how many the network was trained with.
         bottleneck: whether the image backbone's blocks are bottlenecks.
         backbone_widths, backbone_blocks: inner channels and number of blocks of the backbone's stages.
         channels: of the volume.
         image_channels: of the image features and the depth network's trunk.
         pyramid_channels: of each branch of the depth network's pyramid.
-        encoder_channels, encoder_blocks, encoder_strides: of the volume encoder, one a stage.
+        encoder_channels, encoder_blocks, encoder_strides: of the volume's or the columns' encoder, one a stage.
         classifier_channels: hidden channels of the head's classifier.
         classes: of the label set; the head has one output more, an unused slot before them.
         label_set: name of the classes' label set.
@@ -76,6 +79,8 @@ class OccupancyConfig:
     depth: DepthBins
     grid: VoxelGrid
     refinement: int = 1
+    lift_parts: int = 1
+    columns: bool = False
     cameras: int = 6
     bottleneck: bool = True
     backbone_widths: tuple[int, ...] = (64, 128, 256, 512)
@@ -94,9 +99,7 @@ class OccupancyConfig:
     @property
     def predicted_grid(self) -> VoxelGrid:
         """The grid of the classes: the volume's, refined."""
-        (dx, dy, dz), (x, y, z) = self.grid.voxel_size, self.grid.shape
-        r = self.refinement
-        return VoxelGrid(self.grid.lower, (dx / r, dy / r, dz / r), (r * x, r * y, r * z))
+        return self.grid.refined(self.refinement)
 
     @property
     def feature_stride(self) -> int:
@@ -133,16 +136,12 @@ class OccupancyNetwork(nn.Module):
         self.depth_net = DepthNet(config.image_channels, config.image_channels, config.channels, len(depths),
                                   config.pyramid_channels, config.feature_stride)
         self.geometry_fusion = GeometryFusion(config.image_size, depths)
-        self.lift = Lift(config.grid)
+        self.lift = Lift(config.grid, config.channels, config.lift_parts)
         self.pre_process = VolumeEncoder(config.channels, (config.channels,), (1,), (1,))
         self.motion_fusion = MotionFusion(config.channels)
         self.voxel_fusion = VoxelFusion(config.channels)
         self.scene_fusion = SceneFusion(config.channels)
-        self.encoder = VolumeEncoder(config.channels, config.encoder_channels, config.encoder_blocks,
-                                     config.encoder_strides)
-        self.encoder_neck = VolumeNeck(config.encoder_channels, config.channels)
-        self.head = OccupancyHead(config.channels, config.classifier_channels, config.classes + 1,
-                                  config.refinement)
+        self.encoder, self.encoder_neck, self.head = _behind_the_fusion(config)
         self._points: Memo[Tensor] = Memo()
 
     @property
@@ -166,7 +165,7 @@ class OccupancyNetwork(nn.Module):
         return prediction, state
 
     def encode(self, frame: Frame, state: RecurrentState | None, probe: Probe = BLIND) -> tuple[Tensor, RecurrentState]:
-        """The part of ``forward`` before the voxels are classified: the volume (1, C, Y, X, Z), and the memory."""
+        """The part of ``forward`` before the voxels are classified: what the head classifies, and the memory."""
         geometry, context, images = self.look(frame, state, probe)
         with self.casting(enabled=self.autocast):
             volume = self._lift(frame, geometry, context, probe)
@@ -284,6 +283,18 @@ class OccupancyNetwork(nn.Module):
         probe.see('scene_dW', scene.weight)
         probe.see('scene_db', scene.bias)
         return volume, scene
+
+
+def _behind_the_fusion(config: OccupancyConfig) -> tuple[nn.Module, nn.Module, OccupancyHead]:
+    """Encoder, neck and head."""
+    stages = config.encoder_channels, config.encoder_blocks, config.encoder_strides
+    r, outputs = config.refinement, config.classes + 1
+    if not config.columns:
+        return (VolumeEncoder(config.channels, *stages), VolumeNeck(config.encoder_channels, config.channels),
+                OccupancyHead(nn.Conv3d, config.channels, config.classifier_channels, outputs, (r, r, r)))
+    width, heights = config.encoder_channels[0], config.grid.shape[2]
+    return (ColumnEncoder(heights * config.channels, *stages), ColumnNeck(config.encoder_channels, width),
+            OccupancyHead(nn.Conv2d, width, config.classifier_channels, outputs, (r, r, r * heights)))
 
 
 def _previous_view(frame: Frame, stereo: Tensor, state: RecurrentState | None) -> tuple[StereoState, Tensor]:

@@ -16,8 +16,8 @@ CHUNK = 8192
 
 
 def rows(volume: Tensor) -> Tensor:
-    """(1, C, Y, X, Z) volume -> (Y X Z, C), a view where the memory is channels_last_3d."""
-    return volume.permute(0, 2, 3, 4, 1).reshape(-1, volume.shape[1])
+    """(1, C, Y, X, Z) or (1, C, Y, X) -> (cells, C), a view where the memory is channels_last."""
+    return volume.movedim(1, -1).reshape(-1, volume.shape[1])
 
 
 def chunks(voxels: Tensor) -> tuple[Tensor, ...]:

@@ -44,14 +44,17 @@ GDFUSION_NANO = OccupancyConfig(
     depth=DepthBins(first=1.0, step=1.0, count=44),
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)),
     refinement=2,
+    lift_parts=2,
+    columns=True,
     bottleneck=False,
     backbone_widths=(48, 96, 192),
     backbone_blocks=(2, 2, 2),
     channels=16,
     image_channels=80,
     pyramid_channels=32,
-    encoder_channels=(16, 48, 64),
-    encoder_blocks=(1, 1, 2))
+    encoder_channels=(96, 128, 160),
+    encoder_blocks=(1, 1, 2),
+    classifier_channels=192)
 """The same network in small, for a CPU: every cue, stereo, and the classes of the full network on its grid."""
 
 DEFAULT = GDFUSION_NANO.name

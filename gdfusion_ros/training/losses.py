@@ -5,7 +5,7 @@ makes them; all but ``cross_entropy`` want the rows that have a target only, see
 
 BEVDetOcc-GF is trained with ``cross_entropy`` and 0.05 times ``depth_binary``; FB-Occ-GF with ``focal``,
 ``semantic_scaling``, ``geometric_scaling``, ``lovasz_softmax`` and ``depth_binary``; ALOcc-GF with ``mask_binary`` and
-``mask_dice`` of its queries and ``depth_likelihood``.
+``mask_dice`` of its queries and ``depth_likelihood``. ``depth_between`` is none of theirs.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def targets_of(labels: Tensor) -> Tensor:
 
 def known(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The rows of (n, K) logits that have a target, and those targets."""
-    chosen = targets != NO_TARGET
-    return logits[chosen], targets[chosen]
+    chosen = (targets != NO_TARGET).nonzero()[:, 0]
+    return logits.index_select(0, chosen), targets[chosen]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -151,6 +151,21 @@ def depth_likelihood(probability: Tensor, bins: Tensor) -> Tensor:
     chosen = probability.permute(0, 2, 3, 1)[seen]
     true = chosen.gather(1, bins[seen].long()[:, None])
     return -(true + 1e-8).log().sum() / max(1, len(chosen))
+
+
+def depth_between(probability: Tensor, places: Tensor) -> Tensor:
+    """Mean cross-entropy of depth distributions with depths between two bins, of which the nearer weighs more.
+
+    Args:
+        probability: (N, D, h, w).
+        places: (N, h, w) true depth in bins, 0 to D - 1; NaN where none is known.
+    """
+    seen = ~places.isnan()
+    chosen, place = probability.permute(0, 2, 3, 1)[seen], places[seen]
+    below = place.floor().clamp(max=probability.shape[1] - 2)
+    share, low = place - below, below.long()
+    pair = chosen.gather(1, torch.stack([low, low + 1], 1))
+    return -((pair + 1e-8).log() * torch.stack([1 - share, share], 1)).sum() / max(1, len(chosen))
 
 
 def spread(cells: Tensor, rays: int) -> Tensor:

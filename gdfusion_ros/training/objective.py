@@ -76,18 +76,18 @@ class Objective(nn.Module):
         return {**found, **self._cell_losses(probe.seen, example)}, state.detach()
 
     def _voxel_losses(self, volume: Tensor, example: Example) -> dict[str, Tensor]:
-        """Only voxels in which something is labelled are classified."""
+        """Only cells in which something is labelled are classified."""
         chosen, head = self._settings, self.network.head
         labels = head.within(example.labels)
         labelled = (labels != losses.IGNORE).any(1).nonzero()[:, 0]
         with self.network.casting(enabled=self.network.autocast):
-            logits = head.classify(head.features(volume).index_select(0, labelled)).flatten(0, 1).float()
-        targets = losses.targets_of(labels[labelled])
+            logits = head.classify(head.features(volume).index_select(0, labelled)).flatten(0, 1)
+        logits, targets = losses.known(logits, losses.targets_of(labels[labelled]))
+        logits = logits.float()
         found: dict[str, Tensor] = {}
         if chosen.cross_entropy:
             found['cross_entropy'] = chosen.cross_entropy * losses.cross_entropy(logits, targets, self.class_weights)
         if chosen.semantic_scaling or chosen.geometric_scaling or chosen.lovasz:
-            logits, targets = losses.known(logits, targets)
             probability = logits.softmax(1)
             for name, loss in (('semantic_scaling', losses.semantic_scaling),
                                ('geometric_scaling', losses.geometric_scaling), ('lovasz', losses.lovasz_softmax)):
@@ -101,7 +101,7 @@ class Objective(nn.Module):
             found['depth'] = chosen.depth * losses.depth_binary(seen['depth_pred'], example.depth)
         if chosen.cell_depth and example.sight is not None:
             distributions = [losses.spread(seen[name], RAYS) for name in ('depth_pred', 'geometry') if name in seen]
-            likelihoods = [losses.depth_likelihood(each, example.sight.bins) for each in distributions]
+            likelihoods = [losses.depth_between(each, example.sight.bins) for each in distributions]
             found['cell_depth'] = chosen.cell_depth * torch.stack(likelihoods).mean()
         if chosen.cell_classes and example.sight is not None:
             logits = losses.spread(self.cell_classifier(seen['context']), RAYS).permute(0, 2, 3, 1).flatten(0, 2)

@@ -29,8 +29,8 @@ class Sight:
     """What rays through the cells of N images meet; r is RAYS.
 
     Attributes:
-        bins: (N, r h, r w) uint8 nearest depth bin; the last one also of what is farther, or beyond the grid. IGNORE
-            where nothing is known.
+        bins: (N, r h, r w) float32 depth in bins, between two of them; the last one also of what is farther, or beyond
+            the grid. NaN where nothing is known.
         classes: (N, r h, r w) uint8 class; IGNORE where nothing is known, or the ray leaves the grid without meeting
             anything.
     """
@@ -60,16 +60,15 @@ def look(labels: NDArray[np.uint8], label_set: LabelSet, frame: Frame, bins: Dep
     origins = (frame.ego_from_camera[:, :3, 3].numpy().astype(np.float64) - grid.lower) / voxel_size
     depths, classes = np.full(directions.shape[:-1], np.inf), np.full(directions.shape[:-1], IGNORE, np.uint8)
     _look(labels, solid, origins, directions, depths, classes)
-    nearest = np.rint((depths - bins.first) / bins.step).clip(0, bins.count - 1)
-    return Sight(torch.from_numpy(nearest.astype(np.uint8)), torch.from_numpy(classes))
+    places = ((depths - bins.first) / bins.step).clip(0, bins.count - 1)
+    return Sight(torch.from_numpy(places.astype(np.float32)), torch.from_numpy(classes))
 
 
 def unknown(frame: Frame, stride: int) -> Sight:
     """What is seen where there are no labels: IGNORE everywhere."""
     height, width = frame.images.shape[-2:]
-    nothing = torch.full((len(frame.images), RAYS * (height // stride), RAYS * (width // stride)), IGNORE,
-                         dtype=torch.uint8)
-    return Sight(nothing, nothing)
+    size = len(frame.images), RAYS * (height // stride), RAYS * (width // stride)
+    return Sight(torch.full(size, torch.nan), torch.full(size, IGNORE, dtype=torch.uint8))
 
 
 def _directions(frame: Frame, stride: int) -> Tensor:

@@ -8,9 +8,10 @@ from itertools import product
 
 import pytest
 import torch
+from torch import nn
 
 from gdfusion_ros.model import volume as volumes
-from gdfusion_ros.model.frame import Prediction
+from gdfusion_ros.model.frame import Prediction, by_voxel
 from gdfusion_ros.model.head import OccupancyHead
 
 SIZE = (3, 4, 2)  # Y, X, Z
@@ -19,14 +20,14 @@ SIZE = (3, 4, 2)  # Y, X, Z
 @pytest.fixture
 def head() -> OccupancyHead:
     torch.manual_seed(0)
-    return OccupancyHead(5, 7, 19).requires_grad_(False)
+    return OccupancyHead(nn.Conv3d, 5, 7, 19).requires_grad_(False)
 
 
 @pytest.mark.parametrize('chunk', [5, 1000])
 def test_scores_voxel_by_voxel(head: OccupancyHead, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(volumes, 'CHUNK', chunk)
     volume = torch.randn(1, 5, *SIZE)
-    logits = head(volume)
+    logits = by_voxel(head(volume))
     exact = copy.deepcopy(head).double()
     features = exact.conv(volume.double()).relu()
     first, _, second = exact.classifier
@@ -35,14 +36,30 @@ def test_scores_voxel_by_voxel(head: OccupancyHead, monkeypatch: pytest.MonkeyPa
         torch.testing.assert_close(logits[y, x, z].double(), second.weight @ hidden + second.bias, rtol=1e-4, atol=1e-5)
 
 
-def test_voxels_within_are_classified_in_the_order_of_their_labels() -> None:
-    head = OccupancyHead(5, 7, 4, 2).requires_grad_(False)
-    volume = torch.randn(1, 5, *SIZE)
-    logits = head(volume)
-    labels = logits.argmax(-1).to(torch.uint8)
+@pytest.mark.parametrize(('conv', 'size', 'inner'), [(nn.Conv3d, SIZE, (2, 2, 2)), (nn.Conv2d, SIZE[:2], (2, 2, 4))])
+def test_voxels_within_are_classified_in_the_order_of_their_labels(conv: type[nn.Conv2d | nn.Conv3d],
+                                                                   size: tuple[int, ...],
+                                                                   inner: tuple[int, int, int]) -> None:
+    head = OccupancyHead(conv, 5, 7, 4, inner).requires_grad_(False)
+    volume = torch.randn(1, 5, *size)
+    prediction = head.predict(volume)
+    labels = prediction.logits[..., 1:].argmax(-1).to(torch.uint8)
     assert labels.shape == (6, 8, 4)
-    assert torch.equal(head.classify(head.features(volume)).argmax(-1).to(torch.uint8), head.within(labels))
-    assert head.classify(head.features(volume)[:0]).shape == (0, 8, 4)
+    assert torch.equal(prediction.labels, labels.transpose(0, 1))
+    cells = head.features(volume)
+    assert torch.equal(head.classify(cells)[..., 1:].argmax(-1).to(torch.uint8), head.within(labels))
+    assert head.classify(cells[:0]).shape == (0, math.prod(inner), 4)
+
+
+@pytest.mark.parametrize(('conv', 'size'), [(nn.Conv3d, SIZE), (nn.Conv2d, SIZE[:2])])
+def test_learning_and_running_heads_give_the_same(conv: type[nn.Conv2d | nn.Conv3d], size: tuple[int, ...]) -> None:
+    head = OccupancyHead(conv, 5, 7, 19, (2, 1, 2))
+    volume = torch.randn(1, 5, *size)
+    learning = head.predict(volume)
+    with torch.inference_mode():
+        running = head.predict(volume)
+    torch.testing.assert_close(running.logits, learning.logits)
+    assert torch.equal(running.labels, learning.labels)
 
 
 def test_labels_leave_out_the_unused_slot_and_run_along_x_first(head: OccupancyHead) -> None:
@@ -67,7 +84,7 @@ def test_confidence_is_the_probability_of_the_label() -> None:
     logits = 3 * torch.randn(*SIZE, 19, generator=torch.Generator().manual_seed(2))
     logits[..., 0] = 50
     labels = logits[..., 1:].argmax(-1).to(torch.uint8).transpose(0, 1)
-    confidence = Prediction(labels, logits).confidence()
+    confidence = Prediction(labels, logits[:, None, :, None, :, None]).confidence()
     assert confidence.dtype == torch.uint8
     for y, x, z in product(*map(range, SIZE)):
         powers = [math.exp(value) for value in logits[y, x, z].tolist()[1:]]

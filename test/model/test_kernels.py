@@ -101,6 +101,14 @@ def test_warp_by_nothing_gives_the_same_back() -> None:
     assert torch.equal(kernels.warp(field, None, torch.eye(4), (5, 7, 3)), field)
 
 
+@pytest.mark.parametrize('shape', [(1, 1, 2), (7, 3, 5), (50, 64, 19)])
+def test_best(shape: tuple[int, int, int]) -> None:
+    scores = torch.randint(-3, 4, shape).float()  # many are equal
+    scores[..., 0] = 9
+    assert torch.equal(kernels.best(scores), scores[..., 1:].argmax(-1).to(torch.uint8))
+    assert kernels.best(scores[:0]).shape == (0, shape[1])
+
+
 def one_of_each(drive: Any) -> list[Callable[[], Tensor]]:
     current, previous, geometry = cost_inputs(drive, 40, (16, 24))
     distribution, context = torch.rand(2, 12, 4, 6), torch.randn(2, 40, 4, 6)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from gdfusion_ros.model.frame import by_voxel
 from gdfusion_ros.model.fusion.motion import MotionFusion
 from gdfusion_ros.model.fusion.state import MotionState, RecurrentState
 from gdfusion_ros.model.fusion.voxel import VoxelFusion
@@ -20,11 +22,13 @@ from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
 from gdfusion_ros.model.zoo import initialise
 
 
-@pytest.fixture(scope='module')
-def small(tiny_config: OccupancyConfig) -> OccupancyNetwork:
+@pytest.fixture(scope='module', params=['volume', 'columns'])
+def small(tiny_config: OccupancyConfig, request: pytest.FixtureRequest) -> OccupancyNetwork:
     """Basic blocks, features at an eighth of the image, and a grid of classes twice as fine as the volume."""
     config = dataclasses.replace(tiny_config, bottleneck=False, backbone_widths=(16, 20, 24), backbone_blocks=(1, 2, 1),
                                  refinement=2)
+    if request.param == 'columns':
+        config = dataclasses.replace(config, columns=True, lift_parts=2)
     network = OccupancyNetwork(config)
     initialise(network, 3)
     return network
@@ -57,9 +61,9 @@ def test_basic_blocks_are_named_as_torchvision_names_them() -> None:
 
 def test_a_refined_head_gives_each_voxel_its_own_eight() -> None:
     torch.manual_seed(0)
-    head = OccupancyHead(3, 4, 5, refinement=2)
+    head = OccupancyHead(nn.Conv3d, 3, 4, 5, (2, 2, 2))
     volume = torch.randn(1, 3, 2, 3, 2)
-    fine = head(volume)
+    fine = by_voxel(head(volume))
     coarse = head.classifier(head.conv(volume).relu()[0].permute(1, 2, 3, 0)).view(2, 3, 2, 8, 5)
     assert fine.shape == (4, 6, 4, 5)
     for y, x, z in product(range(4), range(6), range(4)):

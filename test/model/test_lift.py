@@ -97,3 +97,21 @@ def test_voxels_are_located_again_for_another_calibration_only(drive: Any, monke
     voxels = lift.voxels(frustum(other), other)
     assert len(calls) == 2
     assert torch.equal(voxels, Lift(GRID).voxels(frustum(other), other))
+
+
+@pytest.mark.parametrize('form', ['plain', 'compiled'], indirect=True)
+def test_parts_of_voxels_have_sums_of_their_own(drive: Any, form: str) -> None:
+    torch.manual_seed(0)
+    geometry, context, frame = torch.rand(2, 16, *CELLS), torch.randn(2, 5, *CELLS), drive.frame(3)
+    fine, coarse = Lift(GRID.refined(2)), Lift(GRID, 5, 2)
+    assert coarse.mix is not None
+    expected = fine(geometry, context, fine.voxels(frustum(frame), frame))[0]
+    voxels = coarse.voxels(frustum(frame), frame)
+    for part, (dy, dx, dz) in enumerate(product((0, 1), repeat=3)):
+        coarse.mix.weight.data.zero_()
+        coarse.mix.weight.data[:, 5 * part:5 * part + 5] = torch.eye(5)
+        coarse.mix.bias.data.zero_()
+        with torch.no_grad():
+            volume = coarse(geometry, context, voxels)[0]
+        torch.testing.assert_close(volume, expected[:, dy::2, dx::2, dz::2], rtol=1e-4, atol=1e-5)
+    assert expected.any()

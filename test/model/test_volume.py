@@ -22,7 +22,7 @@ GATE = 1e-4
 def test_recorded_encoder_neck_and_head(recording: Callable[[str], Any], layout: torch.memory_format) -> None:
     recorded = recording('encoder_head')
     encoder = VolumeEncoder(4, (4, 8, 16), (1, 2, 4), (1, 2, 2)).eval()
-    neck, head = VolumeNeck((4, 8, 16), 6).eval(), OccupancyHead(6, 12, 19)
+    neck, head = VolumeNeck((4, 8, 16), 6).eval(), OccupancyHead(nn.Conv3d, 6, 12, 19)
     recorded.load(encoder, 'encoder', 'img_bev_encoder_backbone.', 'backbone3d.')
     recorded.load(neck, 'encoder_neck', 'img_bev_encoder_neck.', 'neck3d.')
     recorded.load(head, 'head', 'occupancy_head.', 'head.')

@@ -69,7 +69,7 @@ class EchoNetwork(nn.Module):
         bits = torch.frexp(seen).mantissa.abs()
         logits = torch.sin(bits.sum() * 1e4 + torch.arange(Y * X * Z * 19).view(Y, X, Z, 19)).float()
         labels = logits[..., 1:].argmax(-1).to(torch.uint8).transpose(0, 1)
-        return Prediction(labels, logits), seen
+        return Prediction(labels, logits[:, None, :, None, :, None]), seen
 
 
 @pytest.fixture

@@ -119,6 +119,20 @@ def test_depth_losses_by_hand() -> None:
     assert float(losses.depth_binary(probability, torch.full((1, 1, 2), IGNORE))) == 0
 
 
+def test_a_depth_between_two_bins_is_learned_as_both() -> None:
+    places = torch.tensor([[[0.25, torch.nan]]])
+    logits = torch.zeros(1, 3, 1, 2, requires_grad=True)
+    loss = losses.depth_between(logits.softmax(1), places)
+    assert float(loss.detach()) == pytest.approx(math.log(3), rel=1e-5)
+    loss.backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad[0, :, 0, 0], 1 / 3 - torch.tensor([0.75, 0.25, 0]), rtol=1e-4, atol=1e-6)
+    assert not logits.grad[..., 1].any()
+    sure = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    assert float(losses.depth_between(sure, torch.tensor([[[2.0]]]))) == pytest.approx(0, abs=1e-6)
+    assert float(losses.depth_between(sure, torch.full((1, 1, 1), torch.nan))) == 0
+
+
 def test_mask_losses_by_hand() -> None:
     logits, truth, weights = torch.zeros(2, 4), torch.tensor([[1.0, 1, 0, 0], [0, 0, 0, 0]]), torch.tensor([3.0, 1.0])
     assert float(losses.mask_binary(logits, truth, weights)) == pytest.approx(5 * math.log(2))

@@ -41,10 +41,10 @@ class MotionFusion(nn.Module):
         """
         offsets = F.linear(rows(volume), self.offset.weight.flatten(1), self.offset.bias).clamp_(-LIMIT, LIMIT)
         if state is not None:
-            size = tuple(volume.shape[2:])
-            step = kernels.motion_step if kernels.usable(volume) else gradient_step
-            moved = step(offsets.detach(), state.offsets, previous_from_current, size)
             # The step is a constant to whoever trains: the offsets get the gradient of the fused ones as it is.
+            with torch.no_grad():
+                step = kernels.motion_step if kernels.usable(offsets) else gradient_step
+                moved = step(offsets.detach(), state.offsets, previous_from_current, tuple(volume.shape[2:]))
             offsets = offsets + (moved - offsets).detach() if torch.is_grad_enabled() else moved
         return offsets, MotionState(offsets)
 
