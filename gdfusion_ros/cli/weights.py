@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('action', choices=('list', 'fetch', 'check', 'convert'))
     parser.add_argument('weights', nargs='?', help='name or path')
     parser.add_argument('out', nargs='?', type=Path, help='convert: the safetensors file to write')
+    parser.add_argument('--half', action='store_true', help='convert: 16-bit floats, half the size')
     parser.add_argument('--model', help='check, convert: the network; default: the one that the weights say')
 
 
@@ -85,7 +86,7 @@ def _convert(args: argparse.Namespace) -> int:
         raise GdfusionError(f'{args.out}: expected a name that ends in .safetensors')
     refuse_existing(args.out)
     network, _, facts = _network(args)
-    save_checkpoint(network, args.out, facts)
+    save_checkpoint(network, args.out, facts, half=args.half)
     print(f'{args.out}: {len(network.state_dict())} keys of {network.title}')
     return 0
 

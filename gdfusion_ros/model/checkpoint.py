@@ -130,15 +130,19 @@ def read_facts(path: Path) -> Facts:
     return Facts(said.get('model', ''), said.get('trained_on', ''))
 
 
-def save_checkpoint(network: nn.Module, path: Path, facts: Facts) -> None:
+def save_checkpoint(network: nn.Module, path: Path, facts: Facts, *, half: bool = False) -> None:
     """Write the network's weights under published names as safetensors, and the facts with them.
+
+    ``half`` writes kernels and matrices as 16-bit floats; vectors, the statistics above all, keep their 32 bits.
 
     Raises:
         GdfusionError: the file cannot be written.
     """
+    state = {name: value.cpu().contiguous() for name, value in published_state(network).items()}
+    if half:
+        state = {name: value.half() if value.dim() > 1 else value for name, value in state.items()}
     with written_whole(path) as draft:
-        save_file({name: value.cpu().contiguous() for name, value in published_state(network).items()}, draft,
-                  metadata=asdict(facts))
+        save_file(state, draft, metadata=asdict(facts))
         draft.chmod(0o644)  # safetensors writes files that nobody else may read
 
 

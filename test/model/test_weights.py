@@ -103,5 +103,12 @@ def test_check_and_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert out.stat().st_size == pytest.approx((tmp_path / 'nano.safetensors').stat().st_size, abs=100)
     assert read_facts(out) == Facts('gdfusion_nano', 'the moon')
     assert main(['weights', 'check', str(out)]) == 0
+    half = tmp_path / 'half.safetensors'
+    assert main(['weights', 'convert', str(out), str(half), '--half']) == 0
+    assert half.stat().st_size < 0.55 * out.stat().st_size
+    assert read_facts(half) == read_facts(out)
+    rounded = fresh_network('gdfusion_nano', (), 1, str(half), torch.device('cpu'))
+    for (name, value), exact in zip(rounded.named_parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(value, exact, rtol=1e-3, atol=1e-6, msg=name)
     assert main(['weights', 'convert', str(out), str(out), '--model', 'gdfusion_nano']) == 1
     assert 'not overwriting' in capsys.readouterr().err
