@@ -40,6 +40,7 @@ class Lift(nn.Module):
         self.register_buffer('nx', torch.tensor(grid.shape, dtype=torch.float32))
         self._voxels: Memo[Tensor] = Memo()
         self._bags: Memo[tuple[Tensor, Tensor]] = Memo()
+        self._occupied: Memo[tuple[Tensor, Tensor]] = Memo()
 
     def voxels(self, points: Tensor, frame: Frame) -> Tensor:
         """Voxel of every point: (N, D, h, w) int32 row of the volume in the order y, x, z, or NOWHERE.
@@ -67,10 +68,6 @@ class Lift(nn.Module):
         voxel = (y * self.grid.shape[0] + x) * self.grid.shape[2] + z
         return torch.where(inside, voxel * n ** 3 + (part_y * n + part_x) * n + part_z, NOWHERE)
 
-    @property
-    def _rows(self) -> int:
-        return self.grid.voxels * self.parts ** 3
-
     def forward(self, geometry: Tensor, context: Tensor, voxels: Tensor) -> Tensor:
         """Volume (1, C, Y, X, Z), empty voxels 0.
 
@@ -80,24 +77,43 @@ class Lift(nn.Module):
             voxels: (N, D, h, w) as ``voxels`` gives them.
         """
         x, y, z = self.grid.shape
-        lifted = self._summed(geometry, context, voxels)
-        return volume_of(lifted if self.mix is None else self.mix(lifted.view(self.grid.voxels, -1)), (y, x, z))
+        lifted = self._summed(geometry, context, voxels, self.grid.voxels) if self.mix is None else self._mixed(
+            self.mix, geometry, context, voxels)
+        return volume_of(lifted, (y, x, z))
 
-    def _summed(self, geometry: Tensor, context: Tensor, voxels: Tensor) -> Tensor:
+    def _mixed(self, mix: nn.Linear, geometry: Tensor, context: Tensor, voxels: Tensor) -> Tensor:
+        """(voxels, C) mixtures of the parts. Of most voxels all parts are empty: only the others are computed."""
+        rows, occupied = self._occupied((voxels,), lambda: self._renumbered(voxels))
+        occupied = occupied.to(geometry.device)
+        sums = self._summed(geometry, context, rows, len(occupied) * self.parts ** 3)
+        mixed = mix(sums.view(len(occupied), -1))
+        return mix.bias.to(mixed.dtype).expand(self.grid.voxels, -1).index_copy(0, occupied, mixed)
+
+    def _renumbered(self, voxels: Tensor) -> tuple[Tensor, Tensor]:
+        """The same rows, those of voxels without any points left out; and (n,) which voxels have points."""
+        parts, inside = self.parts ** 3, voxels != NOWHERE
+        voxel = voxels // parts
+        reached = torch.zeros(self.grid.voxels, dtype=torch.int32)
+        reached[voxel[inside].long()] = 1
+        number = reached.cumsum(0, dtype=torch.int32) - 1
+        rows = number[voxel.clamp(min=0).long()] * parts + voxels % parts
+        return torch.where(inside, rows, NOWHERE), reached.nonzero()[:, 0]
+
+    def _summed(self, geometry: Tensor, context: Tensor, voxels: Tensor, rows: int) -> Tensor:
         """(rows, C) sums; arguments as ``forward``'s."""
         if kernels.usable(geometry, context):
-            return kernels.lift(geometry, context, voxels, self._rows)
-        points, offsets = self._bags((voxels,), lambda: self._sorted(voxels, geometry.device))
+            return kernels.lift(geometry, context, voxels, rows)
+        points, offsets = self._bags((voxels,), lambda: self._sorted(voxels, rows, geometry.device))
         cells = context.shape[2] * context.shape[3]
         camera, cell = points // geometry[0].numel(), points % cells
         features = context.permute(0, 2, 3, 1).reshape(-1, context.shape[1])
         return F.embedding_bag(camera * cells + cell, features, offsets, mode='sum',
                                per_sample_weights=geometry.flatten()[points])
 
-    def _sorted(self, voxels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    def _sorted(self, voxels: Tensor, rows: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Indices of the points inside, sorted by voxel, and where each voxel's begin. Sums in this order repeat."""
         voxels = voxels.flatten()
         inside = int((voxels != NOWHERE).sum())
-        voxels = voxels.masked_fill(voxels == NOWHERE, self._rows)
-        counts = torch.bincount(voxels, minlength=self._rows)[:self._rows]
+        voxels = voxels.masked_fill(voxels == NOWHERE, rows)
+        counts = torch.bincount(voxels, minlength=rows)[:rows]
         return voxels.to(device).argsort(stable=True)[:inside], (counts.cumsum(0) - counts).to(device)
