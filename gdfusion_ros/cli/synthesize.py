@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--resolution', default='704x256', metavar='WxH', help='of the images; default: %(default)s')
     parser.add_argument('--moods', nargs='+', default=(), metavar='MOOD', help='light and weather to choose from; '
                         'default: all. An unknown one gives the list')
+    parser.add_argument('--crowded', action='store_true', help='streets full of people, cycles, trucks, roadworks and '
+                        'all else that is rare on an ordinary day: more to learn from in every image')
     parser.add_argument('--sweeps', action='store_true', help='images at 12 Hz, and LiDAR at 20 Hz with --lidar')
     parser.add_argument('--lidar', action='store_true', help='points of LIDAR_TOP, 32 beams')
     parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1,
@@ -73,7 +75,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     if not (separator and width.isdecimal() and height.isdecimal()):
         raise GdfusionError(f'--resolution {args.resolution}: expected WIDTHxHEIGHT, e.g. 704x256')
     return Recipe(args.seed, args.scenes, args.frames, int(width), int(height), args.sweeps, args.lidar,
-                  tuple(args.moods) or tuple(MOODS))
+                  tuple(args.moods) or tuple(MOODS), args.crowded)
 
 
 def _make(out: Path, recipe: Recipe, jobs: int) -> None:

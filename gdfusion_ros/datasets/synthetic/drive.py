@@ -15,6 +15,7 @@ from gdfusion_ros.datasets.synthetic import rig
 from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.rig import LIDAR, OFFSETS, Rig
 from gdfusion_ros.datasets.synthetic.streets.build import build
+from gdfusion_ros.datasets.synthetic.streets.density import CROWDED, ORDINARY
 from gdfusion_ros.datasets.synthetic.world import World
 from gdfusion_ros.perception.types import Matrix
 
@@ -85,5 +86,6 @@ def plan(recipe: Recipe, index: int) -> Drive:
     periods = rng.integers(_PERIOD[0], _PERIOD[1], recipe.frames - 1, endpoint=True)
     key_times = _BEGIN + np.concatenate([[0], periods.cumsum()]).astype(np.int64)
     start = _EPOCH + index * _SCENE_SPACING
-    world = build(str(rng.choice(recipe.moods)), math.ceil(key_times[-1] / MICROSECONDS + 0.5), rng)
+    duration = math.ceil(key_times[-1] / MICROSECONDS + 0.5)
+    world = build(str(rng.choice(recipe.moods)), duration, CROWDED if recipe.crowded else ORDINARY, rng)
     return Drive(index, recipe, world, rig.build(recipe.width, recipe.height, rng), start + key_times, start)

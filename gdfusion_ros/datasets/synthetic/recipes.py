@@ -30,6 +30,7 @@ class Recipe:
         sweeps: Whether there are measurements between the key frames.
         lidar: Whether LiDAR points are written.
         moods: Names of the moods that a scene may have.
+        crowded: Whether the streets are full of what is rare on an ordinary day.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class Recipe:
     sweeps: bool
     lidar: bool
     moods: tuple[str, ...]
+    crowded: bool = False
 
 
 def check(recipe: Recipe) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from numpy.random import Generator
 
 from gdfusion_ros.datasets.synthetic.streets import ground, kerbside, lanes, parcels, population, town
+from gdfusion_ros.datasets.synthetic.streets.density import Density
 from gdfusion_ros.datasets.synthetic.streets.site import Site
 from gdfusion_ros.datasets.synthetic.world import World
 
 _SIGHT = 90.0  # [m] from the way that is filmed
 
 
-def build(mood: str, duration: float, rng: Generator) -> World:
+def build(mood: str, duration: float, density: Density, rng: Generator) -> World:
     """A world in which something happens for ``duration`` seconds."""
     plan = town.build(rng)
     ways = lanes.build(plan)
-    people = population.populate(ways, duration, rng)
+    people = population.populate(ways, duration, density, rng)
     site = Site(plan.size, people.way, _SIGHT, rng)
     kerbside.reserve_ways(site, plan, ways)
     parcels.furnish(site, plan)
-    kerbside.furnish(site, plan)
+    kerbside.furnish(site, plan, density)
     surfaces = ground.draw(plan, site.yards, site.driveways)
     return World(int(rng.integers(2 ** 31)), mood, surfaces, (*site.things, *people.things), people.ego)

@@ -8,18 +8,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gdfusion_ros.datasets.synthetic.streets.density import Density
 from gdfusion_ros.datasets.synthetic.streets.lanes import Lane, crosswalk_station, stop_station
 from gdfusion_ros.datasets.synthetic.streets.paths import Path, band
 from gdfusion_ros.datasets.synthetic.streets.site import Edge, Site, edges
 from gdfusion_ros.datasets.synthetic.streets.town import KERB, PARKING, Profile, Town
 
-_PARKED = {'car': 0.76, 'truck': 0.08, 'trailer': 0.05, 'bus': 0.03, 'parked_motorcycle': 0.08}
-_FURNITURE = {'tree': 0.38, 'sign': 0.08, 'bin': 0.08, 'bench': 0.07, 'bush': 0.09, 'parked_bicycle': 0.14,
-              'parked_motorcycle': 0.07, 'traffic_cone': 0.06, 'barrier': 0.03}
 _ROWS = {'traffic_cone': 1.1, 'barrier': 0.2}
 """Kinds of furniture that stand in rows -> gap between two [m]."""
 
-_FURNITURE_STEP = 7.0  # [m]
 _ROADWORKS_NEAR = 12.0  # [m] from the way that is filmed
 _WALK_WIDTH = 1.7  # [m] kept free for people
 
@@ -35,13 +32,13 @@ def reserve_ways(site: Site, town: Town, lanes: tuple[Lane, ...]) -> None:
         site.take(band(lane.path, width / 2, -width / 2))
 
 
-def furnish(site: Site, town: Town) -> None:
+def furnish(site: Site, town: Town, density: Density) -> None:
     """Put what belongs on the streets' edges, street by street and side by side."""
     for profile, kerb, start, end in _sides(town):
         if profile.parking:
-            _roadworks(site, kerb, start + 6.0, end - 6.0)
-            _park(site, kerb, start + 5.0, end - 5.0)
-        _line_with_furniture(site, profile, kerb, start, end)
+            _roadworks(site, kerb, start + 6.0, end - 6.0, density)
+            _park(site, kerb, start + 5.0, end - 5.0, density)
+        _line_with_furniture(site, profile, kerb, start, end, density)
         if profile.median > 0.9:
             _plant_island(site, profile, kerb, start, end)
     _signals(site, town)
@@ -58,10 +55,10 @@ def _sides(town: Town) -> Iterator[tuple[Profile, Path, float, float]]:
         yield street.profile, right, stops[1], right.length - stops[0]
 
 
-def _park(site: Site, kerb: Path, start: float, end: float) -> None:
+def _park(site: Site, kerb: Path, start: float, end: float, density: Density) -> None:
     """Vehicles in the parking strip, more or fewer; they look along their side's traffic."""
-    share = site.rng.choice([0.25, 0.6, 0.85])
-    kinds, weights = list(_PARKED), list(_PARKED.values())
+    share = site.rng.choice(density.occupied)
+    kinds, weights = list(density.parked), list(density.parked.values())
     slots = (float(site.rng.uniform(5.4, 6.6)) for _ in itertools.count())
     for edge, _ in edges(kerb, start, end, slots):
         if site.rng.random() < share:
@@ -71,10 +68,10 @@ def _park(site: Site, kerb: Path, start: float, end: float) -> None:
             site.put(kind, edge.at(along, aside), yaw, margin=-0.15)
 
 
-def _roadworks(site: Site, kerb: Path, start: float, end: float) -> None:
+def _roadworks(site: Site, kerb: Path, start: float, end: float, density: Density) -> None:
     """A stretch of the parking strip that is closed: cones and barriers, a machine or a truck."""
     length = float(site.rng.uniform(14, 24))
-    if end - start < length + 2 or site.rng.random() > 0.5:
+    if end - start < length + 2 or site.rng.random() > density.roadworks:
         return
     station = float(site.rng.uniform(start, end - length))
     middle = station + length / 2
@@ -90,11 +87,12 @@ def _roadworks(site: Site, kerb: Path, start: float, end: float) -> None:
     site.row(kind, edge.at(-half + 0.6, lane), edge.at(half - 0.6, lane), _ROWS[kind])
 
 
-def _line_with_furniture(site: Site, profile: Profile, kerb: Path, start: float, end: float) -> None:
+def _line_with_furniture(site: Site, profile: Profile, kerb: Path, start: float, end: float,
+                         density: Density) -> None:
     """Trees, lights, signs and other furniture between kerb and sidewalk."""
     depth = KERB + 0.45 + (profile.verge / 2 if profile.verge else 0.0)
-    kinds, weights = list(_FURNITURE), list(_FURNITURE.values())
-    for index, (edge, _) in enumerate(edges(kerb, start, end, itertools.repeat(_FURNITURE_STEP))):
+    kinds, weights = list(density.furniture), list(density.furniture.values())
+    for index, (edge, _) in enumerate(edges(kerb, start, end, itertools.repeat(density.furniture_step))):
         if index % 4 == 1:
             site.put('street_light', edge.at(0.0, depth), edge.yaw - math.pi / 2)
             continue

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from gdfusion_ros.datasets.synthetic import catalogue
+from gdfusion_ros.datasets.synthetic.streets.density import Density
 from gdfusion_ros.datasets.synthetic.streets.lanes import Lane
 from gdfusion_ros.datasets.synthetic.streets.paths import Points
 from gdfusion_ros.datasets.synthetic.streets.traffic import Mover, plan_route, simulate, track
@@ -25,28 +26,27 @@ _HITCH = 0.9  # [m] between a truck and its trailer
 
 @dataclass(frozen=True)
 class Driver:
-    """How a kind moves: its share of the traffic, wanted speed [m/s], acceleration [m/s2], place in the lane [m]."""
+    """How a kind moves: wanted speed [m/s], acceleration [m/s2], place in the lane [m]."""
 
-    share: float
     speed: tuple[float, float]
     acceleration: float
     side: tuple[float, float]
 
 
 DRIVERS = {
-    'car': Driver(0.58, (8.5, 13.0), 2.2, (-0.15, 0.15)),
-    'truck': Driver(0.11, (8.0, 11.0), 1.4, (-0.1, 0.1)),
-    'road_train': Driver(0.06, (8.0, 10.0), 1.1, (-0.05, 0.05)),
-    'bus': Driver(0.08, (8.0, 11.0), 1.3, (-0.05, 0.05)),
-    'motorcycle': Driver(0.09, (9.0, 13.0), 2.8, (-0.5, 0.5)),
-    'bicycle': Driver(0.08, (4.0, 6.5), 1.0, (-1.1, -0.7)),
+    'car': Driver((8.5, 13.0), 2.2, (-0.15, 0.15)),
+    'truck': Driver((8.0, 11.0), 1.4, (-0.1, 0.1)),
+    'road_train': Driver((8.0, 10.0), 1.1, (-0.05, 0.05)),
+    'bus': Driver((8.0, 11.0), 1.3, (-0.05, 0.05)),
+    'motorcycle': Driver((9.0, 13.0), 2.8, (-0.5, 0.5)),
+    'bicycle': Driver((4.0, 6.5), 1.0, (-1.1, -0.7)),
 }
-"""Who drives; a road train is a truck with a trailer."""
+"""Who drives."""
 
 Crowd = list[tuple[Mover, tuple[Model, ...]]]
 """Who moves, and the models that it consists of from front to rear."""
 
-WALKER = Driver(1.0, (1.0, 1.9), 1.0, (-0.6, -0.3))
+WALKER = Driver((1.0, 1.9), 1.0, (-0.6, -0.3))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Population:
     way: Points
 
 
-def populate(lanes: Sequence[Lane], duration: float, rng: Generator) -> Population:
+def populate(lanes: Sequence[Lane], duration: float, density: Density, rng: Generator) -> Population:
     """Traffic for ``duration`` seconds round a vehicle that drives a way by chance."""
     streets = [index for index, lane in enumerate(lanes) if not lane.walk and not lane.crossing
                and lane.path.length > 40]
@@ -66,7 +66,7 @@ def populate(lanes: Sequence[Lane], duration: float, rng: Generator) -> Populati
                 float(rng.uniform(4, 25)), turns=2.0)
     plan_route(lanes, ego, 0.6 * _FASTEST * (duration + 8.0), rng)
     way = np.vstack([lanes[index].path.at(np.arange(0.0, lanes[index].path.length, 5.0)) for index in ego.route])
-    crowd: Crowd = [(ego, ()), *_vehicles(lanes, way, ego, rng), *_walkers(lanes, way, rng)]
+    crowd: Crowd = [(ego, ()), *_vehicles(lanes, way, ego, density, rng), *_walkers(lanes, way, density, rng)]
     simulate(lanes, [mover for mover, _ in crowd], duration, rng)
     things = tuple(thing for mover, models in crowd for thing in _things(lanes, mover, models))
     driven = track(lanes, ego)
@@ -83,11 +83,11 @@ def _things(lanes: Sequence[Lane], mover: Mover, models: Sequence[Model]) -> lis
     return things
 
 
-def _vehicles(lanes: Sequence[Lane], way: Points, ego: Mover, rng: Generator) -> Crowd:
+def _vehicles(lanes: Sequence[Lane], way: Points, ego: Mover, density: Density, rng: Generator) -> Crowd:
     """Vehicles on the lanes round the way, spaced by chance."""
-    spacing = float(rng.uniform(26, 70))
+    spacing = float(rng.uniform(*density.vehicle_spacing))
     found: Crowd = []
-    kinds, shares = list(DRIVERS), [driver.share for driver in DRIVERS.values()]
+    kinds, shares = list(density.traffic), list(density.traffic.values())
     for index, lane in enumerate(lanes):
         if lane.walk or lane.crossing or not _near(lane, way):
             continue
@@ -106,9 +106,9 @@ def _vehicles(lanes: Sequence[Lane], way: Points, ego: Mover, rng: Generator) ->
     return found
 
 
-def _walkers(lanes: Sequence[Lane], way: Points, rng: Generator) -> Crowd:
+def _walkers(lanes: Sequence[Lane], way: Points, density: Density, rng: Generator) -> Crowd:
     """People on the sidewalks round the way."""
-    spacing = float(rng.uniform(25, 90))
+    spacing = float(rng.uniform(*density.walker_spacing))
     found: Crowd = []
     for index, lane in enumerate(lanes):
         if not lane.walk or lane.crossing or not _near(lane, way):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,9 +19,22 @@ from gdfusion_ros.datasets.synthetic.world import Thing
 DEPTH = 0.35  # [m] that two outlines may overlap
 
 
-@pytest.fixture(scope='module', params=[11, 12, 13])
+def planned(seed: int, *, crowded: bool) -> Drive:
+    return drive.plan(Recipe(seed, 1, 24, 64, 36, False, False, ('noon',), crowded), 0)
+
+
+@pytest.fixture(scope='module', params=[(11, False), (12, False), (13, False), (14, True)])
 def busy(request: pytest.FixtureRequest) -> Drive:
-    return drive.plan(Recipe(request.param, 1, 24, 64, 36, False, False, ('noon',)), 0)
+    seed, crowded = request.param
+    return planned(seed, crowded=crowded)
+
+
+def test_crowded_streets_have_more_of_what_is_rare() -> None:
+    ordinary, crowded = (Counter(thing.model.kind for seed in range(15, 19)
+                                 for thing in planned(seed, crowded=crowded).world.things)
+                         for crowded in (False, True))
+    rare = ('pedestrian', 'bicycle', 'motorcycle', 'truck', 'bus', 'trailer', 'traffic_cone', 'barrier')
+    assert [kind for kind in rare if crowded[kind] < 1.5 * ordinary[kind]] == []
 
 
 def outlines(things: list[Thing], time: float) -> list[Points]:
