@@ -57,13 +57,13 @@ def run(settings: TrainingSettings, datasets: Sequence[Dataset], device: torch.d
             _finish(device)
             start, waited = time.perf_counter(), 0.0
         asked = time.perf_counter()
-        batch = [next(batches) for _ in range(settings.slots)]
+        batch = [next(batches) for _ in range(settings.frames_per_step)]
         waited += time.perf_counter() - asked
         trainer.step(batch)
         tick()
     _finish(device)
     seconds, steps = time.perf_counter() - start, settings.steps - WARM_UP
-    return Speed(settings.model, str(device), steps, steps * settings.slots / seconds, waited / seconds)
+    return Speed(settings.model, str(device), steps, steps * settings.frames_per_step / seconds, waited / seconds)
 
 
 def _finish(device: torch.device) -> None:

@@ -139,7 +139,7 @@ class Run:
             batches = stream(self._examples, self._settings, self._processes, self.done, self._trainer.network.device)
             while self.done < self._settings.steps:
                 asked = time.perf_counter()
-                examples = [next(batches) for _ in range(self._settings.slots)]
+                examples = [next(batches) for _ in range(self._settings.frames_per_step)]
                 waited += time.perf_counter() - asked
                 self._learn(examples, listener)
                 stopping = any(self._processes.gathered(stop_requested()))
@@ -212,10 +212,10 @@ class Run:
 
 def stream(examples: Examples, settings: TrainingSettings, processes: Processes, first: int,
            device: torch.device) -> Iterator[Example]:
-    """One example a slot of this process and step, from step ``first`` on, read ahead by worker processes."""
+    """The examples of this process's slots, turn by turn from step ``first`` on, read ahead by worker processes."""
     slots = settings.slots
     items = Stream(examples.lengths, settings.seed, processes.rank * slots, slots, processes.count * slots,
-                   (first, settings.steps))
+                   (first, settings.steps), settings.turns)
     return iter(DataLoader(examples, batch_size=None, sampler=items, num_workers=settings.workers,
                            worker_init_fn=_ignore_interrupts, prefetch_factor=_AHEAD if settings.workers else None,
                            pin_memory=device.type == 'cuda'))

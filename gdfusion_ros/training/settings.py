@@ -31,7 +31,9 @@ class TrainingSettings:
     initial_weights: str = setting('', 'Checkpoint to start from (fine-tuning); empty starts from random weights.')
     seed: int = setting(0, 'Seed of weights, order of scenes and augmentation.', low=0, high=2**31 - 1)
     steps: int = setting(20000, 'Optimiser steps.', low=1, high=10**8)
-    slots: int = setting(2, 'Sequences that are walked through side by side: frames a step and process.',
+    slots: int = setting(2, 'Sequences that a process walks through side by side.', low=1, high=1024)
+    turns: int = setting(1, 'Steps until each slot has had its turn; a step holds slots / turns frames a process. More '
+                         'turns make neighbouring steps less alike where memory allows few frames a step.',
                          low=1, high=1024)
     learning_rate: float = setting(2e-4, 'Of AdamW, after the warm-up.', low=0.0, high=1.0)
     final_learning_rate: float = setting(2e-4, 'At the last step; a cosine leads from the one to the other.',
@@ -75,12 +77,19 @@ class TrainingSettings:
     checkpoint_every: int = setting(500, 'Steps between checkpoints.', low=1, high=10**8)
 
     @property
+    def frames_per_step(self) -> int:
+        """Of a process."""
+        return self.slots // self.turns
+
+    @property
     def lifts(self) -> bool:
         """Whether anything is to be learned behind the images: if not, the network ends at them."""
         return any((self.cross_entropy, self.semantic_scaling, self.geometric_scaling, self.lovasz))
 
     def __post_init__(self) -> None:
         """Refuse a run that cannot learn."""
+        if self.slots % self.turns:
+            raise GdfusionError(f'{self.slots} slots cannot take {self.turns} turns: the second must divide the first')
         if not (self.lifts or self.depth or self.cell_depth or self.cell_classes):
             raise GdfusionError('the weights of all losses are 0: nothing would be learned')
 

@@ -52,15 +52,20 @@ class Trainer:
             norm.train(not norm.num_batches_tracked)
 
     def step(self, examples: Sequence[Example]) -> dict[str, Tensor]:
-        """Learn from one example a slot; the losses by name, averaged over the slots, on the network's device."""
+        """Learn from one example of each slot whose turn it is.
+
+        Returns:
+            The losses by name, averaged over the examples, on the network's device.
+        """
         totals: dict[str, Tensor] = {}
         if self.done == self._settings.statistics_steps:
             self._freeze_statistics()
         for group in self._optimizer.param_groups:
             group['lr'] = learning_rate(self._settings, self.done)
         self._optimizer.zero_grad(set_to_none=True)
-        for slot, example in enumerate(examples):
-            with self._together(last=slot == len(examples) - 1):
+        first = self.done % self._settings.turns * self._settings.frames_per_step
+        for slot, example in enumerate(examples, start=first):
+            with self._together(last=slot == first + len(examples) - 1):
                 state = self._states[slot] if self._settings.history and not example.start else None
                 found, state = (self._parallel or self._objective)(on_device(example, self.network.device), state)
                 self._scaler.scale(sum(found.values()) / len(examples)).backward()

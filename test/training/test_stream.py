@@ -35,6 +35,18 @@ def test_the_slots_of_all_processes_share_one_list_of_scenes() -> None:
     assert len(together) == 80
 
 
+def test_slots_take_turns() -> None:
+    lengths = [20] * 9
+    turned = list(Stream(lengths, 5, 0, 6, 6, (0, 300), turns=3))
+    assert [item.frame for item in turned[:6]] == [0, 3, 6, 10, 13, 16]
+    for index in range(6):
+        begin = turned[index].frame
+        assert turned[index::6] == list(islice(slot(lengths, 5, index, 6), begin, begin + 100))
+    resumed = Stream(lengths, 5, 0, 6, 6, (31, 300), turns=3)
+    assert list(resumed) == turned[62:]
+    assert len(resumed) == 538
+
+
 def test_a_stream_goes_on_where_it_was_left() -> None:
     whole = list(Stream(LENGTHS, 3, 0, 2, 2, (0, 30)))
     assert list(Stream(LENGTHS, 3, 0, 2, 2, (0, 11))) + list(Stream(LENGTHS, 3, 0, 2, 2, (11, 30))) == whole

@@ -60,6 +60,18 @@ def test_memory_lasts_for_a_sequence(network: OccupancyNetwork, batches: Sequenc
         assert not any(tensor.requires_grad for state in states for tensor in state.tensors().values())
 
 
+def test_slots_that_take_turns_keep_their_own_memory(network: OccupancyNetwork, batches: Sequence[list[Example]],
+                                                     settings: TrainingSettings) -> None:
+    trainer = Trainer(network, dataclasses.replace(settings, turns=2))
+    frames = []
+    for example in [example for batch in batches[:2] for example in batch]:
+        trainer.step([example])
+        frames.append([0 if state is None else state.frames for state in trainer.memory])
+    assert frames == [[1, 0], [1, 1], [2, 1], [2, 2]]
+    with pytest.raises(GdfusionError, match='2 slots cannot take 3 turns'):
+        dataclasses.replace(settings, turns=3)
+
+
 def test_without_history_every_frame_is_a_first_one(network: OccupancyNetwork, batches: Sequence[list[Example]],
                                                     settings: TrainingSettings) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, history=False))
