@@ -6,8 +6,6 @@ INSTALLED := $(VENV)/.installed
 # What an installation depends on; Python files need none, the installation is editable.
 INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
 
-DEMO_ARGUMENTS ?= --untrained
-
 .PHONY: help setup demo test lint weights check-install clean
 
 help:  ## this list

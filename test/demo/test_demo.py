@@ -31,9 +31,9 @@ def run_demo(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_made_scene_goes_the_whole_way(tmp_path: Path) -> None:
     out = tmp_path / 'demo'
-    done = run_demo(out, '--untrained', '--frames', '3')
+    done = run_demo(out, '--frames', '3')
     assert done.returncode == 0, done.stderr
-    assert 'gdfusion_nano (untrained): 3 grids of 3 camera sets' in done.stdout
+    assert 'gdfusion_nano (trained on the synthetic world): 3 grids of 3 camera sets' in done.stdout
     assert re.search(r'^at full load: \d+\.\d grids a second$', done.stdout, re.MULTILINE)
     assert re.search(r'^key frames scored +3$', done.stdout, re.MULTILINE)
     scores = (out / 'scores.md').read_text()

@@ -10,7 +10,7 @@ import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import weights, zoo
-from gdfusion_ros.model.checkpoint import Facts, save_checkpoint
+from gdfusion_ros.model.checkpoint import Facts, read_facts, save_checkpoint
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.zoo import CONFIGS, Chosen, choose, initialise, load_network
 from gdfusion_ros.settings import ModelSettings
@@ -81,6 +81,14 @@ def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(tiny: O
     save_checkpoint(tiny, file, Facts())
     with pytest.raises(GdfusionError, match="do not say which network they are of; set 'model'"):
         choose(ModelSettings(weights=str(file)))
+
+
+def test_the_default_is_the_network_that_comes_with_the_package() -> None:
+    chosen = choose(ModelSettings())
+    assert chosen.title == 'gdfusion_nano (trained on the synthetic world)'
+    assert chosen == choose(ModelSettings(model='gdfusion_nano')) == choose(ModelSettings(weights='gdfusion_nano'))
+    assert chosen.weights is not None
+    assert read_facts(chosen.weights) == Facts('gdfusion_nano', 'the synthetic world')
 
 
 def test_a_name_of_weights_tells_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
