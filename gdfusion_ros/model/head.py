@@ -28,15 +28,6 @@ class OccupancyHead(nn.Module):
         self.classifier = nn.Sequential(nn.Linear(channels, hidden), nn.Softplus(),
                                         nn.Linear(hidden, outputs * math.prod(inner)))
 
-    def forward(self, volume: Tensor) -> Tensor:
-        """(1, C, Y, X, Z) or (1, C, Y, X) -> scores (Y, dy, X, dx, Z, dz, outputs) of the voxels in each cell."""
-        return self._in_order(self.classify(self.features(volume)), volume)
-
-    def _in_order(self, voxels: Tensor, volume: Tensor) -> Tensor:
-        """(cells, voxels, …) -> a view (Y, dy, X, dx, Z, dz, …); cells of columns count as one along z."""
-        size = (*volume.shape[2:], 1)[:3]
-        return voxels.view(*size, *self.inner, *voxels.shape[2:]).movedim((3, 4), (1, 3))
-
     def features(self, volume: Tensor) -> Tensor:
         """(1, C, Y, X, Z) or (1, C, Y, X) -> (cells, C): what each cell is classified by."""
         return rows(F.relu(self.conv(volume), inplace=True))
@@ -63,11 +54,16 @@ class OccupancyHead(nn.Module):
         return cells.reshape(-1, math.prod(self.inner))
 
     def predict(self, volume: Tensor) -> Prediction:
-        """Scores and the class id of every voxel; (Y, X, Z) becomes (X, Y, Z) in the labels."""
+        """Scores and the class id of every voxel of (1, C, Y, X, Z) or (1, C, Y, X); labels are (X, Y, Z)."""
         scores = self.classify(self.features(volume)).float()
         best = kernels.best(scores) if kernels.usable(scores) else scores[..., 1:].argmax(-1).to(torch.uint8)
         labels = by_voxel(self._in_order(best, volume))
         return Prediction(labels.transpose(0, 1), self._in_order(scores, volume))
+
+    def _in_order(self, voxels: Tensor, volume: Tensor) -> Tensor:
+        """(cells, voxels, …) -> a view (Y, dy, X, dx, Z, dz, …); cells of columns count as one along z."""
+        size = (*volume.shape[2:], 1)[:3]
+        return voxels.view(*size, *self.inner, *voxels.shape[2:]).movedim((3, 4), (1, 3))
 
 
 def _pointwise(layer: nn.Module, features: Tensor) -> Tensor:

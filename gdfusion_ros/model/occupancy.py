@@ -161,7 +161,7 @@ class OccupancyNetwork(nn.Module):
         volume, state = self.encode(frame, state, probe)
         with probe.stage('head'), self.casting(enabled=self.autocast):
             prediction = self.head.predict(volume)
-        probe.see('logits', prediction.logits)
+        probe.see('scores', prediction.scores)
         return prediction, state
 
     def encode(self, frame: Frame, state: RecurrentState | None, probe: Probe = BLIND) -> tuple[Tensor, RecurrentState]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gdfusion_ros.model import volume as volumes
-from gdfusion_ros.model.frame import Prediction, by_voxel
+from gdfusion_ros.model.frame import Prediction
 from gdfusion_ros.model.head import OccupancyHead
 
 SIZE = (3, 4, 2)  # Y, X, Z
@@ -27,7 +27,7 @@ def head() -> OccupancyHead:
 def test_scores_voxel_by_voxel(head: OccupancyHead, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(volumes, 'CHUNK', chunk)
     volume = torch.randn(1, 5, *SIZE)
-    logits = by_voxel(head(volume))
+    logits = head.predict(volume).logits
     exact = copy.deepcopy(head).double()
     features = exact.conv(volume.double()).relu()
     first, _, second = exact.classifier

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from gdfusion_ros.model.frame import by_voxel
 from gdfusion_ros.model.fusion.motion import MotionFusion
 from gdfusion_ros.model.fusion.state import MotionState, RecurrentState
 from gdfusion_ros.model.fusion.voxel import VoxelFusion
@@ -63,7 +62,7 @@ def test_a_refined_head_gives_each_voxel_its_own_eight() -> None:
     torch.manual_seed(0)
     head = OccupancyHead(nn.Conv3d, 3, 4, 5, (2, 2, 2))
     volume = torch.randn(1, 3, 2, 3, 2)
-    fine = by_voxel(head(volume))
+    fine = head.predict(volume).logits
     coarse = head.classifier(head.conv(volume).relu()[0].permute(1, 2, 3, 0)).view(2, 3, 2, 8, 5)
     assert fine.shape == (4, 6, 4, 5)
     for y, x, z in product(range(4), range(6), range(4)):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gdfusion_ros.model import kernels
 from gdfusion_ros.model.checkpoint import load_checkpoint, published_state
-from gdfusion_ros.model.frame import Frame, Prediction
+from gdfusion_ros.model.frame import Frame, Prediction, by_voxel
 from gdfusion_ros.model.fusion.alignment import index_transform, sampled_positions
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.fusion.voxel import warp
@@ -103,10 +103,12 @@ class Watch(Probe):
         self.seen['sampled_history'] = warp(field, positions, SIZE)
 
     def laid_out(self, name: str) -> Tensor:
+        if name == 'logits':
+            return by_voxel(self.seen['scores']).permute(3, 0, 1, 2)
         tensor = self.seen[name]
         if name in {'motion_fused', 'voxel_state', 'sampled_history'}:
             tensor = tensor.view(*SIZE, -1).permute(3, 2, 0, 1)
-        return tensor.permute(3, 0, 1, 2) if name == 'logits' else tensor
+        return tensor
 
 
 def errors(recorded: Any, generator: ModuleType, index: int, watch: Watch) -> dict[str, float]:
