@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.task import Future
 
@@ -33,8 +34,10 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str]) -> i
     overrides = parameters.checked_overrides(overrides)
     if signals.arrived():
         return 0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # here; the worker takes them all
     with ros_context(ros_arguments) as context:
-        node = OccupancyNode(context, overrides, fail)
+        node = OccupancyNode(context, overrides, fail, threads)
         try:
             signals.on_stop(lambda: stop.set_result(None))
             if not node.start():

@@ -85,13 +85,15 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
     Callbacks run in the executor's thread and only enqueue; the network runs in one worker thread.
     """
 
-    def __init__(self, context: Context, overrides: Mapping[str, object], on_failure: Callable[[], None]) -> None:
+    def __init__(self, context: Context, overrides: Mapping[str, object], on_failure: Callable[[], None],
+                 threads: int) -> None:
         """Declare the parameters.
 
         Args:
             context: rclpy's.
             overrides: Parameters by name, which go before those of a parameter file.
             on_failure: Called when the worker dies of an error that nobody expected.
+            threads: That the worker computes with.
 
         Raises:
             GdfusionError: a parameter that its record does not allow.
@@ -99,7 +101,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(NODE_NAME, context=context, automatically_declare_parameters_from_overrides=True,
                          parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()])
         parameters.declare(self)
-        self._on_failure = on_failure
+        self._on_failure, self._threads = on_failure, threads
         self._log = Log(self.get_logger())
         self._pipeline: _Pipeline | None = None
         self._worker: Worker | None = None
@@ -149,7 +151,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         pipeline = self._configured
         LifecycleNode.on_activate(self, None)
         pipeline.outputs.announce()
-        self._worker = Worker(pipeline.assembler, pipeline.estimator, on_grid=pipeline.publish,
+        self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, on_grid=pipeline.publish,
                               on_refusal=lambda line: self._log.warning('refused', line), on_failure=self._on_failure)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler, pipeline.tf2, self._log)

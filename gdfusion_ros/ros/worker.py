@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import torch
+
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
@@ -18,20 +20,23 @@ _LOOK_UP = 0.1
 class Worker:
     """Takes sets from the assembler, runs the estimator on them and hands the grids on."""
 
-    def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, *,
+    def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int, *,
                  on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[str], None],
                  on_failure: Callable[[], None]) -> None:
-        """All three are called in the thread.
+        """All three callables are called in the thread.
 
         Args:
             assembler: Gives the sets.
             estimator: Used by this thread alone.
+            threads: Torch's and so OpenMP's, in this thread. Each thread that computes with several keeps its own, and
+                where there are more than cores they fall asleep at every wait: a third of the speed. So the process's
+                other threads are to have one.
             on_grid: Gets the set, the monotonic time [s] at which it was taken, and its grid.
             on_refusal: Gets one line on a set that could not be used.
             on_failure: Told that the thread ends by an error that nobody expected; its traceback is printed.
         """
         self._assembler = assembler
-        self._estimator = estimator
+        self._estimator, self._threads = estimator, threads
         self._on_grid, self._on_refusal, self._on_failure = on_grid, on_refusal, on_failure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='occupancy', daemon=True)
@@ -46,6 +51,7 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
+        torch.set_num_threads(self._threads)
         try:
             while not self._stop.is_set():
                 if self._assembler.wait(_LOOK_UP):

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros.worker import Worker
@@ -42,8 +43,9 @@ def run(sets: Sets) -> tuple[list[str], list[str], bool]:
     dead = threading.Event()
     assembler: Any = sets
     estimator: Any = Estimator()
-    worker = Worker(assembler, estimator, on_grid=lambda posed, taken, grid: grids.append(str(grid)),
-                    on_refusal=refusals.append, on_failure=dead.set)
+    worker = Worker(assembler, estimator, torch.get_num_threads(),
+                    on_grid=lambda posed, taken, grid: grids.append(str(grid)), on_refusal=refusals.append,
+                    on_failure=dead.set)
     worker.start()
     dead.wait(0.3)
     worker.stop()
