@@ -70,6 +70,14 @@ def translated(matrix: Tensor, points: Tensor, translation: Tensor) -> Tensor:
     return transform(matrix, points) + translation.to(points.device).view(-1, *[1] * (points.dim() - 2), 3)
 
 
+def rays(u: Tensor, v: Tensor, intrinsics: Tensor, post_rotation: Tensor, post_translation: Tensor,
+         ego_from_camera: Tensor) -> Tensor:
+    """(N, h, w, 3) of the rays through columns ``u`` and rows ``v``, in the ego frame, as long as a metre of depth."""
+    v, u = torch.meshgrid(v, u, indexing='ij')
+    pixels = torch.stack([u, v, torch.ones_like(u)], -1) - post_translation[:, None, None]
+    return transform(ego_from_camera[:, :3, :3] @ torch.linalg.inv(post_rotation @ intrinsics), pixels)
+
+
 def previous_pixels(points: Tensor, intrinsics: Tensor, previous_camera_from_camera: Tensor,
                     post_rotation: Tensor, post_translation: Tensor) -> tuple[Tensor, Tensor]:
     """Where camera points fall in the same camera's previous image.

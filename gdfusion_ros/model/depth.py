@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gdfusion_ros.model.camera import Memo
+from gdfusion_ros.model.camera import Memo, pixel_grid, rays
 from gdfusion_ros.model.frame import Frame
 
 CAMERA_PARAMETERS = 27
@@ -22,6 +22,25 @@ def camera_vector(frame: Frame) -> Tensor:
              r[:, 0, 0], r[:, 0, 1], t[:, 0], r[:, 1, 0], r[:, 1, 1], t[:, 1],
              b[:, 0, 0], b[:, 0, 1], b[:, 1, 0], b[:, 1, 1], b[:, 2, 2]]
     return torch.cat([torch.stack(parts, -1), frame.ego_from_camera[:, :3].flatten(1)], -1)
+
+
+def ground_bins(frame: Frame, image_size: tuple[int, int], cells: tuple[int, int], depths: Tensor) -> Tensor:
+    """Where each cell's ray meets level ground, the plane z = 0 of the ego frame.
+
+    Args:
+        frame: the cameras.
+        image_size: (H, W) of the images [px].
+        cells: (h, w) of the features.
+        depths: (D,) of the evenly spaced depth bins [m].
+
+    Returns:
+        (N, D, h, w), split between the two nearest bins; 0 where the ground is met beyond them or not at all.
+    """
+    u, v = pixel_grid(image_size, cells)
+    down = -rays(u, v, frame.intrinsics, frame.post_rotation, frame.post_translation, frame.ego_from_camera)[..., 2]
+    height = frame.ego_from_camera[:, 2, 3].view(-1, 1, 1)
+    met = torch.where(down > 0, height / down, torch.inf)
+    return (1 - (met[:, None] - depths.view(-1, 1, 1)).abs() / (depths[1] - depths[0])).clamp(min=0)
 
 
 class CameraGate(nn.Module):
@@ -110,10 +129,13 @@ class DepthPrediction(NamedTuple):
 
 
 class DepthNet(nn.Module):
-    """Depth and context from image features, the stereo cost volume and the camera's parameters."""
+    """Depth and context from image features, the stereo cost volume and the camera's parameters.
+
+    Where it is told the ``ground_bins``, it need not find out from examples which row of which camera sees how far.
+    """
 
     def __init__(self, in_channels: int, channels: int, context_channels: int, bins: int, pyramid_channels: int,
-                 stride: int = 16) -> None:
+                 stride: int = 16, *, ground: bool = False) -> None:
         """``channels`` is the width of the trunk, ``bins`` the number of depth bins, ``stride`` of the features."""
         super().__init__()
         self.bn = nn.BatchNorm1d(CAMERA_PARAMETERS)
@@ -124,7 +146,7 @@ class DepthNet(nn.Module):
         self.cost_volume = nn.Sequential(nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
                                          nn.Conv2d(bins, bins, 3, stride // 8, 1), nn.BatchNorm2d(bins))
         self.trunk = nn.Sequential(
-            ResidualBlock2d(channels + bins, channels), ResidualBlock2d(channels, channels),
+            ResidualBlock2d(channels + (1 + ground) * bins, channels), ResidualBlock2d(channels, channels),
             ResidualBlock2d(channels, channels), SpatialPyramid(channels, pyramid_channels))
         self.probability_head = nn.Conv2d(channels, bins, 1)
         self.logits_head = nn.Conv2d(channels, bins, 1)
@@ -140,10 +162,12 @@ class DepthNet(nn.Module):
 
         return compute() if torch.is_grad_enabled() else self._gates((vector,), compute)
 
-    def forward(self, features: Tensor, cost_volume: Tensor, frame: Frame) -> DepthPrediction:
-        """(N, in, h, w) image features and the (N, D, H / 4, W / 4) cost volume -> depth and context."""
+    def forward(self, features: Tensor, cost_volume: Tensor, frame: Frame,
+                ground: Tensor | None = None) -> DepthPrediction:
+        """(N, in, h, w) features, the (N, D, H / 4, W / 4) cost volume and the ground -> depth and context."""
         context_gate, depth_gate = self.gates(frame, features.device)
         features = self.reduce(features)
         context = self.context(features * context_gate)
-        depth = self.trunk(torch.cat([features * depth_gate, self.cost_volume(cost_volume)], 1))
+        seen = [features * depth_gate, self.cost_volume(cost_volume), *([] if ground is None else [ground])]
+        depth = self.trunk(torch.cat(seen, 1))
         return DepthPrediction(self.probability_head(depth).softmax(1), self.logits_head(depth), context)

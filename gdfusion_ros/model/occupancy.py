@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.camera import Memo, camera_points
 from gdfusion_ros.model.columns import ColumnEncoder, ColumnNeck
-from gdfusion_ros.model.depth import DepthNet, DepthPrediction
+from gdfusion_ros.model.depth import DepthNet, DepthPrediction, ground_bins
 from gdfusion_ros.model.frame import Frame, Prediction
 from gdfusion_ros.model.fusion.alignment import index_transform
 from gdfusion_ros.model.fusion.geometry import GeometryFusion
@@ -60,6 +60,7 @@ class OccupancyConfig:
         grid: the volume in the ego frame.
         refinement: how many voxels of the predicted grid lie along an edge of the volume's voxels.
         lift_parts: how many parts with sums of their own the lift has along the same edge.
+        ground: whether the depth network is told where each ray meets level ground.
         columns: whether the volume is encoded and classified by columns, its heights being channels.
         cameras: how many the network was trained with.
         bottleneck: whether the image backbone's blocks are bottlenecks.
@@ -80,6 +81,7 @@ class OccupancyConfig:
     grid: VoxelGrid
     refinement: int = 1
     lift_parts: int = 1
+    ground: bool = False
     columns: bool = False
     cameras: int = 6
     bottleneck: bool = True
@@ -134,7 +136,7 @@ class OccupancyNetwork(nn.Module):
                                config.backbone_blocks)
         self.neck = FeaturePyramid(self.backbone.channels[-2], self.backbone.channels[-1], config.image_channels)
         self.depth_net = DepthNet(config.image_channels, config.image_channels, config.channels, len(depths),
-                                  config.pyramid_channels, config.feature_stride)
+                                  config.pyramid_channels, config.feature_stride, ground=config.ground)
         self.geometry_fusion = GeometryFusion(config.image_size, depths)
         self.lift = Lift(config.grid, config.channels, config.lift_parts)
         self.pre_process = VolumeEncoder(config.channels, (config.channels,), (1,), (1,))
@@ -214,7 +216,11 @@ class OccupancyNetwork(nn.Module):
                 self.config.image_size, self.config.depth.values(), frame.intrinsics, frame.post_rotation,
                 frame.post_translation, chain, previous.post_rotation, previous.post_translation))
         with probe.stage('depth'):
-            depth: DepthPrediction = self.depth_net(features, cost, frame)
+            ground = None
+            if self.config.ground:
+                ground = ground_bins(frame, self.config.image_size, (features.shape[2], features.shape[3]),
+                                     self.config.depth.values()).to(features.device)
+            depth: DepthPrediction = self.depth_net(features, cost, frame, ground)
         probe.see('stereo_ref_feat', previous.features)
         probe.see('cost_volume_softmax', cost)
         probe.see('depth_pred', depth.probability)

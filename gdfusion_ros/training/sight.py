@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gdfusion_ros.model.camera import pixel_grid, transform
+from gdfusion_ros.model.camera import pixel_grid, rays
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.occupancy import DepthBins
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
@@ -76,10 +76,8 @@ def _directions(frame: Frame, stride: int) -> Tensor:
     height, width = frame.images.shape[-2:]
     u, v = pixel_grid((height, width), (height // stride, width // stride))
     spread = ((torch.arange(RAYS) + 0.5) / RAYS - 0.5) * stride
-    v, u = torch.meshgrid((v[:, None] + spread).flatten(), (u[:, None] + spread).flatten(), indexing='ij')
-    pixels = torch.stack([u, v, torch.ones_like(u)], -1) - frame.post_translation[:, None, None]
-    camera_from_pixel = torch.linalg.inv(frame.post_rotation @ frame.intrinsics)
-    return transform(frame.ego_from_camera[:, :3, :3] @ camera_from_pixel, pixels)
+    u, v = (u[:, None] + spread).flatten(), (v[:, None] + spread).flatten()
+    return rays(u, v, frame.intrinsics, frame.post_rotation, frame.post_translation, frame.ego_from_camera)
 
 
 @numba.njit(cache=True)

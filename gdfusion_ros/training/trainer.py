@@ -23,6 +23,13 @@ from gdfusion_ros.training.settings import TrainingSettings
 
 _WARMUP_START = 1e-3
 
+_STATISTICS_MOMENTUM = 0.02
+"""Of batch normalisation: a frame is a batch, so the statistics are of some fifty frames of several scenes."""
+
+_CAMERA_STEPS = 100
+"""Steps in which the statistics of the cameras' parameters are gathered. Normalised by its own statistics, a frame
+would not tell what its cameras have in common, their height for one."""
+
 
 class Trainer:
     """The network, its optimiser, the average of its weights, and the memory of every slot.
@@ -50,6 +57,8 @@ class Trainer:
         self._states: list[RecurrentState | None] = [None] * settings.slots
         for norm in _norms(network):
             norm.train(not norm.num_batches_tracked)
+            norm.momentum = _STATISTICS_MOMENTUM
+        network.depth_net.bn.momentum = None  # the mean of all
 
     def step(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Learn from one example of each slot whose turn it is.
@@ -58,8 +67,7 @@ class Trainer:
             The losses by name, averaged over the examples, on the network's device.
         """
         totals: dict[str, Tensor] = {}
-        if self.done == self._settings.statistics_steps:
-            self._freeze_statistics()
+        self._freeze_statistics()
         for group in self._optimizer.param_groups:
             group['lr'] = learning_rate(self._settings, self.done)
         self._optimizer.zero_grad(set_to_none=True)
@@ -76,11 +84,11 @@ class Trainer:
         return totals
 
     def _freeze_statistics(self) -> None:
-        """From now on the averages over the run, not over the last few frames."""
-        for norm, averaged in zip(_norms(self.network), _norms(self.average.network), strict=True):
-            if norm.training:
-                norm.load_state_dict({**norm.state_dict(), 'running_mean': averaged.running_mean,
-                                      'running_var': averaged.running_var})
+        """In time, go on with those of many frames together, not each frame's own."""
+        if self.done >= _CAMERA_STEPS:
+            self.network.depth_net.bn.eval()
+        if self.done >= self._settings.statistics_steps:
+            for norm in _norms(self.network):
                 norm.eval()
 
     def _together(self, *, last: bool) -> AbstractContextManager[object]:
@@ -116,9 +124,6 @@ class Trainer:
             self._optimizer.load_state_dict(state['optimizer'])
             self._scaler.load_state_dict(state['scaler'])
             self.done = state['done']
-            if self.done > self._settings.statistics_steps:
-                for norm in _norms(self.network):
-                    norm.eval()
         except (KeyError, RuntimeError, ValueError) as error:
             raise GdfusionError(f'the checkpoint does not fit the network: {str(error).splitlines()[0]}') from error
 
