@@ -6,17 +6,19 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gdfusion_ros.model.camera import camera_points
-from gdfusion_ros.model.depth import CameraGate, DepthNet, camera_vector
+from gdfusion_ros.model.depth import CameraGate, DepthNet, camera_vector, ground_bins
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.fusion.geometry import GeometryFusion
 from gdfusion_ros.model.fusion.state import GeometryState
 from gdfusion_ros.model.stereo import StereoGeometry, cost_volume
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 
 GATE = 1e-4
 IMAGE = (64, 96)
@@ -53,6 +55,34 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str) -> None:
         for name, value in (('depth_pred', depth.probability), ('context', depth.context), ('geometry', geometry),
                             ('hist', state.logits)):
             assert recorded.error(f'{name}{step}', value[None]) <= GATE
+
+
+def test_ground_is_met_where_a_level_camera_sees_it() -> None:
+    height, focal, horizon = 1.5, 40.0, 23.0
+    forward = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, height], [0, 0, 0, 1.0]])
+    halved = PostTransform(np.diag([0.5, 0.5, 1.0]), np.array([0.0, -4.0, 0.0]))
+    frame = make_frame(torch.zeros(1, 3, *IMAGE), [np.array([[focal, 0, 47.5], [0, focal, horizon], [0, 0, 1]])],
+                       [halved], RigPoses(np.eye(4), forward[None], np.eye(4)), None, [True])
+    ground = ground_bins(frame, IMAGE, (8, 12), DEPTHS)[0]
+    assert (ground == ground[..., :1]).all(), 'a row sees the same depth everywhere'
+    for row, bins in zip(torch.linspace(0, IMAGE[0] - 1, 8), ground[:, :, 0].unbind(1), strict=True):
+        below = (row + 4) / 0.5 - horizon
+        depth = height * focal / below if below > 0 else torch.inf
+        if DEPTHS[0] <= depth <= DEPTHS[-1]:
+            assert bins.sum() == pytest.approx(1, abs=1e-5)
+            assert float(bins @ DEPTHS) == pytest.approx(float(depth), abs=1e-4)
+            assert (bins > 0).sum() <= 2
+        elif not DEPTHS[0] - 0.5 < depth < DEPTHS[-1] + 0.5:
+            assert not bins.any()
+
+
+def test_the_depth_network_can_be_told_the_ground(drive: Any) -> None:
+    net, frame = DepthNet(16, 16, 8, 16, 8, ground=True).eval(), drive.frame(0)
+    cameras = len(frame.intrinsics)
+    features, cost = torch.rand(cameras, 16, 4, 6), torch.rand(cameras, 16, 16, 24)
+    here, there = (net(features, cost, frame, torch.full((cameras, 16, 4, 6), value)) for value in (0.0, 1.0))
+    assert not torch.equal(here.probability, there.probability)
+    assert torch.equal(here.context, there.context)
 
 
 def test_camera_vector_entry_by_entry(drive: Any) -> None:
