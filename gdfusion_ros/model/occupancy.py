@@ -145,6 +145,7 @@ class OccupancyNetwork(nn.Module):
         self.scene_fusion = SceneFusion(config.channels)
         self.encoder, self.encoder_neck, self.head = _behind_the_fusion(config)
         self._points: Memo[Tensor] = Memo()
+        self._ground: Memo[Tensor] = Memo()
 
     @property
     def device(self) -> torch.device:
@@ -216,10 +217,7 @@ class OccupancyNetwork(nn.Module):
                 self.config.image_size, self.config.depth.values(), frame.intrinsics, frame.post_rotation,
                 frame.post_translation, chain, previous.post_rotation, previous.post_translation))
         with probe.stage('depth'):
-            ground = None
-            if self.config.ground:
-                ground = ground_bins(frame, self.config.image_size, (features.shape[2], features.shape[3]),
-                                     self.config.depth.values()).to(features.device)
+            ground = self._ground_bins(frame, features.shape) if self.config.ground else None
             depth: DepthPrediction = self.depth_net(features, cost, frame, ground)
         probe.see('stereo_ref_feat', previous.features)
         probe.see('cost_volume_softmax', cost)
@@ -231,6 +229,11 @@ class OccupancyNetwork(nn.Module):
         return self._points((frame.post_rotation, frame.post_translation), lambda: camera_points(
             self.config.image_size, (size[-2], size[-1]), self.config.depth.values(), frame.post_rotation,
             frame.post_translation))
+
+    def _ground_bins(self, frame: Frame, size: torch.Size) -> Tensor:
+        calibration = frame.intrinsics, frame.post_rotation, frame.post_translation, frame.ego_from_camera
+        return self._ground(calibration, lambda: ground_bins(
+            frame, self.config.image_size, (size[-2], size[-1]), self.config.depth.values()).to(self.device))
 
     def _fuse_geometry(self, frame: Frame, depth: DepthPrediction, state: RecurrentState | None,
                        probe: Probe) -> tuple[Tensor, GeometryState | None]:

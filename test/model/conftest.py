@@ -106,9 +106,8 @@ def tiny_config() -> OccupancyConfig:
     return TINY
 
 
-@pytest.fixture(scope='session')
-def _tiny() -> OccupancyNetwork:
-    network = OccupancyNetwork(TINY).eval().requires_grad_(False)
+def _filled(config: OccupancyConfig) -> OccupancyNetwork:
+    network = OccupancyNetwork(config).eval().requires_grad_(False)
     fill(network, {'pre_process': 3.0, 'depth_net.probability_head': 4.0, 'depth_net.logits_head': 4.0,
                    'voxel_fusion.': 1.5, 'encoder': 1.8, 'head': 3.0})
     # Camera vectors are far from normalised; this makes them of order one.
@@ -117,10 +116,21 @@ def _tiny() -> OccupancyNetwork:
     return network
 
 
+@pytest.fixture(scope='session')
+def _tiny() -> OccupancyNetwork:
+    return _filled(TINY)
+
+
 @pytest.fixture
 def tiny(_tiny: OccupancyNetwork) -> OccupancyNetwork:
     """A whole network, two cameras and 20 x 16 x 4 voxels; unfolded and without anything cached."""
     return copy.deepcopy(_tiny)
+
+
+@pytest.fixture
+def grounded() -> OccupancyNetwork:
+    """``tiny``, but told where the ground lies."""
+    return _filled(dataclasses.replace(TINY, ground=True))
 
 
 def _pose(yaw: float, x: float, y: float, z: float) -> np.ndarray:

@@ -191,7 +191,8 @@ def with_a_change(frame: Frame, name: str, seed: int) -> Frame:
 
 
 @pytest.mark.parametrize('name', MATRICES)
-def test_a_changed_calibration_is_noticed(network: OccupancyNetwork, drive: Any, same: Same, name: str) -> None:
+def test_a_changed_calibration_is_noticed(grounded: OccupancyNetwork, drive: Any, same: Same, name: str) -> None:
+    network = prepare(grounded, torch.device('cpu'))
     fresh = copy.deepcopy(network)
     _, state = network(drive.frame(0))
     frame = dataclasses.replace(drive.frame(1), ego_from_camera=drive.frame(0).ego_from_camera)
@@ -203,8 +204,9 @@ def test_a_changed_calibration_is_noticed(network: OccupancyNetwork, drive: Any,
     assert not torch.equal(actual[0].logits, usual.logits)
 
 
-def test_an_unchanged_calibration_computes_nothing_again(network: OccupancyNetwork, drive: Any,
+def test_an_unchanged_calibration_computes_nothing_again(grounded: OccupancyNetwork, drive: Any,
                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    network = prepare(grounded, torch.device('cpu'))
     calls: list[str] = []
 
     def spy(owner: Any, name: str) -> None:
@@ -212,11 +214,12 @@ def test_an_unchanged_calibration_computes_nothing_again(network: OccupancyNetwo
         monkeypatch.setattr(owner, name, lambda *args: (calls.append(name), function(*args))[1])
 
     spy(occupancy, 'camera_points')
+    spy(occupancy, 'ground_bins')
     spy(Lift, '_locate')
     spy(CameraGate, 'forward')
     pose = drive.frame(0).ego_from_camera
     run(network, [dataclasses.replace(frame, ego_from_camera=pose.clone()) for frame in drive.frames(3)])
-    assert sorted(calls) == ['_locate', 'camera_points', 'forward', 'forward']
+    assert sorted(calls) == ['_locate', 'camera_points', 'forward', 'forward', 'ground_bins']
 
 
 # ---- a camera that is masked out ----

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,3 +63,15 @@ def test_a_fault_of_the_program_is_reported_and_shown(monkeypatch: pytest.Monkey
     monkeypatch.setattr(threading, 'excepthook', lambda args: shown.append(str(args.exc_value)))
     assert run(Sets('first', 'fatal', 'last')) == (['grid of first'], [], True)
     assert shown == ['a fault of the program']
+
+
+def test_the_worker_computes_with_its_own_number_of_threads() -> None:
+    here, seen = torch.get_num_threads(), queue.SimpleQueue[int]()
+    estimator: Any = SimpleNamespace(process=lambda posed: torch.get_num_threads())
+    assembler: Any = Sets('first')
+    worker = Worker(assembler, estimator, here + 2, on_grid=lambda posed, taken, grid: seen.put(grid),
+                    on_refusal=lambda line: None, on_failure=lambda: None)
+    worker.start()
+    there = seen.get(timeout=60)
+    worker.stop()
+    assert (there, torch.get_num_threads()) == (here + 2, here)
