@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     data = Data(datasets(args.data, args.scenes), datasets(args.validation, args.validation_scenes))
     with joined(device) as processes:
         if processes.first:
-            _open(folder, training_settings.text(settings), resume=args.resume)
+            _require(folder, resume=args.resume)
+            print(training_settings.text(settings))
             frames = sum(len(scene.samples) for dataset in data.training for scene in dataset.scenes)
             print(f'{frames} key frames in {sum(len(dataset.scenes) for dataset in data.training)} scenes, '
                   f'{labelled(data.training)} labelled; {processes.count} x {settings.slots} slots, {device}')
@@ -88,19 +89,15 @@ def datasets(folders: Sequence[Path], scenes: Sequence[str] = ()) -> list[Datase
     return [nuscenes.load(folder, scenes=scenes) for folder in folders]
 
 
-def _open(folder: RunFolder, settings: str, *, resume: bool) -> None:
-    """Make the folder of a new run, or look whether there is one to go on with; the settings are printed."""
+def _require(folder: RunFolder, *, resume: bool) -> None:
+    """Make sure that a new run overwrites nothing, or that there is a run to go on with."""
     from gdfusion_ros.errors import GdfusionError
-    from gdfusion_ros.files import refuse_existing, written_whole
+    from gdfusion_ros.files import refuse_existing
 
-    if resume:
-        if not folder.checkpoint.is_file():
-            raise GdfusionError(f'{folder.path} has no run to go on with; leave out --resume to begin one')
-    else:
+    if not resume:
         refuse_existing(folder.path)
-    print(settings)
-    with written_whole(folder.settings) as draft:
-        draft.write_text(settings)
+    elif not folder.checkpoint.is_file():
+        raise GdfusionError(f'{folder.path} has no run to go on with; leave out --resume to begin one')
 
 
 class Display:

@@ -35,13 +35,18 @@ class Journal:
             self._writer.add_scalar(name, value, step)
 
     def draw(self, path: Path) -> None:
-        """Write the curves as a PNG, one panel for what has the same first word; an older picture is replaced."""
+        """Write the curves as a PNG, one panel for what has the same first word; an older picture is replaced.
+
+        Before anything was measured there is no picture.
+        """
         panels: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
         for step, values in self.entries:
             for name, value in values.items():
                 panel, _, curve = name.partition('/')
                 panels[panel][curve].append((step, value))
-        figure = Figure(figsize=(8, 3 * max(1, len(panels))), layout='constrained')
+        if not panels:
+            return
+        figure = Figure(figsize=(8, 3 * len(panels)), layout='constrained')
         for axes, (panel, curves) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(),
                                          strict=True):
             for name, points in sorted(curves.items()):

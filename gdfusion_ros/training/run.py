@@ -136,6 +136,7 @@ class Run:
         """
         start, waited = time.perf_counter(), 0.0
         with _stop_requests() as stop_requested:
+            self._begin()
             batches = stream(self._examples, self._settings, self._processes, self.done, self._trainer.network.device)
             while self.done < self._settings.steps:
                 asked = time.perf_counter()
@@ -153,6 +154,14 @@ class Run:
             self._journal.close()
         seconds = time.perf_counter() - start
         return Result(self.done, seconds, waited / seconds)
+
+    def _begin(self) -> None:
+        """From here on the run can be gone on with."""
+        if self._processes.first:
+            with written_whole(self._folder.settings) as draft:
+                draft.write_text(training_settings.text(self._settings))
+        if not self.done:
+            self._save()
 
     def _learn(self, examples: Sequence[Example], listener: Listener) -> None:
         rate = learning_rate(self._settings, self.done)

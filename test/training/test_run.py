@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.training import settings as training_settings
+from gdfusion_ros.training.trainer import Trainer
 
 SMALL = {'model': 'tiny', 'steps': 3, 'slots': 1, 'workers': 0, 'checkpoint_every': 1, 'warmup_steps': 1}
 
@@ -86,6 +87,16 @@ def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tm
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def test_a_run_that_was_killed_in_its_first_step_can_be_gone_on_with(
+        config: Path, labelled_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, step = tmp_path / 'run', Trainer.step
+    monkeypatch.setattr(Trainer, 'step', lambda *_: (_ for _ in ()).throw(GdfusionError('no power')))
+    assert train(config, labelled_root, out) == 1
+    monkeypatch.setattr(Trainer, 'step', step)
+    assert train(config, labelled_root, out, '--resume') == 0
+    assert torch.load(out / 'checkpoint.pt', weights_only=True)['done'] == 3
+
+
 def test_two_processes_train_together(config: Path, labelled_root: Path, tmp_path: Path, tiny_gdfusion: Path) -> None:
     out = tmp_path / 'two'
     command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', '29544',
@@ -116,6 +127,7 @@ def test_bad_settings_are_one_line(labelled_root: Path, tmp_path: Path, capsys: 
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / 'run').exists(), 'the same command must work once the settings are mended'
 
 
 def test_a_run_goes_on_with_its_own_settings_only(config: Path, labelled_root: Path, tmp_path: Path,
