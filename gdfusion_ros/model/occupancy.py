@@ -162,7 +162,7 @@ class OccupancyNetwork(nn.Module):
             probe: looks on.
         """
         volume, state = self.encode(frame, state, probe)
-        with probe.stage('head'), self.casting(enabled=self.autocast):
+        with probe.stage('head'), self.casting():
             prediction = self.head.predict(volume)
         probe.see('scores', prediction.scores)
         return prediction, state
@@ -170,13 +170,11 @@ class OccupancyNetwork(nn.Module):
     def encode(self, frame: Frame, state: RecurrentState | None, probe: Probe = BLIND) -> tuple[Tensor, RecurrentState]:
         """The part of ``forward`` before the voxels are classified: what the head classifies, and the memory."""
         geometry, context, images = self.look(frame, state, probe)
-        with self.casting(enabled=self.autocast):
-            volume = self._lift(frame, geometry, context, probe)
-            with self.casting(enabled=False):
-                volume, motion, voxel = self._fuse_voxels(frame, volume.float(), state, probe)
-                volume, scene = self._fuse_scene(volume, state, probe)
-            with probe.stage('encoder'):
-                volume = self.encoder_neck(self.encoder(volume))
+        volume = self._lift(frame, geometry, context, probe)
+        volume, motion, voxel = self._fuse_voxels(frame, volume, state, probe)
+        volume, scene = self._fuse_scene(volume, state, probe)
+        with probe.stage('encoder'), self.casting():
+            volume = self.encoder_neck(self.encoder(volume))
         probe.see('bev_encoded', volume)
         return volume, dataclasses.replace(images, motion=motion, voxel=voxel, scene=scene)
 
@@ -188,19 +186,21 @@ class OccupancyNetwork(nn.Module):
             The depth distribution (N, D, h, w) and the features (N, C, h, w) of every image cell, and what is to be
             remembered of the images.
         """
-        with self.casting(enabled=self.autocast):
-            features, stereo = self._encode_images(frame, probe)
-            depth = self._see_depth(frame, features, stereo, state, probe)
-            geometry, geometry_state = self._fuse_geometry(frame, depth, state, probe)
+        features, stereo = self._encode_images(frame, probe)
+        depth = self._see_depth(frame, features, stereo, state, probe)
+        geometry, geometry_state = self._fuse_geometry(frame, depth, state, probe)
         seen = StereoState(stereo, frame.post_rotation, frame.post_translation)
         return geometry.float(), depth.context.float(), RecurrentState(seen, frame.visible, geometry_state)
 
-    def casting(self, *, enabled: bool) -> torch.autocast:
-        """Half precision on CUDA, bfloat16 on a CPU, for what torch deems fit for it; full precision if not enabled."""
-        return torch.autocast('cuda' if self.device.type == 'cuda' else 'cpu', enabled=enabled)
+    def casting(self) -> torch.autocast:
+        """For learned layers: with ``autocast``, half precision on CUDA, bfloat16 on a CPU, where torch deems it fit.
+
+        Poses, points and memory keep full precision: rotated with eight bits, the ground would be metres off.
+        """
+        return torch.autocast('cuda' if self.device.type == 'cuda' else 'cpu', enabled=self.autocast)
 
     def _encode_images(self, frame: Frame, probe: Probe) -> tuple[Tensor, Tensor]:
-        with probe.stage('backbone'):
+        with probe.stage('backbone'), self.casting():
             images = frame.images.to(self.device, memory_format=torch.channels_last)
             levels = self.backbone(images)
             features = self.neck(levels)
@@ -218,7 +218,8 @@ class OccupancyNetwork(nn.Module):
                 frame.post_translation, chain, previous.post_rotation, previous.post_translation))
         with probe.stage('depth'):
             ground = self._ground_bins(frame, features.shape) if self.config.ground else None
-            depth: DepthPrediction = self.depth_net(features, cost, frame, ground)
+            with self.casting():
+                depth: DepthPrediction = self.depth_net(features, cost, frame, ground)
         probe.see('stereo_ref_feat', previous.features)
         probe.see('cost_volume_softmax', cost)
         probe.see('depth_pred', depth.probability)
@@ -245,7 +246,8 @@ class OccupancyNetwork(nn.Module):
                 history = state.geometry
                 points = self._camera_points(frame, depth.logits.shape).to(depth.logits.device)
                 grid = self.geometry_fusion.history_grid(points, frame, history, state.visible)
-            geometry, fused = self.geometry_fusion(depth.logits, depth.probability, frame, grid, history)
+            with self.casting():
+                geometry, fused = self.geometry_fusion(depth.logits, depth.probability, frame, grid, history)
         probe.see('geometry_fused_logits', fused.logits)
         probe.see('geometry', geometry)
         return geometry, fused
@@ -253,12 +255,13 @@ class OccupancyNetwork(nn.Module):
     def _lift(self, frame: Frame, geometry: Tensor, context: Tensor, probe: Probe) -> Tensor:
         with probe.stage('lift'):
             voxels = self.lift.voxels(self._camera_points(frame, geometry.shape), frame)
-            lifted = self.lift(geometry, context, voxels)
-        with probe.stage('pre-process'):
+            with self.casting():
+                lifted = self.lift(geometry, context, voxels)
+        with probe.stage('pre-process'), self.casting():
             volume: Tensor = self.pre_process(lifted)[-1]
         probe.see('lifted', lifted)
         probe.see('pre_process', volume)
-        return volume
+        return volume.float()
 
     def _fuse_voxels(self, frame: Frame, volume: Tensor, state: RecurrentState | None,
                      probe: Probe) -> tuple[Tensor, MotionState | None, VoxelState | None]:

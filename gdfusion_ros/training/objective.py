@@ -80,7 +80,7 @@ class Objective(nn.Module):
         chosen, head = self._settings, self.network.head
         labels = head.within(example.labels)
         labelled = (labels != losses.IGNORE).any(1).nonzero()[:, 0]
-        with self.network.casting(enabled=self.network.autocast):
+        with self.network.casting():
             logits = head.classify(head.features(volume).index_select(0, labelled)).flatten(0, 1)
         logits, targets = losses.known(logits, losses.targets_of(labels[labelled]))
         logits = logits.float()

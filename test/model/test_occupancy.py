@@ -16,6 +16,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import kernels, occupancy
 from gdfusion_ros.model.depth import CameraGate
 from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.fusion.geometry import GeometryFusion
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.inference import prepare
 from gdfusion_ros.model.lift import Lift
@@ -171,6 +172,32 @@ def test_compiled_and_plain_forms_give_the_same(tiny: OccupancyNetwork, drive: A
     for (quick, _), (slow, _) in zip(compiled, plain, strict=True):
         torch.testing.assert_close(quick.logits, slow.logits, rtol=1e-3, atol=1e-3)
         assert (quick.labels == slow.labels).float().mean() > 0.999
+
+
+def test_half_precision_is_for_learned_layers_alone(grounded: OccupancyNetwork, drive: Any,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = set()
+
+    def check(owner: Any, name: str) -> None:
+        function = getattr(owner, name)
+
+        def checking(*args: Any) -> Tensor:
+            found: Tensor = function(*args)
+            with torch.autocast('cpu', enabled=False):
+                assert torch.equal(found, function(*args)), name
+            checked.add(name)
+            return found
+
+        monkeypatch.setattr(owner, name, checking)
+
+    geometric = ((occupancy, 'cost_volume'), (occupancy, 'ground_bins'), (occupancy, 'index_transform'),
+                 (Lift, '_locate'), (GeometryFusion, 'history_grid'))
+    for owner, name in geometric:
+        check(owner, name)
+    network = prepare(grounded, torch.device('cpu'))
+    network.autocast = True
+    run(network, drive.frames(2))
+    assert checked == {name for _, name in geometric}
 
 
 # ---- what depends on calibration alone ----
