@@ -39,6 +39,11 @@ class Memo(Generic[T]):
         return self._value
 
 
+def sent(matrix: Tensor, to: Tensor) -> Tensor:
+    """A small matrix on the device of ``to``, without waiting until that has caught up."""
+    return matrix.to(to.device, non_blocking=True)
+
+
 def pixel_grid(image_size: tuple[int, int], feature_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Pixel coordinates (u of each column, v of each row) that a feature map stands for.
 
@@ -50,7 +55,7 @@ def pixel_grid(image_size: tuple[int, int], feature_size: tuple[int, int]) -> tu
 
 def transform(matrix: Tensor, points: Tensor) -> Tensor:
     """(N, 3, 3) matrices times (N, …, 3) points, summed as (m0 x + m1 y) + m2 z, on the points' device."""
-    matrix = matrix.to(points.device).view(matrix.shape[0], *[1] * (points.dim() - 2), 3, 3)
+    matrix = sent(matrix, points).view(matrix.shape[0], *[1] * (points.dim() - 2), 3, 3)
     x, y, z = points.unsqueeze(-2).unbind(-1)
     return (matrix[..., 0] * x + matrix[..., 1] * y) + matrix[..., 2] * z
 
@@ -58,16 +63,16 @@ def transform(matrix: Tensor, points: Tensor) -> Tensor:
 def camera_points(image_size: tuple[int, int], feature_size: tuple[int, int], depths: Tensor,
                   post_rotation: Tensor, post_translation: Tensor) -> Tensor:
     """Every depth bin of every feature cell as (u d, v d, d) in source pixels: (N, D, h, w, 3), with ``depths``."""
-    u, v = (axis.to(depths.device) for axis in pixel_grid(image_size, feature_size))
+    u, v = (sent(axis, depths) for axis in pixel_grid(image_size, feature_size))
     depth, v, u = torch.meshgrid(depths, v, u, indexing='ij')
-    cells = torch.stack([u, v, depth], -1) - post_translation.to(depths.device)[:, None, None, None]
+    cells = torch.stack([u, v, depth], -1) - sent(post_translation, depths)[:, None, None, None]
     points = transform(torch.linalg.inv(post_rotation), cells)
     return torch.cat([points[..., :2] * points[..., 2:], points[..., 2:]], -1)
 
 
 def translated(matrix: Tensor, points: Tensor, translation: Tensor) -> Tensor:
     """``transform`` followed by the addition of (N, 3) translations."""
-    return transform(matrix, points) + translation.to(points.device).view(-1, *[1] * (points.dim() - 2), 3)
+    return transform(matrix, points) + sent(translation, points).view(-1, *[1] * (points.dim() - 2), 3)
 
 
 def rays(u: Tensor, v: Tensor, intrinsics: Tensor, post_rotation: Tensor, post_translation: Tensor,
@@ -105,4 +110,4 @@ def normalised(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:
     The divisor is a tensor on purpose: by a number, CUDA would multiply with the rounded reciprocal instead.
     """
     height, width = image_size
-    return pixels / pixels.new_tensor([width - 1, height - 1]) * 2 - 1
+    return pixels / sent(torch.tensor([width - 1.0, height - 1.0]), pixels) * 2 - 1

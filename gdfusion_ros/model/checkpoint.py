@@ -140,7 +140,7 @@ def save_checkpoint(network: nn.Module, path: Path, facts: Facts, *, half: bool 
     """
     state = {name: value.cpu().contiguous() for name, value in published_state(network).items()}
     if half:
-        state = {name: value.half() if value.dim() > 1 else value for name, value in state.items()}
+        state = {name: value.half() if value.squeeze().dim() > 1 else value for name, value in state.items()}
     with written_whole(path) as draft:
         save_file(state, draft, metadata=asdict(facts))
         draft.chmod(0o644)  # safetensors writes files that nobody else may read

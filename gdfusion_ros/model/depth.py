@@ -157,7 +157,7 @@ class DepthNet(nn.Module):
         vector = camera_vector(frame)
 
         def compute() -> tuple[Tensor, Tensor]:
-            normalised = self.bn(vector.to(device))
+            normalised = self.bn(vector.to(device, non_blocking=True))
             return self.context_gate(normalised), self.depth_gate(normalised)
 
         return compute() if torch.is_grad_enabled() else self._gates((vector,), compute)

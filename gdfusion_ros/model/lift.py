@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model import kernels
-from gdfusion_ros.model.camera import Memo, transform, translated
+from gdfusion_ros.model.camera import Memo, sent, transform, translated
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.volume import volume_of
@@ -84,9 +84,9 @@ class Lift(nn.Module):
     def _mixed(self, mix: nn.Linear, geometry: Tensor, context: Tensor, voxels: Tensor) -> Tensor:
         """(voxels, C) mixtures of the parts. Of most voxels all parts are empty: only the others are computed."""
         rows, occupied = self._occupied((voxels,), lambda: self._renumbered(voxels))
-        occupied = occupied.to(geometry.device)
+        occupied = sent(occupied, geometry)
         sums = self._summed(geometry, context, rows, len(occupied) * self.parts ** 3)
-        mixed = mix(sums.view(len(occupied), -1))
+        mixed = mix(sums.view(len(occupied), self.parts ** 3 * sums.shape[1]))
         return mix.bias.to(mixed.dtype).expand(self.grid.voxels, -1).index_copy(0, occupied, mixed)
 
     def _renumbered(self, voxels: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,4 +116,6 @@ class Lift(nn.Module):
         inside = int((voxels != NOWHERE).sum())
         voxels = voxels.masked_fill(voxels == NOWHERE, rows)
         counts = torch.bincount(voxels, minlength=rows)[:rows]
-        return voxels.to(device).argsort(stable=True)[:inside], (counts.cumsum(0) - counts).to(device)
+        offsets = counts.cumsum(0) - counts
+        return (voxels.to(device, non_blocking=True).argsort(stable=True)[:inside],
+                offsets.to(device, non_blocking=True))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.camera import Memo, camera_points
+from gdfusion_ros.model.camera import Memo, camera_points, sent
 from gdfusion_ros.model.columns import ColumnEncoder, ColumnNeck
 from gdfusion_ros.model.depth import DepthNet, DepthPrediction, ground_bins
 from gdfusion_ros.model.frame import Frame, Prediction
@@ -144,7 +144,7 @@ class OccupancyNetwork(nn.Module):
         self.voxel_fusion = VoxelFusion(config.channels)
         self.scene_fusion = SceneFusion(config.channels)
         self.encoder, self.encoder_neck, self.head = _behind_the_fusion(config)
-        self._points: Memo[Tensor] = Memo()
+        self._points: Memo[tuple[Tensor, Tensor]] = Memo()
         self._ground: Memo[Tensor] = Memo()
 
     @property
@@ -201,7 +201,7 @@ class OccupancyNetwork(nn.Module):
 
     def _encode_images(self, frame: Frame, probe: Probe) -> tuple[Tensor, Tensor]:
         with probe.stage('backbone'), self.casting():
-            images = frame.images.to(self.device, memory_format=torch.channels_last)
+            images = frame.images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
             levels = self.backbone(images)
             features = self.neck(levels)
         probe.see('img_feat', features)
@@ -226,15 +226,20 @@ class OccupancyNetwork(nn.Module):
         probe.see('context', depth.context)
         return depth
 
-    def _camera_points(self, frame: Frame, size: torch.Size) -> Tensor:
-        return self._points((frame.post_rotation, frame.post_translation), lambda: camera_points(
-            self.config.image_size, (size[-2], size[-1]), self.config.depth.values(), frame.post_rotation,
-            frame.post_translation))
+    def _camera_points(self, frame: Frame, size: torch.Size) -> tuple[Tensor, Tensor]:
+        """On the CPU, and on the network's device."""
+        def compute() -> tuple[Tensor, Tensor]:
+            points = camera_points(self.config.image_size, (size[-2], size[-1]), self.config.depth.values(),
+                                   frame.post_rotation, frame.post_translation)
+            return points, points.to(self.device, non_blocking=True)
+
+        return self._points((frame.post_rotation, frame.post_translation), compute)
 
     def _ground_bins(self, frame: Frame, size: torch.Size) -> Tensor:
         calibration = frame.intrinsics, frame.post_rotation, frame.post_translation, frame.ego_from_camera
+        cells = size[-2], size[-1]
         return self._ground(calibration, lambda: ground_bins(
-            frame, self.config.image_size, (size[-2], size[-1]), self.config.depth.values()).to(self.device))
+            frame, self.config.image_size, cells, self.config.depth.values()).to(self.device, non_blocking=True))
 
     def _fuse_geometry(self, frame: Frame, depth: DepthPrediction, state: RecurrentState | None,
                        probe: Probe) -> tuple[Tensor, GeometryState | None]:
@@ -244,7 +249,7 @@ class OccupancyNetwork(nn.Module):
             history = grid = None
             if state is not None and state.geometry is not None:
                 history = state.geometry
-                points = self._camera_points(frame, depth.logits.shape).to(depth.logits.device)
+                _, points = self._camera_points(frame, depth.logits.shape)
                 grid = self.geometry_fusion.history_grid(points, frame, history, state.visible)
             with self.casting():
                 geometry, fused = self.geometry_fusion(depth.logits, depth.probability, frame, grid, history)
@@ -254,7 +259,8 @@ class OccupancyNetwork(nn.Module):
 
     def _lift(self, frame: Frame, geometry: Tensor, context: Tensor, probe: Probe) -> Tensor:
         with probe.stage('lift'):
-            voxels = self.lift.voxels(self._camera_points(frame, geometry.shape), frame)
+            points, _ = self._camera_points(frame, geometry.shape)
+            voxels = self.lift.voxels(points, frame)
             with self.casting():
                 lifted = self.lift(geometry, context, voxels)
         with probe.stage('pre-process'), self.casting():
@@ -321,7 +327,7 @@ def _previous_view(frame: Frame, stereo: Tensor, state: RecurrentState | None) -
     if bool(state.visible.all()):
         return state.stereo, frame.previous_camera_from_camera
     seen = state.visible.view(-1, 1, 1)
-    mixed = StereoState(torch.where(seen[..., None].to(stereo.device), state.stereo.features, stereo),
+    mixed = StereoState(torch.where(sent(seen[..., None], stereo), state.stereo.features, stereo),
                         torch.where(seen, state.stereo.post_rotation, itself.post_rotation),
                         torch.where(seen[..., 0], state.stereo.post_translation, itself.post_translation))
     return mixed, torch.where(seen, frame.previous_camera_from_camera, here)

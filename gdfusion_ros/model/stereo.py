@@ -53,7 +53,7 @@ def cost_volume(current: Tensor, previous: Tensor, geometry: StereoGeometry) -> 
 
 def sampling_grid(feature_size: tuple[int, int], geometry: StereoGeometry, device: torch.device) -> Tensor:
     """(N, D, h, w, 2) where every bin of every cell is seen in the previous image, in grid_sample's coordinates."""
-    points = camera_points(geometry.image_size, feature_size, geometry.depths.to(device),
+    points = camera_points(geometry.image_size, feature_size, geometry.depths.to(device, non_blocking=True),
                            geometry.post_rotation, geometry.post_translation)
     pixels, behind = previous_pixels(points, geometry.intrinsics, geometry.previous_camera_from_camera,
                                      geometry.previous_post_rotation, geometry.previous_post_translation)

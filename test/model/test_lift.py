@@ -115,3 +115,13 @@ def test_parts_of_voxels_have_sums_of_their_own(drive: Any, form: str) -> None:
             volume = coarse(geometry, context, voxels)[0]
         torch.testing.assert_close(volume, expected[:, dy::2, dx::2, dz::2], rtol=1e-4, atol=1e-5)
     assert expected.any()
+
+
+@pytest.mark.parametrize('form', ['plain', 'compiled'], indirect=True)
+def test_parts_where_no_camera_sees_the_grid(drive: Any, form: str) -> None:
+    frame = dataclasses.replace(drive.frame(3), visible=torch.tensor([False, False]))
+    lift = Lift(GRID, 5, 2)
+    assert lift.mix is not None
+    with torch.no_grad():
+        volume = lift(torch.rand(2, 16, *CELLS), torch.randn(2, 5, *CELLS), lift.voxels(frustum(frame), frame))
+    torch.testing.assert_close(volume, lift.mix.bias.detach().view(1, 5, 1, 1, 1).expand_as(volume))

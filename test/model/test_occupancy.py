@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import kernels, occupancy
@@ -328,16 +329,27 @@ def test_cues_that_cannot_work_are_refused(tiny: OccupancyNetwork, cues: tuple[s
         with_cues(tiny.config, cues)
 
 
-def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(tiny: OccupancyNetwork,
+class Copies(TorchDispatchMode):
+    """Refuses copies to the device 'meta' that would wait until such a device has caught up."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is torch.ops.aten._to_copy.default and args[0].device.type == 'cpu' and 'device' in kwargs:
+            assert kwargs.get('non_blocking'), f'a copy of {tuple(args[0].shape)}'
+        return function(*args, **kwargs)
+
+
+def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(grounded: OccupancyNetwork,
                                                                                drive: Any) -> None:
     """The device 'meta' has shapes but no values: whatever read one back, or mixed devices, would fail."""
-    network = prepare(copy.deepcopy(tiny), torch.device('meta'))
+    network = prepare(grounded, torch.device('meta'))
     state = None
     for index in range(4):
         frame = drive.frame(index)
         frame = dataclasses.replace(frame, images=frame.images.to('meta'),
                                     visible=torch.tensor([True, index != 2]))
-        prediction, state = network(frame, state)
+        with Copies():
+            prediction, state = network(frame, state)
         assert prediction.labels.device.type == prediction.confidence().device.type == 'meta'
     assert state.visible.device.type == state.voxel.bda.device.type == 'cpu'
     assert state.stereo.features.device.type == state.voxel.volume.device.type == 'meta'

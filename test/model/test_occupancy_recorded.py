@@ -21,7 +21,7 @@ from gdfusion_ros.model.frame import Frame, Prediction, by_voxel
 from gdfusion_ros.model.fusion.alignment import index_transform, sampled_positions
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.fusion.voxel import warp
-from gdfusion_ros.model.inference import prepare
+from gdfusion_ros.model.inference import prepare, select_device
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.probe import Probe
 from gdfusion_ros.model.volume import rows
@@ -151,11 +151,8 @@ def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Fra
 
 @torch.inference_mode()
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
-def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded: Any, generator: ModuleType,
-                        monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cuda.matmul, 'allow_tf32', False)
-    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
-    network = prepare(copy.deepcopy(network), torch.device('cuda'))
+def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded: Any, generator: ModuleType) -> None:
+    network = prepare(copy.deepcopy(network), select_device('cuda'))
     state: RecurrentState | None = None
     for index, (frame, (_, _, _, start)) in enumerate(zip(frames, generator.FRAMES, strict=True)):
         prediction, state = network(frame, None if start else state)

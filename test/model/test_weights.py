@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
@@ -107,6 +108,8 @@ def test_check_and_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(['weights', 'convert', str(out), str(half), '--half']) == 0
     assert half.stat().st_size < 0.55 * out.stat().st_size
     assert read_facts(half) == read_facts(out)
+    for name, value in load_file(half).items():
+        assert (value.dtype == torch.float16) == (value.squeeze().dim() > 1), name
     rounded = fresh_network('gdfusion_nano', (), 1, str(half), torch.device('cpu'))
     for (name, value), exact in zip(rounded.named_parameters(), network.parameters(), strict=True):
         torch.testing.assert_close(value, exact, rtol=1e-3, atol=1e-6, msg=name)

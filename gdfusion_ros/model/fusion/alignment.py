@@ -33,7 +33,7 @@ def sampled_positions(offsets: Tensor | None, previous_from_current: Tensor, siz
     """
     device = previous_from_current.device if offsets is None else offsets.device
     y, x, z = torch.meshgrid(*(torch.arange(n, dtype=torch.float32, device=device) for n in size), indexing='ij')
-    r = previous_from_current.to(device)
+    r = previous_from_current.to(device, non_blocking=True)
     axes = [((r[a, 0] * x + r[a, 1] * y) + r[a, 2] * z) + r[a, 3] for a in range(3)]
     positions = torch.stack(axes, -1).view(-1, 3)
     return positions if offsets is None else positions + offsets

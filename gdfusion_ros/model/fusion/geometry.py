@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gdfusion_ros.model.camera import OUTSIDE, normalised, previous_pixels
+from gdfusion_ros.model.camera import OUTSIDE, normalised, previous_pixels, sent
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.fusion.state import GeometryState
 
@@ -76,5 +76,5 @@ class GeometryFusion(nn.Module):
         near, far = self.depths[0], self.depths[-1]
         grid = torch.cat([normalised(pixels[..., :2], self.image_size),
                           (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
-        forgotten = ~remembered.to(points.device).view(-1, 1, 1, 1)
+        forgotten = ~sent(remembered, points).view(-1, 1, 1, 1)
         return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model import kernels
+from gdfusion_ros.model.camera import sent
 from gdfusion_ros.model.fusion.alignment import sampled_positions
 from gdfusion_ros.model.fusion.state import MotionState
 from gdfusion_ros.model.volume import rows
@@ -63,7 +64,7 @@ def gradient_step(offsets: Tensor, history: Tensor, previous_from_current: Tenso
     sampled, jacobian = sample_with_jacobian(history, positions, size)
     delta = 2 * (sampled - offsets)
     gradient = ((jacobian * delta[:, None]).sum(-1) - delta) / 3
-    last = positions.new_tensor([size[1] - 1, size[0] - 1, size[2] - 1])
+    last = sent(torch.tensor([size[1] - 1.0, size[0] - 1.0, size[2] - 1.0]), positions)
     inside = ((positions >= 0) & (positions <= last)).all(-1, keepdim=True)
     return torch.where(inside, offsets - STEP_SIZE * gradient.clamp(-LIMIT, LIMIT), offsets)
 
@@ -81,17 +82,16 @@ def sample_with_jacobian(field: Tensor, positions: Tensor, size: tuple[int, ...]
     Returns:
         (n, 3) samples, and (n, 3, 3) whose entry [a, i] is d sample_i / d position_a.
     """
-    counts = torch.tensor([size[1], size[0], size[2]], device=field.device)
     lower = positions.floor()
     fraction = positions - lower
-    weights = torch.stack([1 - fraction, fraction])
+    indices, weights = lower.long().unbind(-1), torch.stack([1 - fraction, fraction])
     slopes = (-1.0, 1.0)
     sampled = torch.zeros_like(positions)
     jacobian = positions.new_zeros(len(positions), 3, 3)
     for i, j, k in product((0, 1), repeat=3):
-        corner = lower.long() + torch.tensor([i, j, k], device=field.device)
-        x, y, z = corner.clamp(min=torch.zeros_like(counts), max=counts - 1).unbind(-1)
-        value = field[(y * counts[0] + x) * counts[2] + z]
+        x, y, z = ((index + corner).clamp(0, count - 1)
+                   for index, corner, count in zip(indices, (i, j, k), (size[1], size[0], size[2]), strict=True))
+        value = field[(y * size[1] + x) * size[2] + z]
         wx, wy, wz = weights[i, :, 0], weights[j, :, 1], weights[k, :, 2]
         sampled += (wx * wy * wz)[:, None] * value
         jacobian[:, 0] += (slopes[i] * wy * wz)[:, None] * value

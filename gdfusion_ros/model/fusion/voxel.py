@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from gdfusion_ros.model import kernels
+from gdfusion_ros.model.camera import sent
 from gdfusion_ros.model.fusion.alignment import sampled_positions
 from gdfusion_ros.model.fusion.state import VoxelState
 from gdfusion_ros.model.volume import chunks, rows, volume_of
@@ -49,7 +50,7 @@ class VoxelFusion(nn.Module):
         if kernels.usable(volume):
             warped = kernels.warp(history, offsets, previous_from_current, size)
         else:
-            warped = warp(history, sampled_positions(offsets, previous_from_current.to(volume.device), size), size)
+            warped = warp(history, sampled_positions(offsets, sent(previous_from_current, volume), size), size)
         fused = self.merged(rows(volume), warped, frames)
         output = volume if state is None else volume_of(fused, size)
         return output, VoxelState(fused, bda, frames + 1)
@@ -81,7 +82,7 @@ class VoxelFusion(nn.Module):
     def embeddings(self, frames: int, device: torch.device) -> Tensor:
         """(2, C) embeddings of the current frame's and the history's time since the start; ``frames`` lie between."""
         times = torch.tensor([frames, max(frames - 1, 0)], dtype=torch.float32) * SECONDS_PER_FRAME
-        embedded: Tensor = self.time_embedding(sinusoid(times, self.channels).to(device))
+        embedded: Tensor = self.time_embedding(sinusoid(times, self.channels).to(device, non_blocking=True))
         return embedded
 
 
@@ -100,10 +101,10 @@ def warp(field: Tensor, positions: Tensor, size: tuple[int, ...]) -> Tensor:
         positions: (Y X Z, 3) along x, y, z [voxels].
         size: (Y, X, Z).
     """
-    last = positions.new_tensor([size[1] - 1, size[0] - 1, size[2] - 1])
+    last = sent(torch.tensor([size[1] - 1.0, size[0] - 1.0, size[2] - 1.0]), positions)
     normalised = 2 * positions / last - 1
     # grid_sample takes the volume's axes in reverse: the volume is (Y, X, Z), so the order is z, x, y.
-    grid = normalised[:, [2, 0, 1]].view(1, *size, 3)
+    grid = normalised.roll(1, 1).view(1, *size, 3)
     return rows(F.grid_sample(volume_of(field, size), grid, align_corners=True))
 
 
