@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import assignment, progress
+from gdfusion_ros.cli.common import add_version_argument, assignment, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--data', type=Path, nargs='+', required=True, metavar='DIR', help='dataset folders')
     parser.add_argument('--validation', type=Path, nargs='+', required=True, metavar='DIR', help='held-out scenes')
     parser.add_argument('--hard', type=Path, nargs='*', default=[], metavar='DIR', help='harder held-out scenes')
+    add_version_argument(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the trainings')
     parser.add_argument('--variants', nargs='+', metavar='CUES', help='default: all; an unknown one gives the list')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='default: 0')
@@ -61,11 +62,13 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError(f"no variant '{unknown[0]}'; there are {', '.join(ablation.VARIANTS)}")
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
     device = select_device(args.device)
-    data = Data(datasets(args.data), [])  # each trial is scored once, at its end
-    held_out = {'validation': datasets(args.validation), **({'hard': datasets(args.hard)} if args.hard else {})}
+    data = Data(datasets(args.data, args.version), [])  # each trial is scored once, at its end
+    held_out = {'validation': datasets(args.validation, args.version)}
+    if args.hard:
+        held_out['hard'] = datasets(args.hard, args.version)
     everything = ablation.trials(settings, variants, args.seeds, args.more_seeds, args.out)
     for trial in everything:
-        if trial.scores() is None:
+        if not held_out.keys() <= trial.scores().keys():
             _train(trial, data, held_out, str(device))
         with written_whole(args.out / 'table.md') as draft:
             draft.write_text(ablation.table(everything) + '\n')
@@ -81,14 +84,14 @@ def _train(trial: Trial, data: Data, held_out: Mapping[str, Sequence[Dataset]], 
     from gdfusion_ros.cli.train import Display
     from gdfusion_ros.model.zoo import fresh_network
     from gdfusion_ros.training.examples import Examples
-    from gdfusion_ros.training.processes import Processes
+    from gdfusion_ros.training.processes import ALONE
     from gdfusion_ros.training.run import Run, RunFolder
     from gdfusion_ros.training.validation import validate
 
     settings = trial.settings
     network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights,
                             torch.device(device))
-    training = Run(network, settings, data, RunFolder(trial.folder), Processes())
+    training = Run(network, settings, data, RunFolder(trial.folder), ALONE)
     with progress(settings.steps, 'step', trial.folder.name) as bar:
         training.train(Display(bar, training.done))
     matrices = {}

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdfusion_ros.cli.common import add_model_arguments, model_settings, progress
+from gdfusion_ros.cli.common import add_model_arguments, add_version_argument, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing, written_whole
 
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--bag', type=Path, help='bag to play to the node')
     parser.add_argument('--nuscenes', type=Path, metavar='DIR',
                         help='folder of nuScenes, for the converter and for training')
+    add_version_argument(parser)
     parser.add_argument('--config', type=Path, help='YAML file of training settings')
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="see 'gdfusion convert'")
     parser.add_argument('--share', type=float, default=1.0,
@@ -141,7 +142,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.bags.info import format_size
     from gdfusion_ros.datasets import benchmark, nuscenes
 
-    dataset = nuscenes.load(args.nuscenes, None, args.scenes)
+    dataset = nuscenes.load(args.nuscenes, args.version, args.scenes)
     with progress((args.frames + 1) * len(benchmark.STORAGES), 'run') as bar:
         results = benchmark.conversion(dataset, args.frames, bar.update)
     rows = [(result.storage, f'{result.convert:.3f}', f'{format_size(round(result.size / result.convert))}/s',
@@ -172,7 +173,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     settings = training_settings.read(args.config, {'steps': args.frames + benchmark.WARM_UP})
     device = select_device(args.device or 'auto')
     with progress(settings.steps, 'step') as bar:
-        result = benchmark.run(settings, datasets([args.nuscenes], args.scenes), device, bar.update)
+        result = benchmark.run(settings, datasets([args.nuscenes], args.version, args.scenes), device, bar.update)
     print(f'{result.model} on {result.device}, {settings.slots} slots, {settings.workers} workers, {result.steps} '
           f'steps: {result.frames_per_second:.2f} frames/s, {result.waiting:.1%} of the time spent waiting for data')
     return dataclasses.asdict(result)

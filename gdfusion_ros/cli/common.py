@@ -22,6 +22,11 @@ def progress(total: int | None, unit: str, description: str = '', *, scaled: boo
     return tqdm(total=total, unit=unit, desc=description, unit_scale=scaled, dynamic_ncols=True, disable=disable)
 
 
+def add_version_argument(parser: argparse._ActionsContainer) -> None:
+    """``--version``, of the tables of a nuScenes folder."""
+    parser.add_argument('--version', help='version of nuScenes, e.g. v1.0-mini; needed only where several are there')
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """``--model``, ``--weights`` and the other fields of ModelSettings; what is not given is None."""
     group = parser.add_argument_group('network')

@@ -22,7 +22,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import progress
+from gdfusion_ros.cli.common import add_version_argument, progress
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('nuscenes', type=Path, help='folder of nuScenes, which has v1.0-mini/ or so, and samples/')
     parser.add_argument('--out', type=Path, required=True, help='folder for the bags; made where it is not there')
-    parser.add_argument('--version', help='version to read, e.g. v1.0-mini; needed only where several are there')
+    add_version_argument(parser)
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
                         help='names, ranges FIRST..LAST, or official splits (train, val, test, mini_train, mini_val, '
                         "…; need pip install 'gdfusion-ros[nuscenes]'); default: all")

@@ -20,7 +20,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import add_model_arguments, model_settings, progress
+from gdfusion_ros.cli.common import add_model_arguments, add_version_argument, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SCENES = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes; default: a scene is made')
-    parser.add_argument('--version', help='version to read, e.g. v1.0-mini; needed only where several are there')
+    add_version_argument(parser)
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
                         help=f'scene names; default: the first {_SCENES}')
     parser.add_argument('--seed', type=int, default=7, help='of the made scene; default: %(default)s')

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING
 from gdfusion_ros.cli.common import (
     add_model_arguments,
     add_pipeline_arguments,
+    add_version_argument,
     model_settings,
     pipeline_settings,
     progress,
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--npz', type=Path, metavar='DIR', help='folder with predictions as <sample token>.npz')
     truth = parser.add_argument_group('truth')
     truth.add_argument('--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes, whose tables are read')
-    truth.add_argument('--version', help='version of nuScenes, e.g. v1.0-mini; needed only where several are there')
+    add_version_argument(truth)
     truth.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
                        help='scene names, ranges scene-0001..scene-0010, splits; default: those that the bags are of')
     truth.add_argument('--label-set', metavar='NAME', help=f'which labels of nuScenes: {LABEL_SET} (the default), '

@@ -22,7 +22,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdfusion_ros.cli.common import assignment, progress
+from gdfusion_ros.cli.common import add_version_argument, assignment, progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--validation', type=Path, nargs='*', default=[], metavar='DIR',
                         help='dataset folders to validate on; their scenes are not learned from')
     parser.add_argument('--validation-scenes', nargs='*', default=(), metavar='SCENE', help='scenes of these')
+    add_version_argument(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on with the run in OUT')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
@@ -62,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
 
     keep_freed_memory()
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
-    device, folder = select_device(args.device), RunFolder(args.out)
-    data = Data(datasets(args.data, args.scenes), datasets(args.validation, args.validation_scenes))
-    with joined(device) as processes:
+    folder = RunFolder(args.out)
+    data = Data(datasets(args.data, args.version, args.scenes),
+                datasets(args.validation, args.version, args.validation_scenes))
+    with joined(select_device(args.device)) as (processes, device):
         if processes.first:
             _require(folder, resume=args.resume)
             print(training_settings.text(settings))
@@ -82,11 +84,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def datasets(folders: Sequence[Path], scenes: Sequence[str] = ()) -> list[Dataset]:
+def datasets(folders: Sequence[Path], version: str | None, scenes: Sequence[str] = ()) -> list[Dataset]:
     """The scenes of dataset folders."""
     from gdfusion_ros.datasets import nuscenes
 
-    return [nuscenes.load(folder, scenes=scenes) for folder in folders]
+    return [nuscenes.load(folder, version, scenes) for folder in folders]
 
 
 def _require(folder: RunFolder, *, resume: bool) -> None:
@@ -113,6 +115,10 @@ class Display:
         self._bar.update()
         if loss is not None:
             self._bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
+
+    def validating(self, frames: int, of: int) -> None:
+        """See training.run.Listener."""
+        self._bar.set_postfix(validated=f'{frames}/{of}')
 
     def validated(self, step: int, matrix: ConfusionMatrix) -> None:
         """See training.run.Listener."""

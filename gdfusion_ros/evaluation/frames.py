@@ -24,13 +24,13 @@ class Drive:
     """A scene.
 
     Attributes:
-        name: of the scene; empty where it is not known.
+        token: of the scene; empty where it is not known. Made datasets give all their scenes the same names.
         stamps: the LiDAR's at all key frames [ns], in time order.
         transforms: of the vehicle, its LiDAR and the fixed frame, over the whole scene.
         fixed_frame: TF frame in which the vehicle moves.
     """
 
-    name: str
+    token: str
     stamps: tuple[int, ...]
     transforms: TransformTree
     fixed_frame: str

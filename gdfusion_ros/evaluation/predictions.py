@@ -152,16 +152,16 @@ _Run = tuple[str, Iterator[SemanticGrid]]
 
 
 def _scene(bag: BagReader) -> str:
-    return bag.custom_data.get('nuscenes.scene', '')
+    return bag.custom_data.get('nuscenes.scene_token', '')
 
 
 def _by_stamp(runs: Iterable[_Run], frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
     """The nearest of the grids of every key frame; where a bag loops or comes again, those of its first run."""
     used: set[KeyFrame] = set()
     for scene, grids in runs:
-        # As far as scenes have names they are told apart by them: two vehicles may have driven at the same time.
+        # As far as scenes are known they are told apart: two vehicles may have driven at the same time.
         known = {frame.stamp: frame for frame in frames
-                 if not scene or not frame.drive.name or frame.drive.name == scene}
+                 if not scene or not frame.drive.token or frame.drive.token == scene}
         yield from _of_run(grids, known, used, tally)
 
 

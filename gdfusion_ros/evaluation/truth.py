@@ -85,7 +85,7 @@ def _drive_of_scene(scene: Scene, pipeline: PipelineSettings) -> Drive:
         tree.set(transform(pipeline.fixed_frame, pipeline.base_frame, data.stamp, data.ego_pose))
         if data.calibration.channel == LIDAR:
             tree.set_static(transform(pipeline.base_frame, LIDAR, data.stamp, data.calibration.pose))
-    return Drive(scene.name, tuple(sample.stamp for sample in scene.samples), tree, pipeline.fixed_frame)
+    return Drive(scene.token, tuple(sample.stamp for sample in scene.samples), tree, pipeline.fixed_frame)
 
 
 def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings) -> list[KeyFrame]:
@@ -99,8 +99,8 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
     if not labelled:
         raise GdfusionError(f'bag {bag.path} is damaged: none of its messages on {GROUND_TRUTH_TOPIC} is there')
     cameras = [item.stamp for item in bag.raw_messages([topics.camera_info(pipeline.reference_camera)])]
-    drive = Drive(bag.custom_data.get('nuscenes.scene', ''), tuple(sorted({*labelled, *tokens})), _transforms(bag),
-                  pipeline.fixed_frame)
+    drive = Drive(bag.custom_data.get('nuscenes.scene_token', ''), tuple(sorted({*labelled, *tokens})),
+                  _transforms(bag), pipeline.fixed_frame)
     return [KeyFrame(tokens.get(stamp, ''), stamp, nearest(cameras, stamp), drive,
                      partial(_label_grid, bag.path, stamp)) for stamp in labelled]
 

@@ -46,9 +46,9 @@ class Trial:
         """Where its scores are kept; there once it is done."""
         return self.folder / 'scores.json'
 
-    def scores(self) -> Scores | None:
-        """What it has reached; None while it is not done."""
-        return json.loads(self.scores_file.read_text()) if self.scores_file.is_file() else None
+    def scores(self) -> Scores:
+        """What it has reached; nothing while it is not done."""
+        return json.loads(self.scores_file.read_text()) if self.scores_file.is_file() else {}
 
     def keep(self, matrices: Mapping[str, ConfusionMatrix]) -> None:
         """Keep the scores on every set of scenes."""
@@ -73,12 +73,14 @@ def table(done: Sequence[Trial]) -> str:
     scored = {variant: [scores for trial in done if trial.variant == variant and (scores := trial.scores())]
               for variant in variants}
     sets = list(dict.fromkeys(name for scores in scored.values() for one in scores for name in one))
-    rows = [(variant, len(scores), *(_spread([one[name][metric] for one in scores]) for name in sets
+    rows = [(variant, len(scores), *(_spread([one[name][metric] for one in scores if name in one]) for name in sets
                                      for metric in METRICS)) for variant, scores in scored.items() if scores]
     headers = ['cues', 'seeds', *(f'{metric}, {name}' for name in sets for metric in METRICS)]
     return tabulate(rows, headers=headers, tablefmt='github', disable_numparse=True)
 
 
 def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return ''
     middle = f'{100 * mean(values):.1f}'
     return middle if len(values) == 1 else f'{middle} ({100 * min(values):.1f} to {100 * max(values):.1f})'

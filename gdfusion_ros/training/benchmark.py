@@ -12,7 +12,7 @@ from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.training.examples import Examples
-from gdfusion_ros.training.processes import Processes
+from gdfusion_ros.training.processes import ALONE
 from gdfusion_ros.training.run import stream
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.trainer import Trainer
@@ -50,7 +50,7 @@ def run(settings: TrainingSettings, datasets: Sequence[Dataset], device: torch.d
     trainer, examples = Trainer(network, settings), Examples(datasets, network.config, settings, augment=True)
     if not examples.lengths:
         raise GdfusionError('the training data has no key frames')
-    batches = stream(examples, settings, Processes(), 0, device)
+    batches = stream(examples, settings, ALONE, 0, device)
     start, waited = time.perf_counter(), 0.0
     for step in range(settings.steps):
         if step == WARM_UP:

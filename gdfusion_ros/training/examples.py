@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.model.occupancy import OccupancyConfig
+from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.poses import inverse
@@ -54,15 +55,35 @@ class Example:
     start: bool
     sight: Sight | None = None
 
+    def pin_memory(self) -> Example:
+        """The same with its large tensors where CUDA fetches them by itself; torch's DataLoader calls it."""
+        return replace(self, frame=replace(self.frame, images=self.frame.images.pin_memory()),
+                       labels=self.labels.pin_memory(), depth=self.depth.pin_memory(),
+                       sight=None if self.sight is None else self.sight.pin_memory())
+
 
 class Examples(TorchDataset[Example]):
     """``examples[item]``: reads, decodes and augments one key frame; meant for worker processes."""
 
     def __init__(self, datasets: Sequence[Dataset], config: OccupancyConfig, settings: TrainingSettings, *,
                  augment: bool) -> None:
-        """``config`` is the network's; without ``augment`` examples are what the node would see."""
+        """``config`` is the network's; without ``augment`` examples are what the node would see.
+
+        Raises:
+            GdfusionError: the network predicts other voxels than those of the labels.
+        """
+        labelled = OCC3D_NUSCENES.grid
+        if config.predicted_grid != labelled:
+            raise GdfusionError(f'{config.name} predicts {config.predicted_grid.shape} voxels, but the labels have '
+                                f'{labelled.shape}: it cannot be trained on them')
         self._scenes = [(dataset.root, scene) for dataset in datasets for scene in dataset.scenes if scene.samples]
         self._config, self._settings, self._augment = config, settings, augment
+
+    @property
+    def fingerprint(self) -> str:
+        """Of which key frames there are, in which order."""
+        names = [(scene.token, len(scene.samples)) for _, scene in self._scenes]
+        return hashlib.sha256(repr(names).encode()).hexdigest()
 
     @property
     def lengths(self) -> list[int]:
@@ -131,9 +152,9 @@ class Examples(TorchDataset[Example]):
         if not self._settings.depth or sweep is None or not sweep.path.exists():
             return torch.full((len(posts), height // stride, width // stride), IGNORE)
         points = sweep.ego_pose.matrix() @ sweep.calibration.pose.matrix() @ _points(sweep.path)
-        maps = np.stack([_depth_map(points, camera, post, (width, height))
-                         for camera, post in zip(_cameras(sample), posts, strict=True)])
         bins = self._config.depth
+        maps = np.stack([_depth_map(points, camera, post, (width, height), bins)
+                         for camera, post in zip(_cameras(sample), posts, strict=True)])
         return depth_bins(torch.from_numpy(maps), stride, bins.first, bins.step, bins.count)
 
 
@@ -176,11 +197,15 @@ def _points(path: Path) -> Matrix:
     return np.stack([*(points[axis].astype(np.float64) for axis in 'xyz'), np.ones(len(points))])
 
 
-def _depth_map(points: Matrix, camera: SensorData, post: PostTransform, size: tuple[int, int]) -> NDArray[np.float32]:
-    """(H, W) depth [m] of the nearest of the (4, n) points in the fixed frame, in the network's image; 0 where none."""
+def _depth_map(points: Matrix, camera: SensorData, post: PostTransform, size: tuple[int, int],
+               bins: DepthBins) -> NDArray[np.float32]:
+    """(H, W) depth [m] of the nearest of the (4, n) points in the fixed frame, in the network's image; 0 where none.
+
+    Points beyond the bins, nearer ones too, hide nothing (spec of the training, section 3).
+    """
     width, height = size
     seen = (inverse(camera.ego_pose.matrix() @ camera.calibration.pose.matrix()) @ points)[:3]
-    seen = seen[:, seen[2] > 0]
+    seen = seen[:, (seen[2] >= bins.first) & (seen[2] < bins.first + bins.step * bins.count)]
     pixels = intrinsics(camera) @ seen / seen[2]
     pixels = np.rint(post.rotation @ pixels + post.translation[:, None])[:2]
     inside = ((pixels >= 0) & (pixels < [[width], [height]])).all(0)

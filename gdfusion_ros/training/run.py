@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from gdfusion_ros.datasets.nuscenes import SYNTHETIC, Dataset
 from gdfusion_ros.errors import GdfusionError
@@ -24,15 +25,16 @@ from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.training import settings as training_settings
 from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.journal import Journal
+from gdfusion_ros.training.loading import load
 from gdfusion_ros.training.processes import Processes
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Stream
 from gdfusion_ros.training.trainer import Trainer, learning_rate
-from gdfusion_ros.training.validation import validate
+from gdfusion_ros.training.validation import own_items, validate
+
+T = TypeVar('T')
 
 LOG_EVERY = 20
-
-_AHEAD = 4  # examples that each worker process keeps ready
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ class Listener(Protocol):
 
     def step(self, loss: float | None) -> None:
         """A step is done; its loss is told at the first, the last and every LOG_EVERY-th."""
+
+    def validating(self, frames: int, of: int) -> None:
+        """So many key frames of this process's share of a validation are done."""
 
     def validated(self, step: int, matrix: ConfusionMatrix) -> None:
         """A validation is done."""
@@ -128,11 +133,12 @@ class Run:
         return self._trainer.average.network
 
     def train(self, listener: Listener) -> Result:
-        """Take the steps that are left.
+        """Take the steps that are left, and validate.
 
         Raises:
             GdfusionError: a file of the data cannot be read, or an output not be written.
-            KeyboardInterrupt: it was asked to stop; the checkpoint is written.
+            KeyboardInterrupt: it was asked to stop, or another of its processes had to. In both cases what was learned
+                is in the checkpoint.
         """
         start, waited = time.perf_counter(), 0.0
         with _stop_requests() as stop_requested:
@@ -140,16 +146,17 @@ class Run:
             batches = stream(self._examples, self._settings, self._processes, self.done, self._trainer.network.device)
             while self.done < self._settings.steps:
                 asked = time.perf_counter()
-                examples = [next(batches) for _ in range(self._settings.frames_per_step)]
+                examples = self._together(lambda: list(islice(batches, self._settings.frames_per_step)), stop_requested)
                 waited += time.perf_counter() - asked
                 self._learn(examples, listener)
-                stopping = any(self._processes.gathered(stop_requested()))
-                if stopping or self.done % self._settings.checkpoint_every == 0:
+                if self.done % self._settings.checkpoint_every == 0:
                     self._save()
-                if stopping:
-                    raise KeyboardInterrupt
-        self._validate(listener)
-        self._save()
+                every = self._settings.validate_every
+                if every and self.done % every == 0 and self.done < self._settings.steps:
+                    self._validate(listener, stop_requested)
+            self._save()
+            self._validate(listener, stop_requested)
+            self._save()
         if self._journal is not None:
             self._journal.close()
         seconds = time.perf_counter() - start
@@ -163,6 +170,22 @@ class Run:
         if not self.done:
             self._save()
 
+    def _together(self, action: Callable[[], T], stop_requested: Callable[[], bool]) -> T:
+        """``action()`` in every process. Where one of them fails or is to stop, all end; what is learned is kept."""
+        found: T | None = None
+        failure: BaseException | None = None
+        try:
+            found = action()
+        except (GdfusionError, KeyboardInterrupt) as error:
+            failure = error
+        if stop_requested():
+            failure = failure or KeyboardInterrupt()
+        if any(self._processes.gathered(failure is not None)):
+            self._save()
+            raise failure or KeyboardInterrupt
+        assert found is not None
+        return found
+
     def _learn(self, examples: Sequence[Example], listener: Listener) -> None:
         rate = learning_rate(self._settings, self.done)
         found = self._trainer.step(examples)
@@ -173,27 +196,37 @@ class Run:
             listener.step(sum(losses.values()))
         else:
             listener.step(None)
-        every = self._settings.validate_every
-        if every and self.done % every == 0 and self.done < self._settings.steps:
-            self._validate(listener)
 
-    def _validate(self, listener: Listener) -> None:
-        if self._journal is None:
-            self._processes.wait()
+    def _validate(self, listener: Listener, stop_requested: Callable[[], bool]) -> None:
+        """Score the averaged weights, every process on its share of the scenes."""
+        frames = len(own_items(self._validation, self._processes))
+        done = 0
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            listener.validating(done, frames)
+            if stop_requested():
+                raise KeyboardInterrupt
+
+        if not self._validation.lengths:
             return
-        if self._validation.lengths:
-            matrix = validate(self.network, self._validation, self._settings)
+        self._processes.share(self.network)
+        matrix = self._together(lambda: validate(self.network, self._validation, self._settings, tick,
+                                                 self._processes), stop_requested)
+        matrix.counts = np.sum(self._processes.gathered(matrix.counts), axis=0)
+        if self._journal is not None:
             self._journal.add(self.done, {'validation/mIoU': matrix.miou, 'validation/mIoU_D': matrix.miou_dynamic,
                                           'validation/IoU': matrix.iou})
             listener.validated(self.done, matrix)
-        self._processes.wait()
 
     def _save(self) -> None:
         """Checkpoint, weights and curves, each written whole."""
-        memories = self._processes.gathered([_packed(state) for state in self._trainer.memory])
+        memories = self._processes.collected([_packed(state) for state in self._trainer.memory])
         if self._journal is not None:
             content = {**self._trainer.state_dict(), 'memories': memories, 'entries': self._journal.entries,
-                       'settings': training_settings.as_mapping(self._settings)}
+                       'settings': training_settings.as_mapping(self._settings),
+                       'data': self._examples.fingerprint}
             with written_whole(self._folder.checkpoint) as draft:
                 torch.save(content, draft)
             save_checkpoint(self.network, self._folder.weights, self._facts)
@@ -211,6 +244,9 @@ class Run:
         if changed:
             raise GdfusionError(f'{path} was made with other settings: {", ".join(changed)}; go on with the same ones, '
                                 'or choose another folder')
+        if content['data'] != self._examples.fingerprint:
+            raise GdfusionError(f'{path} was made with other data; go on with the same folders and scenes, in the same '
+                                'order')
         if len(content['memories']) != self._processes.count:
             raise GdfusionError(f'{path} was made by {len(content["memories"])} processes, now there are '
                                 f'{self._processes.count}')
@@ -225,9 +261,7 @@ def stream(examples: Examples, settings: TrainingSettings, processes: Processes,
     slots = settings.slots
     items = Stream(examples.lengths, settings.seed, processes.rank * slots, slots, processes.count * slots,
                    (first, settings.steps), settings.turns)
-    return iter(DataLoader(examples, batch_size=None, sampler=items, num_workers=settings.workers,
-                           worker_init_fn=_ignore_interrupts, prefetch_factor=_AHEAD if settings.workers else None,
-                           pin_memory=device.type == 'cuda'))
+    return load(examples, items, settings.workers, device)
 
 
 _MAY_CHANGE = frozenset({'workers', 'validate_every', 'checkpoint_every'})
@@ -240,11 +274,6 @@ def _packed(state: RecurrentState | None) -> tuple[dict[str, torch.Tensor], int]
 
 def _unpacked(state: tuple[dict[str, torch.Tensor], int] | None) -> RecurrentState | None:
     return None if state is None else RecurrentState.restored(*state)
-
-
-def _ignore_interrupts(_: int) -> None:
-    """Ctrl-C reaches the workers too, but the run still needs them to the end of its step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

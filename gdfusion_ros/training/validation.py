@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable
 
 import torch
-from torch.utils.data import DataLoader
 
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.model.fusion.state import RecurrentState
@@ -14,31 +13,43 @@ from gdfusion_ros.model.inference import prepare
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.training.examples import Examples
+from gdfusion_ros.training.loading import load
 from gdfusion_ros.training.losses import IGNORE
 from gdfusion_ros.training.objective import on_device
+from gdfusion_ros.training.processes import ALONE, Processes
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
 
 
 @torch.inference_mode()
 def validate(network: OccupancyNetwork, examples: Examples, settings: TrainingSettings,
-             tick: Callable[[], object] = lambda: None) -> ConfusionMatrix:
-    """Walk through every scene from first to last, as the node would.
+             tick: Callable[[], object] = lambda: None, processes: Processes = ALONE) -> ConfusionMatrix:
+    """Walk through every scene of this process's share from first to last, as the node would.
 
     Args:
         network: unfolded; it is not changed.
         examples: without augmentation; their labels are counted where they are known.
         settings: how many processes read, and whether there is a memory.
         tick: called after every key frame.
+        processes: among which the scenes are dealt out.
+
+    Raises:
+        GdfusionError: a file of the data is missing or damaged.
     """
     network = prepare(copy.deepcopy(network), network.device)
     matrix = ConfusionMatrix(LABEL_SETS[network.config.label_set])
-    items = [Item(scene, frame, 0) for scene, count in enumerate(examples.lengths) for frame in range(count)]
+    items = own_items(examples, processes)
     state: RecurrentState | None = None
-    for example in DataLoader(examples, batch_size=None, sampler=items, num_workers=settings.workers):
+    for example in load(examples, items, settings.workers, network.device):
         before = state if settings.history and not example.start else None
         prediction, state = network(on_device(example, network.device).frame, before)
         truth = example.labels.numpy().transpose(1, 0, 2)
         matrix.add(truth, prediction.labels.cpu().numpy(), truth != IGNORE)
         tick()
     return matrix
+
+
+def own_items(examples: Examples, processes: Processes) -> list[Item]:
+    """The key frames of this process's share of the scenes."""
+    return [Item(scene, frame, 0) for scene in range(processes.rank, len(examples.lengths), processes.count)
+            for frame in range(examples.lengths[scene])]

@@ -12,6 +12,7 @@ from gdfusion_ros.cli import main
 from gdfusion_ros.training import ablation
 from gdfusion_ros.training.ablation import VARIANTS, Trial
 from gdfusion_ros.training.settings import TrainingSettings
+from gdfusion_ros.training.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures('tiny_config')
 
@@ -36,6 +37,16 @@ def test_every_variant_is_trained_and_scored_once(labelled_root: Path, tmp_path:
     assert table.splitlines()[0].count('|') == 9
     assert table in capsys.readouterr().out
     assert [row.split('|')[2].strip() for row in table.splitlines()[2:]] == ['2', '2']
+
+
+def test_harder_scenes_may_be_added_later(labelled_root: Path, tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ablate(labelled_root, tmp_path) == 0
+    monkeypatch.setattr(Trainer, 'step', None)  # nothing is trained again
+    assert ablate(labelled_root, tmp_path, '--hard', str(labelled_root)) == 0
+    table = (tmp_path / 'out' / 'table.md').read_text()
+    assert table.splitlines()[0].count('|') == 9
+    assert all(cell.strip() for row in table.splitlines()[2:] for cell in row.split('|')[1:-1])
 
 
 def test_the_table_has_mean_and_spread(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +17,16 @@ import yaml
 from safetensors.torch import load_file
 
 from gdfusion_ros.cli import main
+from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.evaluation.confusion import ConfusionMatrix
+from gdfusion_ros.model.zoo import load_network
+from gdfusion_ros.settings import ModelSettings
 from gdfusion_ros.training import settings as training_settings
+from gdfusion_ros.training.examples import Examples
+from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.trainer import Trainer
+from gdfusion_ros.training.validation import validate
 
 SMALL = {'model': 'tiny', 'steps': 3, 'slots': 1, 'workers': 0, 'checkpoint_every': 1, 'warmup_steps': 1}
 
@@ -73,7 +82,7 @@ def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tm
 
     process = started(out)
     deadline = time.monotonic() + 90
-    while not (out / 'checkpoint.pt').exists() and time.monotonic() < deadline:
+    while not (out / 'curves.png').exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=90)
@@ -101,11 +110,18 @@ def test_two_processes_train_together(config: Path, labelled_root: Path, tmp_pat
     out = tmp_path / 'two'
     command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', '29544',
                str(tiny_gdfusion), 'train', str(config), '--data', str(labelled_root), '--out', str(out),
-               '--set', 'steps=2']
+               '--validation', str(labelled_root), '--set', 'steps=2']
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     assert '2 x 1 slots' in done.stdout
-    assert torch.load(out / 'checkpoint.pt', weights_only=True)['done'] == 2
+    content = torch.load(out / 'checkpoint.pt', weights_only=True)
+    assert content['done'] == 2
+    assert len(content['memories']) == 2
+    validation = content['entries'][-1][1]
+    network = load_network(ModelSettings(model='tiny', weights=str(out / 'weights.safetensors'), device='cpu'))
+    alone = validate(network, Examples([nuscenes.load(labelled_root)], network.config,
+                                       training_settings.read(config, {}), augment=False), TrainingSettings(workers=0))
+    assert validation['validation/mIoU'] == pytest.approx(alone.miou), 'each process has scored its share'
 
 
 def test_data_without_labels_can_be_stepped_through(nuscenes_root: Path, config: Path, tmp_path: Path,
@@ -141,6 +157,69 @@ def test_a_run_goes_on_with_its_own_settings_only(config: Path, labelled_root: P
     (out / 'checkpoint.pt').write_bytes(b'half')
     assert train(config, labelled_root, out, '--resume', '--set', 'steps=1') == 1
     assert 'cannot be read' in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_own_data_only(config: Path, labelled_root: Path, tmp_path: Path,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / 'run'
+    assert train(config, labelled_root, out, '--scenes', 'scene-0001') == 0
+    assert train(config, labelled_root, out, '--resume') == 1
+    assert 'made with other data' in capsys.readouterr().err
+    assert train(config, labelled_root, out, '--scenes', 'scene-0001', '--resume') == 0
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_damaged_image_ends_a_run_in_one_line_and_loses_nothing(
+        config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int) -> None:
+    root, out = tmp_path / 'nuscenes', tmp_path / 'run'
+    shutil.copytree(labelled_root, root)
+    image = sorted((root / 'samples' / 'CAM_BACK').iterdir())[2]
+    whole = image.read_bytes()
+    image.write_bytes(whole[:200])
+    arguments = ('--scenes', 'scene-0001', '--set', f'workers={workers}', '--set', 'checkpoint_every=100')
+    assert train(config, root, out, *arguments) == 1
+    lines = [line for line in capsys.readouterr().err.split('\n') if line.strip() and 'step/s' not in line]
+    assert len(lines) == 1
+    assert f'image {image} cannot be read' in lines[0]
+    assert torch.load(out / 'checkpoint.pt', weights_only=True)['done'] == 2
+    image.write_bytes(whole)
+    assert train(config, root, out, *arguments, '--resume') == 0
+
+
+def test_stopping_a_validation_loses_no_step(config: Path, labelled_root: Path, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / 'run'
+    add = ConfusionMatrix.add
+
+    def stop(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        add(*arguments)
+
+    arguments = ('--scenes', 'scene-0001', '--validation', str(labelled_root), '--set', 'checkpoint_every=100')
+    with monkeypatch.context() as patch:
+        patch.setattr(ConfusionMatrix, 'add', stop)
+        assert train(config, labelled_root, out, *arguments) == 130
+    assert torch.load(out / 'checkpoint.pt', weights_only=True)['done'] == 3
+    assert train(config, labelled_root, out, *arguments, '--resume') == 0
+    entries = torch.load(out / 'checkpoint.pt', weights_only=True)['entries']
+    assert 'validation/mIoU' in entries[-1][1]
+
+
+def test_a_network_that_predicts_other_voxels_is_refused(config: Path, labelled_root: Path, tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(config, labelled_root, tmp_path / 'run', '--set', 'model=bevdetocc_gf_small') == 1
+    assert 'predicts (100, 100, 8) voxels, but the labels have (200, 200, 16)' in capsys.readouterr().err
+    assert not (tmp_path / 'run').exists()
+
+
+def test_one_of_several_versions_is_trained_on(config: Path, labelled_root: Path, tmp_path: Path,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / 'nuscenes'
+    shutil.copytree(labelled_root, root)
+    shutil.copytree(root / 'v1.0-made', root / 'v1.0-other')
+    assert train(config, root, tmp_path / 'run') == 1
+    assert 'choose one with --version' in capsys.readouterr().err
+    assert train(config, root, tmp_path / 'run', '--version', 'v1.0-other') == 0
 
 
 def test_settings_as_text_are_read_back(tmp_path: Path) -> None:
