@@ -13,12 +13,13 @@ def share() -> Path:
     """The folder that holds ``config/`` and ``launch/``.
 
     The root of the checkout for an editable installation, else ``<prefix>/share/gdfusion_ros``, which is where pip
-    (in an environment) and colcon (in a workspace) both put it.
+    (in an environment) and colcon (in a workspace) both put it. The package lies in ``lib/python3.x/site-packages`` of
+    the prefix; colcon on Ubuntu 22.04 puts ``local/`` before that.
     """
     if (PACKAGE.parent / 'package.xml').is_file():
         return PACKAGE.parent
-    prefix = PACKAGE.parents[3]  # above lib/python3.x/site-packages/gdfusion_ros
-    return prefix / 'share' / 'gdfusion_ros'
+    places = [prefix / 'share' / 'gdfusion_ros' for prefix in PACKAGE.parents[3:5]]
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def resource(name: str) -> Path:

@@ -7,7 +7,8 @@ setting means the same thing in both.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -147,6 +148,9 @@ class PipelineSettings:
         if self.reference_camera not in self.cameras:
             raise GdfusionError(f"setting 'reference_camera': '{self.reference_camera}' is not among the cameras "
                                 f'({", ".join(self.cameras)})')
+        for name in ('base_frame', 'fixed_frame'):
+            if getattr(self, name).startswith('/'):
+                raise GdfusionError(f"setting '{name}': TF frames begin without a slash, got '{getattr(self, name)}'")
 
 
 @dataclass(frozen=True)
@@ -180,3 +184,31 @@ class TopicSettings:
     def camera_info(self, camera: str) -> str:
         """The topic that the CameraInfo of ``camera`` comes on."""
         return self.camera_info_topic.replace('{camera}', camera)
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What only the live node has to know."""
+
+    autostart: bool = setting(True, 'Configure and activate at the start; false leaves that to a lifecycle manager.')
+    input_reliability: str = setting('best_effort', 'QoS reliability of the camera subscriptions; reliable for bags.',
+                                     choices=('best_effort', 'reliable'))
+    input_depth: int = setting(5, 'Messages that a camera subscription queues.', low=1, high=1000)
+    output_durability: str = setting('transient_local', 'QoS durability of the outputs: transient_local hands the last '
+                                     'grid to those who come late.', choices=('volatile', 'transient_local'))
+    tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",
+                             choices=('auto', 'tf2', 'own'))
+    camera_timeout: float = setting(1.0, 'A camera without an image for longer is reported as silent [s].',
+                                    low=0.01, high=3600.0)
+    diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What to add to a line about an unknown ``name``: the known one that was likely meant, if there is one."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean '{close[0]}'?" if close else ''
+
+
+def is_of_ros(parameter: str) -> bool:
+    """Whether a parameter is one that ROS gives every node."""
+    return parameter in ('use_sim_time', 'start_type_description_service') or parameter.startswith('qos_overrides.')

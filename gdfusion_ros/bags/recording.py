@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.bags.reader import BagReader
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.messages.outputs import NODE_NAME
 
 Row = tuple[str, object]
 
@@ -20,11 +22,15 @@ def counts(bag: BagReader, topic: str) -> Iterator[Row]:
     """Images, sets and grids that the node's last diagnostics count, as lines of a table.
 
     Raises:
-        GdfusionError: no diagnostics on ``topic``.
+        GdfusionError: no diagnostics of the node on ``topic``; others may be there.
     """
     bag.require({topic: DIAGNOSTICS_TYPE})
-    *_, last = (item.message for item in bag.messages([topic]))
-    values = {status.name.split(': ', 1)[1]: _values(status) for status in last.status}
+    values: dict[str, dict[str, str]] = {}
+    for item in bag.messages([topic]):
+        named = [(status.name.rpartition(': '), status) for status in item.message.status]
+        values = {part: _values(status) for (node, _, part), status in named if node == NODE_NAME} or values
+    if not values:
+        raise GdfusionError(f'bag {bag.path}: {topic} has no diagnostics of the node {NODE_NAME}')
     cameras = {name: counted for name, counted in values.items() if 'received' in counted}
     yield 'images in', sum(int(counted['received']) for counted in cameras.values())
     for name, counted in cameras.items():

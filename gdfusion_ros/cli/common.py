@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +13,20 @@ import yaml
 from tqdm import tqdm
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, from_mapping, records
+from gdfusion_ros.messages.bev import BevSettings
+from gdfusion_ros.messages.outputs import NODE_NAME
+from gdfusion_ros.settings import (
+    ModelSettings,
+    NodeSettings,
+    PipelineSettings,
+    TopicSettings,
+    from_mapping,
+    is_of_ros,
+    records,
+    suggestion,
+)
+
+_NODE_PARTS = (ModelSettings, PipelineSettings, TopicSettings, BevSettings, NodeSettings)
 
 S = TypeVar('S')
 
@@ -85,19 +100,34 @@ def _merged(settings_type: type[S], *sources: Mapping[str, object]) -> S:
     return from_mapping(settings_type, {name: source[name] for source in sources for name in known if name in source})
 
 
+@cache
 def _parameters(path: Path | None) -> Mapping[str, object]:
-    """The ``ros__parameters`` of the first node in a ROS 2 parameter file; nothing without a file."""
+    """What a ROS 2 parameter file gives the node, later lines before earlier ones; nothing without a file."""
     if path is None:
         return {}
     try:
         document = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise GdfusionError(f'parameter file {path} cannot be read: {" ".join(str(error).split())}') from error
-    for section in document.values() if isinstance(document, dict) else ():
-        parameters = section.get('ros__parameters') if isinstance(section, dict) else None
-        if isinstance(parameters, dict):
-            return parameters
-    raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
+    sections = list(_sections(document)) if isinstance(document, dict) else []
+    if not sections:
+        raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
+    values = {name: value for node, section in sections if node in (NODE_NAME, '*', '**')
+              for name, value in section.items()}
+    known = [name for part in _NODE_PARTS for name in records(part)]
+    for name in values:
+        if name not in known and not is_of_ros(name):
+            print(f"{path}: unknown parameter '{name}' is ignored{suggestion(name, known)}", file=sys.stderr)
+    return values
+
+
+def _sections(document: Mapping[object, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The last name of every node of a parameter file, whose namespaces may be nested, and its parameters."""
+    for key, value in document.items():
+        if isinstance(value, dict) and key != 'ros__parameters':
+            if isinstance(parameters := value.get('ros__parameters'), dict):
+                yield str(key).rpartition('/')[2], parameters
+            yield from _sections(value)
 
 
 def assignment(text: str) -> tuple[str, object]:

@@ -2,7 +2,7 @@
 
   gdfusion node                                           waits for six nuScenes cameras and TF
   gdfusion node --weights bevdetocc_gf                    with the authors' weights (see 'gdfusion weights')
-  gdfusion node --params-file config/occ.yaml --set missing_camera=hold --set 'cameras=[LEFT, RIGHT]'
+  gdfusion node --params-file config/occ.yaml --set missing_camera=hold --set base_frame=chassis
   gdfusion node --weights runs/mine/weights.safetensors --ros-args -r __ns:=/car -p use_sim_time:=true
 
 Publishes /occ/occupancy, /occ/points, /occ/markers, /occ/bev (each only while somebody subscribes), /occ/label_info and

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
                         wait=args.wait)
     with progress(known, 'msg', 'play') as bar:
         try:
-            play(args.bags, playback, lambda _: bar.update())
+            play(args.bags, playback, lambda _: bar.update(), bar.write)
         except KeyboardInterrupt:
             bar.set_description('stopped')
         published = bar.n

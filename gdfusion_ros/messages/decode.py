@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -38,6 +38,10 @@ class EncodedImage:
     load: Callable[[], Pixels]
 
 
+Fallback = Callable[[Message, str], Pixels]
+"""Decodes an image message; its topic and stamp are for errors."""
+
+
 def compressed_image(message: Message, topic: str) -> EncodedImage:
     """``sensor_msgs/CompressedImage`` (JPEG or PNG)."""
     place = _place(message, topic)
@@ -45,14 +49,14 @@ def compressed_image(message: Message, topic: str) -> EncodedImage:
                         partial(_load_compressed, message.data, place))
 
 
-def image(message: Message, topic: str, fallback: Callable[[Message], Pixels] | None = None) -> EncodedImage:
+def image(message: Message, topic: str, fallback: Fallback | None = None) -> EncodedImage:
     """``sensor_msgs/Image``; ``fallback`` decodes the encodings that are not known here (cv_bridge does)."""
     place = _place(message, topic)
     stamp, frame_id = stamp_of(message.header.stamp), _frame(message.header.frame_id, place)
     encoding = message.encoding
     if encoding not in _BYTES_PER_PIXEL:
         if fallback is not None:
-            return EncodedImage(stamp, frame_id, partial(fallback, message))
+            return EncodedImage(stamp, frame_id, partial(fallback, message, place))
         raise GdfusionError(f"{place}: unknown image encoding '{encoding}'; known are {', '.join(_BYTES_PER_PIXEL)}")
     height, width, step = int(message.height), int(message.width), int(message.step)
     if height == 0 or width == 0:
@@ -65,22 +69,39 @@ def image(message: Message, topic: str, fallback: Callable[[Message], Pixels] | 
 
 
 def camera_model(message: Message, topic: str) -> CameraModel:
-    """``sensor_msgs/CameraInfo``: size and K. Images are taken as rectified (see ``has_distortion``)."""
+    """``sensor_msgs/CameraInfo``: size and intrinsics of the rectified image, which are in P, or in K where P is empty.
+
+    Images are taken as rectified (see ``is_raw``).
+    """
     place = _place(message, topic)
-    intrinsics = np.array([float(value) for value in message.k]).reshape(3, 3)
+    name, intrinsics = _intrinsics(message)
     width, height = int(message.width), int(message.height)
     if width == 0 or height == 0:
         raise GdfusionError(f'{place}: camera info without an image size')
     if not np.isfinite(intrinsics).all():
-        raise GdfusionError(f'{place}: the intrinsic matrix K is not finite')
+        raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite')
     if intrinsics[0, 0] <= 0 or intrinsics[1, 1] <= 0 or intrinsics[2, 2] != 1:
-        raise GdfusionError(f'{place}: the intrinsic matrix K is empty; calibrate the camera')
+        raise GdfusionError(f'{place}: the intrinsic matrix {name} is empty; calibrate the camera')
     return CameraModel(width, height, intrinsics)
 
 
-def has_distortion(message: Message) -> bool:
-    """Whether a ``sensor_msgs/CameraInfo`` states a lens distortion, which the pinhole model ignores."""
-    return any(float(value) != 0 for value in message.d)
+def is_raw(message: Message) -> bool:
+    """Whether a ``sensor_msgs/CameraInfo`` seems to be of images that are not rectified.
+
+    It states a lens distortion, which the pinhole model ignores, and no other matrix than K for images without it.
+    """
+    _, intrinsics = _intrinsics(message)
+    return any(float(value) != 0 for value in message.d) and np.array_equal(intrinsics, _matrix(message.k, 3))
+
+
+def _intrinsics(message: Message) -> tuple[str, NDArray[np.float64]]:
+    """Name and (3, 3) matrix of a CameraInfo that hold for its rectified image."""
+    projection = _matrix(message.p, 4)[:, :3]
+    return ('P', projection) if projection[0, 0] > 0 else ('K', _matrix(message.k, 3))
+
+
+def _matrix(values: Iterable[float], columns: int) -> NDArray[np.float64]:
+    return np.array([float(value) for value in values]).reshape(3, columns)
 
 
 def transforms(message: Message, topic: str) -> tuple[list[StampedTransform], list[GdfusionError]]:

@@ -11,7 +11,6 @@ from gdfusion_ros.messages import decode
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC
 from gdfusion_ros.perception.assembler import FrameAssembler
-from gdfusion_ros.perception.types import Pixels
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 
@@ -24,7 +23,7 @@ class Feed:
 
     def __init__(self, assembler: FrameAssembler, pipeline: PipelineSettings, topics: TopicSettings,
                  warn: Callable[[str, str], object],
-                 fallback: Callable[[Message], Pixels] | None = None) -> None:
+                 fallback: decode.Fallback | None = None) -> None:
         """``warn`` gets a topic and one line for everything that is refused; ``fallback``: see decode.image."""
         self.refused: Counter[str] = Counter()
         self._assembler, self._warn = assembler, warn
@@ -54,7 +53,7 @@ class Feed:
 
     def _camera_info(self, camera: str, topic: str, message: Message, now: float) -> None:
         self._assembler.add_camera_info(camera, decode.camera_model(message, topic), now)
-        if decode.has_distortion(message) and camera not in self._distorted:
+        if decode.is_raw(message) and camera not in self._distorted:
             self._distorted.add(camera)
             self._warn(f'{topic} distortion', f'{topic}: the camera has a lens distortion, which is not taken out: '
                        'rectify its images (image_proc does)')

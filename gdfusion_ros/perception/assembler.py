@@ -89,6 +89,10 @@ class FrameAssembler:
     on the messages alone, in whatever order they arrive between topics.
 
     A masked camera is placed where it was last, or where the reference camera is if it was never there.
+
+    Attributes:
+        counters: of what comes and what is lost.
+        generation: how often everything was forgotten; sets of an older one are of the past.
     """
 
     def __init__(self, settings: PipelineSettings, preprocessor: Preprocessor, *,
@@ -101,11 +105,12 @@ class FrameAssembler:
         LiDAR stamp), None where there is none: that set is dropped. Without it, the set's own stamp is taken.
         """
         self.counters = counters or Counters(settings.cameras)
+        self.generation = 0
         self._settings = settings
         self._preprocessor = preprocessor
         self._history_stamp = history_stamp
         self._clock = EpochClock(nanoseconds(settings.time_jump_back))
-        self._tree = EpochTransforms(nanoseconds(settings.tf_history), self._clock)
+        self._tree = EpochTransforms(nanoseconds(settings.tf_history), self._clock, settings.base_frame)
         self._transforms = transforms or self._tree
         self._synchronizer = CameraSynchronizer(settings, self.counters)
         self._selector = KeyframeSelector(nanoseconds(settings.keyframe_interval))
@@ -184,6 +189,7 @@ class FrameAssembler:
     def clear(self) -> None:
         """Forget all images, sets and timed transforms; calibration and static transforms stay."""
         with self._condition:
+            self.generation += 1
             self._clock.clear()
             self._transforms.clear()
             self._synchronizer.clear()
@@ -242,7 +248,8 @@ class FrameAssembler:
             known = self._placed.get(camera, placed[self._settings.reference_camera])
             placed[camera] = PosedCamera(known.model, known.ego_from_camera, pose)
         cameras = {camera: placed[camera] for camera in self._settings.cameras}
-        return PosedSet(camera_set, cameras, pose, history, waiting.completed, max(waiting.completed, self._time.now))
+        return PosedSet(camera_set, cameras, pose, history, waiting.completed, max(waiting.completed, self._time.now),
+                        self.generation)
 
     def _pose_camera(self, image: CameraImage) -> PosedCamera:
         model = self._models.get(image.camera)

@@ -71,7 +71,7 @@ class OccupancyEstimator:
         self._previous: _Place | None = None
         self._frames = 0
         self._lock = threading.Lock()
-        self._requested_reset = ''
+        self._requested: tuple[str, int] | None = None
 
     def process(self, posed: PosedSet) -> SemanticGrid:
         """The grid of one set.
@@ -86,7 +86,7 @@ class OccupancyEstimator:
         with self._refusal_out_of_memory(posed), torch.inference_mode():
             with self._stage('frame'):
                 place = self._place(posed)
-                self._forget_if_due(place)
+                self._forget_if_due(place, posed.generation)
                 frame = self._frame(posed, place.poses, normalize(pixels, self._network.device))
             with self._stage('network'):
                 prediction, state = self._network(frame, self._state)
@@ -99,10 +99,13 @@ class OccupancyEstimator:
         self._counters.grid_made()
         return grid
 
-    def reset(self, reason: str) -> None:
-        """Forget the past: the next frame is a first one. May be called from any thread; counted by ``reason``."""
+    def reset(self, reason: str, generation: int) -> None:
+        """Forget the past: the next set of at least this ``generation`` (see PosedSet) is a first one.
+
+        May be called from any thread, while a set of the past is being computed; counted by ``reason``.
+        """
         with self._lock:
-            self._requested_reset = reason
+            self._requested = reason, generation
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -149,9 +152,11 @@ class OccupancyEstimator:
         poses = RigPoses(rounded(posed.fixed_from_ego), np.stack(cameras), posed.history_pose)
         return _Place(posed.camera_set.epoch, posed.camera_set.stamp, poses)
 
-    def _forget_if_due(self, place: _Place) -> None:
+    def _forget_if_due(self, place: _Place, generation: int) -> None:
+        reason = ''
         with self._lock:
-            reason, self._requested_reset = self._requested_reset, ''
+            if self._requested is not None and generation >= self._requested[1]:
+                reason, self._requested = self._requested[0], None
         if not reason and self._previous is not None:
             reason = self._break(self._previous, place)
         if reason:

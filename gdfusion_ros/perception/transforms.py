@@ -194,32 +194,66 @@ class TransformTree:
             raise UnknownFrameError(f"frame '{frame}' is in no transform")
 
 
+class Lineage:
+    """Which frames decide on the poses that are asked for: those frames themselves and all above them."""
+
+    def __init__(self, *frames: str) -> None:
+        """``frames`` will be asked for."""
+        self._asked = set(frames)
+        self._parents: dict[str, str] = {}
+
+    def ask(self, *frames: str) -> None:
+        """Poses of these frames are asked for, too."""
+        self._asked.update(frames)
+
+    def add(self, parent: str, child: str) -> None:
+        """A transform says that ``child`` is placed in ``parent``."""
+        self._parents[child] = parent
+
+    def __contains__(self, frame: str) -> bool:
+        return any(frame in self._line(asked) for asked in self._asked)
+
+    def _line(self, frame: str) -> list[str]:
+        """A frame and all above it."""
+        line = [frame]
+        while (frame := self._parents.get(frame, '')) and frame not in line:
+            line.append(frame)
+        return line
+
+
 class EpochTransforms:
     """One TransformTree an epoch (see epochs.py), of the newest epoch and the one before; static transforms in common.
 
     So the last images before a bag loops are placed by the poses of that run, even when transforms of the next arrive
-    first.
+    first. Of the many frames on /tf only those that place the vehicle and its cameras tell of a restart: a detector's
+    may go back in time as they like.
     """
 
-    def __init__(self, history: int, clock: EpochClock) -> None:
+    def __init__(self, history: int, clock: EpochClock, base_frame: str) -> None:
         """``clock`` is common to the transforms and the images that are placed by them."""
         self._history = history
         self._clock = clock
+        self._lineage = Lineage(base_frame)
         self._static: dict[str, _Sample] = {}
         self._trees = {0: TransformTree(history, self._static)}
 
     def set_static(self, transform: StampedTransform) -> None:
         """See TransformTree."""
+        self._lineage.add(transform.parent, transform.child)
         for tree in self._trees.values():
             tree.set_static(transform)
 
     def set(self, transform: StampedTransform) -> None:
         """See TransformTree."""
-        epoch = self._clock.observe(('transform', transform.child), transform.stamp)
+        self._lineage.add(transform.parent, transform.child)
+        epoch = self._clock.newest
+        if transform.child in self._lineage:
+            epoch = self._clock.observe(('transform', transform.child), transform.stamp)
         self._tree(epoch).set(transform)
 
     def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
         """See TransformTree."""
+        self._lineage.ask(target, source)
         return self._tree(epoch).lookup(target, source, stamp)
 
     def clear(self) -> None:

@@ -140,6 +140,7 @@ class PosedSet:
             protocol, which takes it at the LiDAR's stamp (spec QUIRK 2).
         completed: when the set's last image arrived, or a missing one was given up [s].
         placed: when the last of its transforms had arrived [s]. Both are on the clock of FrameAssembler's caller.
+        generation: FrameAssembler.generation when it was made.
     """
 
     camera_set: CameraSet
@@ -148,6 +149,7 @@ class PosedSet:
     history_pose: Matrix
     completed: float
     placed: float
+    generation: int = 0
 
 
 @dataclass(frozen=True, eq=False)

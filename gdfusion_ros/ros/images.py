@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.decode import Fallback
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.perception.types import Pixels
 
 
-def bridge() -> Callable[[Message], Pixels] | None:
+def bridge() -> Fallback | None:
     """A function that decodes any ``sensor_msgs/Image`` that cv_bridge knows; None where cv_bridge does not import.
 
     Its compiled part, made for the other major version of numpy, ends the import with AttributeError.
     """
     try:
-        from cv_bridge import CvBridge, CvBridgeError
+        from cv_bridge import CvBridge
     except (ImportError, AttributeError):
         return None
     converter = CvBridge()
 
-    def decode(message: Message) -> Pixels:
+    def decode(message: Message, place: str) -> Pixels:
         try:
             return np.asarray(converter.imgmsg_to_cv2(message, 'rgb8'), np.uint8)
-        except (CvBridgeError, RuntimeError) as error:
-            raise GdfusionError(f"cv_bridge cannot read an image of '{message.header.frame_id}' in encoding "
-                                f"'{message.encoding}': {error}") from error
+        except Exception as error:  # of a truncated message numpy, cv2 and cv_bridge make errors of many types
+            reason = ' '.join(str(error).split())
+            raise GdfusionError(f"{place}: cv_bridge cannot read encoding '{message.encoding}': {reason}") from error
 
     return decode

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock
@@ -53,12 +55,14 @@ class Inputs:
             self._node.destroy_subscription(subscription)
 
     def _subscribe(self, topic: str, type_name: str, profile: QoSProfile) -> Subscription:
-        def take(message: Message, info: dict[str, Any]) -> None:
+        def take(message: Message, info: Mapping[str, Any]) -> None:
             if self._tf2 is not None and type_name == TF_TYPE:
                 self._tf2.add(message, static=topic == TF_STATIC_TOPIC)
             self._feed(topic, message, arrival(info))
 
-        return self._node.create_subscription(message_class(type_name), topic, take, profile)
+        # Humble's rclpy does not tell a callback when its message arrived.
+        callback = take if hasattr(Subscription, 'CallbackType') else partial(take, info={})
+        return self._node.create_subscription(message_class(type_name), topic, callback, profile)
 
     def _poll(self) -> None:
         self._assembler.poll(time.monotonic())

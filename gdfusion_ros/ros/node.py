@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
@@ -63,10 +64,14 @@ class _Pipeline:
     tf2: Tf2Transforms | None
     outputs: Outputs
     diagnostics: Diagnostics
+    publishing: threading.Lock = field(default_factory=threading.Lock)
 
     def publish(self, posed: PosedSet, taken: float, grid: SemanticGrid) -> None:
-        """Give a grid out, and say how long it took."""
-        self.outputs.publish(grid)
+        """Give a grid out, unless all was forgotten while it was computed, and say how long it took."""
+        with self.publishing:
+            if posed.generation != self.assembler.generation:
+                return
+            self.outputs.publish(grid)
         published = time.monotonic()
         latency = stages(posed, taken, self.estimator.latency, published)
         self.outputs.publish_latency(grid, latency)
@@ -74,9 +79,10 @@ class _Pipeline:
 
     def reset(self, reason: str) -> None:
         """Forget everything but calibration and static transforms."""
-        self.assembler.clear()
-        self.estimator.reset(reason)
-        self.outputs.clear(self.settings.pipeline.base_frame)
+        with self.publishing:
+            self.assembler.clear()
+            self.estimator.reset(reason, self.assembler.generation)
+            self.outputs.clear(self.settings.pipeline.base_frame)
 
 
 class OccupancyNode(LifecycleNode):  # type: ignore[misc]

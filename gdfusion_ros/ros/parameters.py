@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -14,35 +13,19 @@ from rclpy.parameter import Parameter
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.bev import BevSettings
-from gdfusion_ros.ros.qos import DURABILITIES, RELIABILITIES
 from gdfusion_ros.settings import (
     ModelSettings,
+    NodeSettings,
     PipelineSettings,
     Record,
     TopicSettings,
     Value,
     checked,
     from_mapping,
+    is_of_ros,
     records,
-    setting,
+    suggestion,
 )
-
-
-@dataclass(frozen=True)
-class NodeSettings:
-    """What only the live node has to know."""
-
-    autostart: bool = setting(True, 'Configure and activate at the start; false leaves that to a lifecycle manager.')
-    input_reliability: str = setting('best_effort', 'QoS reliability of the camera subscriptions; reliable for bags.',
-                                     choices=RELIABILITIES)
-    input_depth: int = setting(5, 'Messages that a camera subscription queues.', low=1, high=1000)
-    output_durability: str = setting('transient_local', 'QoS durability of the outputs: transient_local hands the last '
-                                     'grid to those who come late.', choices=DURABILITIES)
-    tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",
-                             choices=('auto', 'tf2', 'own'))
-    camera_timeout: float = setting(1.0, 'A camera without an image for longer is reported as silent [s].',
-                                    low=0.01, high=3600.0)
-    diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)
 
 
 @dataclass(frozen=True)
@@ -78,7 +61,7 @@ def checked_overrides(values: Mapping[str, object]) -> dict[str, Any]:
     """
     for name in values:
         if name not in RECORDS:
-            raise GdfusionError(f"unknown parameter '{name}'{_suggestion(name)}")
+            raise GdfusionError(f"unknown parameter '{name}'{suggestion(name, RECORDS)}")
     return {name: _to_ros(checked(name, value, *RECORDS[name])) for name, value in values.items()}
 
 
@@ -99,8 +82,8 @@ def declare(node: Node) -> None:
             node.undeclare_parameter(name)
         node.declare_parameter(name, _to_ros(value), descriptor(default, record), ignore_override=True)
     for name in sorted(given.keys() - RECORDS.keys()):
-        if name not in ('use_sim_time', 'start_type_description_service') and not name.startswith('qos_overrides.'):
-            node.get_logger().warning(f"unknown parameter '{name}' is ignored{_suggestion(name)}")
+        if not is_of_ros(name):
+            node.get_logger().warning(f"unknown parameter '{name}' is ignored{suggestion(name, RECORDS)}")
 
 
 def read(node: Node) -> Settings:
@@ -141,11 +124,6 @@ def descriptor(default: Value, record: Record) -> ParameterDescriptor:
     else:
         result.integer_range = [IntegerRange(from_value=int(record.low), to_value=int(record.high))]
     return result
-
-
-def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, RECORDS, 1)
-    return f"; did you mean '{close[0]}'?" if close else ''
 
 
 def _to_ros(value: Value) -> Any:

@@ -22,8 +22,9 @@ from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.context import ros_node
 from gdfusion_ros.ros.factory import RclpyMessages, message_class
 
-NODE_INPUTS = ('sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/Image', CAMERA_INFO_TYPE, TF_TYPE)
-"""Message types that the occupancy node subscribes to."""
+_KINDS = {'sensor_msgs/msg/CompressedImage': 'image', 'sensor_msgs/msg/Image': 'image',
+          CAMERA_INFO_TYPE: 'calibration', TF_TYPE: 'transforms'}
+"""Message types that the occupancy node subscribes to, and which of its inputs they are."""
 
 _LONGEST_SEAM = 1.0
 _SETTLE = 0.3
@@ -57,25 +58,28 @@ class Event(NamedTuple):
     message: RawMessage
 
 
-def play(bags: Sequence[Path], playback: Playback,
-         on_message: Callable[[str], object] = lambda _topic: None) -> Counter[str]:
+def play(bags: Sequence[Path], playback: Playback, on_message: Callable[[str], object] = lambda _topic: None,
+         on_skipped: Callable[[str], object] = lambda _line: None) -> Counter[str]:
     """Publish the messages of ``bags``, one bag after the other.
 
     Args:
         bags: Folders or files.
         playback: How.
         on_message: Called with the topic of each message after it was published.
+        on_skipped: Called with one line for each topic that is left out, its message type not being installed.
 
     Returns:
         Messages published, by topic.
 
     Raises:
-        GdfusionError: a bag cannot be read, lacks a topic that was asked for, or holds a message type that is not
-            installed; or nobody subscribed in time.
+        GdfusionError: a bag cannot be read or lacks a topic that was asked for; the message type of one that was asked
+            for, or of all, is not installed; or nobody subscribed in time.
     """
     with ExitStack() as stack:
         readers = [stack.enter_context(bag_reader(bag)) for bag in bags]
         topics = select_topics(readers, playback.topics)
+        if not playback.topics:
+            topics = installed(topics, on_skipped)
         player = Player(stack.enter_context(ros_node('gdfusion_play')), topics)
         clock = Clock(player.node, playback.clock) if playback.clock else NoClock()
         if playback.wait:
@@ -106,19 +110,33 @@ class Player:
                             for name, topic in topics.items()}
 
     def wait_for_subscribers(self, seconds: float) -> None:
-        """Wait until each input of the occupancy node has a subscriber, then until these surely see the publishers.
+        """Wait until the occupancy node listens, then until its subscriptions surely see the publishers.
+
+        It listens when of each kind of its inputs (images, calibration, transforms) a topic has a subscriber: the bag
+        may have cameras that it does not use.
 
         Raises:
             GdfusionError: names the topics that nobody subscribed to in time.
         """
         deadline = time.monotonic() + seconds
-        while lonely := [name for name, topic in self._topics.items() if topic.type_name in NODE_INPUTS
-                         and not self._publishers[name].get_subscription_count()]:
+        while lonely := self._lonely():
             if time.monotonic() > deadline:
                 raise GdfusionError(f'nobody subscribed to {", ".join(lonely)} within {seconds:g} s: is the node '
                                     'active, and does ROS_DOMAIN_ID agree?')
             time.sleep(0.02)
-        time.sleep(_SETTLE)
+        subscribed = -1
+        while (now := len(self._subscribed())) > subscribed:
+            subscribed = now
+            time.sleep(_SETTLE)
+
+    def _subscribed(self) -> list[str]:
+        return [name for name, publisher in self._publishers.items() if publisher.get_subscription_count()]
+
+    def _lonely(self) -> list[str]:
+        """The topics of every kind of input that nobody listens to at all."""
+        heard = {_KINDS.get(self._topics[name].type_name) for name in self._subscribed()}
+        return [name for name, topic in self._topics.items()
+                if topic.type_name in _KINDS and _KINDS[topic.type_name] not in heard]
 
     def play(self, events: Iterable[Event], rate: float, clock: Ticker,
              on_message: Callable[[str], object] = lambda _topic: None) -> None:
@@ -180,6 +198,26 @@ def select_topics(readers: Sequence[BagReader], wanted: Sequence[str] = ()) -> d
         raise GdfusionError(f"no topic {', '.join(unknown)} in {', '.join(str(reader.path) for reader in readers)}; "
                             f"there are {', '.join(topics)}")
     return {name: topics[name] for name in wanted or topics}
+
+
+def installed(topics: Mapping[str, Topic], on_skipped: Callable[[str], object]) -> dict[str, Topic]:
+    """The topics whose message types are installed; ``on_skipped`` gets a line for each of the others.
+
+    Raises:
+        GdfusionError: there is none.
+    """
+    playable, failure = {}, GdfusionError('the bags have no topics')
+    for name, topic in topics.items():
+        try:
+            message_class(topic.type_name)
+        except GdfusionError as error:
+            failure = error
+            on_skipped(f'{name} is not played: {error}')
+        else:
+            playable[name] = topic
+    if not playable:
+        raise failure
+    return playable
 
 
 def _pause(until: float, stamp: int, rate: float, clock: Ticker) -> None:

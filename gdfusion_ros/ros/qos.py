@@ -7,9 +7,6 @@ from rosbags.interfaces import QosDurability, QosReliability
 
 from gdfusion_ros.bags.reader import Topic
 
-RELIABILITIES = ('best_effort', 'reliable')
-DURABILITIES = ('volatile', 'transient_local')
-
 
 def _profile(depth: int, reliability: str = 'reliable', durability: str = 'volatile') -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,

@@ -23,9 +23,9 @@ _LONGEST_WAIT = 10.0
 def arrival(info: Mapping[str, Any]) -> float:
     """Monotonic time [s] at which DDS received a message, of which rclpy tells the system time [ns].
 
-    Now, where the middleware does not tell (Cyclone DDS says 0) or the system time has been set meanwhile.
+    Now, where nobody tells (Cyclone DDS says 0, Humble's rclpy nothing) or the system time has been set meanwhile.
     """
-    waited = (time.time_ns() - int(info['received_timestamp'])) / NANOSECONDS
+    waited = (time.time_ns() - int(info.get('received_timestamp', 0))) / NANOSECONDS
     return time.monotonic() - (waited if 0 < waited < _LONGEST_WAIT else 0.0)
 
 

@@ -16,9 +16,9 @@ from gdfusion_ros.messages.factory import Message
 MAKE = RosbagsFactory()
 
 
-def diagnostics(**statuses: Mapping[str, object]) -> Message:
+def diagnostics(node: str = 'occ', **statuses: Mapping[str, object]) -> Message:
     return MAKE(DIAGNOSTICS_TYPE, status=[
-        MAKE('diagnostic_msgs/msg/DiagnosticStatus', name=f'occ: {name}', values=[
+        MAKE('diagnostic_msgs/msg/DiagnosticStatus', name=f'{node}: {name}', values=[
             MAKE('diagnostic_msgs/msg/KeyValue', key=key, value=str(value)) for key, value in values.items()])
         for name, values in statuses.items()])
 
@@ -34,6 +34,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 network={'device': 'cpu'}, CAM_FRONT={'rate [Hz]': 12, 'received': 5 + step, 'dropped: late': 1},
                 CAM_BACK={'received': 4}, sets={'made': 3, 'grids': 2 + step, 'refused: corrupt image': 1},
                 **{'recurrent memory': {'resets': 1}, 'latency': {}}))
+        bag.write('/diagnostics', 2, diagnostics('motors', temperature={'left': 40}))
         for step in range(3):
             bag.write('/occ/debug/latency', step, diagnostics(latency={'receive': 1 + step, 'network': 100.5}))
     return path

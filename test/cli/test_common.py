@@ -56,6 +56,21 @@ def test_the_file_goes_before_defaults_and_flags_before_the_file(file: str) -> N
     assert topic_settings(args) == TopicSettings(image_transport='raw')
 
 
+def test_what_is_of_the_node_is_read_as_ros_reads_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'robot.yaml').write_text("""
+/**: {ros__parameters: {use_sim_time: true, max_hold: 2.0, tf_timeout: 3.0}}
+controller: {ros__parameters: {max_hold: 5.0, gain: 1.0}}
+car: {occ: {ros__parameters: {max_hold: 4.0, mising_camera: hold}}}
+/**/occ: {ros__parameters: {max_frame_gap: 7.0, camera_timeout: 2.0}}
+""")
+    args = parse('--params-file', str(tmp_path / 'robot.yaml'))
+    assert pipeline_settings(args) == PipelineSettings(max_hold=4.0, tf_timeout=3.0, max_frame_gap=7.0)
+    topic_settings(args)
+    said = capsys.readouterr().err
+    assert said.endswith("robot.yaml: unknown parameter 'mising_camera' is ignored; did you mean 'missing_camera'?\n")
+    assert len(said.splitlines()) == 1
+
+
 def test_flags_that_are_not_given_leave_the_file_alone(file: str) -> None:
     assert model_settings(parse('--params-file', file)).weights == 'from_file.pth'
     assert model_settings(parse('--untrained')) == ModelSettings(untrained=True)

@@ -93,7 +93,9 @@ def test_bad_raw_image_is_refused_with_topic_and_stamp(make: MessageFactory, rgb
 
 def test_other_encodings_go_to_the_fallback(make: MessageFactory, rgb: Pixels) -> None:
     message = raw(make, 'yuv422', rgb.reshape(HEIGHT, -1))
-    assert decode.image(message, TOPIC, lambda given: given).load() is message
+    given, place = decode.image(message, TOPIC, lambda *arguments: arguments).load()
+    assert given is message
+    assert place == f'{TOPIC} at 1500000000.012345678'
 
 
 def test_image_without_frame_is_refused(make: MessageFactory, rgb: Pixels) -> None:
@@ -125,9 +127,10 @@ def test_bad_compressed_image_is_refused_with_topic_and_stamp(make: MessageFacto
         image.load()
 
 
-def camera_info(make: MessageFactory, k: tuple[float, ...], *, width: int = 1600, d: tuple[float, ...] = ()) -> Message:
+def camera_info(make: MessageFactory, k: tuple[float, ...], *, width: int = 1600, d: tuple[float, ...] = (),
+                p: tuple[float, ...] = (0.0,) * 12) -> Message:
     return make('sensor_msgs/msg/CameraInfo', header=header(STAMP, 'CAM_FRONT', make), width=width, height=900,
-                k=make.array(np.array(k, float)), d=make.array(np.array(d, float)))
+                k=make.array(np.array(k, float)), d=make.array(np.array(d, float)), p=make.array(np.array(p, float)))
 
 
 K = (1266.4, 0.0, 816.3, 0.0, 1267.0, 491.5, 0.0, 0.0, 1.0)
@@ -146,12 +149,25 @@ def test_bad_camera_info_is_refused(make: MessageFactory, k: tuple[float, ...], 
         decode.camera_model(camera_info(make, k, width=width), TOPIC)
 
 
+RECTIFIED = (1100.0, 0.0, 800.0, 0.0, 0.0, 1150.0, 450.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def test_rectified_images_have_the_intrinsics_of_p(make: MessageFactory) -> None:
+    model = decode.camera_model(camera_info(make, K, p=RECTIFIED), TOPIC)
+    assert model.intrinsics.tolist() == [[1100.0, 0.0, 800.0], [0.0, 1150.0, 450.0], [0.0, 0.0, 1.0]]
+    with pytest.raises(GdfusionError, match='the intrinsic matrix P is empty'):
+        decode.camera_model(camera_info(make, K, p=(1100.0,) + (0.0,) * 11), TOPIC)
+
+
 def test_distortion_is_seen_but_not_refused(make: MessageFactory) -> None:
-    assert not decode.has_distortion(camera_info(make, K))
-    assert not decode.has_distortion(camera_info(make, K, d=(0, 0, 0, 0, 0)))
+    assert not decode.is_raw(camera_info(make, K))
+    assert not decode.is_raw(camera_info(make, K, d=(0, 0, 0, 0, 0)))
     distorted = camera_info(make, K, d=(-0.1, 0, 0, 0, 0))
-    assert decode.has_distortion(distorted)
+    assert decode.is_raw(distorted)
     assert decode.camera_model(distorted, TOPIC).width == 1600
+    k_alone = (*K[:3], 0.0, *K[3:6], 0.0, *K[6:], 0.0)
+    assert decode.is_raw(camera_info(make, K, d=(-0.1, 0, 0, 0, 0), p=k_alone))
+    assert not decode.is_raw(camera_info(make, K, d=(-0.1, 0, 0, 0, 0), p=RECTIFIED)), 'image_proc leaves D as it was'
 
 
 def transform(make: MessageFactory, parent: str = 'map', child: str = 'base_link',

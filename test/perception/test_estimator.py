@@ -168,7 +168,7 @@ def test_a_request_resets_the_memory_once(make_assembler: MakeAssembler, make_es
     estimator = make_estimator()
     sets = street.send(make_assembler(), street.run([10.0, 10.5, 11.0]))
     first = estimator.process(sets[0])
-    estimator.reset('service')
+    estimator.reset('service', 0)
     assert [first.frames_since_reset] + [estimator.process(posed).frames_since_reset for posed in sets[1:]] == [1, 1, 2]
     assert resets(estimator) == {'service': 1}
 
@@ -177,10 +177,23 @@ def test_a_request_during_a_frame_counts_for_the_next(make_assembler: MakeAssemb
                                                       network: EchoNetwork, street: Any) -> None:
     estimator = make_estimator()
     sets = street.send(make_assembler(), street.run([10.0, 10.5]))
-    network.during = lambda: estimator.reset('service')
+    network.during = lambda: estimator.reset('service', 0)
     estimator.process(sets[0])
     network.during = lambda: None
     assert estimator.process(sets[1]).frames_since_reset == 1
+
+
+def test_a_set_of_the_past_does_not_use_a_request_up(make_assembler: MakeAssembler, make_estimator: Make,
+                                                     street: Any) -> None:
+    estimator, assembler = make_estimator(), make_assembler()
+    old = street.send(assembler, street.run([10.0, 10.5]))
+    estimator.process(old[0])
+    assembler.clear()
+    estimator.reset('service', assembler.generation)
+    assert estimator.process(old[1]).frames_since_reset == 2, 'it was taken before'
+    new = street.send(assembler, street.run([11.0, 11.5]))
+    assert [estimator.process(posed).frames_since_reset for posed in new] == [1, 2]
+    assert resets(estimator) == {'service': 1}
 
 
 def test_both_runs_of_a_loop_give_the_same_grids(make_assembler: MakeAssembler, make_estimator: Make,

@@ -183,7 +183,7 @@ def test_clear_forgets_what_is_timed(tree: TransformTree) -> None:
 @pytest.fixture
 def loops() -> EpochTransforms:
     """A bag of two seconds in its second run; the vehicle starts 100 m further on in it."""
-    transforms = EpochTransforms(10 * S, EpochClock(nanoseconds(0.25)))
+    transforms = EpochTransforms(10 * S, EpochClock(nanoseconds(0.25)), 'base_link')
     transforms.set_static(turned('base_link', 'lidar', 0, 1.0))
     for epoch in range(2):
         for stamp in range(3):
@@ -196,6 +196,25 @@ def test_runs_of_a_loop_are_kept_apart(loops: EpochTransforms) -> None:
     assert loops.lookup('map', 'base_link', nanoseconds(1.5), epoch=1)[0, 3] == pytest.approx(101.5)
     for epoch in range(2):
         assert loops.lookup('base_link', 'lidar', S, epoch)[0, 3] == 1.0
+
+
+def test_frames_that_place_no_camera_restart_nothing() -> None:
+    clock = EpochClock(nanoseconds(0.25))
+    transforms = EpochTransforms(10 * S, clock, 'base_link')
+    transforms.set_static(turned('base_link', 'CAM', 0, 1.0))
+    for stamp in range(3):
+        for child, parent in (('odom', 'map'), ('base_link', 'odom'), ('gimbal', 'base_link'), ('EYE', 'gimbal')):
+            transforms.set(turned(parent, child, stamp * S, 1.0))
+    for stamp in (2 * S, S, 2 * S, S):
+        transforms.set(turned('map', 'pedestrian', stamp, 5.0))
+        transforms.set(turned('gimbal', 'EYE', stamp, 1.0))
+    assert clock.newest == 0, 'nobody looks through the eye yet'
+    transforms.lookup('base_link', 'EYE', S, epoch=0)
+    for child, parent in (('gimbal', 'base_link'), ('odom', 'map'), ('base_link', 'odom')):
+        before = clock.newest
+        transforms.set(turned(parent, child, 3 * S, 1.0))
+        transforms.set(turned(parent, child, 0, 1.0))
+        assert clock.newest == before + (child == 'gimbal'), 'the others follow'
 
 
 def test_a_run_before_the_last_is_forgotten(loops: EpochTransforms) -> None:

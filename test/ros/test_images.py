@@ -35,6 +35,13 @@ def test_cv_bridge_decodes_what_is_not_known_here() -> None:
     assert pixels[0, 0, 0] > pixels[0, 1, 0]
 
 
+def test_what_cv_bridge_cannot_read_is_one_line_with_topic_and_stamp() -> None:
+    pytest.importorskip('cv_bridge', reason='cv_bridge is not installed', exc_type=ImportError)
+    cut = decode.image(image('yuv422', bytes(3), 4), TOPIC, bridge())
+    with pytest.raises(GdfusionError, match=rf"^{TOPIC} at 0.0*: cv_bridge cannot read encoding 'yuv422': [^\n]*$"):
+        cut.load()
+
+
 def test_known_encodings_do_not_need_it() -> None:
     pixels = decode.image(image('bgr8', bytes((3, 2, 1, 6, 5, 4)), 6), TOPIC, bridge()).load()
     assert pixels.tolist() == [[[1, 2, 3], [4, 5, 6]]]

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from gdfusion_ros.bags.messages import typestore
-from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.reader import Topic, bag_reader
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
-from gdfusion_ros.ros.player import Playback, play, timeline
+from gdfusion_ros.ros.player import Playback, installed, play, timeline
 
 FRONT = '/CAM_FRONT/image/compressed'
 IMAGES = [f'/{camera}/image/compressed' for camera in (
@@ -118,6 +118,26 @@ def test_clock_shows_the_time_of_the_bag_and_never_runs_ahead(drive: Path) -> No
 def test_a_topic_that_is_not_there_is_named(drive: Path) -> None:
     with pytest.raises(GdfusionError, match=r'no topic /nope in .*; there are .*/CAM_BACK/camera_info'):
         play([drive], Playback(topics=('/nope',)))
+
+
+def test_cameras_that_nobody_wants_keep_nobody_waiting(drive: Path) -> None:
+    wanted = {FRONT: 'sensor_msgs/msg/CompressedImage', '/CAM_FRONT/camera_info': 'sensor_msgs/msg/CameraInfo',
+              '/tf': 'tf2_msgs/msg/TFMessage'}
+    with listening(wanted) as heard:
+        published = play([drive], Playback(rate=4, wait=10))
+        settle(heard, sum(published[topic] for topic in wanted))
+    assert {topic for topic, _, _ in heard} == set(wanted)
+    assert published['/CAM_BACK/image/compressed'] > 0
+
+
+def test_topics_of_types_that_are_not_installed_are_left_out() -> None:
+    lines: list[str] = []
+    known, strange = Topic('/a', 'std_msgs/msg/String', 1, ()), Topic('/b', 'strange_msgs/msg/Thing', 1, ())
+    assert list(installed({'/a': known, '/b': strange}, lines.append)) == ['/a']
+    assert [line.partition(' is not installed')[0] for line in lines] == [
+        '/b is not played: message type strange_msgs/msg/Thing']
+    with pytest.raises(GdfusionError, match='strange_msgs/msg/Thing is not installed'):
+        installed({'/b': strange}, lines.append)
 
 
 def test_waiting_in_vain_names_the_lonely_topics(drive: Path) -> None:
