@@ -24,6 +24,8 @@ from gdfusion_ros.model.probe import STAGES, Probe
 
 FUSIONS = ('geometry', 'motion', 'voxel', 'scene')
 GIGA = 1e9
+_STAMP_WAY = 0.25
+"""The vehicle's way between the first and the last camera's stamp [m]."""
 PRODUCTS = (torch.ops.aten.conv2d, torch.ops.aten.conv3d, torch.ops.aten.linear, torch.ops.aten.addmm,
             torch.ops.aten.mm, torch.ops.aten.bmm)
 
@@ -89,7 +91,11 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lam
 
 
 def _sequence(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
-    """Random images of a ring of cameras that drives straight on: the calibration is real in form, not in content."""
+    """Random images of a ring of cameras that drives straight on: the calibration is real in form, not in content.
+
+    As on a vehicle, each camera is seen from the pose that the vehicle has at the camera's own stamp, so the cameras'
+    places in the ego frame change with every frame, and what follows from them is not remembered.
+    """
     config = network.config
     height, width = config.image_size
     scale = width / 1600
@@ -105,13 +111,16 @@ def _sequence(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
     intrinsics = torch.tensor([[1266.0, 0, 800], [0, 1266.0, 450], [0, 0, 1]]).repeat(config.cameras, 1, 1)
     forward = torch.eye(4)
     forward[0, 3] = 2.5
-    chain = torch.linalg.inv(ego_from_camera) @ forward @ ego_from_camera
     post_translation = torch.tensor([0.0, height - 900 * scale, 0.0]).repeat(config.cameras, 1)
+    before = ego_from_camera
     for _ in range(count):
+        now = ego_from_camera.clone()
+        now[:, 0, 3] += _STAMP_WAY * torch.rand(config.cameras, generator=generator)
+        chain, before = torch.linalg.inv(before) @ forward @ now, now
         images = torch.randn(config.cameras, 3, height, width, generator=generator)
         yield Frame(images.to(network.device, memory_format=torch.channels_last), intrinsics,
                     torch.diag(torch.tensor([scale, scale, 1.0])).repeat(config.cameras, 1, 1), post_translation,
-                    ego_from_camera, chain, forward, torch.eye(3), torch.ones(config.cameras, dtype=torch.bool))
+                    now, chain, forward, torch.eye(3), torch.ones(config.cameras, dtype=torch.bool))
 
 
 def _synchronize(device: torch.device) -> None:
