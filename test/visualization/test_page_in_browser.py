@@ -303,12 +303,15 @@ def test_a_frame_without_ground_truth_says_so(tab: Browser, page: Path) -> None:
     assert len(np.unique(right.reshape(-1, 3), axis=0)) == 1
 
 
-def test_it_plays_by_itself(tab: Browser, page: Path) -> None:
+def test_it_plays_by_itself_until_it_is_stopped(tab: Browser, page: Path) -> None:
     tab.open(page, '#view=prediction')
     tab.press(' ')
     for frame in ('1', '2', '0'):
         tab.wait(lambda said, frame=frame: said['frame'] == frame)  # type: ignore[misc]
     tab.press(' ')
+    stopped = tab.wait(lambda said: said)['frame']
+    time.sleep(1.5)
+    assert tab.wait(lambda said: said)['frame'] == stopped
 
 
 def test_the_mouse_is_told_what_it_points_at(tab: Browser, page: Path) -> None:
