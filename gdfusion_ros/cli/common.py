@@ -13,8 +13,6 @@ import yaml
 from tqdm import tqdm
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.bev import BevSettings
-from gdfusion_ros.messages.outputs import NODE_NAME
 from gdfusion_ros.settings import (
     ModelSettings,
     NodeSettings,
@@ -25,8 +23,6 @@ from gdfusion_ros.settings import (
     records,
     suggestion,
 )
-
-_NODE_PARTS = (ModelSettings, PipelineSettings, TopicSettings, BevSettings, NodeSettings)
 
 S = TypeVar('S')
 
@@ -112,9 +108,14 @@ def _parameters(path: Path | None) -> Mapping[str, object]:
     sections = list(_sections(document)) if isinstance(document, dict) else []
     if not sections:
         raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
+    # Here, since it brings numpy and its threads, before which the node has to hold signals back.
+    from gdfusion_ros.messages.bev import BevSettings
+    from gdfusion_ros.messages.outputs import NODE_NAME
+
     values = {name: value for node, section in sections if node in (NODE_NAME, '*', '**')
               for name, value in section.items()}
-    known = [name for part in _NODE_PARTS for name in records(part)]
+    parts = (ModelSettings, PipelineSettings, TopicSettings, BevSettings, NodeSettings)
+    known = [name for part in parts for name in records(part)]
     for name in values:
         if name not in known and not is_of_ros(name):
             print(f"{path}: unknown parameter '{name}' is ignored{suggestion(name, known)}", file=sys.stderr)
