@@ -1,7 +1,8 @@
 """Compiled CPU forms of the gathers and scatters that torch runs slowly on a CPU.
 
 Each has a plain torch form beside its caller that gives the same numbers on every device and under autograd; a test
-compares the two. Compiled on first use and kept on disk by numba.
+compares the two. Only the places of the points (locate, renumber) have none: whatever the device, they are found here.
+Compiled on first use and kept on disk by numba.
 
 No operation may be reordered or fused (numba's fastmath): the compiler would choose differently from one process to the
 next, and grids would not repeat bit for bit. See camera.py, too.
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gdfusion_ros.model.camera import MIN_DEPTH, OUTSIDE, pixel_grid
+from gdfusion_ros.model.grid import VoxelGrid
 
 if TYPE_CHECKING:
     from gdfusion_ros.model.stereo import StereoGeometry
@@ -34,6 +36,8 @@ Size = tuple[int, int, int]
 ZERO, ONE, TWO, THREE = Float(0), Float(1), Float(2), Float(3)
 INVALID_COST = Float(5)
 NOT_SEEN = Float(OUTSIDE)
+NOWHERE = -1
+"""Voxel index of a point outside the grid."""
 NEAREST = Float(MIN_DEPTH)
 MOTION_LIMIT, MOTION_STEP = Float(20), Float(0.1)
 UNPOST, CHAIN, INTRINSICS, POST = range(4)
@@ -213,6 +217,82 @@ def _matching_cost(current: Floats, previous: Floats, axes: tuple[Floats, Floats
 
 
 # ---- lift (lift.py) ----
+
+
+def locate(points: Tensor, matrices: Tensor, shifts: Tensor, bda: Tensor, visible: Tensor, grid: VoxelGrid,
+           parts: int) -> Tensor:
+    """``Lift.voxels``: (N, D, h, w) int32.
+
+    Args:
+        points: (N, D, h, w, 3).
+        matrices, shifts: (N, 3, 3) and (N, 3) points -> ego frame.
+        bda: (3, 3) the ego frame's augmentation.
+        visible: (N,) bool.
+        grid: the volume.
+        parts: along the edge of a voxel.
+    """
+    _share_threads()
+    voxels = torch.empty(points.shape[:-1], dtype=torch.int32)
+    fine = grid.refined(parts)
+    _locate(points.flatten(1, 3).numpy(), matrices.numpy(), shifts.numpy(), bda.numpy(), visible.numpy(),
+            (np.array(fine.lower, Float), np.array(fine.voxel_size, Float)), fine.shape, parts,
+            voxels.flatten(1).numpy())
+    return voxels
+
+
+@_compiled
+def _locate(points: Floats, matrices: Floats, shifts: Floats, bda: Floats, visible: NDArray[np.bool_],
+            place: tuple[Floats, Floats], shape: Size, parts: int, voxels: Ints) -> None:
+    lower, size = place
+    for n in numba.prange(len(points)):
+        matrix, shift = matrices[n], shifts[n]
+        for i in range(points.shape[1]):
+            x, y, z = points[n, i, 0], points[n, i, 1], points[n, i, 2]
+            ex, ey = _row(matrix, 0, x, y, z) + shift[0], _row(matrix, 1, x, y, z) + shift[1]
+            ez = _row(matrix, 2, x, y, z) + shift[2]
+            # A true division and truncation toward zero: points up to one voxel below the lower bounds land in index 0
+            # [QUIRK 5].
+            vx = (_row(bda, 0, ex, ey, ez) - lower[0]) / size[0]
+            vy = (_row(bda, 1, ex, ey, ez) - lower[1]) / size[1]
+            vz = (_row(bda, 2, ex, ey, ez) - lower[2]) / size[2]
+            inside = vx > -ONE and vy > -ONE and vz > -ONE and vx < shape[0] and vy < shape[1] and vz < shape[2]
+            if visible[n] and inside:
+                cx, cy, cz = int(vx), int(vy), int(vz)
+                voxel = (cy // parts * (shape[0] // parts) + cx // parts) * (shape[2] // parts) + cz // parts
+                part = (cy % parts * parts + cx % parts) * parts + cz % parts
+                voxels[n, i] = voxel * parts ** 3 + part
+            else:
+                voxels[n, i] = NOWHERE
+
+
+def renumber(voxels: Tensor, count: int, parts: int) -> tuple[Tensor, Tensor]:
+    """Rows of parts, those of voxels without any points left out; and (n,) which voxels have points.
+
+    Args:
+        voxels: as ``locate`` gives them.
+        count: of the voxels.
+        parts: in a voxel.
+    """
+    rows, numbers = torch.empty_like(voxels), np.zeros(count, np.int32)
+    occupied = np.empty(count, np.int64)
+    reached = _renumber(voxels.flatten().numpy(), parts, numbers, occupied, rows.flatten().numpy())
+    return rows, torch.from_numpy(occupied[:reached])
+
+
+@numba.njit(cache=True, nogil=True)
+def _renumber(voxels, parts, numbers, occupied, rows):  # type: ignore[no-untyped-def]
+    """Fills ``rows`` and the beginning of ``occupied``; returns how many voxels have points."""
+    for i in range(len(voxels)):
+        if voxels[i] >= 0:
+            numbers[voxels[i] // parts] = 1
+    reached = 0
+    for voxel in range(len(numbers)):
+        if numbers[voxel] > 0:
+            numbers[voxel], occupied[reached] = reached, voxel
+            reached += 1
+    for i in range(len(voxels)):
+        rows[i] = numbers[voxels[i] // parts] * parts + voxels[i] % parts if voxels[i] >= 0 else NOWHERE
+    return reached
 
 
 def lift(geometry: Tensor, context: Tensor, voxels: Tensor, count: int) -> Tensor:

@@ -7,13 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model import kernels
-from gdfusion_ros.model.camera import Memo, sent, transform, translated
+from gdfusion_ros.model.camera import Memo, sent
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.kernels import NOWHERE
 from gdfusion_ros.model.volume import volume_of
-
-NOWHERE = -1
-"""Voxel index of a point outside the grid."""
 
 
 class Lift(nn.Module):
@@ -56,17 +54,10 @@ class Lift(nn.Module):
         return self._voxels(key, lambda: self._locate(points, frame))
 
     def _locate(self, points: Tensor, frame: Frame) -> Tensor:
-        rotation, translation = frame.ego_from_camera[:, :3, :3], frame.ego_from_camera[:, :3, 3]
-        points = translated(rotation @ torch.linalg.inv(frame.intrinsics), points, translation)
-        points = transform(frame.bda.expand(len(points), 3, 3), points)
-        # A true division and truncation toward zero: points up to one voxel below the lower bounds land in index 0
-        # [QUIRK 5].
-        fine, n = self.grid.refined(self.parts), self.parts
-        cells = ((points - torch.tensor(fine.lower)) / torch.tensor(fine.voxel_size)).int()
-        inside = ((cells >= 0) & (cells < torch.tensor(fine.shape))).all(-1) & frame.visible.view(-1, 1, 1, 1)
-        (x, y, z), (part_x, part_y, part_z) = (cells // n).unbind(-1), (cells % n).unbind(-1)
-        voxel = (y * self.grid.shape[0] + x) * self.grid.shape[2] + z
-        return torch.where(inside, voxel * n ** 3 + (part_y * n + part_x) * n + part_z, NOWHERE)
+        ego_from_camera = frame.ego_from_camera
+        ego_from_points = ego_from_camera[:, :3, :3] @ torch.linalg.inv(frame.intrinsics)
+        return kernels.locate(points, ego_from_points, ego_from_camera[:, :3, 3], frame.bda, frame.visible, self.grid,
+                              self.parts)
 
     def forward(self, geometry: Tensor, context: Tensor, voxels: Tensor) -> Tensor:
         """Volume (1, C, Y, X, Z), empty voxels 0.
@@ -83,21 +74,11 @@ class Lift(nn.Module):
 
     def _mixed(self, mix: nn.Linear, geometry: Tensor, context: Tensor, voxels: Tensor) -> Tensor:
         """(voxels, C) mixtures of the parts. Of most voxels all parts are empty: only the others are computed."""
-        rows, occupied = self._occupied((voxels,), lambda: self._renumbered(voxels))
+        rows, occupied = self._occupied((voxels,), lambda: kernels.renumber(voxels, self.grid.voxels, self.parts ** 3))
         occupied = sent(occupied, geometry)
         sums = self._summed(geometry, context, rows, len(occupied) * self.parts ** 3)
         mixed = mix(sums.view(len(occupied), self.parts ** 3 * sums.shape[1]))
         return mix.bias.to(mixed.dtype).expand(self.grid.voxels, -1).index_copy(0, occupied, mixed)
-
-    def _renumbered(self, voxels: Tensor) -> tuple[Tensor, Tensor]:
-        """The same rows, those of voxels without any points left out; and (n,) which voxels have points."""
-        parts, inside = self.parts ** 3, voxels != NOWHERE
-        voxel = voxels // parts
-        reached = torch.zeros(self.grid.voxels, dtype=torch.int32)
-        reached[voxel[inside].long()] = 1
-        number = reached.cumsum(0, dtype=torch.int32) - 1
-        rows = number[voxel.clamp(min=0).long()] * parts + voxels % parts
-        return torch.where(inside, rows, NOWHERE), reached.nonzero()[:, 0]
 
     def _summed(self, geometry: Tensor, context: Tensor, voxels: Tensor, rows: int) -> Tensor:
         """(rows, C) sums; arguments as ``forward``'s."""
