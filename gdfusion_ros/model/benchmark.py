@@ -17,15 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
-from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES, Probe
+from gdfusion_ros.model.trial import trial_frames
 
 FUSIONS = ('geometry', 'motion', 'voxel', 'scene')
 GIGA = 1e9
-_STAMP_WAY = 0.25
-"""The vehicle's way between the first and the last camera's stamp [m]."""
 PRODUCTS = (torch.ops.aten.conv2d, torch.ops.aten.conv3d, torch.ops.aten.linear, torch.ops.aten.addmm,
             torch.ops.aten.mm, torch.ops.aten.bmm)
 
@@ -66,7 +64,7 @@ class BenchmarkResult:
 def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lambda: None) -> BenchmarkResult:
     """Measure ``frames`` frames of a sequence after two that warm up; ``tick`` is called after each."""
     with torch.inference_mode():
-        steps = _sequence(network, frames + 3)
+        steps = trial_frames(network, frames + 3)
         state: RecurrentState | None = None
         for _ in range(2):
             _, state = network(next(steps), state)
@@ -88,39 +86,6 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lam
         network.title, _device_name(network.device), 'autocast' if network.autocast else 'fp32', frames,
         {name: statistics.median(times) for name, times in clock.times.items()}, statistics.median(totals),
         counter.gmac, floor, peak, size)
-
-
-def _sequence(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
-    """Random images of a ring of cameras that drives straight on: the calibration is real in form, not in content.
-
-    As on a vehicle, each camera is seen from the pose that the vehicle has at the camera's own stamp, so the cameras'
-    places in the ego frame change with every frame, and what follows from them is not remembered.
-    """
-    config = network.config
-    height, width = config.image_size
-    scale = width / 1600
-    generator = torch.Generator().manual_seed(0)
-    yaw = torch.arange(config.cameras) * (2 * torch.pi / config.cameras)
-    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
-    # Columns: the camera's right, down and forward in the ego frame.
-    ego_from_camera = torch.eye(4).repeat(config.cameras, 1, 1)
-    ego_from_camera[:, :3, :3] = torch.stack([torch.stack([yaw.sin(), zero, yaw.cos()], -1),
-                                              torch.stack([-yaw.cos(), zero, yaw.sin()], -1),
-                                              torch.stack([zero, -one, zero], -1)], 1)
-    ego_from_camera[:, 2, 3] = 1.5
-    intrinsics = torch.tensor([[1266.0, 0, 800], [0, 1266.0, 450], [0, 0, 1]]).repeat(config.cameras, 1, 1)
-    forward = torch.eye(4)
-    forward[0, 3] = 2.5
-    post_translation = torch.tensor([0.0, height - 900 * scale, 0.0]).repeat(config.cameras, 1)
-    before = ego_from_camera
-    for _ in range(count):
-        now = ego_from_camera.clone()
-        now[:, 0, 3] += _STAMP_WAY * torch.rand(config.cameras, generator=generator)
-        chain, before = torch.linalg.inv(before) @ forward @ now, now
-        images = torch.randn(config.cameras, 3, height, width, generator=generator)
-        yield Frame(images.to(network.device, memory_format=torch.channels_last), intrinsics,
-                    torch.diag(torch.tensor([scale, scale, 1.0])).repeat(config.cameras, 1, 1), post_translation,
-                    now, chain, forward, torch.eye(3), torch.ones(config.cameras, dtype=torch.bool))
 
 
 def _synchronize(device: torch.device) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -18,6 +19,7 @@ from std_srvs.srv import Trigger
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import NODE_NAME
+from gdfusion_ros.model.trial import warm_up
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters
@@ -132,10 +134,12 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
 
     @_transition
     def on_configure(self) -> None:
-        """Read the parameters, load the network, create the publishers."""
+        """Read the parameters, load and warm up the network, create the publishers."""
         settings = parameters.read(self)
         self.get_logger().info(f'parameters:\n{settings}')
         network = load_network(settings.model)
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(self._threads,)) as pool:
+            pool.submit(warm_up, network).result()  # this thread has one OpenMP thread, and shall keep to that
         counters = Counters(settings.pipeline.cameras)
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
         tf2 = Tf2Transforms(settings.pipeline) if tf2_is_wanted(settings.node.tf_source) else None

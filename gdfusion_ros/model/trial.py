@@ -1,0 +1,67 @@
+"""Frames that show nothing, to try a network with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.fusion.state import RecurrentState
+from gdfusion_ros.model.occupancy import OccupancyNetwork
+
+_STAMP_WAY = 0.25
+"""The vehicle's way between the first and the last camera's stamp [m]."""
+
+
+def trial_frames(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
+    """Random images of a ring of cameras that drives straight on: the calibration is real in form, not in content.
+
+    As on a vehicle, each camera is seen from the pose that the vehicle has at the camera's own stamp, so the cameras'
+    places in the ego frame change with every frame, and what follows from them is not remembered.
+    """
+    config = network.config
+    height, width = config.image_size
+    scale = width / 1600
+    generator = torch.Generator().manual_seed(0)
+    yaw = torch.arange(config.cameras) * (2 * torch.pi / config.cameras)
+    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
+    # Columns: the camera's right, down and forward in the ego frame.
+    ego_from_camera = torch.eye(4).repeat(config.cameras, 1, 1)
+    ego_from_camera[:, :3, :3] = torch.stack([torch.stack([yaw.sin(), zero, yaw.cos()], -1),
+                                              torch.stack([-yaw.cos(), zero, yaw.sin()], -1),
+                                              torch.stack([zero, -one, zero], -1)], 1)
+    ego_from_camera[:, 2, 3] = 1.5
+    intrinsics = torch.tensor([[1266.0, 0, 800], [0, 1266.0, 450], [0, 0, 1]]).repeat(config.cameras, 1, 1)
+    forward = torch.eye(4)
+    forward[0, 3] = 2.5
+    post_translation = torch.tensor([0.0, height - 900 * scale, 0.0]).repeat(config.cameras, 1)
+    before = ego_from_camera
+    for _ in range(count):
+        now = ego_from_camera.clone()
+        now[:, 0, 3] += _STAMP_WAY * torch.rand(config.cameras, generator=generator)
+        chain, before = torch.linalg.inv(before) @ forward @ now, now
+        images = torch.randn(config.cameras, 3, height, width, generator=generator)
+        yield Frame(images.to(network.device, memory_format=torch.channels_last), intrinsics,
+                    torch.diag(torch.tensor([scale, scale, 1.0])).repeat(config.cameras, 1, 1), post_translation,
+                    now, chain, forward, torch.eye(3), torch.ones(config.cameras, dtype=torch.bool))
+
+
+@torch.inference_mode()
+def warm_up(network: OccupancyNetwork) -> None:
+    """Have all that is compiled, loaded and allocated on first use done: the first real frame is as fast as others.
+
+    Where the kernels are not on disk yet, this takes a minute.
+
+    Raises:
+        GdfusionError: the GPU is out of memory.
+    """
+    state: RecurrentState | None = None
+    try:
+        for frame in trial_frames(network, 2):
+            prediction, state = network(frame, state)
+            prediction.confidence().cpu()
+    except torch.cuda.OutOfMemoryError as error:
+        raise GdfusionError(f'{network.device} is out of memory for {network.title}; free it, or run a smaller '
+                            'model') from error
