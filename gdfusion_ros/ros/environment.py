@@ -59,9 +59,10 @@ def for_child(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """A copy of ``environment`` for a child process, which may run in another Python environment.
 
     The ROS 2 wheels start Python once again with their libraries on LD_LIBRARY_PATH and mark that it was done. A child
-    that inherits the mark does not do so for itself, and one that inherits the path loads foreign libraries.
+    that inherits the mark does not do so for itself, and one that inherits the path loads foreign libraries. Python is
+    told to leave the current folder alone, where a checkout of this package would be taken for the package (3.11 on).
     """
-    child = dict(environment)
+    child = {**environment, 'PYTHONSAFEPATH': '1'}
     if child.pop(_BOOTSTRAPPED, None) is None:
         return child
     paths = child.pop('LD_LIBRARY_PATH', '').split(os.pathsep)

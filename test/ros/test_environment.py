@@ -70,12 +70,20 @@ def test_a_process_without_a_home_starts_all_the_same(home: dict[str, str]) -> N
 def test_a_child_sets_up_its_own_libraries() -> None:
     own = f'{sys.prefix}/lib{os.pathsep}{sys.prefix}/lib/python3.11/site-packages/ros_rcl.libs'
     child = for_child({'_ROS_WHEELS_BOOTSTRAP_COMPLETE': '1', 'LD_LIBRARY_PATH': f'{own}{os.pathsep}/opt/cuda'})
-    assert child == {'LD_LIBRARY_PATH': '/opt/cuda'}
+    assert child == {'LD_LIBRARY_PATH': '/opt/cuda', 'PYTHONSAFEPATH': '1'}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason='Python 3.10 always looks into the current folder')
+def test_a_child_takes_no_folder_for_the_package(tmp_path: Path) -> None:
+    (tmp_path / 'gdfusion_ros').mkdir()
+    said = subprocess.run([sys.executable, '-m', 'gdfusion_ros', '--version'], cwd=tmp_path, env=for_child(),
+                          capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout.startswith('gdfusion ')
 
 
 def test_the_libraries_of_a_sourced_installation_are_inherited() -> None:
     environment = {'LD_LIBRARY_PATH': '/opt/ros/jazzy/lib'}
-    assert for_child(environment) == environment
+    assert for_child(environment) == {**environment, 'PYTHONSAFEPATH': '1'}
 
 
 @pytest.mark.parametrize('module', ['rclpy', 'gdfusion_ros.msg'])
