@@ -24,7 +24,7 @@ class Drive:
     """A scene.
 
     Attributes:
-        token: of the scene; empty where it is not known. Made datasets give all their scenes the same names.
+        token: of the scene; empty where it is not known. Names do not tell: all made datasets use the same.
         stamps: the LiDAR's at all key frames [ns], in time order.
         transforms: of the vehicle, its LiDAR and the fixed frame, over the whole scene.
         fixed_frame: TF frame in which the vehicle moves.

@@ -152,11 +152,12 @@ class Run:
                 if self.done % self._settings.checkpoint_every == 0:
                     self._save()
                 every = self._settings.validate_every
-                if every and self.done % every == 0 and self.done < self._settings.steps:
+                if self._validation.lengths and every and self.done % every == 0 and self.done < self._settings.steps:
                     self._validate(listener, stop_requested)
             self._save()
-            self._validate(listener, stop_requested)
-            self._save()
+            if self._validation.lengths:
+                self._validate(listener, stop_requested)
+                self._save()
         if self._journal is not None:
             self._journal.close()
         seconds = time.perf_counter() - start
@@ -209,8 +210,6 @@ class Run:
             if stop_requested():
                 raise KeyboardInterrupt
 
-        if not self._validation.lengths:
-            return
         self._processes.share(self.network)
         matrix = self._together(lambda: validate(self.network, self._validation, self._settings, tick,
                                                  self._processes), stop_requested)
