@@ -45,6 +45,7 @@ GDFUSION_NANO = OccupancyConfig(
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)),
     refinement=2,
     lift_parts=2,
+    ground=True,
     columns=True,
     bottleneck=False,
     backbone_widths=(48, 96, 192),
