@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # What an installation depends on; Python files need none, the installation is editable.
 INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
 
-.PHONY: help setup demo test lint weights check-install clean
+.PHONY: help setup demo test lint weights ablation check-install clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -34,6 +34,9 @@ lint: setup  ## ruff and mypy
 
 weights: setup  ## slow, hours: make the data of gdfusion_nano, train it, score it; in runs/nano/
 	PATH="$(abspath $(BIN)):$$PATH" scripts/train_nano
+
+ablation: setup  ## slow, hours: train gdfusion_nano with and without its temporal cues; table in runs/nano/cues/
+	PATH="$(abspath $(BIN)):$$PATH" scripts/ablate_nano
 
 check-install: setup  ## slow: pip and colcon installations of a fresh clone, each into a folder of its own
 	PYTHON=$(PYTHON) scripts/check_install

@@ -82,15 +82,14 @@ def _train(trial: Trial, data: Data, held_out: Mapping[str, Sequence[Dataset]], 
     import torch
 
     from gdfusion_ros.cli.train import Display
-    from gdfusion_ros.model.zoo import fresh_network
     from gdfusion_ros.training.examples import Examples
     from gdfusion_ros.training.processes import ALONE
     from gdfusion_ros.training.run import Run, RunFolder
+    from gdfusion_ros.training.trainer import starting_network
     from gdfusion_ros.training.validation import validate
 
     settings = trial.settings
-    network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights,
-                            torch.device(device))
+    network = starting_network(settings, torch.device(device))
     training = Run(network, settings, data, RunFolder(trial.folder), ALONE)
     with progress(settings.steps, 'step', trial.folder.name) as bar:
         training.train(Display(bar, training.done))

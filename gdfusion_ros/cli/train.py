@@ -55,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
     """Train, then print what came of it."""
     from gdfusion_ros.model.inference import select_device
     from gdfusion_ros.model.memory import keep_freed_memory
-    from gdfusion_ros.model.zoo import fresh_network
     from gdfusion_ros.training import settings as training_settings
     from gdfusion_ros.training.examples import labelled
     from gdfusion_ros.training.processes import joined
     from gdfusion_ros.training.run import Data, Run, RunFolder
+    from gdfusion_ros.training.trainer import starting_network
 
     keep_freed_memory()
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             print(f'{frames} key frames in {sum(len(dataset.scenes) for dataset in data.training)} scenes, '
                   f'{labelled(data.training)} labelled; {processes.count} x {settings.slots} slots, {device}')
         processes.wait()
-        network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device)
+        network = starting_network(settings, device)
         training = Run(network, settings, data, folder, processes)
         with progress(settings.steps, 'step', disable=not processes.first) as bar:
             result = training.train(Display(bar, training.done))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,10 @@ from torch import nn
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.checkpoint import load_checkpoint
 from gdfusion_ros.model.depth import ResidualBlock2d
+from gdfusion_ros.model.fusion.geometry import GeometryFusion
+from gdfusion_ros.model.fusion.motion import MotionFusion
 from gdfusion_ros.model.fusion.scene import SceneFusion
+from gdfusion_ros.model.fusion.voxel import VoxelFusion
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.image import BasicBlock, Bottleneck
 from gdfusion_ros.model.inference import prepare, select_device
@@ -20,6 +25,8 @@ from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNe
 from gdfusion_ros.model.volume import ResidualBlock3d
 from gdfusion_ros.model.weights import find, identify, known
 from gdfusion_ros.settings import ModelSettings
+
+Fusion = GeometryFusion | MotionFusion | SceneFusion | VoxelFusion
 
 UNTRAINED_SEED = 0
 UNTRAINED_FREE_BIAS = 8.0
@@ -74,17 +81,26 @@ def configuration(name: str) -> OccupancyConfig:
     return CONFIGS[name]
 
 
-def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, device: torch.device) -> OccupancyNetwork:
+def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, device: torch.device,
+                  fresh_cues: Sequence[str] = ()) -> OccupancyNetwork:
     """A network to train, on ``device``: with the weights in the file ``weights``, or random ones where that is empty.
+
+    The fusions of ``fresh_cues`` start anew, with weights that change little of what goes through them.
 
     Raises:
         GdfusionError: unknown model or cue, weights that are missing or do not fit.
     """
     network = OccupancyNetwork(with_cues(configuration(name), cues))
+    initialise(network, seed)
+    drawn = {cue: copy.deepcopy(_fusion(network, cue).state_dict()) for cue in fresh_cues}
     if weights:
         load_checkpoint(network, find(weights))
-    else:
-        initialise(network, seed)
+    for cue, state in drawn.items():
+        fusion = _fusion(network, cue)
+        fusion.load_state_dict(state)
+        fusion.start_neutral()
+    if 'geometry' in fresh_cues:  # what is fused with the history is the same depth then
+        network.depth_net.logits_head.load_state_dict(network.depth_net.probability_head.state_dict())
     return network.to(device)
 
 
@@ -170,6 +186,12 @@ def initialise(network: OccupancyNetwork, seed: int) -> None:
         for block, norm in LAST_NORMS.items():
             if isinstance(module, block):
                 nn.init.constant_(module.get_submodule(norm).get_parameter('weight'), 0.5)
+
+
+def _fusion(network: OccupancyNetwork, cue: str) -> Fusion:
+    fusions: dict[str, Fusion] = {'geometry': network.geometry_fusion, 'motion': network.motion_fusion,
+                                  'scene': network.scene_fusion, 'voxel': network.voxel_fusion}
+    return fusions[cue]
 
 
 def _favour_free(network: OccupancyNetwork) -> None:

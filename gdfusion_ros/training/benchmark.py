@@ -10,12 +10,11 @@ import torch
 
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.training.examples import Examples
 from gdfusion_ros.training.processes import ALONE
 from gdfusion_ros.training.run import stream
 from gdfusion_ros.training.settings import TrainingSettings
-from gdfusion_ros.training.trainer import Trainer
+from gdfusion_ros.training.trainer import Trainer, starting_network
 
 WARM_UP = 3
 """Steps that are not measured: worker processes start, kernels compile."""
@@ -46,7 +45,7 @@ def run(settings: TrainingSettings, datasets: Sequence[Dataset], device: torch.d
     Raises:
         GdfusionError: unknown model, no key frames, or a file that cannot be read.
     """
-    network = fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device)
+    network = starting_network(settings, device)
     trainer, examples = Trainer(network, settings), Examples(datasets, network.config, settings, augment=True)
     if not examples.lengths:
         raise GdfusionError('the training data has no key frames')

@@ -140,7 +140,7 @@ class Examples(TorchDataset[Example]):
         return np.where(truth.mask_camera, truth.semantics, IGNORE) if self._settings.camera_mask else truth.semantics
 
     def _sight(self, truth: Occ3DLabels | None, frame: Frame) -> Sight | None:
-        if not (self._settings.cell_depth or self._settings.cell_classes):
+        if not self._settings.looks_through_cells:
             return None
         if truth is None:
             return unknown(frame, self._config.feature_stride)

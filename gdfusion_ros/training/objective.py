@@ -14,7 +14,7 @@ from gdfusion_ros.model.probe import Probe
 from gdfusion_ros.training import losses
 from gdfusion_ros.training.examples import Example
 from gdfusion_ros.training.settings import TrainingSettings
-from gdfusion_ros.training.sight import RAYS
+from gdfusion_ros.training.sight import RAYS, Sight
 
 FREQUENCIES = {'occ3d_nuscenes': (
     944004, 1897170, 152386, 2391677, 16957802, 724139, 189027, 2074468, 413451, 2384460, 5916653, 175883646, 4275424,
@@ -23,13 +23,13 @@ FREQUENCIES = {'occ3d_nuscenes': (
 
 
 class _CellProbe(Probe):
-    """Keeps what the image cells give: the supervised depth distribution, the one fused with history, the features."""
+    """Keeps what the image cells give: supervised depth, depth fused with history, both blended, and the features."""
 
     def __init__(self) -> None:
         self.seen: dict[str, Tensor] = {}
 
     def see(self, name: str, tensor: Tensor) -> None:
-        if name in ('depth_pred', 'geometry', 'context'):
+        if name in ('depth_pred', 'geometry_fused_logits', 'geometry', 'context'):
             self.seen[name] = tensor.float()
 
 
@@ -100,14 +100,21 @@ class Objective(nn.Module):
         if chosen.depth:
             found['depth'] = chosen.depth * losses.depth_binary(seen['depth_pred'], example.depth)
         if chosen.cell_depth and example.sight is not None:
-            distributions = [losses.spread(seen[name], RAYS) for name in ('depth_pred', 'geometry') if name in seen]
-            likelihoods = [losses.depth_between(each, example.sight.bins) for each in distributions]
+            distributions = [seen[name] for name in ('depth_pred', 'geometry') if name in seen]
+            likelihoods = [_depth_loss(each, example.sight) for each in distributions]
             found['cell_depth'] = chosen.cell_depth * torch.stack(likelihoods).mean()
+        if chosen.cell_depth_fused and example.sight is not None and 'geometry_fused_logits' in seen:
+            fused = seen['geometry_fused_logits'].softmax(1)
+            found['cell_depth_fused'] = chosen.cell_depth_fused * _depth_loss(fused, example.sight)
         if chosen.cell_classes and example.sight is not None:
             logits = losses.spread(self.cell_classifier(seen['context']), RAYS).permute(0, 2, 3, 1).flatten(0, 2)
             found['cell_classes'] = chosen.cell_classes * losses.cross_entropy(
                 logits, losses.targets_of(example.sight.classes), self.class_weights)
         return found
+
+
+def _depth_loss(distribution: Tensor, sight: Sight) -> Tensor:
+    return losses.depth_between(losses.spread(distribution, RAYS), sight.bins)
 
 
 def on_device(example: Example, device: torch.device) -> Example:

@@ -29,6 +29,8 @@ class TrainingSettings:
     history: bool = setting(True, 'Carry the memory from frame to frame; without it every frame is the first of a '
                             'sequence, for the stereo matching too.')
     initial_weights: str = setting('', 'Checkpoint to start from (fine-tuning); empty starts from random weights.')
+    fresh_cues: tuple[str, ...] = setting((), 'Cues whose fusions start anew, whatever the initial weights: they pass '
+                                          'on what they are given, and learn to change it.', choices=CUES)
     seed: int = setting(0, 'Seed of weights, order of scenes and augmentation.', low=0, high=2**31 - 1)
     steps: int = setting(20000, 'Optimiser steps.', low=1, high=10**8)
     slots: int = setting(2, 'Sequences that a process walks through side by side.', low=1, high=1024)
@@ -59,6 +61,9 @@ class TrainingSettings:
     depth: float = setting(0.05, 'Weight of the depth loss; it needs LiDAR.', low=0.0, high=1e3)
     cell_depth: float = setting(0.0, 'Weight of the depth loss of the image cells, by rays through the labels.',
                                 low=0.0, high=1e3)
+    cell_depth_fused: float = setting(0.0, 'Weight of the same loss for the depth fused with history, before it is '
+                                      'blended with the other; what the blend alone teaches, its gate may shut out.',
+                                      low=0.0, high=1e3)
     cell_classes: float = setting(0.0, 'Weight of the cross-entropy of what the image cells see, by the same rays.',
                                   low=0.0, high=1e3)
     zoom_out: float = setting(0.136, 'Largest relative reduction of an image.', low=0.0, high=0.9)
@@ -86,11 +91,16 @@ class TrainingSettings:
         """Whether anything is to be learned behind the images: if not, the network ends at them."""
         return any((self.cross_entropy, self.semantic_scaling, self.geometric_scaling, self.lovasz))
 
+    @property
+    def looks_through_cells(self) -> bool:
+        """Whether anything is learned from what the rays of the image cells meet."""
+        return bool(self.cell_depth or self.cell_classes or (self.cell_depth_fused and 'geometry' in self.cues))
+
     def __post_init__(self) -> None:
         """Refuse a run that cannot learn."""
         if self.slots % self.turns:
             raise GdfusionError(f'{self.slots} slots cannot take {self.turns} turns: the second must divide the first')
-        if not (self.lifts or self.depth or self.cell_depth or self.cell_classes):
+        if not (self.lifts or self.depth or self.looks_through_cells):
             raise GdfusionError('the weights of all losses are 0: nothing would be learned')
 
 

@@ -16,6 +16,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.inference import lay_out
 from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.training.average import WeightAverage
 from gdfusion_ros.training.examples import Example
 from gdfusion_ros.training.objective import Objective, on_device
@@ -29,6 +30,16 @@ _STATISTICS_MOMENTUM = 0.02
 _CAMERA_STEPS = 100
 """Steps in which the statistics of the cameras' parameters are gathered. Normalised by its own statistics, a frame
 would not tell what its cameras have in common, their height for one."""
+
+
+def starting_network(settings: TrainingSettings, device: torch.device) -> OccupancyNetwork:
+    """The network that a training begins with.
+
+    Raises:
+        GdfusionError: unknown model, or initial weights that are missing or do not fit.
+    """
+    return fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device,
+                         settings.fresh_cues)
 
 
 class Trainer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import weights, zoo
 from gdfusion_ros.model.checkpoint import Facts, read_facts, save_checkpoint
 from gdfusion_ros.model.occupancy import OccupancyNetwork
-from gdfusion_ros.model.zoo import CONFIGS, Chosen, choose, initialise, load_network
-from gdfusion_ros.settings import ModelSettings
+from gdfusion_ros.model.zoo import CONFIGS, Chosen, choose, fresh_network, initialise, load_network
+from gdfusion_ros.settings import CUES, ModelSettings
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,24 @@ def test_another_seed_draws_other_weights(tiny: OccupancyNetwork) -> None:
     parameters = dict(tiny.named_parameters())
     drawn = {name for name, value in first.items() if not torch.equal(value, parameters[name])}
     assert set(first) - drawn == {f'scene_fusion.{name}' for name in ('bias', 'norm_weight', 'norm_bias')}
+
+
+@torch.inference_mode()
+def test_fusions_that_start_anew_change_little_of_what_goes_through_them(tiny: OccupancyNetwork, drive: Any,
+                                                                         tmp_path: Path) -> None:
+    file = tmp_path / 'trained.safetensors'
+    save_checkpoint(tiny, file, Facts())
+    cpu = torch.device('cpu')
+    fresh = fresh_network('tiny', CUES, 1, str(file), cpu, CUES).eval()
+    without = fresh_network('tiny', (), 1, str(file), cpu).eval()
+    trained = fresh_network('tiny', CUES, 1, str(file), cpu).eval()
+    frame = dataclasses.replace(drive.frame(0), previous_ego_from_ego=torch.eye(4),
+                                previous_camera_from_camera=torch.eye(4).expand(len(drive.frame(0).images), 4, 4))
+    expected, found, spoilt = ([network.encode(frame, network.encode(frame, None)[1])[0]] for network in
+                               (without, fresh, trained))
+    size = expected[0].abs().mean()
+    assert (found[0] - expected[0]).abs().mean() < 0.05 * size
+    assert (spoilt[0] - expected[0]).abs().mean() > 0.2 * size
 
 
 @torch.inference_mode()

@@ -70,3 +70,25 @@ def test_without_labels_nothing_is_learned_of_the_cells(network: OccupancyNetwor
     found, _ = Objective(network, images_only)(example(source, tiny_config, images_only, UNLABELLED, 0), None)
     assert [float(loss) for loss in found.values()] == [0.0, 0.0]
     sum(found.values()).backward()
+
+
+def test_depth_fused_with_history_is_taught_where_the_blend_shuts_it_out(network: OccupancyNetwork, source: Dataset,
+                                                                         tiny_config: OccupancyConfig,
+                                                                         images_only: TrainingSettings) -> None:
+    torch.nn.init.constant_(network.geometry_fusion.blend_gate[2].get_parameter('bias'), -100.0)
+    seen = example(source, tiny_config, images_only, LABELLED, 0)
+    taught = []
+    for weight in (0.0, 0.5):
+        network.zero_grad()
+        found, _ = Objective(network, dataclasses.replace(images_only, cell_depth_fused=weight))(seen, None)
+        sum(found.values()).backward()
+        taught.append(float(network.depth_net.logits_head.weight.grad.abs().sum()))
+    assert taught[0] < 1e-6 < taught[1]
+
+
+def test_without_the_geometry_cue_there_is_no_fused_depth_to_teach(source: Dataset, tiny_config: OccupancyConfig,
+                                                                   images_only: TrainingSettings) -> None:
+    both = dataclasses.replace(images_only, cues=(), cell_depth_fused=0.5)
+    network = fresh_network('tiny', both.cues, 0, '', torch.device('cpu')).train()
+    found, _ = Objective(network, both)(example(source, tiny_config, both, LABELLED, 0), None)
+    assert set(found) == {'cell_depth', 'cell_classes'}

@@ -134,6 +134,7 @@ def test_data_without_labels_can_be_stepped_through(nuscenes_root: Path, config:
     ('steps: many', "setting 'steps': expected a whole number"), ('speed: 3', "unknown setting 'speed'"),
     ('[1, 2]', 'expected "name: value" lines'), ('steps: [', 'cannot be read'),
     ('model: other', "unknown model 'other'"), ('{cross_entropy: 0, depth: 0}', 'nothing would be learned'),
+    ('{cross_entropy: 0, depth: 0, cell_depth_fused: 1, cues: [voxel]}', 'nothing would be learned'),
     ('initial_weights: none.safetensors', 'none.safetensors')])
 def test_bad_settings_are_one_line(labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str,
                                    message: str) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
 
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.checkpoint import Facts, save_checkpoint
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
 from gdfusion_ros.model.zoo import fresh_network
+from gdfusion_ros.settings import CUES
 from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Stream
-from gdfusion_ros.training.trainer import Trainer, learning_rate
+from gdfusion_ros.training.trainer import Trainer, learning_rate, starting_network
 
 
 @pytest.fixture
@@ -117,6 +120,25 @@ def test_a_switched_off_cue_learns_nothing(tiny_config: OccupancyConfig, batches
     for batch in batches[:2]:
         trainer.step(batch)
     assert all(map(torch.equal, before, weights(network.scene_fusion) + weights(network.voxel_fusion)))
+
+
+def test_a_memory_that_starts_anew_learns(tiny_config: OccupancyConfig, batches: Sequence[list[Example]],
+                                          settings: TrainingSettings, tmp_path: Path) -> None:
+    cpu, file = torch.device('cpu'), tmp_path / 'trained.safetensors'
+    save_checkpoint(fresh_network('tiny', tiny_config.cues, 3, '', cpu), file, Facts())
+    chosen = dataclasses.replace(settings, model='tiny', initial_weights=str(file), fresh_cues=CUES)
+    network = starting_network(chosen, cpu)
+    loaded = starting_network(dataclasses.replace(chosen, fresh_cues=()), cpu)
+    assert all(map(torch.equal, weights(network.backbone), weights(loaded.backbone)))
+    assert not network.motion_fusion.offset.weight.any()
+    assert loaded.motion_fusion.offset.weight.any()
+    fusions = network.voxel_fusion, network.motion_fusion, network.scene_fusion, network.geometry_fusion
+    before = [weights(fusion) for fusion in fusions]
+    trainer = Trainer(network, dataclasses.replace(chosen, weight_decay=0.0))
+    for batch in batches[:3]:
+        trainer.step(batch)
+    for fusion, old in zip(fusions, before, strict=True):
+        assert not all(map(torch.equal, old, weights(fusion))), type(fusion).__name__
 
 
 def statistics(network: OccupancyNetwork) -> dict[str, torch.Tensor]:

@@ -7,6 +7,8 @@ not reach take the current value [DIFF 2]; a second gate blends the fused with t
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +17,8 @@ from gdfusion_ros.model.camera import OUTSIDE, normalised, previous_pixels, sent
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.fusion.state import GeometryState
 
+NEUTRAL_HISTORY = 0.1
+
 
 class Gate(nn.Sequential):
     """One weight in 0..1 a pixel from two stacks of depth bins."""
@@ -22,6 +26,11 @@ class Gate(nn.Sequential):
     def __init__(self, bins: int) -> None:
         """``bins`` of each of the two inputs."""
         super().__init__(nn.Conv2d(2 * bins, bins, 1), nn.ReLU(), nn.Conv2d(bins, 1, 1), nn.Sigmoid())
+
+    def start_at(self, share: float) -> None:
+        """Give that weight to everything."""
+        nn.init.zeros_(self[2].get_parameter('weight'))
+        nn.init.constant_(self[2].get_parameter('bias'), math.log(share / (1 - share)))
 
 
 class GeometryFusion(nn.Module):
@@ -36,6 +45,11 @@ class GeometryFusion(nn.Module):
         self.register_buffer('depths', depths, persistent=False)
         self.history_gate = Gate(len(depths))
         self.blend_gate = Gate(len(depths))
+
+    def start_neutral(self) -> None:
+        """Take little of the history, and as much of the fused distribution as of the current one."""
+        self.history_gate.start_at(NEUTRAL_HISTORY)
+        self.blend_gate.start_at(0.5)
 
     def forward(self, logits: Tensor, probability: Tensor, frame: Frame, grid: Tensor | None,
                 state: GeometryState | None) -> tuple[Tensor, GeometryState]:

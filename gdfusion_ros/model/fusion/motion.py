@@ -31,6 +31,11 @@ class MotionFusion(nn.Module):
         super().__init__()
         self.offset = nn.Conv3d(channels, 3, 1)
 
+    def start_neutral(self) -> None:
+        """Nothing moves."""
+        nn.init.zeros_(self.offset.weight)
+        nn.init.zeros_(self.offset.get_parameter('bias'))
+
     def forward(self, volume: Tensor, previous_from_current: Tensor,
                 state: MotionState | None) -> tuple[Tensor, MotionState]:
         """Fused offsets M_f (Y X Z, 3) along x, y, z [voxels], and the state H_m, which is the same.

@@ -16,6 +16,7 @@ from gdfusion_ros.model.volume import chunks, rows, volume_of
 
 EPSILON = 1e-6
 STEP_SIZE = 1.0
+NEUTRAL_SCALE = 0.01
 
 
 class SceneFusion(nn.Module):
@@ -31,6 +32,13 @@ class SceneFusion(nn.Module):
         self.query = nn.Linear(channels, channels, bias=False)
         self.key = nn.Linear(channels, channels, bias=False)
         self.value = nn.Linear(channels, channels, bias=False)
+
+    @torch.no_grad()
+    def start_neutral(self) -> None:
+        """Pass on the volume, and next to nothing of what the layer makes of it; the loss has nothing to explain."""
+        nn.init.eye_(self.query.weight)
+        nn.init.constant_(self.norm_weight, NEUTRAL_SCALE)
+        self.value.weight.copy_(self.key.weight)
 
     def forward(self, volume: Tensor, state: SceneState | None) -> tuple[Tensor, SceneState]:
         """The volume through the updated layer (1, C, Y, X, Z), and the state H_s.

@@ -33,6 +33,21 @@ class VoxelFusion(nn.Module):
         self.align = nn.Sequential(nn.Conv3d(channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
         self.merge = nn.Sequential(nn.Conv3d(2 * channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
 
+    @torch.no_grad()
+    def start_neutral(self) -> None:
+        """Take the mean of both inputs, and no notice of the time; random weights would spoil what goes through."""
+        for layer in (*self.time_embedding, *self.align, *self.merge):
+            if isinstance(layer, (nn.Linear, nn.Conv3d)):
+                nn.init.zeros_(layer.get_parameter('bias'))
+            elif isinstance(layer, nn.BatchNorm3d):
+                layer.reset_parameters()
+                # Neutral as they are: they are not to be replaced by a frame's own.
+                layer.get_buffer('num_batches_tracked').fill_(1)
+        nn.init.zeros_(self.time_embedding[-1].get_parameter('weight'))
+        one = torch.eye(self.channels)[..., None, None, None]
+        self.align[0].get_parameter('weight').copy_(one)
+        self.merge[0].get_parameter('weight').copy_(torch.cat([one, one], 1) / 2)
+
     def forward(self, volume: Tensor, offsets: Tensor | None, previous_from_current: Tensor, bda: Tensor,
                 state: VoxelState | None) -> tuple[Tensor, VoxelState]:
         """Fused volume (1, C, Y, X, Z), and the state H_v.
