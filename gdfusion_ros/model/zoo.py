@@ -99,7 +99,7 @@ def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, dev
         fusion = _fusion(network, cue)
         fusion.load_state_dict(state)
         fusion.start_neutral()
-    if 'geometry' in fresh_cues:  # what is fused with the history is the same depth then
+    if 'geometry' in fresh_cues:  # both depths that are blended are the same at first
         network.depth_net.logits_head.load_state_dict(network.depth_net.probability_head.state_dict())
     return network.to(device)
 
