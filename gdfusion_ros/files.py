@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,10 +21,12 @@ def refuse_existing(path: Path) -> None:
 def written_whole(path: Path) -> Iterator[Path]:
     """A name beside ``path`` to write the file to: renamed at the end of the block, removed if the block is left early.
 
+    Each process has a name of its own, so that of several that write the same file the last one is whole.
+
     Raises:
         GdfusionError: the file cannot be written.
     """
-    draft = path.with_name(f'.{path.name}.part')
+    draft = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
