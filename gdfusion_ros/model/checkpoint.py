@@ -12,11 +12,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
+from gdfusion_ros.model.saved_state import read_state
 
 PREFIXES = {
     'img_backbone.': 'backbone.',
@@ -64,6 +65,7 @@ PREFIXES = {
     'occupancy_head.predicter.': 'head.classifier.',
 }
 CONSTANTS = frozenset({'view_transformer.dx', 'view_transformer.bx', 'view_transformer.nx'})
+COUNTER = 'num_batches_tracked'
 NAMES_SHOWN = 20
 
 
@@ -85,20 +87,30 @@ def published_state(network: nn.Module) -> dict[str, Tensor]:
 def load_checkpoint(network: nn.Module, path: Path) -> None:
     """Load a published checkpoint into a freshly built network.
 
-    The file is a ``.safetensors``, or a ``.pth`` whose state dict is plain or under ``state_dict``; all keys may share
-    a prefix (``module.``). Every key must be there with its shape, nothing else, and the constants must agree.
+    ``read_state`` says which files can be read; all keys may share a prefix (``module.``). Every key must be there with
+    its shape, nothing else, every number finite, and the constants must agree as far as the file's precision tells.
+    Batch normalisation's counters, which only training reads, may be missing.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
     """
     own = network.state_dict()
     expected = {to_published(key): key for key in own}
-    found = _without_prefix(_read(path), expected)
+    found = _without_prefix(read_state(path), expected)
+    for name in expected:
+        if name.endswith(COUNTER):
+            found.setdefault(name, own[expected[name]])
     faults = _faults(found, {name: own[key] for name, key in expected.items()})
     if faults:
         raise GdfusionError(f'{path} does not fit {network.__class__.__name__}: {"; ".join(faults)}. '
                             'Is it the checkpoint of another model?')
-    network.load_state_dict({expected[name]: value for name, value in found.items()})
+    overflown = [name for name in expected if not torch.isfinite(found[name]).all()]
+    if overflown:
+        raise GdfusionError(f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
+                            'training that diverged, or statistics beyond the range of 16-bit floats: take an earlier '
+                            'checkpoint, or the one of 32 bits')
+    # The constants agree, but a file of 16-bit numbers has them rounded.
+    network.load_state_dict({key: own[key] if name in CONSTANTS else found[name] for name, key in expected.items()})
 
 
 @dataclass(frozen=True)
@@ -146,22 +158,6 @@ def save_checkpoint(network: nn.Module, path: Path, facts: Facts, *, half: bool 
         draft.chmod(0o644)  # safetensors writes files that nobody else may read
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise GdfusionError(f'there is no checkpoint {path}')
-    try:
-        content = load_file(path) if path.suffix == '.safetensors' else torch.load(
-            path, map_location='cpu', weights_only=True)
-    except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything
-        reason = str(error).strip().partition('\n')[0].partition('. ')[0]
-        raise GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__}: {reason}); is the download '
-                            'complete, and is it a state dict of tensors alone?') from error
-    state = content.get('state_dict', content) if isinstance(content, dict) else content
-    if not isinstance(state, dict):
-        raise GdfusionError(f'checkpoint {path} holds a {type(state).__name__}, not a state dict of tensors')
-    return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
-
-
 def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) -> dict[str, Tensor]:
     """The same keys without what stands before the first expected name in all of them."""
     anchor = next(iter(expected))
@@ -178,7 +174,7 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list
               for key in shared if found[key].shape != expected[key].shape]
     constants = [f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
                  for key in shared if key in CONSTANTS and found[key].shape == expected[key].shape
-                 and not torch.allclose(found[key].float(), expected[key])]
+                 and not _equal_as_stored(found[key], expected[key])]
     kinds = {
         'missing': [key for key in expected if key not in found],
         'unexpected': [key for key in found if key not in expected],
@@ -186,6 +182,13 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list
         'constants that differ': constants,
     }
     return [f'{len(names)} {kind}: {_listed(names)}' for kind, names in kinds.items() if names]
+
+
+def _equal_as_stored(found: Tensor, expected: Tensor) -> bool:
+    """Whether ``found`` is ``expected`` but for rounding to the type that it is stored in."""
+    kind = found.dtype if found.is_floating_point() else torch.float64
+    tolerance = 2 * torch.finfo(kind).eps
+    return torch.allclose(found.double(), expected.to(kind).double(), rtol=tolerance, atol=tolerance)
 
 
 def _listed(names: list[str]) -> str:

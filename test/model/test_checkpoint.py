@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
 import pickle
+import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
@@ -106,6 +110,16 @@ WRAPPINGS: dict[str, Change] = {
     'another prefix': lambda state: prefixed('model.detector.', state),
     'copies beside it': lambda state: {'state_dict': state, 'ema_state_dict': {k: 0 * v for k, v in state.items()}},
     'another precision': lambda state: {key: value.double() for key, value in state.items()},
+    'model': lambda state: {'model': state, 'epoch': 3},
+    'model_state_dict': lambda state: {'model_state_dict': state, 'epoch': 3},
+    'model in a model': lambda state: {'model': {'state_dict': prefixed('model.', state)}},
+    "twins of mmcv's EMAHook": lambda state: {
+        'state_dict': {**state, **{'ema_' + key.replace('.', '_'): 0 * value for key, value in state.items()}}},
+    'parameters': lambda state: {key: nn.Parameter(value) if value.is_floating_point() else value
+                                 for key, value in state.items()},
+    "numpy's numbers beside it": lambda state: {'state_dict': state, 'meta': {
+        'best_score': np.float64(37.1), 'epoch': np.int64(24), 'flag': np.bool_(True), 'rate': np.float32(1e-4),
+        'palette': np.zeros((17, 3), np.uint8)}},
 }
 
 
@@ -116,6 +130,38 @@ def test_the_same_weights_in_any_wrapping(weights: Callable[[Change], Path], wra
     load_checkpoint(network, weights(wrap))
     assert equal(network, Part(1))
     assert all(value.dtype == torch.float32 for value in network.state_dict().values())
+
+
+@pytest.mark.parametrize('precision', [torch.float16, torch.bfloat16])
+def test_rounded_weights_with_exact_constants(weights: Callable[[Change], Path], precision: torch.dtype) -> None:
+    network = Part(2, lower=-4.1)  # 16 bits do not hold this corner
+    path = weights(lambda _: {key: value.to(precision) for key, value in published_state(Part(1, lower=-4.1)).items()})
+    load_checkpoint(network, path)
+    assert torch.equal(network.lift.bx, Part(1, lower=-4.1).lift.bx)
+    assert torch.equal(network.motion_fusion.offset.weight, Part(1).motion_fusion.offset.weight.to(precision).float())
+    with pytest.raises(GdfusionError, match=r'1 constants that differ: view_transformer\.bx'):
+        load_checkpoint(Part(2, lower=-4.3), path)
+
+
+@pytest.mark.parametrize('module', ['numpy.core.multiarray', 'numpy._core.multiarray'], ids=['numpy 1', 'numpy 2'])
+def test_numbers_of_either_numpy(weights: Callable[[Change], Path], module: str) -> None:
+    path = weights(lambda state: {'state_dict': state, 'meta': {'best': np.float64(37.1)}})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, data in members.items():
+            archive.writestr(name, re.sub(rb'numpy\.(_core|core)\.multiarray', module.encode(), data))
+    network = Part(2)
+    load_checkpoint(network, path)
+    assert equal(network, Part(1))
+
+
+def test_counters_of_training_may_be_missing(tiny: Any, tmp_path: Path) -> None:
+    state = {key: value for key, value in published_state(tiny).items() if not key.endswith('num_batches_tracked')}
+    torch.save(state, tmp_path / 'old.pth')
+    other = OccupancyNetwork(tiny.config)
+    load_checkpoint(other, tmp_path / 'old.pth')
+    assert equal(other, tiny)
 
 
 def test_safetensors_plain_and_prefixed(tmp_path: Path) -> None:
@@ -171,6 +217,14 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(weights: Callable[[Cha
     assert equal(network, Part(2))
 
 
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_refused(weights: Callable[[Change], Path], value: float) -> None:
+    network = Part(2)
+    with pytest.raises(GdfusionError, match=rf'1 tensors that are not finite: {OFFSET}\.bias;'):
+        load_checkpoint(network, weights(replaced(f'{OFFSET}.bias', torch.tensor([0.0, value, 0.0]))))
+    assert equal(network, Part(2))
+
+
 def test_all_kinds_of_faults_stand_in_one_error(weights: Callable[[Change], Path]) -> None:
     def change(state: dict[str, Tensor]) -> dict[str, Tensor]:
         state.pop(f'{OFFSET}.bias')
@@ -202,7 +256,7 @@ class Code:
 ], ids=['pickle', 'pickled dictionary', 'torch'])
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, dump: Callable[[Any], bytes]) -> None:
     (tmp_path / 'evil.pth').write_bytes(dump(Code(tmp_path / 'ran')))
-    with pytest.raises(GdfusionError, match=r'evil\.pth cannot be read'):
+    with pytest.raises(GdfusionError, match=r'evil\.pth holds a \w+\.mkdir, which is not loaded'):
         load_checkpoint(Part(2), tmp_path / 'evil.pth')
     assert not (tmp_path / 'ran').exists()
 
@@ -229,7 +283,7 @@ def test_a_file_that_is_none(tmp_path: Path, text: str, suffix: str) -> None:
 
 @pytest.mark.parametrize(('content', 'message'), [
     ([torch.zeros(1)], 'holds a list'), (torch.zeros(1), 'holds a Tensor'), ({'state_dict': 3}, 'holds a int'),
-    ({}, '12 missing')])
+    ({'state_dict': argparse.Namespace(a=1)}, r'holds a argparse\.Namespace, which is not loaded'), ({}, '12 missing')])
 def test_a_file_of_something_else(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / 'odd.pth')
     with pytest.raises(GdfusionError, match=rf'odd\.pth.*{message}'):
