@@ -9,7 +9,7 @@
 
 PREDICTIONS are, in this order of the examples: grids that a model makes of the dataset's images, or of bags with
 images (--weights, --untrained, --model and so on); the grids on --topic of bags; files <sample token>.npz of the Occ3D
-benchmark. --export writes such files.
+benchmark, or <scene>/<sample token>.npz as the authors' code writes them. --export writes the former.
 
 TRUTH is in the dataset (--nuscenes; Occ3D's gts/ unless --labels and --label-set say otherwise), in other bags
 (--truth) or in the input bags themselves, on /ground_truth/occupancy; 'gdfusion convert --labels' writes it.
@@ -64,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('bags', type=Path, nargs='*', metavar='BAG', help='bags with predictions, or with images')
     parser.add_argument('--topic', default='/occ/occupancy', help='topic of predictions in bags; default: %(default)s')
-    parser.add_argument('--npz', type=Path, metavar='DIR', help='folder with predictions as <sample token>.npz')
+    parser.add_argument('--npz', type=Path, metavar='DIR', help='folder with predictions as '
+                        '<sample token>.npz, also in folders of scenes')
     truth = parser.add_argument_group('truth')
     truth.add_argument('--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes, whose tables are read')
     add_version_argument(truth)

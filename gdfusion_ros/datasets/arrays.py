@@ -28,8 +28,8 @@ def read_npy(path: Path) -> NDArray[Any]:
     return array
 
 
-def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
-    """The named arrays of an ``.npz`` file.
+def read_npz(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+    """The named arrays of an ``.npz`` file, and those of the ``optional`` ones that it has.
 
     Raises:
         GdfusionError: the file is missing or damaged, is not of that kind, or lacks an array.
@@ -41,9 +41,29 @@ def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
         with file:
             missing = [name for name in names if name not in file.files]
             if missing:
-                there = ', '.join(file.files) or 'none'
-                raise GdfusionError(f'{path} has no array {", ".join(missing)}; it has {there}')
-            return [np.asarray(file[name]) for name in names]
+                raise GdfusionError(f'{path} has no array {", ".join(missing)}; it has {_listed(file.files)}')
+            return {name: np.asarray(file[name]) for name in (*names, *optional) if name in file.files}
+
+
+def read_one_of(path: Path, names: Sequence[str]) -> tuple[str, NDArray[Any]]:
+    """The array of an ``.npy`` file, or the first of ``names`` that an ``.npz`` file has, with its name.
+
+    Raises:
+        GdfusionError: the file is missing or damaged, or has none of these.
+    """
+    with _explained(path):
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            return 'the array', file
+        with file:
+            name = next((name for name in names if name in file.files), None)
+            if name is None:
+                raise GdfusionError(f'{path} has no array {" or ".join(names)}; it has {_listed(file.files)}')
+            return name, np.asarray(file[name])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ', '.join(names) or 'none'
 
 
 def dense_labels(path: Path, label_set: LabelSet, voxels: Sequence[int], classes: int) -> NDArray[np.uint8]:
@@ -78,14 +98,20 @@ def dense_labels(path: Path, label_set: LabelSet, voxels: Sequence[int], classes
     return labels
 
 
-def require_shape(array: NDArray[Any], grid: VoxelGrid, place: str) -> None:
-    """Make sure that an array has the voxels of ``grid`` as bytes.
+def labels_of(array: NDArray[Any], grid: VoxelGrid, place: str) -> NDArray[np.uint8]:
+    """An array of whole numbers with the voxels of ``grid``, as bytes; axes of one element before them are dropped.
 
     Raises:
-        GdfusionError: names ``place``.
+        GdfusionError: names ``place``; another shape or type, or a number that no label set has.
     """
-    if array.shape != grid.shape or array.dtype not in (np.uint8, np.bool_):
-        raise GdfusionError(f'{place} is {array.dtype} {array.shape}, expected uint8 {grid.shape}')
+    voxels = array[(0,) * (array.ndim - 3)] if array.shape[:-3] == (1,) * (array.ndim - 3) else array
+    if voxels.shape != grid.shape or voxels.dtype.kind not in 'biu':
+        raise GdfusionError(f'{place} is {array.dtype} {array.shape}, expected uint8 {grid.shape} or other whole '
+                            'numbers')
+    lowest, highest = int(voxels.min()), int(voxels.max())
+    if lowest < 0 or highest > UNKNOWN:
+        raise GdfusionError(f'{place} has numbers from {lowest} to {highest}; labels go from 0 to {UNKNOWN}')
+    return voxels.astype(np.uint8)
 
 
 @contextmanager

@@ -188,7 +188,7 @@ class _SceneWriter:
             self._bag.write(ANNOTATIONS_TOPIC, sample.stamp, markers)
         path = self._job.labels.get(sample.token)
         if path in self._present:
-            grid = occ3d.semantic_grid(occ3d.read(path), sample.stamp, FRAMES.base_frame)
+            grid = occ3d.read_grid(path, sample.stamp, FRAMES.base_frame)
             self._bag.write(GROUND_TRUTH_TOPIC, sample.stamp, encode.occupancy(grid, self._make))
             self._bag.write(GROUND_TRUTH_MARKERS, sample.stamp, cubes.markers(grid))
             self._on_file(self._job.files[LABELS][path])

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.datasets import occ3d
-from gdfusion_ros.datasets.arrays import read_npz, require_shape
+from gdfusion_ros.datasets.arrays import labels_of, read_one_of
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings
 
-_LABELS, _PREDICTION = 'semantics', 'arr_0'  # the latter is what np.savez_compressed(path, labels) calls it
+_LABELS = 'semantics'
+_PREDICTIONS = ('arr_0', 'pred', _LABELS)
+"""Names of a prediction: that of np.savez_compressed(path, labels), and those that other tools give it."""
+
 _FRAME = PipelineSettings().base_frame
 
 
@@ -28,22 +31,22 @@ def read_grid(path: Path) -> SemanticGrid:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if f'{_LABELS}.npy' in archive.namelist():
-                return occ3d.semantic_grid(occ3d.read(path), 0, _FRAME)
+                return occ3d.read_grid(path, 0, _FRAME)
     labels, grid = read_prediction(path, OCC3D_NUSCENES), OCC3D_NUSCENES.grid
     return SemanticGrid(0, _FRAME, grid.lower, grid.voxel_size, np.asfortranarray(labels), None, OCC3D_NUSCENES,
                         path.name, 0, (), 0)
 
 
 def read_prediction(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
-    """Labels (X, Y, Z) of a file of the Occ3D benchmark, in the grid of ``label_set``.
+    """Labels (X, Y, Z) of a file of the Occ3D benchmark (``.npz``, or ``.npy``), in the grid of ``label_set``.
 
     Raises:
         GdfusionError: a damaged file, another shape or type, or a class that the label set does not have.
     """
-    labels, = read_npz(path, [_PREDICTION])
-    require_shape(labels, label_set.grid, f'prediction {path}: {_PREDICTION}')
+    name, array = read_one_of(path, _PREDICTIONS)
+    labels = labels_of(array, label_set.grid, f'prediction {path}: {name}')
     highest = labels.max(where=labels != UNKNOWN, initial=0)
     if highest >= len(label_set.classes):
         raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has 0 to '
                             f'{len(label_set.classes) - 1}')
-    return labels.astype(np.uint8)
+    return labels

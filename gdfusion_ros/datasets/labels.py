@@ -41,7 +41,7 @@ class LabelFormat:
 
 
 def _read_occ3d(path: Path, stamp: int) -> SemanticGrid:
-    return occ3d.semantic_grid(occ3d.read(path), stamp, FRAME_IDS['ego'])
+    return occ3d.read_grid(path, stamp, FRAME_IDS['ego'])
 
 
 def _reader(label_set: LabelSet, read: Callable[[Path], NDArray[np.uint8]]) -> Callable[[Path, int], SemanticGrid]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.arrays import read_npz, require_shape
+from gdfusion_ros.datasets.arrays import labels_of, read_npz
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid
 
 FOLDER = 'gts'
@@ -47,13 +47,39 @@ def read(path: Path) -> Occ3DLabels:
     Raises:
         GdfusionError: the file is missing or damaged, or an array is missing, of another shape or out of range.
     """
-    names = ('semantics', 'mask_lidar', 'mask_camera')
-    semantics, lidar, camera = arrays = read_npz(path, names)
-    for name, array in zip(names, arrays, strict=True):
-        require_shape(array, OCC3D_NUSCENES.grid, f'labels {path}: {name}')
-    if semantics.max() > OCC3D_NUSCENES.free:
-        raise GdfusionError(f'labels {path}: there is a class {semantics.max()}; Occ3D has 0 to {OCC3D_NUSCENES.free}')
-    return Occ3DLabels(semantics.astype(np.uint8), lidar.astype(np.bool_), camera.astype(np.bool_))
+    arrays = _arrays(path, masks=True)
+    return Occ3DLabels(_semantics(arrays, path, unknown=False), arrays['mask_lidar'].astype(np.bool_),
+                       arrays['mask_camera'].astype(np.bool_))
+
+
+def read_grid(path: Path, stamp: int, frame_id: str) -> SemanticGrid:
+    """The labels in an ``.npz`` file as a grid (see ``semantic_grid``); UNKNOWN where the file has 255.
+
+    The masks may be missing, as in files of other tools; the grid has no confidence then.
+
+    Raises:
+        GdfusionError: the file is missing or damaged, or an array is of another shape or out of range.
+    """
+    arrays = _arrays(path, masks=False)
+    return _grid(_semantics(arrays, path, unknown=True), arrays.get('mask_camera'), stamp, frame_id)
+
+
+def _arrays(path: Path, *, masks: bool) -> dict[str, NDArray[np.uint8]]:
+    """``semantics`` and the two masks, which must be there if ``masks`` says so."""
+    names = ('mask_lidar', 'mask_camera')
+    found = read_npz(path, ('semantics', *names)) if masks else read_npz(path, ('semantics',), names)
+    return {name: labels_of(array, OCC3D_NUSCENES.grid, f'labels {path}: {name}') for name, array in found.items()}
+
+
+def _semantics(arrays: dict[str, NDArray[np.uint8]], path: Path, *, unknown: bool) -> NDArray[np.uint8]:
+    semantics, free = arrays['semantics'], OCC3D_NUSCENES.free
+    highest = semantics.max(where=semantics != UNKNOWN, initial=0) if unknown else semantics.max()
+    if highest > free:
+        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}')
+    if not (semantics == free).any():
+        # No street is full to the sky: OpenOcc v2 of the CVPR 2024 challenge, for one, has 16 for free.
+        raise GdfusionError(f'labels {path}: no voxel is free ({free} in Occ3D); the classes are numbered otherwise')
+    return semantics
 
 
 def write(path: Path, labels: Occ3DLabels) -> None:
@@ -65,7 +91,12 @@ def write(path: Path, labels: Occ3DLabels) -> None:
 
 def semantic_grid(labels: Occ3DLabels, stamp: int, frame_id: str) -> SemanticGrid:
     """The labels as a grid at LIDAR_TOP's ``stamp`` [ns]; its confidence is 255 where cameras observe it, else 0."""
-    confidence = np.where(labels.mask_camera, np.uint8(255), np.uint8(0))
+    return _grid(labels.semantics, labels.mask_camera, stamp, frame_id)
+
+
+def _grid(semantics: NDArray[np.uint8], mask_camera: NDArray[np.bool_] | NDArray[np.uint8] | None, stamp: int,
+          frame_id: str) -> SemanticGrid:
+    confidence = None if mask_camera is None else np.asfortranarray(np.where(mask_camera, np.uint8(255), np.uint8(0)))
     place = OCC3D_NUSCENES.grid
-    return SemanticGrid(stamp, frame_id, place.lower, place.voxel_size, np.asfortranarray(labels.semantics),
-                        np.asfortranarray(confidence), OCC3D_NUSCENES, SOURCE, 0, (), 0)
+    return SemanticGrid(stamp, frame_id, place.lower, place.voxel_size, np.asfortranarray(semantics), confidence,
+                        OCC3D_NUSCENES, SOURCE, 0, (), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from gdfusion_ros.evaluation.frames import KeyFrame
 from gdfusion_ros.files import folder_written_whole
 from gdfusion_ros.perception.types import SemanticGrid, stamp_text
 
+_TOKEN = re.compile(r'[\w-]{1,100}', re.ASCII)
+"""A sample token; it comes from tables or bags of others, and becomes the name of a file."""
+
 
 @contextmanager
 def npz_folder(path: Path) -> Iterator[Callable[[KeyFrame, SemanticGrid], None]]:
@@ -22,15 +26,20 @@ def npz_folder(path: Path) -> Iterator[Callable[[KeyFrame, SemanticGrid], None]]
     A file has one uint8 array (X, Y, Z) without a name, what ``grid_file.read_prediction`` reads.
 
     Raises:
-        GdfusionError: the folder exists or cannot be written, or a key frame has no token.
+        GdfusionError: the folder exists or cannot be written, or a key frame has no token of its own.
     """
     with folder_written_whole(path) as folder:
         folder.mkdir()
 
         def write(frame: KeyFrame, grid: SemanticGrid) -> None:
-            if not frame.token:
-                raise GdfusionError(f'the key frame at {stamp_text(frame.stamp)} has no sample token to name its file '
-                                    "after; 'gdfusion convert' writes tokens to bags")
-            np.savez_compressed(folder / f'{frame.token}.npz', np.ascontiguousarray(known_labels(grid)))
+            if not _TOKEN.fullmatch(frame.token):
+                said = f'a sample token, {frame.token!r}, that is nothing' if frame.token else 'no sample token'
+                raise GdfusionError(f'the key frame at {stamp_text(frame.stamp)} has {said} to name its file after; '
+                                    "'gdfusion convert' writes tokens to bags")
+            file = folder / f'{frame.token}.npz'
+            if file.exists():
+                raise GdfusionError(f'two key frames have the sample token {frame.token}; evaluate their bags one by '
+                                    'one')
+            np.savez_compressed(file, np.ascontiguousarray(known_labels(grid)))
 
         yield write

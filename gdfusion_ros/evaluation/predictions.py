@@ -78,8 +78,10 @@ class BagPredictions:
 
 @dataclass(frozen=True)
 class NpzPredictions:
-    """Files ``<sample token>.npz`` in a folder, as the Occ3D benchmark takes them: labels in the grid of the label set.
+    """Files of a folder, named after the sample token: labels in the grid of the label set, as ``.npz`` or ``.npy``.
 
+    ``<token>.npz`` is the Occ3D benchmark's layout, ``<scene>/<token>.npz`` that of GDFusion's release; a file that is
+    called otherwise belongs to the token that its folder is called (``<scene>/<token>/pred.npz``).
     Those in the ego frame are taken to be of the reference camera's stamp.
     """
 
@@ -90,13 +92,20 @@ class NpzPredictions:
         """See Predictions."""
         if not self.folder.is_dir():
             raise GdfusionError(f'no folder {self.folder}; expected one with <sample token>.npz')
-        tokens = {frame.token for frame in frames}
-        tally.unlabelled += sum(path.stem not in tokens for path in self.folder.glob('*.npz'))
-        for frame in frames:
-            path = self.folder / f'{frame.token}.npz'
-            if frame.token and path.is_file():
+        by_token = {frame.token: frame for frame in frames if frame.token}
+        files: dict[str, Path] = {}
+        for path in sorted(path for path in self.folder.rglob('*') if path.suffix in ('.npz', '.npy')):
+            token = path.stem if path.stem in by_token else path.parent.name
+            if token not in by_token:
+                tally.unlabelled += 1
+            elif token in files:
+                raise GdfusionError(f'two predictions of sample {token}: {files[token]} and {path}; leave one of them')
+            else:
+                files[token] = path
+        for token, frame in by_token.items():
+            if token in files:
                 tally.scored += 1
-                yield frame, self._grid(path, frame)
+                yield frame, self._grid(files[token], frame)
 
     def _grid(self, path: Path, frame: KeyFrame) -> SemanticGrid:
         stamp = frame.stamp

@@ -60,7 +60,9 @@ def test_lists_that_are_not_in_order_are_explained(tmp_path: Path, rows: object,
 
 def arrays(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
     voxels = np.zeros((200, 200, 16), np.uint8)
-    named = {'semantics': voxels, 'mask_lidar': voxels, 'mask_camera': voxels, **changes}
+    street = np.full((200, 200, 16), 17, np.uint8)
+    street[..., 0] = 11
+    named = {'semantics': street, 'mask_lidar': voxels, 'mask_camera': voxels, **changes}
     return {name: array for name, array in named.items() if array is not None}
 
 
@@ -69,6 +71,8 @@ def arrays(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
     ({'semantics': np.zeros((200, 200, 17), np.uint8)}, 'semantics is uint8 (200, 200, 17), expected uint8 (200, '),
     ({'semantics': np.zeros((200, 200, 16))}, 'semantics is float64 (200, 200, 16), expected uint8'),
     ({'semantics': np.full((200, 200, 16), 18, np.uint8)}, 'there is a class 18; Occ3D has 0 to 17'),
+    ({'semantics': np.full((200, 200, 16), 16, np.uint8)}, 'no voxel is free (17 in Occ3D)'),
+    ({'semantics': np.full((200, 200, 16), -1)}, 'semantics has numbers from -1 to -1; labels go from 0 to 255'),
     ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: Object arrays cannot be loaded')])
 def test_occ3d_files_that_are_not_in_order_are_explained(tmp_path: Path, changes: dict[str, np.ndarray | None],
                                                          reason: str) -> None:
@@ -77,6 +81,19 @@ def test_occ3d_files_that_are_not_in_order_are_explained(tmp_path: Path, changes
         occ3d.read(tmp_path / 'labels.npz')
     assert str(tmp_path / 'labels.npz') in str(error.value)
     assert reason in str(error.value)
+
+
+def test_occ3d_labels_of_other_tools(tmp_path: Path) -> None:
+    """Without masks, as whole numbers of any size, 255 where nothing is known."""
+    semantics = arrays()['semantics'].astype(np.int64)
+    semantics[0, 0, 0] = 255
+    np.savez(tmp_path / 'labels.npz', semantics=semantics)
+    grid = occ3d.read_grid(tmp_path / 'labels.npz', 5, 'base_link')
+    assert grid.confidence is None
+    assert grid.labels.dtype == np.uint8
+    assert np.array_equal(grid.labels, semantics)
+    with pytest.raises(GdfusionError, match='no array mask_lidar, mask_camera; it has semantics'):
+        occ3d.read(tmp_path / 'labels.npz')  # training needs them
 
 
 @pytest.mark.parametrize('spoil', [

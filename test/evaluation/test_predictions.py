@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.datasets import occ3d
 from gdfusion_ros.datasets.labels import FORMATS
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.evaluation.export import npz_folder
 from gdfusion_ros.evaluation.frames import Truth
 from gdfusion_ros.evaluation.predictions import BagPredictions, NpzPredictions, Predictions, Tally, converted
 from gdfusion_ros.evaluation.truth import truth_of_bags, truth_of_dataset
@@ -108,6 +110,61 @@ def test_files_belong_to_the_sample_that_they_are_named_after(truth: Truth, tmp_
     assert pairs == [(truth.frames[0].token, truth.frames[0].camera_stamp),
                      (truth.frames[3].token, truth.frames[3].camera_stamp)]
     assert tally == Tally(scored=2, unlabelled=1)
+
+
+LAYOUTS: dict[str, Callable[[Path, str, NDArray[np.uint8]], object]] = {
+    'a release': lambda folder, token, labels: np.savez_compressed(folder / f'{token}.npz', labels),
+    'a folder a sample': lambda folder, token, labels: np.savez_compressed(
+        made(folder / token) / 'pred.npz', pred=labels, gt=labels, sample_token=token),
+    'int64': lambda folder, token, labels: np.savez(folder / f'{token}.npz', labels.astype(np.int64)),
+    'semantics': lambda folder, token, labels: np.savez(folder / f'{token}.npz', semantics=labels),
+    'a batch of one': lambda folder, token, labels: np.savez(folder / f'{token}.npz', labels[None]),
+    'npy': lambda folder, token, labels: np.save(folder / f'{token}.npy', labels),
+}
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize('layout', LAYOUTS.values(), ids=LAYOUTS)
+def test_files_in_the_layouts_of_other_tools(truth: Truth, tmp_path: Path,
+                                             layout: Callable[[Path, str, NDArray[np.uint8]], object]) -> None:
+    """Below folders of scenes, whose names nobody needs to know."""
+    labels = np.full(OCC3D_NUSCENES.grid.shape, 17, np.uint8)
+    labels[3, 4, 5] = 11
+    for scene, frame in zip(('scene-0001', 'any'), (truth.frames[3], truth.frames[0]), strict=True):
+        layout(made(tmp_path / scene), frame.token, labels)
+    found = list(NpzPredictions(tmp_path, OCC3D_NUSCENES).pairs(truth.frames, tally := Tally()))
+    assert [frame.token for frame, _ in found] == [truth.frames[0].token, truth.frames[3].token]
+    assert all(np.array_equal(grid.labels, labels) for _, grid in found)
+    assert tally == Tally(scored=2)
+
+
+def test_two_files_of_one_sample_are_refused(truth: Truth, tmp_path: Path) -> None:
+    for folder in (made(tmp_path / 'old'), made(tmp_path / 'new')):
+        np.savez(folder / f'{truth.frames[0].token}.npz', np.full(OCC3D_NUSCENES.grid.shape, 17, np.uint8))
+    with pytest.raises(GdfusionError, match=rf'two predictions of sample {truth.frames[0].token}: .*new.*old'):
+        matched(NpzPredictions(tmp_path, OCC3D_NUSCENES), truth)
+
+
+@pytest.mark.parametrize('token', ['', '../../etc', 'a/b', '..', 'a\n', 'x' * 300])
+def test_a_token_that_is_no_name_of_a_file_is_not_exported(truth: Truth, prediction: Prediction, tmp_path: Path,
+                                                           token: str) -> None:
+    frame, grid = truth.frames[0], prediction(truth.frames[0].token)
+    with pytest.raises(GdfusionError, match='token'), npz_folder(tmp_path / 'results') as write:
+        write(dataclasses.replace(frame, token=token), grid)
+    assert not list(tmp_path.rglob('*'))
+
+
+def test_a_second_prediction_of_a_token_is_not_exported(truth: Truth, prediction: Prediction, tmp_path: Path) -> None:
+    frame, grid = truth.frames[0], prediction(truth.frames[0].token)
+    with pytest.raises(GdfusionError, match=f'two key frames have the sample token {frame.token}'), \
+            npz_folder(tmp_path / 'results') as write:
+        write(frame, grid)
+        write(frame, grid)
+    assert not list(tmp_path.rglob('*'))
 
 
 @pytest.mark.parametrize(('array', 'reason'), [
