@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.datasets.labels import LIDAR
 from gdfusion_ros.perception.labels import LabelSet
-from gdfusion_ros.perception.poses import inverse
+from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import Matrix, SemanticGrid
 
@@ -41,7 +41,7 @@ class Drive:
         Raises:
             TransformError: one of them is not known at its stamp.
         """
-        return inverse(self._fixed_from(*target)) @ self._fixed_from(*source)
+        return product(inverse(self._fixed_from(*target)), self._fixed_from(*source))
 
     def lidar_places(self, frame_id: str, stamp: int) -> NDArray[np.float64]:
         """(n, 3) places of the LiDAR at all key frames, in the frame ``frame_id`` at ``stamp`` [ns].
@@ -49,8 +49,7 @@ class Drive:
         Raises:
             TransformError: the frame or the LiDAR is not known at one of the stamps.
         """
-        places: NDArray[np.float64] = self._lidar_in_fixed @ inverse(self._fixed_from(frame_id, stamp)).T
-        return places[:, :3]
+        return product(self._lidar_in_fixed, inverse(self._fixed_from(frame_id, stamp)).T)[:, :3]
 
     @cached_property
     def _lidar_in_fixed(self) -> NDArray[np.float64]:

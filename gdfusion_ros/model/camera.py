@@ -2,7 +2,8 @@
 
 Everything here is float32 in a fixed order of operations, without fused multiply-add: exact-zero tests and truncation
 to voxel indices make rounding visible, so the order is part of what the published weights expect. Small matrices are
-inverted and multiplied on the CPU; points may lie on any device, and each operation on them is rounded by itself.
+inverted and multiplied on the CPU (small_matrices.py); points may lie on any device, and each operation on them is
+rounded by itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
+
+from gdfusion_ros.model.small_matrices import inverse, product
 
 T = TypeVar('T')
 
@@ -50,7 +53,18 @@ def pixel_grid(image_size: tuple[int, int], feature_size: tuple[int, int]) -> tu
     They run from the first to the last pixel of the image, not over cell centres [QUIRK 8].
     """
     (height, width), (rows, columns) = image_size, feature_size
-    return torch.linspace(0, width - 1, columns), torch.linspace(0, height - 1, rows)
+    return _spread(width, columns), _spread(height, rows)
+
+
+def _spread(pixels: int, count: int) -> Tensor:
+    """``count`` places evenly from 0 to the last of ``pixels``, each from the end that is nearer.
+
+    The bits of torch.linspace with fused multiply-add, which the recordings have: the step is rounded to float32, a
+    place only once. On processors without it linspace rounds twice.
+    """
+    places = torch.arange(count, dtype=torch.float64)
+    step = (torch.tensor(float(pixels - 1)) / (count - 1)).double()
+    return torch.where(places < count // 2, step * places, (pixels - 1) - step * (count - 1 - places)).float()
 
 
 def transform(matrix: Tensor, points: Tensor) -> Tensor:
@@ -66,7 +80,7 @@ def camera_points(image_size: tuple[int, int], feature_size: tuple[int, int], de
     u, v = (sent(axis, depths) for axis in pixel_grid(image_size, feature_size))
     depth, v, u = torch.meshgrid(depths, v, u, indexing='ij')
     cells = torch.stack([u, v, depth], -1) - sent(post_translation, depths)[:, None, None, None]
-    points = transform(torch.linalg.inv(post_rotation), cells)
+    points = transform(inverse(post_rotation), cells)
     return torch.cat([points[..., :2] * points[..., 2:], points[..., 2:]], -1)
 
 
@@ -80,7 +94,7 @@ def rays(u: Tensor, v: Tensor, intrinsics: Tensor, post_rotation: Tensor, post_t
     """(N, h, w, 3) of the rays through columns ``u`` and rows ``v``, in the ego frame, as long as a metre of depth."""
     v, u = torch.meshgrid(v, u, indexing='ij')
     pixels = torch.stack([u, v, torch.ones_like(u)], -1) - post_translation[:, None, None]
-    return transform(ego_from_camera[:, :3, :3] @ torch.linalg.inv(post_rotation @ intrinsics), pixels)
+    return transform(product(ego_from_camera[:, :3, :3], inverse(product(post_rotation, intrinsics))), pixels)
 
 
 def previous_pixels(points: Tensor, intrinsics: Tensor, previous_camera_from_camera: Tensor,
@@ -97,7 +111,7 @@ def previous_pixels(points: Tensor, intrinsics: Tensor, previous_camera_from_cam
         (N, …, 3) input pixel u, v and depth in the previous camera [m], and (N, …) whether the point lies behind it.
     """
     rotation, translation = previous_camera_from_camera[:, :3, :3], previous_camera_from_camera[:, :3, 3]
-    points = translated(rotation @ torch.linalg.inv(intrinsics), points, translation)
+    points = translated(product(rotation, inverse(intrinsics)), points, translation)
     behind = points[..., 2] < MIN_DEPTH
     pixels = transform(intrinsics, points)
     pixels = torch.cat([pixels[..., :2] / pixels[..., 2:], pixels[..., 2:]], -1)

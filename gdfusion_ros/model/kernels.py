@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from gdfusion_ros.model.camera import MIN_DEPTH, OUTSIDE, pixel_grid
 from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.small_matrices import inverse, product
 
 if TYPE_CHECKING:
     from gdfusion_ros.model.stereo import StereoGeometry
@@ -88,8 +89,7 @@ def matching_cost(current: Tensor, previous: Tensor, geometry: StereoGeometry) -
     u, v = pixel_grid(geometry.image_size, (height, width))
     chain = geometry.previous_camera_from_camera
     last = torch.tensor([geometry.image_size[1] - 1, geometry.image_size[0] - 1, 0.0]).expand(cameras, 3)
-    matrices = torch.stack([torch.linalg.inv(geometry.post_rotation),
-                            chain[:, :3, :3] @ torch.linalg.inv(geometry.intrinsics),
+    matrices = torch.stack([inverse(geometry.post_rotation), product(chain[:, :3, :3], inverse(geometry.intrinsics)),
                             geometry.intrinsics, geometry.previous_post_rotation], 1)
     vectors = torch.stack([chain[:, :3, 3], geometry.post_translation, geometry.previous_post_translation, last], 1)
     cost = np.empty((cameras, height, width, len(geometry.depths)), Float)

@@ -11,6 +11,7 @@ from gdfusion_ros.model.camera import Memo, sent
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.kernels import NOWHERE
+from gdfusion_ros.model.small_matrices import inverse, product
 from gdfusion_ros.model.volume import volume_of
 
 
@@ -55,7 +56,7 @@ class Lift(nn.Module):
 
     def _locate(self, points: Tensor, frame: Frame) -> Tensor:
         ego_from_camera = frame.ego_from_camera
-        ego_from_points = ego_from_camera[:, :3, :3] @ torch.linalg.inv(frame.intrinsics)
+        ego_from_points = product(ego_from_camera[:, :3, :3], inverse(frame.intrinsics))
         return kernels.locate(points, ego_from_points, ego_from_camera[:, :3, 3], frame.bda, frame.visible, self.grid,
                               self.parts)
 

@@ -10,6 +10,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.small_matrices import affine_inverse, product
 
 _STAMP_WAY = 0.25
 """The vehicle's way between the first and the last camera's stamp [m]."""
@@ -41,7 +42,7 @@ def trial_frames(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
     for _ in range(count):
         now = ego_from_camera.clone()
         now[:, 0, 3] += _STAMP_WAY * torch.rand(config.cameras, generator=generator)
-        chain, before = torch.linalg.inv(before) @ forward @ now, now
+        chain, before = product(affine_inverse(before), forward, now), now
         images = torch.randn(config.cameras, 3, height, width, generator=generator)
         yield Frame(images.to(network.device, memory_format=torch.channels_last), intrinsics,
                     torch.diag(torch.tensor([scale, scale, 1.0])).repeat(config.cameras, 1, 1), post_translation,

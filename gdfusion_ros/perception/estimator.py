@@ -21,6 +21,7 @@ from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import LABEL_SETS
+from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
 from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings
@@ -148,7 +149,8 @@ class OccupancyEstimator:
         def rounded(pose: Matrix) -> Matrix:
             return pose.astype(self._pose_type).astype(np.float64)
 
-        cameras = [rounded(place.fixed_from_ego) @ rounded(place.ego_from_camera) for place in posed.cameras.values()]
+        cameras = [product(rounded(place.fixed_from_ego), rounded(place.ego_from_camera))
+                   for place in posed.cameras.values()]
         poses = RigPoses(rounded(posed.fixed_from_ego), np.stack(cameras), posed.history_pose)
         return _Place(posed.camera_set.epoch, posed.camera_set.stamp, poses)
 

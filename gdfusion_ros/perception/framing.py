@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.perception.poses import inverse
+from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.types import Matrix
 
 
@@ -55,11 +55,11 @@ def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[Post
         intrinsics=_tensor(intrinsics),
         post_rotation=_tensor([transform.rotation for transform in post]),
         post_translation=_tensor([transform.translation for transform in post]),
-        ego_from_camera=_tensor(inverse(now.fixed_from_ego) @ now.fixed_from_camera),
+        ego_from_camera=_tensor(product(inverse(now.fixed_from_ego), now.fixed_from_camera)),
         previous_camera_from_camera=_tensor([
-            inverse(then) @ pose
+            product(inverse(then), pose)
             for then, pose in zip(before.fixed_from_camera, now.fixed_from_camera, strict=True)]),
-        previous_ego_from_ego=_tensor(inverse(before.history_pose) @ now.history_pose),
+        previous_ego_from_ego=_tensor(product(inverse(before.history_pose), now.history_pose)),
         bda=torch.eye(3),
         visible=torch.tensor(visible))
 

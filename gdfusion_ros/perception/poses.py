@@ -1,8 +1,12 @@
-"""Arithmetic of rigid transforms."""
+"""Arithmetic of rigid transforms.
+
+Without BLAS, so that poses have the same bits on every processor: see model/small_matrices.py.
+"""
 
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 
@@ -30,7 +34,20 @@ def inverse(transform: Matrix) -> Matrix:
     rotation = transform[:3, :3].T
     result = np.eye(4)
     result[:3, :3] = rotation
-    result[:3, 3] = -rotation @ transform[:3, 3]
+    result[:3, 3:] = -_product(rotation, transform[:3, 3:])
+    return result
+
+
+def product(*matrices: Matrix) -> Matrix:
+    """Of two or more, from the left: ``product(a_from_b, b_from_c)`` is a_from_c. Stacks of matrices are broadcast."""
+    return reduce(_product, matrices)
+
+
+def _product(left: Matrix, right: Matrix) -> Matrix:
+    """Of matrices (…, m, n) and (…, n, k); every element is ((l0 r0 + l1 r1) + l2 r2) + …"""
+    result = left[..., :1] * right[..., :1, :]
+    for k in range(1, left.shape[-1]):
+        result = result + left[..., k:k + 1] * right[..., k:k + 1, :]
     return result
 
 

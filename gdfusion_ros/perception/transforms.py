@@ -12,7 +12,7 @@ import numpy as np
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.epochs import EpochClock
-from gdfusion_ros.perception.poses import Quaternion, Vector, interpolate_vectors, inverse, pose_matrix, slerp
+from gdfusion_ros.perception.poses import Quaternion, Vector, interpolate_vectors, inverse, pose_matrix, product, slerp
 from gdfusion_ros.perception.types import Matrix, StampedTransform, stamp_text
 
 
@@ -153,7 +153,7 @@ class TransformTree:
         from_target = self._climb(target, source, stamp)
         for frame, frame_from_source in from_source.matrices.items():
             if frame in from_target.matrices:
-                return inverse(from_target.matrices[frame]) @ frame_from_source
+                return product(inverse(from_target.matrices[frame]), frame_from_source)
         for frame in (target, source):
             self._require_known(frame)
         raise from_source.error or from_target.error or DisconnectedError(
@@ -175,7 +175,7 @@ class TransformTree:
                 break
             if sample is None:
                 break
-            frame, matrix = sample.parent, sample.matrix() @ matrix
+            frame, matrix = sample.parent, product(sample.matrix(), matrix)
             if frame in climb.matrices:
                 climb.error = DisconnectedError(f"the transforms of '{frame}' lead in a circle at {stamp_text(stamp)}")
                 break

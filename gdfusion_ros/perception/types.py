@@ -122,11 +122,6 @@ class PosedCamera:
     ego_from_camera: Matrix
     fixed_from_ego: Matrix
 
-    @property
-    def fixed_from_camera(self) -> Matrix:
-        """(4, 4) optical frame -> fixed frame at the image's stamp."""
-        return self.fixed_from_ego @ self.ego_from_camera
-
 
 @dataclass(frozen=True, eq=False)
 class PosedSet:

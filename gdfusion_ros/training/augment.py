@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from gdfusion_ros.perception.framing import PostTransform
+from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.preprocess import ResizeCrop
 from gdfusion_ros.perception.types import Pixels
 from gdfusion_ros.training.settings import TrainingSettings
@@ -73,7 +74,8 @@ class ImageAugmentation:
             rotation, translation = mirror @ rotation, mirror @ translation + (output[0], 0)
         cosine, sine = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         turn, middle = np.array([[cosine, sine], [-sine, cosine]]), np.array(output) / 2
-        rotation, translation = turn @ rotation, turn @ (translation - middle) + middle
+        rotation = product(turn, rotation)
+        translation = product(turn, (translation - middle)[:, None])[:, 0] + middle
         matrix = np.eye(3)
         matrix[:2, :2] = rotation
         return PostTransform(matrix, np.array([*translation, 0.0]))

@@ -22,7 +22,7 @@ from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
-from gdfusion_ros.perception.poses import inverse
+from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.types import Matrix, Pixels
 from gdfusion_ros.settings import SURROUND_CAMERAS
@@ -127,7 +127,7 @@ class Examples(TorchDataset[Example]):
 
     def _poses(self, sample: Sample) -> RigPoses:
         reference = _measurement(sample, REFERENCE).ego_pose.matrix()
-        cameras = np.stack([camera.ego_pose.matrix() @ camera.calibration.pose.matrix() for camera in _cameras(sample)])
+        cameras = np.stack([_pose(camera) for camera in _cameras(sample)])
         history = reference
         if self._settings.pose_protocol == 'released':
             history = _measurement(sample, _LIDAR).ego_pose.matrix()
@@ -151,11 +151,16 @@ class Examples(TorchDataset[Example]):
         sweep = sample.data.get(_LIDAR)
         if not self._settings.depth or sweep is None or not sweep.path.exists():
             return torch.full((len(posts), height // stride, width // stride), IGNORE)
-        points = sweep.ego_pose.matrix() @ sweep.calibration.pose.matrix() @ _points(sweep.path)
+        points = product(_pose(sweep), _points(sweep.path))
         bins = self._config.depth
         maps = np.stack([_depth_map(points, camera, post, (width, height), bins)
                          for camera, post in zip(_cameras(sample), posts, strict=True)])
         return depth_bins(torch.from_numpy(maps), stride, bins.first, bins.step, bins.count)
+
+
+def _pose(data: SensorData) -> Matrix:
+    """(4, 4) of a sensor in the fixed frame, at its own stamp."""
+    return product(data.ego_pose.matrix(), data.calibration.pose.matrix())
 
 
 def _labels(root: Path, scene: Scene, sample: Sample) -> Occ3DLabels | None:
@@ -204,10 +209,10 @@ def _depth_map(points: Matrix, camera: SensorData, post: PostTransform, size: tu
     Points beyond the bins, nearer ones too, hide nothing (spec of the training, section 3).
     """
     width, height = size
-    seen = (inverse(camera.ego_pose.matrix() @ camera.calibration.pose.matrix()) @ points)[:3]
+    seen = product(inverse(_pose(camera)), points)[:3]
     seen = seen[:, (seen[2] >= bins.first) & (seen[2] < bins.first + bins.step * bins.count)]
-    pixels = intrinsics(camera) @ seen / seen[2]
-    pixels = np.rint(post.rotation @ pixels + post.translation[:, None])[:2]
+    pixels = product(intrinsics(camera), seen) / seen[2]
+    pixels = np.rint(product(post.rotation, pixels) + post.translation[:, None])[:2]
     inside = ((pixels >= 0) & (pixels < [[width], [height]])).all(0)
     columns, rows = pixels[:, inside].astype(np.int64)
     depth = np.full((height, width), np.inf, np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,6 +49,14 @@ def test_pixels_run_from_the_first_to_the_last() -> None:
     torch.testing.assert_close(v, torch.tensor([0.0, 21, 42, 63]))
     torch.testing.assert_close(normalised(torch.tensor([[0.0, 0], [95, 63], [47.5, 31.5]]), IMAGE),
                                torch.tensor([[-1.0, -1], [1, 1], [0, 0]]))
+
+
+def test_pixels_have_the_bits_of_the_recordings() -> None:
+    # Those of torch.linspace on processors with fused multiply-add; one of the last eight is another without.
+    rows = pixel_grid((128, 352), (16, 44))[1]
+    assert [f'{word:08x}' for word in rows.numpy().view(np.uint32)] == [
+        '00000000', '41077777', '41877777', '41cb3332', '42077777', '42295555', '424b3332', '426d1110',
+        '42877778', '42986667', '42a95556', '42ba4444', '42cb3333', '42dc2222', '42ed1111', '42fe0000']
 
 
 def test_transform_sums_in_a_fixed_order_without_fused_products() -> None:

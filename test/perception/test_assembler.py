@@ -53,7 +53,6 @@ def test_every_camera_is_placed_at_its_own_stamp(make_assembler: Make, street: A
         stamp = posed.camera_set.images[camera].stamp
         np.testing.assert_allclose(place.fixed_from_ego, pose_matrix(*street.pose(stamp / 1e9)), atol=1e-6)
         np.testing.assert_array_equal(place.ego_from_camera, pose_matrix(mounting.translation, mounting.rotation))
-        np.testing.assert_array_equal(place.fixed_from_camera, place.fixed_from_ego @ place.ego_from_camera)
         assert place.model is street.model
     assert (posed.completed, posed.placed) == (10.035, 10.035)
 

@@ -21,7 +21,7 @@ from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
-from gdfusion_ros.perception.poses import inverse, pose_matrix
+from gdfusion_ros.perception.poses import inverse, pose_matrix, product
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.types import (
     CameraImage,
@@ -343,11 +343,13 @@ def test_the_released_protocol_rounds_the_cameras_poses(make_estimator: Make, ne
         estimator = make_estimator(protocol=protocol)
         for posed in sets:
             estimator.process(posed)
-    rounded = [[place.fixed_from_ego.astype(np.float32).astype(float) @ place.ego_from_camera.astype(np.float32)
-                for place in posed.cameras.values()] for posed in sets]
-    exact = [[place.fixed_from_camera for place in posed.cameras.values()] for posed in sets]
-    for frame, (before, now) in ((network.frames[1], exact), (network.frames[3], rounded)):
-        expected = [inverse(old) @ new for old, new in zip(before, now, strict=True)]
+
+    def poses(kind: type[np.floating[Any]]) -> list[list[np.ndarray]]:
+        return [[product(*(pose.astype(kind).astype(float) for pose in (place.fixed_from_ego, place.ego_from_camera)))
+                 for place in posed.cameras.values()] for posed in sets]
+
+    for frame, (before, now) in ((network.frames[1], poses(np.float64)), (network.frames[3], poses(np.float32))):
+        expected = [product(inverse(old), new) for old, new in zip(before, now, strict=True)]
         np.testing.assert_array_equal(frame.previous_camera_from_camera, np.array(expected, np.float32))
     np.testing.assert_array_equal(network.frames[1].previous_ego_from_ego, network.frames[3].previous_ego_from_ego)
 

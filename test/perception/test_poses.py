@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from gdfusion_ros.perception.poses import Quaternion, interpolate_vectors, inverse, pose_matrix, slerp
+from gdfusion_ros.perception.poses import Quaternion, interpolate_vectors, inverse, pose_matrix, product, slerp
 
 components = st.floats(-1, 1)
 quaternions = st.tuples(components, components, components, components).filter(
@@ -40,6 +40,16 @@ def test_an_optical_frame_looks_along_x() -> None:
 def test_the_inverse_undoes(rotation: Quaternion) -> None:
     pose = pose_matrix((600.0, -1600.0, 3.0), rotation)
     np.testing.assert_allclose(inverse(pose) @ pose, np.eye(4), atol=1e-9)
+
+
+def test_products_are_summed_in_order_without_fused_products() -> None:
+    random = np.random.default_rng(0)
+    left, right, points = random.normal(size=(5, 4, 4)), random.normal(size=(4, 4)), random.normal(size=(4, 7))
+    for n, i, j in np.ndindex(5, 4, 4):
+        a, b = left[n, i], right[:, j]
+        assert product(left, right)[n, i, j] == ((a[0] * b[0] + a[1] * b[1]) + a[2] * b[2]) + a[3] * b[3]
+    np.testing.assert_array_equal(product(left[0], right, points), product(product(left[0], right), points))
+    np.testing.assert_allclose(product(left[0], right, points), left[0] @ right @ points)
 
 
 def test_vectors_are_interpolated_between_the_ends() -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.small_matrices import affine_inverse, inverse, product
 
 
 def index_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor, previous_bda: Tensor) -> Tensor:
@@ -21,9 +22,8 @@ def index_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor,
     """
     metres = torch.diag(torch.tensor([*grid.voxel_size, 1.0], dtype=torch.float64))
     metres[:3, 3] = torch.tensor(grid.lower, dtype=torch.float64)
-    chain: Tensor = (torch.linalg.inv(metres) @ _homogeneous(previous_bda) @ previous_ego_from_ego.double()
-             @ torch.linalg.inv(_homogeneous(bda)) @ metres)
-    return chain.float()
+    return product(affine_inverse(metres), _homogeneous(previous_bda), previous_ego_from_ego.double(),
+                   _homogeneous(inverse(bda.double())), metres).float()
 
 
 def sampled_positions(offsets: Tensor | None, previous_from_current: Tensor, size: tuple[int, ...]) -> Tensor:

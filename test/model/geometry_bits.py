@@ -1,0 +1,86 @@
+"""Prints digests of the bits of all geometry that decides a zero test or an index, as JSON; run by test_same_bits.py.
+
+The cameras are those of no vehicle: lenses with skew, an image that was turned, poses far from the origin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model.camera import camera_points, pixel_grid, rays
+from gdfusion_ros.model.depth import ground_bins
+from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.fusion.alignment import index_transform, sampled_positions
+from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.lift import Lift
+from gdfusion_ros.model.stereo import StereoGeometry, sampling_grid
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.poses import Quaternion, Vector
+from gdfusion_ros.perception.transforms import TransformTree
+from gdfusion_ros.perception.types import Matrix, StampedTransform
+
+IMAGE, CELLS = (128, 352), (16, 44)
+DEPTHS = 1 + 0.7 * torch.arange(24, dtype=torch.float32)
+GRID = VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8))
+
+
+def tree() -> TransformTree:
+    """A vehicle on a bend, 1650 m from the origin, with three cameras."""
+    transforms = TransformTree(10 ** 10)
+    for second in range(3):
+        half = 0.06 * second + 0.3
+        where: tuple[Vector, Quaternion] = ((600.3 + 7.1 * second, 1647.1 - second, 0.04 * second),
+                                            (0.003, -0.002 * second, math.sin(half), math.cos(half)))
+        transforms.set(StampedTransform('map', 'base', second * 10 ** 9, *where))
+    for index, place in enumerate(((1.7, 0.0, 1.5), (1.0, 0.5, 1.6), (0.03, 0.1, 1.57))):
+        turned = (-0.5 + 0.01 * index, 0.5, -0.49, 0.5 - 0.4 * index)
+        transforms.set_static(StampedTransform('base', f'camera{index}', 0, place, turned))
+    return transforms
+
+
+def poses(transforms: TransformTree, stamp: int) -> RigPoses:
+    cameras = [transforms.lookup('map', f'camera{index}', stamp + 17 * 10 ** 6 * index) for index in range(3)]
+    vehicle = transforms.lookup('map', 'base', stamp)
+    return RigPoses(vehicle, np.stack(cameras), vehicle)
+
+
+def frame() -> Frame:
+    transforms = tree()
+    intrinsics: list[Matrix] = [np.array([[1266.4 - 91.3 * n, 0.7 * n, 816.3], [0, 1257.1, 491.5 + n], [0, 0, 1.0]])
+                                for n in range(3)]
+    posts = [PostTransform(np.diag([0.22, 0.22, 1.0]), np.array([0.0, -70.0, 0.0])),
+             PostTransform(np.array([[0.23, 0.02, 0], [-0.02, 0.23, 0], [0, 0, 1.0]]), np.array([3.1, -71.7, 0.0])),
+             PostTransform(np.array([[-0.21, 0, 0], [0, 0.21, 0], [0, 0, 1.0]]), np.array([352.0, -68.3, 0.0]))]
+    return make_frame(torch.empty(3, 3, *IMAGE), intrinsics, posts, poses(transforms, 1_700_000_000),
+                      poses(transforms, 1_200_000_000), [True] * 3)
+
+
+def geometry() -> dict[str, Tensor]:
+    made, bda = frame(), torch.tensor([[0.95, 0.1, 0], [-0.1, 0.95, 0], [0, 0, 1.0]])
+    post = made.post_rotation, made.post_translation
+    points = camera_points(IMAGE, CELLS, DEPTHS, *post)
+    u, v = pixel_grid(IMAGE, CELLS)
+    stereo = StereoGeometry(IMAGE, DEPTHS, made.intrinsics, *post, made.previous_camera_from_camera, *post)
+    index = index_transform(GRID, made.previous_ego_from_ego, bda, torch.eye(3))
+    return {
+        'ego_from_camera': made.ego_from_camera, 'previous_camera': made.previous_camera_from_camera,
+        'previous_ego': made.previous_ego_from_ego, 'columns': u, 'rows': v,
+        'large_image': torch.cat([*pixel_grid((256, 704), (64, 176)), *pixel_grid((900, 1600), (56, 100))]),
+        'points': points, 'rays': rays(u, v, made.intrinsics, *post, made.ego_from_camera),
+        'ground': ground_bins(made, IMAGE, CELLS, DEPTHS), 'stereo': sampling_grid(CELLS, stereo, points.device),
+        'index': index, 'positions': sampled_positions(None, index, (100, 100, 8)),
+        'voxels': Lift(GRID).voxels(points, replace(made, bda=bda)),
+        'parts': Lift(GRID, 1, parts=2).voxels(points, made)}
+
+
+if __name__ == '__main__':
+    with torch.inference_mode():
+        print(json.dumps({name: hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()[:16]
+                          for name, tensor in geometry().items()}))
