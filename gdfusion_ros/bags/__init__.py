@@ -1,1 +1,1 @@
-"""rosbag2 in and out through the ``rosbags`` library; no ROS installation is needed."""
+"""rosbag2 in and out through the libraries ``rosbags`` and ``mcap``; no ROS installation is needed."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, Qos
-from rosbags.rosbag2 import Reader
+from rosbags.interfaces import Qos
 
+from gdfusion_ros.bags.formats import open_file
 from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.metadata import METADATA, Metadata, read_metadata
+from gdfusion_ros.bags.storage import Channel, Part, RawMessage, StorageFile, in_time_order
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message
+
+__all__ = ['BagReader', 'DecodedMessage', 'LeftOut', 'RawMessage', 'Topic', 'bag_reader']
 
 
 @dataclass(frozen=True)
@@ -26,13 +33,14 @@ class Topic:
     qos: tuple[Qos, ...]
 
 
-class RawMessage(NamedTuple):
-    """A message as CDR bytes, with its record time [ns]."""
+@dataclass(frozen=True)
+class LeftOut:
+    """Messages that are none of ROS 2, or of a second type on one topic, and why they are not read."""
 
     topic: str
     type_name: str
-    stamp: int
-    data: bytes
+    count: int
+    reason: str
 
 
 class DecodedMessage(NamedTuple):
@@ -49,21 +57,27 @@ class BagReader:
     Attributes:
         path: The bag's folder or file.
         topics: By name, in alphabetical order.
+        left_out: What else is in the bag.
         message_count: Messages on all topics.
         start: Record time of the first message [ns]; 0 in an empty bag.
         duration: From the first to the last message [ns].
         custom_data: What the bag's metadata says beside the standard fields.
     """
 
-    def __init__(self, path: Path, reader: Reader) -> None:
-        """Take over an open ``reader`` of the bag at ``path``."""
-        self._reader = reader
+    def __init__(self, path: Path, metadata: Metadata, files: Sequence[StorageFile]) -> None:
+        """Take over the open ``files`` of the bag at ``path``."""
         self.path = path
-        self.topics = _topics(reader.connections)
-        self.message_count = reader.message_count
-        self.start = reader.start_time if self.message_count else 0
-        self.duration = reader.end_time - 1 - self.start if self.message_count else 0
-        self.custom_data: Mapping[str, str] = reader.storage.metadata.custom or {}
+        self._files = files
+        self.topics, self.left_out = _sorted_out(metadata, [channel for file in files for channel in file.channels])
+        self._held: Counter[str] = Counter()
+        for channel in (channel for file in files for channel in file.channels):
+            if self._is_read(channel.topic, channel.type_name) and not channel.foreign:
+                self._held[channel.topic] += channel.held
+        self.message_count = sum(topic.count for topic in self.topics.values())
+        spans = [file.span for file in files if file.span]
+        self.start = min((start for start, _ in spans), default=0)
+        self.duration = max((end for _, end in spans), default=0) - self.start
+        self.custom_data: Mapping[str, str] = metadata.custom_data
 
     def require(self, wanted: Mapping[str, str]) -> None:
         """Make sure that the topics ``wanted`` (name -> message type) are there and have messages.
@@ -76,7 +90,9 @@ class BagReader:
                    or self.topics[name].type_name != type_name]
         if missing:
             there = ', '.join(f'{topic.name} ({topic.type_name}, {topic.count})' for topic in self.topics.values())
-            raise GdfusionError(f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}')
+            others = ', '.join(f'{item.topic} ({item.reason})' for item in self.left_out)
+            raise GdfusionError(f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}'
+                                + (f'; left out: {others}' if others else ''))
 
     def count(self, topics: Sequence[str]) -> int:
         """Number of messages on ``topics``."""
@@ -86,68 +102,104 @@ class BagReader:
         """The messages on ``topics`` (None: on all) from record time ``start`` [ns] on, in time order, as CDR bytes.
 
         Raises:
-            GdfusionError: the file is damaged.
+            GdfusionError: the file is damaged, or has fewer messages on a topic than the bag says.
         """
-        chosen = [item for item in self._reader.connections if topics is None or item.topic in topics]
-        if not chosen:
-            return
+        chosen = [name for name in self.topics if topics is None or name in topics]
+        self._require_promised(chosen, self._held)
+        got: Counter[str] = Counter()
         with _explained(self.path):
-            for connection, stamp, data in self._reader.messages(chosen, start):
-                yield RawMessage(connection.topic, connection.msgtype, stamp, data)
+            for message in in_time_order(Part(file.span[0], partial(file.messages, chosen, start or 0))
+                                         for file in self._files if file.span and file.span[1] >= (start or 0)):
+                if self._is_read(message.topic, message.type_name):
+                    got[message.topic] += 1
+                    yield message
+        if start is None or start <= self.start:
+            self._require_promised(chosen, got)
 
     def messages(self, topics: Sequence[str], start: int | None = None) -> Iterator[DecodedMessage]:
         """The messages on ``topics`` from record time ``start`` [ns] on, in time order.
 
         Raises:
-            GdfusionError: the file is damaged, or a message is.
+            GdfusionError: as for ``raw_messages``, or a message is damaged.
         """
         for topic, type_name, stamp, data in self.raw_messages(topics, start):
-            with _explained(self.path):
+            with _explained(self.path, f'a message on {topic} is no {type_name}: '):
                 message = typestore().deserialize_cdr(data, type_name)
             yield DecodedMessage(topic, stamp, message)
+
+    def _is_read(self, topic: str, type_name: str) -> bool:
+        return topic in self.topics and self.topics[topic].type_name == type_name
+
+    def _require_promised(self, topics: Sequence[str], got: Mapping[str, int]) -> None:
+        for name in topics:
+            if (count := got.get(name, 0)) < self.topics[name].count:
+                raise GdfusionError(
+                    f'bag {self.path} says that it has {self.topics[name].count} messages on {name} '
+                    f"({self.topics[name].type_name}), but there are {count}: copy what is missing again, or let 'ros2 "
+                    f"bag reindex' ({METADATA}) or 'mcap recover' (a file) count what is there")
 
 
 @contextmanager
 def bag_reader(path: Path) -> Iterator[BagReader]:
-    """The bag at ``path``: a folder with metadata.yaml, or a single .mcap or .db3 file.
+    """The bag at ``path``: a folder with metadata.yaml or with the files of one recording, or a single file.
 
     Raises:
-        GdfusionError: nothing is there, or it cannot be read.
+        GdfusionError: nothing is there, it cannot be read, or it has no messages of ROS 2.
     """
-    if not path.exists():
-        raise GdfusionError(f'no bag {path}')
-    if path.is_dir() and not (path / 'metadata.yaml').is_file():
-        raise GdfusionError(f"{path} is no bag: it has no metadata.yaml; 'ros2 bag reindex' makes one for a recording "
-                            'that was cut off')
-    with _explained(path):
-        reader = Reader(path)
-        reader.open()
-    try:
-        with _explained(path):
-            bag = BagReader(path, reader)
+    metadata = read_metadata(path)
+    with ExitStack() as stack:
+        temporary = Path(stack.enter_context(TemporaryDirectory(prefix='gdfusion-')))
+        files = []
+        for number, name in enumerate(metadata.files):
+            with _explained(name):
+                (folder := temporary / str(number)).mkdir()
+                files.append(open_file(name, folder))
+                stack.callback(files[-1].close)
+        bag = BagReader(path, metadata, files)
+        if bag.left_out and not bag.topics:
+            raise GdfusionError(f'bag {path} cannot be read: it has no messages of ROS 2 (cdr), but '
+                                + ', '.join(f'{item.topic} ({item.reason})' for item in bag.left_out[:5])
+                                + '; convert it, or record it as a ROS 2 bag')
         yield bag
-    finally:
-        reader.close()
 
 
-def _topics(connections: Sequence[Connection]) -> dict[str, Topic]:
+def _sorted_out(metadata: Metadata, channels: Sequence[Channel]) -> tuple[dict[str, Topic], list[LeftOut]]:
+    """The topics of a bag, each with the type that has most messages, and what is left out.
+
+    A topic has as many messages as its files say together, or as many as the metadata says, if that is more.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    foreign: Counter[tuple[str, str, str]] = Counter()
+    offered: defaultdict[str, list[Qos]] = defaultdict(list)
+    for channel in channels:
+        if channel.foreign:
+            foreign[channel.topic, channel.type_name, channel.foreign] += channel.promised
+        else:
+            counts[channel.topic, channel.type_name] += channel.promised
+            offered[channel.topic].extend(channel.qos)
+    left_out = [LeftOut(topic, name, count, reason) for (topic, name, reason), count in foreign.items()]
+    for key, count in metadata.promised.items():
+        if key[0] not in {item.topic for item in left_out} or key in counts:
+            counts[key] = max(counts[key], count)
     topics: dict[str, Topic] = {}
-    for item in sorted(connections, key=lambda connection: connection.topic):
-        assert isinstance(item.ext, ConnectionExtRosbag2)
-        known = topics.get(item.topic, Topic(item.topic, item.msgtype, 0, ()))
-        topics[item.topic] = Topic(item.topic, known.type_name, known.count + item.msgcount,
-                                   known.qos + tuple(item.ext.offered_qos_profiles))
-    return topics
+    for (name, type_name), count in sorted(counts.items(), key=lambda item: (item[0][0], -item[1])):
+        if name in topics:
+            left_out.append(LeftOut(name, type_name, count, f'another type than {topics[name].type_name}'))
+        else:
+            topics[name] = Topic(name, type_name, count, tuple(dict.fromkeys(metadata.qos.get(name) or offered[name])))
+    return topics, left_out
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Whatever the parsers make of damaged bytes (they raise a dozen types) as one clear line."""
+def _explained(path: Path, what: str = '') -> Iterator[None]:
+    """Whatever the parsers make of damaged bytes (they raise a dozen types) as one clear line about ``path``."""
     try:
         yield
-    except GdfusionError:
-        raise
+    except GdfusionError as error:
+        raise GdfusionError(f'bag {path} cannot be read: {error}') from error
+    except OSError as error:
+        raise GdfusionError(f'bag {path} cannot be read: {error.strerror or error}') from error
     except Exception as error:
         reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
-        raise GdfusionError(f"bag {path} cannot be read: {reason}; if the recording was cut off, 'ros2 bag reindex' or "
-                            "'mcap recover' may save it") from error
+        raise GdfusionError(f'bag {path} cannot be read: {what}{reason[:300]}; it is damaged: copy it again from where '
+                            'it was recorded') from error

@@ -1,0 +1,101 @@
+"""What stands beside the files of a bag: metadata.yaml, or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+from rosbags.interfaces import Qos
+
+from gdfusion_ros.bags.formats import SUFFIXES
+from gdfusion_ros.bags.storage import full_type_name, offered_qos
+from gdfusion_ros.errors import GdfusionError
+
+METADATA = 'metadata.yaml'
+_ZSTD = '.zstd'
+
+
+@dataclass
+class Metadata:
+    """A bag's files, and what is said about them.
+
+    Attributes:
+        files: In the order of the recording.
+        promised: Messages by topic and type.
+        qos: What publishers offered, by topic.
+        custom_data: Beside the standard fields.
+    """
+
+    files: list[Path]
+    promised: dict[tuple[str, str], int] = field(default_factory=dict)
+    qos: dict[str, tuple[Qos, ...]] = field(default_factory=dict)
+    custom_data: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_metadata(path: Path) -> Metadata:
+    """The files of the bag at ``path``, which is a folder with or without metadata.yaml, or a file.
+
+    Raises:
+        GdfusionError: nothing is there, metadata.yaml is broken, files are missing, or the folder is no bag.
+    """
+    if not path.exists():
+        raise GdfusionError(f'no bag {path}')
+    if not path.is_dir():
+        return Metadata([path])
+    if not (path / METADATA).is_file():
+        return Metadata(_files_in(path))
+    try:
+        content = yaml.load((path / METADATA).read_bytes(), getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
+        return _parsed(path, content['rosbag2_bagfile_information'])
+    except GdfusionError:
+        raise
+    except Exception as error:  # whatever a hand-made file makes the look-ups raise
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())[:200]
+        raise GdfusionError(f"bag {path} cannot be read: its {METADATA} is broken ({reason}); 'ros2 bag reindex' "
+                            'writes it anew, and without it the files are read as they are') from error
+
+
+def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
+    listed = information['relative_file_paths'] or []
+    metadata = Metadata(_present(path, [PurePath(name).name for name in listed]) if listed else _files_in(path),
+                        custom_data=information.get('custom_data') or {})
+    for row in information['topics_with_message_count']:
+        topic = row['topic_metadata']
+        name, key = topic['name'], (topic['name'], full_type_name(topic['type']))
+        metadata.promised[key] = metadata.promised.get(key, 0) + int(row['message_count'])
+        metadata.qos[name] = metadata.qos.get(name, ()) + offered_qos(topic.get('offered_qos_profiles') or [])
+    return metadata
+
+
+def _present(path: Path, names: list[str]) -> list[Path]:
+    """The files that are listed; one may have been packed or unpacked meanwhile."""
+    files = [next((path / name for name in (listed, listed + _ZSTD, listed.removesuffix(_ZSTD))
+                   if (path / name).is_file()), path / listed) for listed in names]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise GdfusionError(f'bag {path} cannot be read: it lacks {", ".join(missing)}, which its {METADATA} lists; '
+                            'put what is missing back, or give one of its other files by itself')
+    return files
+
+
+def _files_in(path: Path) -> list[Path]:
+    """The files of one recording in a folder that has no metadata.yaml."""
+    names = sorted(file.name for file in path.iterdir() if file.is_file() and file.name.endswith((*SUFFIXES, '.bag')))
+    names = [name for name in names if name.removesuffix(_ZSTD) == name or name.removesuffix(_ZSTD) not in names]
+    if not names:
+        bags = sorted(folder.parent.name for folder in path.glob(f'*/{METADATA}'))
+        raise GdfusionError(f'{path} is no bag: it has no {METADATA} and no .mcap or .db3 file'
+                            + (f'; there are bags in it, e.g. {path / bags[0]}' if bags else ''))
+    if len({re.sub(r'(_\d+)?\..*$', '', name) for name in names}) > 1:
+        raise GdfusionError(f'{path} is no bag: it has no {METADATA}, and its files are not of one recording; give one '
+                            f'of them: {", ".join(names[:5])}')
+    return [path / name for name in sorted(names, key=_number)]
+
+
+def _number(name: str) -> tuple[int, str]:
+    """Files are numbered from 0 on as the recording was split."""
+    found = re.search(r'_(\d+)\.', name)
+    return int(found[1]) if found else -1, name
