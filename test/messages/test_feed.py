@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.bags.messages import RosbagsFactory
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, header
 from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import input_topics
