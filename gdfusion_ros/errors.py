@@ -8,3 +8,7 @@ class GdfusionError(Exception):
 
     The message is one line that says what is wrong, with what (topic, stamp, path, key), and how to mend it.
     """
+
+
+class RepeatedError(GdfusionError):
+    """The same work failed several times in a row by errors that nobody expected: to go on is of no use."""

@@ -14,13 +14,14 @@ from gdfusion_ros.bags.released import MATCH_WITHIN
 from gdfusion_ros.bags.tracks import Track, tracks
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
+from gdfusion_ros.messages.images import compressed_image, image
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
 from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS, TopicSettings
 from gdfusion_ros.visualization.frame import Frame, Parts
 
 _TRANSPORTS = tuple(replace(TopicSettings(), image_transport=transport) for transport in ('compressed', 'raw'))
-_IMAGES = {'sensor_msgs/msg/CompressedImage': decode.compressed_image, 'sensor_msgs/msg/Image': decode.image}
+_IMAGES = {'sensor_msgs/msg/CompressedImage': compressed_image, 'sensor_msgs/msg/Image': image}
 
 
 @dataclass(frozen=True)

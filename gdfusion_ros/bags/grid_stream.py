@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 
 from gdfusion_ros.bags.reader import BagReader, DecodedMessage
 from gdfusion_ros.bags.released import lidar_stamps
-from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.errors import GdfusionError, RepeatedError
 from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, input_topics
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters, Counts
 from gdfusion_ros.perception.estimator import OccupancyEstimator, PoseProtocol
+from gdfusion_ros.perception.faults import Faults
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.types import NANOSECONDS, PosedSet, SemanticGrid
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -88,11 +89,15 @@ class GridStream:
         """Each grid, with the record time [ns] of the message that completed its set; refused sets are told.
 
         Raises:
-            GdfusionError: the bag is damaged, or gives no grid at all.
+            GdfusionError: the bag is damaged, gives no grid at all, or three sets in a row fail by unexpected errors.
         """
+        faults = Faults(self._counters)
         for posed, stamp in _ahead(self._sets(self._bag.messages(self._topics))):
             try:
-                grid = self._estimator.process(posed)
+                with faults.cost_a_set(posed.camera_set.stamp):
+                    grid = self._estimator.process(posed)
+            except RepeatedError:
+                raise
             except GdfusionError as error:
                 self._listener.warning(f'refused: {error}')
                 continue

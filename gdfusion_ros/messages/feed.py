@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import partial
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages import decode
+from gdfusion_ros.messages import decode, images
+from gdfusion_ros.messages.camera_info import camera_model, is_raw
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC
 from gdfusion_ros.perception.assembler import FrameAssembler
+from gdfusion_ros.perception.image_size import Size
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 
@@ -23,12 +25,13 @@ class Feed:
 
     def __init__(self, assembler: FrameAssembler, pipeline: PipelineSettings, topics: TopicSettings,
                  warn: Callable[[str, str], object],
-                 fallback: decode.Fallback | None = None) -> None:
-        """``warn`` gets a topic and one line for everything that is refused; ``fallback``: see decode.image."""
+                 fallback: images.Fallback | None = None) -> None:
+        """``warn`` gets a topic and one line for everything that is refused; ``fallback``: see images.image."""
         self.refused: Counter[str] = Counter()
         self._assembler, self._warn = assembler, warn
-        self._decode_image = (decode.compressed_image if topics.image_transport == 'compressed'
-                              else partial(decode.image, fallback=fallback))
+        self._decode_image = (images.compressed_image if topics.image_transport == 'compressed'
+                              else partial(images.image, fallback=fallback))
+        self._sizes: dict[str, Size] = {}
         self._distorted: set[str] = set()
         self._read: dict[str, Callable[[str, Message, float], None]] = {
             TF_STATIC_TOPIC: partial(self._transforms, True), TF_TOPIC: partial(self._transforms, False)}
@@ -48,12 +51,14 @@ class Feed:
         self._warn(topic, f'refused: {error}')
 
     def _image(self, camera: str, topic: str, message: Message, now: float) -> None:
-        image = self._decode_image(message, topic)
+        image = self._decode_image(message, topic, self._sizes.get(camera))
         self._assembler.add_image(camera, image.stamp, image.frame_id, image.load, now)
 
     def _camera_info(self, camera: str, topic: str, message: Message, now: float) -> None:
-        self._assembler.add_camera_info(camera, decode.camera_model(message, topic), now)
-        if decode.is_raw(message) and camera not in self._distorted:
+        model = camera_model(message, topic)
+        self._sizes[camera] = (model.width, model.height)
+        self._assembler.add_camera_info(camera, model, now)
+        if is_raw(message) and camera not in self._distorted:
             self._distorted.add(camera)
             self._warn(f'{topic} distortion', f'{topic}: the camera has a lens distortion, which is not taken out: '
                        'rectify its images (image_proc does)')

@@ -20,6 +20,7 @@ from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.image_size import require_size
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
@@ -42,8 +43,8 @@ class OccupancyEstimator:
     """Runs the network on one PosedSet after the other. ``process`` belongs to one thread.
 
     The memory is reset when the epoch changes ('time_jump'), the time since the last frame is longer than
-    ``max_frame_gap`` ('frame_gap'), the vehicle has moved by more than ``max_ego_jump`` since ('ego_jump'), and by
-    ``reset``.
+    ``max_frame_gap`` ('frame_gap'), the vehicle has moved by more than ``max_ego_jump`` since ('ego_jump'), it would no
+    longer be finite ('not_finite'), an error that nobody expected leaves it in doubt ('error'), and by ``reset``.
 
     Attributes:
         latency: seconds that the last frame spent in each stage: 'pixels' (waiting for images that are not decoded
@@ -80,8 +81,19 @@ class OccupancyEstimator:
         Raises:
             GdfusionError: an image cannot be decoded or has another size than its camera info says, or the GPU is out
                 of memory. That set is refused and counted; the memory stays as it was.
+            GdfusionError: the new memory is not finite. That set is refused and counted, and the memory is reset; it is
+                after every error that nobody expected, too (see faults.py).
         """
         self.latency.clear()
+        try:
+            return self._process(posed)
+        except GdfusionError:
+            raise
+        except Exception:
+            self._forget('error')
+            raise
+
+    def _process(self, posed: PosedSet) -> SemanticGrid:
         with self._stage('pixels'):
             pixels = self._pixels(posed)
         with self._refusal_out_of_memory(posed), torch.inference_mode():
@@ -93,6 +105,7 @@ class OccupancyEstimator:
                 prediction, state = self._network(frame, self._state)
                 if self._network.device.type == 'cuda':
                     torch.cuda.synchronize(self._network.device)
+                self._require_finite(posed, state)
             with self._stage('grid'):
                 grid = self._grid(posed, prediction)
         self._state, self._previous = state, place
@@ -124,6 +137,20 @@ class OccupancyEstimator:
             self._counters.frame_refused('gpu_memory', detail)
             raise GdfusionError(detail) from error
 
+    def _require_finite(self, posed: PosedSet, state: RecurrentState) -> None:
+        """Refuse a set that would spoil the memory for ever: what is not a number never gets out of it again."""
+        if state.is_finite():
+            return
+        detail = (f'set at {stamp_text(posed.camera_set.stamp)}: the memory would no longer be finite; look at the '
+                  'calibration and the poses of this set')
+        self._counters.frame_refused('not_finite', detail)
+        self._forget('not_finite')
+        raise GdfusionError(detail)
+
+    def _forget(self, reason: str) -> None:
+        self._state, self._previous, self._frames = None, None, 0
+        self._counters.memory_reset(reason)
+
     def _pixels(self, posed: PosedSet) -> list[Pixels]:
         """(H, W, 3) uint8 RGB of each camera of the rig, black where it is masked."""
         height, width = self._network.config.image_size
@@ -135,13 +162,15 @@ class OccupancyEstimator:
                 continue
             try:
                 ready = image.input.result()
-                if ready.source != (place.model.width, place.model.height):
-                    raise GdfusionError(
-                        f'{camera} at {stamp_text(image.stamp)}: the image has {ready.source[0]} x {ready.source[1]} '
-                        f'pixels, but its camera info says {place.model.width} x {place.model.height}')
             except GdfusionError as error:
                 self._counters.frame_refused('image', str(error))
                 raise
+            try:
+                require_size(ready.source, (place.model.width, place.model.height))
+            except GdfusionError as error:
+                detail = f'{camera} at {stamp_text(image.stamp)}: {error}'
+                self._counters.frame_refused('image', detail)
+                raise GdfusionError(detail) from error
             pixels.append(ready.pixels)
         return pixels
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.decode import Fallback
 from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.messages.images import Fallback
 from gdfusion_ros.perception.types import Pixels
 
 

@@ -162,7 +162,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         LifecycleNode.on_activate(self, None)
         pipeline.outputs.announce()
         self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, on_grid=pipeline.publish,
-                              on_refusal=lambda line: self._log.warning('refused', line), on_failure=self._on_failure)
+                              on_refusal=self._refused, on_failure=self._on_failure)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler, pipeline.tf2, self._log)
         pipeline.diagnostics.activate(active=True)
@@ -197,6 +197,11 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         if self._pipeline is None:
             raise GdfusionError('the node is not configured')
         return self._pipeline
+
+    def _refused(self, error: GdfusionError) -> None:
+        """A set that could not be used. Called by the worker."""
+        self._log.warning('refused', str(error))
+        self.get_logger().debug(''.join(traceback.format_exception(error)))
 
     def _halt(self) -> None:
         """Undo on_activate."""

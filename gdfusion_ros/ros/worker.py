@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import torch
 
-from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.errors import GdfusionError, RepeatedError
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
+from gdfusion_ros.perception.faults import Faults
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
 
 _LOOK_UP = 0.1
@@ -21,7 +22,7 @@ class Worker:
     """Takes sets from the assembler, runs the estimator on them and hands the grids on."""
 
     def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int, *,
-                 on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[str], None],
+                 on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[GdfusionError], None],
                  on_failure: Callable[[], None]) -> None:
         """All three callables are called in the thread.
 
@@ -32,11 +33,13 @@ class Worker:
                 where there are more than cores they fall asleep at every wait: a third of the speed. So the process's
                 other threads are to have one.
             on_grid: Gets the set, the monotonic time [s] at which it was taken, and its grid.
-            on_refusal: Gets one line on a set that could not be used.
-            on_failure: Told that the thread ends by an error that nobody expected; its traceback is printed.
+            on_refusal: Gets the error of a set that could not be used.
+            on_failure: Told that the thread ends, by errors that nobody expected in several sets in a row; the
+                traceback of the last one is printed.
         """
         self._assembler = assembler
         self._estimator, self._threads = estimator, threads
+        self._faults = Faults(assembler.counters)
         self._on_grid, self._on_refusal, self._on_failure = on_grid, on_refusal, on_failure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='occupancy', daemon=True)
@@ -64,6 +67,9 @@ class Worker:
         while not self._stop.is_set() and (posed := self._assembler.take()) is not None:
             taken = time.monotonic()
             try:
-                self._on_grid(posed, taken, self._estimator.process(posed))
+                with self._faults.cost_a_set(posed.camera_set.stamp):
+                    self._on_grid(posed, taken, self._estimator.process(posed))
+            except RepeatedError:
+                raise
             except GdfusionError as error:
-                self._on_refusal(str(error))
+                self._on_refusal(error)

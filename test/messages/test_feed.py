@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from gdfusion_ros.bags.messages import RosbagsFactory
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, header
 from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.preprocess import Preprocessor
+from gdfusion_ros.perception.types import Pixels
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 TOPIC = '/CAM_FRONT/camera_info'
@@ -51,6 +59,30 @@ def test_lens_distortion_is_named_once(feed: Feed, warnings: list[str]) -> None:
     line, = warnings
     assert line.startswith(f'{TOPIC}: the camera has a lens distortion')
     assert not feed.refused
+
+
+@pytest.mark.parametrize('transport', ['compressed', 'raw'])
+def test_images_are_judged_by_the_camera_info_before_them(warnings: list[str], transport: str) -> None:
+    settings, topics = PipelineSettings(), TopicSettings(image_transport=transport)
+    loads: list[Callable[[], Pixels]] = []
+    assembler: Any = SimpleNamespace(add_image=lambda camera, stamp, frame, load, now: loads.append(load),
+                                     add_camera_info=lambda camera, model, now: None)
+    feed = Feed(assembler, settings, topics, lambda _, line: warnings.append(line))
+    make, stream = RosbagsFactory(), BytesIO()
+    Image.new('RGB', (80, 45)).save(stream, 'JPEG')
+    message = (make('sensor_msgs/msg/CompressedImage', header=header(5, 'CAM_FRONT', make), format='jpeg',
+                    data=np.frombuffer(stream.getvalue(), np.uint8)) if transport == 'compressed' else
+               make('sensor_msgs/msg/Image', header=header(5, 'CAM_FRONT', make), width=80, height=45, step=240,
+                    encoding='rgb8', data=np.zeros(80 * 45 * 3, np.uint8)))
+    feed(topics.image('CAM_FRONT'), message, 0.0)
+    feed(TOPIC, camera_info(), 0.0)
+    feed(topics.image('CAM_FRONT'), message, 0.0)
+    feed(TOPIC, camera_info(binning_x=2, binning_y=2), 0.0)
+    feed(topics.image('CAM_FRONT'), message, 0.0)
+    assert loads[0]().shape == loads[2]().shape == (45, 80, 3)
+    with pytest.raises(GdfusionError, match='the image has 80 x 45 pixels, but its camera info says 160 x 90'):
+        loads[1]()
+    assert warnings == []
 
 
 def test_empty_intrinsics_are_refused(feed: Feed, warnings: list[str]) -> None:

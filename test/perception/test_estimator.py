@@ -39,6 +39,13 @@ from gdfusion_ros.settings import SURROUND_CAMERAS, ModelSettings, PipelineSetti
 X, Y, Z = 5, 4, 3
 
 
+class Memory(Tensor):
+    """A state of one tensor."""
+
+    def is_finite(self) -> bool:
+        return bool(self.isfinite().all())
+
+
 class EchoNetwork(nn.Module):
     """A network whose labels tell of everything that went in, the memory of earlier frames included."""
 
@@ -53,6 +60,7 @@ class EchoNetwork(nn.Module):
         self.frames: list[Frame] = []
         self.states: list[Tensor | None] = []
         self.failure: Exception | None = None
+        self.factor = 1.0
         self.during: Callable[[], None] = lambda: None
 
     def forward(self, frame: Frame, state: Tensor | None) -> tuple[Prediction, Tensor]:
@@ -69,7 +77,7 @@ class EchoNetwork(nn.Module):
         bits = torch.frexp(seen).mantissa.abs()
         logits = torch.sin(bits.sum() * 1e4 + torch.arange(Y * X * Z * 19).view(Y, X, Z, 19)).float()
         labels = logits[..., 1:].argmax(-1).to(torch.uint8).transpose(0, 1)
-        return Prediction(labels, logits[:, None, :, None, :, None]), seen
+        return Prediction(labels, logits[:, None, :, None, :, None]), (seen * self.factor).as_subclass(Memory)
 
 
 @pytest.fixture
@@ -263,6 +271,34 @@ def test_a_frame_that_does_not_fit_the_gpu_leaves_the_memory(make_assembler: Mak
     network.failure = None
     assert estimator.process(sets[2]).frames_since_reset == 2
     assert estimator._counters.snapshot().frames_refused == {'gpu_memory': 1}
+
+
+def test_a_memory_that_is_not_finite_is_refused_and_forgotten(
+        make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any) -> None:
+    estimator = make_estimator()
+    sets = street.send(make_assembler(), street.run([10.0, 10.5, 11.0, 11.5]))
+    first = estimator.process(sets[0])
+    network.factor = float('nan')
+    with pytest.raises(GdfusionError, match=r'^set at 10\.500000000: the memory would no longer be finite'):
+        estimator.process(sets[1])
+    network.factor = 1.0
+    later = [estimator.process(posed) for posed in sets[2:]]
+    assert [grid.frames_since_reset for grid in (first, *later)] == [1, 1, 2]
+    assert estimator._counters.snapshot().frames_refused == {'not_finite': 1}
+    assert resets(estimator) == {'not_finite': 1}
+
+
+def test_after_an_unexpected_error_the_memory_is_in_doubt(
+        make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any) -> None:
+    estimator = make_estimator()
+    sets = street.send(make_assembler(), street.run([10.0, 10.5, 11.0]))
+    estimator.process(sets[0])
+    network.failure = ZeroDivisionError('division by zero')
+    with pytest.raises(ZeroDivisionError):
+        estimator.process(sets[1])
+    network.failure = None
+    assert estimator.process(sets[2]).frames_since_reset == 1
+    assert resets(estimator) == {'error': 1}
 
 
 def test_a_masked_camera_is_black_and_not_visible(make_assembler: MakeAssembler, make_estimator: Make,

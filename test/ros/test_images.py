@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages import decode
+from gdfusion_ros.messages import images
 from gdfusion_ros.ros.factory import RclpyMessages
 from gdfusion_ros.ros.images import bridge
 
@@ -23,13 +23,15 @@ def image(encoding: str, data: bytes, step: int) -> Any:
 
 
 def test_without_cv_bridge_an_encoding_is_refused_by_name() -> None:
-    with pytest.raises(GdfusionError, match="unknown image encoding 'yuv422'"):
-        decode.image(image('yuv422', bytes(4), 4), TOPIC, None)
+    with pytest.raises(GdfusionError, match="unknown image encoding 'nv24'"):
+        images.image(image('nv24', bytes(6), 2), TOPIC)
 
 
 def test_cv_bridge_decodes_what_is_not_known_here() -> None:
     pytest.importorskip('cv_bridge', reason='cv_bridge is not installed', exc_type=ImportError)
-    pixels = decode.image(image('yuv422', bytes((128, 200, 128, 50)), 4), TOPIC, bridge()).load()
+    decode = bridge()
+    assert decode is not None
+    pixels = decode(image('yuv422', bytes((128, 200, 128, 50)), 4), TOPIC)
     assert pixels.shape == (1, 2, 3)
     assert np.ptp(pixels, axis=2).max() <= 2, 'without colour'
     assert pixels[0, 0, 0] > pixels[0, 1, 0]
@@ -37,11 +39,11 @@ def test_cv_bridge_decodes_what_is_not_known_here() -> None:
 
 def test_what_cv_bridge_cannot_read_is_one_line_with_topic_and_stamp() -> None:
     pytest.importorskip('cv_bridge', reason='cv_bridge is not installed', exc_type=ImportError)
-    cut = decode.image(image('yuv422', bytes(3), 4), TOPIC, bridge())
-    with pytest.raises(GdfusionError, match=rf"^{TOPIC} at 0.0*: cv_bridge cannot read encoding 'yuv422': [^\n]*$"):
+    cut = images.image(image('nv24', bytes(3), 2), TOPIC, fallback=bridge())
+    with pytest.raises(GdfusionError, match=rf"^{TOPIC} at 0.0*: cv_bridge cannot read encoding 'nv24': [^\n]*$"):
         cut.load()
 
 
 def test_known_encodings_do_not_need_it() -> None:
-    pixels = decode.image(image('bgr8', bytes((3, 2, 1, 6, 5, 4)), 6), TOPIC, bridge()).load()
+    pixels = images.image(image('bgr8', bytes((3, 2, 1, 6, 5, 4)), 6), TOPIC, fallback=bridge()).load()
     assert pixels.tolist() == [[[1, 2, 3], [4, 5, 6]]]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,45 +13,57 @@ import pytest
 import torch
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.ros.worker import Worker
 
 
 class Sets:
     """An assembler that has these sets."""
 
-    def __init__(self, *sets: str) -> None:
-        self.sets = list(sets)
+    def __init__(self, *names: str) -> None:
+        self.sets = [SimpleNamespace(name=name, camera_set=SimpleNamespace(stamp=0)) for name in names]
+        self.counters = Counters(())
 
     def wait(self, timeout: float) -> bool:
         return bool(self.sets)
 
-    def take(self) -> str | None:
+    def take(self) -> Any:
         return self.sets.pop(0) if self.sets else None
 
 
 class Estimator:
-    """Refuses the set 'bad', breaks at the set 'fatal', makes a grid of others."""
+    """Refuses the set 'bad', breaks at the set 'fault', makes a grid of others."""
 
-    def process(self, posed: str) -> str:
-        if posed == 'bad':
+    def process(self, posed: Any) -> str:
+        if posed.name == 'bad':
             raise GdfusionError('a bad set')
-        if posed == 'fatal':
+        if posed.name == 'fault':
             raise RuntimeError('a fault of the program')
-        return f'grid of {posed}'
+        return f'grid of {posed.name}'
 
 
-def run(sets: Sets) -> tuple[list[str], list[str], bool]:
-    """Grids, refusals, and whether the worker reported its death."""
+def run(sets: Sets, publish: Callable[[str], None] = lambda grid: None) -> tuple[list[str], list[str], bool]:
+    """Grids, refusals, and whether the worker reported its death; ``publish`` may fail."""
     grids: list[str] = []
     refusals: list[str] = []
-    dead = threading.Event()
-    assembler: Any = sets
+    dead, idle = threading.Event(), threading.Event()
+
+    def take() -> Any:
+        if not sets.sets:
+            idle.set()
+        return Sets.take(sets)
+
+    def on_grid(posed: Any, taken: float, grid: Any) -> None:
+        publish(grid)
+        grids.append(grid)
+
+    monitored: Any = SimpleNamespace(wait=sets.wait, take=take, counters=sets.counters)
     estimator: Any = Estimator()
-    worker = Worker(assembler, estimator, torch.get_num_threads(),
-                    on_grid=lambda posed, taken, grid: grids.append(str(grid)), on_refusal=refusals.append,
-                    on_failure=dead.set)
+    worker = Worker(monitored, estimator, torch.get_num_threads(), on_grid=on_grid,
+                    on_refusal=lambda error: refusals.append(str(error)),
+                    on_failure=lambda: (dead.set(), idle.set()))
     worker.start()
-    dead.wait(0.3)
+    assert idle.wait(60)
     worker.stop()
     return grids, refusals, dead.is_set()
 
@@ -58,11 +72,34 @@ def test_a_set_that_is_refused_costs_only_itself() -> None:
     assert run(Sets('first', 'bad', 'last')) == (['grid of first', 'grid of last'], ['a bad set'], False)
 
 
-def test_a_fault_of_the_program_is_reported_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-    monkeypatch.setattr(threading, 'excepthook', lambda args: shown.append(str(args.exc_value)))
-    assert run(Sets('first', 'fatal', 'last')) == (['grid of first'], [], True)
-    assert shown == ['a fault of the program']
+LINE = r'set at 0\.0{9}: unexpected RuntimeError in test_worker\.py:\d+: a fault of the program'
+
+
+def test_a_fault_of_the_program_costs_its_set() -> None:
+    sets = Sets('first', 'fault', 'fault', 'bad', 'second', 'fault', 'fault', 'last')
+    grids, refusals, dead = run(sets)
+    assert (grids, dead) == (['grid of first', 'grid of second', 'grid of last'], False)
+    assert [bool(re.fullmatch(LINE, line)) for line in refusals] == [True, True, False, True, True]
+    assert sets.counters.snapshot().frames_refused == {'error': 4}
+
+
+def test_a_fault_in_giving_out_costs_its_set() -> None:
+    def publish(grid: str) -> None:
+        if grid == 'grid of first':
+            raise RuntimeError('a fault of the program')
+
+    grids, refusals, dead = run(Sets('first', 'last'), publish)
+    assert (grids, len(refusals), dead) == (['grid of last'], 1, False)
+
+
+def test_three_faults_in_a_row_end_the_worker_and_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[BaseException | None] = []
+    monkeypatch.setattr(threading, 'excepthook', lambda args: shown.append(args.exc_value))
+    grids, refusals, dead = run(Sets('first', 'fault', 'fault', 'bad', 'fault', 'last'))
+    assert (grids, len(refusals), dead) == (['grid of first'], 3, True)
+    [error] = shown
+    assert re.fullmatch(f'{LINE}; 3 sets in a row failed by errors like this', str(error))
+    assert isinstance(error.__cause__, RuntimeError)
 
 
 def test_the_worker_computes_with_its_own_number_of_threads() -> None:

@@ -88,6 +88,12 @@ class RecurrentState:
         """How many frames of the sequence the voxel state has seen; 0 without that cue."""
         return 0 if self.voxel is None else self.voxel.frames
 
+    def is_finite(self) -> bool:
+        """Whether every feature is a number; a sum shows it without a pass that writes."""
+        sums = [tensor.sum(dtype=torch.float32) for name, tensor in _tensors(self)
+                if name.rpartition('.')[2] not in _ON_CPU]
+        return bool(torch.stack(sums).isfinite().all())
+
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name, e.g. ``voxel.volume``: copies on the CPU, laid out as they are, sharing nothing.
 

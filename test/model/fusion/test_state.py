@@ -52,6 +52,19 @@ def test_written_and_read_back_bit_for_bit(state: RecurrentState, same: Same, tm
         assert getattr(loaded, name) is None
 
 
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+def test_one_value_that_is_no_number_is_found_in_any_feature(state: RecurrentState, value: float) -> None:
+    assert state.is_finite()
+    features = [state.stereo.features, *(getattr(getattr(state, part), name) for part, name in (
+        ('geometry', 'logits'), ('motion', 'offsets'), ('voxel', 'volume'), ('scene', 'weight'), ('scene', 'bias')))]
+    for feature in features:
+        before = feature.clone()
+        feature[-1, ...] = value
+        assert not state.is_finite()
+        feature.copy_(before)
+    assert state.is_finite()
+
+
 def test_bytes_are_those_of_all_tensors(state: RecurrentState, tensors: Tensors) -> None:
     assert state.nbytes == sum(tensor.numel() * tensor.element_size() for tensor in tensors(state))
     assert state.nbytes == 4 * (2 * 8 * 24 + 18 + 6 + 2 * 5 * 6 + 18 + 6 + 72 + 144 + 9 + 36 + 6) + 2

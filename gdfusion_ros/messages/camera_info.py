@@ -1,0 +1,95 @@
+"""``sensor_msgs/CameraInfo`` as the camera model of the images that are sent, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.messages.place import place_of
+from gdfusion_ros.perception.image_size import Size, implausible
+from gdfusion_ros.perception.types import CameraModel, Matrix
+
+_FOCAL_LENGTHS = (1.0, 1e5)
+"""Between them lies every camera's [px]."""
+
+_FARTHEST_CENTRE = 4
+"""How many image sizes the principal point may lie from the image's middle: crops are off-centre, but not that far."""
+
+
+def camera_model(message: Message, topic: str) -> CameraModel:
+    """Size and intrinsics of the rectified images, which are in P, or in K where P is empty.
+
+    Both hold for the camera's full resolution; ``roi`` [px of it] and ``binning`` say what is left of that in an image,
+    as REP 104 and image_geometry have it: K' = (K - offset) / binning. ``do_rectify`` changes nothing here: image_proc
+    cuts the rectified image where the raw one is cut. Images are taken as rectified (see ``is_raw``).
+
+    Raises:
+        GdfusionError: one line with topic, stamp and cause.
+    """
+    place = place_of(message, topic)
+    name, full = _intrinsics(message)
+    if not np.isfinite(full).all():
+        raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite')
+    if full[0, 0] <= 0 or full[1, 1] <= 0 or full[2, 2] != 1:
+        raise GdfusionError(f'{place}: the intrinsic matrix {name} is empty; calibrate the camera')
+    size, intrinsics = _of_the_images(message, full)
+    if min(size) < 1:
+        raise GdfusionError(f'{place}: camera info without an image size')
+    if reason := implausible(size):
+        raise GdfusionError(f"{place}: an image of {size[0]} x {size[1]} pixels is no camera's: {reason}")
+    if reason := _implausible_intrinsics(intrinsics, size):
+        raise GdfusionError(f"{place}: the intrinsic matrix {name} is no camera's: {reason}; calibrate the camera")
+    return CameraModel(*size, intrinsics)
+
+
+def is_raw(message: Message) -> bool:
+    """Whether a ``sensor_msgs/CameraInfo`` seems to be of images that are not rectified.
+
+    It states a lens distortion, which the pinhole model ignores, and no other matrix than K for images without it.
+    """
+    _, intrinsics = _intrinsics(message)
+    return any(float(value) != 0 for value in message.d) and np.array_equal(intrinsics, _matrix(message.k, 3))
+
+
+def _intrinsics(message: Message) -> tuple[str, NDArray[np.float64]]:
+    """Name and (3, 3) matrix of a CameraInfo that hold for its rectified image at full resolution."""
+    projection = _matrix(message.p, 4)[:, :3]
+    return ('P', projection) if projection[0, 0] > 0 else ('K', _matrix(message.k, 3))
+
+
+def _matrix(values: Iterable[float], columns: int) -> NDArray[np.float64]:
+    return np.array([float(value) for value in values]).reshape(3, columns)
+
+
+def _of_the_images(message: Message, full: Matrix) -> tuple[Size, Matrix]:
+    """Size and (3, 3) intrinsics of the images that are sent; zero in roi or binning says nothing, which is all or 1.
+
+    A roi counts even where ``height`` is too small for it: some drivers give the cropped size there.
+    """
+    roi = message.roi
+    offset = np.array([float(roi.x_offset), float(roi.y_offset)])
+    binning = np.array([max(int(message.binning_x), 1), max(int(message.binning_y), 1)])
+    width = int(roi.width) or int(message.width) - int(roi.x_offset)
+    height = int(roi.height) or int(message.height) - int(roi.y_offset)
+    intrinsics = full.copy()
+    intrinsics[:2, 2] -= offset
+    intrinsics[:2] /= binning[:, None]
+    return (width // int(binning[0]), height // int(binning[1])), intrinsics
+
+
+def _implausible_intrinsics(intrinsics: Matrix, size: Size) -> str:
+    """Why the float32 that the network computes with would make no image of them; empty where it would."""
+    focal = np.diag(intrinsics)[:2]
+    if not all(_FOCAL_LENGTHS[0] < value < _FOCAL_LENGTHS[1] for value in focal):
+        return (f'focal lengths of {focal[0]:g} and {focal[1]:g} px, not between '
+                f'{_FOCAL_LENGTHS[0]:g} and {_FOCAL_LENGTHS[1]:g}')
+    centre = intrinsics[:2, 2]
+    if (abs(centre - np.array(size) / 2) > _FARTHEST_CENTRE * np.array(size)).any():
+        return f'the principal point ({centre[0]:g}, {centre[1]:g}) px is far off an image of {size[0]} x {size[1]}'
+    if abs(intrinsics[0, 1]) > focal[0] or intrinsics[1, 0] or intrinsics[2, 0] or intrinsics[2, 1]:
+        return 'it is not upper triangular with a small skew'
+    return ''

@@ -1,0 +1,76 @@
+"""Files in ``sensor_msgs/CompressedImage``: what its ``format`` says of the pixels, and how they become RGB.
+
+``format`` is 'jpeg' or 'png', or what compressed_image_transport writes: 'ENCODING; CODEC compressed TARGET', with the
+encoding of the raw image, and that of the pixels in the file where they were converted.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.encodings import eight_bits, is_bayer, opencv, refusal, to_rgb
+from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.perception.image_size import Size, require_size
+from gdfusion_ros.perception.types import Pixels
+
+_FILE_FORMATS = ('JPEG', 'PNG')
+_PNG_BITS = 24
+"""Where the bits of a sample stand in a PNG file, whose header chunk comes first."""
+
+
+def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
+    """(h, w, 3) uint8 RGB of a JPEG or PNG file, whose size is judged before it is decoded (see ``require_size``).
+
+    The colours are the file's own. A mosaic is taken for one where ``format_`` says so and the file has one channel.
+    The file's EXIF orientation does not count, as in compressed_image_transport: CameraInfo is of the stored pixels.
+
+    Raises:
+        GdfusionError: it is no such file, is damaged, or is no image for the network.
+    """
+    encoding, _, written = format_.partition(';')
+    encoding = encoding.strip() if written else ''
+    if reason := refusal(encoding):
+        raise GdfusionError(reason)
+    try:
+        with Image.open(BytesIO(data), formats=_FILE_FORMATS) as picture:
+            require_size(picture.size, size)
+            mosaic = is_bayer(encoding) and _has_mosaic(picture, written)
+            if picture.format == 'PNG' and data[_PNG_BITS] == 16:
+                pixels = _load_sixteen_bits(data)
+            else:
+                mode = 'L' if mosaic else 'RGB'
+                # Converting an image that is RGB already would copy it.
+                pixels = np.asarray(picture if picture.mode == mode else picture.convert(mode))
+    except UnidentifiedImageError as error:
+        raise GdfusionError(f'the image of {len(data)} bytes is neither JPEG nor PNG; its format is '
+                            f'{format_[:60]!r}: publish it as one of these, or raw') from error
+    except (GdfusionError, MemoryError):
+        raise
+    except Exception as error:  # of damaged files Pillow makes errors of many types
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise GdfusionError(f'the image of {len(data)} bytes cannot be decoded: {reason}') from error
+    return to_rgb(np.atleast_3d(pixels)[..., :1], encoding.replace('16', '8')) if mosaic else pixels
+
+
+def _has_mosaic(picture: Image.Image, written: str) -> bool:
+    """Whether the file of a Bayer image has its mosaic: ``written`` follows the encoding in the format."""
+    if len(picture.getbands()) == 1:
+        return True
+    if written.rpartition('compressed')[2].strip():
+        return False  # the publisher made colours of it, and names their encoding
+    raise GdfusionError(f'the format says Bayer, but the file has {len(picture.getbands())} channels '
+                        'and the format does not say which colours')
+
+
+def _load_sixteen_bits(data: Message) -> Pixels:
+    """(h, w, 3) uint8 RGB; Pillow would drop the lower bytes of colours without a look at them."""
+    cv2 = opencv('16-bit PNG')
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None:
+        raise GdfusionError(f'the image of {len(data)} bytes cannot be decoded')
+    eight = eight_bits(samples)
+    return np.repeat(eight[..., None], 3, -1) if eight.ndim == 2 else eight[..., 2::-1]

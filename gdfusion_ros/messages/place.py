@@ -1,0 +1,24 @@
+"""Where a message came from, for errors, and the frame that it names."""
+
+from __future__ import annotations
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.factory import Message, stamp_of
+from gdfusion_ros.perception.types import stamp_text
+
+
+def place_of(message: Message, topic: str) -> str:
+    """Topic and stamp of a message with a header."""
+    return f'{topic} at {stamp_text(stamp_of(message.header.stamp))}'
+
+
+def camera_frame(message: Message, place: str) -> str:
+    """The optical frame of an image; a leading slash is dropped, as tf2 does.
+
+    Raises:
+        GdfusionError: the header names none.
+    """
+    frame_id = str(message.header.frame_id)
+    if not frame_id:
+        raise GdfusionError(f'{place}: the header has no frame_id, so the camera cannot be placed by TF')
+    return frame_id.lstrip('/')
