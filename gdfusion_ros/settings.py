@@ -136,6 +136,10 @@ class PipelineSettings:
     max_frame_gap: float = setting(3.0, 'A longer time between two frames resets the memory [s].', low=0.0, high=3600.0)
     max_ego_jump: float = setting(50.0, 'A longer way of the vehicle between two frames resets the memory [m].',
                                   low=0.0, high=1e6)
+    max_ego_turn: float = setting(90.0, 'A larger turn of the vehicle between two frames resets the memory [deg].',
+                                  low=0.0, high=180.0)
+    max_ego_speed: float = setting(60.0, 'Poses that move the vehicle faster than this between the images of a set are '
+                                   'a jump, and the set is refused [m/s].', low=0.1, high=1e6)
     time_jump_back: float = setting(0.25, 'A stamp older than the last by more than this is a restart of time [s].',
                                     low=0.0, high=3600.0)
     lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
@@ -151,25 +155,35 @@ class PipelineSettings:
         for name in ('base_frame', 'fixed_frame'):
             if getattr(self, name).startswith('/'):
                 raise GdfusionError(f"setting '{name}': TF frames begin without a slash, got '{getattr(self, name)}'")
+            if not getattr(self, name):
+                raise GdfusionError(f"setting '{name}': expected the name of a TF frame, got an empty one")
+        if self.fixed_frame == self.base_frame:
+            raise GdfusionError(f"settings 'fixed_frame' and 'base_frame' are both '{self.base_frame}': the vehicle "
+                                'would never move; fixed_frame is the one that it drives in (odom or map)')
 
 
 @dataclass(frozen=True)
 class TopicSettings:
-    """Where the camera messages come from; ``{camera}`` stands for the camera's name.
+    """Where the messages come from; ``{camera}`` stands for the camera's name.
 
     Raises:
-        GdfusionError: a topic without ``{camera}``: every camera would read the same one.
+        GdfusionError: a camera's topic without ``{camera}``: every camera would read the same one; one topic for both
+            sorts of transforms.
     """
 
     image_topic: str = setting('/{camera}/image', 'Image topic of a camera, without the suffix of the transport.')
     camera_info_topic: str = setting('/{camera}/camera_info', 'CameraInfo topic of a camera.')
     image_transport: str = setting('compressed', 'compressed: CompressedImage on <image_topic>/compressed; raw: Image.',
                                    choices=('compressed', 'raw'))
+    tf_topic: str = setting('/tf', 'Topic of the transforms that change.')
+    tf_static_topic: str = setting('/tf_static', 'Topic of the transforms that hold for good.')
 
     def __post_init__(self) -> None:
         for name in ('image_topic', 'camera_info_topic'):
             if '{camera}' not in getattr(self, name):
                 raise GdfusionError(f"setting '{name}': expected a topic with {{camera}}, got {getattr(self, name)!r}")
+        if self.tf_topic == self.tf_static_topic:
+            raise GdfusionError(f"settings 'tf_topic' and 'tf_static_topic' are both '{self.tf_topic}'")
 
     def image(self, camera: str) -> str:
         """The topic that the images of ``camera`` come on."""
@@ -200,6 +214,8 @@ class NodeSettings:
                              choices=('auto', 'tf2', 'own'))
     camera_timeout: float = setting(1.0, 'A camera without an image for longer is reported as silent [s].',
                                     low=0.01, high=3600.0)
+    grid_timeout: float = setting(10.0, 'Without a grid for longer, while images arrive, the node reports an error '
+                                  '[s].', low=0.1, high=3600.0)
     diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)
 
 

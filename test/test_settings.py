@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, from_mapping, records
+from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, from_mapping, records
 
 
 @pytest.mark.parametrize('kind', [ModelSettings, PipelineSettings])
@@ -39,9 +39,16 @@ def test_values_replace_defaults() -> None:
     ({'base_frame': 7}, "'base_frame': expected a string"),
     ({'cameras': 'CAM_FRONT'}, "'cameras': expected a list of strings"),
     ({'cameras': ['a', 'b', 'a'], 'reference_camera': 'a'}, 'a name is there twice'),
+    ({'fixed_frame': 'base_link'}, "'fixed_frame' and 'base_frame' are both 'base_link'"),
+    ({'fixed_frame': ''}, "'fixed_frame': expected the name of a TF frame"),
     ({'cameras': ['a', 'b']}, "'CAM_FRONT' is not among the cameras"),
 ])
 def test_what_does_not_fit_is_refused_in_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(GdfusionError, match=message) as caught:
         from_mapping(PipelineSettings, values)
     assert '\n' not in str(caught.value)
+
+
+def test_both_sorts_of_transforms_need_a_topic_each() -> None:
+    with pytest.raises(GdfusionError, match="'tf_topic' and 'tf_static_topic' are both '/tf_static'"):
+        from_mapping(TopicSettings, {'tf_topic': '/tf_static'})

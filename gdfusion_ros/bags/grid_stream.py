@@ -15,7 +15,7 @@ from gdfusion_ros.bags.reader import BagReader, DecodedMessage
 from gdfusion_ros.bags.released import lidar_stamps
 from gdfusion_ros.errors import GdfusionError, RepeatedError
 from gdfusion_ros.messages.feed import Feed
-from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, input_topics
+from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters, Counts
@@ -49,7 +49,7 @@ def grid_stream(bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSet
         bag: With images, CameraInfo and TF.
         network: From ``gdfusion_ros.model.zoo.load_network``.
         pipeline: As the node takes them; every set is used (``lossless``).
-        topics: Where the images are.
+        topics: Where the images and the transforms are.
         protocol: 'released' takes the poses as the authors' evaluation does, which needs a bag made of nuScenes.
         listener: Told of progress and of what was refused.
 
@@ -130,12 +130,12 @@ class GridStream:
 def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings) -> None:
     """Make sure that the bag has what a grid needs.
 
-    /tf_static may be missing, and where ``missing_camera`` is mask, every camera but the reference camera.
+    Static transforms may be missing, and where ``missing_camera`` is mask, every camera but the reference camera.
 
     Raises:
         GdfusionError: names what is missing and lists what is there.
     """
-    optional = {TF_STATIC_TOPIC}
+    optional = {topics.tf_static_topic}
     if pipeline.missing_camera == 'mask':
         for camera in set(pipeline.cameras) - {pipeline.reference_camera}:
             optional |= {topics.image(camera), topics.camera_info(camera)}

@@ -15,7 +15,7 @@ from gdfusion_ros.datasets.nuscenes import Dataset, Pose, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.frames import Drive, KeyFrame, Truth
 from gdfusion_ros.messages import decode
-from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
+from gdfusion_ros.messages.inputs import TF_TYPE
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import SemanticGrid, StampedTransform, nanoseconds, stamp_text
@@ -60,7 +60,7 @@ def truth_of_bags(paths: Sequence[Path], pipeline: PipelineSettings, topics: Top
     Args:
         paths: The bags; 'gdfusion convert --labels' writes such.
         pipeline: Names the TF frames and the reference camera.
-        topics: Where the camera is.
+        topics: Where the camera and the transforms are.
 
     Raises:
         GdfusionError: a bag that cannot be read or has no such grids.
@@ -100,15 +100,15 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
         raise GdfusionError(f'bag {bag.path} is damaged: none of its messages on {GROUND_TRUTH_TOPIC} is there')
     cameras = [item.stamp for item in bag.raw_messages([topics.camera_info(pipeline.reference_camera)])]
     drive = Drive(bag.custom_data.get('nuscenes.scene_token', ''), tuple(sorted({*labelled, *tokens})),
-                  _transforms(bag), pipeline.fixed_frame)
+                  _transforms(bag, topics), pipeline.fixed_frame)
     return [KeyFrame(tokens.get(stamp, ''), stamp, nearest(cameras, stamp), drive,
                      partial(_label_grid, bag.path, stamp)) for stamp in labelled]
 
 
-def _transforms(bag: BagReader) -> TransformTree:
+def _transforms(bag: BagReader, topics: TopicSettings) -> TransformTree:
     """All transforms of a bag. Invalid ones are left out: what then cannot be told is named where it is needed."""
     tree = TransformTree(_ALL_TIME)
-    for topic, add in ((TF_STATIC_TOPIC, tree.set_static), (TF_TOPIC, tree.set)):
+    for topic, add in ((topics.tf_static_topic, tree.set_static), (topics.tf_topic, tree.set)):
         if topic in bag.topics:
             bag.require({topic: TF_TYPE})
         for item in bag.messages([topic]):

@@ -10,9 +10,9 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode, images
 from gdfusion_ros.messages.camera_info import camera_model, is_raw
 from gdfusion_ros.messages.factory import Message
-from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.image_size import Size
+from gdfusion_ros.perception.types import stamp_text
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 
@@ -34,7 +34,8 @@ class Feed:
         self._sizes: dict[str, Size] = {}
         self._distorted: set[str] = set()
         self._read: dict[str, Callable[[str, Message, float], None]] = {
-            TF_STATIC_TOPIC: partial(self._transforms, True), TF_TOPIC: partial(self._transforms, False)}
+            topics.tf_static_topic: partial(self._transforms, True), topics.tf_topic: partial(self._transforms, False)}
+        self._frames = {pipeline.base_frame: 'base_frame', pipeline.fixed_frame: 'fixed_frame'}
         for camera in pipeline.cameras:
             self._read[topics.camera_info(camera)] = partial(self._camera_info, camera)
             self._read[topics.image(camera)] = partial(self._image, camera)
@@ -52,7 +53,15 @@ class Feed:
 
     def _image(self, camera: str, topic: str, message: Message, now: float) -> None:
         image = self._decode_image(message, topic, self._sizes.get(camera))
+        self._refuse_identity(image, topic)
         self._assembler.add_image(camera, image.stamp, image.frame_id, image.load, now)
+
+    def _refuse_identity(self, image: images.EncodedImage, topic: str) -> None:
+        """A camera does not lie in the vehicle's origin, looking at the sky: nobody has said where it is."""
+        if image.frame_id in self._frames:
+            raise GdfusionError(f"{topic} at {stamp_text(image.stamp)}: frame_id '{image.frame_id}' is the "
+                                f'{self._frames[image.frame_id]}, not a camera: the driver has to give the optical '
+                                'frame, which TF places')
 
     def _camera_info(self, camera: str, topic: str, message: Message, now: float) -> None:
         model = camera_model(message, topic)

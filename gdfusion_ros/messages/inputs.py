@@ -5,11 +5,13 @@ from __future__ import annotations
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 TF_TOPIC, TF_STATIC_TOPIC, TF_TYPE = '/tf', '/tf_static', 'tf2_msgs/msg/TFMessage'
+"""Where transforms are written; where they are read, the settings tf_topic and tf_static_topic say."""
+
 CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 
 
 def input_topics(pipeline: PipelineSettings, topics: TopicSettings) -> dict[str, str]:
     """Every topic that the pipeline reads -> its message type."""
-    return {TF_STATIC_TOPIC: TF_TYPE, TF_TOPIC: TF_TYPE,
+    return {topics.tf_static_topic: TF_TYPE, topics.tf_topic: TF_TYPE,
             **{topics.camera_info(camera): CAMERA_INFO_TYPE for camera in pipeline.cameras},
             **{topics.image(camera): topics.image_type for camera in pipeline.cameras}}

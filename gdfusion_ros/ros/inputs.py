@@ -15,7 +15,7 @@ from rclpy.subscription import Subscription
 
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.feed import Feed
-from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE, input_topics
+from gdfusion_ros.messages.inputs import TF_TYPE, input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.factory import message_class
@@ -41,7 +41,8 @@ class Inputs:
         """Subscribe. ``tf2`` gets the transforms as well, if it is there."""
         self._node, self._assembler, self._tf2 = node, assembler, tf2
         self._feed = Feed(assembler, settings.pipeline, settings.topics, log.warning, bridge())
-        profiles = {TF_TOPIC: qos.transforms(), TF_STATIC_TOPIC: qos.static_transforms()}
+        self._static_topic = settings.topics.tf_static_topic
+        profiles = {settings.topics.tf_topic: qos.transforms(), self._static_topic: qos.static_transforms()}
         cameras = qos.camera(settings.node.input_reliability, settings.node.input_depth)
         self._subscriptions = [
             self._subscribe(topic, type_name, profiles.get(topic, cameras))
@@ -57,7 +58,7 @@ class Inputs:
     def _subscribe(self, topic: str, type_name: str, profile: QoSProfile) -> Subscription:
         def take(message: Message, info: Mapping[str, Any]) -> None:
             if self._tf2 is not None and type_name == TF_TYPE:
-                self._tf2.add(message, static=topic == TF_STATIC_TOPIC)
+                self._tf2.add(message, static=topic == self._static_topic)
             self._feed(topic, message, arrival(info))
 
         # Humble's rclpy does not tell a callback when its message arrived.

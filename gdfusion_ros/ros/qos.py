@@ -52,9 +52,9 @@ def recording() -> QoSProfile:
 def recorded(topic: Topic) -> QoSProfile:
     """What a player offers for a topic of a bag: at least what the recorded publishers offered.
 
-    ``/tf_static`` is latched even where the bag lost that, and deep enough for the messages of all its publishers.
+    Static transforms are latched even where the bag lost that, and deep enough for the messages of all its publishers.
     """
-    if topic.name == '/tf_static':
+    if topic.name.split('/')[-1] == 'tf_static':
         return _profile(max(topic.count, 1), durability='transient_local')
     best_effort = [offer.reliability is QosReliability.BEST_EFFORT for offer in topic.qos]
     latched_offer = any(offer.durability is QosDurability.TRANSIENT_LOCAL for offer in topic.qos)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from gdfusion_ros.bags.grid_stream import Listener
+from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.replay import Result, replay
+from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.factory import Message, stamp_of
 from gdfusion_ros.model.grid import VoxelGrid
 from gdfusion_ros.model.inference import prepare
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.zoo import BEVDETOCC_GF, initialise
+from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 
 @pytest.fixture(scope='session')
@@ -39,3 +49,42 @@ def tiny_network() -> Iterator[OccupancyNetwork]:
     initialise(network, seed=0)
     yield prepare(network, torch.device('cpu'))
     torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What a replay made of a changed bag; ``error`` where it ended with one."""
+
+    result: Result | None
+    stamps: list[int]
+    warnings: list[str]
+    error: str = ''
+
+
+Change = Callable[[str, Message], tuple[str, Message]]
+
+
+@pytest.fixture
+def replay_edited(tiny_network: OccupancyNetwork, scene_bag: Path, tmp_path: Path) -> Callable[..., Edited]:
+    """``replay_edited(change, **settings)``: the scene with each (topic, message) changed, replayed."""
+    def run(change: Change, topics: TopicSettings | None = None, **settings: Any) -> Edited:
+        store, bag, out = typestore(), tmp_path / 'edited', tmp_path / 'out'
+        with bag_reader(scene_bag) as reader, bag_writer(bag) as writer:
+            added: set[str] = set()
+            for message in reader.raw_messages():
+                topic, content = change(message.topic, store.deserialize_cdr(message.data, message.type_name))
+                if topic not in added:
+                    added.add(topic)
+                    writer.add_topic(topic, message.type_name)
+                writer.write_serialized(topic, message.stamp, bytes(store.serialize_cdr(content, message.type_name)))
+        warnings: list[str] = []
+        try:
+            result = replay(bag, out, tiny_network, PipelineSettings(**settings), topics or TopicSettings(),
+                            listener=Listener(warning=warnings.append))
+        except GdfusionError as error:
+            return Edited(None, [], warnings, str(error))
+        with bag_reader(out) as reader:
+            grids = [message for _, _, message in reader.messages(['/occ/occupancy'])]
+        return Edited(result, [stamp_of(grid.header.stamp) for grid in grids], warnings)
+
+    return run
