@@ -12,15 +12,22 @@ from PIL import Image
 
 from gdfusion_ros.datasets import occ3d
 
-SHARED = Path(__file__).resolve().parent.parent.parent / 'shared'
+DATA = Path(__file__).resolve().parent / 'data'
+SHARED = DATA.parent.parent.parent / 'shared'
 
 
 @pytest.fixture(scope='session')
 def shared() -> Path:
-    """Folder of recorded numbers and real nuScenes images beside the checkout; the test is skipped without it."""
+    """Folder of real nuScenes images beside the checkout; the test is skipped without it."""
     if not SHARED.is_dir():
-        pytest.skip('no folder "shared" (recordings, real images) beside the checkout')
+        pytest.skip('no folder "shared" (real images) beside the checkout')
     return SHARED
+
+
+@pytest.fixture(scope='session')
+def recordings() -> Path:
+    """Folder of recordings of the released code (test/data/README.md)."""
+    return DATA
 
 
 @pytest.fixture(scope='session')

@@ -66,9 +66,9 @@ class Recording:
 
 
 @pytest.fixture(scope='session')
-def recording(shared: Path) -> Callable[[str], Recording]:
+def recording(recordings: Path) -> Callable[[str], Recording]:
     """Reads a file of recordings by its name."""
-    return lambda name: Recording(shared / 'spec' / 'goldens' / f'{name}.npz')
+    return lambda name: Recording(recordings / f'{name}.npz')
 
 
 @pytest.fixture(params=['plain', 'compiled'])

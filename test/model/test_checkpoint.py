@@ -37,6 +37,7 @@ from gdfusion_ros.model.lift import Lift
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.zoo import BEVDETOCC_GF
 
+CONFIGURATION = 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion'
 KEYS = 616
 
 
@@ -60,9 +61,8 @@ def test_published_names_are_one_to_one(full: OccupancyNetwork) -> None:
         assert any(key.startswith(ours) and to_published(key).startswith(published) for key in own), published
 
 
-def test_keys_shapes_and_types_of_the_manifest(shared: Path, full: OccupancyNetwork) -> None:
-    manifest = json.loads(
-        (shared / 'spec' / 'manifests' / 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion.json').read_text())
+def test_keys_shapes_and_types_of_the_manifest(recordings: Path, full: OccupancyNetwork) -> None:
+    manifest = json.loads((recordings / 'manifests' / f'{CONFIGURATION}.json').read_text())
     published = {key: (list(value.shape), str(value.dtype)) for key, value in published_state(full).items()}
     assert published == {key: (shape, f'torch.{dtype}') for key, shape, dtype in manifest}
     assert len(manifest) == KEYS

@@ -35,9 +35,9 @@ NEVER_KEPT = {'scene_dgamma', 'scene_dbeta'}  # zero in the released code
 
 
 @pytest.fixture(scope='module')
-def generator(shared: Path) -> ModuleType:
+def generator(recordings: Path) -> ModuleType:
     """The recordings' own source of inputs and weights."""
-    spec = importlib.util.spec_from_file_location('gen', shared / 'spec' / 'gen.py')
+    spec = importlib.util.spec_from_file_location('gen', recordings / 'gen.py')
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -343,8 +343,8 @@ def recorded_pose(recorded: Any, name: str) -> Matrix:
 
 
 @pytest.mark.parametrize('protocol', ['live', 'released'])
-def test_matrices_equal_the_recorded_ones(shared: Path, protocol: Any) -> None:
-    recorded = np.load(shared / 'spec/goldens/camera_pipeline.npz')
+def test_matrices_equal_the_recorded_ones(recordings: Path, protocol: Any) -> None:
+    recorded = np.load(recordings / 'camera_pipeline.npz')
     network = EchoNetwork(cameras=6, image_size=(256, 704))
     estimator = OccupancyEstimator(network, PipelineSettings(), protocol=protocol)  # type: ignore[arg-type]
     for stamp, frame in enumerate(('prev', 'cur')):

@@ -70,8 +70,8 @@ def cubic(x: float) -> float:
 
 @pytest.mark.parametrize('camera', ['CAM_FRONT', 'CAM_BACK'])
 @pytest.mark.parametrize('size', [(256, 704), (896, 1600)])
-def test_it_equals_the_recorded_numbers(shared: Path, camera: str, size: tuple[int, int]) -> None:
-    recorded = np.load(shared / 'spec/goldens/preprocess.npz')
+def test_it_equals_the_recorded_numbers(recordings: Path, camera: str, size: tuple[int, int]) -> None:
+    recorded = np.load(recordings / 'preprocess.npz')
     name = f'{camera}_{size[0]}x{size[1]}'
     full = pattern(CAMERAS.index(camera), 3)
     result = normalize([ResizeCrop((1600, 900), size[::-1])(full)], torch.device('cpu'))[0]

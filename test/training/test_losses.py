@@ -15,8 +15,8 @@ from gdfusion_ros.training.losses import IGNORE
 
 
 @pytest.fixture(scope='module')
-def recorded(shared: Path) -> dict[str, Tensor]:
-    with np.load(shared / 'spec/goldens/losses.npz') as arrays:
+def recorded(recordings: Path) -> dict[str, Tensor]:
+    with np.load(recordings / 'losses.npz') as arrays:
         return {name: torch.from_numpy(array) if array.shape else torch.tensor(array.item())
                 for name, array in arrays.items()}
 
