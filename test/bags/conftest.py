@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from mcap.data_stream import RecordBuilder
+from mcap.records import Message
+from mcap.writer import Writer
 
+from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
@@ -39,3 +44,38 @@ def tiny_network() -> Iterator[OccupancyNetwork]:
     initialise(network, seed=0)
     yield prepare(network, torch.device('cpu'))
     torch.set_num_threads(threads)
+
+
+McapBuilder = Callable[..., Path]
+
+
+@pytest.fixture
+def write_mcap() -> McapBuilder:
+    """Writes an MCAP file of six strings on /text and /other, as writers other than rosbag2 do; see ``_write_mcap``."""
+    return _write_mcap
+
+
+def _write_mcap(path: Path, *, profile: str = 'ros2', type_name: str = 'std_msgs/msg/String', encoding: str = 'cdr',
+                schema: str = 'ros2msg', qos: str = '', stamps: Sequence[int] = (100, 101, 102),
+                foreign: Sequence[str] = (), pack: Callable[[bytes], bytes] = bytes, loose: Sequence[int] = (),
+                **options: Any) -> Path:
+    """``foreign``: encodings of further channels; ``loose``: stamps of messages on /text outside of the chunk."""
+    text = typestore().serialize_cdr(RosbagsFactory()('std_msgs/msg/String', data='x'), 'std_msgs/msg/String')
+    with path.open('wb') as stream:
+        writer = Writer(stream, enable_data_crcs=False, **options)
+        writer.start(profile=profile, library='somebody else')
+        number = writer.register_schema(type_name, schema, b'string data')
+        topics = [writer.register_channel(name, encoding, number, {'offered_qos_profiles': qos} if qos else {})
+                  for name in ('/text', '/other')]
+        for name in foreign:
+            other = writer.register_channel(f'/{name}', name, writer.register_schema('note', name, b'{}'))
+            writer.add_message(other, stamps[0], b'{}', stamps[0])
+        for stamp in stamps:
+            for topic in topics:
+                writer.add_message(topic, stamp, pack(bytes(text)), stamp)
+        for stamp in loose:
+            record = RecordBuilder()
+            Message(topics[0], stamp, bytes(text), stamp, 0).write(record)
+            stream.write(record.end())
+        writer.finish()
+    return path
