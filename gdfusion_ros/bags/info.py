@@ -13,16 +13,21 @@ from gdfusion_ros.perception.types import NANOSECONDS
 
 
 def describe(bag: BagReader) -> str:
-    """Size, time span, topics with types, counts, rates and durability, and custom data of an open bag."""
+    """Size, time span, topics with types, counts, rates and durability, custom data, and what
+    is left out of an open bag."""
     facts = [('bag', bag.path), ('size', format_size(bag_size(bag.path))),
              ('start', _time(bag.start) if bag.message_count else '-'),
              ('duration', f'{bag.duration / NANOSECONDS:.3f} s'), ('messages', bag.message_count),
              *sorted(bag.custom_data.items())]
     rows = [(topic.name, topic.type_name, topic.count, _rate(topic, bag.duration), _qos(topic))
             for topic in bag.topics.values()]
-    return tabulate(facts, tablefmt='plain', disable_numparse=True) + '\n\n' + tabulate(
+    others = [(item.topic, item.type_name or '-', item.count, item.reason) for item in bag.left_out]
+    text = tabulate(facts, tablefmt='plain', disable_numparse=True) + '\n\n' + tabulate(
         rows, headers=('topic', 'type', 'messages', 'rate [Hz]', 'QoS'), disable_numparse=True,
         colalign=('left', 'left', 'right', 'right', 'left'))
+    return text if not others else text + '\n\n' + tabulate(
+        others, headers=('left out', 'type', 'messages', 'because it is'), disable_numparse=True,
+        colalign=('left', 'left', 'right', 'left'))
 
 
 def bag_size(path: Path) -> int:

@@ -25,13 +25,13 @@ class Metadata:
 
     Attributes:
         files: In the order of the recording.
-        promised: Messages by topic and type.
+        promised: Type and number of messages by topic.
         qos: What publishers offered, by topic.
         custom_data: Beside the standard fields.
     """
 
     files: list[Path]
-    promised: dict[tuple[str, str], int] = field(default_factory=dict)
+    promised: dict[str, tuple[str, int]] = field(default_factory=dict)
     qos: dict[str, tuple[Qos, ...]] = field(default_factory=dict)
     custom_data: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,8 +65,9 @@ def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
                         custom_data=information.get('custom_data') or {})
     for row in information['topics_with_message_count']:
         topic = row['topic_metadata']
-        name, key = topic['name'], (topic['name'], full_type_name(topic['type']))
-        metadata.promised[key] = metadata.promised.get(key, 0) + int(row['message_count'])
+        name = topic['name']
+        _, before = metadata.promised.get(name, ('', 0))
+        metadata.promised[name] = full_type_name(topic['type']), before + int(row['message_count'])
         metadata.qos[name] = metadata.qos.get(name, ()) + offered_qos(topic.get('offered_qos_profiles') or [])
     return metadata
 

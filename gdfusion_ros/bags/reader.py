@@ -166,7 +166,8 @@ def bag_reader(path: Path) -> Iterator[BagReader]:
 def _sorted_out(metadata: Metadata, channels: Sequence[Channel]) -> tuple[dict[str, Topic], list[LeftOut]]:
     """The topics of a bag, each with the type that has most messages, and what is left out.
 
-    A topic has as many messages as its files say together, or as many as the metadata says, if that is more.
+    A topic has as many messages as its files say together, or as many as the metadata says, if that is more. What type
+    they are the files know best.
     """
     counts: Counter[tuple[str, str]] = Counter()
     foreign: Counter[tuple[str, str, str]] = Counter()
@@ -178,9 +179,11 @@ def _sorted_out(metadata: Metadata, channels: Sequence[Channel]) -> tuple[dict[s
             counts[channel.topic, channel.type_name] += channel.promised
             offered[channel.topic].extend(channel.qos)
     left_out = [LeftOut(topic, name, count, reason) for (topic, name, reason), count in foreign.items()]
-    for key, count in metadata.promised.items():
-        if key[0] not in {item.topic for item in left_out} or key in counts:
-            counts[key] = max(counts[key], count)
+    for name, (type_name, promised) in metadata.promised.items():
+        known = {key: count for key, count in counts.items() if key[0] == name}
+        if known or all(item.topic != name for item in left_out):
+            key = max(known, key=known.__getitem__, default=(name, type_name))
+            counts[key] += max(promised - sum(known.values()), 0)
     topics: dict[str, Topic] = {}
     for (name, type_name), count in sorted(counts.items(), key=lambda item: (item[0][0], -item[1])):
         if name in topics:

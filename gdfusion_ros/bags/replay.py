@@ -46,7 +46,8 @@ class Result:
 
 
 def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings, *,
-           protocol: PoseProtocol = 'live', listener: Listener = SILENT) -> Result:
+           protocol: PoseProtocol = 'live', listener: Listener = SILENT, storage: str = 'mcap',
+           bag_format: str = 'jazzy') -> Result:
     """Run ``network`` over the bag ``path`` and write its grids to the bag ``out``.
 
     Args:
@@ -57,6 +58,8 @@ def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineS
         topics: Where the images are.
         protocol: 'live' or 'released'.
         listener: Told of progress and of what was refused.
+        storage: Of the new bag, see ``bag_writer``.
+        bag_format: As well.
 
     Raises:
         GdfusionError: a bag that cannot be read or written, lacks topics, or gives no grid at all.
@@ -67,7 +70,7 @@ def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineS
                                               listener=listener) as stream:
         about = {**bag.custom_data, 'gdfusion.bag': path.name, 'gdfusion.model': network.title,
                  'gdfusion.protocol': protocol, 'gdfusion.version': __version__}
-        with bag_writer(out, custom_data=about) as writer:
+        with bag_writer(out, storage=storage, bag_format=bag_format, custom_data=about) as writer:
             outputs = _Outputs(writer)
             outputs.announce(bag.start, LABEL_SETS[network.config.label_set])
             for grid, stamp in stream:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 
 from gdfusion_ros import __version__
+from gdfusion_ros.cli.pipes import silence_unread
 from gdfusion_ros.errors import GdfusionError
 
 VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'ablate',
@@ -44,9 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     verb, verbose = 'gdfusion', False
     try:
-        args = build_parser().parse_args(argv)
-        verb, verbose = f'gdfusion {args.verb}', args.verbose
-        return int(args.run(args))
+        try:
+            args = build_parser().parse_args(argv)
+            verb, verbose = f'gdfusion {args.verb}', args.verbose
+            return int(args.run(args))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not silence_unread():
+            raise
+        return 128 + signal.SIGPIPE
     except GdfusionError as error:
         if verbose:
             raise

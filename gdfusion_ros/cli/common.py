@@ -38,6 +38,14 @@ def add_version_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument('--version', help='version of nuScenes, e.g. v1.0-mini; needed only where several are there')
 
 
+def add_bag_arguments(group: argparse._ActionsContainer) -> None:
+    """``--storage`` and ``--format`` of bags that are written."""
+    group.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: %(default)s')
+    group.add_argument('--format', choices=('jazzy', 'humble'), default='jazzy',
+                       help='oldest ROS distribution that shall read what is written (Humble and Iron cannot read the '
+                       'newer metadata); default: %(default)s')
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """``--model``, ``--weights`` and the other fields of ModelSettings; what is not given is None."""
     group = parser.add_argument_group('network')

@@ -22,7 +22,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import add_version_argument, progress
+from gdfusion_ros.cli.common import add_bag_arguments, add_version_argument, progress
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
@@ -51,10 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     content.add_argument('--skip-missing', action='store_true',
                          help='leave out key frame images that are missing or empty instead of refusing the conversion')
     form = parser.add_argument_group('form')
-    form.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: %(default)s')
-    form.add_argument('--format', choices=('jazzy', 'humble'), default='jazzy',
-                      help='oldest ROS distribution that shall read the bags (Humble and Iron cannot read the newer '
-                      'metadata); default: %(default)s')
+    add_bag_arguments(form)
     form.add_argument('--compression', choices=('none', 'message', 'file', 'storage'), default='none',
                       help='zstd: of every message, of the file, or of the chunks inside of MCAP; default: %(default)s')
     parser.add_argument('--jobs', type=int, default=1, metavar='N', help='scenes at a time; default: %(default)s')

@@ -3,7 +3,8 @@
   gdfusion info bags/scene-0103
   gdfusion info recording.mcap
 
-Reads MCAP and sqlite3 bags of every ROS 2 distribution (a folder, or a single .mcap or .db3 file). Writes nothing.
+Reads MCAP and sqlite3 bags of every ROS 2 distribution (a folder, or a single .mcap or .db3 file, packed with zstd or
+not), and lists what is left out, being no messages of ROS 2. Writes nothing.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
   gdfusion replay bags/scene-0001 --out grids/scene-0001
   gdfusion replay bags/scene-0103 --out grids/scene-0103 --weights bevdetocc_gf
   gdfusion replay recording --out grids --weights w.pth --params-file config/occ.yaml --set missing_camera=mask
+  gdfusion replay bags/scene-0103 --out grids/old --format humble --storage sqlite3
   gdfusion replay bags/scene-0103 --out trial --untrained --model bevdetocc_gf_small
 
 The same pipeline as the live node, which gives the same grids, bit for bit. Every camera set is used (the node's
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gdfusion_ros.cli.common import (
+    add_bag_arguments,
     add_model_arguments,
     add_pipeline_arguments,
     model_settings,
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, help='the new bag; must not exist')
     parser.add_argument('--released-protocol', action='store_true',
                         help="ego poses as in the authors' evaluation, not as a live node sees them")
+    add_bag_arguments(parser)
     add_model_arguments(parser)
     add_pipeline_arguments(parser)
 
@@ -68,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
     with progress(total, 'msg') as bar:
         listener = Listener(message=bar.update, warning=lambda line: bar.write(line, file=sys.stderr))
-        result = replay(args.bag, args.out, network, pipeline, topics, protocol=protocol, listener=listener)
+        result = replay(args.bag, args.out, network, pipeline, topics, protocol=protocol, listener=listener,
+                        storage=args.storage, bag_format=args.format)
     print(tabulate(_rows(result), tablefmt='plain', disable_numparse=True))
     print(f'{network.title}, {protocol} protocol: {result.counts.grids} grids in {args.out}')
     return 0

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mcap import records
+from mcap.data_stream import RecordBuilder
+from mcap.writer import Writer
 
 from gdfusion_ros.bags.grid_stream import Listener
-from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.bags.replay import Result, replay
 from gdfusion_ros.bags.writer import bag_writer
@@ -88,3 +91,38 @@ def replay_edited(tiny_network: OccupancyNetwork, scene_bag: Path, tmp_path: Pat
         return Edited(result, [stamp_of(grid.header.stamp) for grid in grids], warnings)
 
     return run
+
+
+McapBuilder = Callable[..., Path]
+
+
+@pytest.fixture
+def write_mcap() -> McapBuilder:
+    """Writes an MCAP file of six strings on /text and /other, as writers other than rosbag2 do; see ``_write_mcap``."""
+    return _write_mcap
+
+
+def _write_mcap(path: Path, *, profile: str = 'ros2', type_name: str = 'std_msgs/msg/String', encoding: str = 'cdr',
+                schema: str = 'ros2msg', qos: str = '', stamps: Sequence[int] = (100, 101, 102),
+                foreign: Sequence[str] = (), pack: Callable[[bytes], bytes] = bytes, loose: Sequence[int] = (),
+                **options: Any) -> Path:
+    """``foreign``: encodings of further channels; ``loose``: stamps of messages on /text outside of the chunk."""
+    text = typestore().serialize_cdr(RosbagsFactory()('std_msgs/msg/String', data='x'), 'std_msgs/msg/String')
+    with path.open('wb') as stream:
+        writer = Writer(stream, enable_data_crcs=False, **options)
+        writer.start(profile=profile, library='somebody else')
+        number = writer.register_schema(type_name, schema, b'string data')
+        topics = [writer.register_channel(name, encoding, number, {'offered_qos_profiles': qos} if qos else {})
+                  for name in ('/text', '/other')]
+        for name in foreign:
+            other = writer.register_channel(f'/{name}', name, writer.register_schema('note', name, b'{}'))
+            writer.add_message(other, stamps[0], b'{}', stamps[0])
+        for stamp in stamps:
+            for topic in topics:
+                writer.add_message(topic, stamp, pack(bytes(text)), stamp)
+        for stamp in loose:
+            record = RecordBuilder()
+            records.Message(topics[0], stamp, bytes(text), stamp, 0).write(record)
+            stream.write(record.end())
+        writer.finish()
+    return path

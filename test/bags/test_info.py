@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from gdfusion_ros.bags.info import bag_size, describe
@@ -27,6 +28,13 @@ def test_describes_time_topics_and_custom_data(tmp_path: Path) -> None:
                          'scene scene-0001']
     assert lines[-2:] == ['/text std_msgs/msg/String 6 2.00 reliable, volatile',
                           '/tf_static tf2_msgs/msg/TFMessage 1 - reliable, transient_local']
+
+
+def test_lists_what_is_left_out(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    with bag_reader(write_mcap(tmp_path / 'a.mcap', foreign=['json', 'protobuf'])) as bag:
+        lines = [' '.join(line.split()) for line in describe(bag).splitlines()]
+    assert lines[-4] == 'left out type messages because it is'
+    assert lines[-2:] == ['/json note 1 json', '/protobuf note 1 protobuf']
 
 
 def test_describes_an_empty_bag(tmp_path: Path) -> None:

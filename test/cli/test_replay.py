@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
@@ -25,6 +26,16 @@ def test_replays_and_says_what_it_did(bag: Path, tmp_path: Path, capsys: pytest.
     assert printed[-1] == f'bevdetocc_gf_small (untrained), released protocol: 2 grids in {tmp_path}/grids'
     with bag_reader(tmp_path / 'grids') as reader:
         assert reader.count(['/occ/occupancy']) == 2
+
+
+def test_writes_the_form_that_is_asked_for(bag: Path, tmp_path: Path) -> None:
+    assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), '--model', 'bevdetocc_gf_small', '--untrained',
+                 '--device', 'cpu', '--storage', 'sqlite3', '--format', 'humble', '--set', 'keyframe_interval=9']) == 0
+    assert (tmp_path / 'grids' / 'grids.db3').is_file()
+    information = yaml.safe_load((tmp_path / 'grids' / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
+    assert (information['version'], information['storage_identifier']) == (8, 'sqlite3')
+    with bag_reader(tmp_path / 'grids') as reader:
+        assert len(list(reader.messages(['/occ/occupancy']))) == 1
 
 
 @pytest.mark.parametrize(('arguments', 'reason'), [

@@ -1,0 +1,87 @@
+"""MCAP files of other writers give every message, in time order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from mcap.writer import CompressionType, IndexType
+
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.errors import GdfusionError
+
+STRING = 'std_msgs/msg/String'
+QOS = """[{history: 1, depth: 5, reliability: 1, durability: 2,
+deadline: {sec: 0, nsec: 0}, lifespan: {sec: 0, nsec: 0}, liveliness: 1,
+liveliness_lease_duration: {sec: 0, nsec: 0}, avoid_ros_namespace_conventions: false}]"""
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    'as the library writes': {},
+    'with QoS': {'qos': QOS},
+    'with QoS that is no QoS': {'qos': 'hello: ['},
+    'no profile': {'profile': ''},
+    'lz4': {'compression': CompressionType.LZ4},
+    'not compressed': {'compression': CompressionType.NONE},
+    'short type name': {'type_name': 'std_msgs/String'},
+    'type name of C++': {'type_name': 'std_msgs::msg::String'},
+    'type name of DDS': {'type_name': 'std_msgs::msg::dds_::String_', 'schema': 'omgidl'},
+    'definition not found': {'schema': ''},
+    'no index': {'index_types': IndexType.NONE, 'use_statistics': False, 'repeat_channels': False,
+                 'repeat_schemas': False, 'use_summary_offsets': False},
+    'channels not repeated': {'repeat_channels': False, 'repeat_schemas': False},
+    'schemas not repeated': {'repeat_schemas': False},
+    'no statistics': {'use_statistics': False},
+    'chunks, but no messages, are indexed': {'index_types': IndexType.CHUNK},
+    'messages, but no chunks, are indexed': {'index_types': IndexType.MESSAGE},
+    'no chunks': {'use_chunking': False},
+    'no chunks, out of order': {'use_chunking': False, 'stamps': (101, 100, 102)},
+    'many chunks, out of order': {'chunk_size': 1, 'stamps': (101, 102, 100)},
+    'one chunk, out of order': {'stamps': (102, 100, 101)},
+    'protobuf too': {'foreign': ('protobuf',)},
+    'json too, no index': {'foreign': ('json', 'protobuf'), 'index_types': IndexType.NONE},
+    'packed messages': {'pack': zstandard.ZstdCompressor().compress},
+    'packed messages of unknown length': {'pack': zstandard.ZstdCompressor(write_content_size=False).compress},
+}
+
+
+@pytest.mark.parametrize('options', VARIANTS.values(), ids=VARIANTS.keys())
+def test_every_message_comes(tmp_path: Path, write_mcap: Callable[..., Path], options: dict[str, Any]) -> None:
+    with bag_reader(write_mcap(tmp_path / 'a.mcap', **options)) as bag:
+        assert {(topic.name, topic.type_name, topic.count) for topic in bag.topics.values()} == {
+            ('/other', STRING, 3), ('/text', STRING, 3)}
+        assert [m.stamp for m in bag.raw_messages()] == [100, 100, 101, 101, 102, 102]
+        assert [(m.stamp, m.message.data) for m in bag.messages(['/text'])] == [(100, 'x'), (101, 'x'), (102, 'x')]
+        assert [m.stamp for m in bag.raw_messages(['/other'], start=101)] == [101, 102]
+        assert (bag.start, bag.duration, bag.message_count) == (100, 2, 6)
+        assert len(bag.topics['/text'].qos) == (options.get('qos') == QOS)
+        assert [(item.topic, item.reason, item.count) for item in bag.left_out] == [
+            (f'/{name}', name, 1) for name in options.get('foreign', ())]
+
+
+def test_messages_outside_of_chunks_come_at_their_time(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    with bag_reader(write_mcap(tmp_path / 'a.mcap', use_statistics=False, loose=(101, 99, 200))) as bag:
+        assert [m.stamp for m in bag.raw_messages(['/text'])] == [99, 100, 101, 101, 102, 200]
+        assert (bag.topics['/text'].count, bag.start, bag.duration) == (6, 99, 101)
+
+
+def test_a_file_of_others_only_is_refused(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    path = write_mcap(tmp_path / 'a.mcap', profile='ros1', encoding='ros1', schema='ros1msg')
+    with pytest.raises(GdfusionError, match=r'no messages of ROS 2 \(cdr\), but /other \(ros1\)|/text \(ros1\)'), \
+            bag_reader(path):
+        pass
+
+
+def test_a_missing_topic_that_was_left_out_is_explained(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    with bag_reader(write_mcap(tmp_path / 'a.mcap', foreign=['json'])) as bag, \
+            pytest.raises(GdfusionError, match=r'no messages on /json .*left out: /json \(json\)'):
+        bag.require({'/json': STRING})
+
+
+def test_an_unknown_compression_is_refused(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    path = write_mcap(tmp_path / 'a.mcap', index_types=IndexType.NONE)
+    path.write_bytes(path.read_bytes().replace(b'\4\0\0\0zstd', b'\4\0\0\0zlib'))
+    with pytest.raises(GdfusionError, match="compressed with 'zlib'"), bag_reader(path):
+        pass

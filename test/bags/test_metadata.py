@@ -1,0 +1,151 @@
+"""Metadata that does not agree with the files, or is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gdfusion_ros.bags.messages import RosbagsFactory
+from gdfusion_ros.bags.qos import LATCHED, STREAM
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.writer import bag_writer
+from gdfusion_ros.errors import GdfusionError
+
+STRING = 'std_msgs/msg/String'
+STORAGES = pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+
+
+def write(path: Path, storage: str = 'mcap', **options: str) -> Path:
+    make = RosbagsFactory()
+    with bag_writer(path, storage=storage, **options) as bag:
+        bag.add_topic('/text', STRING, LATCHED)
+        for stamp in (100, 101, 102):
+            bag.write('/text', stamp, make(STRING, data='x'))
+    return path
+
+
+def change(bag: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    content = yaml.safe_load((bag / 'metadata.yaml').read_text())
+    edit(content['rosbag2_bagfile_information'])
+    (bag / 'metadata.yaml').write_text(yaml.safe_dump(content))
+
+
+def set_topic(**values: object) -> Callable[[dict[str, Any]], object]:
+    return lambda content: topic(content).update(values)
+
+
+def topic(content: dict[str, Any]) -> dict[str, Any]:
+    metadata: dict[str, Any] = content['topics_with_message_count'][0]['topic_metadata']
+    return metadata
+
+
+def stamps(path: Path) -> list[int]:
+    with bag_reader(path) as bag:
+        return [message.stamp for message in bag.raw_messages()]
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(GdfusionError) as error:
+        stamps(path)
+    assert '\n' not in str(error.value)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+@STORAGES
+@pytest.mark.parametrize('edit', [
+    set_topic(offered_qos_profiles=''), set_topic(offered_qos_profiles=[]), set_topic(offered_qos_profiles=None),
+    set_topic(offered_qos_profiles='not: ['), set_topic(offered_qos_profiles=[{'depth': 1}]),
+    set_topic(type='std_msgs/String'), set_topic(type='std_msgs/msg/Header'),
+    set_topic(type_description_hash='RIHS01_other'),
+    lambda content: topic(content).pop('offered_qos_profiles'),
+    lambda content: topic(content)['offered_qos_profiles'][0].update(depth=7),
+    lambda content: content['topics_with_message_count'].clear(),
+    lambda content: content['topics_with_message_count'][0].update(message_count=1),
+    lambda content: content.update(storage_identifier=''),
+    lambda content: content.update(storage_identifier='somebody_s_plugin', version=10),
+    lambda content: content.update(relative_file_paths=[]),
+])
+def test_every_message_comes_whatever_stands_beside_it(tmp_path: Path, storage: str,
+                                                       edit: Callable[[dict[str, Any]], object]) -> None:
+    change(write(tmp_path / 'bag', storage), edit)
+    assert stamps(tmp_path / 'bag') == [100, 101, 102]
+
+
+@STORAGES
+def test_the_metadata_s_qos_goes_before_the_file_s(tmp_path: Path, storage: str) -> None:
+    bag, other = write(tmp_path / 'bag', storage), tmp_path / 'other'
+    with bag_writer(other) as writer:
+        writer.add_topic('/text', STRING, STREAM)
+    edited = yaml.safe_load((other / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
+    profiles = edited['topics_with_message_count'][0]['topic_metadata']['offered_qos_profiles']
+    change(bag, set_topic(offered_qos_profiles=profiles))
+    with bag_reader(bag) as reader:
+        assert reader.topics['/text'].qos == (STREAM,)
+    change(bag, set_topic(offered_qos_profiles=[]))
+    with bag_reader(bag) as reader:
+        assert reader.topics['/text'].qos == (LATCHED,)
+
+
+@STORAGES
+@pytest.mark.parametrize('edit', [
+    lambda content: content['topics_with_message_count'][0].update(message_count=4),
+    set_topic(name='/lost'),
+])
+def test_fewer_messages_than_promised_are_an_error(tmp_path: Path, storage: str,
+                                                   edit: Callable[[dict[str, Any]], object]) -> None:
+    change(write(tmp_path / 'bag', storage), edit)
+    text = refusal(tmp_path / 'bag')
+    assert 'says that it has' in text
+    assert 'ros2 bag reindex' in text
+
+
+@STORAGES
+@pytest.mark.parametrize('compression', ['none', 'message', 'file'])
+def test_files_are_read_without_metadata(tmp_path: Path, storage: str, compression: str) -> None:
+    bag = write(tmp_path / 'bag', storage, compression=compression)
+    (bag / 'metadata.yaml').unlink()
+    assert stamps(bag) == [100, 101, 102]
+    file, = bag.iterdir()
+    assert stamps(file) == [100, 101, 102]
+
+
+def split(folder: Path, write_mcap: Callable[..., Path], listed: tuple[str, ...] = ('s_0.mcap', 's_1.mcap')) -> Path:
+    write(folder)
+    (folder / f'{folder.name}.mcap').unlink()
+    write_mcap(folder / 's_0.mcap', stamps=(100, 103))
+    write_mcap(folder / 's_1.mcap', stamps=(101, 105), qos='[]')
+    change(folder, lambda content: content.update(relative_file_paths=list(listed)))
+    return folder
+
+
+@pytest.mark.parametrize('listed', [('s_0.mcap', 's_1.mcap'), ('s_1.mcap', 's_0.mcap'), ()])
+def test_split_recordings_are_read_in_time_order(tmp_path: Path, write_mcap: Callable[..., Path],
+                                                 listed: tuple[str, ...]) -> None:
+    bag = split(tmp_path / 'bag', write_mcap, listed)
+    assert stamps(bag) == [100, 100, 101, 101, 103, 103, 105, 105]
+    (bag / 'metadata.yaml').unlink()
+    assert stamps(bag) == [100, 100, 101, 101, 103, 103, 105, 105]
+
+
+def test_a_lost_file_is_named(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    bag = split(tmp_path / 'bag', write_mcap)
+    (bag / 's_0.mcap').unlink()
+    assert 'it lacks s_0.mcap' in refusal(bag)
+
+
+def test_an_unpacked_file_is_found(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    bag = split(tmp_path / 'bag', write_mcap, ('s_0.mcap.zstd', 's_1.mcap'))
+    assert len(stamps(bag)) == 8
+
+
+def test_folders_that_are_no_bag_say_what_they_are(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    bag = write(tmp_path / 'bags' / 'one')
+    assert f'there are bags in it, e.g. {bag}' in refusal(tmp_path / 'bags')
+    write_mcap(tmp_path / 'bags' / 'monday.mcap')
+    write_mcap(tmp_path / 'bags' / 'tuesday.mcap')
+    assert 'not of one recording; give one of them: monday.mcap, tuesday.mcap' in refusal(tmp_path / 'bags')

@@ -1,0 +1,38 @@
+"""A verb whose output nobody reads any more ends quietly."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gdfusion_ros.bags.messages import RosbagsFactory
+from gdfusion_ros.bags.writer import bag_writer
+
+
+@pytest.fixture
+def bag(tmp_path: Path) -> Path:
+    """Its description is longer than the buffer of a pipe."""
+    with bag_writer(tmp_path / 'bag') as writer:
+        for number in range(1500):
+            writer.add_topic(f'/topic_{number:0100d}', 'std_msgs/msg/String')
+        writer.write(f'/topic_{0:0100d}', 1, RosbagsFactory()('std_msgs/msg/String'))
+    return tmp_path / 'bag'
+
+
+@pytest.mark.parametrize('arguments', [('info',), ('info', '--verbose'), ('replay', '--help')])
+@pytest.mark.parametrize('unread', ['stdout', 'both'])
+def test_no_traceback_when_the_reader_has_gone(bag: Path, tmp_path: Path, arguments: tuple[str, ...],
+                                               unread: str) -> None:
+    log = tmp_path / 'log'
+    with log.open('wb') as errors:
+        process = subprocess.Popen([sys.executable, '-m', 'gdfusion_ros', *arguments, str(bag)], stdout=subprocess.PIPE,
+                                   stderr=errors if unread == 'stdout' else subprocess.STDOUT)
+        assert process.stdout is not None
+        process.stdout.close()
+        # argparse itself passes over an error while it writes its help
+        assert process.wait(timeout=120) in {128 + signal.SIGPIPE, 0 if '--help' in arguments else None}
+    assert log.read_text() == ''
