@@ -31,14 +31,13 @@ def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
     Raises:
         GdfusionError: it is no such file, is damaged, or is no image for the network.
     """
-    encoding, _, written = format_.partition(';')
-    encoding = encoding.strip() if written else ''
+    encoding, _, written = (part.strip() for part in format_.partition(';'))
     if reason := refusal(encoding):
         raise GdfusionError(reason)
     try:
         with Image.open(BytesIO(data), formats=_FILE_FORMATS) as picture:
             require_size(picture.size, size)
-            mosaic = is_bayer(encoding) and _has_mosaic(picture, written)
+            mosaic = _has_mosaic(picture, encoding, written.partition('compressed')[2].strip())
             if picture.format == 'PNG' and data[_PNG_BITS] == 16:
                 pixels = _load_sixteen_bits(data)
             else:
@@ -56,14 +55,19 @@ def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
     return to_rgb(np.atleast_3d(pixels)[..., :1], encoding.replace('16', '8')) if mosaic else pixels
 
 
-def _has_mosaic(picture: Image.Image, written: str) -> bool:
-    """Whether the file of a Bayer image has its mosaic: ``written`` follows the encoding in the format."""
-    if len(picture.getbands()) == 1:
-        return True
-    if written.rpartition('compressed')[2].strip():
-        return False  # the publisher made colours of it, and names their encoding
-    raise GdfusionError(f'the format says Bayer, but the file has {len(picture.getbands())} channels '
-                        'and the format does not say which colours')
+def _has_mosaic(picture: Image.Image, encoding: str, target: str) -> bool:
+    """Whether a file holds the mosaic of a Bayer ``encoding``; ``target`` names what it was converted to, if it was."""
+    if not target and encoding.endswith('16') and picture.format == 'JPEG':
+        raise GdfusionError(f'a JPEG file cannot hold {encoding[:40]!r}: its values were cut off at 255; '
+                            'publish 8 bits, or PNG')
+    channels = len(picture.getbands())
+    if not encoding.startswith('bayer') or (target and channels > 1):
+        return False  # where a publisher makes colours of a mosaic it names their encoding
+    if not is_bayer(encoding):
+        raise GdfusionError(f'unknown Bayer encoding {encoding[:40]!r}')
+    if channels > 1:
+        raise GdfusionError(f'the format says Bayer, but the file has {channels} channels, and it does not say of what')
+    return True
 
 
 def _load_sixteen_bits(data: Message) -> Pixels:

@@ -65,4 +65,5 @@ def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[Post
 
 
 def _tensor(values: Matrix | Sequence[Matrix]) -> Tensor:
-    return torch.from_numpy(np.asarray(values, dtype=np.float32))
+    with np.errstate(over='ignore'):  # infinite then, and the estimator refuses what comes of it
+        return torch.from_numpy(np.asarray(values, dtype=np.float32))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from gdfusion_ros.bags.grid_stream import Listener, require_inputs
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
@@ -18,9 +23,12 @@ from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
 from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.messages.images import compressed_image
 from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.perception import estimator
 from gdfusion_ros.perception.estimator import PoseProtocol
-from gdfusion_ros.perception.types import SemanticGrid
+from gdfusion_ros.perception.preprocess import normalize
+from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
 
 SECOND = 1_000_000_000
@@ -149,7 +157,7 @@ def test_raw_images_on_other_topics_give_the_same(reference: Replayed, run: Run,
     make = RosbagsFactory()
 
     def unpack(compressed: Message) -> Message:
-        pixels = decode.compressed_image(compressed, 'image').load()
+        pixels = compressed_image(compressed, 'image').load()
         height, width, _ = pixels.shape
         return make('sensor_msgs/msg/Image', header=compressed.header, height=height, width=width, encoding='bgr8',
                     step=3 * width, data=make.array(np.ascontiguousarray(pixels[..., ::-1]).reshape(-1)))
@@ -196,6 +204,145 @@ def test_a_corrupt_jpeg_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path)
     assert result.counts.frames_refused.total() == 1
     line, = warnings
     assert '/CAM_BACK/image/compressed at 1600000060.489400000' in line
+
+
+def second(topic: str, edit: Callable[[Message], Message]) -> Callable[[RawMessage], list[RawMessage]]:
+    """Changes the messages of a topic that are of the second set."""
+    return lambda message: [edited(message, edit) if message.topic == topic
+                            and FRONT_STAMPS[1] <= message.stamp < FRONT_STAMPS[2] else message]
+
+
+def set_fields(**values: Any) -> Callable[[Message], Message]:
+    def edit(message: Message) -> Message:
+        for name, value in values.items():
+            setattr(message, name, value)
+        return message
+
+    return edit
+
+
+def coded(pixels: Pixels, kind: str) -> NDArray[np.uint8]:
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return np.frombuffer(stream.getvalue(), np.uint8)
+
+
+@pytest.mark.parametrize(('fields', 'reason'), [
+    ({'data': coded(np.zeros((2, 1600), np.uint8), 'JPEG')}, 'the image has 1600 x 2 pixels, but its camera info says'),
+    ({'data': coded(np.zeros((5999, 3), np.uint8), 'JPEG')}, 'the image has 3 x 5999 pixels, but its camera info says'),
+    ({'data': coded(np.zeros((90, 160), np.uint16), 'PNG'), 'format': 'mono16; png compressed '}, 'of 0 bits at most'),
+    ({'data': np.arange(99, dtype=np.uint8), 'format': 'h264'}, "its format is 'h264'"),
+    ({'format': '16UC1; png compressed '}, "encoding '16UC1' holds numbers")])
+def test_an_image_that_cannot_be_used_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path, fields: dict[str, Any],
+                                                    reason: str) -> None:
+    warnings: list[str] = []
+    bag = rewrite(scene_bag, tmp_path / 'bad', second('/CAM_BACK/image/compressed', set_fields(**fields)))
+    result, grids, _ = run(bag, listener=Listener(warning=warnings.append))
+    assert [grid.frames_since_reset for grid in grids] == [1, 2]
+    assert result.counts.frames_refused == {'image': 1}
+    [line] = warnings
+    assert line.startswith('refused: /CAM_BACK/image/compressed at 1600000060.489400000: ')
+    assert reason in line
+
+
+@pytest.mark.parametrize('values', [{0: 1e-300}, {2: 1e39}, {4: 1e7}, {5: -1e5}, {3: 1.0}])
+def test_an_implausible_camera_info_costs_nothing_but_itself(reference: Replayed, run: Run, scene_bag: Path,
+                                                             tmp_path: Path, values: dict[int, float]) -> None:
+    def spoil(info: Message) -> Message:
+        k = info.k.copy()
+        k[list(values)] = list(values.values())
+        return set_fields(k=k, p=np.zeros(12))(info)
+
+    warnings: list[str] = []
+    bag = rewrite(scene_bag, tmp_path / 'bad', second('/CAM_BACK/camera_info', spoil))
+    result, grids, _ = run(bag, listener=Listener(warning=warnings.append))
+    assert_same_grids(reference[1], grids)
+    assert result.refused == {'/CAM_BACK/camera_info': 1}
+    [line] = warnings
+    assert "the intrinsic matrix K is no camera's: " in line
+
+
+def cropped(*, roi: bool) -> Callable[[RawMessage], list[RawMessage]]:
+    """The upper 20 of 90 rows are cut off, which CameraInfo says by its roi, or by a shifted matrix."""
+    def info(message: Message) -> Message:
+        if roi:
+            message.roi.y_offset, message.roi.width, message.roi.height = 20, 160, 70
+            return message
+        k, p = message.k.copy(), message.p.copy()
+        k[5], p[6] = k[5] - 20, p[6] - 20
+        return set_fields(k=k, p=p, height=70)(message)
+
+    def image(message: Message) -> Message:
+        return set_fields(data=coded(np.asarray(Image.open(BytesIO(message.data)))[20:], 'PNG'))(message)
+
+    def change(message: RawMessage) -> list[RawMessage]:
+        edits = {'camera_info': info, 'compressed': image}
+        part = message.topic.rpartition('/')[2]
+        return [edited(message, edits[part]) if part in edits else message]
+
+    return change
+
+
+def test_a_region_of_interest_is_the_same_as_a_shifted_matrix(reference: Replayed, run: Run, scene_bag: Path,
+                                                              tmp_path: Path) -> None:
+    shifted, region = (run(rewrite(scene_bag, tmp_path / f'roi-{roi}', cropped(roi=roi)), f'out-{roi}')[1]
+                       for roi in (False, True))
+    assert_same_grids(shifted, region)
+    assert not all(np.array_equal(one.labels, other.labels) for one, other in zip(reference[1], region, strict=True))
+
+
+def test_a_mosaic_in_a_png_gives_the_grids_of_the_raw_mosaic(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    pytest.importorskip('cv2')
+
+    def mosaic(message: Message, *, raw: bool) -> Message:
+        grey = np.ascontiguousarray(np.asarray(Image.open(BytesIO(message.data)))[..., 1])
+        if not raw:
+            return set_fields(data=coded(grey, 'PNG'), format='bayer_gbrg8; png compressed ')(message)
+        return RosbagsFactory()('sensor_msgs/msg/Image', header=message.header, height=90, width=160, step=160,
+                                encoding='bayer_gbrg8', data=grey.reshape(-1))
+
+    def change(raw: bool) -> Callable[[RawMessage], list[RawMessage]]:
+        return lambda message: [
+            edited(message, partial(mosaic, raw=raw))._replace(
+                topic=message.topic.removesuffix('/compressed') if raw else message.topic)
+            if message.topic.endswith('/compressed') else message]
+
+    grids = [run(rewrite(scene_bag, tmp_path / f'raw-{raw}', change(raw)), f'out-{raw}',
+                 topics=TopicSettings(image_transport='raw' if raw else 'compressed'))[1] for raw in (False, True)]
+    assert_same_grids(*grids)
+
+
+def test_a_memory_that_would_not_be_finite_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    def far(tf: Message) -> Message:
+        tf.transforms[0].transform.translation.y = 1e306
+        return tf
+
+    warnings: list[str] = []
+    back = FRONT_STAMPS[1] + 25_100_000
+    bag = rewrite(scene_bag, tmp_path / 'bad', lambda message: [
+        edited(message, far) if message.topic == '/tf' and message.stamp == back else message])
+    result, grids, _ = run(bag, listener=Listener(warning=warnings.append))
+    assert [grid.frames_since_reset for grid in grids] == [1, 1]
+    assert result.counts.frames_refused == {'not_finite': 1}
+    assert result.counts.resets == {'not_finite': 1}
+    [line] = warnings
+    assert 'the memory would no longer be finite' in line
+
+
+def test_an_unexpected_error_costs_one_set(run: Run, scene_bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, warnings = count(), list[str]()
+
+    def breaks_at_the_second(*arguments: Any) -> Any:
+        if next(calls) == 1:
+            raise ZeroDivisionError('division by zero')
+        return normalize(*arguments)
+
+    monkeypatch.setattr(estimator, 'normalize', breaks_at_the_second)
+    result, grids, _ = run(scene_bag, listener=Listener(warning=warnings.append))
+    assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
+    assert result.counts.frames_refused == result.counts.resets == {'error': 1}
+    [line] = warnings
+    assert 'unexpected ZeroDivisionError in test_replay.py:' in line
 
 
 def test_a_message_without_a_frame_is_refused_and_named_once(run: Run, scene_bag: Path, tmp_path: Path) -> None:

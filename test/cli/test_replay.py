@@ -9,6 +9,7 @@ import yaml
 
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
+from gdfusion_ros.perception import estimator
 
 
 @pytest.fixture
@@ -52,6 +53,22 @@ def test_errors_are_one_line_and_leave_nothing(bag: Path, tmp_path: Path, capsys
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith('gdfusion replay: ')
     assert reason in line
+    assert {path.name for path in tmp_path.iterdir()} == {'scene-0001'}
+
+
+def test_three_unexpected_errors_in_a_row_end_it_with_one_line(
+        bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*_: object) -> None:
+        raise IndexError('list index out of range')
+
+    monkeypatch.setattr(estimator, 'normalize', broken)
+    capsys.readouterr()
+    assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), '--model', 'bevdetocc_gf_small',
+                 '--untrained', '--device', 'cpu']) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if 'IndexError' in line]
+    assert [line.startswith('refused: set at ') for line in said] == [True, True, False]
+    assert said[2].startswith('gdfusion replay: set at ')
+    assert said[2].endswith('list index out of range; 3 sets in a row failed by errors like this')
     assert {path.name for path in tmp_path.iterdir()} == {'scene-0001'}
 
 

@@ -228,7 +228,9 @@ FLAT = np.broadcast_to(np.array([200, 120, 40], np.uint8), (16, 24, 3))
 
 @pytest.mark.parametrize(('pixels', 'kind', 'format_'), [
     (FLAT, 'JPEG', 'rgb8; jpeg compressed bgr8'), (FLAT, 'JPEG', 'bgr8; jpeg compressed bgr8'),
-    (FLAT, 'JPEG', 'rgb8; jpeg compressed '), (FLAT, 'JPEG', 'bayer_rggb8; jpeg compressed bgr8'), (FLAT, 'PNG', ''),
+    (FLAT, 'JPEG', 'rgb8; jpeg compressed '),
+    (FLAT, 'JPEG', 'rgb16; jpeg compressed bgr8'), (mosaic(FLAT), 'PNG', 'bayer_rggb8'),
+    (FLAT, 'JPEG', 'bayer_rggb8; jpeg compressed bgr8'), (FLAT, 'PNG', ''),
     (FLAT, 'PNG', 'bgra8; png compressed bgra8'), (mosaic(FLAT), 'JPEG', 'bayer_rggb8; jpeg compressed '),
     (mosaic(FLAT), 'PNG', 'bayer_rggb8; png compressed '),
     (mosaic(FLAT).astype(np.uint16) * 257, 'PNG', 'bayer_rggb16; png compressed ')])
@@ -255,8 +257,17 @@ def test_a_file_that_is_neither_jpeg_nor_png_is_refused_by_its_format(make: Mess
 
 
 def test_a_bayer_file_with_colours_is_refused(make: MessageFactory) -> None:
-    said = placed(compressed(make, jpeg(FLAT), 'bayer_rggb8; jpeg compressed '))
-    assert 'says Bayer, but the file has 3 channels' in said
+    for format_ in ('bayer_rggb8; jpeg compressed ', 'bayer_rggb8;jpeg', 'bayer_rggb8'):
+        assert 'says Bayer, but the file has 3 channels' in placed(compressed(make, jpeg(FLAT), format_))
+
+
+@pytest.mark.parametrize(('format_', 'reason'), [
+    ('mono16; jpeg compressed ', "a JPEG file cannot hold 'mono16'"),
+    ('bayer_rggb16; jpeg compressed ', "a JPEG file cannot hold 'bayer_rggb16'"),
+    ('bayer_rggb12; jpeg compressed ', "unknown Bayer encoding 'bayer_rggb12'")])
+def test_a_grey_file_that_is_not_what_its_format_says_is_refused(make: MessageFactory, format_: str,
+                                                                 reason: str) -> None:
+    assert reason in placed(compressed(make, jpeg(mosaic(FLAT)), format_))
 
 
 # --- the size --------------------------------------------------------------------------------------------------------

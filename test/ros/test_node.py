@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
+from PIL import Image
 
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
@@ -65,6 +70,83 @@ def test_a_corrupt_image_costs_one_set(live: Any, drive: Path, edited: Callable[
     assert grids.messages['/occ/occupancy'][0] == expected.messages['/occ/occupancy'][0]
     assert [grid.frames_since_reset for grid in grids.decoded] == [1, 2]
     assert live.values('sets')['refused: image'] == '1'
+
+
+def changed(message: RawMessage, **fields: Any) -> RawMessage:
+    """The message with other values in its fields, by the names that these have in it."""
+    content = typestore().deserialize_cdr(message.data, message.type_name)
+    for name, value in fields.items():
+        setattr(content, name, value)
+    return message._replace(data=bytes(typestore().serialize_cdr(content, message.type_name)))
+
+
+def coded(pixels: NDArray[Any], kind: str) -> NDArray[np.uint8]:
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return np.frombuffer(stream.getvalue(), np.uint8)
+
+
+def second_set(topic: str, **fields: Any) -> Callable[[RawMessage], RawMessage]:
+    """Changes the second message of a topic."""
+    seen: list[str] = []
+
+    def change(message: RawMessage) -> RawMessage:
+        seen.append(message.topic)
+        return changed(message, **fields) if message.topic == topic and seen.count(topic) == 2 else message
+
+    return change
+
+
+def test_an_odd_image_costs_one_set(live: Any, drive: Path, edited: Callable[..., Path], expected: Any) -> None:
+    before = int(live.values('sets').get('refused: image', 0))
+    odd = coded(np.zeros((2, 1600), np.uint8), 'JPEG')
+    grids = live.play(edited(drive, second_set(BACK, data=odd)), 2)
+    assert grids.stamps == [expected.stamps[0], expected.stamps[2]]
+    live.wait(lambda: int(live.values('sets')['refused: image']) == before + 1)
+
+
+def test_an_implausible_camera_info_costs_nothing(live: Any, drive: Path, edited: Callable[..., Path],
+                                                  expected: Any) -> None:
+    k = np.array([126.0, 0.0, 1e39, 0.0, 126.0, 45.0, 0.0, 0.0, 1.0])
+    bag = edited(drive, second_set('/CAM_BACK/camera_info', k=k, p=np.zeros(12)))
+    assert live.play(bag, 3).differences(expected) == []
+
+
+def test_a_memory_that_would_not_be_finite_costs_one_set(live: Any, drive: Path, edited: Callable[..., Path],
+                                                         expected: Any) -> None:
+    far = expected.stamps[1] + 25_100_000  # CAM_BACK's
+
+    def change(message: RawMessage) -> RawMessage:
+        if message.topic != '/tf' or message.stamp != far:
+            return message
+        transforms = typestore().deserialize_cdr(message.data, message.type_name).transforms
+        transforms[0].transform.translation.y = 1e306
+        return changed(message, transforms=transforms)
+
+    grids = live.play(edited(drive, change), 2)
+    assert grids.stamps == [expected.stamps[0], expected.stamps[2]]
+    assert [grid.frames_since_reset for grid in grids.decoded] == [1, 1]
+    assert live.values('sets')['refused: not_finite'] == '1'
+    assert live.values('recurrent memory')['reset: not_finite'] == '1'
+
+
+def test_mosaics_of_a_region_of_binned_pixels_are_as_in_a_replay(live: Any, drive: Path, edited: Callable[..., Path],
+                                                                 replayed: Callable[[Path], Any]) -> None:
+    pytest.importorskip('cv2')
+
+    def change(message: RawMessage) -> RawMessage:
+        if message.topic.endswith('/camera_info'):
+            content = typestore().deserialize_cdr(message.data, message.type_name)
+            content.roi.y_offset, content.roi.width, content.roi.height = 20, 160, 70
+            return changed(message, roi=content.roi, binning_x=2, binning_y=2)
+        if message.type_name == COMPRESSED:
+            data = typestore().deserialize_cdr(message.data, COMPRESSED).data
+            mosaic = np.ascontiguousarray(np.asarray(Image.open(BytesIO(data)))[20::2, ::2, 1])
+            return changed(message, data=coded(mosaic, 'PNG'), format='bayer_rggb8; png compressed ')
+        return message
+
+    bag = edited(drive, change)
+    assert live.play(bag, 3).differences(replayed(bag)) == []
 
 
 def test_a_reset_forgets_the_past(live: Any, drive: Path) -> None:
