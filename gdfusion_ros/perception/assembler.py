@@ -12,16 +12,15 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.cadence import KeyframeSelector
 from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.epochs import EpochClock
+from gdfusion_ros.perception.placement import Placement, UnplacedError
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.synchronizer import CameraSynchronizer
-from gdfusion_ros.perception.transforms import EpochTransforms, TransformError, TransformSource
+from gdfusion_ros.perception.transforms import EpochTransforms, TransformSource
 from gdfusion_ros.perception.types import (
     CameraImage,
     CameraModel,
     CameraSet,
-    Matrix,
     Pixels,
-    PosedCamera,
     PosedSet,
     StampedTransform,
     nanoseconds,
@@ -31,15 +30,6 @@ from gdfusion_ros.settings import PipelineSettings
 
 _LONGEST_STEP = 0.2
 """A longer pause between two calls counts as this long [s]."""
-
-
-class _UnplacedError(Exception):
-    """A set cannot be placed yet (``may_heal``) or at all."""
-
-    def __init__(self, reason: str, detail: str, *, may_heal: bool) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.may_heal = may_heal
 
 
 class _PatientClock:
@@ -88,8 +78,6 @@ class FrameAssembler:
     the monotonic clock live, the record time when a bag is read. As long as no waiting time runs out, the sets depend
     on the messages alone, in whatever order they arrive between topics.
 
-    A masked camera is placed where it was last, or where the reference camera is if it was never there.
-
     Attributes:
         counters: of what comes and what is lost.
         generation: how often everything was forgotten; sets of an older one are of the past.
@@ -108,14 +96,12 @@ class FrameAssembler:
         self.generation = 0
         self._settings = settings
         self._preprocessor = preprocessor
-        self._history_stamp = history_stamp
         self._clock = EpochClock(nanoseconds(settings.time_jump_back))
         self._tree = EpochTransforms(nanoseconds(settings.tf_history), self._clock, settings.base_frame)
         self._transforms = transforms or self._tree
+        self._placement = Placement(settings, self._transforms, history_stamp)
         self._synchronizer = CameraSynchronizer(settings, self.counters)
         self._selector = KeyframeSelector(nanoseconds(settings.keyframe_interval))
-        self._models: dict[str, CameraModel] = {}
-        self._placed: dict[str, PosedCamera] = {}
         self._waiting: deque[_WaitingSet] = deque()
         self._ready: deque[PosedSet] = deque()
         self._time = _PatientClock()
@@ -126,7 +112,7 @@ class FrameAssembler:
         """The calibration of ``camera``, from here on."""
         with self._condition:
             self._time.advance(now)
-            self._models[camera] = model
+            self._placement.set_model(camera, model)
             self._place_waiting()
 
     def add_image(self, camera: str, stamp: int, frame_id: str, load: Callable[[], Pixels], now: float) -> None:
@@ -194,7 +180,7 @@ class FrameAssembler:
             self._transforms.clear()
             self._synchronizer.clear()
             self._selector = KeyframeSelector(nanoseconds(self._settings.keyframe_interval))
-            self._placed.clear()
+            self._placement.clear()
             self._waiting.clear()
             self._ready.clear()
             self._last_image = math.inf
@@ -218,7 +204,7 @@ class FrameAssembler:
             waiting = self._waiting[0]
             try:
                 posed = self._pose(waiting)
-            except _UnplacedError as error:
+            except UnplacedError as error:
                 if patient and error.may_heal and self._time.elapsed < waiting.deadline:
                     return
                 self._give_up(waiting.camera_set, error.reason,
@@ -239,38 +225,6 @@ class FrameAssembler:
         self.counters.set_dropped(reason, detail)
 
     def _pose(self, waiting: _WaitingSet) -> PosedSet:
-        camera_set = waiting.camera_set
-        pose = self._ego_pose(camera_set.stamp, camera_set.epoch)
-        history = self._history_pose(camera_set, pose)
-        placed = {camera: self._pose_camera(image) for camera, image in camera_set.images.items()}
-        self._placed.update(placed)
-        for camera in camera_set.masked:
-            known = self._placed.get(camera, placed[self._settings.reference_camera])
-            placed[camera] = PosedCamera(known.model, known.ego_from_camera, pose)
-        cameras = {camera: placed[camera] for camera in self._settings.cameras}
-        return PosedSet(camera_set, cameras, pose, history, waiting.completed, max(waiting.completed, self._time.now),
-                        self.generation)
-
-    def _pose_camera(self, image: CameraImage) -> PosedCamera:
-        model = self._models.get(image.camera)
-        if model is None:
-            raise _UnplacedError('camera_info', f'no camera info of {image.camera}', may_heal=True)
-        mounting = self._lookup(self._settings.base_frame, image.frame_id, image.stamp, image.epoch)
-        return PosedCamera(model, mounting, self._ego_pose(image.stamp, image.epoch))
-
-    def _history_pose(self, camera_set: CameraSet, pose: Matrix) -> Matrix:
-        if self._history_stamp is None:
-            return pose
-        stamp = self._history_stamp(camera_set.stamp)
-        if stamp is None:
-            raise _UnplacedError('history_pose', 'no stamp of a history pose belongs to it', may_heal=False)
-        return self._ego_pose(stamp, camera_set.epoch)
-
-    def _ego_pose(self, stamp: int, epoch: int) -> Matrix:
-        return self._lookup(self._settings.fixed_frame, self._settings.base_frame, stamp, epoch)
-
-    def _lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
-        try:
-            return self._transforms.lookup(target, source, stamp, epoch)
-        except TransformError as error:
-            raise _UnplacedError('transform', str(error), may_heal=error.may_heal) from error
+        cameras, pose, history = self._placement.place(waiting.camera_set)
+        return PosedSet(waiting.camera_set, cameras, pose, history, waiting.completed,
+                        max(waiting.completed, self._time.now), self.generation)

@@ -38,6 +38,7 @@ class Counts:
         grids: frames that the network has seen.
         frames_refused: sets that the estimator refused, by reason.
         resets: starts of the memory, by reason.
+        last_reset: one line on the last of them; empty if there was none.
         last_drop: one line on the last set that was dropped, or refused; empty if there was none.
     """
 
@@ -47,6 +48,7 @@ class Counts:
     grids: int = 0
     frames_refused: Counter[str] = field(default_factory=Counter)
     resets: Counter[str] = field(default_factory=Counter)
+    last_reset: str = ''
     last_drop: str = ''
 
 
@@ -97,10 +99,11 @@ class Counters:
             self._counts.frames_refused[reason] += 1
             self._counts.last_drop = detail
 
-    def memory_reset(self, reason: str) -> None:
-        """The memory starts anew."""
+    def memory_reset(self, reason: str, detail: str) -> None:
+        """The memory starts anew; ``detail`` is one line for people."""
         with self._lock:
             self._counts.resets[reason] += 1
+            self._counts.last_reset = detail
 
     def snapshot(self) -> Counts:
         """A copy of all counts."""

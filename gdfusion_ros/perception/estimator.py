@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.image_size import require_size
 from gdfusion_ros.perception.labels import LABEL_SETS
-from gdfusion_ros.perception.poses import product
+from gdfusion_ros.perception.poses import product, turn_between, way_between
 from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
 from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings
@@ -43,8 +44,9 @@ class OccupancyEstimator:
     """Runs the network on one PosedSet after the other. ``process`` belongs to one thread.
 
     The memory is reset when the epoch changes ('time_jump'), the time since the last frame is longer than
-    ``max_frame_gap`` ('frame_gap'), the vehicle has moved by more than ``max_ego_jump`` since ('ego_jump'), it would no
-    longer be finite ('not_finite'), an error that nobody expected leaves it in doubt ('error'), and by ``reset``.
+    ``max_frame_gap`` ('frame_gap'), the vehicle has moved by more than ``max_ego_jump`` ('ego_jump') or turned by
+    more than ``max_ego_turn`` since ('ego_turn'), it would no longer be finite ('not_finite'), an error that nobody
+    expected leaves it in doubt ('error'), and by ``reset``.
 
     Attributes:
         latency: seconds that the last frame spent in each stage: 'pixels' (waiting for images that are not decoded
@@ -192,7 +194,8 @@ class OccupancyEstimator:
             reason = self._break(self._previous, place)
         if reason:
             self._state, self._previous, self._frames = None, None, 0
-            self._counters.memory_reset(reason)
+            detail = f'memory starts anew with the set at {stamp_text(place.stamp)}: {reason}'
+            self._counters.memory_reset(reason, detail)
 
     def _break(self, previous: _Place, place: _Place) -> str:
         """Why ``place`` does not continue ``previous``; empty if it does."""
@@ -200,8 +203,10 @@ class OccupancyEstimator:
             return 'time_jump'
         if place.stamp - previous.stamp > nanoseconds(self._settings.max_frame_gap):
             return 'frame_gap'
-        way = np.linalg.norm(place.poses.fixed_from_ego[:3, 3] - previous.poses.fixed_from_ego[:3, 3])
-        return 'ego_jump' if way > self._settings.max_ego_jump else ''
+        poses = previous.poses.fixed_from_ego, place.poses.fixed_from_ego
+        if way_between(*poses) > self._settings.max_ego_jump:
+            return 'ego_jump'
+        return 'ego_turn' if math.degrees(turn_between(*poses)) > self._settings.max_ego_turn else ''
 
     def _frame(self, posed: PosedSet, poses: RigPoses, images: Tensor) -> Frame:
         """The network's input."""

@@ -51,6 +51,17 @@ def _product(left: Matrix, right: Matrix) -> Matrix:
     return result
 
 
+def way_between(first: Matrix, second: Matrix) -> float:
+    """Distance [m] between the origins of two (4, 4) poses in the same frame."""
+    return math.dist(first[:3, 3], second[:3, 3])
+
+
+def turn_between(first: Matrix, second: Matrix) -> float:
+    """Angle [rad], 0 to pi, by which the second of two (4, 4) poses in the same frame is turned against the first."""
+    cosine = (float(np.sum(first[:3, :3] * second[:3, :3])) - 1) / 2
+    return math.acos(min(max(cosine, -1.0), 1.0))
+
+
 def interpolate_vectors(start: Vector, end: Vector, ratio: float) -> Vector:
     """Linear interpolation, 0 gives ``start``, 1 gives ``end``."""
     rest = 1.0 - ratio

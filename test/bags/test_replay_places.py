@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.messages.factory import Message, stamp_of
 from gdfusion_ros.settings import TopicSettings
 
 BACK = '/CAM_BACK/image/compressed'
@@ -41,3 +41,40 @@ def test_transforms_may_be_on_other_topics(replay_edited: Callable[..., Any]) ->
 def test_missing_transforms_are_named_by_the_topic_that_was_set(replay_edited: Callable[..., Any]) -> None:
     done = replay_edited(lambda topic, message: (topic, message), TopicSettings(tf_topic='/robot1/tf'))
     assert 'has no messages on /robot1/tf (' in done.error
+
+
+SECOND_SET = 1_600_000_060_464_300_000
+
+
+def moved(since: int, x: float = 0.0, *, turned: bool = False) -> Callable[[str, Message], tuple[str, Message]]:
+    """The localisation jumps: poses from ``since`` [ns] on lie ``x`` [m] further, or look the other way."""
+    def change(topic: str, message: Message) -> tuple[str, Message]:
+        for transform in message.transforms if topic == '/tf' else ():
+            if stamp_of(transform.header.stamp) >= since:
+                pose = transform.transform
+                pose.translation.x += x
+                if turned:
+                    turn = pose.rotation
+                    turn.x, turn.y, turn.z, turn.w = turn.y, -turn.x, turn.w, -turn.z
+        return topic, message
+
+    return change
+
+
+@pytest.mark.parametrize(('change', 'reason'), [
+    (moved(SECOND_SET - 100_000_000, turned=True), 'ego_turn'), (moved(SECOND_SET - 100_000_000, 60.0), 'ego_jump'),
+    (moved(SECOND_SET - 100_000_000, 1.0), '')])
+def test_a_jump_between_two_sets_resets_the_memory(replay_edited: Callable[..., Any], change: Any, reason: str) -> None:
+    result = replay_edited(change).result
+    assert result.counts.grids == 3
+    assert result.counts.resets == ({reason: 1} if reason else {})
+
+
+@pytest.mark.parametrize(('change', 'grids'), [
+    (moved(SECOND_SET + 10_000_000, 60.0), 2), (moved(SECOND_SET + 10_000_000, turned=True), 2),
+    (moved(SECOND_SET + 10_000_000, 0.3), 3)])
+def test_a_jump_within_a_set_costs_that_set(replay_edited: Callable[..., Any], change: Any, grids: int) -> None:
+    counts = replay_edited(change).result.counts
+    assert counts.grids == grids
+    assert counts.sets_dropped == ({'ego_jump': 1} if grids < 3 else {})
+    assert ("the pose of 'base_link' in 'map' jumps by" in counts.last_drop) is (grids < 3)

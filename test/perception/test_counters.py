@@ -18,7 +18,7 @@ def test_everything_is_counted_by_name_and_reason() -> None:
     counters.set_dropped('between_keyframes')
     counters.frame_refused('image', 'left at 0.2: broken')
     counters.grid_made()
-    counters.memory_reset('time_jump')
+    counters.memory_reset('time_jump', 'memory starts anew')
     counts = counters.snapshot()
     left, right = counts.cameras['left'], counts.cameras['right']
     assert (left.received, left.last_stamp, left.last_arrival, left.dropped) == (2, 200, 1.5, {'late': 1})

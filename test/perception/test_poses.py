@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from gdfusion_ros.perception.poses import Quaternion, interpolate_vectors, inverse, pose_matrix, product, slerp
+from gdfusion_ros.perception.poses import (
+    Quaternion,
+    interpolate_vectors,
+    inverse,
+    pose_matrix,
+    product,
+    slerp,
+    turn_between,
+    way_between,
+)
 
 components = st.floats(-1, 1)
 quaternions = st.tuples(components, components, components, components).filter(
@@ -68,3 +77,12 @@ def test_the_same_rotation_with_the_other_sign_does_not_turn() -> None:
     start = (0.0, 0.0, 0.6, 0.8)
     middle = Rotation.from_quat(slerp(start, (0.0, 0.0, -0.6, -0.8), 0.5))
     np.testing.assert_allclose(middle.as_matrix(), Rotation.from_quat(start).as_matrix(), atol=1e-12)
+
+
+def test_way_and_turn_between_two_poses() -> None:
+    half = math.radians(170) / 2
+    first = pose_matrix((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0))
+    second = pose_matrix((4.0, 6.0, 3.0), (0.0, math.sin(half), 0.0, math.cos(half)))
+    assert way_between(first, second) == pytest.approx(5.0)
+    assert turn_between(first, second) == pytest.approx(math.radians(170))
+    assert turn_between(second, second) == pytest.approx(0.0, abs=1e-7)

@@ -1,0 +1,104 @@
+"""Where the cameras of a set were: calibration and transforms make a CameraSet a PosedSet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from gdfusion_ros.perception.poses import turn_between, way_between
+from gdfusion_ros.perception.transforms import TransformError, TransformSource
+from gdfusion_ros.perception.types import (
+    NANOSECONDS,
+    CameraImage,
+    CameraModel,
+    CameraSet,
+    Matrix,
+    PosedCamera,
+)
+from gdfusion_ros.settings import PipelineSettings
+
+_CORRECTION = 0.5
+"""So far a localisation may correct itself between two images beside what the vehicle drives [m]."""
+
+
+class UnplacedError(Exception):
+    """A set cannot be placed yet (``may_heal``) or at all; ``reason`` is what it is counted by."""
+
+    def __init__(self, reason: str, detail: str, *, may_heal: bool) -> None:
+        """The two are described above; ``detail`` is one line for people."""
+        super().__init__(detail)
+        self.reason = reason
+        self.may_heal = may_heal
+
+
+class Placement:
+    """Knows the cameras' calibration and asks for poses. Not thread-safe: the owner locks.
+
+    A masked camera is placed where it was last, or where the reference camera is if it was never there.
+    """
+
+    def __init__(self, settings: PipelineSettings, transforms: TransformSource,
+                 history_stamp: Callable[[int], int | None] | None) -> None:
+        """``history_stamp``: see FrameAssembler."""
+        self._settings, self._transforms, self._history_stamp = settings, transforms, history_stamp
+        self._models: dict[str, CameraModel] = {}
+        self._placed: dict[str, PosedCamera] = {}
+
+    def set_model(self, camera: str, model: CameraModel) -> None:
+        """The calibration of ``camera``, from here on."""
+        self._models[camera] = model
+
+    def clear(self) -> None:
+        """Forget where the cameras were; calibration stays."""
+        self._placed.clear()
+
+    def place(self, camera_set: CameraSet) -> tuple[dict[str, PosedCamera], Matrix, Matrix]:
+        """Every camera of the rig, the vehicle's (4, 4) pose at the set's stamp, and PosedSet.history_pose.
+
+        Raises:
+            UnplacedError: calibration or a pose is missing, or the poses jump within the set.
+        """
+        pose = self._ego_pose(camera_set.stamp, camera_set.epoch)
+        history = self._history_pose(camera_set, pose)
+        placed = {camera: self._place_camera(image) for camera, image in camera_set.images.items()}
+        self._refuse_jump(camera_set, placed, pose)
+        self._placed.update(placed)
+        for camera in camera_set.masked:
+            known = self._placed.get(camera, placed[self._settings.reference_camera])
+            placed[camera] = PosedCamera(known.model, known.ego_from_camera, pose)
+        return {camera: placed[camera] for camera in self._settings.cameras}, pose, history
+
+    def _place_camera(self, image: CameraImage) -> PosedCamera:
+        model = self._models.get(image.camera)
+        if model is None:
+            raise UnplacedError('camera_info', f'no camera info of {image.camera}', may_heal=True)
+        mounting = self._lookup(self._settings.base_frame, image.frame_id, image.stamp, image.epoch)
+        return PosedCamera(model, mounting, self._ego_pose(image.stamp, image.epoch))
+
+    def _refuse_jump(self, camera_set: CameraSet, placed: Mapping[str, PosedCamera], pose: Matrix) -> None:
+        """What no vehicle does between two images of a set is a jump of its localisation."""
+        for camera, place in placed.items():
+            time = abs(camera_set.images[camera].stamp - camera_set.stamp) / NANOSECONDS
+            way, turn = way_between(pose, place.fixed_from_ego), math.degrees(turn_between(pose, place.fixed_from_ego))
+            if way > self._settings.max_ego_speed * time + _CORRECTION or turn > self._settings.max_ego_turn:
+                raise UnplacedError(
+                    'ego_jump', f"the pose of '{self._settings.base_frame}' in '{self._settings.fixed_frame}' jumps by "
+                    f'{way:.1f} m and {turn:.0f} degrees in the {time:.3f} s between {camera} and '
+                    f'{self._settings.reference_camera} (max_ego_speed, max_ego_turn)', may_heal=False)
+
+    def _history_pose(self, camera_set: CameraSet, pose: Matrix) -> Matrix:
+        if self._history_stamp is None:
+            return pose
+        stamp = self._history_stamp(camera_set.stamp)
+        if stamp is None:
+            raise UnplacedError('history_pose', 'no stamp of a history pose belongs to it', may_heal=False)
+        return self._ego_pose(stamp, camera_set.epoch)
+
+    def _ego_pose(self, stamp: int, epoch: int) -> Matrix:
+        return self._lookup(self._settings.fixed_frame, self._settings.base_frame, stamp, epoch)
+
+    def _lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
+        try:
+            return self._transforms.lookup(target, source, stamp, epoch)
+        except TransformError as error:
+            raise UnplacedError('transform', str(error), may_heal=error.may_heal) from error
