@@ -53,9 +53,10 @@ def test_rviz_shows_the_outputs_and_the_cameras() -> None:
     assert displays['Occupancy']['Size (m)'] == 0.4
 
 
-def test_dds_profile_holds_many_raw_images_of_six_cameras() -> None:
+@pytest.mark.parametrize('name', ['fastdds_profile.xml', 'fastdds3_profile.xml'])
+def test_dds_profile_holds_many_raw_images_of_six_cameras(name: str) -> None:
     namespace = '{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}'
-    root = ET.parse(resource('config/fastdds_profile.xml')).getroot()
+    root = ET.parse(resource(f'config/{name}')).getroot()
     sizes = [int(element.text or 0) for element in root.iter(f'{namespace}segment_size')]
     transports = {element.text for element in root.iter(f'{namespace}transport_id')}
     assert sizes == [128 * 1024**2]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gdfusion_ros.resources import resource
+from gdfusion_ros.ros.shared_memory import PROFILES
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, records
 
 LAUNCH_FILE = resource('launch/occ.launch.py')
@@ -114,9 +115,9 @@ def test_starts_rviz_and_the_bag_after_the_node_is_active(launch_file: ModuleTyp
 
 
 def test_sets_the_dds_profile_unless_the_user_has_one(launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    variable = 'FASTRTPS_DEFAULT_PROFILES_FILE'
-    monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE', raising=False)
-    monkeypatch.delenv(variable, raising=False)
-    assert variable in [action.name[0].text for action in launch_file.environment()]
-    monkeypatch.setenv(variable, '/home/user/profile.xml')
-    assert variable not in [action.name[0].text for action in launch_file.environment()]
+    variables = {variable for variable, _ in PROFILES.values()}
+    for variable in variables:
+        monkeypatch.delenv(variable, raising=False)
+    assert variables & {action.name[0].text for action in launch_file.environment()}
+    monkeypatch.setenv(min(variables), '/home/user/profile.xml')
+    assert not variables & {action.name[0].text for action in launch_file.environment()}

@@ -6,7 +6,8 @@
   gdfusion play scene-0103 --wait 20             starts when the node has subscribed to cameras and TF
 
 Image topics need the shared memory that this command sets up for itself (config/fastdds_profile.xml): start other
-publishers of images with FASTRTPS_DEFAULT_PROFILES_FILE set to that file, too.
+publishers of images with FASTRTPS_DEFAULT_PROFILES_FILE set to that file, too (Kilted: FASTDDS_DEFAULT_PROFILES_FILE,
+config/fastdds3_profile.xml).
 """
 
 from __future__ import annotations

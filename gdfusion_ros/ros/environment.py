@@ -10,10 +10,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.resources import resource
-
-PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-"""Where Fast DDS looks for its profile: up to Jazzy, and from Kilted on."""
+from gdfusion_ros.ros.shared_memory import set_profile
 
 _BOOTSTRAPPED = '_ROS_WHEELS_BOOTSTRAP_COMPLETE'
 
@@ -29,11 +26,10 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
         GdfusionError: ROS 2 or this package's messages are not installed, or the installation lacks the profile.
     """
     _require_ros()
-    if not any(environment.get(name) for name in PROFILE_VARIABLES):
-        environment.update(dict.fromkeys(PROFILE_VARIABLES, str(resource('config/fastdds_profile.xml'))))
     prefixes = [prefix for prefix in environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if prefix]
     if Path(sys.prefix, 'share', 'ament_index').is_dir() and sys.prefix not in prefixes:
         environment['AMENT_PREFIX_PATH'] = os.pathsep.join([*prefixes, sys.prefix])
+    set_profile(environment)
     instead = Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}')
     if not environment.get('ROS_LOG_DIR') and not _can_be_made(_default_log_directory(environment)):
         environment['ROS_LOG_DIR'] = str(instead / 'log')

@@ -8,7 +8,7 @@ import torch
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.task import Future
 
-from gdfusion_ros.ros import parameters, signals
+from gdfusion_ros.ros import parameters, shared_memory, signals
 from gdfusion_ros.ros.context import ros_context
 from gdfusion_ros.ros.node import OccupancyNode
 
@@ -39,6 +39,8 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str]) -> i
     with ros_context(ros_arguments) as context:
         node = OccupancyNode(context, overrides, fail, threads)
         try:
+            if fault := shared_memory.shortage():
+                node.get_logger().warning(fault)
             signals.on_stop(lambda: stop.set_result(None))
             if not node.start():
                 return 1

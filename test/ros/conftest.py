@@ -30,7 +30,7 @@ from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.messages.outputs import OCCUPANCY, POINTS
 from gdfusion_ros.model.zoo import load_network
-from gdfusion_ros.ros import environment, parameters, qos
+from gdfusion_ros.ros import environment, parameters, qos, shared_memory
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.player import Playback, play
 from gdfusion_ros.ros.process import node_process
@@ -52,7 +52,7 @@ def ros_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv('ROS_DOMAIN_ID', str(FIRST_DOMAIN + (os.getpid() + number) % DOMAINS))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('ROS_LOG_DIR', str(tmp_path_factory.mktemp('ros_log')))
-        for name in environment.PROFILE_VARIABLES:
+        for name, _ in shared_memory.PROFILES.values():
             patch.delenv(name, raising=False)
         needed = dict(os.environ)
         environment.prepare(needed)

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.resources import resource
-from gdfusion_ros.ros.environment import PROFILE_VARIABLES, for_child, prepare
+from gdfusion_ros.ros.environment import for_child, prepare
 
 ONE_NODE = """
 from gdfusion_ros.ros import environment
@@ -21,20 +20,6 @@ from gdfusion_ros.ros.context import ros_node
 with ros_node('alone') as node:
     node.get_logger().info('alive')
 """
-
-
-def test_the_profile_for_large_images_is_set(tmp_path: Path) -> None:
-    environment = {'HOME': str(tmp_path)}
-    prepare(environment)
-    assert {environment[name] for name in PROFILE_VARIABLES} == {str(resource('config/fastdds_profile.xml'))}
-
-
-@pytest.mark.parametrize('name', PROFILE_VARIABLES)
-def test_a_profile_of_the_user_stays(tmp_path: Path, name: str) -> None:
-    environment = {'HOME': str(tmp_path), name: '/mine.xml'}
-    prepare(environment)
-    assert {variable: environment.get(variable) for variable in PROFILE_VARIABLES} \
-        == {**dict.fromkeys(PROFILE_VARIABLES), name: '/mine.xml'}
 
 
 def test_ros_from_pip_is_found_after_a_sourced_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,83 @@
+"""The profile of Fast DDS, which gives images enough shared memory, and whether it was given."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from gdfusion_ros.resources import resource
+
+PROFILES = {'fastrtps': ('FASTRTPS_DEFAULT_PROFILES_FILE', 'config/fastdds_profile.xml'),
+            'fastdds': ('FASTDDS_DEFAULT_PROFILES_FILE', 'config/fastdds3_profile.xml')}
+"""ROS package of Fast DDS (2, up to Jazzy; 3, from Kilted on) -> the variable that it reads, and our profile for it.
+
+Each refuses the other's file as a whole for one name in it. Fast DDS 3 reads the older variable too, but warns of it.
+"""
+
+_MAPPINGS = Path('/proc/self/maps')
+_PLACE = Path('/dev/shm')
+
+
+def set_profile(environment: MutableMapping[str, str]) -> None:
+    """Name our profile for the Fast DDS of the ROS 2 that ``environment`` finds, unless the user has named one.
+
+    Raises:
+        GdfusionError: the installation lacks the profile.
+    """
+    if not any(environment.get(variable) for variable, _ in PROFILES.values()):
+        variable, profile = PROFILES[fast_dds(environment)]
+        environment[variable] = str(resource(profile))
+
+
+def fast_dds(environment: Mapping[str, str]) -> str:
+    """The ROS package of Fast DDS that rmw_fastrtps_cpp was built with; the older one where there is none."""
+    for prefix in environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
+        manifest = Path(prefix, 'share', 'rmw_fastrtps_cpp', 'package.xml')
+        if prefix and manifest.is_file():
+            needed = {element.text for element in ET.parse(manifest).getroot()}
+            return 'fastdds' if 'fastdds' in needed else 'fastrtps'
+    return 'fastrtps'
+
+
+def shortage(environment: Mapping[str, str] = os.environ) -> str | None:
+    """What is wrong with the shared memory of this process, which has a ROS node by now, in one line; None if nothing.
+
+    Fast DDS goes on without the segment that its profile asks for, or with one of 0.5 MB, and most images are lost.
+    """
+    if 'fastrtps' not in environment.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
+        return None
+    profile = next((environment[variable] for variable, _ in reversed(PROFILES.values()) if environment.get(variable)),
+                   '')
+    wanted, there = _wanted(profile), _largest_segment()
+    if there is None or there >= wanted:
+        return None
+    fault = f'Fast DDS has {there / 1e6:.1f} MB of shared memory instead of the {wanted / 1e6:.1f} MB of {profile}: ' \
+            'most images will be lost; '
+    free = shutil.disk_usage(_PLACE).free
+    if free < wanted:
+        return fault + f'{_PLACE} has {free / 1e6:.1f} MB left, make it larger (Docker: --shm-size=1g)'
+    return fault + 'it said above what it does not take of this file'
+
+
+def _wanted(profile: str) -> int:
+    """The largest segment that a profile asks for [bytes]; 0 for one that asks for none or cannot be read."""
+    try:
+        elements = ET.parse(profile).getroot().iter()
+        return max((int(element.text or 0) for element in elements if element.tag.endswith('}segment_size')), default=0)
+    except (OSError, ValueError, ET.ParseError):
+        return 0
+
+
+def _largest_segment() -> int | None:
+    """The largest segment of Fast DDS in this process [bytes]; None where the system does not tell."""
+    if not (_MAPPINGS.is_file() and _PLACE.is_dir()):
+        return None
+    sizes = [0]
+    for line in _MAPPINGS.read_text().splitlines():
+        if '/dev/shm/fastdds_' in line or '/dev/shm/fastrtps_' in line:
+            first, end = line.split()[0].split('-')
+            sizes.append(int(end, 16) - int(first, 16))
+    return max(sizes)

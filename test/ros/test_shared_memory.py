@@ -1,0 +1,86 @@
+"""Fast DDS's profile: which one is set, and whether the node has the memory that it asks for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gdfusion_ros.resources import resource
+from gdfusion_ros.ros import shared_memory
+from gdfusion_ros.ros.environment import for_child
+from gdfusion_ros.ros.shared_memory import PROFILES, set_profile
+
+SHORTAGE_OF_A_NODE = """
+from gdfusion_ros.ros import environment, shared_memory
+environment.prepare()
+from gdfusion_ros.ros.context import ros_node
+with ros_node('alone'):
+    print('shortage:', shared_memory.shortage())
+"""
+
+
+def installation(prefix: Path, needs: str) -> dict[str, str]:
+    """The environment of a ROS 2 whose rmw_fastrtps_cpp was built with this package."""
+    share = prefix / 'share' / 'rmw_fastrtps_cpp'
+    share.mkdir(parents=True)
+    (share / 'package.xml').write_text(f'<package format="3"><build_depend>{needs}</build_depend></package>')
+    return {'AMENT_PREFIX_PATH': f'/workspace{os.pathsep}{prefix}'}
+
+
+@pytest.mark.parametrize('fast_dds', PROFILES)
+def test_each_fast_dds_gets_the_file_and_the_variable_that_it_takes(tmp_path: Path, fast_dds: str) -> None:
+    environment = installation(tmp_path, fast_dds)
+    before = dict(environment)
+    set_profile(environment)
+    variable, profile = PROFILES[fast_dds]
+    assert environment == before | {variable: str(resource(profile))}
+
+
+@pytest.mark.parametrize('variable', [variable for variable, _ in PROFILES.values()])
+def test_a_profile_of_the_user_stays(tmp_path: Path, variable: str) -> None:
+    environment = installation(tmp_path, 'fastdds') | {variable: '/mine.xml'}
+    before = dict(environment)
+    set_profile(environment)
+    assert environment == before
+
+
+def shortage(**given: str) -> str:
+    """What a node in a process of its own says of its memory."""
+    inherited = {name: value for name, value in for_child().items()
+                 if name not in [variable for variable, _ in PROFILES.values()]}
+    result = subprocess.run([sys.executable, '-c', SHORTAGE_OF_A_NODE], env=inherited | given, capture_output=True,
+                            text=True, timeout=100, check=True)
+    return result.stdout.rpartition('shortage: ')[2].strip()
+
+
+def test_our_profile_is_taken() -> None:
+    assert shortage() == 'None'
+
+
+def test_a_profile_that_fast_dds_refuses_is_told(tmp_path: Path) -> None:
+    profile = tmp_path / 'profile.xml'
+    profile.write_text(resource('config/fastdds_profile.xml').read_text().replace('heartbeatPeriod', 'heartbeat'))
+    line = shortage(FASTRTPS_DEFAULT_PROFILES_FILE=str(profile), FASTDDS_DEFAULT_PROFILES_FILE=str(profile))
+    assert line.startswith('Fast DDS has 0.6 MB of shared memory instead of the 134.2 MB of ')
+    assert str(profile) in line
+
+
+def test_memory_that_the_system_does_not_have_is_told(tmp_path: Path) -> None:
+    profile = tmp_path / 'profile.xml'
+    profile.write_text(resource('config/fastdds_profile.xml').read_text().replace('134217728', str(10**15)))
+    environment = {'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}
+    assert '--shm-size' in str(shared_memory.shortage(environment))
+    assert shared_memory.shortage(environment | {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}) is None
+
+
+@pytest.mark.parametrize('text', [None, 'not XML', '<dds/>',
+                                  '<dds xmlns="urn:x"><segment_size>many</segment_size></dds>'])
+def test_a_profile_that_asks_for_nothing_is_no_fault(tmp_path: Path, text: str | None) -> None:
+    profile = tmp_path / 'profile.xml'
+    if text is not None:
+        profile.write_text(text)
+    assert shared_memory.shortage({'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}) is None
