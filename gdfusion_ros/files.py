@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gdfusion_ros.errors import GdfusionError
+
+_SHOWN = 100  # characters of a file's name in that of the folder of its draft; the system allows 255 in all
 
 
 def refuse_existing(path: Path) -> None:
@@ -19,23 +22,21 @@ def refuse_existing(path: Path) -> None:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write the file to: renamed at the end of the block, removed if the block is left early.
+    """A name near ``path`` to write the file to: renamed at the end of the block, removed if the block is left early.
 
-    Each process has a name of its own, so that of several that write the same file the last one is whole.
+    It lies in a new folder that nobody else may enter: no link can be waiting there under the name of the draft, and of
+    several processes that write the same file the last one is whole.
 
     Raises:
         GdfusionError: the file cannot be written.
     """
-    draft = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        draft.replace(path)
+        with _workplace(path) as workplace:
+            yield workplace / path.name
+            (workplace / path.name).replace(path)
     except OSError as error:
         raise GdfusionError(f'{path} cannot be written: {error.strerror or error}') from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 @contextmanager
@@ -51,8 +52,8 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     made = [folder for folder in path.absolute().parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workplace:
-            draft = Path(workplace) / path.name
+        with _workplace(path) as workplace:
+            draft = workplace / path.name
             yield draft
             refuse_existing(path)
             draft.rename(path)
@@ -61,6 +62,27 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     finally:
         if not path.exists():
             _remove_empty(made)
+
+
+@contextmanager
+def _workplace(path: Path) -> Iterator[Path]:
+    """A new folder (0700) beside ``path``, removed at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix=f'.{path.name[:_SHOWN]}.', dir=path.parent) as folder:
+        yield Path(folder)
+
+
+def private_folder(path: Path) -> bool:
+    """Make the folder ``path`` (0700) where it is not there; whether it is this user's and nobody else may write to it.
+
+    For places that others can foresee, as in the temporary directory: what is found there is trusted only if this is.
+    """
+    with suppress(OSError):
+        path.mkdir(mode=0o700)
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from gdfusion_ros.files import written_whole
+from gdfusion_ros.files import private_folder, written_whole
 
 OTHER = """
 import sys
@@ -26,3 +27,29 @@ def test_two_processes_may_write_the_same_file(tmp_path: Path) -> None:
         assert path.read_text() == 'theirs'
     assert path.read_text() == 'ours'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_draft_lies_where_nobody_else_can_put_a_link(tmp_path: Path) -> None:
+    other = tmp_path / 'other'
+    other.write_text('theirs')
+    (tmp_path / f'.table.md.{os.getpid()}.part').symlink_to(other)
+    with written_whole(tmp_path / 'table.md') as draft:
+        assert draft.parent.stat().st_mode & 0o777 == 0o700
+        draft.write_text('ours')
+    assert other.read_text() == 'theirs'
+    assert not (tmp_path / 'table.md').is_symlink()
+
+
+def test_a_private_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    assert private_folder(tmp_path / 'kernels')
+    assert (tmp_path / 'kernels').stat().st_mode & 0o777 == 0o700
+    assert private_folder(tmp_path / 'kernels')
+
+
+def test_what_others_could_have_put_there_is_no_private_folder(tmp_path: Path) -> None:
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'link').symlink_to(tmp_path / 'mine')
+    (tmp_path / 'file').touch()
+    (tmp_path / 'open').mkdir()
+    (tmp_path / 'open').chmod(0o777)
+    assert not any(private_folder(tmp_path / name) for name in ('link', 'file', 'open', 'none/below'))

@@ -4,8 +4,8 @@
 | --- | --- |
 | /tf_static | base_link -> every camera and LIDAR_TOP, in one latched message, first in the bag |
 | /tf | map -> base_link, the ego pose at every sensor's stamp |
-| /<CAMERA>/camera_info | size, K, P; the images are rectified: no distortion |
-| /<CAMERA>/image/compressed | the JPEG file, byte for byte |
+| /<CAMERA>/camera_info | size, K, P; the distortion that the tables give, none for nuScenes' rectified images |
+| /<CAMERA>/image/compressed | the JPEG or PNG file, byte for byte |
 | /LIDAR_TOP/points | x, y, z, intensity, ring |
 | /nuscenes/sample_token | token of the key frame, recorded at LIDAR_TOP's stamp |
 | /nuscenes/annotations | the boxes of the key frame in map, coloured by class |
@@ -23,14 +23,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gdfusion_ros.bags.messages import GRID_TYPE, RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE
 from gdfusion_ros.bags.writer import BagWriter, bag_writer
-from gdfusion_ros.datasets import boxes, lidar, occ3d
+from gdfusion_ros.datasets import boxes, images, lidar, occ3d
 from gdfusion_ros.datasets.nuscenes import Calibration, Sample, SensorData
 from gdfusion_ros.datasets.plan import LABELS, LIDAR, Job
 from gdfusion_ros.datasets.scene_messages import FRAMES, camera_info, ego_transform, static_transforms
@@ -46,8 +43,6 @@ TOPICS = TopicSettings()
 ANNOTATIONS_TOPIC = '/nuscenes/annotations'
 
 _TRIAL = 0.3  # seconds
-_JPEG_START, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
-_PADDING = 1024  # bytes that a writer may leave behind the end
 
 
 def points_topic(channel: str) -> str:
@@ -195,9 +190,9 @@ class _SceneWriter:
 
     def _write_image(self, data: SensorData, path: Path) -> None:
         """Write an image as its file has it, and its camera info."""
-        content = _read_image(path)
+        form, content = images.read(path, data)
         channel = data.calibration.channel
-        image = self._make(TOPICS.image_type, header=header(data.stamp, channel, self._make), format='jpeg',
+        image = self._make(TOPICS.image_type, header=header(data.stamp, channel, self._make), format=form,
                            data=self._make.array(content))
         self._bag.write(TOPICS.camera_info(channel), data.stamp, camera_info(data, self._make))
         self._bag.write(TOPICS.image(channel), data.stamp, image)
@@ -208,15 +203,3 @@ class _SceneWriter:
         points = lidar.read(path)
         self._bag.write(points_topic(channel), data.stamp, lidar.message(points, data.stamp, channel, self._make))
         self._on_file(points.nbytes)
-
-
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    """The bytes of a JPEG file. Its pixels are not decoded, but what is no such file or was cut off is refused."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise GdfusionError(f'image {path} cannot be read: {error.strerror}') from error
-    if not content.startswith(_JPEG_START) or content.rfind(_JPEG_END, -_PADDING) < 0:
-        raise GdfusionError(f'image {path} is no whole JPEG file; fetch it again, or remove it and convert the '
-                            'others with --skip-missing')
-    return np.frombuffer(content, np.uint8)

@@ -14,20 +14,31 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
+from gdfusion_ros.datasets.nuscenes_rows import (
+    NANOSECONDS_PER_MICROSECOND,
+    NO_LOG,
+    AnnotationRow,
+    CalibrationRow,
+    CategoryRow,
+    DataRow,
+    InstanceRow,
+    LogRow,
+    Pose,
+    PoseRow,
+    SampleRow,
+    SceneRow,
+    SensorRow,
+    nanoseconds,
+)
 from gdfusion_ros.datasets.scene_names import chosen
-from gdfusion_ros.datasets.tables import Row, Tables
+from gdfusion_ros.datasets.tables import Tables
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.perception.poses import pose_matrix
-from gdfusion_ros.perception.types import Matrix
-
-NANOSECONDS_PER_MICROSECOND = 1_000
 
 SYNTHETIC = 'v1.0-synthetic'
 """Version of datasets that gdfusion synthesize makes."""
@@ -36,29 +47,21 @@ SYNTHETIC = 'v1.0-synthetic'
 # leaves them alone.
 
 
-class Pose(msgspec.Struct, frozen=True, gc=False):
-    """A rigid transform: translation [m] and unit quaternion (x, y, z, w), which is ROS's order, not nuScenes' own."""
-
-    translation: tuple[float, float, float]
-    rotation: tuple[float, float, float, float]
-
-    def matrix(self) -> Matrix:
-        """(4, 4) of the transform."""
-        return pose_matrix(self.translation, self.rotation)
-
-
 @dataclass(frozen=True)
 class Calibration:
     """A mounted sensor.
 
     ``modality`` is camera, lidar or radar; ``pose`` maps the sensor frame into the ego frame; ``intrinsics`` are the
-    nine values of a camera's K, row-major [px], and empty for other sensors.
+    nine values of a camera's K, row-major [px], and empty for other sensors. ``distortion`` are the coefficients of its
+    lens in OpenCV's order: empty, as nuScenes' images have none, else five (ROS's plumb_bob) or eight
+    (rational_polynomial).
     """
 
     channel: str
     modality: str
     pose: Pose
     intrinsics: tuple[float, ...]
+    distortion: tuple[float, ...] = ()
 
 
 class SensorData(msgspec.Struct, frozen=True, gc=False):
@@ -137,86 +140,8 @@ class Dataset:
     scenes: tuple[Scene, ...]
 
 
-_Microseconds = Annotated[int, Meta(ge=0, lt=10 ** 6 << 31)]
-"""Of a ROS stamp, whose seconds have 31 bits."""
-_Pixels = Annotated[int, Meta(ge=0, lt=1 << 32)]
-
-
-class _SceneRow(Row):
-    name: Annotated[str, Meta(pattern=r'^\w[\w-]*$')]  # it names a folder
-    description: str
-    log_token: str
-
-
-class _LogRow(Row):
-    logfile: str = ''
-    vehicle: str = ''
-    date_captured: str = ''
-    location: str = ''
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What it says of the drive."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if name != 'token'}
-
-
-class _SampleRow(Row):
-    timestamp: _Microseconds
-    scene_token: str
-
-    @property
-    def stamp(self) -> int:
-        """In nanoseconds."""
-        return self.timestamp * NANOSECONDS_PER_MICROSECOND
-
-
-class _SensorRow(Row):
-    channel: Annotated[str, Meta(pattern='^[A-Za-z][A-Za-z0-9_]*$')]  # it names topics and a TF frame
-    modality: str
-
-
-class _PoseRow(Row):
-    translation: tuple[float, float, float]
-    rotation: tuple[float, float, float, float]  # w, x, y, z
-
-    @property
-    def pose(self) -> Pose:
-        """In ROS's order. Raises ValueError where the rotation is none."""
-        w, x, y, z = self.rotation
-        norm = math.hypot(w, x, y, z)
-        if abs(norm - 1) > 0.01:
-            raise ValueError(f'no rotation: {self.rotation}')
-        return Pose(self.translation, (x / norm, y / norm, z / norm, w / norm))
-
-
-class _CalibrationRow(_PoseRow):
-    sensor_token: str
-    camera_intrinsic: list[list[float]]
-
-
-class _DataRow(Row):
-    sample_token: str
-    ego_pose_token: str
-    calibrated_sensor_token: str
-    timestamp: _Microseconds
-    is_key_frame: bool
-    filename: str
-    width: _Pixels
-    height: _Pixels
-
-
-class _InstanceRow(Row):
-    category_token: str
-
-
-class _CategoryRow(Row):
-    name: str
-
-
-class _AnnotationRow(_PoseRow):
-    sample_token: str
-    instance_token: str
-    size: tuple[float, float, float]
+_KEY_FRAME_GAPS = {'seconds': (0, 10), 'milliseconds': (10, 10_000), 'nanoseconds': (60_000_000, math.inf)}
+"""What a gap between two key frames in nuScenes' microseconds would be, 10 ms to 60 s, if it were in other units."""
 
 
 def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, sweeps: bool = False,
@@ -237,8 +162,9 @@ def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, 
     version = _version(root, version)
     tables = Tables(root / version)
     chosen_scenes = _chosen_scenes(tables, scenes)
-    logs = tables.read('log', _LogRow, lambda row: row)
-    samples = tables.read('sample', _SampleRow, lambda row: row if row.scene_token in chosen_scenes else None)
+    logs = tables.read('log', LogRow, lambda row: row.facts) if tables.has('log') else {}
+    samples = tables.read('sample', SampleRow,
+                          lambda row: row.checked() if row.scene_token in chosen_scenes else None)
     key_frames: dict[str, dict[str, SensorData]] = {token: {} for token in samples}
     between: dict[str, list[SensorData]] = {token: [] for token in chosen_scenes}
     for row, data in _measurements(root, tables, samples, sweeps=sweeps):
@@ -252,8 +178,10 @@ def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, 
         members[sample.scene_token].append(
             Sample(token, sample.stamp, key_frames[token], tuple(boxes.get(token, ()))))
     by_stamp = attrgetter('stamp')
+    _require_microseconds(root / version, chosen_scenes, members)
     return Dataset(root, version, tuple(
-        Scene(token, row.name, row.description, tables.find(logs, row.log_token, 'log', 'scene').facts,
+        Scene(token, row.name, row.description or '',
+              tables.find(logs, row.log_token, 'log', 'scene') if logs and row.log_token else NO_LOG,
               tuple(sorted(members[token], key=by_stamp)), tuple(sorted(between[token], key=by_stamp)))
         for token, row in chosen_scenes.items()))
 
@@ -273,58 +201,76 @@ def _version(root: Path, wanted: str | None) -> str:
     return wanted or there[0]
 
 
-def _chosen_scenes(tables: Tables, names: Sequence[str]) -> dict[str, _SceneRow]:
-    rows = tables.read('scene', _SceneRow, lambda row: row)
+def _chosen_scenes(tables: Tables, names: Sequence[str]) -> dict[str, SceneRow]:
+    rows = tables.read('scene', SceneRow, SceneRow.checked)
     wanted = chosen(names, [row.name for row in rows.values()])
     return {token: row for token, row in rows.items() if row.name in wanted}
 
 
+def _require_microseconds(folder: Path, scenes: Mapping[str, SceneRow], members: Mapping[str, list[Sample]]) -> None:
+    """Notice other units of time by the gaps between key frames. Expects at least some scene with two of them.
+
+    Raises:
+        GdfusionError: half of the gaps or more would be too short or too long.
+    """
+    stamps = {token: sorted(sample.stamp for sample in samples) for token, samples in members.items()}
+    gaps = sorted(later - earlier for moments in stamps.values() for earlier, later in pairwise(moments))
+    gap = gaps[len(gaps) // 2] / NANOSECONDS_PER_MICROSECOND if gaps else 500_000
+    for unit, (least, most) in _KEY_FRAME_GAPS.items():
+        if least <= gap < most:
+            token, moments = max(stamps.items(), key=lambda item: item[1][-1] - item[1][0] if item[1] else 0)
+            raise GdfusionError(
+                f'{folder}/sample.json: {scenes[token].name} with {len(moments)} key frames lasts '
+                f'{(moments[-1] - moments[0]) / 1e9:g} s if its timestamps are microseconds, as nuScenes has them; '
+                f'these look like {unit}: convert the timestamps of sample and sample_data')
+
+
 def _calibrations(tables: Tables) -> dict[str, Calibration]:
-    sensors = tables.read('sensor', _SensorRow, lambda row: row)
+    sensors = tables.read('sensor', SensorRow, lambda row: (row.channel, row.kind))
 
-    def calibration(row: _CalibrationRow) -> Calibration:
-        sensor = tables.find(sensors, row.sensor_token, 'sensor', 'calibrated_sensor')
+    def calibration(row: CalibrationRow) -> Calibration:
+        channel, kind = tables.find(sensors, row.sensor_token, 'sensor', 'calibrated_sensor')
         intrinsics = tuple(value for line in row.camera_intrinsic for value in line)
-        if sensor.modality == 'camera' and len(intrinsics) != 9:
-            raise ValueError(f'camera_intrinsic of {sensor.channel} is not 3x3: {row.camera_intrinsic}')
-        return Calibration(sensor.channel, sensor.modality, row.pose, intrinsics)
+        if kind == 'camera' and len(intrinsics) != 9:
+            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {row.camera_intrinsic}')
+        return Calibration(channel, kind, row.pose, intrinsics, row.distortion)
 
-    return tables.read('calibrated_sensor', _CalibrationRow, calibration)
+    return tables.read('calibrated_sensor', CalibrationRow, calibration)
 
 
-def _measurements(root: Path, tables: Tables, samples: Mapping[str, _SampleRow], *,
-                  sweeps: bool) -> Iterator[tuple[_DataRow, SensorData]]:
+def _measurements(root: Path, tables: Tables, samples: Mapping[str, SampleRow], *,
+                  sweeps: bool) -> Iterator[tuple[DataRow, SensorData]]:
     """What cameras and LiDAR measured for ``samples``; between them only where ``sweeps`` is set."""
     calibrations = _calibrations(tables)
 
-    def wanted(row: _DataRow) -> _DataRow | None:
+    def wanted(row: DataRow) -> DataRow | None:
         if row.sample_token not in samples or not (row.is_key_frame or sweeps):
             return None
         token = row.calibrated_sensor_token
         calibration = tables.find(calibrations, token, 'calibrated_sensor', 'sample_data')
-        return None if calibration.modality == 'radar' else row
+        return None if calibration.modality == 'radar' else row.checked()
 
-    rows = tables.read('sample_data', _DataRow, wanted)
+    rows = tables.read('sample_data', DataRow, wanted)
     needed = {row.ego_pose_token for row in rows.values()}
-    poses = tables.read('ego_pose', _PoseRow, lambda row: row.pose if row.token in needed else None)
+    poses = tables.read('ego_pose', PoseRow, lambda row: row.pose if row.token in needed else None)
     while rows:
         token, row = rows.popitem()
-        yield row, SensorData(token, row.timestamp * NANOSECONDS_PER_MICROSECOND, root, row.filename,
-                              row.width, row.height, calibrations[row.calibrated_sensor_token],
+        yield row, SensorData(token, nanoseconds(row.timestamp), root, row.filename,
+                              row.width or 0, row.height or 0, calibrations[row.calibrated_sensor_token],
                               tables.find(poses, row.ego_pose_token, 'ego_pose', 'sample_data'))
 
 
-def _boxes(tables: Tables, samples: Mapping[str, _SampleRow]) -> dict[str, list[Box]]:
+def _boxes(tables: Tables, samples: Mapping[str, SampleRow]) -> dict[str, list[Box]]:
     """Sample token -> the boxes in it."""
-    categories = tables.read('category', _CategoryRow, lambda row: row.name)
-    instances = tables.read('instance', _InstanceRow, lambda row: (
+    categories = tables.read('category', CategoryRow, lambda row: row.name)
+    instances = tables.read('instance', InstanceRow, lambda row: (
         row.token, tables.find(categories, row.category_token, 'category', 'instance')))
     boxes: dict[str, list[Box]] = defaultdict(list)
 
-    def keep(row: _AnnotationRow) -> None:
+    def keep(row: AnnotationRow) -> None:
         if row.sample_token in samples:
             instance, category = tables.find(instances, row.instance_token, 'instance', 'sample_annotation')
             boxes[row.sample_token].append(Box(category, instance, row.pose, row.size))
 
-    tables.read('sample_annotation', _AnnotationRow, keep)
+    tables.read('sample_annotation', AnnotationRow, keep)
     return boxes

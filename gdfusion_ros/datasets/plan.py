@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gdfusion_ros.bags.info import format_size
 from gdfusion_ros.bags.reader import bag_reader
-from gdfusion_ros.datasets import occ3d
+from gdfusion_ros.datasets import images, occ3d
 from gdfusion_ros.datasets.nuscenes import SYNTHETIC, Dataset, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing
@@ -103,8 +103,8 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
             cameras' key frames may always be missing.
 
     Raises:
-        GdfusionError: images are missing (counted, the first ones named), a bag exists already, or the disk is too
-            small.
+        GdfusionError: images are missing (counted, the first ones named) or of another size than the tables say, a bag
+            exists already, or the disk is too small.
     """
     jobs = [_job(scene, dataset, out / scene.name, content) for scene in dataset.scenes]
     missing = sorted(path for job in jobs for path in job.missing(IMAGES))
@@ -118,6 +118,7 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
         raise GdfusionError(f'no image of the chosen scenes is in {dataset.root}; fetch the sensor blobs of nuScenes')
     for job in jobs:
         refuse_existing(job.path)
+        _check_images(job)
     _check_space(out, sum(job.size for job in jobs))
     return jobs
 
@@ -176,6 +177,16 @@ def _job(scene: Scene, dataset: Dataset, path: Path, content: Content) -> Job:
             files[LIDAR][data.path] = _size(data.path)
     files[LABELS] = {path: _LABEL_MESSAGES if _size(path) else 0 for path in labels.values()}
     return Job(scene, path, content, _custom_data(scene, dataset.version, content), files, labels)
+
+
+def _check_images(job: Job) -> None:
+    """Look at the first image of every camera, so that a wrong size is said before anything is written."""
+    present, seen = job.present, set()
+    for data in job.measurements():
+        channel = data.calibration.channel
+        if data.calibration.modality == 'camera' and channel not in seen and data.path in present:
+            seen.add(channel)
+            images.check(data.path, data)
 
 
 def _measurements(scene: Scene, content: Content) -> Iterator[SensorData]:

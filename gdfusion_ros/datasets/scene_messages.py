@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.nuscenes import Calibration, Pose, SensorData
+from gdfusion_ros.datasets.nuscenes import Calibration, SensorData
+from gdfusion_ros.datasets.nuscenes_rows import Pose
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE, TF_TYPE
 from gdfusion_ros.settings import PipelineSettings
@@ -16,14 +17,18 @@ from gdfusion_ros.settings import PipelineSettings
 FRAMES = PipelineSettings()
 """Names the frames as node and replay expect them by default."""
 
-_NO_DISTORTION, _NO_ROTATION = np.zeros(5), np.eye(3).ravel()
+_MODELS = {5: 'plumb_bob', 8: 'rational_polynomial'}
+"""By the number of coefficients."""
+_NO_DISTORTION, _NO_ROTATION = (0.0,) * 5, np.eye(3).ravel()
 
 
 def camera_info(data: SensorData, make: MessageFactory) -> Message:
-    """``sensor_msgs/CameraInfo`` of a rectified image: no distortion, no rotation, P = [K | 0]."""
+    """``sensor_msgs/CameraInfo``: K and the lens's distortion, no rotation, P = [K | 0]. nuScenes' images have none."""
     intrinsics, projection = _matrices(data.calibration.intrinsics)
+    distortion = np.array(data.calibration.distortion or _NO_DISTORTION)
     return make(CAMERA_INFO_TYPE, header=header(data.stamp, data.calibration.channel, make),
-                width=data.width, height=data.height, distortion_model='plumb_bob', d=make.array(_NO_DISTORTION),
+                width=data.width, height=data.height,
+                distortion_model=_MODELS[distortion.size], d=make.array(distortion),
                 k=make.array(intrinsics), r=make.array(_NO_ROTATION), p=make.array(projection))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -15,6 +16,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.names import is_file_name
 
 
 class Row(msgspec.Struct, gc=False):
@@ -39,17 +41,24 @@ class Tables:
         """Nothing is read yet."""
         self._folder = folder
 
+    def has(self, name: str) -> bool:
+        """Whether there is a table ``name``."""
+        return (self._folder / f'{name}.json').is_file()
+
     def read(self, name: str, row_type: type[R], make: Callable[[R], T | None]) -> dict[str, T]:
         """Token -> ``make(row)`` of table ``name`` in its order; rows for which that is None are dropped.
 
         Raises:
-            GdfusionError: the file cannot be read, is no such table, or ``make`` raises ValueError for a row of it.
+            GdfusionError: the file cannot be read, is no such table, a row that is kept has a token that cannot name a
+                file, or ``make`` raises ValueError for a row.
         """
         path = self._folder / f'{name}.json'
-        made = {}
+        made: dict[str, T] = {}
         for row in _rows(path, row_type):
             try:
                 value = make(row)
+                if value is not None and not is_file_name(row.token):
+                    raise ValueError('tokens name files; expected letters and digits, as nuScenes has them')
             except ValueError as error:
                 raise GdfusionError(f'{path}: row {row.token} is wrong: {error}') from error
             if value is not None:
@@ -72,6 +81,7 @@ def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
     decoder = msgspec.json.Decoder(list[row_type])  # type: ignore[valid-type]
     try:
         with path.open('rb') as file:
+            file.seek(len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0)
             for piece in _pieces(file):
                 try:
                     yield from decoder.decode(piece)
@@ -96,6 +106,8 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 def _fault(path: Path, piece: bytes, row_type: type[Row], error: Exception) -> str:
     """What is wrong with a piece of the table at ``path`` that cannot be decoded."""
+    if piece.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return f'table {path} is not whole JSON: it is written in UTF-16; save it as UTF-8'
     try:
         # What Python's writer makes of numbers that are none, and JSON does not know, is a string to it.
         rows = json.loads(piece, parse_constant=str)

@@ -11,7 +11,8 @@ from gdfusion_ros.bags.messages import GRID_TYPE
 from gdfusion_ros.bags.reader import BagReader, bag_reader
 from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE, nearest
 from gdfusion_ros.datasets.labels import LIDAR, LabelFormat
-from gdfusion_ros.datasets.nuscenes import Dataset, Pose, Scene, SensorData
+from gdfusion_ros.datasets.nuscenes import Dataset, Scene, SensorData
+from gdfusion_ros.datasets.nuscenes_rows import Pose
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.frames import Drive, KeyFrame, Truth
 from gdfusion_ros.messages import decode

@@ -92,7 +92,7 @@ class OccupancyEstimator:
         except GdfusionError:
             raise
         except Exception:
-            self._forget('error')
+            self._forget('error', f'set at {stamp_text(posed.camera_set.stamp)}: an error that nobody expected')
             raise
 
     def _process(self, posed: PosedSet) -> SemanticGrid:
@@ -146,12 +146,12 @@ class OccupancyEstimator:
         detail = (f'set at {stamp_text(posed.camera_set.stamp)}: the memory would no longer be finite; look at the '
                   'calibration and the poses of this set')
         self._counters.frame_refused('not_finite', detail)
-        self._forget('not_finite')
+        self._forget('not_finite', detail)
         raise GdfusionError(detail)
 
-    def _forget(self, reason: str) -> None:
+    def _forget(self, reason: str, detail: str) -> None:
         self._state, self._previous, self._frames = None, None, 0
-        self._counters.memory_reset(reason)
+        self._counters.memory_reset(reason, detail)
 
     def _pixels(self, posed: PosedSet) -> list[Pixels]:
         """(H, W, 3) uint8 RGB of each camera of the rig, black where it is masked."""
@@ -193,9 +193,7 @@ class OccupancyEstimator:
         if not reason and self._previous is not None:
             reason = self._break(self._previous, place)
         if reason:
-            self._state, self._previous, self._frames = None, None, 0
-            detail = f'memory starts anew with the set at {stamp_text(place.stamp)}: {reason}'
-            self._counters.memory_reset(reason, detail)
+            self._forget(reason, f'memory starts anew with the set at {stamp_text(place.stamp)}: {reason}')
 
     def _break(self, previous: _Place, place: _Place) -> str:
         """Why ``place`` does not continue ``previous``; empty if it does."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, MutableMapping
+from functools import cache
 from pathlib import Path
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import private_folder
 from gdfusion_ros.ros.shared_memory import set_profile
 
 _BOOTSTRAPPED = '_ROS_WHEELS_BOOTSTRAP_COMPLETE'
@@ -30,11 +34,25 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     if Path(sys.prefix, 'share', 'ament_index').is_dir() and sys.prefix not in prefixes:
         environment['AMENT_PREFIX_PATH'] = os.pathsep.join([*prefixes, sys.prefix])
     set_profile(environment)
-    instead = Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}')
     if not environment.get('ROS_LOG_DIR') and not _can_be_made(_default_log_directory(environment)):
-        environment['ROS_LOG_DIR'] = str(instead / 'log')
+        environment['ROS_LOG_DIR'] = str(_instead() / 'log')
     if not environment.get('NUMBA_CACHE_DIR') and not _can_be_made(_default_cache(environment)):
-        environment['NUMBA_CACHE_DIR'] = str(instead / 'kernels')
+        environment['NUMBA_CACHE_DIR'] = str(_instead() / 'kernels')
+
+
+@cache
+def _instead() -> Path:
+    """A folder below the temporary directory: this user's from the last time, else one for this process alone.
+
+    Kernels are unpickled from it. Anybody can foresee its name, so that one which is a link, another user's, or open to
+    others is not used.
+    """
+    usual = Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}')
+    if private_folder(usual):
+        return usual
+    own = tempfile.mkdtemp(prefix='gdfusion_ros-')
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return Path(own)
 
 
 def _require_ros() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 import yaml
 from mcap.reader import make_reader
+from PIL import Image
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.nuscenes_rows import Pose
 from gdfusion_ros.datasets.plan import IMAGES, Content, absences, plan
 from gdfusion_ros.errors import GdfusionError
 
@@ -50,7 +53,7 @@ def header_stamp(message: Any) -> int:
     return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
 
 
-def assert_pose(transform: Any, pose: nuscenes.Pose) -> None:
+def assert_pose(transform: Any, pose: Pose) -> None:
     t, q = transform.transform.translation, transform.transform.rotation
     np.testing.assert_allclose((t.x, t.y, t.z), pose.translation, rtol=0, atol=1e-6)
     np.testing.assert_allclose((q.x, q.y, q.z, q.w), pose.rotation, rtol=0, atol=1e-6)
@@ -377,3 +380,50 @@ def test_a_sensor_that_moved_is_refused(nuscenes_root: Path, tmp_path: Path) -> 
     path.write_text(json.dumps([*rows, {**row, 'token': 'calibration-scene-0001-other', 'translation': [0, 0, 0]}]))
     with pytest.raises(GdfusionError, match='CAM_BACK has several calibrations'):
         convert(plan(nuscenes.load(root), tmp_path / 'out')[0])
+
+
+def edit(root: Path, table: str, change: Callable[[dict[str, Any]], object]) -> None:
+    path = root / 'v1.0-made' / f'{table}.json'
+    rows = json.loads(path.read_text())
+    for row in rows:
+        change(row)
+    path.write_text(json.dumps(rows))
+
+
+def test_the_distortion_goes_into_the_camera_info(nuscenes_root: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(nuscenes_root, tmp_path / 'data')
+    edit(root, 'calibrated_sensor', lambda row: row.update(
+        camera_distortion=[-0.3, 0.1, 0.01, 0.02, 0] if row['camera_intrinsic'] else []))
+    convert(plan(nuscenes.load(root), tmp_path)[0])
+    for _, info in Bag(tmp_path / 'scene-0001').on('/CAM_FRONT/camera_info'):
+        assert (info.distortion_model, info.d.tolist()) == ('plumb_bob', [-0.3, 0.1, 0.01, 0.02, 0])
+
+
+def test_png_images_are_converted(nuscenes_root: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(nuscenes_root, tmp_path / 'data')
+    for path in root.glob('samples/*/*.jpg'):
+        Image.open(path).save(path.with_suffix('.png'))
+        path.unlink()
+    edit(root, 'sample_data', lambda row: row.update(filename=row['filename'].replace('.jpg', '.png')))
+    dataset = nuscenes.load(root)
+    convert(plan(dataset, tmp_path)[0])
+    images = [image for _, image in Bag(tmp_path / 'scene-0001').on('/CAM_BACK/image/compressed')]
+    assert [image.format for image in images] == ['png'] * 3
+    assert bytes(images[0].data) == dataset.scenes[0].samples[0].data['CAM_BACK'].path.read_bytes()
+
+
+def test_a_size_that_is_not_the_images_is_said_before_anything_is_written(nuscenes_root: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(nuscenes_root, tmp_path / 'data')
+    edit(root, 'sample_data', lambda row: row.update(width=1600, height=900) if row['width'] else None)
+    with pytest.raises(GdfusionError, match=r'has 160 x 90 pixels, its row scene-.* says 1600 x 900; correct'):
+        plan(nuscenes.load(root), tmp_path / 'bags')
+
+
+def test_one_image_of_another_size_is_said_too(nuscenes_root: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(nuscenes_root, tmp_path / 'data')
+    dataset = nuscenes.load(root)
+    path = dataset.scenes[0].samples[2].data['CAM_BACK'].path
+    Image.new('RGB', (80, 90)).save(path)
+    with pytest.raises(GdfusionError, match='has 80 x 90 pixels'):
+        convert(plan(dataset, tmp_path)[0])
+    assert not (tmp_path / 'scene-0001').exists()

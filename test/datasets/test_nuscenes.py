@@ -210,8 +210,8 @@ def test_refuses_broken_tables(root: Path, table: str, content: str, reason: str
 
 
 def test_refuses_a_missing_table(root: Path) -> None:
-    (root / 'v1.0-made' / 'log.json').unlink()
-    assert 'log.json cannot be read: No such file' in refusal(root)
+    (root / 'v1.0-made' / 'sensor.json').unlink()
+    assert 'sensor.json cannot be read: No such file' in refusal(root)
 
 
 @pytest.mark.parametrize(('table', 'field'), [
@@ -244,3 +244,107 @@ def test_refuses_what_is_no_pose(root: Path, row: dict[str, Any]) -> None:
 def test_refuses_a_camera_without_intrinsics(root: Path) -> None:
     edit(root, 'calibrated_sensor', lambda rows: rows[1].update(camera_intrinsic=[]))
     assert 'camera_intrinsic of CAM_FRONT is not 3x3' in refusal(root)
+
+
+TABLES_OF_OTHER_TOOLS: dict[str, tuple[str, Edit]] = {
+    'no logs': ('log', lambda rows: rows.clear()),
+    'no log of a scene': ('scene', lambda rows: [row.pop('log_token') for row in rows] and None),
+    'null in a log': ('log', lambda rows: rows[0].update(vehicle=None, date_captured=20200913)),
+    'no description': ('scene', lambda rows: rows[0].pop('description')),
+    'null as size of a point cloud': ('sample_data', lambda rows: [
+        row.update(width=None, height=None) for row in rows if not row['width']] and None),
+    'no size of a point cloud': ('sample_data', lambda rows: [
+        row.pop('width') for row in rows if not row['width']] and None),
+    'whole floats as times': ('sample_data', lambda rows: [
+        row.update(timestamp=float(row['timestamp'])) for row in rows] and None),
+    'backslashes': ('sample_data', lambda rows: [
+        row.update(filename=row['filename'].replace('/', '\\')) for row in rows] and None),
+    'capitals': ('sensor', lambda rows: [row.update(modality=row['modality'].title()) for row in rows] and None),
+}
+
+
+@pytest.mark.parametrize(('table', 'change'), TABLES_OF_OTHER_TOOLS.values(), ids=TABLES_OF_OTHER_TOOLS)
+def test_what_other_tools_write_otherwise_does_not_matter(nuscenes_root: Path, root: Path, table: str,
+                                                          change: Edit) -> None:
+    edit(root, table, change)
+    for scene, expected in zip(nuscenes.load(root).scenes, nuscenes.load(nuscenes_root).scenes, strict=True):
+        assert [(sample.token, sample.stamp) for sample in scene.samples] \
+            == [(sample.token, sample.stamp) for sample in expected.samples]
+        for sample, other in zip(scene.samples, expected.samples, strict=True):
+            assert {channel: (data.stamp, data.filename, data.width, data.calibration)
+                    for channel, data in sample.data.items()} \
+                == {channel: (data.stamp, data.filename, data.width, data.calibration)
+                    for channel, data in other.data.items()}
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_the_table(root: Path) -> None:
+    path = root / 'v1.0-made' / 'scene.json'
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    assert len(nuscenes.load(root).scenes) == 2
+    path.write_text(path.read_text('utf-8-sig'), 'utf-16')
+    assert 'scene.json is not whole JSON: it is written in UTF-16; save it as UTF-8' in refusal(root)
+
+
+@pytest.mark.parametrize('name', ['Odaiba 1-1 (rain)', '2024.05.01_10-00', 'Straße', '東京'])
+def test_scene_names_are_those_of_folders(root: Path, name: str) -> None:
+    edit(root, 'scene', lambda rows: rows[0].update(name=name))
+    assert nuscenes.load(root, None, [name]).scenes[0].name == name
+
+
+FOREIGN_NAMES = ['../up', '/etc/passwd', 'a/../../b', '..', 'C:/x', '..\\up', 'a\x1b[2J', 'a\n', '~/x', '']
+
+
+@pytest.mark.parametrize('name', FOREIGN_NAMES)
+def test_files_outside_of_the_dataset_are_refused_by_row(root: Path, name: str) -> None:
+    edit(root, 'sample_data', lambda rows: rows[0].update(filename=name))
+    said = refusal(root)
+    assert 'sample_data.json: row scene-0001-CAM_FRONT_LEFT-' in said
+    assert "is to be below the dataset's folder" in said
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize('token', [name for name in FOREIGN_NAMES if ':' not in name])
+@pytest.mark.parametrize('table', ['sample', 'scene', 'sample_data'])
+def test_tokens_that_name_no_files_are_refused_by_row(root: Path, table: str, token: str) -> None:
+    old = json.loads((root / 'v1.0-made' / f'{table}.json').read_text())[0]['token']
+    for path in (root / 'v1.0-made').glob('*.json'):
+        path.write_text(path.read_text().replace(json.dumps(old), json.dumps(token)))
+    said = refusal(root)
+    assert f'{table}.json: row' in said
+    assert 'is wrong: tokens name files' in said
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize(('factor', 'said'), [
+    (1e-3, 'look like milliseconds'), (1e-6, 'look like seconds'), (1000, 'if these are nanoseconds, divide')])
+def test_other_units_of_time_are_noticed(root: Path, factor: float, said: str) -> None:
+    for table in ('sample', 'sample_data'):
+        edit(root, table, lambda rows: [row.update(timestamp=int(row['timestamp'] * factor)) for row in rows] and None)
+    text = refusal(root)
+    assert 'sample.json' in text
+    assert said in text
+
+
+def test_nanoseconds_since_the_start_are_noticed_by_the_span(root: Path) -> None:
+    for table in ('sample', 'sample_data'):
+        edit(root, table, lambda rows: [
+            row.update(timestamp=row['timestamp'] * 1000 % 10 ** 12) for row in rows] and None)
+    assert 'scene-0001 with 3 key frames lasts 1000 s if its timestamps are microseconds' in refusal(root)
+
+
+def test_seconds_with_a_fraction_are_noticed(root: Path) -> None:
+    edit(root, 'sample', lambda rows: [row.update(timestamp=row['timestamp'] / 1e6) for row in rows] and None)
+    assert 'multiply the timestamps of sample and sample_data by 1000000' in refusal(root)
+
+
+@pytest.mark.parametrize(('given', 'read'), [
+    (None, ()), ([], ()), ([-0.3, 0.1, 0.01, 0.02], (-0.3, 0.1, 0.01, 0.02, 0.0)), ([1, 2, 3, 4, 5], (1, 2, 3, 4, 5)),
+    ([1, 2, 3, 4, 5, 6, 7, 8], (1, 2, 3, 4, 5, 6, 7, 8))])
+def test_the_distortion_of_a_lens(root: Path, given: object, read: tuple[float, ...]) -> None:
+    edit(root, 'calibrated_sensor', lambda rows: [row.update(camera_distortion=given) for row in rows] and None)
+    assert nuscenes.load(root).scenes[0].samples[0].data['CAM_FRONT'].calibration.distortion == read
+
+
+def test_a_distortion_that_ros_has_no_name_for_is_refused(root: Path) -> None:
+    edit(root, 'calibrated_sensor', lambda rows: rows[0].update(camera_distortion=[1, 2, 3]))
+    assert 'camera_distortion has 3 coefficients' in refusal(root)

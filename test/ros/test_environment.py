@@ -6,12 +6,13 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.ros.environment import for_child, prepare
+from gdfusion_ros.ros.environment import _instead, for_child, prepare
 
 ONE_NODE = """
 from gdfusion_ros.ros import environment
@@ -41,6 +42,22 @@ def test_without_a_home_log_and_kernels_are_kept_elsewhere() -> None:
     environment = {'HOME': '/dev/null'}
     prepare(environment)
     assert not {'ROS_LOG_DIR', 'NUMBA_CACHE_DIR'} - set(environment)
+
+
+def test_kernels_are_not_taken_from_a_folder_that_another_could_write(tmp_path: Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    foreseen = tmp_path / f'gdfusion_ros-{os.getuid()}'
+    for prepare_folder in (tmp_path.exists, lambda: foreseen.chmod(0o777)):
+        prepare_folder()
+        _instead.cache_clear()
+        environment = {'HOME': '/dev/null'}
+        prepare(environment)
+        folder = Path(environment['NUMBA_CACHE_DIR']).parent
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert Path(environment['ROS_LOG_DIR']).parent == folder
+        assert (folder == foreseen) == (foreseen.stat().st_mode & 0o777 == 0o700)
+    _instead.cache_clear()
 
 
 @pytest.mark.parametrize('home', [{}, {'HOME': '/proc/none'}, {'ROS_HOME': '/dev/null/ros'}])
