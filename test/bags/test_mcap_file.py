@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 import zstandard
-from mcap.writer import CompressionType, IndexType
+from mcap.data_stream import RecordBuilder
+from mcap.reader import SeekingReader
+from mcap.records import McapRecord
+from mcap.writer import CompressionType, IndexType, Writer
 
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.errors import GdfusionError
@@ -85,3 +88,40 @@ def test_an_unknown_compression_is_refused(tmp_path: Path, write_mcap: Callable[
     path.write_bytes(path.read_bytes().replace(b'\4\0\0\0zstd', b'\4\0\0\0zlib'))
     with pytest.raises(GdfusionError, match="compressed with 'zlib'"), bag_reader(path):
         pass
+
+
+def test_one_topic_in_two_channels_is_one_topic(tmp_path: Path) -> None:
+    with (tmp_path / 'a.mcap').open('wb') as stream:
+        writer = Writer(stream)
+        writer.start(profile='ros2')
+        schema = writer.register_schema(STRING, 'ros2msg', b'string data')
+        for stamp, qos in ((100, QOS), (101, QOS.replace('depth: 5', 'depth: 1'))):
+            writer.add_message(writer.register_channel('/text', 'cdr', schema, {'offered_qos_profiles': qos}), stamp,
+                               b'\0\1\0\0\1\0\0\0\0', stamp)
+        writer.finish()
+    with bag_reader(tmp_path / 'a.mcap') as bag:
+        assert [m.stamp for m in bag.raw_messages(['/text'])] == [100, 101]
+        assert [qos.depth for qos in bag.topics['/text'].qos] == [5, 1]
+
+
+def test_statistics_that_promise_more_than_there_is_are_an_error(tmp_path: Path,
+                                                                 write_mcap: Callable[..., Path]) -> None:
+    path = write_mcap(tmp_path / 'a.mcap', enable_crcs=False)
+    with path.open('rb') as stream:
+        summary = SeekingReader(stream).get_summary()
+    assert summary is not None
+    assert summary.statistics is not None
+    before = written(summary.statistics)
+    summary.statistics.message_count += 1
+    summary.statistics.channel_message_counts[1] += 1
+    path.write_bytes(path.read_bytes().replace(before, written(summary.statistics)))
+    with bag_reader(path) as bag:
+        assert len(list(bag.raw_messages(['/other']))) == 3
+        with pytest.raises(GdfusionError, match=r'says that it has 4 messages on /text .* but there are 3: '):
+            list(bag.raw_messages(['/text']))
+
+
+def written(record: McapRecord) -> bytes:
+    builder = RecordBuilder()
+    record.write(builder)
+    return builder.end()

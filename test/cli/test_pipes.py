@@ -15,16 +15,16 @@ from gdfusion_ros.bags.writer import bag_writer
 
 @pytest.fixture
 def bag(tmp_path: Path) -> Path:
-    """Its description is longer than the buffer of a pipe."""
+    """Its description is longer than the buffer of standard output."""
     with bag_writer(tmp_path / 'bag') as writer:
-        for number in range(1500):
+        for number in range(300):
             writer.add_topic(f'/topic_{number:0100d}', 'std_msgs/msg/String')
         writer.write(f'/topic_{0:0100d}', 1, RosbagsFactory()('std_msgs/msg/String'))
     return tmp_path / 'bag'
 
 
-@pytest.mark.parametrize('arguments', [('info',), ('info', '--verbose'), ('replay', '--help')])
-@pytest.mark.parametrize('unread', ['stdout', 'both'])
+@pytest.mark.parametrize(('arguments', 'unread'), [(('info',), 'stdout'), (('info', '--verbose'), 'both'),
+                                                   (('replay', '--help'), 'stdout')])
 def test_no_traceback_when_the_reader_has_gone(bag: Path, tmp_path: Path, arguments: tuple[str, ...],
                                                unread: str) -> None:
     log = tmp_path / 'log'
