@@ -257,22 +257,23 @@ class EpochTransforms:
         """``clock`` is common to the transforms and the images that are placed by them."""
         self._history = history
         self._clock = clock
-        self._lineage = Lineage(base_frame)
+        self._vehicle, self._lineage = Lineage(base_frame), Lineage(base_frame)
         self._static = _StaticEdges()
         self._trees = {0: TransformTree(history, self._static)}
 
     def set_static(self, transform: StampedTransform) -> None:
         """See TransformTree."""
-        self._lineage.add(transform.parent, transform.child)
+        self._add(transform)
         for tree in self._trees.values():
             tree.set_static(transform)
 
     def set(self, transform: StampedTransform) -> None:
         """See TransformTree."""
-        self._lineage.add(transform.parent, transform.child)
+        self._add(transform)
         epoch = self._clock.newest
         if transform.child in self._lineage:
-            epoch = self._clock.observe(('transform', transform.child), transform.stamp)
+            epoch = self._clock.observe(('transform', transform.child), transform.stamp,
+                                        leads=transform.child in self._vehicle)
         self._tree(epoch).set(transform)
 
     def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
@@ -284,6 +285,10 @@ class EpochTransforms:
     def clear(self) -> None:
         """Forget the timed transforms; the static ones stay. The clock is the owner's to clear."""
         self._trees = {0: TransformTree(self._history, self._static)}
+
+    def _add(self, transform: StampedTransform) -> None:
+        for lineage in (self._vehicle, self._lineage):
+            lineage.add(transform.parent, transform.child)
 
     def _tree(self, epoch: int) -> TransformTree:
         for old in [known for known in self._trees if known < self._clock.newest - 1]:

@@ -135,6 +135,9 @@ class Diagnostics:
         """What is wrong with messages, by topic: what is refused now, and what is wrong with those that are taken."""
         wrong = [line for topic, line in counts.remarks.items()
                  if counts.refused[topic] > self._last.refused[topic] or not counts.refused[topic]]
+        for topic, line in counts.remarks.items() - self._last.remarks.items():
+            if not counts.refused[topic]:  # what is refused is in the log already
+                self._log.warning(f'{topic} remark', line)
         values = {**_reasons('refused', counts.refused), **{f'last: {topic}': line
                                                             for topic, line in counts.remarks.items()}}
         return self._status('inputs', WARN if wrong else OK, '; '.join(wrong) or 'nothing is refused', values)

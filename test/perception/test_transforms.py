@@ -216,7 +216,7 @@ def test_frames_that_place_no_camera_restart_nothing() -> None:
         before = clock.newest
         transforms.set(turned(parent, child, 3 * S, 1.0))
         transforms.set(turned(parent, child, 0, 1.0))
-        assert clock.newest == before + (child == 'gimbal'), 'the others follow'
+        assert clock.newest == before + (child == 'odom'), 'the vehicle leads, and the others follow'
 
 
 def test_a_run_before_the_last_is_forgotten(loops: EpochTransforms) -> None:
