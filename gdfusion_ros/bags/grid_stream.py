@@ -83,7 +83,7 @@ class GridStream:
     @property
     def refused(self) -> Counter[str]:
         """Messages that were no valid input, by topic, so far."""
-        return self._feed.refused
+        return self.counts.refused
 
     def __iter__(self) -> Iterator[tuple[SemanticGrid, int]]:
         """Each grid, with the record time [ns] of the message that completed its set; refused sets are told.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -17,17 +16,12 @@ from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 
 class Feed:
-    """Hands messages to the assembler. What is no valid input is refused, and the stream goes on.
-
-    Attributes:
-        refused: messages, or transforms of a message, that were refused, by topic.
-    """
+    """Hands messages to the assembler. What is no valid input is refused and counted, and the stream goes on."""
 
     def __init__(self, assembler: FrameAssembler, pipeline: PipelineSettings, topics: TopicSettings,
                  warn: Callable[[str, str], object],
                  fallback: images.Fallback | None = None) -> None:
         """``warn`` gets a topic and one line for everything that is refused; ``fallback``: see images.image."""
-        self.refused: Counter[str] = Counter()
         self._assembler, self._warn = assembler, warn
         self._decode_image = (images.compressed_image if topics.image_transport == 'compressed'
                               else partial(images.image, fallback=fallback))
@@ -48,7 +42,7 @@ class Feed:
             self._refuse(topic, error)
 
     def _refuse(self, topic: str, error: GdfusionError) -> None:
-        self.refused[topic] += 1
+        self._assembler.counters.message_refused(topic, str(error))
         self._warn(topic, f'refused: {error}')
 
     def _image(self, camera: str, topic: str, message: Message, now: float) -> None:
@@ -69,8 +63,10 @@ class Feed:
         self._assembler.add_camera_info(camera, model, now)
         if is_raw(message) and camera not in self._distorted:
             self._distorted.add(camera)
-            self._warn(f'{topic} distortion', f'{topic}: the camera has a lens distortion, which is not taken out: '
-                       'rectify its images (image_proc does)')
+            remark = (f'{topic}: the camera has a lens distortion, which is not taken out: rectify its images '
+                      '(image_proc does)')
+            self._assembler.counters.remarked(topic, remark)
+            self._warn(f'{topic} distortion', remark)
 
     def _transforms(self, static: bool, topic: str, message: Message, now: float) -> None:
         good, errors = decode.transforms(message, topic)

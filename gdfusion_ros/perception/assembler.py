@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.cadence import KeyframeSelector
@@ -96,7 +97,7 @@ class FrameAssembler:
         self.generation = 0
         self._settings = settings
         self._preprocessor = preprocessor
-        self._clock = EpochClock(nanoseconds(settings.time_jump_back))
+        self._clock = EpochClock(nanoseconds(settings.time_jump_back), self._jumped_alone)
         self._tree = EpochTransforms(nanoseconds(settings.tf_history), self._clock, settings.base_frame)
         self._transforms = transforms or self._tree
         self._placement = Placement(settings, self._transforms, history_stamp)
@@ -130,7 +131,8 @@ class FrameAssembler:
             self.counters.image_received(camera, stamp, now)
             self._time.advance(now)
             self._last_image = self._time.elapsed
-            epoch = self._clock.observe(('image', camera), stamp)
+            epoch = self._clock.observe(('image', camera), stamp,
+                                        leads=camera == self._settings.reference_camera)
             image = CameraImage(camera, epoch, stamp, frame_id, self._preprocessor.image(load))
             if self._selector.wants(epoch, stamp + nanoseconds(self._settings.sync_tolerance)):
                 image.input.start()
@@ -184,6 +186,14 @@ class FrameAssembler:
             self._waiting.clear()
             self._ready.clear()
             self._last_image = math.inf
+
+    def _jumped_alone(self, stream: Hashable) -> None:
+        """Name a stream whose clock is wrong; what a camera showed with it is of no use."""
+        kind, name = cast(tuple[str, str], stream)
+        self.counters.remarked(name, f"{name}: the time of its {kind}s jumped back, but neither that of "
+                               f"{self._settings.reference_camera} nor of the vehicle's transforms: its clock is wrong")
+        if kind == 'image':
+            self._synchronizer.restart(name)
 
     def _accept(self, sets: Sequence[CameraSet]) -> None:
         """Have the key frames among new sets placed."""

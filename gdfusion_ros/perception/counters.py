@@ -18,6 +18,7 @@ class CameraCounts:
         missing: sets that had no image of this camera at the time.
         last_stamp: stamp of the newest image [ns].
         last_arrival: when it arrived [s], on the clock of the caller of FrameAssembler.
+        last_change: when an image arrived last whose stamp was another than that of the one before [s], on that clock.
     """
 
     received: int = 0
@@ -25,6 +26,7 @@ class CameraCounts:
     missing: int = 0
     last_stamp: int | None = None
     last_arrival: float | None = None
+    last_change: float | None = None
 
 
 @dataclass
@@ -39,6 +41,8 @@ class Counts:
         frames_refused: sets that the estimator refused, by reason.
         resets: starts of the memory, by reason.
         last_reset: one line on the last of them; empty if there was none.
+        refused: messages, or transforms of a message, that were refused, by topic.
+        remarks: the last line on each topic that is refused, or taken although something is wrong with it.
         last_drop: one line on the last set that was dropped, or refused; empty if there was none.
     """
 
@@ -49,6 +53,8 @@ class Counts:
     frames_refused: Counter[str] = field(default_factory=Counter)
     resets: Counter[str] = field(default_factory=Counter)
     last_reset: str = ''
+    refused: Counter[str] = field(default_factory=Counter)
+    remarks: dict[str, str] = field(default_factory=dict)
     last_drop: str = ''
 
 
@@ -65,7 +71,20 @@ class Counters:
         with self._lock:
             counts = self._counts.cameras[camera]
             counts.received += 1
+            if stamp != counts.last_stamp:
+                counts.last_change = now
             counts.last_stamp, counts.last_arrival = stamp, now
+
+    def message_refused(self, topic: str, detail: str) -> None:
+        """A message of ``topic``, or one of its transforms, is no valid input."""
+        with self._lock:
+            self._counts.refused[topic] += 1
+            self._counts.remarks[topic] = detail
+
+    def remarked(self, topic: str, detail: str) -> None:
+        """What comes on ``topic`` is taken, but ``detail`` is wrong with it."""
+        with self._lock:
+            self._counts.remarks[topic] = detail
 
     def image_dropped(self, camera: str, reason: str) -> None:
         """An image of ``camera`` will go into no set."""

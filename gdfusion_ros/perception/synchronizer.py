@@ -92,6 +92,13 @@ class CameraSynchronizer:
         self._cadence = Cadence()
         self._open: _Window | None = None
 
+    def restart(self, camera: str) -> None:
+        """Forget the images of one camera: its clock has jumped, and what it shows next is not older than they."""
+        track = self._tracks[camera]
+        while track.waiting:
+            self._drop(track.pop(), 'clock_jump')
+        track.newest = track.last = None
+
     def add(self, image: CameraImage) -> list[CameraSet]:
         """Take the next image of a camera; the sets that are thereby made."""
         track = self._tracks[image.camera]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import bisect
-import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +12,9 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.epochs import EpochClock
 from gdfusion_ros.perception.poses import Quaternion, Vector, interpolate_vectors, inverse, pose_matrix, product, slerp
 from gdfusion_ros.perception.types import Matrix, StampedTransform, stamp_text
+
+_LONGEST_CHAIN = 1000
+"""As in tf2: a longer way up is an error."""
 
 
 class TransformError(GdfusionError):
@@ -79,19 +80,18 @@ class _TimedEdge:
         self._samples: list[_Sample] = []
 
     def insert(self, stamp: int, sample: _Sample, history: int) -> None:
-        """Keep a sample, in the order of stamps; drop what is older than the newest by more than ``history``."""
-        index = bisect.bisect_left(self._stamps, stamp)
-        if index < len(self._stamps) and self._stamps[index] == stamp:
-            self._samples[index] = sample
+        """Keep a sample, in the order of stamps; drop what is older than the newest by more than ``history``.
+
+        Of several with one stamp the first and the last are kept: no other is ever asked for.
+        """
+        index = bisect.bisect_right(self._stamps, stamp)
+        if self._stamps[max(index - 2, 0):index] == [stamp, stamp]:
+            self._samples[index - 1] = sample
             return
         self._stamps.insert(index, stamp)
         self._samples.insert(index, sample)
         expired = bisect.bisect_left(self._stamps, self._stamps[-1] - history)
         del self._stamps[:expired], self._samples[:expired]
-
-    def parents(self) -> Iterator[str]:
-        """The parents that the frame has had."""
-        return (sample.parent for sample in self._samples)
 
     def at(self, child: str, stamp: int) -> _Sample:
         """The sample at ``stamp``, between its neighbours where they have the same parent."""
@@ -102,11 +102,13 @@ class _TimedEdge:
         if stamp < oldest:
             raise BeforeSpanError(f"no transform of '{child}' at {stamp_text(stamp)}: the oldest that is kept is of "
                                   f'{stamp_text(oldest)}; tf_history may be too short')
-        index = bisect.bisect_left(self._stamps, stamp)
-        after = self._samples[index]
-        if self._stamps[index] == stamp:
-            return after
+        if stamp == oldest != newest:
+            return self._samples[0]
+        index = bisect.bisect_right(self._stamps, stamp)
         before = self._samples[index - 1]
+        if self._stamps[index - 1] == stamp:
+            return before
+        after = self._samples[index]
         if before.parent != after.parent:
             return before
         start, end = self._stamps[index - 1], self._stamps[index]
@@ -115,29 +117,42 @@ class _TimedEdge:
                        slerp(before.rotation, after.rotation, ratio))
 
 
+@dataclass
+class _StaticEdges:
+    """The static place of frames in their parents, and every frame that these name or named."""
+
+    samples: dict[str, _Sample] = field(default_factory=dict)
+    frames: set[str] = field(default_factory=set)
+
+
 class TransformTree:
     """Static and timed transforms, looked up at a stamp.
 
     As in tf2 a frame has one parent at a time, which may change; the newest kind of a frame's transform, static or
     timed, replaces the other; between two samples translations are interpolated linearly and rotations by slerp;
-    nothing is extrapolated. Of several samples with one stamp the last counts. What comes in is taken to be finite and
-    rigid: messages are checked where they are decoded.
+    nothing is extrapolated. Of several samples with one stamp the first ends what lies before it, and the last holds
+    at the stamp and begins what lies after it (at the oldest stamp that is kept, the first holds). What comes in is
+    taken to be finite and rigid: messages are checked where they are decoded. No look-up costs more for there being
+    many frames.
     """
 
-    def __init__(self, history: int, static: dict[str, _Sample] | None = None) -> None:
+    def __init__(self, history: int, static: _StaticEdges | None = None) -> None:
         """``history`` [ns] is the span that is kept of each timed transform; ``static`` is shared between trees."""
         self._history = history
-        self._static = {} if static is None else static
+        self._static = _StaticEdges() if static is None else static
         self._timed: dict[str, _TimedEdge] = {}
+        self._frames: set[str] = set()
 
     def set_static(self, transform: StampedTransform) -> None:
         """Set a transform that holds at every stamp."""
-        self._static[transform.child] = _sample(transform)
+        self._static.samples[transform.child] = _sample(transform)
+        self._static.frames |= {transform.parent, transform.child}
         self._timed.pop(transform.child, None)
 
     def set(self, transform: StampedTransform) -> None:
         """Add a transform at its stamp."""
-        self._static.pop(transform.child, None)
+        self._static.samples.pop(transform.child, None)
+        self._frames |= {transform.parent, transform.child}
         edge = self._timed.setdefault(transform.child, _TimedEdge())
         edge.insert(transform.stamp, _sample(transform), self._history)
 
@@ -162,12 +177,16 @@ class TransformTree:
     def clear(self) -> None:
         """Forget the timed transforms; the static ones stay."""
         self._timed.clear()
+        self._frames.clear()
 
     def _climb(self, frame: str, goal: str, stamp: int) -> _Climb:
         """From ``frame`` up to ``goal``, or as far as there are transforms."""
         climb = _Climb({frame: np.eye(4)})
         matrix = climb.matrices[frame]
         while frame != goal:
+            if len(climb.matrices) > _LONGEST_CHAIN:
+                climb.error = DisconnectedError(f"more than {_LONGEST_CHAIN} frames lie below '{frame}'")
+                break
             try:
                 sample = self._sample(frame, stamp)
             except TransformError as error:
@@ -183,14 +202,12 @@ class TransformTree:
         return climb
 
     def _sample(self, child: str, stamp: int) -> _Sample | None:
-        if child in self._static:
-            return self._static[child]
+        if child in self._static.samples:
+            return self._static.samples[child]
         return self._timed[child].at(child, stamp) if child in self._timed else None
 
     def _require_known(self, frame: str) -> None:
-        parents = itertools.chain((sample.parent for sample in self._static.values()),
-                                  *(edge.parents() for edge in self._timed.values()))
-        if frame not in self._static and frame not in self._timed and frame not in parents:
+        if frame not in self._frames and frame not in self._static.frames:
             raise UnknownFrameError(f"frame '{frame}' is in no transform")
 
 
@@ -201,24 +218,31 @@ class Lineage:
         """``frames`` will be asked for."""
         self._asked = set(frames)
         self._parents: dict[str, str] = {}
+        self._members = set(frames)
 
     def ask(self, *frames: str) -> None:
         """Poses of these frames are asked for, too."""
-        self._asked.update(frames)
+        if not self._asked.issuperset(frames):
+            self._asked.update(frames)
+            self._trace()
 
     def add(self, parent: str, child: str) -> None:
         """A transform says that ``child`` is placed in ``parent``."""
-        self._parents[child] = parent
+        if self._parents.get(child) != parent:
+            self._parents[child] = parent
+            if child in self._members:
+                self._trace()
 
     def __contains__(self, frame: str) -> bool:
-        return any(frame in self._line(asked) for asked in self._asked)
+        return frame in self._members
 
-    def _line(self, frame: str) -> list[str]:
-        """A frame and all above it."""
-        line = [frame]
-        while (frame := self._parents.get(frame, '')) and frame not in line:
-            line.append(frame)
-        return line
+    def _trace(self) -> None:
+        """Find the frames again: those that are asked for and all above them."""
+        self._members = set()
+        for frame in self._asked:
+            while frame and frame not in self._members:
+                self._members.add(frame)
+                frame = self._parents.get(frame, '')  # noqa: PLW2901 - the way up
 
 
 class EpochTransforms:
@@ -233,32 +257,38 @@ class EpochTransforms:
         """``clock`` is common to the transforms and the images that are placed by them."""
         self._history = history
         self._clock = clock
-        self._lineage = Lineage(base_frame)
-        self._static: dict[str, _Sample] = {}
+        self._vehicle, self._lineage = Lineage(base_frame), Lineage(base_frame)
+        self._static = _StaticEdges()
         self._trees = {0: TransformTree(history, self._static)}
 
     def set_static(self, transform: StampedTransform) -> None:
         """See TransformTree."""
-        self._lineage.add(transform.parent, transform.child)
+        self._add(transform)
         for tree in self._trees.values():
             tree.set_static(transform)
 
     def set(self, transform: StampedTransform) -> None:
         """See TransformTree."""
-        self._lineage.add(transform.parent, transform.child)
+        self._add(transform)
         epoch = self._clock.newest
         if transform.child in self._lineage:
-            epoch = self._clock.observe(('transform', transform.child), transform.stamp)
+            epoch = self._clock.observe(('transform', transform.child), transform.stamp,
+                                        leads=transform.child in self._vehicle)
         self._tree(epoch).set(transform)
 
     def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
         """See TransformTree."""
+        found = self._tree(epoch).lookup(target, source, stamp)
         self._lineage.ask(target, source)
-        return self._tree(epoch).lookup(target, source, stamp)
+        return found
 
     def clear(self) -> None:
         """Forget the timed transforms; the static ones stay. The clock is the owner's to clear."""
         self._trees = {0: TransformTree(self._history, self._static)}
+
+    def _add(self, transform: StampedTransform) -> None:
+        for lineage in (self._vehicle, self._lineage):
+            lineage.add(transform.parent, transform.child)
 
     def _tree(self, epoch: int) -> TransformTree:
         for old in [known for known in self._trees if known < self._clock.newest - 1]:

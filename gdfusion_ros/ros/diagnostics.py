@@ -17,6 +17,7 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from gdfusion_ros.perception.counters import Counters, Counts
+from gdfusion_ros.perception.types import NANOSECONDS, stamp_text
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.log import Log
 from gdfusion_ros.ros.parameters import Settings
@@ -45,7 +46,8 @@ class Diagnostics:
         self._node, self._settings, self._network = node, settings, network
         self._counters, self._log = counters, log
         self._begin = self._last_time = time.monotonic()
-        self._last = counters.snapshot()
+        self._last = self._at_grid = counters.snapshot()
+        self._grid_time = self._begin
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
         self._active = False
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
@@ -55,7 +57,8 @@ class Diagnostics:
     def activate(self, *, active: bool) -> None:
         """Images are expected from now on, or no longer."""
         self._active = active
-        self._begin = time.monotonic()
+        self._begin = self._grid_time = time.monotonic()
+        self._at_grid = self._counters.snapshot()
 
     def frame_done(self, stages: Mapping[str, float]) -> None:
         """A frame took these seconds in STAGES. Called by the worker."""
@@ -79,7 +82,8 @@ class Diagnostics:
         frames = [self._frames.get() for _ in range(self._frames.qsize())]
         cameras = [self._camera(name, counts, now) for name in counts.cameras]
         self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
-        statuses = [self._network_status(), *cameras, self._sets(counts), self._memory(counts), self._latency(frames)]
+        statuses = [self._network_status(), *cameras, self._inputs(counts), self._sets(counts),
+                    self._grids(counts, now), self._memory(counts), self._latency(frames)]
         self._last, self._last_time = counts, now
         array = DiagnosticArray(status=statuses)
         array.header.stamp = self._node.get_clock().now().to_msg()
@@ -96,24 +100,70 @@ class Diagnostics:
     def _camera(self, name: str, counts: Counts, now: float) -> DiagnosticStatus:
         camera, before = counts.cameras[name], self._last.cameras[name]
         age = now - max(self._begin, camera.last_arrival or 0.0)
+        still = now - max(self._begin, camera.last_change or 0.0)
         rate = (camera.received - before.received) / (now - self._last_time)
         values = {'rate [Hz]': f'{rate:.2f}', 'received': camera.received,
-                  'age [s]': 'none' if camera.last_arrival is None else f'{now - camera.last_arrival:.2f}',
+                  'age by arrival [s]': 'none' if camera.last_arrival is None else f'{now - camera.last_arrival:.2f}',
+                  'age by stamp [s]': 'none' if camera.last_stamp is None else f'{self._age(camera.last_stamp):.2f}',
                   'sets without it': camera.missing, **_reasons('dropped', camera.dropped)}
-        if not self._active or age <= self._settings.node.camera_timeout:
+        if not self._active or max(age, still) <= self._settings.node.camera_timeout:
             return self._status(name, OK, 'receiving' if self._active else 'not active', values)
-        said = f'silent for {age:.1f} s' if camera.received else f'no image yet, for {age:.1f} s'
+        if camera.last_stamp is None:
+            said = f'no image yet, for {age:.1f} s'
+        elif age > self._settings.node.camera_timeout:
+            said = f'silent for {age:.1f} s'
+        else:
+            said = f'images arrive, but their stamp stands still at {stamp_text(camera.last_stamp)} for {still:.1f} s'
         level = ERROR if self._settings.pipeline.missing_camera == 'skip' else WARN
         return self._status(name, level, f'{said}, on {self._settings.topics.image(name)}', values)
+
+    def _age(self, stamp: int) -> float:
+        """How far a stamp [ns] lies behind the node's clock [s]."""
+        return float((self._node.get_clock().now().nanoseconds - stamp) / NANOSECONDS)
 
     def _log_silence(self, cameras: Mapping[str, DiagnosticStatus]) -> None:
         """Name the cameras that do not deliver; when none does, the source as a whole is what is missing."""
         silent = [name for name, status in cameras.items() if status.level != OK]
         if len(silent) == len(cameras):
-            self._log.warning('silence', 'no camera delivers images')
+            stale = any('stamp' in status.message for status in cameras.values())
+            self._log.warning('silence', f'no camera delivers {"new " if stale else ""}images')
         elif silent:
             said = '; '.join(f'{name}: {cameras[name].message}' for name in silent)
             self._log.warning('silence', f'{said} (missing_camera: {self._settings.pipeline.missing_camera})')
+
+    def _inputs(self, counts: Counts) -> DiagnosticStatus:
+        """What is wrong with messages, by topic: what is refused now, and what is wrong with those that are taken."""
+        wrong = [line for topic, line in counts.remarks.items()
+                 if counts.refused[topic] > self._last.refused[topic] or not counts.refused[topic]]
+        for topic, line in counts.remarks.items() - self._last.remarks.items():
+            if not counts.refused[topic]:  # what is refused is in the log already
+                self._log.warning(f'{topic} remark', line)
+        values = {**_reasons('refused', counts.refused), **{f'last: {topic}': line
+                                                            for topic, line in counts.remarks.items()}}
+        return self._status('inputs', WARN if wrong else OK, '; '.join(wrong) or 'nothing is refused', values)
+
+    def _grids(self, counts: Counts, now: float) -> DiagnosticStatus:
+        """A watchdog: where images arrive, grids are to come of them."""
+        if counts.grids != self._at_grid.grids:
+            self._at_grid, self._grid_time = counts, now
+        idle, since = now - self._grid_time, self._at_grid
+        values = {'made': counts.grids, 'without a grid for [s]': f'{idle:.1f}'}
+        arrivals = [camera.last_arrival for camera in counts.cameras.values() if camera.last_arrival is not None]
+        arriving = bool(arrivals) and now - max(arrivals) <= self._settings.node.camera_timeout
+        if not self._active or not arriving or idle <= self._settings.node.grid_timeout:
+            return self._status('grids', OK, 'as images allow' if self._active else 'not active', values)
+        images = {name: camera.received - since.cameras[name].received for name, camera in counts.cameras.items()}
+        lost = {f'dropped from {name}: {reason}': count for name, camera in counts.cameras.items()
+                for reason, count in (camera.dropped - since.cameras[name].dropped).items()}
+        lost |= _reasons('sets dropped', counts.sets_dropped - since.sets_dropped)
+        lost |= _reasons('sets refused', counts.frames_refused - since.frames_refused)
+        lost |= _reasons('messages refused', counts.refused - since.refused)
+        said = (f'no grid for {idle:.1f} s though images arrive: {sum(images.values())} images, '
+                f'{counts.sets - since.sets} sets; ' + (', '.join(f'{what}: {count}' for what, count in lost.items())
+                                                        or 'nothing was dropped'))
+        self._log.warning('no grid', said)
+        return self._status('grids', ERROR, said, {**values, **{f'images of {name} since': count
+                                                                for name, count in images.items()}, **lost})
 
     def _sets(self, counts: Counts) -> DiagnosticStatus:
         values = {'made': counts.sets, 'grids': counts.grids, **_reasons('dropped', counts.sets_dropped),
@@ -126,6 +176,8 @@ class Diagnostics:
     def _memory(self, counts: Counts) -> DiagnosticStatus:
         resets = counts.resets - self._last.resets
         said = 'reset: ' + ', '.join(resets) if resets else 'kept'
+        if resets:
+            self._log.warning('memory', counts.last_reset)
         return self._status('recurrent memory', OK, said, {'resets': counts.resets.total(),
                                                            **_reasons('reset', counts.resets)})
 

@@ -69,7 +69,6 @@ class Tf2Transforms:
 
     def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:  # noqa: ARG002 - tf2 has no epochs
         """See TransformSource."""
-        self._lineage.ask(target, source)
         if target == source:
             return np.eye(4)
         try:
@@ -82,6 +81,7 @@ class Tf2Transforms:
             raise self._outside(target, source, stamp)(str(error)) from error
         except self._tf2.TransformException as error:
             raise TransformError(str(error)) from error
+        self._lineage.ask(target, source)
         offset, turn = message.transform.translation, message.transform.rotation
         return pose_matrix((offset.x, offset.y, offset.z), (turn.x, turn.y, turn.z, turn.w))
 

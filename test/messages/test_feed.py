@@ -17,6 +17,7 @@ from gdfusion_ros.messages.factory import Message, header
 from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
+from gdfusion_ros.perception.counters import Counts
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.types import Pixels
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -45,6 +46,10 @@ def feed(warnings: list[str]) -> Feed:
                 lambda _, line: warnings.append(line))
 
 
+def feed_counts(feed: Feed) -> Counts:
+    return feed._assembler.counters.snapshot()
+
+
 def camera_info(**fields: object) -> Message:
     make = RosbagsFactory()
     return make('sensor_msgs/msg/CameraInfo', header=header(5, 'CAM_FRONT', make),
@@ -58,7 +63,8 @@ def test_lens_distortion_is_named_once(feed: Feed, warnings: list[str]) -> None:
         feed(TOPIC, camera_info(d=np.array([0.1, 0, 0, 0, 0])), 0.0)
     line, = warnings
     assert line.startswith(f'{TOPIC}: the camera has a lens distortion')
-    assert not feed.refused
+    assert not feed_counts(feed).refused
+    assert feed_counts(feed).remarks == {TOPIC: line}
 
 
 @pytest.mark.parametrize('transport', ['compressed', 'raw'])
@@ -88,6 +94,6 @@ def test_images_are_judged_by_the_camera_info_before_them(warnings: list[str], t
 def test_empty_intrinsics_are_refused(feed: Feed, warnings: list[str]) -> None:
     for _ in range(3):
         feed(TOPIC, camera_info(k=np.zeros(9)), 0.0)
-    assert feed.refused == {TOPIC: 3}
+    assert feed_counts(feed).refused == {TOPIC: 3}
     assert len(warnings) == 3
     assert warnings[0].startswith(f'refused: {TOPIC} at 0.000000005: the intrinsic matrix K is empty')

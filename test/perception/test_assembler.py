@@ -439,3 +439,14 @@ def test_the_way_from_one_frame_to_the_next_is_that_of_the_vehicle(make_assemble
     moved = inverse(first.fixed_from_ego) @ second.fixed_from_ego
     expected = inverse(pose_matrix(*street.pose(10.0))) @ pose_matrix(*street.pose(10.5))
     np.testing.assert_allclose(moved, expected, atol=1e-9)
+
+
+def test_one_camera_whose_clock_jumps_alone_is_named_and_costs_no_epoch(make_assembler: Make, street: Any) -> None:
+    assembler = make_assembler(missing_camera='mask')
+    frames = [10.0 + 0.5 * index for index in range(12)]
+    sets = street.send(assembler, [
+        street.image_message('back', message.time - 3.0, message.time)
+        if message.topic == 'back' and 11.0 < message.time < 13.0 else message for message in street.run(frames)])
+    assert {posed.camera_set.epoch for posed in sets} == {0}
+    assert sets[-1].camera_set.masked == ()
+    assert 'its clock is wrong' in assembler.counters.snapshot().remarks['back']

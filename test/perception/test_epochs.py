@@ -57,3 +57,11 @@ def test_clear_begins_anew(clock: EpochClock) -> None:
     clock.clear()
     assert clock.newest == 0
     assert observe(clock, 'a', 0.1) == [0]
+
+
+def test_a_follower_that_jumps_alone_is_named_and_begins_no_epoch() -> None:
+    alone: list[object] = []
+    clock = EpochClock(nanoseconds(0.25), alone.append)
+    clock.observe('leader', nanoseconds(7.0))
+    found = [clock.observe('follower', nanoseconds(at), leads=False) for at in (7.0, 3.0, 3.5, 4.1, 4.6)]
+    assert (found, clock.newest, alone) == ([0, 1, 1, 0, 0], 0, ['follower'])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -214,7 +216,7 @@ def test_frames_that_place_no_camera_restart_nothing() -> None:
         before = clock.newest
         transforms.set(turned(parent, child, 3 * S, 1.0))
         transforms.set(turned(parent, child, 0, 1.0))
-        assert clock.newest == before + (child == 'gimbal'), 'the others follow'
+        assert clock.newest == before + (child == 'odom'), 'the vehicle leads, and the others follow'
 
 
 def test_a_run_before_the_last_is_forgotten(loops: EpochTransforms) -> None:
@@ -242,3 +244,35 @@ def test_clearing_the_runs_keeps_what_is_static(loops: EpochTransforms) -> None:
     assert loops.lookup('base_link', 'lidar', S, epoch=0)[0, 3] == 1.0
     with pytest.raises(TransformError):
         loops.lookup('map', 'base_link', S, epoch=0)
+
+
+def test_two_samples_with_one_stamp_are_a_step_as_in_tf2(tree: TransformTree) -> None:
+    for stamp, x in ((1, 10.0), (1, 11.0), (2, 20.0), (2, 99.0), (2, 22.0), (3, 30.0), (3, 33.0)):
+        tree.set(turned('map', 'base_link', stamp * S, x))
+    asked = {1.0: 10.0, 1.5: 15.5, 2.0: 22.0, 2.5: 26.0, 3.0: 33.0}
+    assert {at: tree.lookup('map', 'base_link', nanoseconds(at))[0, 3] for at in asked} == pytest.approx(asked)
+
+
+class CountingSet(set[str]):
+    """A set that is not to be walked through."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError('all names were looked at')
+
+
+def test_a_lookup_that_fails_costs_the_same_with_many_frames(loops: EpochTransforms) -> None:
+    for index in range(40_000):
+        loops.set(StampedTransform('map', f'box {index}', 2 * S, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)))
+    tree = loops._trees[1]
+    tree._frames, loops._static.frames = CountingSet(tree._frames), CountingSet(loops._static.frames)
+    with pytest.raises(UnknownFrameError, match='nowhere'):
+        loops.lookup('map', 'nowhere', S, 1)
+    with pytest.raises(AfterSpanError):
+        loops.lookup('lidar', 'box 39999', 2 * S + 1, 1)
+
+
+def test_a_chain_without_end_is_an_error(tree: TransformTree) -> None:
+    for index in range(1100):
+        tree.set(turned(str(index + 1), str(index), S))
+    with pytest.raises(DisconnectedError, match='more than 1000 frames'):
+        tree.lookup('1100', '0', S)

@@ -90,3 +90,17 @@ def test_lookups_and_errors_are_those_of_tf2(both: tuple[TransformTree, Any]) ->
             assert own in SAME_ERRORS[expected.__name__]
         seen.add(own if isinstance(own, type) else np.ndarray)
     assert seen == {UnknownFrameError, AfterSpanError, BeforeSpanError, np.ndarray}
+
+
+def test_samples_with_one_stamp_mean_what_they_mean_to_tf2() -> None:
+    from rclpy.duration import Duration
+
+    rng = np.random.default_rng(2)
+    own, buffer = TransformTree(10 * NANOSECONDS), tf2.BufferCore(Duration(seconds=10))
+    for step in (0, 0, 1, 1, 1, 2, 3, 3):
+        message = stamped('map', 'base_link', START + step * 100_000_000, rng)
+        own.set(transform(message, '/tf'))
+        buffer.set_transform(message, 'test')
+    for offset in range(0, 301, 25):
+        question = 'map', 'base_link', START + offset * 1_000_000
+        np.testing.assert_allclose(own_answer(own, *question), answer_of_tf2(buffer, *question), rtol=0, atol=1e-12)
