@@ -14,7 +14,6 @@ from rclpy.node import Node
 
 from gdfusion_ros.errors import GdfusionError
 
-
 _LOOK_UP = 0.1
 """How often a thread that serves callbacks looks whether it shall stop while none is due [s]."""
 
