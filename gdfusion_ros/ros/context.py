@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
-from rclpy.task import Future
 
 from gdfusion_ros.errors import GdfusionError
+
+_LOOK_UP = 0.1
+"""How often a thread that serves callbacks looks whether it shall stop while none is due [s]."""
 
 
 @contextmanager
@@ -49,6 +51,15 @@ def ros_node(name: str) -> Iterator[Node]:
             node.destroy_node()
 
 
+def serve(executor: Executor, stop: threading.Event) -> None:
+    """Serve callbacks until ``stop`` is set, or the context ends.
+
+    Not ``spin_until_future_complete``: up to Kilted that leaves a function behind in the future with every callback.
+    """
+    while executor.context.ok() and not stop.is_set():
+        executor.spin_once(_LOOK_UP)
+
+
 @contextmanager
 def spinning(node: Node) -> Iterator[None]:
     """Serve the callbacks of ``node`` in a thread of its own.
@@ -57,12 +68,12 @@ def spinning(node: Node) -> Iterator[None]:
     """
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    stop = Future()
+    stop = threading.Event()
     errors: list[Exception] = []
 
     def spin() -> None:
         try:
-            executor.spin_until_future_complete(stop)
+            serve(executor, stop)
         except Exception as error:  # noqa: BLE001 - handed over to the thread that owns the block
             errors.append(error)
 
@@ -71,7 +82,7 @@ def spinning(node: Node) -> Iterator[None]:
     try:
         yield
     finally:
-        stop.set_result(None)
+        stop.set()
         thread.join()
         executor.shutdown()
     if errors:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 
 import torch
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.task import Future
 
 from gdfusion_ros.ros import parameters, shared_memory, signals
-from gdfusion_ros.ros.context import ros_context
+from gdfusion_ros.ros.context import ros_context, serve
 from gdfusion_ros.ros.node import OccupancyNode
 
 
@@ -24,12 +24,12 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str]) -> i
         GdfusionError: a parameter or a ROS argument that is not allowed.
     """
     exit_code = 0
-    stop = Future()
+    stop = threading.Event()
 
     def fail() -> None:
         nonlocal exit_code
         exit_code = 1
-        stop.set_result(None)
+        stop.set()
 
     overrides = parameters.checked_overrides(overrides)
     if signals.arrived():
@@ -37,16 +37,16 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str]) -> i
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # here; the worker takes them all
     with ros_context(ros_arguments) as context:
-        node = OccupancyNode(context, overrides, fail, threads)
+        node = OccupancyNode(context, overrides, fail, stop.is_set, threads)
         try:
             if fault := shared_memory.shortage():
                 node.get_logger().warning(fault)
-            signals.on_stop(lambda: stop.set_result(None))
+            signals.on_stop(stop.set)
             if not node.start():
-                return 1
+                return 0 if stop.is_set() else 1
             executor = SingleThreadedExecutor(context=context)
             executor.add_node(node)
-            executor.spin_until_future_complete(stop)
+            serve(executor, stop)
         finally:
             node.close()
     return exit_code

@@ -8,17 +8,21 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import torch
+from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.messages.outputs import NODE_NAME
+from gdfusion_ros.model.interruption import InterruptedFrameError, make_interruptible
 from gdfusion_ros.model.trial import warm_up
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
@@ -31,6 +35,7 @@ from gdfusion_ros.ros import parameters, qos
 from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
 from gdfusion_ros.ros.inputs import Inputs
 from gdfusion_ros.ros.log import Log
+from gdfusion_ros.ros.names import require_topic_name
 from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
@@ -44,6 +49,9 @@ def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], T
     def callback(node: OccupancyNode, _state: LifecycleState) -> TransitionCallbackReturn:
         try:
             act(node)
+        except InterruptedFrameError:
+            node.get_logger().info('stopped while it was being configured')
+            return TransitionCallbackReturn.FAILURE
         except GdfusionError as error:
             node.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
@@ -94,13 +102,14 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
     """
 
     def __init__(self, context: Context, overrides: Mapping[str, object], on_failure: Callable[[], None],
-                 threads: int) -> None:
+                 stopped: Callable[[], bool], threads: int) -> None:
         """Declare the parameters.
 
         Args:
             context: rclpy's.
             overrides: Parameters by name, which go before those of a parameter file.
             on_failure: Called when the worker dies of an error that nobody expected.
+            stopped: Whether the process shall end; looked at between the stages of what takes long.
             threads: That the worker computes with.
 
         Raises:
@@ -109,7 +118,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(NODE_NAME, context=context, automatically_declare_parameters_from_overrides=True,
                          parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()])
         parameters.declare(self)
-        self._on_failure, self._threads = on_failure, threads
+        self._on_failure, self._stopped, self._threads = on_failure, stopped, threads
         self._log = Log(self.get_logger())
         self._pipeline: _Pipeline | None = None
         self._worker: Worker | None = None
@@ -117,6 +126,9 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self.add_on_set_parameters_callback(
             lambda changes: parameters.check_change(changes, changeable=self._pipeline is None))
         self.create_service(Trigger, '~/reset', self._serve_reset)
+        for service in self.services:
+            if service.srv_type is ChangeState:  # rclpy's own callback raises, which would end the node
+                service.callback = partial(self._change_state, service.callback)
 
     def start(self) -> bool:
         """Configure and activate, where ``autostart`` is set; whether that worked."""
@@ -136,8 +148,11 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
     def on_configure(self) -> None:
         """Read the parameters, load and warm up the network, create the publishers."""
         settings = parameters.read(self)
+        for topic in input_topics(settings.pipeline, settings.topics):
+            require_topic_name(topic)
         self.get_logger().info(f'parameters:\n{settings}')
         network = load_network(settings.model)
+        make_interruptible(network, self._stopped)
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(self._threads,)) as pool:
             pool.submit(warm_up, network).result()  # this thread has one OpenMP thread, and shall keep to that
         counters = Counters(settings.pipeline.cameras)
@@ -223,6 +238,17 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
             self._pipeline.preprocessor.close()
             self._pipeline = None
             torch.cuda.empty_cache()
+
+    def _change_state(self, change: Callable[..., ChangeState.Response], request: ChangeState.Request,
+                      response: ChangeState.Response) -> ChangeState.Response:
+        """Answer ``success=False`` to a transition that is not due, or that there is not."""
+        try:
+            return change(request, response)
+        except rclpy_implementation.RCLError:
+            name = request.transition.label or request.transition.id
+            self.get_logger().warning(f'transition {name} is not due in this state of the node: nothing was changed')
+            response.success = False
+            return response
 
     def _serve_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from gdfusion_ros.bags.reader import BagReader, RawMessage, Topic, bag_reader
@@ -21,6 +22,7 @@ from gdfusion_ros.perception.types import NANOSECONDS
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.context import ros_node
 from gdfusion_ros.ros.factory import RclpyMessages, message_class
+from gdfusion_ros.ros.names import require_topic_name
 
 _KINDS = {'sensor_msgs/msg/CompressedImage': 'image', 'sensor_msgs/msg/Image': 'image',
           CAMERA_INFO_TYPE: 'calibration', TF_TYPE: 'transforms'}
@@ -28,6 +30,8 @@ _KINDS = {'sensor_msgs/msg/CompressedImage': 'image', 'sensor_msgs/msg/Image': '
 
 _LONGEST_SEAM = 1.0
 _SETTLE = 0.3
+_ACKNOWLEDGEMENTS = 5.0
+_LOOK_UP = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def play(bags: Sequence[Path], playback: Playback, on_message: Callable[[str], o
         bags: Folders or files.
         playback: How.
         on_message: Called with the topic of each message after it was published.
-        on_skipped: Called with one line for each topic that is left out, its message type not being installed.
+        on_skipped: Called with one line for each topic that is left out, its message type not being installed, and
+            one where a listener does not acknowledge.
 
     Returns:
         Messages published, by topic.
@@ -85,7 +90,9 @@ def play(bags: Sequence[Path], playback: Playback, on_message: Callable[[str], o
         if playback.wait:
             player.wait_for_subscribers(playback.wait)
         player.play(timeline(readers, playback, list(topics)), playback.rate, clock, on_message)
-        player.finish()
+        if late := player.finish(_ACKNOWLEDGEMENTS):
+            on_skipped(f'a listener has not acknowledged everything on {", ".join(late)} after {_ACKNOWLEDGEMENTS:g} s')
+        _require_all(readers, playback, player)
     return player.published
 
 
@@ -94,6 +101,7 @@ class Player:
 
     Attributes:
         node: That of the publishers.
+        topics: By name.
         published: Messages so far, by topic.
     """
 
@@ -101,11 +109,13 @@ class Player:
         """Create the publishers.
 
         Raises:
-            GdfusionError: a message type is not installed.
+            GdfusionError: a message type is not installed, or a topic's name is none to ROS.
         """
+        for name in topics:
+            require_topic_name(name)
         self.node = node
         self.published: Counter[str] = Counter()
-        self._topics = topics
+        self.topics = topics
         self._publishers = {name: node.create_publisher(message_class(topic.type_name), name, qos.recorded(topic))
                             for name, topic in topics.items()}
 
@@ -134,8 +144,8 @@ class Player:
 
     def _lonely(self) -> list[str]:
         """The topics of every kind of input that nobody listens to at all."""
-        heard = {_KINDS.get(self._topics[name].type_name) for name in self._subscribed()}
-        return [name for name, topic in self._topics.items()
+        heard = {_KINDS.get(self.topics[name].type_name) for name in self._subscribed()}
+        return [name for name, topic in self.topics.items()
                 if topic.type_name in _KINDS and _KINDS[topic.type_name] not in heard]
 
     def play(self, events: Iterable[Event], rate: float, clock: Ticker,
@@ -148,10 +158,32 @@ class Player:
             self.published[message.topic] += 1
             on_message(message.topic)
 
-    def finish(self) -> None:
-        """Wait until reliable subscribers have everything."""
-        for publisher in self._publishers.values():
-            publisher.wait_for_all_acked()
+    def finish(self, seconds: float) -> list[str]:
+        """Wait until reliable subscribers have everything; the topics on which they have not after ``seconds``.
+
+        In short steps, between which Python sees to signals: a listener may hang.
+        """
+        deadline = time.monotonic() + seconds
+        waiting = dict(self._publishers)
+        while waiting and time.monotonic() < deadline:
+            name, publisher = next(iter(waiting.items()))
+            if publisher.wait_for_all_acked(Duration(seconds=_LOOK_UP)):
+                del waiting[name]
+        return list(waiting)
+
+
+def _require_all(readers: Sequence[BagReader], playback: Playback, player: Player) -> None:
+    """Make sure that what the bags promise was published; with a later start nobody knows how much that is.
+
+    Raises:
+        GdfusionError: names the topics that had fewer messages.
+    """
+    if playback.start:
+        return
+    for topic in player.topics:
+        promised = playback.loops * sum(reader.count([topic]) for reader in readers)
+        if player.published[topic] < promised:
+            raise GdfusionError(f'only {player.published[topic]} of {promised} messages on {topic} could be published')
 
 
 def timeline(readers: Sequence[BagReader], playback: Playback, topics: Sequence[str]) -> Iterator[Event]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 
 from gdfusion_ros.errors import GdfusionError, RepeatedError
+from gdfusion_ros.model.interruption import InterruptedFrameError
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
 from gdfusion_ros.perception.faults import Faults
@@ -59,6 +60,8 @@ class Worker:
             while not self._stop.is_set():
                 if self._assembler.wait(_LOOK_UP):
                     self._work_off()
+        except InterruptedFrameError:
+            return  # the process ends
         except BaseException:
             self._on_failure()
             raise

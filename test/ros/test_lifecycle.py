@@ -180,3 +180,22 @@ def test_reset_is_refused_while_the_node_is_not_active(live: Any) -> None:
     assert not answer.success
     assert answer.message == 'the node is not active'
     assert live.transition(Transition.TRANSITION_ACTIVATE)
+
+
+def test_a_transition_that_is_not_due_is_refused_and_the_node_lives(live: Any, drive: Path, expected: Any) -> None:
+    live.configure()
+    for identifier in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CLEANUP,
+                       Transition.TRANSITION_CREATE, 99):
+        assert not live.transition(identifier)
+    assert live.play(drive, 3).differences(expected) == []
+
+
+def test_a_topic_that_is_no_name_fails_the_configuration(live: Any) -> None:
+    live.configure()
+    assert live.transition(Transition.TRANSITION_DEACTIVATE)
+    assert live.transition(Transition.TRANSITION_CLEANUP)
+    assert all(result.successful for result in live.set_parameters(image_topic='/{camera}/my image'))
+    assert not live.transition(Transition.TRANSITION_CONFIGURE)
+    assert all(result.successful for result in live.set_parameters(image_topic='/{camera}/image'))
+    assert live.transition(Transition.TRANSITION_CONFIGURE)
+    assert live.transition(Transition.TRANSITION_ACTIVATE)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +18,8 @@ import pytest
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.reader import Topic, bag_reader
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.ros import qos
+from gdfusion_ros.ros import environment, qos
+from gdfusion_ros.ros import player as player_module
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.player import Playback, installed, play, timeline
@@ -143,3 +147,35 @@ def test_topics_of_types_that_are_not_installed_are_left_out() -> None:
 def test_waiting_in_vain_names_the_lonely_topics(drive: Path) -> None:
     with pytest.raises(GdfusionError, match=r'nobody subscribed to /CAM_FRONT/image/compressed within 0.2 s'):
         play([drive], Playback(topics=(FRONT,), wait=0.2))
+
+
+LISTENER = """
+import sys
+from gdfusion_ros.ros import qos
+from gdfusion_ros.ros import player as player_module
+from gdfusion_ros.ros.context import ros_node, spinning
+from gdfusion_ros.ros.factory import message_class
+with ros_node('frozen') as node:
+    node.create_subscription(message_class('sensor_msgs/msg/CompressedImage'), sys.argv[1], lambda _: None,
+                             qos.recording(), raw=True)
+    with spinning(node):
+        print('ready', flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_a_listener_that_hangs_is_not_waited_for_in_vain(drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player_module, '_ACKNOWLEDGEMENTS', 0.5)
+    lines: list[str] = []
+    listener = subprocess.Popen([sys.executable, '-c', LISTENER, FRONT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                env=environment.for_child())
+    assert listener.stdout is not None
+    assert listener.stdout.readline() == b'ready\n'
+    try:
+        published = play([drive], Playback(topics=(FRONT,), wait=20),
+                         lambda _: listener.send_signal(signal.SIGSTOP), lines.append)
+    finally:
+        listener.kill()
+        listener.communicate()
+    assert published[FRONT] == 3
+    assert lines == [f'a listener has not acknowledged everything on {FRONT} after 0.5 s']
