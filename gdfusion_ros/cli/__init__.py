@@ -60,6 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f'{verb}: {error}', file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        if verbose:
+            raise
+        print(f"{verb}: there is no Python module '{error.name}' here: activate the environment that the package's "
+              'libraries are installed in (in every terminal), or install it with pip', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f'{verb}: stopped', file=sys.stderr)
         return 130
