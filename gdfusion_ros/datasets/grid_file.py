@@ -16,6 +16,7 @@ from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings
 
 _LABELS, _PREDICTION = 'semantics', 'arr_0'  # the latter is what np.savez_compressed(path, labels) calls it
+_ONE_OF_SEVERAL = 'pred'  # array of pred.npz, which holds the labels as well
 _FRAME = PipelineSettings().base_frame
 
 
@@ -40,8 +41,9 @@ def read_prediction(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
     Raises:
         GdfusionError: a damaged file, another shape or type, or a class that the label set does not have.
     """
-    labels, = read_npz(path, [_PREDICTION])
-    require_shape(labels, label_set.grid, f'prediction {path}: {_PREDICTION}')
+    name = _ONE_OF_SEVERAL if path.name == f'{_ONE_OF_SEVERAL}.npz' else _PREDICTION
+    labels, = read_npz(path, [name])
+    require_shape(labels, label_set.grid, f'prediction {path}: {name}')
     highest = labels.max(where=labels != UNKNOWN, initial=0)
     if highest >= len(label_set.classes):
         raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has 0 to '

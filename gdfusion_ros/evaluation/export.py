@@ -12,6 +12,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.alignment import known_labels
 from gdfusion_ros.evaluation.frames import KeyFrame
 from gdfusion_ros.files import folder_written_whole
+from gdfusion_ros.names import is_file_name
 from gdfusion_ros.perception.types import SemanticGrid, stamp_text
 
 
@@ -19,10 +20,11 @@ from gdfusion_ros.perception.types import SemanticGrid, stamp_text
 def npz_folder(path: Path) -> Iterator[Callable[[KeyFrame, SemanticGrid], None]]:
     """A new folder, and the function that writes the prediction of a key frame to it as ``<sample token>.npz``.
 
-    A file has one uint8 array (X, Y, Z) without a name, what ``grid_file.read_prediction`` reads.
+    A file has one uint8 array (X, Y, Z) without a name, what ``grid_file.read_prediction`` reads. Of key frames with
+    the same token the last one is written.
 
     Raises:
-        GdfusionError: the folder exists or cannot be written, or a key frame has no token.
+        GdfusionError: the folder exists or cannot be written, or a key frame has no token that can name a file.
     """
     with folder_written_whole(path) as folder:
         folder.mkdir()
@@ -31,6 +33,9 @@ def npz_folder(path: Path) -> Iterator[Callable[[KeyFrame, SemanticGrid], None]]
             if not frame.token:
                 raise GdfusionError(f'the key frame at {stamp_text(frame.stamp)} has no sample token to name its file '
                                     "after; 'gdfusion convert' writes tokens to bags")
+            if not is_file_name(frame.token):
+                raise GdfusionError(f"the key frame at {stamp_text(frame.stamp)} has the sample token '{frame.token}', "
+                                    "which can name no file; the bag is not as 'gdfusion convert' writes it")
             np.savez_compressed(folder / f'{frame.token}.npz', np.ascontiguousarray(known_labels(grid)))
 
         yield write

@@ -78,7 +78,9 @@ class BagPredictions:
 
 @dataclass(frozen=True)
 class NpzPredictions:
-    """Files ``<sample token>.npz`` in a folder, as the Occ3D benchmark takes them: labels in the grid of the label set.
+    """Files ``<sample token>.npz`` as the Occ3D benchmark takes them: labels in the grid of the label set.
+
+    They lie in the folder, in one of each scene (``<scene>/<token>.npz``), or are ``[<scene>/]<token>/pred.npz``.
 
     Those in the ego frame are taken to be of the reference camera's stamp.
     """
@@ -90,13 +92,22 @@ class NpzPredictions:
         """See Predictions."""
         if not self.folder.is_dir():
             raise GdfusionError(f'no folder {self.folder}; expected one with <sample token>.npz')
-        tokens = {frame.token for frame in frames}
-        tally.unlabelled += sum(path.stem not in tokens for path in self.folder.glob('*.npz'))
+        files = self._files()
+        tally.unlabelled += len(files.keys() - {frame.token for frame in frames})
         for frame in frames:
-            path = self.folder / f'{frame.token}.npz'
-            if frame.token and path.is_file():
+            if path := files.pop(frame.token, None):
                 tally.scored += 1
                 yield frame, self._grid(path, frame)
+
+    def _files(self) -> dict[str, Path]:
+        """Sample token -> its file; each is taken for one key frame."""
+        files: dict[str, Path] = {}
+        for pattern in ('*.npz', '*/*.npz', '*/*/pred.npz'):
+            for path in sorted(self.folder.glob(pattern)):
+                token = path.parent.name if path.name == 'pred.npz' else path.stem
+                if files.setdefault(token, path) != path:
+                    raise GdfusionError(f'two predictions of sample {token}: {files[token]} and {path}; remove one')
+        return files
 
     def _grid(self, path: Path, frame: KeyFrame) -> SemanticGrid:
         stamp = frame.stamp

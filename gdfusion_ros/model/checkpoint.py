@@ -6,10 +6,13 @@ dictionary between the two. Files that are written here also say which network t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -66,6 +69,17 @@ PREFIXES = {
 CONSTANTS = frozenset({'view_transformer.dx', 'view_transformer.bx', 'view_transformer.nx'})
 NAMES_SHOWN = 20
 
+_WRAPPERS = ('state_dict', 'model_state_dict', 'model')
+"""Under which keys training tools keep the state dict; the first that is there."""
+_EMA = 'ema_'
+_REFUSED = re.compile(r'GLOBAL ([\w.]+)')
+_PLAIN = [np.dtype(code) for code in '?bBhHiIlLqQefdFDSU']
+_NUMPY: list[Any] = [
+    np.ndarray, np.dtype, *{type(dtype) for dtype in _PLAIN},
+    *((value.__reduce__()[0], f'numpy.{core}.multiarray.{name}') for core in ('core', '_core')
+      for value, name in ((np.float64(0), 'scalar'), (np.zeros(0), '_reconstruct')))]
+"""What pickled numbers and arrays of numpy 1 and 2 are made of: best scores, epochs, palettes. No objects."""
+
 
 def to_published(key: str) -> str:
     """Published name of a key of the network's state dict."""
@@ -85,8 +99,9 @@ def published_state(network: nn.Module) -> dict[str, Tensor]:
 def load_checkpoint(network: nn.Module, path: Path) -> None:
     """Load a published checkpoint into a freshly built network.
 
-    The file is a ``.safetensors``, or a ``.pth`` whose state dict is plain or under ``state_dict``; all keys may share
-    a prefix (``module.``). Every key must be there with its shape, nothing else, and the constants must agree.
+    The file is a ``.safetensors``, or a ``.pth`` whose state dict is plain or under one of _WRAPPERS; all keys may
+    share a prefix (``module.``). Every key must be there with its shape, nothing else, and finite; the constants must
+    agree as far as the file's precision goes.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
@@ -150,16 +165,29 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise GdfusionError(f'there is no checkpoint {path}')
     try:
-        content = load_file(path) if path.suffix == '.safetensors' else torch.load(
-            path, map_location='cpu', weights_only=True)
+        with torch.serialization.safe_globals(_NUMPY):
+            content = load_file(path) if path.suffix == '.safetensors' else torch.load(
+                path, map_location='cpu', weights_only=True)
     except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything
+        if refused := _REFUSED.search(str(error)):
+            raise GdfusionError(f'checkpoint {path} cannot be read: it holds {refused[1]}, which could run code; '
+                                "where the file comes from, save the weights alone: torch.save({'state_dict': "
+                                'model.state_dict()}, …)') from error
         reason = str(error).strip().partition('\n')[0].partition('. ')[0]
         raise GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__}: {reason}); is the download '
                             'complete, and is it a state dict of tensors alone?') from error
-    state = content.get('state_dict', content) if isinstance(content, dict) else content
+    state = content
+    while isinstance(state, dict) and (inner := [key for key in _WRAPPERS if key in state]):
+        state = state[inner[0]]
     if not isinstance(state, dict):
         raise GdfusionError(f'checkpoint {path} holds a {type(state).__name__}, not a state dict of tensors')
-    return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    return _without_twins({str(key): value for key, value in state.items() if isinstance(value, Tensor)})
+
+
+def _without_twins(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the averages that mmcv's EMAHook keeps as buffers beside the weights (it saves when they are swapped)."""
+    twins = {_EMA + key.replace('.', '_') for key in found}
+    return {key: value for key, value in found.items() if key.rpartition('.')[2] not in twins}
 
 
 def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) -> dict[str, Tensor]:
@@ -178,12 +206,16 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list
               for key in shared if found[key].shape != expected[key].shape]
     constants = [f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
                  for key in shared if key in CONSTANTS and found[key].shape == expected[key].shape
-                 and not torch.allclose(found[key].float(), expected[key])]
+                 and not torch.allclose(found[key].float(), expected[key].to(found[key].dtype).float())]
     kinds = {
         'missing': [key for key in expected if key not in found],
         'unexpected': [key for key in found if key not in expected],
         'of another shape': shapes,
         'constants that differ': constants,
+        'not finite (16-bit floats end at 65504: write large statistics as 32-bit floats)': [
+            key for key in shared if found[key].is_floating_point() and not found[key].isfinite().all()],
+        'of whole numbers': [key for key in shared
+                             if expected[key].is_floating_point() and not found[key].is_floating_point()],
     }
     return [f'{len(names)} {kind}: {_listed(names)}' for kind, names in kinds.items() if names]
 

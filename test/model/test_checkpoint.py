@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
@@ -105,6 +107,11 @@ WRAPPINGS: dict[str, Change] = {
     'state_dict, module.': lambda state: {'state_dict': prefixed('module.', state)},
     'another prefix': lambda state: prefixed('model.detector.', state),
     'copies beside it': lambda state: {'state_dict': state, 'ema_state_dict': {k: 0 * v for k, v in state.items()}},
+    'model': lambda state: {'model': state, 'epoch': 3},
+    'numbers of numpy': lambda state: {'state_dict': state, 'best': np.float64(37.1), 'epoch': np.int64(3),
+                                       'palette': np.zeros((17, 3), np.uint8), 'name': np.array('a')},
+    'averages of mmcv': lambda state: {'state_dict': state | {
+        'ema_' + key.replace('.', '_'): 0 * value for key, value in state.items()}},
     'another precision': lambda state: {key: value.double() for key, value in state.items()},
 }
 
@@ -240,3 +247,23 @@ def test_a_file_of_something_else(tmp_path: Path, content: object, message: str)
 def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(GdfusionError, match='there is no checkpoint'):
         load_checkpoint(Part(2), tmp_path / name)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_constants_are_compared_in_the_precision_of_the_file(weights: Callable[[Change], Path],
+                                                             dtype: torch.dtype) -> None:
+    load_checkpoint(Part(2), weights(lambda state: {
+        key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}))
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_refused(weights: Callable[[Change], Path], value: float) -> None:
+    path = weights(lambda state: {**state, f'{OFFSET}.bias': torch.full_like(state[f'{OFFSET}.bias'], value)})
+    with pytest.raises(GdfusionError, match=rf'1 not finite .*: {OFFSET}\.bias'):
+        load_checkpoint(Part(2), path)
+
+
+def test_what_is_refused_is_named(weights: Callable[[Change], Path]) -> None:
+    path = weights(lambda state: {'state_dict': state, 'hyper_parameters': argparse.Namespace(lr=0.1)})
+    with pytest.raises(GdfusionError, match=r'holds argparse\.Namespace, which could run code; .*save the weights'):
+        load_checkpoint(Part(2), path)
