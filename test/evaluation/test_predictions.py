@@ -14,6 +14,7 @@ from gdfusion_ros.datasets import occ3d
 from gdfusion_ros.datasets.labels import FORMATS
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.evaluation.export import npz_folder
 from gdfusion_ros.evaluation.frames import Truth
 from gdfusion_ros.evaluation.predictions import BagPredictions, NpzPredictions, Predictions, Tally, converted
 from gdfusion_ros.evaluation.truth import truth_of_bags, truth_of_dataset
@@ -138,3 +139,13 @@ def test_no_labels_at_all_is_an_error(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(GdfusionError) as error:
         truth_of_dataset(dataset, FORMATS['occ3d_nuscenes'], tmp_path, PipelineSettings())
     assert f'no labels of occ3d_nuscenes in {tmp_path}; expected e.g. {tmp_path}/scene-0001/sample-' in str(error.value)
+
+
+@pytest.mark.parametrize('token', ['../../outside', '/tmp/outside', '..', 'a\x1b[2J', 'a/b'])
+def test_a_token_that_leads_out_of_the_folder_is_refused(truth: Truth, prediction: Prediction, dataset: Dataset,
+                                                         tmp_path: Path, token: str) -> None:
+    grid = prediction(dataset.scenes[0].samples[0].token)
+    with pytest.raises(GdfusionError, match='which can name no file') as error, npz_folder(tmp_path / 'out') as write:
+        write(dataclasses.replace(truth.frames[0], token=token), grid)
+    assert str(error.value).isprintable()
+    assert list(tmp_path.iterdir()) == []
