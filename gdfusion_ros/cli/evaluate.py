@@ -129,7 +129,11 @@ def run(args: argparse.Namespace) -> int:
             draft.write_text(text + '\n')
     print(f'{report.tally.scored} key frames scored: {args.out}' if args.out else text)
     if args.export:
-        print(f'{report.tally.scored} predictions in {args.export}', file=sys.stderr)
+        files = sum(1 for _ in args.export.glob('*.npz'))
+        same = report.tally.scored - files
+        print(f'{files} predictions in {args.export}' + (f'; {same} key frames have the sample token of another, of '
+                                                         'which the last one is written' if same else ''),
+              file=sys.stderr)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +12,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.alignment import known_labels
 from gdfusion_ros.evaluation.frames import KeyFrame
 from gdfusion_ros.files import folder_written_whole
+from gdfusion_ros.names import is_file_name
 from gdfusion_ros.perception.types import SemanticGrid, stamp_text
-
-_TOKEN = re.compile(r'[\w-]{1,100}', re.ASCII)
-"""A sample token; it comes from tables or bags of others, and becomes the name of a file."""
 
 
 @contextmanager
@@ -32,10 +29,10 @@ def npz_folder(path: Path) -> Iterator[Callable[[KeyFrame, SemanticGrid], None]]
         folder.mkdir()
 
         def write(frame: KeyFrame, grid: SemanticGrid) -> None:
-            if not _TOKEN.fullmatch(frame.token):
-                said = f'a sample token, {frame.token!r}, that is nothing' if frame.token else 'no sample token'
-                raise GdfusionError(f'the key frame at {stamp_text(frame.stamp)} has {said} to name its file after; '
-                                    "'gdfusion convert' writes tokens to bags")
+            if not is_file_name(frame.token):  # it comes from tables or bags of others
+                said = f'a sample token, {frame.token!r}, that can name no file' if frame.token else 'no sample token'
+                raise GdfusionError(f"the key frame at {stamp_text(frame.stamp)} has {said}; 'gdfusion convert' writes "
+                                    'tokens to bags')
             file = folder / f'{frame.token}.npz'
             if file.exists():
                 raise GdfusionError(f'two key frames have the sample token {frame.token}; evaluate their bags one by '

@@ -13,6 +13,7 @@ from gdfusion_ros.evaluation.alignment import FrameOf
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
 from gdfusion_ros.evaluation.rays import THRESHOLDS, RayCounts
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import LabelSet
 
 FORMATS = ('text', 'markdown', 'json')
@@ -101,7 +102,7 @@ class Report:
     def _facts(self) -> list[tuple[str, object]]:
         tally = self.tally
         rows: list[tuple[str, object]] = [
-            ('predictions of', ', '.join(self.models)),
+            ('predictions of', printable(', '.join(self.models), 200)),
             ('labels', self.label_set.name),
             ('voxels', f'{self.matrix.counts.sum()} counted, ' + ('only what the cameras can see' if self.camera_mask
                                                                  else 'seen by the cameras or not')),

@@ -18,6 +18,7 @@ from gdfusion_ros.evaluation.frames import Drive, KeyFrame, Truth
 from gdfusion_ros.messages import decode
 from gdfusion_ros.messages.inputs import TF_TYPE
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
+from gdfusion_ros.names import is_file_name
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import SemanticGrid, StampedTransform, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -96,6 +97,10 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
     if SAMPLE_TOKEN_TOPIC in bag.topics:
         bag.require({SAMPLE_TOKEN_TOPIC: SAMPLE_TOKEN_TYPE})
         tokens = {item.stamp: str(item.message.data) for item in bag.messages([SAMPLE_TOKEN_TOPIC])}
+        for stamp, token in tokens.items():
+            if not is_file_name(token):
+                raise GdfusionError(f"bag {bag.path}: the sample token '{token}' on {SAMPLE_TOKEN_TOPIC} at "
+                                    f"{stamp_text(stamp)} names files and cannot; expected letters and digits")
     labelled = sorted({item.stamp for item in bag.raw_messages([GROUND_TRUTH_TOPIC])})
     if not labelled:
         raise GdfusionError(f'bag {bag.path} is damaged: none of its messages on {GROUND_TRUTH_TOPIC} is there')

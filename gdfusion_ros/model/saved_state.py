@@ -1,7 +1,7 @@
 """Files of weights as training tools write them -> a flat dictionary of tensors.
 
 Nothing of a file is executed: pickles go through torch's ``weights_only`` loader, which takes tensors and plain
-containers. Allowed beside those are numpy's numbers and arrays of numbers, which mmcv writes for the best score.
+containers. Allowed beside those are numpy's numbers and texts, and arrays of them: mmcv writes the best score so.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _safetensors(path: Path) -> object:
 
 def _pickle(path: Path) -> object:
     try:
-        with torch.serialization.safe_globals(_numpy_numbers()):
+        with torch.serialization.safe_globals(_numpy_values()):
             return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         refused = _REFUSED.search(str(error))
@@ -73,11 +73,11 @@ def _unreadable(path: Path, error: Exception) -> GdfusionError:
                          'complete, and is it a state dict of tensors alone?')
 
 
-def _numpy_numbers() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
-    """What makes numpy's scalars and arrays of numbers, under its names in numpy 1 and in numpy 2."""
+def _numpy_values() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
+    """What makes numpy's scalars and arrays of numbers and texts, under its names in numpy 1 and in numpy 2."""
     scalar: Any = np.float64(0).__reduce__()[0]
     rebuild: Any = np.zeros(0).__reduce__()[0]
-    kinds = [type(np.dtype(code)) for code in '?bhilqBHILQefdg']
+    kinds = [type(np.dtype(code)) for code in '?bhilqBHILQefdgSU']
     named = [(function, f'{module}.{name}') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
              for function, name in ((scalar, 'scalar'), (rebuild, '_reconstruct'))]
     return [np.dtype, np.ndarray, *kinds, *named]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageDraw, ImageFont
 
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import LabelSet
 
 Color = tuple[int, int, int]
@@ -20,6 +21,8 @@ LINE: Color = (206, 211, 218)
 WARNING: Color = (200, 16, 32)
 EGO: Color = (252, 252, 252)
 
+_LONGEST = 160  # characters of a line
+
 
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -30,6 +33,7 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def text(draw: ImageDraw.ImageDraw, position: tuple[float, float], words: str, size: int = 16, fill: Color = INK,
          anchor: str = 'la') -> float:
     """Writes one line; returns the x at which it ends, for a line that starts at ``position``."""
+    words = printable(words, _LONGEST)
     draw.text(position, words, fill=fill, font=font(size), anchor=anchor)
     return position[0] + draw.textlength(words, font=font(size))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
 from gdfusion_ros.settings import SURROUND_CAMERAS
 
@@ -49,7 +50,7 @@ class Frame:
     @property
     def model(self) -> str:
         """Name of the model that made the grid."""
-        return self.grid.model.removesuffix(_UNTRAINED).strip()
+        return printable(self.grid.model.removesuffix(_UNTRAINED).strip(), 80)
 
     @property
     def untrained(self) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -47,7 +48,7 @@ def write(path: Path, frames: Iterable[Frame], parts: Parts) -> None:
     first = next(remaining, None)
     if first is None:
         raise GdfusionError(f'{path}: no frames to show')
-    head, tail = _template(first, parts).split('{{frames}}')
+    head, tail = _template(first, parts)
     with written_whole(path) as draft, draft.open('w', encoding='utf-8') as file:
         file.write(head)
         file.write(_script(first, first.grid.stamp))
@@ -56,8 +57,8 @@ def write(path: Path, frames: Iterable[Frame], parts: Parts) -> None:
         file.write(tail)
 
 
-def _template(frame: Frame, parts: Parts) -> str:
-    """The page without its frames."""
+def _template(frame: Frame, parts: Parts) -> tuple[str, str]:
+    """The page before and behind its frames."""
     grid = frame.grid
     colors = palette(grid.label_set).astype(int)
     about = {
@@ -67,11 +68,14 @@ def _template(frame: Frame, parts: Parts) -> str:
         'classes': [{'id': label.id, 'name': label.name, 'color': '#{:02x}{:02x}{:02x}'.format(*colors[label.id])}
                     for label in grid.label_set.occupied]}
     modules = {'imports': {name: _data_url(file) for name, file in MODULES.items()}}
-    page = (_VIEWER / 'page.html').read_text('utf-8')
-    for name, content in (('style', (_VIEWER / 'style.css').read_text('utf-8')), ('about', _json(about)),
-                          ('modules', _json(modules))):
-        page = page.replace(f'{{{{{name}}}}}', content)
-    return page
+    contents = {'style': (_VIEWER / 'style.css').read_text('utf-8'), 'about': _json(about), 'modules': _json(modules)}
+    # The places are found before anything is filled in: what is filled in may look like one.
+    head, tail = (_VIEWER / 'page.html').read_text('utf-8').split('{{frames}}')
+    return _filled(head, contents), _filled(tail, contents)
+
+
+def _filled(template: str, contents: Mapping[str, str]) -> str:
+    return re.sub(r'\{\{(\w+)\}\}', lambda place: contents[place[1]], template)
 
 
 def _script(frame: Frame, start: int) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from gdfusion_ros.files import refuse_existing, written_whole
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import Pixels, SemanticGrid, stamp_text
 from gdfusion_ros.visualization.birdseye import birdseye
@@ -134,7 +135,7 @@ def _draw_nothing(page: Image.Image, box: Box, words: str) -> None:
 def _draw_tag(page: Image.Image, corner: tuple[int, int], words: str) -> None:
     """A name in the upper left corner of a panel."""
     draw = ImageDraw.Draw(page, 'RGBA')
-    x, y = corner
+    words, (x, y) = printable(words, 40), corner
     draw.rectangle((x, y, x + draw.textlength(words, font=font(15)) + 16, y + 24), fill=(0, 0, 0, 150))
     text(draw, (x + 8, y + 12), words, 15, PAGE, 'lm')
 

@@ -304,3 +304,17 @@ def test_bags_with_labels_of_different_sets_are_not_mixed(
     assert main(['evaluate', *bags, '--topic', '/ground_truth/occupancy', '--mask', 'none', '--no-rays']) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert 'the labels are of surroundocc_nuscenes, those before of occ3d_nuscenes; evaluate them one by one' in line
+
+
+@pytest.mark.parametrize('layout', ['scene-0001/{}.npz', 'scene-0001/{}/pred.npz', '{}/pred.npz'])
+def test_predictions_in_the_layouts_of_others(scores: Scores, npz: Path, labelled_root: Path, tmp_path: Path,
+                                              layout: str) -> None:
+    for file in npz.glob('*.npz'):
+        path = tmp_path / 'other' / layout.format(file.stem)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        labels = np.load(file)['arr_0']
+        if path.name == 'pred.npz':
+            np.savez_compressed(path, pred=labels, gt=0 * labels)
+        else:
+            np.savez_compressed(path, labels)
+    assert_perfect(scores('--npz', tmp_path / 'other', '--nuscenes', labelled_root, '--no-rays'), rays=False)

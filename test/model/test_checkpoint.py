@@ -119,7 +119,7 @@ WRAPPINGS: dict[str, Change] = {
                                  for key, value in state.items()},
     "numpy's numbers beside it": lambda state: {'state_dict': state, 'meta': {
         'best_score': np.float64(37.1), 'epoch': np.int64(24), 'flag': np.bool_(True), 'rate': np.float32(1e-4),
-        'palette': np.zeros((17, 3), np.uint8)}},
+        'palette': np.zeros((17, 3), np.uint8), 'name': np.array('a')}},
 }
 
 

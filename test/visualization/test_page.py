@@ -160,3 +160,10 @@ def test_an_existing_page_is_kept_and_an_empty_one_refused(frames: list[Frame], 
     with pytest.raises(GdfusionError, match='exists already'):
         write(path, frames, ALL)
     assert path.read_text() == 'mine'
+
+
+def test_a_name_that_looks_like_a_place_in_the_page_is_a_name(street: SemanticGrid, tmp_path: Path) -> None:
+    path = tmp_path / 'page.html'
+    grid = dataclasses.replace(street, model='{{frames}} {{style}}\x1b[2J')
+    write(path, [Frame(grid)], Parts(truth=False, images=False))
+    assert '{{frames}} {{style}}\\\\x1b[2J' in path.read_text()
