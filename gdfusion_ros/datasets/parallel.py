@@ -17,6 +17,7 @@ from typing import TypeAlias, cast
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import Job
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.stopping import starting_processes
 
 Link: TypeAlias = 'Connection[object, object]'
 """To a worker: jobs go there; sizes of files, errors and None for a whole bag come back."""
@@ -85,18 +86,14 @@ def _workers(count: int, options: Mapping[str, str]) -> Iterator[Mapping[Link, S
     """Worker processes; ended and waited for at the end of the block."""
     context = multiprocessing.get_context('spawn')
     workers: dict[Link, SpawnProcess] = {}
-    # They inherit that this signal is blocked; here it comes through again afterwards.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        try:
+        with starting_processes():
             for _ in range(count):
                 link, far_end = context.Pipe()
                 process = context.Process(target=_work, args=(far_end, options), daemon=True)
                 process.start()
                 far_end.close()
                 workers[link] = process
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         yield workers
     finally:
         for link in workers:

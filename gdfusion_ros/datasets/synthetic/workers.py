@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from gdfusion_ros.datasets.synthetic import drive
 from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.recording import Recorder
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.stopping import starting_processes
 
+P = ParamSpec('P')
 T = TypeVar('T')
 
 _PART = 2  # key frames
@@ -30,11 +32,19 @@ def workers(jobs: int) -> Iterator[Executor]:
     """
     pool: Executor = ThreadPoolExecutor(1)
     if jobs > 1:
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), _leave_signals)
+        pool = _ProcessPool(jobs, multiprocessing.get_context('spawn'), _leave_signals)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _ProcessPool(ProcessPoolExecutor):
+    """Starts its processes when work comes; a stop signal waits until they are whole."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        with starting_processes():
+            return super().submit(fn, *args, **kwargs)
 
 
 def parts(recipe: Recipe) -> Iterator[tuple[int, range]]:
