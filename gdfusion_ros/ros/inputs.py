@@ -42,7 +42,8 @@ class Inputs:
         self._node, self._assembler, self._tf2 = node, assembler, tf2
         self._feed = Feed(assembler, settings.pipeline, settings.topics, log.warning, bridge())
         profiles = {TF_TOPIC: qos.transforms(), TF_STATIC_TOPIC: qos.static_transforms()}
-        cameras = qos.camera(settings.node.input_reliability, settings.node.input_depth)
+        depth = qos.EVERY_MESSAGE if settings.pipeline.lossless else settings.node.input_depth
+        cameras = qos.camera(settings.node.input_reliability, depth)
         self._subscriptions = [
             self._subscribe(topic, type_name, profiles.get(topic, cameras))
             for topic, type_name in input_topics(settings.pipeline, settings.topics).items()]

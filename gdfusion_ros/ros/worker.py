@@ -16,14 +16,16 @@ from gdfusion_ros.perception.types import PosedSet, SemanticGrid
 _LOOK_UP = 0.1
 """How often the thread looks whether it shall stop while nothing is there to do [s]."""
 
+_TAKEN_IN_LOOK_UP = 0.005
+
 
 class Worker:
     """Takes sets from the assembler, runs the estimator on them and hands the grids on."""
 
     def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int, *,
                  on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[str], None],
-                 on_failure: Callable[[], None]) -> None:
-        """All three callables are called in the thread.
+                 on_failure: Callable[[], None], taken_in: Callable[[], bool] = lambda: True) -> None:
+        """All callables are called in the thread.
 
         Args:
             assembler: Gives the sets.
@@ -34,10 +36,12 @@ class Worker:
             on_grid: Gets the set, the monotonic time [s] at which it was taken, and its grid.
             on_refusal: Gets one line on a set that could not be used.
             on_failure: Told that the thread ends by an error that nobody expected; its traceback is printed.
+            taken_in: Whether all that ``on_grid`` gave out has arrived; the next set waits for that.
         """
         self._assembler = assembler
         self._estimator, self._threads = estimator, threads
         self._on_grid, self._on_refusal, self._on_failure = on_grid, on_refusal, on_failure
+        self._taken_in = taken_in
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='occupancy', daemon=True)
 
@@ -60,8 +64,14 @@ class Worker:
             self._on_failure()
             raise
 
+    def _may_go_on(self) -> bool:
+        """Wait until what was handed on is taken in; False if the thread shall stop."""
+        while not self._stop.is_set() and not self._taken_in():
+            self._stop.wait(_TAKEN_IN_LOOK_UP)
+        return not self._stop.is_set()
+
     def _work_off(self) -> None:
-        while not self._stop.is_set() and (posed := self._assembler.take()) is not None:
+        while self._may_go_on() and (posed := self._assembler.take()) is not None:
             taken = time.monotonic()
             try:
                 self._on_grid(posed, taken, self._estimator.process(posed))
