@@ -207,7 +207,7 @@ class NodeSettings:
     autostart: bool = setting(True, 'Configure and activate at the start; false leaves that to a lifecycle manager.')
     input_reliability: str = setting('best_effort', 'QoS reliability of the camera subscriptions; reliable for bags.',
                                      choices=('best_effort', 'reliable'))
-    input_depth: int = setting(5, 'Messages that a camera subscription queues.', low=1, high=1000)
+    input_depth: int = setting(5, 'Messages that a camera subscription queues; with lossless, 1000.', low=1, high=1000)
     output_durability: str = setting('transient_local', 'QoS durability of the outputs: transient_local hands the last '
                                      'grid to those who come late.', choices=('volatile', 'transient_local'))
     tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",

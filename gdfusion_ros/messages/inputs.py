@@ -11,7 +11,11 @@ CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 
 
 def input_topics(pipeline: PipelineSettings, topics: TopicSettings) -> dict[str, str]:
-    """Every topic that the pipeline reads -> its message type."""
-    return {topics.tf_static_topic: TF_TYPE, topics.tf_topic: TF_TYPE,
-            **{topics.camera_info(camera): CAMERA_INFO_TYPE for camera in pipeline.cameras},
-            **{topics.image(camera): topics.image_type for camera in pipeline.cameras}}
+    """Every topic that the pipeline reads -> its message type.
+
+    Subscribed to in this order, the transforms come last. Others get to know of subscriptions in the order in which
+    they were made: a player that sees a subscription to /tf has seen those to all cameras.
+    """
+    return {**{topics.camera_info(camera): CAMERA_INFO_TYPE for camera in pipeline.cameras},
+            **{topics.image(camera): topics.image_type for camera in pipeline.cameras},
+            topics.tf_topic: TF_TYPE, topics.tf_static_topic: TF_TYPE}

@@ -43,7 +43,8 @@ class Inputs:
         self._feed = Feed(assembler, settings.pipeline, settings.topics, log.warning, bridge())
         self._static_topic = settings.topics.tf_static_topic
         profiles = {settings.topics.tf_topic: qos.transforms(), self._static_topic: qos.static_transforms()}
-        cameras = qos.camera(settings.node.input_reliability, settings.node.input_depth)
+        depth = qos.EVERY_MESSAGE if settings.pipeline.lossless else settings.node.input_depth
+        cameras = qos.camera(settings.node.input_reliability, depth)
         self._subscriptions = [
             self._subscribe(topic, type_name, profiles.get(topic, cameras))
             for topic, type_name in input_topics(settings.pipeline, settings.topics).items()]

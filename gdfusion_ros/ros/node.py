@@ -177,7 +177,9 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         LifecycleNode.on_activate(self, None)
         pipeline.outputs.announce()
         self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, on_grid=pipeline.publish,
-                              on_refusal=self._refused, on_failure=self._on_failure)
+                              on_refusal=self._refused, on_failure=self._on_failure,
+                              taken_in=pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless
+                              else lambda: True)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler, pipeline.tf2, self._log)
         pipeline.diagnostics.activate(active=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 
@@ -51,6 +52,10 @@ class Outputs:
         for output, publisher in self._publishers.items():
             if publisher.get_subscription_count():
                 publisher.publish(output.build(grid, self._make))
+
+    def acknowledged(self) -> bool:
+        """Whether all reliable subscribers have what was published; until then the next grid may replace it."""
+        return all(publisher.wait_for_all_acked(Duration()) for publisher in self._publishers.values())
 
     def publish_latency(self, grid: SemanticGrid, stages: Mapping[str, float]) -> None:
         """Publish the seconds that the stages of ``grid`` took, if somebody subscribes."""

@@ -7,6 +7,11 @@ from rosbags.interfaces import QosDurability, QosReliability
 
 from gdfusion_ros.bags.reader import Topic
 
+EVERY_MESSAGE = 1000
+"""Depth of a queue that shall lose nothing, however late its reader comes to it."""
+
+_TRANSFORMS = 100  # as tf2's listener and broadcaster have it
+
 
 def _profile(depth: int, reliability: str = 'reliable', durability: str = 'volatile') -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,
@@ -21,12 +26,12 @@ def camera(reliability: str, depth: int) -> QoSProfile:
 
 def transforms() -> QoSProfile:
     """``/tf``, as tf2's listener."""
-    return _profile(100)
+    return _profile(_TRANSFORMS)
 
 
 def static_transforms() -> QoSProfile:
     """``/tf_static``, as tf2's listener and broadcaster: who comes late gets what was sent before."""
-    return _profile(100, durability='transient_local')
+    return _profile(_TRANSFORMS, durability='transient_local')
 
 
 def output(durability: str) -> QoSProfile:
@@ -46,19 +51,21 @@ def events() -> QoSProfile:
 
 def recording() -> QoSProfile:
     """A subscription that misses nothing."""
-    return _profile(1000)
+    return _profile(EVERY_MESSAGE)
 
 
 def recorded(topic: Topic) -> QoSProfile:
     """What a player offers for a topic of a bag: at least what the recorded publishers offered.
 
-    Static transforms are latched even where the bag lost that, and deep enough for the messages of all its publishers.
+    Static transforms are latched even where the bag lost that, and deep enough for the messages of all its publishers;
+    ``/tf``, which has many messages a second, is as deep as tf2's broadcaster.
     """
     if topic.name.split('/')[-1] == 'tf_static':
         return _profile(max(topic.count, 1), durability='transient_local')
     best_effort = [offer.reliability is QosReliability.BEST_EFFORT for offer in topic.qos]
     latched_offer = any(offer.durability is QosDurability.TRANSIENT_LOCAL for offer in topic.qos)
-    return _profile(max([offer.depth for offer in topic.qos], default=0) or 10,
+    depths = [offer.depth for offer in topic.qos] + [_TRANSFORMS] * (topic.name == '/tf')
+    return _profile(max(depths, default=0) or 10,
                     'best_effort' if best_effort and all(best_effort) else 'reliable',
                     'transient_local' if latched_offer else 'volatile')
 

@@ -31,22 +31,29 @@ class Recorder:
         self.counts: Counter[str] = Counter()
         self._node, self._writer, self._topics = node, writer, topics
         self._last = 0
-        for topic, type_name in topics.items():
+        self._latched = [topic for topic in topics if topic.endswith(f'/{LABEL_INFO_TOPIC}')]
+        for topic, type_name in sorted(topics.items(), key=lambda item: item[0] in self._latched):
             writer.add_topic(topic, type_name)
-            profile = qos.latched() if topic.endswith(f'/{LABEL_INFO_TOPIC}') else qos.recording()
+            profile = qos.latched() if topic in self._latched else qos.recording()
             node.create_subscription(message_class(type_name), topic, partial(self._write, topic), profile, raw=True)
 
     def wait_for_publishers(self, seconds: float) -> None:
         """Wait until somebody publishes each topic: what is sent before the two have found each other is lost.
 
+        That a publisher is seen does not say that it sees this subscription. The message of a latched topic says so,
+        also for all subscriptions that were made before: publishers get to know of them in that order.
+
         Raises:
             GdfusionError: names the topics that nobody publishes in time.
         """
         deadline = time.monotonic() + seconds
-        while silent := [topic for topic in self._topics if not self._node.count_publishers(topic)]:
+        while silent := [topic for topic in self._topics if not self._found(topic)]:
             if time.monotonic() > deadline:
                 raise GdfusionError(f'nobody publishes {", ".join(silent)} after {seconds:g} s')
             time.sleep(0.02)
+
+    def _found(self, topic: str) -> bool:
+        return self.counts[topic] > 0 if topic in self._latched else self._node.count_publishers(topic) > 0
 
     def wait_for(self, topic: str, count: int, seconds: float) -> bool:
         """Wait until ``count`` messages of ``topic`` are written; False where they do not come in time."""

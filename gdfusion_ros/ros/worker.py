@@ -18,14 +18,16 @@ from gdfusion_ros.perception.types import PosedSet, SemanticGrid
 _LOOK_UP = 0.1
 """How often the thread looks whether it shall stop while nothing is there to do [s]."""
 
+_TAKEN_IN_LOOK_UP = 0.005
+
 
 class Worker:
     """Takes sets from the assembler, runs the estimator on them and hands the grids on."""
 
     def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int, *,
                  on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[GdfusionError], None],
-                 on_failure: Callable[[], None]) -> None:
-        """All three callables are called in the thread.
+                 on_failure: Callable[[], None], taken_in: Callable[[], bool] = lambda: True) -> None:
+        """All callables are called in the thread.
 
         Args:
             assembler: Gives the sets.
@@ -37,11 +39,13 @@ class Worker:
             on_refusal: Gets the error of a set that could not be used.
             on_failure: Told that the thread ends, by errors that nobody expected in several sets in a row; the
                 traceback of the last one is printed.
+            taken_in: Whether all that ``on_grid`` gave out has arrived; the next set waits for that.
         """
         self._assembler = assembler
         self._estimator, self._threads = estimator, threads
         self._faults = Faults(assembler.counters)
         self._on_grid, self._on_refusal, self._on_failure = on_grid, on_refusal, on_failure
+        self._taken_in = taken_in
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='occupancy', daemon=True)
 
@@ -66,8 +70,14 @@ class Worker:
             self._on_failure()
             raise
 
+    def _may_go_on(self) -> bool:
+        """Wait until what was handed on is taken in; False if the thread shall stop."""
+        while not self._stop.is_set() and not self._taken_in():
+            self._stop.wait(_TAKEN_IN_LOOK_UP)
+        return not self._stop.is_set()
+
     def _work_off(self) -> None:
-        while not self._stop.is_set() and (posed := self._assembler.take()) is not None:
+        while self._may_go_on() and (posed := self._assembler.take()) is not None:
             taken = time.monotonic()
             try:
                 with self._faults.cost_a_set(posed.camera_set.stamp):

@@ -39,7 +39,7 @@ def test_a_prediction_of_the_benchmark(labels: Pixels, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('content', 'said'), [
     (b'PK\3\4 but no archive', 'token.npz cannot be read'),
-    ({'other': np.zeros(3)}, 'has no array arr_0; it has other'),
+    ({'other': np.zeros(3)}, 'has no array arr_0 or pred or semantics; it has other'),
     ({'arr_0': np.full(SHAPE, 18, np.uint8)}, 'there is a class 18; occ3d_nuscenes has 0 to 17'),
     ({'arr_0': np.zeros((2, 2, 2), np.uint8)}, r'uint8 \(2, 2, 2\), expected uint8 \(200, 200, 16\)'),
 ])

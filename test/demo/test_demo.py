@@ -26,7 +26,7 @@ def run_demo(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, '-m', 'gdfusion_ros', 'demo', '--out', str(out), '--device', 'cpu', *arguments]
     variables = environment.for_child(os.environ | {'ROS_LOG_DIR': str(out.parent / 'log')})
     variables.pop('ROS_DOMAIN_ID', None)
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
 
 def test_a_made_scene_goes_the_whole_way(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
-from gdfusion_ros.messages.outputs import OCCUPANCY, POINTS
+from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, OCCUPANCY, POINTS
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.ros import environment, parameters, qos, shared_memory
 from gdfusion_ros.ros.context import ros_node, spinning
@@ -38,6 +38,7 @@ from gdfusion_ros.ros.recorder import record
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 
 FIRST_DOMAIN, DOMAINS = 20, 80
+PATIENCE = 600.0  # with what a busy machine may take long for [s]
 MODEL = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
 OUTPUTS = {f'/occ/{output.topic}': output.type_name for output in (OCCUPANCY, POINTS)}
 
@@ -155,14 +156,16 @@ class LiveNode:
         self.diagnostics: list[DiagnosticArray] = []
         self._node, self._folder, self._runs = node, folder, 0
         self._changed: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
         node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, qos.events())
 
     def call(self, kind: Any, service: str, **fields: Any) -> Any:
-        client = self._node.create_client(kind, f'/occ/{service}')
-        assert client.wait_for_service(10)
+        if service not in self._clients:
+            self._clients[service] = self._node.create_client(kind, f'/occ/{service}')
+        client = self._clients[service]
+        self.wait(client.service_is_ready)
         answer = client.call_async(kind.Request(**fields))
-        self.wait(answer.done, 60)
-        self._node.destroy_client(client)
+        self.wait(answer.done)
         return answer.result()
 
     def transition(self, identifier: int) -> bool:
@@ -188,14 +191,17 @@ class LiveNode:
         return self.call(Trigger, 'reset')
 
     def play(self, bag: Path, expected: int, **playback: Any) -> Grids:
-        """Play a bag and record what comes, until there are ``expected`` grids and time for one too many."""
+        """Play a bag and record what comes, until there are ``expected`` grids and time for one too many.
+
+        Nothing is played before the node sees the recorder and the player the node, however long that takes.
+        """
         self._runs += 1
         out = self._folder / f'recorded-{self._runs}'
-        with record(out, OUTPUTS) as recorder:
-            recorder.wait_for_publishers(20)
-            play([bag], Playback(wait=20, **playback))
+        with record(out, {**OUTPUTS, f'/occ/{LABEL_INFO_TOPIC}': LABEL_INFO_TYPE}) as recorder:
+            recorder.wait_for_publishers(PATIENCE)
+            play([bag], Playback(wait=PATIENCE, **playback))
             for topic in OUTPUTS:
-                recorder.wait_for(topic, expected, 20)
+                recorder.wait_for(topic, expected, PATIENCE)
             time.sleep(0.3)
         return Grids.of(out)
 
@@ -214,8 +220,8 @@ class LiveNode:
         """The next values of the status called ``name``."""
         return {pair.key: pair.value for pair in self.diagnosis(name).values}
 
-    def wait(self, condition: Callable[[], Any], seconds: float = 20) -> None:
-        deadline = time.monotonic() + seconds
+    def wait(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, f'in vain; last diagnostics: {self.diagnostics[-1:]}'
             time.sleep(0.02)
@@ -228,7 +234,7 @@ def live(ros_graph: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     settings = ('lossless=true', 'input_reliability=reliable', 'diagnostics_period=0.2', 'camera_timeout=0.5')
     arguments = ['--untrained', '--model', MODEL.model, '--device', 'cpu',
                  *(part for setting in settings for part in ('--set', setting))]
-    with node_process(arguments), ros_node('test') as node:
+    with node_process(arguments, timeout=PATIENCE), ros_node('test') as node:
         driver = LiveNode(node, folder)
         with spinning(node):
             yield driver

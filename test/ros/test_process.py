@@ -46,9 +46,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
@@ -60,7 +58,7 @@ def holds_signals(process: subprocess.Popen[bytes]) -> bool:
 
 
 def assert_clean(process: subprocess.Popen[bytes], log: Path) -> None:
-    assert process.wait(60) == 0, log.read_text()
+    assert process.wait() == 0, log.read_text()
     assert 'Traceback' not in log.read_text()
 
 
@@ -86,8 +84,8 @@ def test_two_signals_end_a_node_that_loads_or_waits(start: Start, tmp_path: Path
 
 
 def test_a_signal_ends_a_node_at_work(drive: Path, tmp_path: Path) -> None:
-    with (tmp_path / 'log').open('wb') as log, node_process(TRIAL, log=log) as process:
-        play([drive], Playback(rate=2, loops=2, wait=20))
+    with (tmp_path / 'log').open('wb') as log, node_process(TRIAL, log=log, timeout=600) as process:
+        play([drive], Playback(rate=2, loops=2, wait=600))
         process.send_signal(signal.SIGTERM)
         assert_clean(process, tmp_path / 'log')
     assert 'stopped: 36 images' in (tmp_path / 'log').read_text()
@@ -109,7 +107,7 @@ def test_a_node_in_the_background_of_a_shell_ends_too(start: Start, tmp_path: Pa
 ])
 def test_what_is_not_allowed_ends_it_with_one_line(arguments: tuple[str, ...], said: str) -> None:
     result = subprocess.run(command(*TRIAL, *arguments), env=environment.for_child(), capture_output=True, text=True,
-                            timeout=60, check=False)
+                            check=False)
     assert result.returncode == 1
     [line] = result.stderr.splitlines()
     assert said in line
@@ -121,7 +119,7 @@ def test_what_is_not_allowed_ends_it_with_one_line(arguments: tuple[str, ...], s
 ])
 def test_what_cannot_be_configured_ends_it_with_one_error(arguments: tuple[str, ...], said: str) -> None:
     result = subprocess.run(command(*arguments), env=environment.for_child(), capture_output=True, text=True,
-                            timeout=60, check=False)
+                            check=False)
     assert result.returncode == 1
     errors = [line for line in result.stderr.splitlines() if '[ERROR]' in line or line.startswith('gdfusion node:')]
     assert len(errors) == 1

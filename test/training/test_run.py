@@ -81,16 +81,15 @@ def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tm
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     process = started(out)
-    deadline = time.monotonic() + 90
-    while not (out / 'curves.png').exists() and time.monotonic() < deadline:
+    while not (out / 'curves.png').exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=90)
+    _, error = process.communicate()
     assert process.returncode == 130, error
     assert 'Traceback' not in error
     assert 1 <= torch.load(out / 'checkpoint.pt', weights_only=True)['done'] < 24
     for process in (started(out, '--resume'), started(whole)):
-        assert process.wait(timeout=100) == 0
+        assert process.wait() == 0
     one, other = (load_file(folder / 'weights.safetensors') for folder in (whole, out))
     assert one.keys() == other.keys()
     assert all(torch.equal(value, other[name]) for name, value in one.items())
@@ -111,7 +110,7 @@ def test_two_processes_train_together(config: Path, labelled_root: Path, tmp_pat
     command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', '29544',
                str(tiny_gdfusion), 'train', str(config), '--data', str(labelled_root), '--out', str(out),
                '--validation', str(labelled_root), '--set', 'steps=2']
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert '2 x 1 slots' in done.stdout
     content = torch.load(out / 'checkpoint.pt', weights_only=True)
