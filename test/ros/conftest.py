@@ -187,6 +187,18 @@ class LiveNode:
         assert self.transition(Transition.TRANSITION_CONFIGURE)
         assert self.transition(Transition.TRANSITION_ACTIVATE)
 
+    def assert_not_configurable_with(self, **values: Any) -> None:
+        """These parameters fail the configuration; with their start values the node is up again."""
+        self.configure()
+        assert self.transition(Transition.TRANSITION_DEACTIVATE)
+        assert self.transition(Transition.TRANSITION_CLEANUP)
+        assert all(result.successful for result in self.set_parameters(**values))
+        assert not self.transition(Transition.TRANSITION_CONFIGURE)
+        back = {name: parameters.RECORDS[name][0] for name in values}
+        assert all(result.successful for result in self.set_parameters(**back))
+        assert self.transition(Transition.TRANSITION_CONFIGURE)
+        assert self.transition(Transition.TRANSITION_ACTIVATE)
+
     def reset(self) -> Any:
         return self.call(Trigger, 'reset')
 

@@ -194,11 +194,4 @@ def test_a_transition_that_is_not_due_is_refused_and_the_node_lives(live: Any, d
 
 
 def test_a_topic_that_is_no_name_fails_the_configuration(live: Any) -> None:
-    live.configure()
-    assert live.transition(Transition.TRANSITION_DEACTIVATE)
-    assert live.transition(Transition.TRANSITION_CLEANUP)
-    assert all(result.successful for result in live.set_parameters(image_topic='/{camera}/my image'))
-    assert not live.transition(Transition.TRANSITION_CONFIGURE)
-    assert all(result.successful for result in live.set_parameters(image_topic='/{camera}/image'))
-    assert live.transition(Transition.TRANSITION_CONFIGURE)
-    assert live.transition(Transition.TRANSITION_ACTIVATE)
+    live.assert_not_configurable_with(image_topic='/{camera}/my image')
