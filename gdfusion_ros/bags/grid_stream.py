@@ -16,7 +16,7 @@ from gdfusion_ros.bags.released import lidar_stamps
 from gdfusion_ros.errors import GdfusionError, RepeatedError
 from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import input_topics
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters, Counts
 from gdfusion_ros.perception.estimator import OccupancyEstimator, PoseProtocol
@@ -57,7 +57,7 @@ def grid_stream(bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSet
         GdfusionError: the bag lacks topics, or the network needs other cameras.
     """
     require_inputs(bag, pipeline, topics)
-    with closing(Preprocessor(network.config.image_size)) as preprocessor:
+    with closing(Preprocessor(network.spec.image_size)) as preprocessor:
         yield GridStream(bag, network, replace(pipeline, lossless=True), topics, preprocessor, protocol, listener)
 
 

@@ -20,7 +20,7 @@ from gdfusion_ros.bags.writer import BagWriter, bag_writer
 from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.encode import label_info
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, NODE_NAME, OCCUPANCY, POINTS
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.perception.counters import Counts
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.labels import LABEL_SETS, LabelSet
@@ -72,7 +72,7 @@ def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineS
                  'gdfusion.protocol': protocol, 'gdfusion.version': __version__}
         with bag_writer(out, storage=storage, bag_format=bag_format, custom_data=about) as writer:
             outputs = _Outputs(writer)
-            outputs.announce(bag.start, LABEL_SETS[network.config.label_set])
+            outputs.announce(bag.start, LABEL_SETS[network.spec.label_set])
             for grid, stamp in stream:
                 outputs.write(grid, stamp)
     return Result(stream.counts, stream.refused, time.monotonic() - begin)

@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.cli.train import datasets
     from gdfusion_ros.errors import GdfusionError
     from gdfusion_ros.files import written_whole
-    from gdfusion_ros.model.inference import select_device
-    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.model.runtime.device import select_device
+    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.training import ablation
     from gdfusion_ros.training import settings as training_settings
     from gdfusion_ros.training.run import Data
@@ -95,7 +95,7 @@ def _train(trial: Trial, data: Data, held_out: Mapping[str, Sequence[Dataset]], 
         training.train(Display(bar, training.done))
     matrices = {}
     for name, scenes in held_out.items():
-        examples = Examples(scenes, network.config, settings, augment=False)
+        examples = Examples(scenes, network.spec, settings, augment=False)
         with progress(sum(examples.lengths), 'frame', name) as bar:
             matrices[name] = validate(training.network, examples, settings, bar.update)
     trial.keep(matrices)

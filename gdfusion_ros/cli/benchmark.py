@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.model import benchmark
-    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
 
     keep_freed_memory()
@@ -164,8 +164,8 @@ def _tables(args: argparse.Namespace) -> dict[str, Any]:
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.cli.train import datasets
-    from gdfusion_ros.model.inference import select_device
-    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.model.runtime.device import select_device
+    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.training import benchmark
     from gdfusion_ros.training import settings as training_settings
 

@@ -196,7 +196,7 @@ def _truth(inputs: _Inputs, dataset: Dataset | None) -> Truth:
 
 def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listener: Listener) -> Predictions:
     from gdfusion_ros.evaluation.predictions import BagPredictions, ModelPredictions, NpzPredictions, converted
-    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
 
     args = inputs.args

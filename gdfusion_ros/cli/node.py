@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGINT or SIGTERM; exit code 0 then."""
-    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.ros import environment, signals
     signals.hold()
     keep_freed_memory()

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.replay import replay
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.inputs import input_topics
-    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
 
     keep_freed_memory()

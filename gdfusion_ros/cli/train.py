@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then print what came of it."""
-    from gdfusion_ros.model.inference import select_device
-    from gdfusion_ros.model.memory import keep_freed_memory
+    from gdfusion_ros.model.runtime.device import select_device
+    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.training import settings as training_settings
     from gdfusion_ros.training.examples import labelled
     from gdfusion_ros.training.processes import joined

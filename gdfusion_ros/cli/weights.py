@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
-    from gdfusion_ros.model.checkpoint import Facts
-    from gdfusion_ros.model.occupancy import OccupancyNetwork
+    from gdfusion_ros.model.network import OccupancyNetwork
+    from gdfusion_ros.model.weights.checkpoint import Facts
 
 HELP = 'list, fetch, check and convert weights'
 
@@ -46,7 +46,7 @@ def _list(_: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     from gdfusion_ros.bags.info import format_size
-    from gdfusion_ros.model.weights import known
+    from gdfusion_ros.model.weights.registry import known
 
     rows = []
     for entry in known().values():
@@ -59,7 +59,7 @@ def _list(_: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from gdfusion_ros.model.weights import fetch, known
+    from gdfusion_ros.model.weights.registry import fetch, known
 
     entries = known()
     if args.weights not in entries:
@@ -69,7 +69,7 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from gdfusion_ros.model.weights import find, known, verify
+    from gdfusion_ros.model.weights.registry import find, known, verify
 
     if entry := known().get(args.weights):
         verify(find(args.weights), entry.size, entry.sha256)
@@ -80,7 +80,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     from gdfusion_ros.files import refuse_existing
-    from gdfusion_ros.model.checkpoint import save_checkpoint
+    from gdfusion_ros.model.weights.checkpoint import save_checkpoint
 
     if args.out.suffix != '.safetensors':
         raise GdfusionError(f'{args.out}: expected a name that ends in .safetensors')
@@ -93,13 +93,12 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _network(args: argparse.Namespace) -> tuple[OccupancyNetwork, Path, Facts]:
     """The network with the weights, their file, and what it says of itself."""
-    from gdfusion_ros.model.checkpoint import Facts, load_checkpoint
-    from gdfusion_ros.model.occupancy import OccupancyNetwork
-    from gdfusion_ros.model.zoo import choose
+    from gdfusion_ros.model.weights.checkpoint import Facts, load_checkpoint
+    from gdfusion_ros.model.zoo import build, choose
     from gdfusion_ros.settings import ModelSettings
 
     chosen = choose(ModelSettings(model=args.model or '', weights=args.weights))
     assert chosen.weights is not None, 'they are not random, they were named'
-    network = OccupancyNetwork(chosen.config)
+    network = build(chosen.spec)
     load_checkpoint(network, chosen.weights)
-    return network, chosen.weights, Facts(chosen.config.name, chosen.trained_on)
+    return network, chosen.weights, Facts(chosen.spec.name, chosen.trained_on)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 
 

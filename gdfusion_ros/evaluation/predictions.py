@@ -21,7 +21,7 @@ from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.frames import KeyFrame
 from gdfusion_ros.messages import decode
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.labels import LabelSet
 from gdfusion_ros.perception.types import SemanticGrid

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import iou, nanmean
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.voxel_walk import first_voxel
 

@@ -17,10 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES, Probe
-from gdfusion_ros.model.trial import trial_frames
+from gdfusion_ros.model.runtime.trial import trial_frames
+from gdfusion_ros.model.sequence import SequenceRunner
 
 FUSIONS = ('geometry', 'motion', 'voxel', 'scene')
 GIGA = 1e9
@@ -65,22 +65,22 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lam
     """Measure ``frames`` frames of a sequence after two that warm up; ``tick`` is called after each."""
     with torch.inference_mode():
         steps = trial_frames(network, frames + 3)
-        state: RecurrentState | None = None
+        runner = SequenceRunner(network)
         for _ in range(2):
-            _, state = network(next(steps), state)
+            runner.predict(next(steps))
         if network.device.type == 'cuda':
             torch.cuda.reset_peak_memory_stats(network.device)
         clock = _StageClock(network.device)
         totals: list[float] = []
         for _ in range(frames):
             with clock.timed(totals):
-                _, state = network(next(steps), state, clock)
+                runner.predict(next(steps), clock)
             tick()
-        assert state is not None
-        size, peak = state.nbytes, _peak_memory(network.device)
+        assert runner.state is not None
+        size, peak = runner.state.nbytes, _peak_memory(network.device)
         counter = _Recorder()
-        network(next(steps), state, counter)
-        del state
+        runner.predict(next(steps), counter)
+        del runner
         floor = sum(count * _alone(call, network.device) for call, count in counter.calls.items())
     return BenchmarkResult(
         network.title, _device_name(network.device), 'autocast' if network.autocast else 'fp32', frames,

@@ -1,9 +1,14 @@
-"""A window into a running network: what happens in which stage. The benchmark and the tests look through it."""
+"""A pass of one frame through a network, and a window into it: what happens in which stage.
+
+The benchmark and the tests of recordings look through the window; the network itself does not depend on it.
+"""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 STAGES = ('backbone', 'cost volume', 'depth', 'geometry', 'lift', 'pre-process', 'motion', 'voxel', 'scene', 'encoder',
@@ -18,8 +23,30 @@ class Probe:
         del name
         return nullcontext()
 
-    def see(self, name: str, tensor: Tensor) -> None:
+    def record(self, name: str, tensor: Tensor) -> None:
         """Called with intermediate results by name. Must not change them."""
 
 
 BLIND = Probe()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What all slots share while a frame goes through them.
+
+    Attributes:
+        probe: who looks on.
+        device: of the network.
+        autocast: whether learned layers may compute with half precision.
+    """
+
+    probe: Probe
+    device: torch.device
+    autocast: bool
+
+    def learned(self) -> torch.autocast:
+        """For learned layers: with ``autocast``, half precision on CUDA, bfloat16 on a CPU, where torch deems it fit.
+
+        Poses, points and memory keep full precision: rotated with eight bits, the ground would be metres off.
+        """
+        return torch.autocast(self.device.type, enabled=self.autocast)

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.frame import Frame, Prediction
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.interface import Frame, Prediction
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.image_size import require_size
@@ -63,15 +64,16 @@ class OccupancyEstimator:
         Raises:
             GdfusionError: the network needs another number of cameras than the settings name.
         """
-        if network.config.cameras != len(settings.cameras):
-            raise GdfusionError(f"model {network.config.name} needs {network.config.cameras} cameras, but setting "
-                                f"'cameras' names {len(settings.cameras)}: {', '.join(settings.cameras)}")
+        spec, count = network.spec, len(settings.cameras)
+        if count != spec.cameras and not spec.any_cameras:
+            raise GdfusionError(f"model {spec.name} needs {spec.cameras} cameras, but setting 'cameras' names {count}: "
+                                f"{', '.join(settings.cameras)}")
         self.latency: dict[str, float] = {}
         self._network = network
+        self._runner = SequenceRunner(network)
         self._settings = settings
         self._pose_type = np.float32 if protocol == 'released' else np.float64
         self._counters = counters or Counters(settings.cameras)
-        self._state: RecurrentState | None = None
         self._previous: _Place | None = None
         self._frames = 0
         self._lock = threading.Lock()
@@ -104,13 +106,13 @@ class OccupancyEstimator:
                 self._forget_if_due(place, posed.generation)
                 frame = self._frame(posed, place.poses, normalize(pixels, self._network.device))
             with self._stage('network'):
-                prediction, state = self._network(frame, self._state)
+                prediction, state = self._runner.look(frame)
                 if self._network.device.type == 'cuda':
                     torch.cuda.synchronize(self._network.device)
                 self._require_finite(posed, state)
             with self._stage('grid'):
                 grid = self._grid(posed, prediction)
-        self._state, self._previous = state, place
+        self._runner.state, self._previous = state, place
         self._frames += 1
         self._counters.grid_made()
         return grid
@@ -139,7 +141,7 @@ class OccupancyEstimator:
             self._counters.frame_refused('gpu_memory', detail)
             raise GdfusionError(detail) from error
 
-    def _require_finite(self, posed: PosedSet, state: RecurrentState) -> None:
+    def _require_finite(self, posed: PosedSet, state: SequenceState) -> None:
         """Refuse a set that would spoil the memory for ever: what is not a number never gets out of it again."""
         if state.is_finite():
             return
@@ -150,12 +152,12 @@ class OccupancyEstimator:
         raise GdfusionError(detail)
 
     def _forget(self, reason: str, detail: str) -> None:
-        self._state, self._previous, self._frames = None, None, 0
+        self._runner.state, self._previous, self._frames = None, None, 0
         self._counters.memory_reset(reason, detail)
 
     def _pixels(self, posed: PosedSet) -> list[Pixels]:
         """(H, W, 3) uint8 RGB of each camera of the rig, black where it is masked."""
-        height, width = self._network.config.image_size
+        height, width = self._network.spec.image_size
         pixels = []
         for camera, place in posed.cameras.items():
             image = posed.camera_set.images.get(camera)
@@ -208,7 +210,7 @@ class OccupancyEstimator:
 
     def _frame(self, posed: PosedSet, poses: RigPoses, images: Tensor) -> Frame:
         """The network's input."""
-        height, width = self._network.config.image_size
+        height, width = self._network.spec.image_size
         models = [place.model for place in posed.cameras.values()]
         crops = [ResizeCrop((model.width, model.height), (width, height)) for model in models]
         return make_frame(
@@ -218,7 +220,7 @@ class OccupancyEstimator:
             [camera in posed.camera_set.images for camera in posed.cameras])
 
     def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
-        grid = self._network.config.predicted_grid
+        grid = self._network.spec.predicted_grid
         return SemanticGrid(
             stamp=posed.camera_set.stamp,
             frame_id=self._settings.base_frame,
@@ -226,7 +228,7 @@ class OccupancyEstimator:
             voxel_size=grid.voxel_size,
             labels=_x_fastest(prediction.labels),
             confidence=_x_fastest(prediction.confidence()) if self._settings.confidence else None,
-            label_set=LABEL_SETS[self._network.config.label_set],
+            label_set=LABEL_SETS[self._network.spec.label_set],
             model=self._network.title,
             frames_since_reset=self._frames + 1,
             cameras=tuple(posed.camera_set.images),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.types import Matrix
 
@@ -50,18 +50,20 @@ def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[Post
         visible: which cameras have an image.
     """
     before = before or now
-    return Frame(
-        images=images,
+    calibration = Calibration(
         intrinsics=_tensor(intrinsics),
         post_rotation=_tensor([transform.rotation for transform in post]),
         post_translation=_tensor([transform.translation for transform in post]),
         ego_from_camera=_tensor(product(inverse(now.fixed_from_ego), now.fixed_from_camera)),
+        bda=torch.eye(3),
+        visible=torch.tensor(visible))
+    return Frame(
+        images=images,
+        calibration=calibration,
         previous_camera_from_camera=_tensor([
             product(inverse(then), pose)
             for then, pose in zip(before.fixed_from_camera, now.fixed_from_camera, strict=True)]),
-        previous_ego_from_ego=_tensor(product(inverse(before.history_pose), now.history_pose)),
-        bda=torch.eye(3),
-        visible=torch.tensor(visible))
+        previous_ego_from_ego=_tensor(product(inverse(before.history_pose), now.history_pose)))
 
 
 def _tensor(values: Matrix | Sequence[Matrix]) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 
 UNKNOWN = 255
 """Label of a voxel that nothing is known of (SemanticOccupancyGrid.UNKNOWN)."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.types import Matrix, SemanticGrid
 

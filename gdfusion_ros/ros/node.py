@@ -22,8 +22,8 @@ from std_srvs.srv import Trigger
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.messages.outputs import NODE_NAME
-from gdfusion_ros.model.interruption import InterruptedFrameError, make_interruptible
-from gdfusion_ros.model.trial import warm_up
+from gdfusion_ros.model.runtime.interruption import InterruptedFrameError, make_interruptible
+from gdfusion_ros.model.runtime.trial import warm_up
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters
@@ -158,13 +158,13 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         counters = Counters(settings.pipeline.cameras)
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
         tf2 = Tf2Transforms(settings.pipeline) if tf2_is_wanted(settings.node.tf_source) else None
-        preprocessor = Preprocessor(network.config.image_size)
+        preprocessor = Preprocessor(network.spec.image_size)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(
             settings, preprocessor,
             FrameAssembler(settings.pipeline, preprocessor, transforms=tf2, counters=counters), estimator, tf2,
             Outputs(self, settings.bev, qos.output(settings.node.output_durability),
-                    LABEL_SETS[network.config.label_set]),
+                    LABEL_SETS[network.spec.label_set]),
             Diagnostics(self, settings, facts, counters, self._log))
         self.get_logger().info(f'configured: {network.title} on {network.device}')
         if settings.model.untrained:

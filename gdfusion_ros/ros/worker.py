@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 
 from gdfusion_ros.errors import GdfusionError, RepeatedError
-from gdfusion_ros.model.interruption import InterruptedFrameError
+from gdfusion_ros.model.runtime.interruption import InterruptedFrameError
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
 from gdfusion_ros.perception.faults import Faults

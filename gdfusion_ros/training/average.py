@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
 
 RISE = 2000
 """Updates after which the decay has come most of its way: the first weights of a run are soon forgotten."""

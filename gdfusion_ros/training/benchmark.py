@@ -46,7 +46,7 @@ def run(settings: TrainingSettings, datasets: Sequence[Dataset], device: torch.d
         GdfusionError: unknown model, no key frames, or a file that cannot be read.
     """
     network = starting_network(settings, device)
-    trainer, examples = Trainer(network, settings), Examples(datasets, network.config, settings, augment=True)
+    trainer, examples = Trainer(network, settings), Examples(datasets, network.spec, settings, augment=True)
     if not examples.lengths:
         raise GdfusionError('the training data has no key frames')
     batches = stream(examples, settings, ALONE, 0, device)

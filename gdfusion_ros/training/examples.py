@@ -18,8 +18,9 @@ from gdfusion_ros.datasets import lidar, occ3d
 from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.poses import inverse, product
@@ -65,7 +66,7 @@ class Example:
 class Examples(TorchDataset[Example]):
     """``examples[item]``: reads, decodes and augments one key frame; meant for worker processes."""
 
-    def __init__(self, datasets: Sequence[Dataset], config: OccupancyConfig, settings: TrainingSettings, *,
+    def __init__(self, datasets: Sequence[Dataset], config: NetworkSpec, settings: TrainingSettings, *,
                  augment: bool) -> None:
         """``config`` is the network's; without ``augment`` examples are what the node would see.
 
@@ -108,9 +109,9 @@ class Examples(TorchDataset[Example]):
             [True] * len(images))
         truth = _labels(root, scene, sample)
         labels = np.ascontiguousarray(ego.labels(self._observed(truth)).transpose(1, 0, 2))
-        return Example(replace(frame, bda=ego.matrix()), torch.from_numpy(labels),
-                       self._depth(sample, [post for _, post in images]), start=item.frame == 0,
-                       sight=self._sight(truth, frame))
+        frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()))
+        return Example(frame, torch.from_numpy(labels), self._depth(sample, [post for _, post in images]),
+                       start=item.frame == 0, sight=self._sight(truth, frame))
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
         """The item's augmentation of the ego frame and of each camera's image."""

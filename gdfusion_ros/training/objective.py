@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.occupancy import OccupancyNetwork
-from gdfusion_ros.model.probe import Probe
+from gdfusion_ros.model.interface import CellDepth
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.training import losses
 from gdfusion_ros.training.examples import Example
 from gdfusion_ros.training.settings import TrainingSettings
@@ -20,17 +19,6 @@ FREQUENCIES = {'occ3d_nuscenes': (
     944004, 1897170, 152386, 2391677, 16957802, 724139, 189027, 2074468, 413451, 2384460, 5916653, 175883646, 4275424,
     51393615, 61411620, 105975596, 116424404, 1892500630)}
 """Voxels of every class in the training split, by label set."""
-
-
-class _CellProbe(Probe):
-    """Keeps what the image cells give: supervised depth, depth fused with history, both blended, and the features."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, Tensor] = {}
-
-    def see(self, name: str, tensor: Tensor) -> None:
-        if name in ('depth_pred', 'geometry_fused_logits', 'geometry', 'context'):
-            self.seen[name] = tensor.float()
 
 
 class Objective(nn.Module):
@@ -52,37 +40,35 @@ class Objective(nn.Module):
         self._settings = settings
         weights = None
         if settings.class_balance:
-            counts = torch.tensor(FREQUENCIES[network.config.label_set], dtype=torch.float64)
+            counts = torch.tensor(FREQUENCIES[network.spec.label_set], dtype=torch.float64)
             weights = (counts.max() / counts) ** settings.class_balance
             weights = torch.cat([torch.zeros(1), weights.float()])
         self.register_buffer('class_weights', weights, persistent=False)
-        self.cell_classifier = nn.Conv2d(network.config.channels, network.config.classes + 1, 1)
+        self.cell_classifier = nn.Conv2d(network.spec.context_channels, network.spec.classes + 1, 1)
         nn.init.zeros_(self.cell_classifier.weight)
         nn.init.zeros_(self.cell_classifier.get_parameter('bias'))
 
-    def forward(self, example: Example, state: RecurrentState | None) -> tuple[dict[str, Tensor], RecurrentState]:
+    def forward(self, example: Example, state: SequenceState | None) -> tuple[dict[str, Tensor], SequenceState]:
         """See one example.
 
         Args:
             example: on the network's device where its tensors are large.
             state: of the same sequence's last frame; None at its start.
         """
-        probe, found = _CellProbe(), {}
-        if self._settings.lifts:
-            volume, state = self.network.encode(example.frame, state, probe)
-            found = self._voxel_losses(volume, example)
-        else:
-            _, _, state = self.network.look(example.frame, state, probe)
-        return {**found, **self._cell_losses(probe.seen, example)}, state.detach()
+        frame, then = example.frame, None if state is None else state.calibration
+        geometry = self.network.geometry(frame.calibration, frame.previous(then))
+        if not self._settings.lifts:
+            cells, after = self.network.predict_depth(frame.images, geometry, state)
+            return self._cell_losses(cells, example), after.detach()
+        seen = self.network.encode(frame.images, geometry, state)
+        found = {**self._voxel_losses(seen.volume, example), **self._cell_losses(seen.cells, example)}
+        return found, seen.state.detach()
 
     def _voxel_losses(self, volume: Tensor, example: Example) -> dict[str, Tensor]:
         """Only cells in which something is labelled are classified."""
-        chosen, head = self._settings, self.network.head
-        labels = head.within(example.labels)
-        labelled = (labels != losses.IGNORE).any(1).nonzero()[:, 0]
-        with self.network.casting():
-            logits = head.classify(head.features(volume).index_select(0, labelled)).flatten(0, 1)
-        logits, targets = losses.known(logits, losses.targets_of(labels[labelled]))
+        chosen = self._settings
+        scores, labels = self.network.classify_labelled(volume, example.labels, losses.IGNORE)
+        logits, targets = losses.known(scores, losses.targets_of(labels))
         logits = logits.float()
         found: dict[str, Tensor] = {}
         if chosen.cross_entropy:
@@ -95,19 +81,20 @@ class Objective(nn.Module):
                     found[name] = weight * loss(probability, targets)
         return found
 
-    def _cell_losses(self, seen: Mapping[str, Tensor], example: Example) -> dict[str, Tensor]:
+    def _cell_losses(self, cells: CellDepth, example: Example) -> dict[str, Tensor]:
         chosen, found = self._settings, {}
+        supervised = cells.supervised.float()
         if chosen.depth:
-            found['depth'] = chosen.depth * losses.depth_binary(seen['depth_pred'], example.depth)
+            found['depth'] = chosen.depth * losses.depth_binary(supervised, example.depth)
         if chosen.cell_depth and example.sight is not None:
-            distributions = [seen[name] for name in ('depth_pred', 'geometry') if name in seen]
+            distributions = [supervised] if cells.fused_logits is None else [supervised, cells.distribution]
             likelihoods = [_depth_loss(each, example.sight) for each in distributions]
             found['cell_depth'] = chosen.cell_depth * torch.stack(likelihoods).mean()
-        if chosen.cell_depth_fused and example.sight is not None and 'geometry_fused_logits' in seen:
-            fused = seen['geometry_fused_logits'].softmax(1)
+        if chosen.cell_depth_fused and example.sight is not None and cells.fused_logits is not None:
+            fused = cells.fused_logits.float().softmax(1)
             found['cell_depth_fused'] = chosen.cell_depth_fused * _depth_loss(fused, example.sight)
         if chosen.cell_classes and example.sight is not None:
-            logits = losses.spread(self.cell_classifier(seen['context']), RAYS).permute(0, 2, 3, 1).flatten(0, 2)
+            logits = losses.spread(self.cell_classifier(cells.context), RAYS).permute(0, 2, 3, 1).flatten(0, 2)
             found['cell_classes'] = chosen.cell_classes * losses.cross_entropy(
                 logits, losses.targets_of(example.sight.classes), self.class_weights)
         return found

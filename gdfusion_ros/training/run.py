@@ -19,9 +19,9 @@ from gdfusion_ros.datasets.nuscenes import SYNTHETIC, Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.files import written_whole
-from gdfusion_ros.model.checkpoint import Facts, save_checkpoint
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.state import SequenceState
+from gdfusion_ros.model.weights.checkpoint import Facts, save_checkpoint
 from gdfusion_ros.training import settings as training_settings
 from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.journal import Journal
@@ -115,8 +115,8 @@ class Run:
         self._settings, self._folder, self._processes = settings, folder, processes
         self._facts = Facts(settings.model, data.about)
         self._trainer = Trainer(network, settings, distributed=processes.count > 1)
-        self._examples = Examples(data.training, network.config, settings, augment=True)
-        self._validation = Examples(data.validation, network.config, settings, augment=False)
+        self._examples = Examples(data.training, network.spec, settings, augment=True)
+        self._validation = Examples(data.validation, network.spec, settings, augment=False)
         if not self._examples.lengths:
             raise GdfusionError('the training data has no key frames')
         entries = self._resume() if folder.checkpoint.exists() else []
@@ -267,12 +267,12 @@ _MAY_CHANGE = frozenset({'workers', 'validate_every', 'checkpoint_every'})
 """Settings that do not change what is learned."""
 
 
-def _packed(state: RecurrentState | None) -> tuple[dict[str, torch.Tensor], int] | None:
-    return None if state is None else (state.tensors(), state.frames)
+def _packed(state: SequenceState | None) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    return None if state is None else (state.tensors(), state.structure())
 
 
-def _unpacked(state: tuple[dict[str, torch.Tensor], int] | None) -> RecurrentState | None:
-    return None if state is None else RecurrentState.restored(*state)
+def _unpacked(state: tuple[dict[str, torch.Tensor], dict[str, Any]] | None) -> SequenceState | None:
+    return None if state is None else SequenceState.restored(*state)
 
 
 @contextmanager

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gdfusion_ros.model.camera import pixel_grid, rays
-from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.model.occupancy import DepthBins
+from gdfusion_ros.model.geometry.camera import pixel_grid, rays
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.voxel_walk import first_voxel
 from gdfusion_ros.training.losses import IGNORE
@@ -61,7 +61,7 @@ def look(labels: NDArray[np.uint8], label_set: LabelSet, frame: Frame, bins: Dep
     grid = label_set.grid
     voxel_size = np.array(grid.voxel_size)
     directions = _directions(frame, stride).numpy().astype(np.float64) / voxel_size
-    origins = (frame.ego_from_camera[:, :3, 3].numpy().astype(np.float64) - grid.lower) / voxel_size
+    origins = (frame.calibration.ego_from_camera[:, :3, 3].numpy().astype(np.float64) - grid.lower) / voxel_size
     depths, classes = np.full(directions.shape[:-1], np.inf), np.full(directions.shape[:-1], IGNORE, np.uint8)
     _look(labels, solid, origins, directions, depths, classes)
     places = ((depths - bins.first) / bins.step).clip(0, bins.count - 1)
@@ -81,7 +81,8 @@ def _directions(frame: Frame, stride: int) -> Tensor:
     u, v = pixel_grid((height, width), (height // stride, width // stride))
     spread = ((torch.arange(RAYS) + 0.5) / RAYS - 0.5) * stride
     u, v = (u[:, None] + spread).flatten(), (v[:, None] + spread).flatten()
-    return rays(u, v, frame.intrinsics, frame.post_rotation, frame.post_translation, frame.ego_from_camera)
+    c = frame.calibration
+    return rays(u, v, c.intrinsics, c.post_rotation, c.post_translation, c.ego_from_camera)
 
 
 @numba.njit(cache=True)

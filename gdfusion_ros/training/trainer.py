@@ -13,9 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.inference import lay_out
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.runtime.prepare import lay_out
+from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.training.average import WeightAverage
 from gdfusion_ros.training.examples import Example
@@ -65,11 +65,11 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(self._objective.parameters(), lr=settings.learning_rate,
                                             weight_decay=settings.weight_decay)
         self._scaler = torch.amp.GradScaler('cuda', enabled=network.autocast and network.device.type == 'cuda')
-        self._states: list[RecurrentState | None] = [None] * settings.slots
+        self._states: list[SequenceState | None] = [None] * settings.slots
         for norm in _norms(network):
             norm.train(not norm.num_batches_tracked)
             norm.momentum = _STATISTICS_MOMENTUM
-        network.depth_net.bn.momentum = None  # the mean of all
+        network.camera_statistics().momentum = None  # the mean of all
 
     def step(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Learn from one example of each slot whose turn it is.
@@ -97,7 +97,7 @@ class Trainer:
     def _freeze_statistics(self) -> None:
         """In time, go on with those of many frames together, not each frame's own."""
         if self.done >= _CAMERA_STEPS:
-            self.network.depth_net.bn.eval()
+            self.network.camera_statistics().eval()
         if self.done >= self._settings.statistics_steps:
             for norm in _norms(self.network):
                 norm.eval()
@@ -139,12 +139,12 @@ class Trainer:
             raise GdfusionError(f'the checkpoint does not fit the network: {str(error).splitlines()[0]}') from error
 
     @property
-    def memory(self) -> list[RecurrentState | None]:
+    def memory(self) -> list[SequenceState | None]:
         """The slots' recurrent states."""
         return self._states
 
     @memory.setter
-    def memory(self, states: Sequence[RecurrentState | None]) -> None:
+    def memory(self, states: Sequence[SequenceState | None]) -> None:
         if len(states) != len(self._states):
             raise GdfusionError(f'the checkpoint has {len(states)} slots, the settings {len(self._states)}')
         self._states = [None if state is None else state.to(self.network.device) for state in states]

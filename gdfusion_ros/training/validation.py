@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.inference import prepare
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.training.examples import Examples
 from gdfusion_ros.training.loading import load
@@ -37,12 +37,13 @@ def validate(network: OccupancyNetwork, examples: Examples, settings: TrainingSe
         GdfusionError: a file of the data is missing or damaged.
     """
     network = prepare(copy.deepcopy(network), network.device)
-    matrix = ConfusionMatrix(LABEL_SETS[network.config.label_set])
+    matrix = ConfusionMatrix(LABEL_SETS[network.spec.label_set])
     items = own_items(examples, processes)
-    state: RecurrentState | None = None
+    runner = SequenceRunner(network)
     for example in load(examples, items, settings.workers, network.device):
-        before = state if settings.history and not example.start else None
-        prediction, state = network(on_device(example, network.device).frame, before)
+        if example.start or not settings.history:
+            runner.state = None
+        prediction = runner.predict(on_device(example, network.device).frame)
         truth = example.labels.numpy().transpose(1, 0, 2)
         matrix.add(truth, prediction.labels.cpu().numpy(), truth != IGNORE)
         tick()

@@ -24,9 +24,9 @@ from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, stamp_of
-from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.inference import prepare
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.zoo import BEVDETOCC_GF, initialise
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 

@@ -24,7 +24,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.images import compressed_image
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.perception import estimator
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.preprocess import normalize

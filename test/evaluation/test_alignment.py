@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.alignment import align
 from gdfusion_ros.evaluation.frames import Drive
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, SURROUNDOCC_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.regrid import voxel_grid
 from gdfusion_ros.perception.transforms import TransformError, TransformTree

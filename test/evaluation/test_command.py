@@ -19,7 +19,7 @@ from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.evaluation.alignment import align
 from gdfusion_ros.evaluation.truth import truth_of_bags
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.zoo import BEVDETOCC_GF, CONFIGS
 from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gdfusion_ros.evaluation.rays import RayCounts, cast, ray_directions, ray_origins
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, SURROUNDOCC_NUSCENES, UNKNOWN
 
 GRID = VoxelGrid((-9.0, -6.0, -2.0), (1.5, 1.2, 0.6), (12, 10, 8))

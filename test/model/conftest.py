@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model import kernels
-from gdfusion_ros.model.checkpoint import to_published
-from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.network import DepthBins, OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.weights.checkpoint import to_published
 
 TINY = OccupancyConfig(
     name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12),

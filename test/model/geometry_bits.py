@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.camera import camera_points, pixel_grid, rays
-from gdfusion_ros.model.depth import ground_bins
-from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.model.fusion.alignment import index_transform, sampled_positions
-from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.lift import Lift
-from gdfusion_ros.model.stereo import StereoGeometry, sampling_grid
+from gdfusion_ros.model.depth.net import ground_bins
+from gdfusion_ros.model.depth.stereo import StereoGeometry, sampling_grid
+from gdfusion_ros.model.geometry.alignment import index_transform, sampled_positions
+from gdfusion_ros.model.geometry.camera import camera_points, pixel_grid, rays
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.view.lift import Lift
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.poses import Quaternion, Vector
 from gdfusion_ros.perception.transforms import TransformTree

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gdfusion_ros.model.frame import Frame
+from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.settings import ModelSettings
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from gdfusion_ros.model import benchmark
 from gdfusion_ros.model.benchmark import BenchmarkResult, in_order
-from gdfusion_ros.model.inference import prepare
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES
+from gdfusion_ros.model.runtime.prepare import prepare
 
 
 @pytest.fixture

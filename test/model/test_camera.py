@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.camera import Memo, camera_points, normalised, pixel_grid, previous_pixels, transform
+from gdfusion_ros.model.geometry.camera import Memo, camera_points, normalised, pixel_grid, previous_pixels, transform
 
 IMAGE = (64, 96)
 

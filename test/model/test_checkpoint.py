@@ -21,7 +21,12 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.checkpoint import (
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.temporal.motion import MotionFusion
+from gdfusion_ros.model.temporal.scene import SceneFusion
+from gdfusion_ros.model.view.lift import Lift
+from gdfusion_ros.model.weights.checkpoint import (
     CONSTANTS,
     PREFIXES,
     Facts,
@@ -30,11 +35,6 @@ from gdfusion_ros.model.checkpoint import (
     save_checkpoint,
     to_published,
 )
-from gdfusion_ros.model.fusion.motion import MotionFusion
-from gdfusion_ros.model.fusion.scene import SceneFusion
-from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.lift import Lift
-from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.zoo import BEVDETOCC_GF
 
 CONFIGURATION = 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from gdfusion_ros.model.columns import ColumnEncoder, ColumnNeck
+from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
 
 
 def test_heights_are_channels_and_stages_halve_the_view() -> None:

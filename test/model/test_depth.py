@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gdfusion_ros.model.camera import camera_points
-from gdfusion_ros.model.depth import CameraGate, DepthNet, camera_vector, ground_bins
-from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.model.fusion.geometry import GeometryFusion
-from gdfusion_ros.model.fusion.state import GeometryState
-from gdfusion_ros.model.stereo import StereoGeometry, cost_volume
+from gdfusion_ros.model.depth.net import CameraGate, DepthNet, camera_vector, ground_bins
+from gdfusion_ros.model.depth.stereo import StereoGeometry, cost_volume
+from gdfusion_ros.model.geometry.camera import camera_points
+from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.state import GeometryState
+from gdfusion_ros.model.temporal.geometry import GeometryFusion
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 
 GATE = 1e-4

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from gdfusion_ros.model import volume as volumes
-from gdfusion_ros.model.frame import Prediction
-from gdfusion_ros.model.head import OccupancyHead
+from gdfusion_ros.model.heads.mlp import OccupancyHead
+from gdfusion_ros.model.interface import Prediction
 
 SIZE = (3, 4, 2)  # Y, X, Z
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gdfusion_ros.model.image import FeaturePyramid, ImageFeatures
+from gdfusion_ros.model.layers.resnet import FeaturePyramid, ImageFeatures
 
 
 def conv_norm(state: Mapping[str, Tensor], conv: str, bn: str, x: Tensor, stride: int = 1) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.inference import fold_batch_norms, prepare, select_device
-from gdfusion_ros.model.volume import VolumeNeck
+from gdfusion_ros.model.layers.volume import VolumeNeck
+from gdfusion_ros.model.runtime.prepare import fold_batch_norms, prepare, select_device
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model import kernels, stereo
-from gdfusion_ros.model.fusion.alignment import sampled_positions
-from gdfusion_ros.model.fusion.motion import gradient_step
-from gdfusion_ros.model.fusion.voxel import warp
-from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.lift import Lift
-from gdfusion_ros.model.stereo import StereoGeometry
-from gdfusion_ros.model.volume import rows
+from gdfusion_ros.model.depth.stereo import StereoGeometry
+from gdfusion_ros.model.geometry.alignment import sampled_positions
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.layers.volume import rows
+from gdfusion_ros.model.temporal.motion import gradient_step
+from gdfusion_ros.model.temporal.voxel import warp
+from gdfusion_ros.model.view.lift import Lift
 
 SIZES = [(1, 1, 2), (5, 7, 3), (8, 4, 6)]  # Y, X, Z
 
@@ -152,7 +152,7 @@ def test_only_float32_on_the_cpu_without_gradients_is_compiled() -> None:
 HASH_OF_A_COST = """
 import hashlib, torch
 from gdfusion_ros.model import kernels
-from gdfusion_ros.model.stereo import StereoGeometry
+from gdfusion_ros.model.depth.stereo import StereoGeometry
 torch.set_grad_enabled(False)
 generator = torch.Generator().manual_seed(0)
 current, previous = torch.randn(2, 1, 64, 8, 12, generator=generator).relu()

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from gdfusion_ros.model.fusion.motion import MotionFusion
-from gdfusion_ros.model.fusion.state import MotionState, RecurrentState
-from gdfusion_ros.model.fusion.voxel import VoxelFusion
-from gdfusion_ros.model.head import OccupancyHead
-from gdfusion_ros.model.image import BasicBlock, ResNet
-from gdfusion_ros.model.inference import fold_batch_norms
-from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.heads.mlp import OccupancyHead
+from gdfusion_ros.model.layers.resnet import BasicBlock, ResNet
+from gdfusion_ros.model.network import OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.runtime.prepare import fold_batch_norms
+from gdfusion_ros.model.state import MotionState, RecurrentState
+from gdfusion_ros.model.temporal.motion import MotionFusion
+from gdfusion_ros.model.temporal.voxel import VoxelFusion
 from gdfusion_ros.model.zoo import initialise
 
 

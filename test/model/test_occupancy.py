@@ -15,14 +15,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import kernels, occupancy
-from gdfusion_ros.model.depth import CameraGate
-from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.model.fusion.geometry import GeometryFusion
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.inference import prepare
-from gdfusion_ros.model.lift import Lift
-from gdfusion_ros.model.occupancy import OccupancyNetwork, with_cues
+from gdfusion_ros.model.depth.net import CameraGate
+from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.network import OccupancyNetwork, with_cues
 from gdfusion_ros.model.probe import STAGES, Probe
+from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.state import RecurrentState
+from gdfusion_ros.model.temporal.geometry import GeometryFusion
+from gdfusion_ros.model.view.lift import Lift
 
 Same = Callable[[object, object], bool]
 Tensors = Callable[[object], list[Tensor]]

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model import kernels
-from gdfusion_ros.model.checkpoint import load_checkpoint, published_state
-from gdfusion_ros.model.frame import Frame, Prediction, by_voxel
-from gdfusion_ros.model.fusion.alignment import index_transform, sampled_positions
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.fusion.voxel import warp
-from gdfusion_ros.model.inference import prepare, select_device
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.geometry.alignment import index_transform, sampled_positions
+from gdfusion_ros.model.interface import Frame, Prediction, by_voxel
+from gdfusion_ros.model.layers.volume import rows
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import Probe
-from gdfusion_ros.model.volume import rows
+from gdfusion_ros.model.runtime.prepare import prepare, select_device
+from gdfusion_ros.model.state import RecurrentState
+from gdfusion_ros.model.temporal.voxel import warp
+from gdfusion_ros.model.weights.checkpoint import load_checkpoint, published_state
 from gdfusion_ros.model.zoo import BEVDETOCC_GF_SMALL
 
 CONFIG = BEVDETOCC_GF_SMALL

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.small_matrices import affine_inverse, inverse, product
+from gdfusion_ros.model.geometry.small_matrices import affine_inverse, inverse, product
 
 INTRINSICS = torch.tensor([[1266.417203046554, 0.73, 816.2670197447984],
                            [0.0, 1257.1, 491.50706579294757],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model import stereo
-from gdfusion_ros.model.stereo import StereoGeometry, cost_volume
+from gdfusion_ros.model.depth.stereo import StereoGeometry, cost_volume
 
 IMAGE, CELLS, CHANNELS = (64, 96), (8, 12), 8
 

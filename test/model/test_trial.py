@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.inference import prepare
-from gdfusion_ros.model.occupancy import OccupancyNetwork
-from gdfusion_ros.model.trial import trial_frames, warm_up
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.runtime.trial import trial_frames, warm_up
 
 
 def test_a_network_that_was_warmed_up_sees_the_same(tiny: OccupancyNetwork, drive: Any) -> None:

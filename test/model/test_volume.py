@@ -11,8 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model import volume as volumes
-from gdfusion_ros.model.head import OccupancyHead
-from gdfusion_ros.model.volume import ConvNorm3d, ResidualBlock3d, VolumeEncoder, VolumeNeck, chunks, rows, volume_of
+from gdfusion_ros.model.heads.mlp import OccupancyHead
+from gdfusion_ros.model.layers.volume import (
+    ConvNorm3d,
+    ResidualBlock3d,
+    VolumeEncoder,
+    VolumeNeck,
+    chunks,
+    rows,
+    volume_of,
+)
 
 GATE = 1e-4
 

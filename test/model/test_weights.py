@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import weights
-from gdfusion_ros.model.checkpoint import Facts, read_facts, save_checkpoint
-from gdfusion_ros.model.weights import Weights, digest, fetch, find, known, verify
+from gdfusion_ros.model.weights.checkpoint import Facts, read_facts, save_checkpoint
+from gdfusion_ros.model.weights.registry import Weights, digest, fetch, find, known, verify
 from gdfusion_ros.model.zoo import CONFIGS, fresh_network
 
 

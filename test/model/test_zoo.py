@@ -11,8 +11,8 @@ import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import weights, zoo
-from gdfusion_ros.model.checkpoint import Facts, read_facts, save_checkpoint
-from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.weights.checkpoint import Facts, read_facts, save_checkpoint
 from gdfusion_ros.model.zoo import CONFIGS, Chosen, choose, fresh_network, initialise, load_network
 from gdfusion_ros.settings import CUES, ModelSettings
 

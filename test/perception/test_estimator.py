@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.frame import Frame, Prediction
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.interface import Frame, Prediction
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.poses import inverse, pose_matrix
 from gdfusion_ros.perception.regrid import regrid, voxel_grid

@@ -15,8 +15,8 @@ from gdfusion_ros.datasets import nuscenes, occ3d
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.model import zoo
-from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.network import DepthBins, OccupancyConfig
 from gdfusion_ros.training.settings import TrainingSettings
 
 TINY = OccupancyConfig(
@@ -29,8 +29,8 @@ SCRIPT = f"""
 import sys
 from gdfusion_ros.cli import main
 from gdfusion_ros.model import zoo
-from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.occupancy import DepthBins, OccupancyConfig
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.network import DepthBins, OccupancyConfig
 
 zoo.CONFIGS['tiny'] = {TINY}
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ from msgspec import structs
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.occupancy import OccupancyConfig
+from gdfusion_ros.model.network import OccupancyConfig
 from gdfusion_ros.training.examples import Examples, labelled
 from gdfusion_ros.training.losses import IGNORE
 from gdfusion_ros.training.settings import TrainingSettings

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.occupancy import OccupancyConfig
+from gdfusion_ros.model.network import OccupancyConfig
 from gdfusion_ros.training.examples import Examples
 from gdfusion_ros.training.loading import load
 from gdfusion_ros.training.settings import TrainingSettings

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gdfusion_ros.datasets.nuscenes import Dataset
-from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyConfig, OccupancyNetwork
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.objective import Objective

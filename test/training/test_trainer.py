@@ -12,9 +12,9 @@ import torch
 
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.checkpoint import Facts, save_checkpoint
-from gdfusion_ros.model.fusion.state import RecurrentState
-from gdfusion_ros.model.occupancy import OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.state import RecurrentState
+from gdfusion_ros.model.weights.checkpoint import Facts, save_checkpoint
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.settings import CUES
 from gdfusion_ros.training.examples import Example, Examples

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.datasets.synthetic.optics.compiled import inlined, kernel
 from gdfusion_ros.datasets.synthetic.world import View
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.poses import inverse
 from gdfusion_ros.perception.types import Matrix
 

@@ -21,7 +21,7 @@ from gdfusion_ros.datasets.synthetic.optics.packing import Cast, GroundMap, Ints
 from gdfusion_ros.datasets.synthetic.optics.tracing import surface_at
 from gdfusion_ros.datasets.synthetic.things.solids import Floats
 from gdfusion_ros.datasets.synthetic.world import World
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import Matrix
 

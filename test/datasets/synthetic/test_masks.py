@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.datasets.synthetic.masks import AZIMUTHS, camera_rays, lidar_rays, observed, surface_rays
 from gdfusion_ros.datasets.synthetic.world import View
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 
 GRID = VoxelGrid((-2.0, -1.0, 0.0), (0.5, 0.25, 0.5), (8, 10, 6))
 

@@ -12,7 +12,7 @@ from gdfusion_ros.datasets.synthetic.things import solids
 from gdfusion_ros.datasets.synthetic.things.solids import Z
 from gdfusion_ros.datasets.synthetic.voxelize import SAMPLES, voxelize
 from gdfusion_ros.datasets.synthetic.world import Ground, Material, Model, Part, Surface, Thing, Track, World
-from gdfusion_ros.model.grid import VoxelGrid
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 
 CAR, CONE, ROAD, SIDEWALK, TERRAIN, MANMADE, FREE = 4, 8, 11, 13, 14, 15, 17
 GREY: solids.Look = (Material.PAINT, (0.5, 0.5, 0.5))

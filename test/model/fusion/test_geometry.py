@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.camera import camera_points
-from gdfusion_ros.model.frame import Frame
-from gdfusion_ros.model.fusion.geometry import GeometryFusion
-from gdfusion_ros.model.fusion.state import GeometryState
+from gdfusion_ros.model.geometry.camera import camera_points
+from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.state import GeometryState
+from gdfusion_ros.model.temporal.geometry import GeometryFusion
 
 GATE = 1e-4
 IMAGE = (64, 96)

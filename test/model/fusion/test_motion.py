@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model import kernels
-from gdfusion_ros.model.fusion.alignment import sampled_positions
-from gdfusion_ros.model.fusion.motion import MotionFusion, gradient_step, sample_with_jacobian
-from gdfusion_ros.model.fusion.state import MotionState
-from gdfusion_ros.model.fusion.voxel import warp
-from gdfusion_ros.model.volume import rows
+from gdfusion_ros.model.geometry.alignment import sampled_positions
+from gdfusion_ros.model.layers.volume import rows
+from gdfusion_ros.model.state import MotionState
+from gdfusion_ros.model.temporal.motion import MotionFusion, gradient_step, sample_with_jacobian
+from gdfusion_ros.model.temporal.voxel import warp
 
 GATE = 1e-4
 SIZE = (4, 5, 3)  # Y, X, Z

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model import volume
-from gdfusion_ros.model.fusion.scene import SceneFusion
-from gdfusion_ros.model.fusion.state import SceneState
-from gdfusion_ros.model.volume import volume_of
+from gdfusion_ros.model.layers.volume import volume_of
+from gdfusion_ros.model.state import SceneState
+from gdfusion_ros.model.temporal.scene import SceneFusion
 
 GATE = 1e-4
 SIZE = (5, 6, 3)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.fusion.state import (
+from gdfusion_ros.model.state import (
     GeometryState,
     MotionState,
     RecurrentState,

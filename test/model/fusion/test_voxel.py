@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model import volume as volumes
-from gdfusion_ros.model.fusion.alignment import index_transform
-from gdfusion_ros.model.fusion.motion import MotionFusion
-from gdfusion_ros.model.fusion.state import MotionState, VoxelState
-from gdfusion_ros.model.fusion.voxel import VoxelFusion, sinusoid
-from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.volume import rows
+from gdfusion_ros.model.geometry.alignment import index_transform
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.layers.volume import rows
+from gdfusion_ros.model.state import MotionState, VoxelState
+from gdfusion_ros.model.temporal.motion import MotionFusion
+from gdfusion_ros.model.temporal.voxel import VoxelFusion, sinusoid
 
 GATE = 1e-4
 GRID = VoxelGrid(lower=(-6.0, -5.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(12, 10, 4))

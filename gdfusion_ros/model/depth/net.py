@@ -1,0 +1,112 @@
+"""Depth network: depth distribution and context features of every image cell (spec section 3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gdfusion_ros.model.interface import Calibration
+from gdfusion_ros.model.layers.blocks2d import SPATIAL_PYRAMID, ResidualBlock2d, SpatialPyramid
+from gdfusion_ros.model.weights.keys import Table
+
+CAMERA_PARAMETERS = 27
+
+
+def camera_vector(calibration: Calibration) -> Tensor:
+    """(N, 27): focal lengths and principal point, image and BEV augmentation, and the pose of every camera."""
+    k, r, t = calibration.intrinsics, calibration.post_rotation, calibration.post_translation
+    b = calibration.bda.expand(len(k), 3, 3)
+    parts = [k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2],
+             r[:, 0, 0], r[:, 0, 1], t[:, 0], r[:, 1, 0], r[:, 1, 1], t[:, 1],
+             b[:, 0, 0], b[:, 0, 1], b[:, 1, 0], b[:, 1, 1], b[:, 2, 2]]
+    return torch.cat([torch.stack(parts, -1), calibration.ego_from_camera[:, :3].flatten(1)], -1)
+
+
+class CameraGate(nn.Module):
+    """Channel gates from the camera vector: a two-layer perceptron, then squeeze and excitation."""
+
+    def __init__(self, channels: int) -> None:
+        """``channels`` of the features that are gated."""
+        super().__init__()
+        self.fc1 = nn.Linear(CAMERA_PARAMETERS, channels)
+        self.fc2 = nn.Linear(channels, channels)
+        self.reduce = nn.Conv2d(channels, channels, 1)
+        self.expand = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """(N, 27) normalised camera vector -> (N, C, 1, 1) gates in 0..1."""
+        embedding = self.fc2(F.relu(self.fc1(vector)))[..., None, None]
+        return torch.sigmoid(self.expand(F.relu(self.reduce(embedding))))
+
+
+class DepthPrediction(NamedTuple):
+    """What the depth network sees in N images.
+
+    Attributes:
+        probability: (N, D, h, w) softmax of the supervised head.
+        logits: (N, D, h, w) of the second head, which enters the geometry fusion [DIFF 1].
+        context: (N, C, h, w) features that are lifted.
+    """
+
+    probability: Tensor
+    logits: Tensor
+    context: Tensor
+
+
+class DepthNet(nn.Module):
+    """Depth and context from image features, the stereo cost volume and the camera's parameters.
+
+    Where it is told the ``ground_bins``, it need not find out from examples which row of which camera sees how far.
+    """
+
+    def __init__(self, in_channels: int, channels: int, context_channels: int, bins: int, pyramid_channels: int,
+                 stride: int = 16, *, ground: bool = False) -> None:
+        """``channels`` is the width of the trunk, ``bins`` the number of depth bins, ``stride`` of the features."""
+        super().__init__()
+        self.bn = nn.BatchNorm1d(CAMERA_PARAMETERS)
+        self.reduce = nn.Sequential(nn.Conv2d(in_channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
+        self.context_gate = CameraGate(channels)
+        self.depth_gate = CameraGate(channels)
+        self.context = nn.Conv2d(channels, context_channels, 1)
+        self.cost_volume = nn.Sequential(nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
+                                         nn.Conv2d(bins, bins, 3, stride // 8, 1), nn.BatchNorm2d(bins))
+        self.trunk = nn.Sequential(
+            ResidualBlock2d(channels + (1 + ground) * bins, channels), ResidualBlock2d(channels, channels),
+            ResidualBlock2d(channels, channels), SpatialPyramid(channels, pyramid_channels))
+        self.probability_head = nn.Conv2d(channels, bins, 1)
+        self.logits_head = nn.Conv2d(channels, bins, 1)
+
+    def forward(self, features: Tensor, cost_volume: Tensor, camera_vectors: Tensor,
+                ground: Tensor | None = None) -> DepthPrediction:
+        """Depth and context of every cell.
+
+        Args:
+            features: (N, in, h, w).
+            cost_volume: (N, D, H / 4, W / 4).
+            camera_vectors: (N, 27).
+            ground: (N, D, h, w) as ``ground_bins`` gives it, where the network is told.
+        """
+        cameras = self.bn(camera_vectors)
+        features = self.reduce(features)
+        context = self.context(features * self.context_gate(cameras))
+        seen = [features * self.depth_gate(cameras), self.cost_volume(cost_volume),
+                *([] if ground is None else [ground])]
+        depth = self.trunk(torch.cat(seen, 1))
+        return DepthPrediction(self.probability_head(depth).softmax(1), self.logits_head(depth), context)
+
+
+DEPTH_NET: Table = {
+    'bn.': 'bn.',
+    'reduce.': 'reduce_conv.',
+    **{f'{which}_gate.{ours}': f'{which}_{published}' for which in ('depth', 'context')
+       for ours, published in (('fc', 'mlp.fc'), ('reduce.', 'se.conv_reduce.'), ('expand.', 'se.conv_expand.'))},
+    'context.': 'context_conv.',
+    'cost_volume.': 'cost_volumn_net.',
+    'trunk.': 'depth_conv.',
+    **{f'trunk.3.{ours}': f'depth_conv.3.{published}' for ours, published in SPATIAL_PYRAMID.items()},
+    'probability_head.': 'depth_head.',
+    'logits_head.': 'depth_head2.',
+}

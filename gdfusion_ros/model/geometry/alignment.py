@@ -1,0 +1,32 @@
+"""Where the voxels of the current grid lie in the previous one (paper equation 4; spec section 5)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model.geometry.small_matrices import affine_inverse, inverse, product
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+
+
+def index_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor, previous_bda: Tensor) -> Tensor:
+    """Voxel index now -> voxel index in the previous grid: F^-1 A_prev T A^-1 F, (4, 4) float32.
+
+    An index stands for the voxel's lower corner, not its centre [QUIRK 6]. Products in float64.
+
+    Args:
+        grid: the grid, the same in both frames.
+        previous_ego_from_ego: (4, 4) T.
+        bda: (3, 3) ego augmentation A of the current frame,
+        previous_bda: and of the previous one.
+    """
+    metres = torch.diag(torch.tensor([*grid.voxel_size, 1.0], dtype=torch.float64))
+    metres[:3, 3] = torch.tensor(grid.lower, dtype=torch.float64)
+    return product(affine_inverse(metres), _homogeneous(previous_bda), previous_ego_from_ego.double(),
+                   _homogeneous(inverse(bda.double())), metres).float()
+
+
+def _homogeneous(rotation: Tensor) -> Tensor:
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3, :3] = rotation
+    return matrix

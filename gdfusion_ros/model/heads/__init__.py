@@ -1,0 +1,1 @@
+"""Decoder slot: classes from the volume (spec section 8)."""

@@ -1,0 +1,58 @@
+"""Decoder slot: an encoder over the volume or its columns, and the classifier (spec section 8)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gdfusion_ros.model.heads.mlp import OccupancyHead
+from gdfusion_ros.model.interface import Prediction
+from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
+from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
+from gdfusion_ros.model.probe import Pass
+
+
+class MlpDecoder(nn.Module):
+    """Residual stages, their levels fused at the finest, and a classifier of every cell."""
+
+    def __init__(self, encoder: VolumeEncoder | ColumnEncoder, neck: VolumeNeck | ColumnNeck,
+                 head: OccupancyHead) -> None:
+        """All three are of volumes, or all of columns."""
+        super().__init__()
+        self.encoder, self.neck, self.head = encoder, neck, head
+
+    def encode(self, volume: Tensor, run: Pass) -> Tensor:
+        """What the classifier sees of the fused volume (1, C, Y, X, Z)."""
+        with run.probe.stage('encoder'), run.learned():
+            encoded: Tensor = self.neck(self.encoder(volume))
+        run.probe.record('bev_encoded', encoded)
+        return encoded
+
+    def forward(self, encoded: Tensor, run: Pass) -> Prediction:
+        """Class and scores of every voxel."""
+        with run.probe.stage('head'), run.learned():
+            prediction = self.head.predict(encoded)
+        run.probe.record('scores', prediction.scores)
+        return prediction
+
+    def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int, run: Pass) -> tuple[Tensor, Tensor]:
+        """Scores of the voxels in all cells in which something is labelled, and those voxels' labels.
+
+        Args:
+            encoded: as ``encode`` gives it.
+            labels: (Y, X, Z) classes of the predicted grid.
+            ignore: the label of a voxel that nothing is known of.
+
+        Returns:
+            (n, K) scores, channel 0 unused, and (n,) labels, ``ignore`` among them.
+        """
+        within = self.head.within(labels)
+        labelled = (within != ignore).any(1).nonzero()[:, 0]
+        with run.learned():
+            scores = self.head.classify(self.head.features(encoded).index_select(0, labelled)).flatten(0, 1)
+        return scores, within[labelled].flatten()
+
+    @torch.no_grad()
+    def favour_free(self, bias: float) -> None:
+        """Make free space, the last class, the likely one, whatever the weights."""
+        self.head.classifier.get_parameter('2.bias').view(-1, self.head.outputs)[:, -1] = bias

@@ -1,0 +1,76 @@
+"""Occupancy head: volume -> class scores of every voxel (spec section 8)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gdfusion_ros.model.interface import Prediction, by_voxel
+from gdfusion_ros.model.layers.volume import chunks, rows
+from gdfusion_ros.model.ops.argmax import argmax
+from gdfusion_ros.model.weights.keys import Table
+
+
+class OccupancyHead(nn.Module):
+    """A 3x3x3 or 3x3 convolution, then a two-layer classifier per cell of what it is given, a volume or columns.
+
+    A cell is a voxel of the volume or a whole column. Each classifies the ``inner`` voxels of the predicted grid in it.
+    """
+
+    def __init__(self, conv: type[nn.Conv2d | nn.Conv3d], channels: int, hidden: int, outputs: int,
+                 inner: tuple[int, int, int] = (1, 1, 1)) -> None:
+        """``outputs`` counts the classes and the unused slot 0 before them; ``inner`` voxels lie along y, x, z."""
+        super().__init__()
+        self.inner, self.outputs = inner, outputs
+        self.conv = conv(channels, channels, 3, padding=1)
+        self.classifier = nn.Sequential(nn.Linear(channels, hidden), nn.Softplus(),
+                                        nn.Linear(hidden, outputs * math.prod(inner)))
+
+    def features(self, volume: Tensor) -> Tensor:
+        """(1, C, Y, X, Z) or (1, C, Y, X) -> (cells, C): what each cell is classified by."""
+        return rows(F.relu(self.conv(volume), inplace=True))
+
+    def classify(self, cells: Tensor) -> Tensor:
+        """(n, C) features -> (n, voxels, outputs) logits of the voxels within, in the order y, x, z."""
+        columns = isinstance(self.conv, nn.Conv2d)  # which are few, and what they give is too large to be copied
+        scores = self._scores(cells) if columns else torch.cat([self._scores(part) for part in chunks(cells)])
+        return scores.view(len(cells), math.prod(self.inner), self.outputs)
+
+    def _scores(self, cells: Tensor) -> Tensor:
+        """The classifier; where nothing is learned as 1x1 convolutions, which CPUs do in half the time of products."""
+        if torch.is_grad_enabled() or cells.device.type != 'cpu':
+            scores: Tensor = self.classifier(cells)
+            return scores
+        first, activation, second = self.classifier
+        hidden = activation(_pointwise(first, cells[None, None].permute(0, 3, 1, 2)))
+        return _pointwise(second, hidden).permute(0, 2, 3, 1).reshape(len(cells), -1)
+
+    def within(self, labels: Tensor) -> Tensor:
+        """(Y', X', Z') -> (cells, voxels): the labels of the voxels within, in the same order."""
+        (dy, dx, dz), (y, x, z) = self.inner, labels.shape
+        cells = labels.view(y // dy, dy, x // dx, dx, z // dz, dz).permute(0, 2, 4, 1, 3, 5)
+        return cells.reshape(-1, math.prod(self.inner))
+
+    def predict(self, volume: Tensor) -> Prediction:
+        """Scores and the class id of every voxel of (1, C, Y, X, Z) or (1, C, Y, X); labels are (X, Y, Z)."""
+        scores = self.classify(self.features(volume)).float()
+        labels = by_voxel(self._in_order(argmax(scores), volume))
+        return Prediction(labels.transpose(0, 1), self._in_order(scores, volume))
+
+    def _in_order(self, voxels: Tensor, volume: Tensor) -> Tensor:
+        """(cells, voxels, …) -> a view (Y, dy, X, dx, Z, dz, …); cells of columns count as one along z."""
+        size = (*volume.shape[2:], 1)[:3]
+        return voxels.view(*size, *self.inner, *voxels.shape[2:]).movedim((3, 4), (1, 3))
+
+
+def _pointwise(layer: nn.Module, features: Tensor) -> Tensor:
+    return F.conv2d(features, layer.get_parameter('weight')[..., None, None], layer.get_parameter('bias'))
+
+
+HEAD: Table = {
+    'conv.': 'final_conv.conv.',
+    'classifier.': 'predicter.',
+}

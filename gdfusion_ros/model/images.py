@@ -1,0 +1,39 @@
+"""Image slot: features of every image (spec section 2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gdfusion_ros.model.layers.fpn import FeaturePyramid
+from gdfusion_ros.model.layers.resnet import ResNet
+from gdfusion_ros.model.probe import Pass
+
+
+class EncodedImages(NamedTuple):
+    """Features of N images: of their cells (N, C, h, w), and finer ones (N, C', H / 4, W / 4) to be matched."""
+
+    cells: Tensor
+    stereo: Tensor
+
+
+class ImageEncoder(nn.Module):
+    """A ResNet, its last two stages in a pyramid; the first stage's features are matched."""
+
+    def __init__(self, backbone: ResNet, channels: int) -> None:
+        """``channels`` of the cells' features."""
+        super().__init__()
+        self.backbone = backbone
+        self.neck = FeaturePyramid(backbone.channels[-2], backbone.channels[-1], channels)
+
+    def forward(self, images: Tensor, run: Pass) -> EncodedImages:
+        """(N, 3, H, W) normalised images, on any device -> features."""
+        with run.probe.stage('backbone'), run.learned():
+            images = images.to(run.device, memory_format=torch.channels_last, non_blocking=True)
+            levels = self.backbone(images)
+            features = self.neck(levels)
+        run.probe.record('img_feat', features)
+        run.probe.record('stereo_feat', levels.stereo)
+        return EncodedImages(features, levels.stereo.float())

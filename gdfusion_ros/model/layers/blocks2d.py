@@ -1,0 +1,72 @@
+"""2-D residual blocks and the spatial pyramid of the depth networks (spec section 3)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gdfusion_ros.model.weights.keys import Table
+
+
+class ResidualBlock2d(nn.Module):
+    """Two 3x3 convolutions beside an identity, or a 1x1 convolution where the channels change."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        """Channels of the input and of the output."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = nn.Conv2d(in_channels, channels, 1) if in_channels != channels else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, h, w) -> (N, out, h, w)."""
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
+        y += x if self.downsample is None else self.downsample(x)
+        return F.relu(y, inplace=True)
+
+
+class DilatedConv(nn.Module):
+    """One branch of the pyramid: dilated convolution, batch normalisation, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, dilation: int) -> None:
+        """The padding equals the dilation, so the size is kept."""
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=dilation if kernel > 1 else 0,
+                              dilation=dilation, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, h, w) -> (N, out, h, w)."""
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class SpatialPyramid(nn.Module):
+    """Atrous spatial pyramid pooling: four dilations and the image's mean, mixed by a 1x1 convolution."""
+
+    def __init__(self, channels: int, branch_channels: int) -> None:
+        """``channels`` in and out, ``branch_channels`` of each branch."""
+        super().__init__()
+        self.branches = nn.ModuleList(
+            DilatedConv(channels, branch_channels, kernel, dilation)
+            for kernel, dilation in ((1, 1), (3, 6), (3, 12), (3, 18)))
+        self.pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, branch_channels, 1, bias=False),
+                                    nn.BatchNorm2d(branch_channels), nn.ReLU())
+        self.conv = nn.Conv2d(5 * branch_channels, channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, C, h, w)."""
+        mean = self.pooled(x).expand(-1, -1, *x.shape[-2:])
+        return F.relu(self.bn(self.conv(torch.cat([*(branch(x) for branch in self.branches), mean], 1))), inplace=True)
+
+
+SPATIAL_PYRAMID: Table = {
+    **{f'branches.{index}.{ours}': f'aspp{index + 1}.{published}'
+       for index in range(4) for ours, published in (('conv.', 'atrous_conv.'), ('bn.', 'bn.'))},
+    'pooled.': 'global_avg_pool.',
+    'conv.': 'conv1.',
+    'bn.': 'bn1.',
+}

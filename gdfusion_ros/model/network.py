@@ -1,0 +1,196 @@
+"""A network: five slots in the order of Algorithm 1 of the paper (spec section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gdfusion_ros.model.geometry.cache import CalibrationCache
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.images import EncodedImages
+from gdfusion_ros.model.interface import Calibration, CellDepth, Prediction, Previous
+from gdfusion_ros.model.probe import BLIND, Pass, Probe
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.state import SequenceState
+from gdfusion_ros.model.weights.keys import Mount
+
+
+class ImageSlot(Protocol):
+    """Features of every image."""
+
+    def __call__(self, images: Tensor, run: Pass, /) -> EncodedImages:
+        """(N, 3, H, W) -> features."""
+
+
+class DepthSlot(Protocol):
+    """Where along its ray each image cell sees something. Geometry and state are its own affair."""
+
+    @property
+    def fusion(self) -> nn.Module:
+        """What fuses geometry with the past."""
+
+    def geometry(self, calibration: Calibration, way: Reprojection, cache: CalibrationCache, /) -> Any:
+        """What it needs of calibration and poses."""
+
+    def __call__(self, images: EncodedImages, geometry: Any, state: Any, run: Pass, /) -> tuple[CellDepth, Any]:
+        """Depth and features of the cells, and what is to be remembered."""
+
+    def camera_statistics(self) -> nn.BatchNorm1d:
+        """The normalisation of the camera vectors."""
+
+    def start_neutral(self, cue: str, /) -> None:
+        """Let the fusion of that cue, geometry, change little."""
+
+
+class ViewSlot(Protocol):
+    """From image cells into the volume."""
+
+    def geometry(self, calibration: Calibration, cache: CalibrationCache, /) -> Any:
+        """What it needs of calibration and poses."""
+
+    def __call__(self, cells: CellDepth, geometry: Any, run: Pass, /) -> Tensor:
+        """Volume (1, C, Y, X, Z)."""
+
+
+class MemorySlot(Protocol):
+    """What is remembered of the volume."""
+
+    def geometry(self, calibration: Calibration, previous: Previous | None, /) -> Any:
+        """What it needs of calibration and poses."""
+
+    def __call__(self, volume: Tensor, geometry: Any, state: Any, run: Pass, /) -> tuple[Tensor, Any]:
+        """The volume with what is remembered, and what is to be remembered."""
+
+    def fusion(self, cue: str, /) -> nn.Module:
+        """What fuses motion, voxel or scene with the past."""
+
+    def start_neutral(self, cue: str, /) -> None:
+        """Let the fusion of that cue change little."""
+
+
+class DecoderSlot(Protocol):
+    """Classes from the volume."""
+
+    def encode(self, volume: Tensor, run: Pass, /) -> Tensor:
+        """What the classifier sees."""
+
+    def __call__(self, encoded: Tensor, run: Pass, /) -> Prediction:
+        """Class and scores of every voxel."""
+
+    def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int, run: Pass, /) -> tuple[Tensor, Tensor]:
+        """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled."""
+
+    def favour_free(self, bias: float, /) -> None:
+        """Make free space the likely class."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameGeometry:
+    """What the slots need of calibration and poses, each its own; the calibration goes into the state."""
+
+    calibration: Calibration
+    depth: Any
+    view: Any
+    memory: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A frame before its voxels are classified: what the classifier sees, what the cells see, and the memory."""
+
+    volume: Tensor
+    cells: CellDepth
+    state: SequenceState
+
+
+class OccupancyNetwork(nn.Module):
+    """``network(images, geometry, state) -> (prediction, state)``: one camera set in, its grid and the memory out.
+
+    A pure function of its arguments and weights, tensors in and tensors out. All that follows from calibration and
+    poses is computed before, by ``geometry``, which depends on no weight; whoever runs many frames keeps a
+    CalibrationCache for what does not change between them.
+    """
+
+    def __init__(self, spec: NetworkSpec, images: ImageSlot, depth: DepthSlot, view: ViewSlot, memory: MemorySlot,
+                 decoder: DecoderSlot, mounts: Sequence[Mount]) -> None:
+        """Put together by hand, in ``networks``; every slot is a module. ``mounts``: the published names of weights."""
+        super().__init__()
+        self.spec, self.mounts = spec, mounts
+        self.title = spec.name
+        self.autocast = False
+        self.images, self.depth, self.view, self.memory, self.decoder = images, depth, view, memory, decoder
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @torch.no_grad()
+    def geometry(self, calibration: Calibration, previous: Previous | None = None,
+                 cache: CalibrationCache | None = None) -> FrameGeometry:
+        """What follows from calibration and poses, computed on the CPU, on the network's device.
+
+        Args:
+            calibration: of the frame.
+            previous: the last frame of the sequence; None at its start.
+            cache: the caller's; what has not changed is taken from there.
+        """
+        cache = cache or CalibrationCache()
+        return FrameGeometry(calibration,
+                             self.depth.geometry(calibration, Reprojection.between(calibration, previous), cache),
+                             self.view.geometry(calibration, cache), self.memory.geometry(calibration, previous))
+
+    def forward(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
+                probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
+        """See one camera set.
+
+        Args:
+            images: (N, 3, H, W) float32, normalised, channels B, G, R; on any device.
+            geometry: of the frame.
+            state: what the last frame of the sequence gave; None at its start.
+            probe: looks on.
+        """
+        encoded = self.encode(images, geometry, state, probe)
+        return self.decoder(encoded.volume, self._run(probe)), encoded.state
+
+    def encode(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
+               probe: Probe = BLIND) -> Encoded:
+        """The part of ``forward`` before the voxels are classified."""
+        run = self._run(probe)
+        cells, remembered = self.depth(self.images(images, run), geometry.depth,
+                                       None if state is None else state.depth, run)
+        volume = self.view(cells, geometry.view, run)
+        volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
+        return Encoded(self.decoder.encode(volume, run), cells,
+                       SequenceState(geometry.calibration, remembered, memory))
+
+    def predict_depth(self, images: Tensor, geometry: FrameGeometry,
+                      state: SequenceState | None = None) -> tuple[CellDepth, SequenceState]:
+        """The part of ``forward`` before anything is lifted; nothing of a volume is remembered."""
+        run = self._run(BLIND)
+        cells, remembered = self.depth(self.images(images, run), geometry.depth,
+                                       None if state is None else state.depth, run)
+        return cells, SequenceState(geometry.calibration, remembered, None)
+
+    def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
+        """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled; see the decoder."""
+        return self.decoder.classify_labelled(encoded, labels, ignore, self._run(BLIND))
+
+    def camera_statistics(self) -> nn.BatchNorm1d:
+        """The normalisation of the camera vectors, whose statistics are of rigs, not of images."""
+        return self.depth.camera_statistics()
+
+    def fusion(self, cue: str) -> nn.Module:
+        """What fuses that cue with the past."""
+        return self.depth.fusion if cue == 'geometry' else self.memory.fusion(cue)
+
+    def start_neutral(self, cue: str) -> None:
+        """Let the fusion of that cue change little of what goes through it."""
+        (self.depth if cue == 'geometry' else self.memory).start_neutral(cue)
+
+    def _run(self, probe: Probe) -> Pass:
+        return Pass(probe, self.device, self.autocast)

@@ -1,0 +1,100 @@
+"""BEVDetOcc-GF: stereo depth, lift, the four fusions, a 3-D encoder and a classifier (spec bevdetocc_gf)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from gdfusion_ros.model.depth.net import DEPTH_NET, DepthNet
+from gdfusion_ros.model.depth.stereo import StereoDepth
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.heads.decoder import MlpDecoder
+from gdfusion_ros.model.heads.mlp import HEAD, OccupancyHead
+from gdfusion_ros.model.images import ImageEncoder
+from gdfusion_ros.model.layers.fpn import PYRAMID
+from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
+from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
+from gdfusion_ros.model.temporal.scene import SCENE
+from gdfusion_ros.model.view.lift import Lift, LiftView
+from gdfusion_ros.model.weights.keys import Mount
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Channels and blocks; those of the released network.
+
+    Attributes:
+        backbone_widths, backbone_blocks: inner channels and number of blocks of the backbone's stages.
+        image_channels: of the image features and the depth network's trunk.
+        pyramid_channels: of each branch of the depth network's pyramid.
+        encoder_channels, encoder_blocks: of the volume's encoder, one a stage; every stage but the first halves it.
+        classifier_channels: hidden channels of the head's classifier.
+    """
+
+    backbone_widths: tuple[int, ...] = (64, 128, 256, 512)
+    backbone_blocks: tuple[int, ...] = (3, 4, 6, 3)
+    image_channels: int = 256
+    pyramid_channels: int = 96
+    encoder_channels: tuple[int, ...] = (32, 64, 128)
+    encoder_blocks: tuple[int, ...] = (1, 2, 4)
+    classifier_channels: int = 64
+
+    @property
+    def encoder_strides(self) -> tuple[int, ...]:
+        """Of the encoder's stages."""
+        return (1, *[2] * (len(self.encoder_channels) - 1))
+
+
+BEVDETOCC_GF = NetworkSpec(
+    name='bevdetocc_gf',
+    image_size=(256, 704),
+    depth=DepthBins(first=1.0, step=0.5, count=88),
+    feature_stride=16,
+    context_channels=32,
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)))
+
+BEVDETOCC_GF_SMALL = replace(
+    BEVDETOCC_GF, name='bevdetocc_gf_small', image_size=(128, 352),
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
+"""Half the image and half the grid: for tests and quick trials. No weights are published for it."""
+
+MOUNTS = (
+    Mount('images.backbone', 'img_backbone'),
+    Mount('images.neck', 'img_neck', PYRAMID),
+    Mount('depth.net', 'depth_net', DEPTH_NET),
+    Mount('depth.fusion.history_gate', 'depth_net.depth_his_fusion_post_layer.gate_net'),
+    Mount('depth.fusion.blend_gate', 'depth_net.gate_net'),
+    Mount('view.lift', 'view_transformer'),
+    Mount('view.pre_process', 'pre_process'),
+    Mount('memory.motion.offset', 'his_stream_offset_net.history_stream_offset_net'),
+    Mount('memory.voxel.time_embedding', 'time_emb_net'),
+    Mount('memory.voxel.align', 'history_keyframe_time_conv'),
+    Mount('memory.voxel.merge', 'history_keyframe_cat_conv'),
+    Mount('memory.scene', 'scene_his_func_after_vox_his', SCENE),
+    Mount('decoder.encoder', 'img_bev_encoder_backbone'),
+    Mount('decoder.neck', 'img_bev_encoder_neck'),
+    Mount('decoder.head', 'occupancy_head', HEAD),
+)
+
+
+def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
+    """The network of that spec; the sizes are the released ones unless others are given."""
+    sizes = sizes or Sizes()
+    width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
+    stages = sizes.encoder_channels, sizes.encoder_blocks, sizes.encoder_strides
+    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride)
+    return OccupancyNetwork(
+        spec,
+        images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide),
+        depth=StereoDepth(net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues),
+        view=LiftView(Lift(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size, spec.cells, bins),
+        memory=RecurrentMemory(spec.grid, width, spec.cues),
+        decoder=MlpDecoder(
+            VolumeEncoder(width, *stages), VolumeNeck(sizes.encoder_channels, width),
+            OccupancyHead(nn.Conv3d, width, sizes.classifier_channels, spec.classes + 1)),
+        mounts=MOUNTS)

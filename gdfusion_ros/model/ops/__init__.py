@@ -1,0 +1,5 @@
+"""Operations that torch has no fast form of: a folder each.
+
+``__init__`` is what a caller sees. ``reference`` is the meaning: plain torch, on any device, differentiable where it
+matters. ``cpu`` is compiled, and chosen where ``compiled.usable`` says so; a test compares the two.
+"""

@@ -1,0 +1,166 @@
+"""The cost in one compiled pass over the cells: no warped feature is ever written down."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, pixel_grid
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.ops.compiled import (
+    ONE,
+    TWO,
+    ZERO,
+    Float,
+    Floats,
+    channels_last,
+    inlined,
+    kernel,
+    row,
+    share_threads,
+)
+from gdfusion_ros.model.ops.cost_volume import reference
+
+INVALID_COST = Float(reference.INVALID_COST)
+NOT_SEEN = Float(OUTSIDE)
+NEAREST = Float(MIN_DEPTH)
+UNPOST, CHAIN, INTRINSICS, POST = range(4)
+SHIFT, OFFSET, PREVIOUS_OFFSET, LAST = range(4)
+LANES = 16
+"""Channels that are added up side by side: a cache line of float32."""
+
+
+def matching_cost(current: Tensor, previous: Tensor, way: Reprojection, image_size: tuple[int, int],
+                  depths: Tensor) -> Tensor:
+    """(N, D, h, w), the bins of a cell side by side in memory; see ``cost_volume``."""
+    share_threads()
+    cameras, channels, height, width = current.shape
+    u, v = pixel_grid(image_size, (height, width))
+    last = torch.tensor([image_size[1] - 1, image_size[0] - 1, 0.0]).expand(cameras, 3)
+    matrices = torch.stack([way.source_from_input, way.camera_from_source, way.intrinsics, way.previous_post_rotation],
+                           1)
+    vectors = torch.stack([way.camera_translation, way.post_translation, way.previous_post_translation, last], 1)
+    cost = np.empty((cameras, height, width, len(depths)), Float)
+    now = _in_lanes(current)
+    then = now if previous is current else _in_lanes(previous)
+    _matching_cost(now, then, way.remembered.numpy(), (u.numpy(), v.numpy(), depths.numpy()), matrices.numpy(),
+                   vectors.numpy(), divmod(channels + reference.TESTED_CHANNEL, LANES), cost)
+    return torch.from_numpy(cost).permute(0, 3, 1, 2)
+
+
+def _in_lanes(features: Tensor) -> Floats:
+    """(N, C, h, w) -> contiguous (N, h, w, C / LANES, LANES); zeros fill the channels up, which changes no distance."""
+    missing = -features.shape[1] % LANES
+    rows = channels_last(functional.pad(features, (0, 0, 0, 0, 0, missing)) if missing else features)
+    return rows.reshape(*rows.shape[:3], -1, LANES)
+
+
+@inlined
+def _see_bins(u: Float, v: Float, depths: Floats, matrices: Floats, vectors: Floats, seen: Floats) -> None:
+    """Where one camera's bins at pixel (u, v) are seen in the previous image: (2, D) in grid_sample's coordinates."""
+    unpost, chain, intrinsics, post = matrices[UNPOST], matrices[CHAIN], matrices[INTRINSICS], matrices[POST]
+    shift, offset, last = vectors[SHIFT], vectors[OFFSET], vectors[LAST]
+    previous = vectors[PREVIOUS_OFFSET]
+    u, v = u - offset[0], v - offset[1]
+    for k in range(len(depths)):
+        depth = depths[k] - offset[2]
+        z = row(unpost, 2, u, v, depth)
+        x, y = row(unpost, 0, u, v, depth) * z, row(unpost, 1, u, v, depth) * z
+        px, py = row(chain, 0, x, y, z) + shift[0], row(chain, 1, x, y, z) + shift[1]
+        pz = row(chain, 2, x, y, z) + shift[2]
+        far = row(intrinsics, 2, px, py, pz)
+        x, y = row(intrinsics, 0, px, py, pz) / far, row(intrinsics, 1, px, py, pz) / far
+        gx = (row(post, 0, x, y, far) + previous[0]) / last[0] * TWO - ONE
+        gy = (row(post, 1, x, y, far) + previous[1]) / last[1] * TWO - ONE
+        seen[0, k] = NOT_SEEN if pz < NEAREST else gx
+        seen[1, k] = NOT_SEEN if pz < NEAREST else gy
+
+
+@inlined
+def _total(lanes: Floats) -> Float:
+    """Sum of LANES values, always in the same order."""
+    half = LANES // 2
+    while half > 0:
+        for i in range(half):
+            lanes[i] += lanes[i + half]
+        half //= 2
+    total: Float = lanes[0]
+    return total
+
+
+@inlined
+def _distance(feature: Floats, corners: tuple[Floats, ...], weights: tuple[Float, ...], lanes: Floats) -> Float:
+    """L1 distance between a feature (C / LANES, LANES) and the weighted sum of four others.
+
+    One sum a lane: the compiler may keep them in vector registers without changing the order of any.
+    """
+    a, b, c, d = corners
+    wa, wb, wc, wd = weights
+    for lane in range(LANES):
+        lanes[lane] = ZERO
+    for i in range(len(feature)):
+        for lane in range(LANES):
+            warped = wa * a[i, lane] + wb * b[i, lane] + wc * c[i, lane] + wd * d[i, lane]
+            lanes[lane] += abs(feature[i, lane] - warped)
+    return _total(lanes)
+
+
+@inlined
+def _magnitude(feature: Floats, lanes: Floats) -> Float:
+    for lane in range(LANES):
+        lanes[lane] = ZERO
+    for i in range(len(feature)):
+        for lane in range(LANES):
+            lanes[lane] += abs(feature[i, lane])
+    return _total(lanes)
+
+
+@inlined
+def _bin_cost(feature: Floats, other: Floats, gx: Float, gy: Float, unseen: Float, tested: tuple[int, int],
+              lanes: Floats) -> Float:
+    """Cost of one bin that is seen at (gx, gy) of the other map; ``unseen``: of one outside it.
+
+    ``tested`` is where the channel of the zero test lies in a feature.
+    """
+    height, width = other.shape[:2]
+    x = (gx + ONE) * (Float(width - 1) / TWO)
+    y = (gy + ONE) * (Float(height - 1) / TWO)
+    if not (x > -ONE and y > -ONE and x < Float(width) and y < Float(height)):
+        return unseen
+    left, top = int(np.floor(x)), int(np.floor(y))
+    fx, fy = x - Float(left), y - Float(top)
+    # A corner outside the map weighs nothing; its index only has to be a valid one.
+    west = ONE - fx if left >= 0 else ZERO
+    east = fx if left + 1 < width else ZERO
+    north = ONE - fy if top >= 0 else ZERO
+    south = fy if top + 1 < height else ZERO
+    right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+    left, top = max(left, 0), max(top, 0)
+    a, b, c, d = other[top, left], other[top, right], other[bottom, left], other[bottom, right]
+    wa, wb, wc, wd = north * west, north * east, south * west, south * east
+    distance = _distance(feature, (a, b, c, d), (wa, wb, wc, wd), lanes)
+    i, j = tested
+    value = wa * a[i, j] + wb * b[i, j] + wc * c[i, j] + wd * d[i, j]
+    return distance + INVALID_COST if value == ZERO else distance
+
+
+@kernel
+def _matching_cost(current: Floats, previous: Floats, remembered: NDArray[np.bool_],
+                   axes: tuple[Floats, Floats, Floats], matrices: Floats, vectors: Floats, tested: tuple[int, int],
+                   cost: Floats) -> None:
+    cameras, height, width = current.shape[:3]
+    us, vs, depths = axes
+    for line in numba.prange(cameras * height):
+        n, y = line // height, line % height
+        other = previous[n] if remembered[n] else current[n]
+        seen, lanes = np.empty((2, len(depths)), Float), np.empty(LANES, Float)
+        for x in range(width):
+            feature = current[n, y, x]
+            unseen = _magnitude(feature, lanes) + INVALID_COST
+            _see_bins(us[x], vs[y], depths, matrices[n], vectors[n], seen)
+            for k in range(len(depths)):
+                cost[n, y, x, k] = _bin_cost(feature, other, seen[0, k], seen[1, k], unseen, tested, lanes)

@@ -1,0 +1,88 @@
+"""The index in plain torch, on any device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model.geometry.camera import to_device_of, transform, translated
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+
+NOWHERE = -1
+"""Voxel of a point outside the grid, or of a camera that is not to be seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where N cameras lie in the volume's frame; small, on the CPU.
+
+    Attributes:
+        rotation, translation: (N, 3, 3) and (N, 3): source pixel times depth -> the volume's frame [m].
+        bda: (3, 3) augmentation of that frame.
+        visible: (N,) bool; the others' points lie nowhere.
+    """
+
+    rotation: Tensor
+    translation: Tensor
+    bda: Tensor
+    visible: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelIndex:
+    """The points of the frusta by the row of the volume that they are summed into.
+
+    Attributes:
+        points: int64 indices into the N h w D points, sorted by row and, within a row, in order; those that lie
+            nowhere are left out.
+        starts: (rows + 1,) int64: row r is the sum of ``points[starts[r]:starts[r + 1]]``.
+        occupied: (n,) int64 voxels that the rows belong to, as many rows a voxel as it has parts; None where the rows
+            are all voxels.
+    """
+
+    points: Tensor
+    starts: Tensor
+    occupied: Tensor | None
+
+    def to(self, device: torch.device) -> VoxelIndex:
+        """The same on another device."""
+        return VoxelIndex(*(None if tensor is None else tensor.to(device, non_blocking=True)  # type: ignore[arg-type]
+                            for tensor in (self.points, self.starts, self.occupied)))
+
+
+def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) -> Tensor:
+    """See ``gdfusion_ros.model.ops.voxel_index.locate``."""
+    fine, cameras = grid.refined(parts), len(points)
+    points = translated(placement.rotation, points, placement.translation)
+    points = transform(placement.bda.expand(cameras, 3, 3), points)
+    lower, size, shape = (to_device_of(torch.tensor(each, dtype=points.dtype), points)
+                          for each in (fine.lower, fine.voxel_size, fine.shape))
+    # A true division and truncation toward zero: points up to one voxel below the lower bounds land in index 0
+    # [QUIRK 5].
+    places = (points - lower) / size
+    inside = ((places > -1) & (places < shape)).all(-1)
+    inside &= to_device_of(placement.visible, points).view(-1, *[1] * (inside.dim() - 1))
+    x, y, z = torch.where(inside[..., None], places, 0).to(torch.int32).unbind(-1)
+    columns, heights = grid.shape[0], grid.shape[2]
+    voxel = (y // parts * columns + x // parts) * heights + z // parts
+    part = (y % parts * parts + x % parts) * parts + z % parts
+    return torch.where(inside, voxel * parts ** 3 + part, NOWHERE)
+
+
+def renumbered(rows: Tensor, voxels: int, parts: int) -> tuple[Tensor, Tensor]:
+    """Rows of parts, those of voxels without any points left out; and (n,) which voxels have points."""
+    del voxels
+    inside = rows != NOWHERE
+    occupied = torch.unique(rows[inside] // parts).long()
+    numbers = torch.searchsorted(occupied, (rows // parts).long()).to(rows.dtype)
+    return torch.where(inside, numbers * parts + rows % parts, NOWHERE), occupied
+
+
+def sorted_by_row(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """``points`` and ``starts`` of ``VoxelIndex`` for ``count`` rows."""
+    rows = torch.where(rows == NOWHERE, count, rows).flatten()
+    ordered, points = rows.sort(stable=True)
+    starts = torch.searchsorted(ordered, torch.arange(count + 1, dtype=rows.dtype, device=rows.device))
+    return points[:starts[-1]], starts

@@ -1,0 +1,1 @@
+"""How a network runs in a process: device, memory, warm-up, stops."""

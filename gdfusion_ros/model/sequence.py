@@ -1,0 +1,38 @@
+"""A network that walks through a sequence of frames: whoever runs one need not carry what belongs together."""
+
+from __future__ import annotations
+
+from gdfusion_ros.model.geometry.cache import CalibrationCache
+from gdfusion_ros.model.interface import Frame, Prediction
+from gdfusion_ros.model.network import FrameGeometry, OccupancyNetwork
+from gdfusion_ros.model.probe import BLIND, Probe
+from gdfusion_ros.model.state import SequenceState
+
+
+class SequenceRunner:
+    """The network, what it remembers, and what stays the same while the calibration does.
+
+    Attributes:
+        network: which runs.
+        state: what the last frame gave, as long as nobody puts another in its place; None: the next frame is a first
+            one.
+    """
+
+    def __init__(self, network: OccupancyNetwork, state: SequenceState | None = None) -> None:
+        """Begin with ``state``."""
+        self.network, self.state = network, state
+        self._cache = CalibrationCache()
+
+    def geometry(self, frame: Frame) -> FrameGeometry:
+        """What follows from the frame's calibration and poses, if it is the next one."""
+        then = None if self.state is None else self.state.calibration
+        return self.network.geometry(frame.calibration, frame.previous(then), self._cache)
+
+    def look(self, frame: Frame, probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
+        """See the next frame, and leave it to the caller whether to remember it."""
+        return self.network(frame.images, self.geometry(frame), self.state, probe)  # type: ignore[no-any-return]
+
+    def predict(self, frame: Frame, probe: Probe = BLIND) -> Prediction:
+        """See the next frame, and remember it."""
+        prediction, self.state = self.look(frame, probe)
+        return prediction

@@ -1,0 +1,73 @@
+"""What a network is, to everybody who runs, trains, measures or scores one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.settings import CUES
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network from outside.
+
+    Attributes:
+        name: in the zoo.
+        image_size: (H, W) of its images [px].
+        cameras: how many it was trained with.
+        any_cameras: whether it takes another number, too, as each camera is lifted by itself.
+        depth: the depth bins.
+        feature_stride: pixels of the image along an edge of a cell of its features.
+        context_channels: of the features that are lifted.
+        grid: the volume.
+        refinement: how many voxels of the predicted grid lie along an edge of the volume's voxels.
+        frame: where the grid lies: in the vehicle's frame, or the LiDAR's.
+        label_set: name of the classes' label set.
+        classes: of the label set; the head has one output more, an unused slot before them.
+        cues: the temporal cues that are switched on, as in table 5 of the paper.
+    """
+
+    name: str
+    image_size: tuple[int, int]
+    depth: DepthBins
+    feature_stride: int
+    context_channels: int
+    grid: VoxelGrid
+    refinement: int = 1
+    cameras: int = 6
+    any_cameras: bool = True
+    frame: Literal['ego', 'lidar'] = 'ego'
+    label_set: str = 'occ3d_nuscenes'
+    classes: int = 18
+    cues: tuple[str, ...] = CUES
+
+    @property
+    def predicted_grid(self) -> VoxelGrid:
+        """The grid of the classes: the volume's, refined."""
+        return self.grid.refined(self.refinement)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(h, w) of the image features."""
+        height, width = self.image_size
+        return height // self.feature_stride, width // self.feature_stride
+
+    def __post_init__(self) -> None:
+        """Refuse cues that cannot work."""
+        unknown = set(self.cues) - set(CUES)
+        if unknown:
+            raise GdfusionError(f"unknown cue '{unknown.pop()}'; there are {', '.join(CUES)}")
+        if 'motion' in self.cues and 'voxel' not in self.cues:
+            raise GdfusionError("the cue 'motion' steers the warp of the cue 'voxel' and cannot be on without it")
+
+    def with_cues(self, cues: tuple[str, ...]) -> NetworkSpec:
+        """The same network with other cues switched on.
+
+        Raises:
+            GdfusionError: an unknown cue, or motion without voxel.
+        """
+        return replace(self, cues=cues)

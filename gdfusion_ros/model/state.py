@@ -1,0 +1,159 @@
+"""The memory of a sequence: a part a slot, and the last frame's calibration (paper section 4.6, spec section 9)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import written_whole
+from gdfusion_ros.model.depth.stereo import StereoState
+from gdfusion_ros.model.interface import Calibration
+from gdfusion_ros.model.temporal.geometry import GeometryState
+from gdfusion_ros.model.temporal.motion import MotionState
+from gdfusion_ros.model.temporal.recurrent import RecurrentState
+from gdfusion_ros.model.temporal.scene import SceneState
+from gdfusion_ros.model.temporal.voxel import VoxelState
+
+D = TypeVar('D')
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceState:
+    """All that a network remembers of a sequence.
+
+    Attributes:
+        calibration: of the last frame; small matrices on the CPU.
+        depth: what the depth slot remembers of the images.
+        memory: what the memory slot remembers of the volume; None without one.
+    """
+
+    calibration: Calibration
+    depth: StereoState
+    memory: RecurrentState | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.nbytes for _, tensor in _tensors(self))
+
+    def is_finite(self) -> bool:
+        """Whether every feature is a number; a sum shows it without a pass that writes."""
+        features = (*_tensors(self.depth), *_tensors(self.memory))
+        sums = [tensor.sum(dtype=torch.float32) for _, tensor in features]
+        return bool(torch.stack(sums).isfinite().all())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor by its name, e.g. ``memory.voxel.volume``: copies on the CPU, laid out as they are.
+
+        The layout counts: who goes on with another one rounds otherwise.
+        """
+        return {name: tensor.cpu().clone() for name, tensor in _tensors(self)}
+
+    def structure(self) -> dict[str, Any]:
+        """The types of all parts and what in them is no tensor, as JSON takes it."""
+        return _structure(self)
+
+    @staticmethod
+    def restored(tensors: Mapping[str, Tensor], structure: Mapping[str, Any]) -> SequenceState:
+        """The state whose ``tensors`` and ``structure`` these are.
+
+        Raises:
+            KeyError, TypeError: they do not belong together, or are of another version.
+        """
+        state = _restored(structure, tensors, '')
+        if not isinstance(state, SequenceState):
+            raise TypeError(f'it is a {type(state).__name__}')
+        return state
+
+    def to(self, device: torch.device | str) -> SequenceState:
+        """The same state with its features on another device; matrices and flags stay on the CPU, their place."""
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device)
+
+        return replace(self, depth=_map(self.depth, moved), memory=_map(self.memory, moved))
+
+    def detach(self) -> SequenceState:
+        """The same state as a constant: training does not go back through time."""
+        return _map(self, Tensor.detach)
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file.
+
+        Raises:
+            GdfusionError: the file cannot be written.
+        """
+        with written_whole(path) as draft:
+            save_file({name: tensor.contiguous() for name, tensor in self.tensors().items()}, draft,
+                      metadata={'state': json.dumps(self.structure())})
+
+    @staticmethod
+    def load(path: Path) -> SequenceState:
+        """Read what ``save`` has written, onto the CPU.
+
+        Raises:
+            GdfusionError: the file is missing or is not a saved state.
+        """
+        try:
+            with safe_open(path, framework='pt') as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+                structure = json.loads((file.metadata() or {})['state'])
+            return SequenceState.restored(tensors, structure)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise GdfusionError(f'{path} is not a saved state of a sequence: {error}') from error
+
+
+_TYPES: dict[str, type] = {part.__name__: part for part in (
+    SequenceState, Calibration, StereoState, GeometryState, RecurrentState, MotionState, VoxelState, SceneState)}
+"""Whatever a state may be made of."""
+
+
+def _tensors(part: Any, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
+    if not is_dataclass(part):
+        return
+    for item in fields(part):
+        value = getattr(part, item.name)
+        if isinstance(value, Tensor):
+            yield prefix + item.name, value
+        else:
+            yield from _tensors(value, f'{prefix}{item.name}.')
+
+
+def _structure(part: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {'type': type(part).__name__}
+    for item in fields(part):
+        value = getattr(part, item.name)
+        if not isinstance(value, Tensor):
+            found[item.name] = _structure(value) if is_dataclass(value) else value
+    return found
+
+
+def _restored(structure: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Any:
+    kind = _TYPES[structure['type']]
+    values: dict[str, Any] = {}
+    for item in fields(kind):
+        if item.name not in structure:
+            values[item.name] = tensors[prefix + item.name]
+        elif isinstance(value := structure[item.name], Mapping):
+            values[item.name] = _restored(value, tensors, f'{prefix}{item.name}.')
+        else:
+            values[item.name] = value
+    return kind(**values)
+
+
+def _map(part: D, change: Callable[[Tensor], Tensor]) -> D:
+    if not is_dataclass(part):
+        return part
+    changed: dict[str, Any] = {}
+    for item in fields(part):
+        value = getattr(part, item.name)
+        changed[item.name] = change(value) if isinstance(value, Tensor) else _map(value, change)
+    return cast(D, replace(part, **changed))  # type: ignore[type-var]

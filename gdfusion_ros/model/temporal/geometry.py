@@ -1,0 +1,94 @@
+"""Temporal geometry fusion (paper section 4.4, equations 18 to 22; spec section 3.1).
+
+The released network differs from the paper: the state holds raw logits of a second head instead of the distribution
+[DIFF 1]; the gate weighs the history, so eta_g = 1 - gate, one scalar a pixel for all bins, and bins that the warp does
+not reach take the current value [DIFF 2]; a second gate blends the fused with the current distribution [DIFF 3].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gdfusion_ros.model.geometry.camera import OUTSIDE, normalised, previous_pixels
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+
+NEUTRAL_HISTORY = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class GeometryState:
+    """H_g: fused depth logits (N, D, h, w)."""
+
+    logits: Tensor
+
+
+class Gate(nn.Sequential):
+    """One weight in 0..1 a pixel from two stacks of depth bins."""
+
+    def __init__(self, bins: int) -> None:
+        """``bins`` of each of the two inputs."""
+        super().__init__(nn.Conv2d(2 * bins, bins, 1), nn.ReLU(), nn.Conv2d(bins, 1, 1), nn.Sigmoid())
+
+    def start_at(self, share: float) -> None:
+        """Give that weight to everything."""
+        nn.init.zeros_(self[2].get_parameter('weight'))
+        nn.init.constant_(self[2].get_parameter('bias'), math.log(share / (1 - share)))
+
+
+class GeometryFusion(nn.Module):
+    """Depth logits fused with the warped history, then blended with the current distribution."""
+
+    depths: Tensor
+
+    def __init__(self, image_size: tuple[int, int], depths: Tensor) -> None:
+        """``image_size`` (H, W) of the network's input [px], ``depths`` (D,) of the bins [m], evenly spaced."""
+        super().__init__()
+        self.image_size = image_size
+        self.register_buffer('depths', depths, persistent=False)
+        self.history_gate = Gate(len(depths))
+        self.blend_gate = Gate(len(depths))
+
+    def start_neutral(self) -> None:
+        """Take little of the history, and as much of the fused distribution as of the current one."""
+        self.history_gate.start_at(NEUTRAL_HISTORY)
+        self.blend_gate.start_at(0.5)
+
+    def forward(self, logits: Tensor, probability: Tensor, frustum: Tensor, way: Reprojection,
+                state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+        """Geometry for the lift, and the state.
+
+        Args:
+            logits: (N, D, h, w) of the second head.
+            probability: (N, D, h, w) of the supervised head.
+            frustum: (N, D, h, w, 3) as ``camera_points`` gives them for the current frame.
+            way: to the frame of the state. The history of a camera that is not remembered is not taken.
+            state: the last frame's; None at a start.
+
+        Returns:
+            (N, D, h, w) distribution over the bins, and H_g.
+        """
+        fused = logits
+        if state is not None:
+            grid = self.history_grid(frustum, way)
+            history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
+            weight = self.history_gate(torch.cat([history, logits], 1))
+            # Valid where the warped value is not exactly zero, bin by bin [QUIRK 4].
+            fused = torch.where(history != 0, weight * history + (1 - weight) * logits, logits)
+        softened = fused.softmax(1)
+        blend = self.blend_gate(torch.cat([softened, probability], 1))
+        geometry = blend * softened + (1 - blend) * probability
+        return geometry, GeometryState(fused)
+
+    def history_grid(self, frustum: Tensor, way: Reprojection) -> Tensor:
+        """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18)."""
+        pixels, behind = previous_pixels(frustum, way)
+        near, far = self.depths[0], self.depths[-1]
+        grid = torch.cat([normalised(pixels[..., :2], self.image_size),
+                          (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
+        forgotten = ~way.remembered.view(-1, 1, 1, 1)
+        return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)

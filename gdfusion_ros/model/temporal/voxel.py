@@ -1,0 +1,133 @@
+"""Voxel-level fusion (paper section 4.5, equation 23; spec section 5).
+
+The released network differs from the paper: instead of the linear A warp(H) + B V, each input gets an embedding of the
+time since the sequence's start and a shared 1x1x1 convolution with batch normalisation and ReLU, then both are
+concatenated and mixed by another [DIFF 6]; at a start the output is V^t while the state is the fused volume [DIFF 7].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
+from gdfusion_ros.model.ops.warp import warp
+
+SECONDS_PER_FRAME = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelState:
+    """H_v: fused volume as rows (Y X Z, C), and how many frames of the sequence it has seen."""
+
+    volume: Tensor
+    frames: int
+
+
+class VoxelFusion(nn.Module):
+    """The current volume fused with the warped fused volume of the last frame."""
+
+    def __init__(self, channels: int) -> None:
+        """``channels`` of the volume."""
+        super().__init__()
+        self.channels = channels
+        self.time_embedding = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels))
+        self.align = nn.Sequential(nn.Conv3d(channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
+        self.merge = nn.Sequential(nn.Conv3d(2 * channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
+
+    @torch.no_grad()
+    def start_neutral(self) -> None:
+        """Take the mean of both inputs, and no notice of the time; random weights would spoil what goes through."""
+        for layer in (*self.time_embedding, *self.align, *self.merge):
+            if isinstance(layer, (nn.Linear, nn.Conv3d)):
+                nn.init.zeros_(layer.get_parameter('bias'))
+            elif isinstance(layer, nn.BatchNorm3d):
+                layer.reset_parameters()
+                # Neutral as they are: they are not to be replaced by a frame's own.
+                layer.get_buffer('num_batches_tracked').fill_(1)
+        nn.init.zeros_(self.time_embedding[-1].get_parameter('weight'))
+        one = torch.eye(self.channels)[..., None, None, None]
+        self.align[0].get_parameter('weight').copy_(one)
+        self.merge[0].get_parameter('weight').copy_(torch.cat([one, one], 1) / 2)
+
+    def forward(self, volume: Tensor, offsets: Tensor | None, previous_from_current: Tensor,
+                state: VoxelState | None) -> tuple[Tensor, VoxelState]:
+        """Fused volume (1, C, Y, X, Z), and the state H_v.
+
+        Args:
+            volume: (1, C, Y, X, Z), V^t.
+            offsets: (Y X Z, 3) M_f of the motion fusion [voxels]; None without it.
+            previous_from_current: (4, 4) voxel index now -> index in the previous grid; the identity at a start.
+            state: the last frame's; None at a start.
+        """
+        frames = 0 if state is None else state.frames
+        history = rows(volume) if state is None else state.volume
+        size = tuple(volume.shape[2:])
+        warped = warp(history, offsets, previous_from_current, size)
+        fused = self.merged(rows(volume), warped, frames)
+        output = volume if state is None else volume_of(fused, size)
+        return output, VoxelState(fused, frames + 1)
+
+    def merged(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
+        """What the current voxels (n, C) and the warped history (n, C) become together, (n, C)."""
+        return (self._learning if self.training else self._constant)(voxels, history, frames)
+
+    def _learning(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
+        """The layers one by one; the batch normalisation of ``align`` sees both inputs as one batch."""
+        embedded = torch.stack([voxels, history]) + self.embeddings(frames, voxels.device)[:, None]
+        now, then = _apply(self.align, embedded.flatten(0, 1)).chunk(2)
+        return _apply(self.merge, torch.cat([now, then], -1))
+
+    def _constant(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
+        """The same with running statistics: two matrix products.
+
+        The embedding of time is a constant of the frame, so it goes into the bias of the convolution that follows.
+        """
+        align, align_bias = _pointwise(self.align)
+        merge, merge_bias = _pointwise(self.merge)
+        biases = align_bias + self.embeddings(frames, voxels.device) @ align.t()
+        fused = []
+        for now, then in zip(chunks(voxels), chunks(history), strict=True):
+            pair = [torch.addmm(bias, part, align.t()) for bias, part in zip(biases, (now, then), strict=True)]
+            fused.append(torch.addmm(merge_bias, torch.cat(pair, -1).relu_(), merge.t()).relu_())
+        return torch.cat(fused)
+
+    def embeddings(self, frames: int, device: torch.device) -> Tensor:
+        """(2, C) embeddings of the current frame's and the history's time since the start; ``frames`` lie between."""
+        times = torch.tensor([frames, max(frames - 1, 0)], dtype=torch.float32) * SECONDS_PER_FRAME
+        embedded: Tensor = self.time_embedding(sinusoid(times, self.channels).to(device, non_blocking=True))
+        return embedded
+
+
+def sinusoid(times: Tensor, channels: int) -> Tensor:
+    """(…,) times [s] -> (…, channels): sin and cos of the times at falling frequencies, interleaved."""
+    frequency = 10000 ** (-torch.arange(0, channels, 2, dtype=torch.float32) / channels)
+    phase = times[..., None] * frequency
+    return torch.stack([phase.sin(), phase.cos()], -1).flatten(-2)
+
+
+def _apply(block: nn.Sequential, voxels: Tensor) -> Tensor:
+    """A 1x1x1 convolution as a product of matrices, its batch normalisation, ReLU: (n, in) -> (n, out)."""
+    conv, norm = block[0], block[1]
+    assert isinstance(conv, nn.Conv3d)
+    product = F.linear(voxels, conv.weight.flatten(1), conv.bias)
+    return F.relu(norm(product[..., None, None, None]).flatten(1))
+
+
+def _pointwise(block: nn.Sequential) -> tuple[Tensor, Tensor]:
+    """Weight (out, in) and bias (out,) of a 1x1x1 convolution with its batch normalisation, where it still has one."""
+    conv, norm = block[0], block[1]
+    assert isinstance(conv, nn.Conv3d)
+    weight, bias = conv.weight, conv.bias
+    assert bias is not None
+    if isinstance(norm, nn.BatchNorm3d):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        weight, bias = fuse_conv_bn_weights(weight, bias, norm.running_mean, norm.running_var, norm.eps,
+                                            norm.weight, norm.bias)
+    return weight.flatten(1), bias

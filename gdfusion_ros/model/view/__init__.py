@@ -1,0 +1,1 @@
+"""View slot: from image cells into the voxel volume (spec section 4)."""

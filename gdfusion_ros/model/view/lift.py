@@ -1,0 +1,105 @@
+"""Lift: image context into the voxel volume along the depth distribution (spec section 4)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gdfusion_ros.model.geometry.cache import CalibrationCache
+from gdfusion_ros.model.geometry.camera import camera_points
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.geometry.small_matrices import inverse, product
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.interface import Calibration, CellDepth
+from gdfusion_ros.model.layers.volume import VolumeEncoder, volume_of
+from gdfusion_ros.model.ops.lift import lift
+from gdfusion_ros.model.ops.voxel_index import Placement, VoxelIndex, voxel_index
+from gdfusion_ros.model.probe import Pass
+
+
+class Lift(nn.Module):
+    """Sum over all points of a voxel: depth probability times context (forward projection).
+
+    Where voxels are large, each of their parts may have a sum of its own, so that what lies where in a voxel is not
+    lost; a linear layer mixes the parts.
+
+    The buffers are constants that the published checkpoints carry; they are compared at load and not used.
+    """
+
+    dx: Tensor
+    bx: Tensor
+    nx: Tensor
+
+    def __init__(self, grid: VoxelGrid, channels: int = 0, parts: int = 1) -> None:
+        """``grid`` is the volume in the ego frame, ``parts`` lie along a voxel's edge, ``channels`` are to be mixed."""
+        super().__init__()
+        self.grid, self.parts = grid, parts
+        self.mix = nn.Linear(parts ** 3 * channels, channels) if parts > 1 else None
+        size = torch.tensor(grid.voxel_size)
+        self.register_buffer('dx', size)
+        self.register_buffer('bx', torch.tensor(grid.lower) + size / 2)
+        self.register_buffer('nx', torch.tensor(grid.shape, dtype=torch.float32))
+
+    def geometry(self, points: Tensor, calibration: Calibration) -> VoxelIndex:
+        """Which points lie where.
+
+        Args:
+            points: (N, h, w, D, 3) of the frusta, as ``camera_points`` gives them, a cell's bins side by side.
+            calibration: of the cameras.
+        """
+        ego_from_camera = calibration.ego_from_camera
+        rotation = product(ego_from_camera[:, :3, :3], inverse(calibration.intrinsics))
+        placement = Placement(rotation, ego_from_camera[:, :3, 3], calibration.bda, calibration.visible)
+        return voxel_index(points, placement, self.grid, self.parts)
+
+    def forward(self, distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
+        """Volume (1, C, Y, X, Z), empty voxels 0.
+
+        Args:
+            distribution: (N, D, h, w) over the depth bins.
+            context: (N, C, h, w).
+            index: as ``geometry`` gives it.
+        """
+        x, y, z = self.grid.shape
+        sums = lift(distribution, context, index)
+        return volume_of(sums if self.mix is None else self._mixed(self.mix, sums, index), (y, x, z))
+
+    def _mixed(self, mix: nn.Linear, sums: Tensor, index: VoxelIndex) -> Tensor:
+        """(voxels, C) mixtures of the parts. Of most voxels all parts are empty: only the others are computed."""
+        assert index.occupied is not None
+        mixed = mix(sums.view(-1, mix.in_features))
+        return mix.bias.to(mixed.dtype).expand(self.grid.voxels, -1).index_copy(0, index.occupied, mixed)
+
+
+class LiftView(nn.Module):
+    """The view slot of the BEVDetOcc family: lift, then a residual stage over the volume."""
+
+    def __init__(self, lift: Lift, pre_process: VolumeEncoder, image_size: tuple[int, int], cells: tuple[int, int],
+                 bins: DepthBins) -> None:
+        """``cells`` (h, w) of the features."""
+        super().__init__()
+        self.lift, self.pre_process = lift, pre_process
+        self._image_size, self._cells, self._bins = image_size, cells, bins
+
+    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> VoxelIndex:
+        """Which points of the frusta lie in which voxel, on the network's device."""
+        points = cache(self._frustum, calibration.post_rotation, calibration.post_translation)
+        return cache(self._index, points, calibration, self.lift.dx.device)
+
+    def _frustum(self, post_rotation: Tensor, post_translation: Tensor) -> Tensor:
+        points = camera_points(self._image_size, self._cells, self._bins.values(), inverse(post_rotation),
+                               post_translation)
+        return points.permute(0, 2, 3, 1, 4).contiguous()
+
+    def _index(self, points: Tensor, calibration: Calibration, device: torch.device) -> VoxelIndex:
+        return self.lift.geometry(points, calibration).to(device)
+
+    def forward(self, cells: CellDepth, index: VoxelIndex, run: Pass) -> Tensor:
+        """Features of the cells -> volume (1, C, Y, X, Z)."""
+        with run.probe.stage('lift'), run.learned():
+            lifted = self.lift(cells.distribution, cells.context, index)
+        with run.probe.stage('pre-process'), run.learned():
+            volume: Tensor = self.pre_process(lifted)[-1]
+        run.probe.record('lifted', lifted)
+        run.probe.record('pre_process', volume)
+        return volume.float()

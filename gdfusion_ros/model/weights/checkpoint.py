@@ -1,0 +1,143 @@
+"""Published checkpoints in and out, key by key (spec section 10).
+
+Files carry the published names (see keys.py). Files that are written here also say which network they are of, and what
+it was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import written_whole
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.weights.keys import to_published
+from gdfusion_ros.model.weights.saved_state import read_state
+
+CONSTANTS = frozenset({'view_transformer.dx', 'view_transformer.bx', 'view_transformer.nx'})
+COUNTER = 'num_batches_tracked'
+NAMES_SHOWN = 20
+
+
+def published_state(network: OccupancyNetwork) -> dict[str, Tensor]:
+    """The network's state dict under published names, in its order. The network must not be folded."""
+    return {to_published(key, network.mounts): value for key, value in network.state_dict().items()}
+
+
+def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
+    """Load a published checkpoint into a freshly built network.
+
+    ``read_state`` says which files can be read; all keys may share a prefix (``module.``). Every key must be there with
+    its shape, nothing else, every number finite, and the constants must agree as far as the file's precision tells.
+    Batch normalisation's counters, which only training reads, may be missing.
+
+    Raises:
+        GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
+    """
+    own = network.state_dict()
+    expected = {to_published(key, network.mounts): key for key in own}
+    found = _without_prefix(read_state(path), expected)
+    for name in expected:
+        if name.endswith(COUNTER):
+            found.setdefault(name, own[expected[name]])
+    faults = _faults(found, {name: own[key] for name, key in expected.items()})
+    if faults:
+        raise GdfusionError(f'{path} does not fit {network.spec.name}: {"; ".join(faults)}. '
+                            'Is it the checkpoint of another model?')
+    overflown = [name for name in expected if not torch.isfinite(found[name]).all()]
+    if overflown:
+        raise GdfusionError(f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
+                            'training that diverged, or statistics beyond the range of 16-bit floats: take an earlier '
+                            'checkpoint, or the one of 32 bits')
+    # The constants agree, but a file of 16-bit numbers has them rounded.
+    network.load_state_dict({key: own[key] if name in CONSTANTS else found[name] for name, key in expected.items()})
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file of weights says of itself; empty where it says nothing.
+
+    Attributes:
+        model: name of the network in the zoo.
+        trained_on: the data, in words.
+    """
+
+    model: str = ''
+    trained_on: str = ''
+
+
+def read_facts(path: Path) -> Facts:
+    """What the file says of itself; nothing where it is no safetensors file that was written here.
+
+    Raises:
+        GdfusionError: there is no file.
+    """
+    if not path.is_file():
+        raise GdfusionError(f"there are no weights {path}; 'gdfusion weights list' has the known names")
+    try:
+        with safe_open(path, 'pt') as file:
+            said = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return Facts()
+    return Facts(said.get('model', ''), said.get('trained_on', ''))
+
+
+def save_checkpoint(network: OccupancyNetwork, path: Path, facts: Facts, *, half: bool = False) -> None:
+    """Write the network's weights under published names as safetensors, and the facts with them.
+
+    ``half`` writes kernels and matrices as 16-bit floats; vectors, the statistics above all, keep their 32 bits.
+
+    Raises:
+        GdfusionError: the file cannot be written.
+    """
+    state = {name: value.cpu().contiguous() for name, value in published_state(network).items()}
+    if half:
+        state = {name: value.half() if value.squeeze().dim() > 1 else value for name, value in state.items()}
+    with written_whole(path) as draft:
+        save_file(state, draft, metadata=asdict(facts))
+        draft.chmod(0o644)  # safetensors writes files that nobody else may read
+
+
+def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) -> dict[str, Tensor]:
+    """The same keys without what stands before the first expected name in all of them."""
+    anchor = next(iter(expected))
+    prefix = next((key[:-len(anchor)] for key in found if key.endswith('.' + anchor)), '')
+    if not all(key.startswith(prefix) for key in found):
+        return found
+    return {key.removeprefix(prefix): value for key, value in found.items()}
+
+
+def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """What keeps ``found`` from being ``expected``, one entry a kind."""
+    shared = [key for key in expected if key in found]
+    shapes = [f'{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}'
+              for key in shared if found[key].shape != expected[key].shape]
+    constants = [f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
+                 for key in shared if key in CONSTANTS and found[key].shape == expected[key].shape
+                 and not _equal_as_stored(found[key], expected[key])]
+    kinds = {
+        'missing': [key for key in expected if key not in found],
+        'unexpected': [key for key in found if key not in expected],
+        'of another shape': shapes,
+        'constants that differ': constants,
+    }
+    return [f'{len(names)} {kind}: {_listed(names)}' for kind, names in kinds.items() if names]
+
+
+def _equal_as_stored(found: Tensor, expected: Tensor) -> bool:
+    """Whether ``found`` is ``expected`` but for rounding to the type that it is stored in."""
+    kind = found.dtype if found.is_floating_point() else torch.float64
+    tolerance = 2 * torch.finfo(kind).eps
+    return torch.allclose(found.double(), expected.to(kind).double(), rtol=tolerance, atol=tolerance)
+
+
+def _listed(names: list[str]) -> str:
+    more = f' and {len(names) - NAMES_SHOWN} more' if len(names) > NAMES_SHOWN else ''
+    return ', '.join(names[:NAMES_SHOWN]) + more

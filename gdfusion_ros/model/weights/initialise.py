@@ -1,0 +1,43 @@
+"""Random weights to train from, or to try a network with."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gdfusion_ros.model.layers.blocks2d import ResidualBlock2d
+from gdfusion_ros.model.layers.resnet import BasicBlock, Bottleneck
+from gdfusion_ros.model.layers.volume import ResidualBlock3d
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.temporal.scene import SceneFusion
+
+UNTRAINED_SEED = 0
+UNTRAINED_FREE_BIAS = 8.0
+LAST_NORMS: dict[type[nn.Module], str] = {Bottleneck: 'bn3', BasicBlock: 'bn2', ResidualBlock2d: 'bn2',
+                                          ResidualBlock3d: 'conv2.bn'}
+"""The batch normalisation at the end of each residual branch."""
+
+
+def initialise(network: OccupancyNetwork, seed: int) -> None:
+    """Random weights to train from; the same for the same seed on every machine.
+
+    Activations neither vanish nor explode, and residual branches weigh half.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, SceneFusion):
+            nn.init.normal_(module.weight, std=module.weight.shape[-1] ** -0.5, generator=generator)
+    for module in network.modules():
+        for block, norm in LAST_NORMS.items():
+            if isinstance(module, block):
+                nn.init.constant_(module.get_submodule(norm).get_parameter('weight'), 0.5)
+
+
+def untrained(network: OccupancyNetwork) -> None:
+    """Random weights for a trial: free space is the likely class, so that the grid can be looked at."""
+    initialise(network, UNTRAINED_SEED)
+    network.decoder.favour_free(UNTRAINED_FREE_BIAS)
