@@ -15,7 +15,7 @@ import yaml
 from mcap.reader import make_reader
 from PIL import Image
 from rosbags.highlevel import AnyReader
-from rosbags.interfaces import QosDurability
+from rosbags.interfaces import ConnectionExtRosbag2, QosDurability
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from gdfusion_ros.datasets import nuscenes
@@ -35,14 +35,15 @@ class Bag:
     def __init__(self, path: Path) -> None:
         with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
             self.topics = {c.topic: c for c in reader.connections}
-            self.messages = [(c.topic, stamp, reader.deserialize(data, c.msgtype))
-                             for c, stamp, data in reader.messages()]
+            self.messages: list[tuple[str, int, Any]] = [
+                (c.topic, stamp, reader.deserialize(data, c.msgtype))
+                for c, stamp, data in reader.messages()]
 
     def on(self, topic: str) -> list[tuple[int, Any]]:
         return [(stamp, message) for name, stamp, message in self.messages if name == topic]
 
 
-def converted(root: Path, out: Path, content: Content = IMAGES_ONLY, **options: str) -> nuscenes.Dataset:
+def converted(root: Path, out: Path, content: Content = IMAGES_ONLY, **options: Any) -> nuscenes.Dataset:
     dataset = nuscenes.load(root, sweeps=content.sweeps, annotations=content.annotations)
     for job in plan(dataset, out, content):
         convert(job, **options)
@@ -94,7 +95,9 @@ def assert_transforms(bag: Bag, scene: nuscenes.Scene) -> None:
     assert topic == '/tf_static'
     assert first == min(stamp for _, stamp, _ in bag.messages)
     assert len(bag.on('/tf_static')) == 1
-    qos, = bag.topics['/tf_static'].ext.offered_qos_profiles
+    ext = bag.topics['/tf_static'].ext
+    assert isinstance(ext, ConnectionExtRosbag2)
+    qos, = ext.offered_qos_profiles
     assert (qos.durability, qos.depth) == (QosDurability.TRANSIENT_LOCAL, 1)
     calibrations = {c: data.calibration for c, data in scene.samples[0].data.items()}
     assert {t.child_frame_id for t in static.transforms} == set(calibrations) == {*CAMERAS, 'LIDAR_TOP'}

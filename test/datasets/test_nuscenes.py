@@ -14,7 +14,7 @@ import pytest
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.errors import GdfusionError
 
-Edit = Callable[[list[dict[str, Any]]], None]
+Edit = Callable[[list[dict[str, Any]]], object]
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_reads_scenes_samples_and_poses(nuscenes_root: Path) -> None:
     assert back.path == nuscenes_root / 'samples/CAM_BACK/1600000060489400.jpg'
     assert back.path.is_file()
     assert (back.width, back.height, back.calibration.modality) == (160, 90, 'camera')
-    assert back.calibration.intrinsics == (126, 0, 80, 0, 126, 45, 0, 0, 1)
+    assert back.calibration.intrinsics == (126.0, 0.0, 80.0, 0.0, 126.0, 45.0, 0.0, 0.0, 1.0)
     np.testing.assert_allclose(back.calibration.pose.translation, (-1, 0, 1.5), atol=1e-12)
     np.testing.assert_allclose(back.calibration.pose.rotation, (-0.5, -0.5, 0.5, 0.5), atol=1e-12)
     np.testing.assert_allclose(back.ego_pose.translation, (100 + 5 * 1.4894, 200 + 1.4894 ** 2, 0), atol=1e-12)
@@ -248,18 +248,18 @@ def test_refuses_a_camera_without_intrinsics(root: Path) -> None:
 
 TABLES_OF_OTHER_TOOLS: dict[str, tuple[str, Edit]] = {
     'no logs': ('log', lambda rows: rows.clear()),
-    'no log of a scene': ('scene', lambda rows: [row.pop('log_token') for row in rows] and None),
+    'no log of a scene': ('scene', lambda rows: [row.pop('log_token') for row in rows]),
     'null in a log': ('log', lambda rows: rows[0].update(vehicle=None, date_captured=20200913)),
     'no description': ('scene', lambda rows: rows[0].pop('description')),
     'null as size of a point cloud': ('sample_data', lambda rows: [
-        row.update(width=None, height=None) for row in rows if not row['width']] and None),
+        row.update(width=None, height=None) for row in rows if not row['width']]),
     'no size of a point cloud': ('sample_data', lambda rows: [
-        row.pop('width') for row in rows if not row['width']] and None),
+        row.pop('width') for row in rows if not row['width']]),
     'whole floats as times': ('sample_data', lambda rows: [
-        row.update(timestamp=float(row['timestamp'])) for row in rows] and None),
+        row.update(timestamp=float(row['timestamp'])) for row in rows]),
     'backslashes': ('sample_data', lambda rows: [
-        row.update(filename=row['filename'].replace('/', '\\')) for row in rows] and None),
-    'capitals': ('sensor', lambda rows: [row.update(modality=row['modality'].title()) for row in rows] and None),
+        row.update(filename=row['filename'].replace('/', '\\')) for row in rows]),
+    'capitals': ('sensor', lambda rows: [row.update(modality=row['modality'].title()) for row in rows]),
 }
 
 
@@ -319,7 +319,7 @@ def test_tokens_that_name_no_files_are_refused_by_row(root: Path, table: str, to
     (1e-3, 'look like milliseconds'), (1e-6, 'look like seconds'), (1000, 'if these are nanoseconds, divide')])
 def test_other_units_of_time_are_noticed(root: Path, factor: float, said: str) -> None:
     for table in ('sample', 'sample_data'):
-        edit(root, table, lambda rows: [row.update(timestamp=int(row['timestamp'] * factor)) for row in rows] and None)
+        edit(root, table, lambda rows: [row.update(timestamp=int(row['timestamp'] * factor)) for row in rows])
     text = refusal(root)
     assert 'sample.json' in text
     assert said in text
@@ -328,12 +328,12 @@ def test_other_units_of_time_are_noticed(root: Path, factor: float, said: str) -
 def test_nanoseconds_since_the_start_are_noticed_by_the_span(root: Path) -> None:
     for table in ('sample', 'sample_data'):
         edit(root, table, lambda rows: [
-            row.update(timestamp=row['timestamp'] * 1000 % 10 ** 12) for row in rows] and None)
+            row.update(timestamp=row['timestamp'] * 1000 % 10 ** 12) for row in rows])
     assert 'scene-0001 with 3 key frames lasts 1000 s if its timestamps are microseconds' in refusal(root)
 
 
 def test_seconds_with_a_fraction_are_noticed(root: Path) -> None:
-    edit(root, 'sample', lambda rows: [row.update(timestamp=row['timestamp'] / 1e6) for row in rows] and None)
+    edit(root, 'sample', lambda rows: [row.update(timestamp=row['timestamp'] / 1e6) for row in rows])
     assert 'multiply the timestamps of sample and sample_data by 1000000' in refusal(root)
 
 
@@ -341,7 +341,7 @@ def test_seconds_with_a_fraction_are_noticed(root: Path) -> None:
     (None, ()), ([], ()), ([-0.3, 0.1, 0.01, 0.02], (-0.3, 0.1, 0.01, 0.02, 0.0)), ([1, 2, 3, 4, 5], (1, 2, 3, 4, 5)),
     ([1, 2, 3, 4, 5, 6, 7, 8], (1, 2, 3, 4, 5, 6, 7, 8))])
 def test_the_distortion_of_a_lens(root: Path, given: object, read: tuple[float, ...]) -> None:
-    edit(root, 'calibrated_sensor', lambda rows: [row.update(camera_distortion=given) for row in rows] and None)
+    edit(root, 'calibrated_sensor', lambda rows: [row.update(camera_distortion=given) for row in rows])
     assert nuscenes.load(root).scenes[0].samples[0].data['CAM_FRONT'].calibration.distortion == read
 
 

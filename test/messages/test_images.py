@@ -114,7 +114,11 @@ def test_bad_raw_image_is_refused_with_topic_and_stamp(make: MessageFactory, rgb
 
 def test_other_encodings_go_to_the_fallback(make: MessageFactory, rgb: Pixels) -> None:
     message = raw(make, 'nv24', rgb.reshape(HEIGHT, -1))
-    given, place = image(message, TOPIC, fallback=lambda *arguments: arguments).load()
+
+    def as_given(*arguments: object) -> Any:
+        return arguments
+
+    given, place = image(message, TOPIC, fallback=as_given).load()
     assert given is message
     assert place == f'{TOPIC} at 1500000000.012345678'
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from gdfusion_ros.model.camera import camera_points, transform, translated
 from gdfusion_ros.model.frame import Frame
 from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.lift import NOWHERE, Lift
+from gdfusion_ros.model.kernels import NOWHERE
+from gdfusion_ros.model.lift import Lift
 
 GATE = 1e-4
 IMAGE, CELLS = (64, 96), (4, 6)

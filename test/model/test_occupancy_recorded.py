@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gdfusion_ros.model import kernels
@@ -50,7 +51,7 @@ def recorded(recording: Callable[[str], Any]) -> Any:
     return recording('bevdetocc_gf_small')
 
 
-def frame_of(inputs: dict[str, np.ndarray]) -> Frame:
+def frame_of(inputs: dict[str, NDArray[Any]]) -> Frame:
     pose = np.tile(np.eye(4, dtype=np.float32), (6, 1, 1))
     pose[:, :3, :3], pose[:, :3, 3] = inputs['sensor2keyego_rot'], inputs['sensor2keyego_tran']
     exact = {name: value.astype(np.float64) for name, value in inputs.items()}

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-Grids = dict[str, NDArray[np.generic]]
+Grids = dict[str, NDArray[Any]]
 
 ONE_THREAD = {'OMP_NUM_THREADS': '1'}
 OTHERS = {

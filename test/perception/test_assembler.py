@@ -177,7 +177,7 @@ def test_images_are_decoded_before_their_set_is_whole(make_assembler: Make, stre
 def test_in_silence_what_waits_for_an_image_is_closed(make_assembler: Make, street: Any) -> None:
     assembler = make_assembler(missing_camera='mask', silence_timeout=2.0)
     street.send(assembler, [message for message in street.run([10.0]) if message.topic != 'back'])
-    closed = []
+    closed: list[tuple[object, object]] = []
     for index in range(30):
         assembler.poll(10.1 + 0.1 * index)
         closed += [(10.1 + 0.1 * index, posed.camera_set.masked) for posed in street.taken(assembler)]

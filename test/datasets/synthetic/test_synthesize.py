@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('field', 'value', 'message'), [
     ('scenes', 0, 'scenes 0: expected 1 to 9999'), ('frames', 0, 'frames 0'), ('width', 8, 'width 8: expected 32'),
     ('seed', -1, 'seed -1'), ('moods', ('sunny',), 'no mood sunny; there are noon'), ('moods', (), 'no mood given')])
-def test_recipes_out_of_bounds(tmp_path: Path, field: str, value: object, message: str) -> None:
+def test_recipes_out_of_bounds(tmp_path: Path, field: str, value: Any, message: str) -> None:
     with pytest.raises(GdfusionError, match=message):
         synthesize(tmp_path / 'made', dataclasses.replace(SMALL, **{field: value}), 1)
     assert list(tmp_path.iterdir()) == []
