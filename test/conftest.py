@@ -8,12 +8,28 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gdfusion_ros.datasets import occ3d
 
 DATA = Path(__file__).resolve().parent / 'data'
 SHARED = DATA.parent.parent.parent / 'shared'
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what starts ROS processes by its folder, and what drives a browser by its fixture."""
+    for item in items:
+        if item.path.relative_to(DATA.parent).parts[0] in {'ros', 'demo'}:
+            item.add_marker(pytest.mark.ros)
+        if 'chromium' in getattr(item, 'fixturenames', ()):
+            item.add_marker(pytest.mark.browser)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what needs a CUDA device where there is none."""
+    if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+        pytest.skip('needs a CUDA device')
 
 
 @pytest.fixture(scope='session')

@@ -71,6 +71,7 @@ def assert_ends_well_with(path: Path, content: bytes, convert: Convert, *argumen
         path.write_bytes(original)
 
 
+@pytest.mark.slow
 @given(data=st.data(), table=st.sampled_from(TABLES))
 @settings(fuzzed, max_examples=80)
 def test_a_row_with_another_value(root: Path, convert: Convert, data: st.DataObject, table: str) -> None:

@@ -13,6 +13,8 @@ from rosbags.typesys import Stores, get_typestore
 from gdfusion_ros.datasets import benchmark, nuscenes, plain_write
 from gdfusion_ros.datasets.plan import plan
 
+pytestmark = pytest.mark.slow
+
 
 def test_loading_takes_its_share_of_memory_and_time() -> None:
     """Of 4 GB and a minute for all of v1.0-trainval, beside what Python itself takes."""

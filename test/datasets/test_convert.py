@@ -137,6 +137,7 @@ def test_real_bag_equals_the_tables_and_files(shared: Path, tmp_path: Path, stor
         assert_boxes(bag, scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_bag_has_everything_that_the_dataset_has(nuscenes_complete: Path, tmp_path: Path, storage: str) -> None:
     dataset = converted(nuscenes_complete, tmp_path, EVERYTHING, storage=storage)
@@ -261,6 +262,7 @@ def test_messages_are_in_time_order_and_poses_come_first(nuscenes_root: Path, tm
         assert topic == '/tf_static' or stamp in posed
 
 
+@pytest.mark.slow
 def test_the_mcap_library_reads_the_same(nuscenes_complete: Path, tmp_path: Path) -> None:
     scene = converted(nuscenes_complete, tmp_path, EVERYTHING).scenes[0]
     files = {data.stamp: data.path.read_bytes() for camera in CAMERAS for data in measured(scene, camera)}

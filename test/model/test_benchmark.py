@@ -15,6 +15,8 @@ from gdfusion_ros.model.inference import prepare
 from gdfusion_ros.model.occupancy import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def network(tiny: OccupancyNetwork) -> OccupancyNetwork:

@@ -28,6 +28,8 @@ from gdfusion_ros.model.probe import Probe
 from gdfusion_ros.model.volume import rows
 from gdfusion_ros.model.zoo import BEVDETOCC_GF_SMALL
 
+pytestmark = pytest.mark.slow
+
 CONFIG = BEVDETOCC_GF_SMALL
 SIZE = (100, 100, 8)  # Y, X, Z
 LARGEST_ERROR, AGREEMENT = 2e-3, 0.9998
@@ -151,7 +153,7 @@ def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Fra
 
 
 @torch.inference_mode()
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.gpu
 def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded: Any, generator: ModuleType) -> None:
     network = prepare(copy.deepcopy(network), select_device('cuda'))
     state: RecurrentState | None = None

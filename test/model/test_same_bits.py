@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 STORED = {
     'ego_from_camera': '3b94b188c28440cc', 'previous_camera': '602936c29c9a1a6f', 'previous_ego': 'fee519c3c34b0782',
     'columns': '72db4c77cc373934', 'rows': '504e70c2be1a2157', 'large_image': '51d62af45d8eec2b',

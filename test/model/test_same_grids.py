@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+pytestmark = pytest.mark.slow
+
 Grids = dict[str, NDArray[Any]]
 
 ONE_THREAD = {'OMP_NUM_THREADS': '1'}

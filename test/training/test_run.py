@@ -31,7 +31,7 @@ from gdfusion_ros.training.validation import validate
 SMALL = {'model': 'tiny', 'steps': 3, 'slots': 1, 'workers': 0, 'checkpoint_every': 1, 'warmup_steps': 1}
 
 
-pytestmark = pytest.mark.usefixtures('tiny_config')
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('tiny_config')]
 
 
 @pytest.fixture

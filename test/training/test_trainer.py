@@ -22,6 +22,8 @@ from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Stream
 from gdfusion_ros.training.trainer import Trainer, learning_rate, starting_network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def network(tiny_config: OccupancyConfig) -> OccupancyNetwork:

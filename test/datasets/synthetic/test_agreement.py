@@ -16,6 +16,8 @@ from gdfusion_ros.datasets.synthetic import recipes
 from gdfusion_ros.datasets.synthetic.agreement import Agreement, examine
 from gdfusion_ros.errors import GdfusionError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copy(made: Path, tmp_path: Path) -> Path:

@@ -156,6 +156,7 @@ def test_the_same_world_gives_the_same_bytes_in_any_thread() -> None:
     assert renderer.image(views[0], 0.6).pixels.tobytes() != alone[0]
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bytes() -> None:
     code = (f'import hashlib, runpy; names = runpy.run_path({__file__!r});'
             "print(hashlib.sha256(names['Renderer'](names['street']()).image(names['view_from'](0, 0, 1.6), 0.0)"

@@ -27,6 +27,8 @@ from gdfusion_ros.datasets.synthetic.workers import recorder
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.poses import pose_matrix
 
+pytestmark = pytest.mark.slow
+
 SMALL = Recipe(seed=1, scenes=2, frames=2, width=64, height=36, sweeps=False, lidar=False, moods=('noon', 'overcast'))
 
 

@@ -87,7 +87,7 @@ def test_features_move_to_a_device_and_matrices_stay(state: RecurrentState) -> N
     assert state.stereo.features.device.type == 'cpu'
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.gpu
 def test_there_and_back_again(state: RecurrentState, same: Same) -> None:
     assert same(state.to('cuda').to('cpu'), state)
 
