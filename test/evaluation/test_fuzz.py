@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -31,8 +31,7 @@ SCENE, TOKEN = 'scene-0001', 'sample-scene-0001-1'
 
 WriteGrids = Callable[..., Path]
 
-cases = settings(max_examples=25, deadline=None, derandomize=True, database=None,
-                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+cases = settings(max_examples=25, derandomize=True, database=None)
 
 
 def assert_ends_well(*arguments: object) -> str:

@@ -35,5 +35,5 @@ PROCESSORS = {
 @pytest.mark.parametrize('processor', PROCESSORS)
 def test_geometry_has_the_stored_bits(processor: str) -> None:
     done = subprocess.run([sys.executable, str(Path(__file__).with_name('geometry_bits.py'))], check=True, text=True,
-                          env=os.environ | PROCESSORS[processor], stdout=subprocess.PIPE, timeout=110)
+                          env=os.environ | PROCESSORS[processor], stdout=subprocess.PIPE)
     assert json.loads(done.stdout) == STORED

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdfusion_ros.errors import GdfusionError
@@ -164,14 +164,15 @@ def test_a_fast_stream_is_thinned_and_only_what_is_needed_is_decoded(make_assemb
     assert len(loaded) <= 2 * 3 * len(sets), f'{len(loaded)} of {len(images)} images were decoded'
 
 
-def test_images_are_decoded_before_their_set_is_whole(make_assembler: Make, street: Any) -> None:
+def test_images_are_decoded_before_their_set_is_whole(make_assembler: Make, street: Any,
+                                                     wait_until: Callable[..., None]) -> None:
     begun = {camera: threading.Event() for camera in street.cameras}
 
     def message(camera: str) -> Any:
         return street.image_message(camera, 10.0, 10.0, lambda: begun[camera].set() or street.picture(camera, 0))
 
     street.send(make_assembler(), [message('left'), message('front')])
-    assert all(begun[camera].wait(10) for camera in ('left', 'front'))
+    wait_until(lambda: begun['left'].is_set() and begun['front'].is_set())
 
 
 def test_in_silence_what_waits_for_an_image_is_closed(make_assembler: Make, street: Any) -> None:
@@ -311,7 +312,7 @@ def test_callbacks_do_not_wait_for_images(make_assembler: Make, street: Any) -> 
     free = threading.Event()
 
     def load() -> Pixels:
-        assert free.wait(10)
+        free.wait()
         return np.asarray(street.picture('front', 1))
 
     def held_back(message: Any) -> Any:
@@ -325,15 +326,15 @@ def test_callbacks_do_not_wait_for_images(make_assembler: Make, street: Any) -> 
     assert all(image.input.result() for posed in sets for image in posed.camera_set.images.values())
 
 
-def test_a_worker_is_woken_by_a_set(make_assembler: Make, street: Any) -> None:
+def test_a_worker_is_woken_by_a_set(make_assembler: Make, street: Any, patience: float) -> None:
     assembler = make_assembler()
     assert assembler.wait(0.01) is False
     woken = []
-    worker = threading.Thread(target=lambda: woken.append(assembler.wait(10.0)))
+    worker = threading.Thread(target=lambda: woken.append(assembler.wait(patience)))
     worker.start()
     for message in street.run([10.0]):
         message.send(assembler, message.time)
-    worker.join(5.0)
+    worker.join()
     assert woken == [True]
 
 
@@ -388,7 +389,7 @@ def shuffled(messages: Sequence[Any], skew: float, seed: int) -> list[Any]:
     return [replace(message, time=at) for at, _, message in sorted(found, key=lambda item: item[:2])]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**9), skew=st.sampled_from([0.05, 0.2, 0.45]),
        frames=st.sampled_from([(10.0, 10.5), (10.0, 10.5, 11.1)]), policy=st.sampled_from(['skip', 'hold', 'mask']),
        lost=st.sets(st.integers(0, 17), max_size=5))
@@ -416,15 +417,19 @@ def test_threads_may_send_at_will(make_assembler: Make, street: Any) -> None:
     messages = loop(street, [10.0 + 0.5 * index for index in range(4)], 2)
     expected = list(map(content, street.send(make_assembler(), messages)))
     assembler = make_assembler(queue_size=100, tf_timeout=60.0)
-    begin = time.monotonic()
+    topics = {message.topic for message in messages}
+    sent, reached = threading.Condition(), dict.fromkeys(topics, 0.0)
 
     def send(topic: str) -> None:
-        for message in messages:
-            if message.topic == topic:
-                time.sleep(max(0.0, begin + (message.time - 9.9) / 20 - time.monotonic()))
+        for message in [*(message for message in messages if message.topic == topic), None]:
+            with sent:
+                reached[topic] = message.time if message else math.inf
+                sent.notify_all()
+                sent.wait_for(lambda at=reached[topic]: at == math.inf or at < min(reached.values()) + 0.3)
+            if message:
                 message.send(assembler, message.time)
 
-    threads = [threading.Thread(target=send, args=(topic,)) for topic in {message.topic for message in messages}]
+    threads = [threading.Thread(target=send, args=(topic,)) for topic in topics]
     for thread in threads:
         thread.start()
     sets = []

@@ -184,7 +184,7 @@ class Source:
         self.free.set()
 
     def __call__(self) -> Pixels:
-        assert self.free.wait(10)
+        self.free.wait()
         self.loaded += 1
         return self.pixels
 

@@ -7,7 +7,7 @@ import hashlib
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -171,13 +171,11 @@ def test_nothing_is_left_of_what_fails_or_overwritten(tmp_path: Path, small: Pat
     assert hashes(small) == before
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_nothing(tmp_path: Path, wait_until: Callable[..., None]) -> None:
     command = [sys.executable, '-m', 'gdfusion_ros', 'synthesize', str(tmp_path / 'made'), '--scenes', '3', '--frames',
                '100', '--resolution', '64x36', '--jobs', '2']
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while not list(tmp_path.glob('.made.*/made/gts/*/*')):
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or list(tmp_path.glob('.made.*/made/gts/*/*')))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130
