@@ -347,11 +347,11 @@ def test_odd_grids_are_shown(tab: Browser, street: SemanticGrid, tmp_path: Path,
     for name, shown in (('grid', grid), ('free', free)):
         path = tmp_path / name
         write(path.with_suffix('.html'), [Frame(shown)], Parts(truth=False, images=False))
+        tab.requests.clear()
         said = tab.open(path.with_suffix('.html'))
         assert said['state'] == 'ready', tab.complaints
         assert int(said['cubes']) == cubes(shown)
         pixels.append(canvas(tab))
-        tab.requests.clear()
     assert (pixels[0] != pixels[1]).any() == (label != grid.label_set.free)
 
 
