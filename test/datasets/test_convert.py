@@ -432,3 +432,29 @@ def test_one_image_of_another_size_is_said_too(nuscenes_root: Path, tmp_path: Pa
     with pytest.raises(GdfusionError, match='has 80 x 90 pixels'):
         convert(plan(dataset, tmp_path)[0])
     assert not (tmp_path / 'scene-0001').exists()
+
+
+@pytest.mark.parametrize(('matrix', 'said'), [
+    ([[0, 0, 0]] * 3, 'is empty'), ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], 'focal lengths of 1 and 1 px'),
+    ([[0.8, 0, 0.5], [0, 1.4, 0.5], [0, 0, 1]], 'focal lengths of 0.8 and 1.4 px'),
+    ([[126, 0, 0], [0, 126, 0], [80, 45, 1]], 'not upper triangular'),
+    ([[1260, 0, 800], [0, 1260, 450], [0, 0, 1]], r'the principal point \(800, 450\) px is far off')],
+    ids=['zeros', 'identity', 'shares of the image', 'transposed', 'of another size'])
+def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(nuscenes_root: Path, tmp_path: Path, said: str,
+                                                                  matrix: list[list[float]]) -> None:
+    for name in ('v1.0-made', 'samples'):
+        (tmp_path / name).symlink_to(nuscenes_root / name)
+    dataset = nuscenes.load(tmp_path)
+    calibration = dataset.scenes[0].samples[0].data['CAM_BACK'].calibration
+    object.__setattr__(calibration, 'intrinsics', tuple(float(value) for row in matrix for value in row))
+    with pytest.raises(GdfusionError, match=f'^camera_intrinsic of CAM_BACK in calibrated_sensor.json .*{said}'):
+        plan(dataset, tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_tables_without_a_key_frame_of_a_camera_are_not_taken_for_missing_files(nuscenes_root: Path,
+                                                                                tmp_path: Path) -> None:
+    dataset = nuscenes.load(nuscenes_root)
+    bare = replace(dataset, scenes=tuple(replace(scene, samples=()) for scene in dataset.scenes))
+    with pytest.raises(GdfusionError, match='sample_data.json names no image of a key frame of the chosen scenes'):
+        plan(bare, tmp_path / 'out')

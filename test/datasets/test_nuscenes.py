@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -216,7 +217,7 @@ def test_refuses_a_missing_table(root: Path) -> None:
 
 @pytest.mark.parametrize(('table', 'field'), [
     ('scene', 'name'), ('sample', 'timestamp'), ('sample_data', 'is_key_frame'), ('sample_data', 'filename'),
-    ('ego_pose', 'rotation'), ('calibrated_sensor', 'camera_intrinsic'), ('sensor', 'modality'), ('log', 'token')])
+    ('ego_pose', 'rotation'), ('calibrated_sensor', 'sensor_token'), ('sensor', 'modality'), ('log', 'token')])
 def test_names_table_row_and_field_that_is_missing(root: Path, table: str, field: str) -> None:
     edit(root, table, lambda rows: rows[0].pop(field))
     text = refusal(root)
@@ -259,6 +260,21 @@ TABLES_OF_OTHER_TOOLS: dict[str, tuple[str, Edit]] = {
         row.update(timestamp=float(row['timestamp'])) for row in rows]),
     'backslashes': ('sample_data', lambda rows: [
         row.update(filename=row['filename'].replace('/', '\\')) for row in rows]),
+    'floats as sizes': ('sample_data', lambda rows: [
+        row.update(width=float(row['width']), height=float(row['height'])) for row in rows]),
+    'numbers as flags': ('sample_data', lambda rows: [
+        row.update(is_key_frame=int(row['is_key_frame'])) for row in rows]),
+    'numbers that are none where nobody looks': ('ego_pose', lambda rows: [
+        row.update(velocity=[float('nan'), float('-inf')]) for row in rows]),
+    'null as the matrix of a LiDAR': ('calibrated_sensor', lambda rows: [
+        row.update(camera_intrinsic=row['camera_intrinsic'] or None) for row in rows]),
+    'no matrix of a LiDAR': ('calibrated_sensor', lambda rows: [
+        row.pop('camera_intrinsic') for row in rows if not row['camera_intrinsic']]),
+    'another kind of sensor': ('sensor', lambda rows: rows.append(
+        {'token': 'imu', 'channel': 'xsens mti/1', 'modality': 'imu'})),
+    'a row twice': ('sample_data', lambda rows: rows.append(dict(rows[0]))),
+    'all rows of a table twice': ('sensor', lambda rows: rows.extend([dict(row) for row in rows])),
+    'objects in rows': ('ego_pose', lambda rows: [row.update(more=[{'a': 1}, {'b': 2}]) for row in rows]),
     'capitals': ('sensor', lambda rows: [row.update(modality=row['modality'].title()) for row in rows]),
 }
 
@@ -348,3 +364,36 @@ def test_the_distortion_of_a_lens(root: Path, given: object, read: tuple[float, 
 def test_a_distortion_that_ros_has_no_name_for_is_refused(root: Path) -> None:
     edit(root, 'calibrated_sensor', lambda rows: rows[0].update(camera_distortion=[1, 2, 3]))
     assert 'camera_distortion has 3 coefficients' in refusal(root)
+
+
+AMBIGUOUS: dict[str, tuple[str, Edit, str]] = {
+    'two measurements of one token': ('sample_data', lambda rows: rows[1].update(token=rows[0]['token']),
+                                      r'sample_data.json: row scene-.* is wrong: another row has the same token'),
+    'two samples of one token': ('sample', lambda rows: rows[1].update(token=rows[0]['token']),
+                                 r'sample.json: row sample-.* another row has the same token'),
+    'two poses of one token': ('ego_pose', lambda rows: rows[1].update(token=rows[0]['token']),
+                               r'ego_pose.json: row pose-.* another row has the same token'),
+    'key frames only': ('sample_data', lambda rows: [row.update(is_key_frame=True) for row in rows] and None,
+                        r'are both key frames of CAM_FRONT in sample sample-scene-.*; set is_key_frame of all but one'),
+    'two scenes of one name': ('scene', lambda rows: rows[1].update(name=rows[0]['name']),
+                               'token-scene-0001 and token-scene-0002 are both called scene-0001'),
+    'no scene': ('scene', lambda rows: rows.clear(), r'scene\.json has no rows'),
+    'no camera': ('sensor', lambda rows: [row.update(modality='sensor') for row in rows] and None,
+                  "no sensor with the modality 'camera'; there are sensor"),
+    'a camera that is called otherwise': ('sensor', lambda rows: rows[1].update(modality='cam'),
+                                          "CAM_FRONT has a camera_intrinsic, but its modality is 'cam'"),
+    'measurements in milliseconds': ('sample_data', lambda rows: [
+        row.update(timestamp=row['timestamp'] // 1000) for row in rows] and None,
+        r'sample_data\.json: row .* s from its sample .*microseconds of one clock'),
+    'measurements of another clock': ('sample_data', lambda rows: rows[3].update(timestamp=5), 'of one clock'),
+    'a vehicle on its roof': ('ego_pose', lambda rows: rows[0].update(rotation=[0, 1, 0, 0]), 'side or its roof'),
+    'x, y, z, w': ('ego_pose', lambda rows: rows[0].update(rotation=[0, 0, 0.7071068, 0.7071068]), 'w, x, y, z'),
+    'a pose nowhere': ('ego_pose', lambda rows: rows[0].update(translation=[1e300, 0, 0]), 'beyond all maps'),
+    'half a pixel': ('sample_data', lambda rows: rows[0].update(width=160.5), '160.5 x 90 pixels: expected whole'),
+}
+
+
+@pytest.mark.parametrize(('table', 'change', 'said'), AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_what_would_lose_or_misplace_something_is_refused(root: Path, table: str, change: Edit, said: str) -> None:
+    edit(root, table, change)
+    assert re.search(said, refusal(root))
