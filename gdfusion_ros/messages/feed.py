@@ -16,17 +16,18 @@ from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 
 class Feed:
-    """Hands messages to the assembler. What is no valid input is refused and counted, and the stream goes on."""
+    """Hands messages to the assembler.
+
+    What is no valid input is refused, which the assembler's counters are told, and the stream goes on.
+    """
 
     def __init__(self, assembler: FrameAssembler, pipeline: PipelineSettings, topics: TopicSettings,
-                 warn: Callable[[str, str], object],
                  fallback: images.Fallback | None = None) -> None:
-        """``warn`` gets a topic and one line for everything that is refused; ``fallback``: see images.image."""
-        self._assembler, self._warn = assembler, warn
+        """``fallback``: see images.image."""
+        self._assembler = assembler
         self._decode_image = (images.compressed_image if topics.image_transport == 'compressed'
                               else partial(images.image, fallback=fallback))
         self._sizes: dict[str, Size] = {}
-        self._distorted: set[str] = set()
         self._read: dict[str, Callable[[str, Message, float], None]] = {
             topics.tf_static_topic: partial(self._transforms, True), topics.tf_topic: partial(self._transforms, False)}
         self._frames = {pipeline.base_frame: 'base_frame', pipeline.fixed_frame: 'fixed_frame'}
@@ -39,11 +40,7 @@ class Feed:
         try:
             self._read[topic](topic, message, now)
         except GdfusionError as error:
-            self._refuse(topic, error)
-
-    def _refuse(self, topic: str, error: GdfusionError) -> None:
-        self._assembler.counters.message_refused(topic, str(error))
-        self._warn(topic, f'refused: {error}')
+            self._assembler.counters.message_refused(topic, str(error))
 
     def _image(self, camera: str, topic: str, message: Message, now: float) -> None:
         image = self._decode_image(message, topic, self._sizes.get(camera))
@@ -61,15 +58,12 @@ class Feed:
         model = camera_model(message, topic)
         self._sizes[camera] = (model.width, model.height)
         self._assembler.add_camera_info(camera, model, now)
-        if is_raw(message) and camera not in self._distorted:
-            self._distorted.add(camera)
-            remark = (f'{topic}: the camera has a lens distortion, which is not taken out: rectify its images '
-                      '(image_proc does)')
-            self._assembler.counters.remarked(topic, remark)
-            self._warn(f'{topic} distortion', remark)
+        self._assembler.counters.remarked(
+            topic, f'{topic}: the camera has a lens distortion, which is not taken out: rectify its images '
+            '(image_proc does)' if is_raw(message) else '')
 
     def _transforms(self, static: bool, topic: str, message: Message, now: float) -> None:
         good, errors = decode.transforms(message, topic)
         self._assembler.add_transforms(good, now, static=static)
         for error in errors:
-            self._refuse(topic, error)
+            self._assembler.counters.message_refused(topic, str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -42,7 +43,9 @@ class Counts:
         resets: starts of the memory, by reason.
         last_reset: one line on the last of them; empty if there was none.
         refused: messages, or transforms of a message, that were refused, by topic.
-        remarks: the last line on each topic that is refused, or taken although something is wrong with it.
+        jumps: how often the clock of a stream jumped alone, by stream.
+        last: the last line on each topic with refusals and each stream with jumps.
+        remarks: what is wrong with topics that are taken all the same, a line each.
         last_drop: one line on the last set that was dropped, or refused; empty if there was none.
     """
 
@@ -54,6 +57,8 @@ class Counts:
     resets: Counter[str] = field(default_factory=Counter)
     last_reset: str = ''
     refused: Counter[str] = field(default_factory=Counter)
+    jumps: Counter[str] = field(default_factory=Counter)
+    last: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     last_drop: str = ''
 
@@ -61,8 +66,12 @@ class Counts:
 class Counters:
     """The counts of one pipeline; every method may be called from any thread."""
 
-    def __init__(self, cameras: tuple[str, ...]) -> None:
-        """``cameras``: the names of the rig."""
+    def __init__(self, cameras: tuple[str, ...], warn: Callable[[str, str], object] = lambda *_: None) -> None:
+        """``cameras``: the names of the rig.
+
+        ``warn`` is told what is wrong with the inputs, as it comes: the matter, which tells repetitions, and one line.
+        """
+        self._warn = warn
         self._lock = threading.Lock()
         self._counts = Counts({camera: CameraCounts() for camera in cameras})
 
@@ -79,12 +88,24 @@ class Counters:
         """A message of ``topic``, or one of its transforms, is no valid input."""
         with self._lock:
             self._counts.refused[topic] += 1
-            self._counts.remarks[topic] = detail
+            self._counts.last[topic] = detail
+        self._warn(topic, f'refused: {detail}')
+
+    def stream_jumped(self, stream: str, detail: str) -> None:
+        """The clock of ``stream`` jumped, and no other."""
+        with self._lock:
+            self._counts.jumps[stream] += 1
+            self._counts.last[stream] = detail
+        self._warn(stream, detail)
 
     def remarked(self, topic: str, detail: str) -> None:
-        """What comes on ``topic`` is taken, but ``detail`` is wrong with it."""
+        """What comes on ``topic`` is taken, but ``detail`` is wrong with it; empty: nothing is, any longer."""
         with self._lock:
-            self._counts.remarks[topic] = detail
+            known = self._counts.remarks.pop(topic, '')
+            if detail:
+                self._counts.remarks[topic] = detail
+        if detail and detail != known:
+            self._warn(f'{topic} remark', detail)
 
     def image_dropped(self, camera: str, reason: str) -> None:
         """An image of ``camera`` will go into no set."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from gdfusion_ros.perception.poses import turn_between, way_between
-from gdfusion_ros.perception.transforms import TransformError, TransformSource
+from gdfusion_ros.perception.transforms import EpochTransforms, TransformError
 from gdfusion_ros.perception.types import (
     NANOSECONDS,
     CameraImage,
@@ -37,7 +37,7 @@ class Placement:
     A masked camera is placed where it was last, or where the reference camera is if it was never there.
     """
 
-    def __init__(self, settings: PipelineSettings, transforms: TransformSource,
+    def __init__(self, settings: PipelineSettings, transforms: EpochTransforms,
                  history_stamp: Callable[[int], int | None] | None) -> None:
         """``history_stamp``: see FrameAssembler."""
         self._settings, self._transforms, self._history_stamp = settings, transforms, history_stamp

@@ -17,7 +17,7 @@ from gdfusion_ros.messages.factory import Message, header
 from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
-from gdfusion_ros.perception.counters import Counts
+from gdfusion_ros.perception.counters import Counters, Counts
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.types import Pixels
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -42,8 +42,8 @@ def warnings() -> list[str]:
 @pytest.fixture
 def feed(warnings: list[str]) -> Feed:
     settings = PipelineSettings()
-    return Feed(FrameAssembler(settings, Preprocessor((64, 176))), settings, TopicSettings(),
-                lambda _, line: warnings.append(line))
+    counters = Counters(settings.cameras, lambda _, line: warnings.append(line))
+    return Feed(FrameAssembler(settings, Preprocessor((64, 176)), counters=counters), settings, TopicSettings())
 
 
 def feed_counts(feed: Feed) -> Counts:
@@ -64,7 +64,10 @@ def test_lens_distortion_is_named_once(feed: Feed, warnings: list[str]) -> None:
     line, = warnings
     assert line.startswith(f'{TOPIC}: the camera has a lens distortion')
     assert not feed_counts(feed).refused
-    assert feed_counts(feed).remarks == {TOPIC: line}
+    feed(TOPIC, camera_info(k=np.zeros(9)), 0.0)
+    assert feed_counts(feed).remarks == {TOPIC: line}, 'refusals do not hide it'
+    feed(TOPIC, camera_info(), 0.0)
+    assert feed_counts(feed).remarks == {}
 
 
 @pytest.mark.parametrize('transport', ['compressed', 'raw'])
@@ -72,8 +75,9 @@ def test_images_are_judged_by_the_camera_info_before_them(warnings: list[str], t
     settings, topics = PipelineSettings(), TopicSettings(image_transport=transport)
     loads: list[Callable[[], Pixels]] = []
     assembler: Any = SimpleNamespace(add_image=lambda camera, stamp, frame, load, now: loads.append(load),
-                                     add_camera_info=lambda camera, model, now: None)
-    feed = Feed(assembler, settings, topics, lambda _, line: warnings.append(line))
+                                     add_camera_info=lambda camera, model, now: None,
+                                     counters=Counters((), lambda _, line: warnings.append(line)))
+    feed = Feed(assembler, settings, topics)
     make, stream = RosbagsFactory(), BytesIO()
     Image.new('RGB', (80, 45)).save(stream, 'JPEG')
     message = (make('sensor_msgs/msg/CompressedImage', header=header(5, 'CAM_FRONT', make), format='jpeg',
