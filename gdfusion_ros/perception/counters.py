@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gdfusion_ros.errors import LONGEST
+from gdfusion_ros.names import printable
+
 
 @dataclass
 class CameraCounts:
@@ -64,7 +67,10 @@ class Counts:
 
 
 class Counters:
-    """The counts of one pipeline; every method may be called from any thread."""
+    """The counts of one pipeline; every method may be called from any thread.
+
+    A ``detail`` is one line for people; what it quotes (frames, say) may come from anybody, and is made printable here.
+    """
 
     def __init__(self, cameras: tuple[str, ...], warn: Callable[[str, str], object] = lambda *_: None) -> None:
         """``cameras``: the names of the rig.
@@ -88,18 +94,20 @@ class Counters:
         """A message of ``topic``, or one of its transforms, is no valid input."""
         with self._lock:
             self._counts.refused[topic] += 1
-            self._counts.last[topic] = detail
+            self._counts.last[topic] = detail = printable(detail, LONGEST)
         self._warn(topic, f'refused: {detail}')
 
     def stream_jumped(self, stream: str, detail: str) -> None:
         """The clock of ``stream`` jumped, and no other."""
+        stream = printable(stream, LONGEST)
         with self._lock:
             self._counts.jumps[stream] += 1
-            self._counts.last[stream] = detail
+            self._counts.last[stream] = detail = printable(detail, LONGEST)
         self._warn(stream, detail)
 
     def remarked(self, topic: str, detail: str) -> None:
         """What comes on ``topic`` is taken, but ``detail`` is wrong with it; empty: nothing is, any longer."""
+        detail = printable(detail, LONGEST)
         with self._lock:
             known = self._counts.remarks.pop(topic, '')
             if detail:
@@ -126,7 +134,7 @@ class Counters:
         """A set came to nothing; ``detail`` is one line for people, without it the drop is of the planned sort."""
         with self._lock:
             self._counts.sets_dropped[reason] += 1
-            self._counts.last_drop = detail or self._counts.last_drop
+            self._counts.last_drop = printable(detail, LONGEST) or self._counts.last_drop
 
     def grid_made(self) -> None:
         """The network has seen a frame."""
@@ -137,7 +145,7 @@ class Counters:
         """The estimator refused a set."""
         with self._lock:
             self._counts.frames_refused[reason] += 1
-            self._counts.last_drop = detail
+            self._counts.last_drop = printable(detail, LONGEST)
 
     def memory_reset(self, reason: str, detail: str) -> None:
         """The memory starts anew; ``detail`` is one line for people."""

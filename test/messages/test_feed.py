@@ -52,8 +52,8 @@ def feed_counts(feed: Feed) -> Counts:
 
 def camera_info(**fields: object) -> Message:
     make = RosbagsFactory()
-    return make('sensor_msgs/msg/CameraInfo', header=header(5, 'CAM_FRONT', make),
-                **{'width': 160, 'height': 90, 'k': np.array([126.0, 0, 80, 0, 126, 45, 0, 0, 1]), **fields})
+    return make('sensor_msgs/msg/CameraInfo', **{'header': header(5, 'CAM_FRONT', make),
+                'width': 160, 'height': 90, 'k': np.array([126.0, 0, 80, 0, 126, 45, 0, 0, 1]), **fields})
 
 
 def test_lens_distortion_is_named_once(feed: Feed, warnings: list[str]) -> None:
@@ -101,3 +101,25 @@ def test_empty_intrinsics_are_refused(feed: Feed, warnings: list[str]) -> None:
     assert feed_counts(feed).refused == {TOPIC: 3}
     assert len(warnings) == 3
     assert warnings[0].startswith(f'refused: {TOPIC} at 0.000000005: the intrinsic matrix K is empty')
+
+
+def test_two_cameras_in_one_frame_are_refused(feed: Feed, warnings: list[str]) -> None:
+    make = RosbagsFactory()
+    for camera, stamp in (('CAM_FRONT', 5), ('CAM_BACK', 6), ('CAM_FRONT', 7)):
+        feed(f'/{camera}/image/compressed', make('sensor_msgs/msg/CompressedImage',
+                                                 header=header(stamp, 'camera', make)), 0.0)
+    first, second = warnings
+    assert "/CAM_BACK/image/compressed at 0.000000006: frame_id 'camera' is the frame of CAM_FRONT" in first
+    assert "/CAM_FRONT/image/compressed at 0.000000007: frame_id 'camera' is the frame of CAM_BACK" in second
+
+
+def test_a_camera_info_in_another_frame_than_its_images_is_named(feed: Feed, warnings: list[str]) -> None:
+    make = RosbagsFactory()
+    feed(TOPIC, camera_info(), 0.0)
+    feed('/CAM_FRONT/image/compressed', make('sensor_msgs/msg/CompressedImage', header=header(5, '/CAM_FRONT', make)),
+         0.0)
+    feed(TOPIC, camera_info(), 0.0)
+    assert warnings == []
+    feed(TOPIC, camera_info(header=header(6, 'CAM_BACK', make)), 0.0)
+    line, = warnings
+    assert line == f"{TOPIC}: frame_id 'CAM_BACK' is not that of the images, 'CAM_FRONT': is it another camera's?"
