@@ -18,7 +18,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.poses import inverse, pose_matrix
 from gdfusion_ros.perception.preprocess import Preprocessor
-from gdfusion_ros.perception.transforms import AfterSpanError
+from gdfusion_ros.perception.transforms import AfterSpanError, TransformTree
 from gdfusion_ros.perception.types import CameraModel, Matrix, Pixels, PosedSet, nanoseconds
 
 Make = Callable[..., FrameAssembler]
@@ -273,34 +273,35 @@ def test_the_history_pose_may_belong_to_another_stamp(make_assembler: Make, stre
     assert drops(assembler) == {'history_pose': 1}
 
 
-def test_poses_may_come_from_elsewhere(make_assembler: Make, street: Any) -> None:
-    class Elsewhere:
-        """Like tf2: it has its own history."""
+class Elsewhere(TransformTree):
+    """Like tf2's buffer: another tree."""
 
-        def __init__(self) -> None:
-            self.asked: list[tuple[str, str, int, int]] = []
-            self.there = False
+    there = False
 
-        def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
-            self.asked.append((target, source, stamp, epoch))
-            if not self.there:
-                raise AfterSpanError('not yet')
-            return np.eye(4)
+    def lookup(self, target: str, source: str, stamp: int) -> Matrix:
+        if not self.there:
+            raise AfterSpanError('not yet')
+        return np.eye(4) if target == 'map' else super().lookup(target, source, stamp)
 
-        def clear(self) -> None:
-            self.there = False
 
-    source = Elsewhere()
-    assembler = make_assembler(transforms=source)
+def test_poses_may_come_from_another_tree(make_assembler: Make, street: Any) -> None:
+    trees: list[Elsewhere] = []
+
+    def make_tree(history: int) -> Elsewhere:
+        trees.append(Elsewhere(history))
+        return trees[-1]
+
+    assembler = make_assembler(make_tree=make_tree, tf_history=7.0)
     assert street.send(assembler, street.run([10.0])) == []
-    source.there = True
+    for tree in trees:
+        tree.there = True
     assembler.poll(10.2)
     (posed,) = street.taken(assembler)
     np.testing.assert_array_equal(posed.fixed_from_ego, np.eye(4))
-    assert ('map', 'base_link', nanoseconds(10.0), 0) in source.asked
-    assert ('base_link', 'back', nanoseconds(10.035), 0) in source.asked
+    assert trees[0]._history == nanoseconds(7.0)
     assembler.clear()
-    assert not source.there
+    assert street.send(assembler, street.run([20.0])) == [], 'a new tree'
+    assert len(trees) == 2
 
 
 def test_a_camera_that_the_rig_does_not_have_is_refused(make_assembler: Make, street: Any) -> None:
@@ -446,12 +447,43 @@ def test_the_way_from_one_frame_to_the_next_is_that_of_the_vehicle(make_assemble
     np.testing.assert_allclose(moved, expected, atol=1e-9)
 
 
-def test_one_camera_whose_clock_jumps_alone_is_named_and_costs_no_epoch(make_assembler: Make, street: Any) -> None:
-    assembler = make_assembler(missing_camera='mask')
-    frames = [10.0 + 0.5 * index for index in range(12)]
+@pytest.mark.parametrize(('camera', 'offset', 'epochs', 'way'), [
+    ('back', -3.0, {0}, 'back by 2.500'), ('back', 3600.0, {0}, 'ahead by 3600.500'),
+    ('front', -3.0, {0, 1}, 'back by 2.500'), ('front', 3600.0, {0, 1}, 'ahead by 3600.500')])
+def test_a_camera_whose_clock_jumps_alone_is_named(make_assembler: Make, street: Any, camera: str, offset: float,
+                                                   epochs: set[int], way: str) -> None:
+    """Only the reference camera's begins an epoch; when its clock is right again, there are sets again."""
+    lines: list[str] = []
+    assembler = make_assembler(missing_camera='mask', warn=lambda _, line: lines.append(line))
+    frames = [10.0 + 0.5 * index for index in range(30)]
     sets = street.send(assembler, [
-        street.image_message('back', message.time - 3.0, message.time)
-        if message.topic == 'back' and 11.0 < message.time < 13.0 else message for message in street.run(frames)])
-    assert {posed.camera_set.epoch for posed in sets} == {0}
+        street.image_message(camera, message.time + offset, message.time)
+        if message.topic == camera and 11.0 < message.time < 13.2 else message for message in street.run(frames)])
+    assert {posed.camera_set.epoch for posed in sets} == epochs
     assert sets[-1].camera_set.masked == ()
-    assert 'its clock is wrong' in assembler.counters.snapshot().remarks['back']
+    counts, name = assembler.counters.snapshot(), f'images of {camera}'
+    assert set(counts.jumps) == {name}
+    assert counts.last[name] == lines[-1]
+    assert lines[0].startswith(f'the clock of the {name} jumped {way}')
+
+
+def test_a_bag_with_a_pause_has_no_wrong_clock(make_assembler: Make, street: Any) -> None:
+    assembler = make_assembler()
+    sets = street.send(assembler, street.run([10.0, 10.5, 11.0, 21.0, 21.5, 22.0, 22.5, 23.0]))
+    assert len(sets) == 8
+    assert not assembler.counters.snapshot().jumps
+
+
+def test_a_mounting_whose_clock_was_ahead_is_known_again(make_assembler: Make, street: Any) -> None:
+    """One stamp of an hour later drives all others out of the history of its frame."""
+    assembler = make_assembler(missing_camera='mask')
+    mounting = next(transform for transform in street.mountings() if transform.child == 'back')
+
+    pans = [street.timed_message(mounting._replace(stamp=nanoseconds(sent + (3600.0 if index == 10 else 0.0))), sent)
+            for index, sent in enumerate(9.9 + 0.2 * number for number in range(50))]
+    messages = sorted([*pans, *street.run([10.0 + 0.5 * index for index in range(18)])],
+                      key=lambda message: message.time)
+    sets = street.send(assembler, messages)
+    assert {posed.camera_set.epoch for posed in sets} == {0}
+    assert times(sets)[-1] == 18.5
+    assert set(assembler.counters.snapshot().jumps) == {'transforms of back'}
