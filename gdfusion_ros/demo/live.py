@@ -87,10 +87,11 @@ class _Watch:
         """Show how far it is.
 
         Raises:
-            GdfusionError: it has ended.
+            GdfusionError: it has ended, or the recording cannot be written.
         """
         if (new := self._recorder.counts[GRIDS_TOPIC] - self._bar.n) > 0:
             self._bar.update(new)
+        self._recorder.check()
         if self._process.poll() is not None:
             raise GdfusionError(f'the node ended with exit code {self._process.returncode}')
 

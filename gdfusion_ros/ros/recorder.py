@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -37,17 +39,18 @@ class Recorder:
         counts: Messages written so far, by topic.
     """
 
-    def __init__(self, node: Node, writer: BagWriter, topics: Mapping[str, str]) -> None:
-        """Record ``topics`` (name -> message type) from now on.
+    def __init__(self, node: Node, writer: BagWriter, thread: Executor, topics: Mapping[str, str]) -> None:
+        """Record ``topics`` (name -> message type) from now on; ``writer`` is used in ``thread`` alone.
 
         Raises:
             GdfusionError: a topic's name is none to ROS, or a message type is not installed.
         """
         self.counts: Counter[str] = Counter()
-        self._node, self._writer, self._topics = node, writer, topics
+        self._node, self._writer, self._thread, self._topics = node, writer, thread, topics
         self._offers: dict[str, list[QoSProfile]] = {}
         self._announced: set[str] = set()
         self._last = 0
+        self._failure: GdfusionError | None = None
         for topic, type_name in topics.items():
             require_full_topic_name(topic)
             message_class(type_name)
@@ -73,13 +76,37 @@ class Recorder:
         self._wait_until(set(signs), seen, deadline, seconds)
 
     def wait_for(self, topic: str, count: int, seconds: float) -> bool:
-        """Wait until ``count`` messages of ``topic`` are written; False where they do not come in time."""
+        """Wait until ``count`` messages of ``topic`` are written; False where they do not come in time.
+
+        Raises:
+            GdfusionError: as for ``check``.
+        """
         deadline = time.monotonic() + seconds
         while self.counts[topic] < count and time.monotonic() < deadline:
+            self.check()
             time.sleep(_LOOK_UP)
         return self.counts[topic] >= count
 
-    def announce(self, topic: str) -> None:
+    def check(self) -> None:
+        """Make sure that everything that came could be written.
+
+        Raises:
+            GdfusionError: why it could not.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+    def finish(self) -> None:
+        """Put the topics without any message into the bag, too.
+
+        Raises:
+            GdfusionError: as for ``check``.
+        """
+        self.check()
+        for topic in self._topics:
+            self._thread.submit(self._announce, topic).result()
+
+    def _announce(self, topic: str) -> None:
         """Put ``topic`` into the bag with what its publishers offer now, or did when it was subscribed to."""
         if topic not in self._announced:
             self._announced.add(topic)
@@ -91,13 +118,14 @@ class Recorder:
             if time.monotonic() > deadline:
                 names = ', '.join(f'{topic} ({self._topics[topic]})' for topic in silent)
                 raise GdfusionError(f'nobody publishes {names} after {seconds:g} s')
+            self.check()
             time.sleep(_LOOK_UP)
 
     def _subscribe(self) -> None:
         """Subscribe to the topics that have publishers by now."""
         for topic, type_name in self._topics.items():
             if topic not in self._offers and (offers := self._offered(topic)):
-                self._node.create_subscription(message_class(type_name), topic, partial(self._write, topic),
+                self._node.create_subscription(message_class(type_name), topic, partial(self._take, topic),
                                                qos.recording(offers), raw=True)
                 self._offers[topic] = offers
 
@@ -106,8 +134,14 @@ class Recorder:
         return [publisher.qos_profile for publisher in self._node.get_publishers_info_by_topic(topic)
                 if publisher.topic_type == self._topics[topic]]
 
+    def _take(self, topic: str, data: bytes) -> None:
+        try:
+            self._thread.submit(self._write, topic, data).result()
+        except GdfusionError as error:
+            self._failure = self._failure or error
+
     def _write(self, topic: str, data: bytes) -> None:
-        self.announce(topic)
+        self._announce(topic)
         self._last = max(self._last, time.time_ns())
         self._writer.write_serialized(topic, self._last, data)
         self.counts[topic] += 1
@@ -127,9 +161,23 @@ def record(path: Path, topics: Mapping[str, str], *, storage: str = 'mcap',
     Raises:
         GdfusionError: the bag exists or cannot be written, a topic's name is none, or a message type is not installed.
     """
-    with bag_writer(path, storage=storage, bag_format=bag_format) as writer, ros_node('gdfusion_record') as node:
-        recorder = Recorder(node, writer, topics)
+    with _in_one_thread(bag_writer(path, storage=storage, bag_format=bag_format)) as (writer, thread), \
+            ros_node('gdfusion_record') as node:
+        recorder = Recorder(node, writer, thread, topics)
         with spinning(node):
             yield recorder
-        for topic in topics:
-            recorder.announce(topic)
+        recorder.finish()
+
+
+@contextmanager
+def _in_one_thread(bag: AbstractContextManager[BagWriter]) -> Iterator[tuple[BagWriter, Executor]]:
+    """An open bag, and the thread that it was opened in: sqlite3 lets no other write to it."""
+    with ThreadPoolExecutor(1, 'recording') as thread:
+        stack = ExitStack()
+        writer = thread.submit(stack.enter_context, bag).result()
+        try:
+            yield writer, thread
+        except BaseException:
+            thread.submit(stack.__exit__, *sys.exc_info()).result()
+            raise
+        thread.submit(stack.close).result()

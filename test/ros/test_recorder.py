@@ -15,6 +15,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
 from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.writer import BagWriter
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros import environment, qos
 from gdfusion_ros.ros.context import ros_node, spinning
@@ -36,7 +37,7 @@ from std_msgs.msg import String
 from gdfusion_ros.ros.context import ros_node
 def profile(text):
     reliability, durability = text.upper().split(', ')
-    return QoSProfile(depth=3, reliability=ReliabilityPolicy[reliability], durability=DurabilityPolicy[durability])
+    return QoSProfile(depth=100, reliability=ReliabilityPolicy[reliability], durability=DurabilityPolicy[durability])
 streams = dict(argument.split('=') for argument in sys.argv[1:])
 with ros_node('talker') as node:
     publishers = {topic: node.create_publisher(String, topic, profile(text)) for topic, text in streams.items()}
@@ -52,15 +53,21 @@ with ros_node('talker') as node:
 
 
 class Talker:
-    """A process that publishes STREAMS and LABELS."""
+    """A process that publishes STREAMS and LABELS.
+
+    Attributes:
+        said: Lines so far.
+    """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+        self.said = 0
 
     def say(self, text: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f'{text}\n')
         self._process.stdin.flush()
+        self.said += 1
 
 
 @contextmanager
@@ -121,10 +128,9 @@ def recording(request: pytest.FixtureRequest, ros_graph: None, tmp_path_factory:
             while not recorder.counts[topic] > (topic == '/held'):
                 talker.say('again')
                 recorder.wait_for(topic, 2, 0.2)
+        recorder.wait_for(LABELS, 1, PATIENCE)
         talker.say('last')
-        wait(lambda: recorder.counts[LABELS])
-        counts = dict(recorder.counts)
-        wait(lambda: all(recorder.counts[topic] > counts.get(topic, 0) for topic in ('/reliable', '/held')))
+        wait(lambda: (recorder.counts['/reliable'], recorder.counts['/held']) == (talker.said, talker.said + 1))
     content = yaml.safe_load((bag / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
     assert (content['storage_identifier'], content['version']) == (storage, {'jazzy': 9, 'humble': 8}[bag_format])
     return bag
@@ -155,7 +161,7 @@ def test_a_bag_played_again_latches_what_was_latched(recording: Path) -> None:
 
 
 @pytest.mark.parametrize(('topic', 'type_name', 'said'), [
-    ('/a topic', STRING, "'/a topic' is no name of a topic: .*invalid.* characters"),
+    ('/a topic', STRING, "'/a topic' is no name of a topic: .*must not contain characters other than"),
     ('relative', STRING, "'relative' is no name of a topic: .*absolute"),
     ('', STRING, "'' is no name of a topic: .*empty"),
     ('/text', 'String', "'String' is no name of a message type, which would be package/msg/Name"),
@@ -175,6 +181,16 @@ def test_a_topic_that_nobody_publishes_is_named(tmp_path: Path) -> None:
                                             r'/reliable \(std_msgs/msg/Bool\) after 5 s$'), \
             talking(), record(tmp_path / 'bag', wanted) as recorder:
         recorder.wait_for_publishers(5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bag_that_cannot_be_written_ends_the_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise GdfusionError('no space left')
+
+    monkeypatch.setattr(BagWriter, 'write_serialized', full)
+    with pytest.raises(GdfusionError, match='no space left'), talking(), record(tmp_path / 'bag', TOPICS) as recorder:
+        recorder.wait_for(LABELS, 1, PATIENCE)
     assert list(tmp_path.iterdir()) == []
 
 
