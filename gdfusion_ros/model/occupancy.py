@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -107,6 +108,16 @@ class OccupancyConfig:
     def feature_stride(self) -> int:
         """Pixels of the input image along an edge of a cell of the image features: the last stage but one's."""
         return 1 << len(self.backbone_widths)
+
+    def require_cameras(self, names: Sequence[str]) -> None:
+        """Refuse another number of cameras than the network was trained with.
+
+        Raises:
+            GdfusionError: names those that there are.
+        """
+        if len(names) != self.cameras:
+            raise GdfusionError(f"model {self.name} needs {self.cameras} cameras, but setting 'cameras' names "
+                                f'{len(names)}: {", ".join(names)}')
 
     def __post_init__(self) -> None:
         """Refuse cues that cannot work."""

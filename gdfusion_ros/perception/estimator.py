@@ -63,9 +63,7 @@ class OccupancyEstimator:
         Raises:
             GdfusionError: the network needs another number of cameras than the settings name.
         """
-        if network.config.cameras != len(settings.cameras):
-            raise GdfusionError(f"model {network.config.name} needs {network.config.cameras} cameras, but setting "
-                                f"'cameras' names {len(settings.cameras)}: {', '.join(settings.cameras)}")
+        network.config.require_cameras(settings.cameras)
         self.latency: dict[str, float] = {}
         self._network = network
         self._settings = settings
