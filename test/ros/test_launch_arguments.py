@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ament_index_python.packages import PackageNotFoundError
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.resources import resource
@@ -28,7 +29,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def prefix(package: str) -> str:
         if package not in names:
-            raise launch_arguments.PackageNotFoundError(package)
+            raise PackageNotFoundError(package)
         return '/opt/ros'
 
     monkeypatch.setattr(launch_arguments, 'get_package_prefix', prefix)
