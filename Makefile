@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # What an installation depends on; Python files need none, the installation is editable.
 INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
 
-.PHONY: help setup demo test lint weights ablation check-install clean
+.PHONY: help setup demo test test-fast lint weights ablation check-install check-kilted check-versions clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -28,6 +28,9 @@ demo: setup  ## a made scene to a bag, the bag to the live node, grids to scores
 test: lint  ## lint, then all tests
 	$(BIN)/pytest
 
+test-fast: setup  ## the tests that are neither slow nor need ROS processes or a browser: under 2 minutes
+	$(BIN)/pytest -m 'not slow and not ros and not browser'
+
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -40,6 +43,12 @@ ablation: setup  ## slow, hours: train gdfusion_nano with and without its tempor
 
 check-install: setup  ## slow: pip and colcon installations of a fresh clone, each into a folder of its own
 	PYTHON=$(PYTHON) scripts/check_install
+
+check-kilted:  ## slow: the tests of the live node with the wheels of ROS 2 Kilted, in a folder of their own
+	PYTHON=$(PYTHON) scripts/check_kilted
+
+check-versions:  ## slow: every torch from 2.13 to the newest, with numpy 1.26 and 2; a table of what passes
+	PYTHON=$(PYTHON) scripts/check_versions
 
 clean:  ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build install log demo gdfusion_ros/msg gdfusion_ros/*.so *.egg-info

@@ -95,6 +95,16 @@ def from_mapping(settings_type: type[S], values: Mapping[str, object]) -> S:
     return settings_type(**{name: checked(name, value, *known[name]) for name, value in values.items()})
 
 
+def merged(settings_type: type[S], *sources: Mapping[str, object]) -> S:
+    """The settings of one class that the sources hold; a later source goes before an earlier one.
+
+    Raises:
+        GdfusionError: a value that its record does not allow.
+    """
+    known = records(settings_type)
+    return from_mapping(settings_type, {name: source[name] for source in sources for name in known if name in source})
+
+
 @dataclass(frozen=True)
 class ModelSettings:
     """Which network runs, with which weights, where."""

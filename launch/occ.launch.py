@@ -8,13 +8,8 @@ The bag starts to play when the node has become active, so that none of it is lo
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Mapping
-from pathlib import Path
 
-import yaml
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
@@ -28,11 +23,11 @@ from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
-from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import prepare
-from gdfusion_ros.settings import SURROUND_CAMERAS, ModelSettings, PipelineSettings, checked, records
+from gdfusion_ros.ros.launch_arguments import check, parsed
+from gdfusion_ros.settings import ModelSettings, PipelineSettings, records
 
 OUTPUTS = ('points', 'markers', 'bev')
 
@@ -65,7 +60,7 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The environment, the node, and where wanted RViz and the bag."""
     values = {name: context.launch_configurations[name] for name in (*PARAMETERS, *ARGUMENTS)}
-    overrides = {name: yaml.safe_load(values[name]) for name in PARAMETERS if values[name]}
+    overrides = {name: parsed(name, values[name]) for name in PARAMETERS if values[name]}
     check(values, overrides)
     clocked = values['use_sim_time'] == 'true' or (values['use_sim_time'] == 'auto' and values['bag'] != '')
     sim_time = {'use_sim_time': clocked}
@@ -78,37 +73,6 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if values['bag']:
         entities += playback(values['namespace'], values['bag'], values['rate'])
     return entities
-
-
-def check(values: Mapping[str, str], overrides: Mapping[str, object]) -> None:
-    """Refuse in one line, before anything is started, what would end or hang later.
-
-    Raises:
-        GdfusionError: a file or a ROS package that is not there, or a value that its parameter does not allow.
-    """
-    if not Path(values['params_file']).is_file():
-        raise GdfusionError(f"params_file: there is no file {values['params_file']}")
-    for name, value in overrides.items():
-        checked(name, value, *RECORDS[name])
-    cameras = overrides.get('cameras', SURROUND_CAMERAS)
-    if len(cameras) != len(SURROUND_CAMERAS):
-        raise GdfusionError(f"cameras: the networks take {len(SURROUND_CAMERAS)} cameras, given {values['cameras']}")
-    if values['bag'] and not Path(values['bag']).exists():
-        raise GdfusionError(f"bag: there is no bag {values['bag']}")
-    try:
-        rate = float(values['rate'])
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < math.inf:
-        raise GdfusionError(f"rate: expected a number above 0, got {values['rate']}")
-    wanted = {'rviz2': values['rviz'] == 'true', 'ros2bag': values['bag'] != '', 'ros2topic': values['bag'] != ''}
-    for package in (name for name, needed in wanted.items() if needed):
-        try:
-            get_package_prefix(package)
-        except PackageNotFoundError as error:
-            argument = 'rviz:=true' if package == 'rviz2' else 'bag:=…'
-            raise GdfusionError(f"{argument} needs the ROS 2 package '{package}', which is not installed here "
-                                f'(apt install ros-$ROS_DISTRO-{package})') from error
 
 
 def end(_: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:

@@ -1,19 +1,68 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use.
+
+Tests wait for events, never for times: for a condition with ``wait_until``; for a process, a thread or an answer of a
+browser without a limit of their own (pytest's own, in pyproject.toml, ends them); and what takes a limit gets
+``patience``. What is to be fast is measured in time of the processor (``time.process_time``), and what happens in time
+gets a clock that the test moves. ``test_waiting.py`` looks after that.
+"""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from gdfusion_ros.datasets import occ3d
 
 DATA = Path(__file__).resolve().parent / 'data'
 SHARED = DATA.parent.parent.parent / 'shared'
+PATIENCE = 600.0
+
+# A busy machine is no fault, and neither are fixtures that serve all examples of a test.
+settings.register_profile('tests', deadline=None,
+                          suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.load_profile('tests')
+
+
+@pytest.fixture(scope='session')
+def patience() -> float:
+    """The limit [s] of everything that needs one: far longer than it takes on the busiest machine."""
+    return PATIENCE
+
+
+@pytest.fixture(scope='session')
+def wait_until() -> Callable[..., None]:
+    """Waits until ``condition()`` is true; where that never comes, the test fails with what ``said()`` returns."""
+    def wait(condition: Callable[[], object], said: Callable[[], object] = lambda: '') -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f'in vain for {PATIENCE:g} s; {said()}'
+            time.sleep(0.02)
+
+    return wait
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what starts ROS processes by its folder, and what drives a browser by its fixture."""
+    for item in items:
+        if item.path.relative_to(DATA.parent).parts[0] in {'ros', 'demo'}:
+            item.add_marker(pytest.mark.ros)
+        if 'chromium' in getattr(item, 'fixturenames', ()):
+            item.add_marker(pytest.mark.browser)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what needs a CUDA device where there is none."""
+    if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+        pytest.skip('needs a CUDA device')
 
 
 @pytest.fixture(scope='session')

@@ -20,7 +20,7 @@ runpy.run_path(sys.argv[0], run_name='__mp_main__')
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=100, check=False,
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False,
                           env=for_child(os.environ))
 
 

@@ -68,11 +68,11 @@ class GridStream:
                  preprocessor: Preprocessor, protocol: PoseProtocol, listener: Listener) -> None:
         """See ``grid_stream``."""
         self._bag, self._listener = bag, listener
-        self._counters = Counters(pipeline.cameras)
+        self._counters = Counters(pipeline.cameras, _first_of_each(listener.warning))
         self._assembler = FrameAssembler(pipeline, preprocessor, counters=self._counters,
                                          history_stamp=lidar_stamps(bag) if protocol == 'released' else None)
         self._estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=self._counters)
-        self._feed = Feed(self._assembler, pipeline, topics, _first_of_each(listener.warning))
+        self._feed = Feed(self._assembler, pipeline, topics)
         self._topics = list(input_topics(pipeline, topics))
 
     @property

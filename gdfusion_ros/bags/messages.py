@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import Nodetype
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.resources import resource
 
@@ -27,6 +28,19 @@ def typestore() -> Typestore:
     definition = resource('msg/SemanticOccupancyGrid.msg').read_text()
     store.register(get_types_from_msg(definition, GRID_TYPE))
     return store
+
+
+def require_type(type_name: str) -> None:
+    """Make sure that messages of a type can be written into a bag, which needs its definition.
+
+    Raises:
+        GdfusionError: they cannot.
+    """
+    try:
+        typestore().get_msgdef(type_name)
+    except (TypesysError, KeyError) as error:
+        raise GdfusionError(f"message type {type_name} is none of ROS 2 Jazzy's own or of this package; a bag of "
+                            "others can be recorded with 'ros2 bag record'") from error
 
 
 class RosbagsFactory:

@@ -60,11 +60,11 @@ class BagWriter:
         self._path = path
         self._topics: dict[str, Connection] = {}
 
-    def add_topic(self, topic: str, type_name: str, qos: Qos = STREAM) -> None:
-        """Announce a topic; it stays in the bag even if nothing is written to it."""
+    def add_topic(self, topic: str, type_name: str, *offers: Qos) -> None:
+        """Announce a topic with what its publishers offer; it stays in the bag even if nothing is written to it."""
         with _explained(self._path):
-            self._topics[topic] = self._writer.add_connection(topic, type_name, typestore=typestore(),
-                                                              offered_qos_profiles=[qos])
+            self._topics[topic] = self._writer.add_connection(
+                topic, type_name, typestore=typestore(), offered_qos_profiles=list(dict.fromkeys(offers or [STREAM])))
 
     def write(self, topic: str, stamp: int, message: Message) -> None:
         """Write ``message``, or its bytes, with record time ``stamp`` [ns]. Messages must come in time order."""

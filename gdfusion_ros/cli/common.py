@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from tqdm import tqdm
 
+from gdfusion_ros import parameter_file
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.settings import (
-    ModelSettings,
-    NodeSettings,
-    PipelineSettings,
-    TopicSettings,
-    from_mapping,
-    is_of_ros,
-    records,
-    suggestion,
-)
-
-S = TypeVar('S')
+from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, merged, records
 
 
 def progress(total: int | None, unit: str, description: str = '', *, scaled: bool = False,
@@ -77,7 +66,7 @@ def model_settings(args: argparse.Namespace) -> ModelSettings:
         GdfusionError: an unreadable file, or a value that its setting does not allow.
     """
     flags = {name: getattr(args, name) for name in records(ModelSettings) if getattr(args, name) is not None}
-    return _merged(ModelSettings, _parameters(getattr(args, 'params_file', None)), flags)
+    return merged(ModelSettings, _file(getattr(args, 'params_file', None)), flags)
 
 
 def pipeline_settings(args: argparse.Namespace, **defaults: object) -> PipelineSettings:
@@ -86,7 +75,7 @@ def pipeline_settings(args: argparse.Namespace, **defaults: object) -> PipelineS
     Raises:
         GdfusionError: an unreadable file, an unknown name or a value that its setting does not allow.
     """
-    return _merged(PipelineSettings, defaults, _parameters(args.params_file), _overrides(args))
+    return merged(PipelineSettings, defaults, _file(args.params_file), _overrides(args))
 
 
 def topic_settings(args: argparse.Namespace) -> TopicSettings:
@@ -95,48 +84,13 @@ def topic_settings(args: argparse.Namespace) -> TopicSettings:
     Raises:
         GdfusionError: an unreadable file, an unknown name or a value that its setting does not allow.
     """
-    return _merged(TopicSettings, _parameters(args.params_file), _overrides(args))
-
-
-def _merged(settings_type: type[S], *sources: Mapping[str, object]) -> S:
-    """The settings of one class that the sources hold; a later source goes before an earlier one."""
-    known = records(settings_type)
-    return from_mapping(settings_type, {name: source[name] for source in sources for name in known if name in source})
+    return merged(TopicSettings, _file(args.params_file), _overrides(args))
 
 
 @cache
-def _parameters(path: Path | None) -> Mapping[str, object]:
-    """What a ROS 2 parameter file gives the node, later lines before earlier ones; nothing without a file."""
-    if path is None:
-        return {}
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise GdfusionError(f'parameter file {path} cannot be read: {" ".join(str(error).split())}') from error
-    sections = list(_sections(document)) if isinstance(document, dict) else []
-    if not sections:
-        raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
-    # Here, since it brings numpy and its threads, before which the node has to hold signals back.
-    from gdfusion_ros.messages.bev import BevSettings
-    from gdfusion_ros.messages.outputs import NODE_NAME
-
-    values = {name: value for node, section in sections if node in (NODE_NAME, '*', '**')
-              for name, value in section.items()}
-    parts = (ModelSettings, PipelineSettings, TopicSettings, BevSettings, NodeSettings)
-    known = [name for part in parts for name in records(part)]
-    for name in values:
-        if name not in known and not is_of_ros(name):
-            print(f"{path}: unknown parameter '{name}' is ignored{suggestion(name, known)}", file=sys.stderr)
-    return values
-
-
-def _sections(document: Mapping[object, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """The last name of every node of a parameter file, whose namespaces may be nested, and its parameters."""
-    for key, value in document.items():
-        if isinstance(value, dict) and key != 'ros__parameters':
-            if isinstance(parameters := value.get('ros__parameters'), dict):
-                yield str(key).rpartition('/')[2], parameters
-            yield from _sections(value)
+def _file(path: Path | None) -> Mapping[str, object]:
+    """What the parameter file gives; read, and what is odd in it said, once for all settings."""
+    return {} if path is None else parameter_file.read(path)
 
 
 def assignment(text: str) -> tuple[str, object]:

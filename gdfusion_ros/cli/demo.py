@@ -20,7 +20,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import add_model_arguments, add_version_argument, model_settings, progress
+from gdfusion_ros.cli.common import (
+    add_bag_arguments,
+    add_model_arguments,
+    add_version_argument,
+    model_settings,
+    progress,
+)
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
@@ -42,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=7, help='of the made scene; default: %(default)s')
     parser.add_argument('--frames', type=int, default=12, help='key frames of the made scene; default: %(default)s')
     parser.add_argument('--out', type=Path, default=Path('demo'), metavar='DIR', help='default: %(default)s')
+    add_bag_arguments(parser)
     add_model_arguments(parser)
 
 
@@ -63,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         dataset = demo.make_scene(folder, args.seed, args.frames, os.cpu_count() or 1, progress)
     print(f'{", ".join(scene.name for scene in dataset.scenes)} of {dataset.root}, '
           f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}')
-    result = demo.run(dataset, folder, model, progress)
+    result = demo.run(dataset, folder, model, progress, storage=args.storage, bag_format=args.format)
     _report(result, folder)
     return 0 if result.grids == result.expected else 1
 

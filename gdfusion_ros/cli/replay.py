@@ -86,6 +86,7 @@ def _rows(result: Result) -> list[tuple[str, object]]:
     rows += [(f'  dropped, {name}: {reason}', count) for name, camera in counts.cameras.items()
              for reason, count in sorted(camera.dropped.items())]
     rows += [(f'messages refused on {topic}', count) for topic, count in sorted(result.refused.items())]
+    rows += [(f'jumps of the clock, {stream}', count) for stream, count in sorted(counts.jumps.items())]
     rows += [('sets made', counts.sets)]
     rows += [(f'  dropped: {reason}', count)
              for reason, count in sorted((counts.sets_dropped + counts.frames_refused).items())]

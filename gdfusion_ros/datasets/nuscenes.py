@@ -10,34 +10,32 @@ global frame is ``map``.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 
 from gdfusion_ros.datasets.nuscenes_rows import (
-    NANOSECONDS_PER_MICROSECOND,
+    NEEDED,
     NO_LOG,
     AnnotationRow,
     CalibrationRow,
     CategoryRow,
     DataRow,
+    EgoPoseRow,
     InstanceRow,
     LogRow,
     Pose,
-    PoseRow,
     SampleRow,
     SceneRow,
     SensorRow,
-    nanoseconds,
 )
 from gdfusion_ros.datasets.scene_names import chosen
 from gdfusion_ros.datasets.tables import Tables
+from gdfusion_ros.datasets.timestamps import nanoseconds, require_microseconds, require_near
 from gdfusion_ros.errors import GdfusionError
 
 SYNTHETIC = 'v1.0-synthetic'
@@ -51,10 +49,10 @@ SYNTHETIC = 'v1.0-synthetic'
 class Calibration:
     """A mounted sensor.
 
-    ``modality`` is camera, lidar or radar; ``pose`` maps the sensor frame into the ego frame; ``intrinsics`` are the
-    nine values of a camera's K, row-major [px], and empty for other sensors. ``distortion`` are the coefficients of its
-    lens in OpenCV's order: empty, as nuScenes' images have none, else five (ROS's plumb_bob) or eight
-    (rational_polynomial).
+    ``modality`` is camera, lidar, or another that is not read; ``pose`` maps the sensor frame into the ego frame;
+    ``intrinsics`` are the nine values of a camera's K, row-major [px], and empty for other sensors. ``distortion`` are
+    the coefficients of its lens in OpenCV's order: empty, as nuScenes' images have none, else five (ROS's plumb_bob) or
+    eight (rational_polynomial).
     """
 
     channel: str
@@ -140,10 +138,6 @@ class Dataset:
     scenes: tuple[Scene, ...]
 
 
-_KEY_FRAME_GAPS = {'seconds': (0, 10), 'milliseconds': (10, 10_000), 'nanoseconds': (60_000_000, math.inf)}
-"""What a gap between two key frames in nuScenes' microseconds would be, 10 ms to 60 s, if it were in other units."""
-
-
 def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, sweeps: bool = False,
          annotations: bool = False) -> Dataset:
     """The key frames of the chosen scenes (all, where none is named), in the order of the scene table.
@@ -168,17 +162,21 @@ def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, 
     key_frames: dict[str, dict[str, SensorData]] = {token: {} for token in samples}
     between: dict[str, list[SensorData]] = {token: [] for token in chosen_scenes}
     for row, data in _measurements(root, tables, samples, sweeps=sweeps):
+        sample = samples[row.sample_token]
+        require_near(root / version, data.token, data.stamp, sample.token, sample.stamp)
         if row.is_key_frame:
-            key_frames[row.sample_token][data.calibration.channel] = data
+            other = key_frames[row.sample_token].setdefault(data.calibration.channel, data)
+            _require_one(root / version, data, other, sample)
         else:
-            between[samples[row.sample_token].scene_token].append(data)
+            between[sample.scene_token].append(data)
     boxes = _boxes(tables, samples) if annotations else {}
     members: dict[str, list[Sample]] = {token: [] for token in chosen_scenes}
     for token, sample in samples.items():
         members[sample.scene_token].append(
             Sample(token, sample.stamp, key_frames[token], tuple(boxes.get(token, ()))))
     by_stamp = attrgetter('stamp')
-    _require_microseconds(root / version, chosen_scenes, members)
+    require_microseconds(root / version, {row.name: [sample.stamp for sample in members[token]]
+                                          for token, row in chosen_scenes.items()})
     return Dataset(root, version, tuple(
         Scene(token, row.name, row.description or '',
               tables.find(logs, row.log_token, 'log', 'scene') if logs and row.log_token else NO_LOG,
@@ -203,37 +201,34 @@ def _version(root: Path, wanted: str | None) -> str:
 
 def _chosen_scenes(tables: Tables, names: Sequence[str]) -> dict[str, SceneRow]:
     rows = tables.read('scene', SceneRow, SceneRow.checked)
+    if not rows:
+        raise GdfusionError(f'{tables.path("scene")} has no rows: there is no scene')
     wanted = chosen(names, [row.name for row in rows.values()])
-    return {token: row for token, row in rows.items() if row.name in wanted}
+    scenes = {token: row for token, row in rows.items() if row.name in wanted}
+    by_name: dict[str, str] = {}
+    for token, row in scenes.items():
+        if (other := by_name.setdefault(row.name, token)) != token:
+            raise GdfusionError(f'{tables.path("scene")}: {other} and {token} are both called {row.name}, which names '
+                                'a bag and a folder of labels; rename one')
+    return scenes
 
 
-def _require_microseconds(folder: Path, scenes: Mapping[str, SceneRow], members: Mapping[str, list[Sample]]) -> None:
-    """Notice other units of time by the gaps between key frames. Expects at least some scene with two of them.
-
-    Raises:
-        GdfusionError: half of the gaps or more would be too short or too long.
-    """
-    stamps = {token: sorted(sample.stamp for sample in samples) for token, samples in members.items()}
-    gaps = sorted(later - earlier for moments in stamps.values() for earlier, later in pairwise(moments))
-    gap = gaps[len(gaps) // 2] / NANOSECONDS_PER_MICROSECOND if gaps else 500_000
-    for unit, (least, most) in _KEY_FRAME_GAPS.items():
-        if least <= gap < most:
-            token, moments = max(stamps.items(), key=lambda item: item[1][-1] - item[1][0] if item[1] else 0)
-            raise GdfusionError(
-                f'{folder}/sample.json: {scenes[token].name} with {len(moments)} key frames lasts '
-                f'{(moments[-1] - moments[0]) / 1e9:g} s if its timestamps are microseconds, as nuScenes has them; '
-                f'these look like {unit}: convert the timestamps of sample and sample_data')
+def _require_one(folder: Path, data: SensorData, other: SensorData, sample: SampleRow) -> None:
+    if other is not data:
+        raise GdfusionError(f'{folder}/sample_data.json: {other.token} and {data.token} are both key frames of '
+                            f'{data.calibration.channel} in sample {sample.token}; set is_key_frame of all but one to '
+                            'false')
 
 
 def _calibrations(tables: Tables) -> dict[str, Calibration]:
     sensors = tables.read('sensor', SensorRow, lambda row: (row.channel, row.kind))
+    if not any(kind == 'camera' for _, kind in sensors.values()):
+        kinds = ', '.join(sorted({kind for _, kind in sensors.values()})) or 'none'
+        raise GdfusionError(f"{tables.path('sensor')} has no sensor with the modality 'camera'; there are {kinds}")
 
     def calibration(row: CalibrationRow) -> Calibration:
         channel, kind = tables.find(sensors, row.sensor_token, 'sensor', 'calibrated_sensor')
-        intrinsics = tuple(value for line in row.camera_intrinsic for value in line)
-        if kind == 'camera' and len(intrinsics) != 9:
-            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {row.camera_intrinsic}')
-        return Calibration(channel, kind, row.pose, intrinsics, row.distortion)
+        return Calibration(channel, kind, row.pose, row.intrinsics(channel, kind), row.distortion)
 
     return tables.read('calibrated_sensor', CalibrationRow, calibration)
 
@@ -248,15 +243,15 @@ def _measurements(root: Path, tables: Tables, samples: Mapping[str, SampleRow], 
             return None
         token = row.calibrated_sensor_token
         calibration = tables.find(calibrations, token, 'calibrated_sensor', 'sample_data')
-        return None if calibration.modality == 'radar' else row.checked()
+        return row.checked() if calibration.modality in NEEDED else None
 
     rows = tables.read('sample_data', DataRow, wanted)
     needed = {row.ego_pose_token for row in rows.values()}
-    poses = tables.read('ego_pose', PoseRow, lambda row: row.pose if row.token in needed else None)
+    poses = tables.read('ego_pose', EgoPoseRow, lambda row: row.pose if row.token in needed else None)
     while rows:
         token, row = rows.popitem()
-        yield row, SensorData(token, nanoseconds(row.timestamp), root, row.filename,
-                              row.width or 0, row.height or 0, calibrations[row.calibrated_sensor_token],
+        yield row, SensorData(token, nanoseconds(row.timestamp), root, row.filename, *row.size,
+                              calibrations[row.calibrated_sensor_token],
                               tables.find(poses, row.ego_pose_token, 'ego_pose', 'sample_data'))
 
 

@@ -14,12 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from gdfusion_ros.datasets.tables import Row
+from gdfusion_ros.datasets.timestamps import nanoseconds
 from gdfusion_ros.names import is_file_name, is_relative_path
 from gdfusion_ros.perception.poses import pose_matrix
 from gdfusion_ros.perception.types import Matrix
 
-NANOSECONDS_PER_MICROSECOND = 1_000
-MODALITIES = ('camera', 'lidar', 'radar')
+NEEDED = ('camera', 'lidar')
+"""Modalities of the sensors that are read; others (radar, imu, …) may be there."""
 _CHANNEL = re.compile('[A-Za-z][A-Za-z0-9_]*', re.ASCII)
 
 
@@ -36,25 +37,13 @@ class Pose(msgspec.Struct, frozen=True, gc=False):
 
 _Microseconds = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
 """Some tools write floats, which are to be whole (see nanoseconds)."""
-_LATEST = 10 ** 6 << 31
-"""The first microsecond that a ROS stamp, whose seconds have 31 bits, does not have."""
-_Pixels = Annotated[int, Meta(ge=0, lt=1 << 32)] | None
-"""None or left out where there is no image."""
-
-
-def nanoseconds(timestamp: float) -> int:
-    """A timestamp of a table in nanoseconds.
-
-    Raises:
-        ValueError: it is not in whole microseconds, or beyond ROS's stamps.
-    """
-    if timestamp >= _LATEST:
-        raise ValueError(f'timestamp {timestamp} is beyond the year 2038 in microseconds, which nuScenes has; '
-                         'if these are nanoseconds, divide the timestamps of sample and sample_data by 1000')
-    if timestamp != int(timestamp):
-        raise ValueError(f'timestamp {timestamp} has a fraction, nuScenes has whole microseconds; if these are '
-                         'seconds, multiply the timestamps of sample and sample_data by 1000000')
-    return int(timestamp) * NANOSECONDS_PER_MICROSECOND
+_Pixels = Annotated[int, Meta(ge=0, lt=1 << 32)] | Annotated[float, Meta(ge=0, lt=1 << 32)] | None
+"""None or left out where there is no image; some tools write floats."""
+_Flag = bool | Annotated[int, Meta(ge=0, le=1)]
+_UPRIGHT = 0.5
+"""Cosine of the largest angle, 60 degrees, between the vehicle's vertical axis and the map's."""
+_FARTHEST = 1e8
+"""No map on Earth is so large [m]."""
 
 
 class SceneRow(Row):
@@ -115,13 +104,11 @@ class SensorRow(Row):
 
     @property
     def kind(self) -> str:
-        """One of MODALITIES. Raises ValueError where it is none, or the channel can name no topics and TF frame."""
-        if _CHANNEL.fullmatch(self.channel) is None:
+        """Its modality. Raises ValueError where it is NEEDED, and the channel can name no topics and TF frame."""
+        kind = self.modality.lower()
+        if kind in NEEDED and _CHANNEL.fullmatch(self.channel) is None:
             raise ValueError(f"channel '{self.channel}' names topics and a TF frame: expected letters, digits and _, "
                              'a letter first')
-        kind = self.modality.lower()
-        if kind not in MODALITIES:
-            raise ValueError(f"modality '{self.modality}' is none of {', '.join(MODALITIES)}")
         return kind
 
 
@@ -142,12 +129,41 @@ class PoseRow(Row):
         return Pose(self.translation, (x / norm, y / norm, z / norm, w / norm))
 
 
+class EgoPoseRow(PoseRow):
+    """A pose of the vehicle."""
+
+    @property
+    def pose(self) -> Pose:
+        """In ROS's order. Raises ValueError where no vehicle stands like this, or there."""
+        pose = super().pose
+        x, y, _, _ = pose.rotation
+        if 1 - 2 * (x * x + y * y) < _UPRIGHT:
+            raise ValueError(f'with the rotation {self.rotation} the vehicle lies on its side or its roof; expected '
+                             "w, x, y, z of a turn from the vehicle's axes, z up, to the map's, z up")
+        if max(map(abs, pose.translation)) > _FARTHEST:
+            raise ValueError(f'translation {self.translation} is beyond all maps; expected meters')
+        return pose
+
+
 class CalibrationRow(PoseRow):
     """A mounted sensor."""
 
     sensor_token: str
-    camera_intrinsic: list[list[float]]
+    camera_intrinsic: list[list[float]] | None = None
     camera_distortion: list[float] | None = None
+
+    def intrinsics(self, channel: str, kind: str) -> tuple[float, ...]:
+        """The nine values of a camera's K, row-major; none for other sensors.
+
+        Raises:
+            ValueError: a camera has none, or what has some is called otherwise.
+        """
+        values = tuple(value for line in self.camera_intrinsic or () for value in line)
+        if kind == 'camera' and len(values) != 9:
+            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {self.camera_intrinsic}')
+        if kind not in NEEDED and any(values):
+            raise ValueError(f"{channel} has a camera_intrinsic, but its modality is '{kind}'; expected camera")
+        return values
 
     @property
     def distortion(self) -> tuple[float, ...]:
@@ -166,18 +182,25 @@ class DataRow(Row):
     ego_pose_token: str
     calibrated_sensor_token: str
     timestamp: _Microseconds
-    is_key_frame: bool
+    is_key_frame: _Flag
     filename: str
     width: _Pixels = None
     height: _Pixels = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height [px], 0 where there is no image."""
+        return int(self.width or 0), int(self.height or 0)
 
     def checked(self) -> DataRow:
         """The row itself, with / between the folders of its file.
 
         Raises:
-            ValueError: its stamp is none, or its file is not below the dataset's folder.
+            ValueError: its stamp or its size is none, or its file is not below the dataset's folder.
         """
         nanoseconds(self.timestamp)
+        if self.size != (self.width or 0, self.height or 0):
+            raise ValueError(f'an image of {self.width} x {self.height} pixels: expected whole numbers')
         # Tables that were written on Windows.
         name = self.filename.replace('\\', '/')
         if not is_relative_path(name):

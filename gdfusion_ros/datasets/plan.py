@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gdfusion_ros.bags.info import format_size
+from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.datasets import images, occ3d
 from gdfusion_ros.datasets.nuscenes import SYNTHETIC, Dataset, Scene, SensorData
+from gdfusion_ros.datasets.scene_messages import camera_info
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing
+from gdfusion_ros.messages.camera_info import camera_model
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 
 IMAGES, SWEEP_IMAGES, LIDAR, LABELS = 'images', 'sweep images', 'LiDAR files', 'label files'
@@ -103,8 +106,8 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
             cameras' key frames may always be missing.
 
     Raises:
-        GdfusionError: images are missing (counted, the first ones named) or of another size than the tables say, a bag
-            exists already, or the disk is too small.
+        GdfusionError: images are missing (counted, the first ones named) or of another size than the tables say, a
+            camera's matrix is none, a bag exists already, or the disk is too small.
     """
     jobs = [_job(scene, dataset, out / scene.name, content) for scene in dataset.scenes]
     missing = sorted(path for job in jobs for path in job.missing(IMAGES))
@@ -113,6 +116,9 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
         total = sum(len(job.files[IMAGES]) for job in jobs)
         raise GdfusionError(f'{len(missing)} of {total} images are missing or empty: {named}; fetch them, or convert '
                             'the others with --skip-missing')
+    if not any(job.files[IMAGES] for job in jobs):
+        raise GdfusionError(f'{dataset.root / dataset.version}: sample_data.json names no image of a key frame of the '
+                            'chosen scenes; look at its sample_token and is_key_frame')
     jobs = [job for job in jobs if job.images]
     if not jobs:
         raise GdfusionError(f'no image of the chosen scenes is in {dataset.root}; fetch the sensor blobs of nuScenes')
@@ -180,13 +186,14 @@ def _job(scene: Scene, dataset: Dataset, path: Path, content: Content) -> Job:
 
 
 def _check_images(job: Job) -> None:
-    """Look at the first image of every camera, so that a wrong size is said before anything is written."""
-    present, seen = job.present, set()
+    """Look at the first image and at the matrix of every camera, so that faults are said before anything is written."""
+    present, seen, make = job.present, set(), RosbagsFactory()
     for data in job.measurements():
         channel = data.calibration.channel
         if data.calibration.modality == 'camera' and channel not in seen and data.path in present:
             seen.add(channel)
             images.check(data.path, data)
+            camera_model(camera_info(data, make), f'camera_intrinsic of {channel} in calibrated_sensor.json')
 
 
 def _measurements(scene: Scene, content: Content) -> Iterator[SensorData]:

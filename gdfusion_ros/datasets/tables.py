@@ -30,8 +30,7 @@ T = TypeVar('T')
 
 _PIECE = 8 << 20  # bytes
 _TAIL = 64 << 10  # bytes at the end of a piece in which rows end
-# In JSON this is never part of a string (its first quotation mark would end it), nor of a row without objects inside.
-_BETWEEN_ROWS = re.compile(rb'\}(\s*,\s*)(?=\{\s*"\w+"\s*:)')
+_FIRST_KEY = re.compile(rb'\s*\[\s*\{\s*("[^"\\]*")\s*:')
 
 
 class Tables:
@@ -41,24 +40,30 @@ class Tables:
         """Nothing is read yet."""
         self._folder = folder
 
+    def path(self, name: str) -> Path:
+        """Where table ``name`` is, or would be."""
+        return self._folder / f'{name}.json'
+
     def has(self, name: str) -> bool:
         """Whether there is a table ``name``."""
-        return (self._folder / f'{name}.json').is_file()
+        return self.path(name).is_file()
 
     def read(self, name: str, row_type: type[R], make: Callable[[R], T | None]) -> dict[str, T]:
         """Token -> ``make(row)`` of table ``name`` in its order; rows for which that is None are dropped.
 
         Raises:
             GdfusionError: the file cannot be read, is no such table, a row that is kept has a token that cannot name a
-                file, or ``make`` raises ValueError for a row.
+                file or that another kept row has, or ``make`` raises ValueError for a row. The same row twice is one.
         """
-        path = self._folder / f'{name}.json'
+        path = self.path(name)
         made: dict[str, T] = {}
         for row in _rows(path, row_type):
             try:
                 value = make(row)
                 if value is not None and not is_file_name(row.token):
                     raise ValueError('tokens name files; expected letters and digits, as nuScenes has them')
+                if value is not None and made.get(row.token, value) != value:
+                    raise ValueError('another row has the same token')
             except ValueError as error:
                 raise GdfusionError(f'{path}: row {row.token} is wrong: {error}') from error
             if value is not None:
@@ -86,7 +91,7 @@ def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
                 try:
                     yield from decoder.decode(piece)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    raise GdfusionError(_fault(path, piece, row_type, error)) from error
+                    yield from _judged(path, piece, row_type, error)
     except OSError as error:
         raise GdfusionError(f'table {path} cannot be read: {error.strerror}') from error
 
@@ -94,8 +99,9 @@ def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     """The text of a table in pieces, each a JSON list of whole rows."""
     text = file.read(_PIECE)
+    between = _between_rows(text)
     while more := file.read(_PIECE):
-        ends = list(_BETWEEN_ROWS.finditer(text, max(0, len(text) - _TAIL)))
+        ends = list(between.finditer(text, max(0, len(text) - _TAIL)))
         if ends:
             comma = ends[-1]
             yield text[:comma.start(1)] + b']'
@@ -104,31 +110,38 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
     yield text
 
 
-def _fault(path: Path, piece: bytes, row_type: type[Row], error: Exception) -> str:
-    """What is wrong with a piece of the table at ``path`` that cannot be decoded."""
+def _between_rows(text: bytes) -> re.Pattern[bytes]:
+    """The end of a row and the beginning of one with the first key of the first, which tells them from objects inside.
+
+    In JSON this is never part of a string: the first quotation mark would end it.
+    """
+    first = _FIRST_KEY.match(text)
+    return re.compile(rb'\}(\s*,\s*)(?=\{\s*' + (re.escape(first[1]) if first else rb'"\w+"') + rb'\s*:)')
+
+
+def _judged(path: Path, piece: bytes, row_type: type[R], error: Exception) -> list[R]:
+    """The rows of a piece that is no JSON, if only because of what Python's writer makes of numbers that are none.
+
+    Raises:
+        GdfusionError: what else is wrong with it, or such a number is in a field that is needed.
+    """
     if piece.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        return f'table {path} is not whole JSON: it is written in UTF-16; save it as UTF-8'
+        raise GdfusionError(f'table {path} is not whole JSON: it is written in UTF-16; save it as UTF-8')
     try:
-        # What Python's writer makes of numbers that are none, and JSON does not know, is a string to it.
         rows = json.loads(piece, parse_constant=str)
     except RecursionError:
-        return f'table {path} is not a list of rows'
+        raise GdfusionError(f'table {path} is not a list of rows') from error
     except ValueError:
-        return f'table {path} is not whole JSON ({error}); fetch it again'
+        raise GdfusionError(f'table {path} is not whole JSON ({error}); fetch it again') from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return f'table {path} is not a list of rows'
+        raise GdfusionError(f'table {path} is not a list of rows')
+    made = []
     for row in rows:
-        if fault := _row_fault(row, row_type):
-            return f"{path}: row {row.get('token', row)} {fault}"
-    return f'table {path} is not whole JSON ({error}); fetch it again'
-
-
-def _row_fault(row: dict[str, object], row_type: type[Row]) -> str | None:
-    for field in msgspec.structs.fields(row_type):
-        if field.required and field.name not in row:
-            return f"has no '{field.name}'"
-    try:
-        msgspec.convert(row, row_type)
-    except msgspec.ValidationError as error:
-        return f'is wrong: {error}'
-    return None
+        for field in msgspec.structs.fields(row_type):
+            if field.required and field.name not in row:
+                raise GdfusionError(f"{path}: row {row.get('token', row)} has no '{field.name}'")
+        try:
+            made.append(msgspec.convert(row, row_type))
+        except msgspec.ValidationError as wrong:
+            raise GdfusionError(f"{path}: row {row.get('token', row)} is wrong: {wrong}") from wrong
+    return made

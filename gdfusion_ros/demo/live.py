@@ -47,13 +47,17 @@ class Bar(Protocol):
         """It went on by ``n``."""
 
 
-def run_node(bags: Sequence[Path], folder: Folder, model: ModelSettings, expected: int, bar: Bar) -> int:
+def run_node(bags: Sequence[Path], folder: Folder, model: ModelSettings, expected: int, bar: Bar, *,
+             storage: str = 'mcap', bag_format: str = 'jazzy') -> int:
     """Play ``bags`` to a node of its own and record what it publishes until it is done; the number of grids.
+
+    ``storage`` and ``bag_format`` are those of the recording, see ``bag_writer``.
 
     Raises:
         GdfusionError: the node ends by itself, or publishes nothing.
     """
-    with folder.log.open('wb') as log, record(folder.grids, RECORDED) as recorder:
+    with folder.log.open('wb') as log, record(folder.grids, RECORDED, storage=storage,
+                                              bag_format=bag_format) as recorder:
         try:
             with node_process([*model_arguments(model), *EVERY_SET], name=NODE, log=log) as process:
                 watch = _Watch(process, recorder, bar)
@@ -83,10 +87,11 @@ class _Watch:
         """Show how far it is.
 
         Raises:
-            GdfusionError: it has ended.
+            GdfusionError: it has ended, or the recording cannot be written.
         """
         if (new := self._recorder.counts[GRIDS_TOPIC] - self._bar.n) > 0:
             self._bar.update(new)
+        self._recorder.check()
         if self._process.poll() is not None:
             raise GdfusionError(f'the node ended with exit code {self._process.returncode}')
 

@@ -83,8 +83,11 @@ def make_scene(folder: Folder, seed: int, frames: int, jobs: int, progress: Prog
     return nuscenes.load(folder.dataset)
 
 
-def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: ProgressBars) -> Result:
+def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: ProgressBars, *, storage: str = 'mcap',
+        bag_format: str = 'jazzy') -> Result:
     """Convert ``dataset``, run the node on it, score and render the grids.
+
+    ``storage`` and ``bag_format`` are those of the bags, see ``bag_writer``.
 
     Raises:
         GdfusionError: images are missing; the node fails or is silent.
@@ -92,10 +95,10 @@ def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: Progre
     jobs = plan(dataset, folder.bags, Content(labels=True))
     with progress(sum(job.size for job in jobs), 'B', 'convert', scaled=True) as bar:
         for job in jobs:
-            convert(job, on_file=bar.update)
+            convert(job, storage=storage, bag_format=bag_format, on_file=bar.update)
     bags, expected = [job.path for job in jobs], sum(len(job.scene.samples) for job in jobs)
     with progress(expected, 'grid', 'live node') as bar:
-        grids = run_node(bags, folder, model, expected, bar)
+        grids = run_node(bags, folder, model, expected, bar, storage=storage, bag_format=bag_format)
     scores = _score(jobs, folder, progress)
     with bag_frames(Sources(folder.grids, GRIDS_TOPIC, tuple(bags))) as frames:
         _render(frames, folder, progress)

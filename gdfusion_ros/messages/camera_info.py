@@ -58,7 +58,7 @@ def is_raw(message: Message) -> bool:
 def _intrinsics(message: Message) -> tuple[str, NDArray[np.float64]]:
     """Name and (3, 3) matrix of a CameraInfo that hold for its rectified image at full resolution."""
     projection = _matrix(message.p, 4)[:, :3]
-    return ('P', projection) if projection[0, 0] > 0 else ('K', _matrix(message.k, 3))
+    return ('P', projection) if projection[0, 0] != 0 else ('K', _matrix(message.k, 3))
 
 
 def _matrix(values: Iterable[float], columns: int) -> NDArray[np.float64]:

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, stamp_of
-from gdfusion_ros.messages.place import place_of
+from gdfusion_ros.messages.place import measured_at, place_of
 from gdfusion_ros.messages.wire import from_wire
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.types import SemanticGrid, StampedTransform
+
+_FARTHEST = 1e8
+"""The length of a transform [m]: the Earth's radius is 6.4e6, and 64 bits tell a centimetre at a million times this."""
 
 
 def transforms(message: Message, topic: str) -> tuple[list[StampedTransform], list[GdfusionError]]:
@@ -38,9 +41,11 @@ def transform(message: Message, topic: str) -> StampedTransform:
     rotation = (float(turn.x), float(turn.y), float(turn.z), float(turn.w))
     if not all(map(math.isfinite, translation + rotation)):
         raise GdfusionError(f'{place} is not finite')
+    if (way := math.hypot(*translation)) > _FARTHEST:
+        raise GdfusionError(f'{place} is {way:.3g} m long, beyond every map')
     if abs(math.hypot(*rotation) - 1) > 0.01:
         raise GdfusionError(f'{place} has no unit quaternion: {rotation}')
-    return StampedTransform(parent, child, stamp_of(message.header.stamp), translation, rotation)
+    return StampedTransform(parent, child, measured_at(message, place), translation, rotation)
 
 
 def _transform_or_error(message: Message, topic: str) -> StampedTransform | GdfusionError:

@@ -148,7 +148,7 @@ class _Recorder(Probe):
         self.gmac[name] = flops.get_total_flops() / 2 / GIGA
 
 
-class _Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Calls(TorchDispatchMode):
     def __init__(self, calls: Counter[_Call]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._calls = calls

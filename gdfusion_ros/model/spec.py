@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -55,6 +56,17 @@ class NetworkSpec:
         """(h, w) of the image features."""
         height, width = self.image_size
         return height // self.feature_stride, width // self.feature_stride
+
+    def require_cameras(self, names: Sequence[str]) -> None:
+        """Refuse a number of cameras that the network does not take.
+
+        Raises:
+            GdfusionError: names those that there are.
+        """
+        count = len(names)
+        if count != self.cameras and not (self.any_cameras and names):
+            raise GdfusionError(f"model {self.name} needs {self.cameras} cameras, but setting 'cameras' names "
+                                f'{count}: {", ".join(names)}')
 
     def __post_init__(self) -> None:
         """Refuse cues that cannot work."""

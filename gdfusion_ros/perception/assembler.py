@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.cadence import KeyframeSelector
 from gdfusion_ros.perception.counters import Counters
-from gdfusion_ros.perception.epochs import EpochClock
+from gdfusion_ros.perception.epochs import EpochClock, Jump
 from gdfusion_ros.perception.placement import Placement, UnplacedError
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.synchronizer import CameraSynchronizer
-from gdfusion_ros.perception.transforms import EpochTransforms, TransformSource
+from gdfusion_ros.perception.transforms import EpochTransforms, TransformTree, Tree
 from gdfusion_ros.perception.types import (
+    NANOSECONDS,
     CameraImage,
     CameraModel,
     CameraSet,
@@ -85,10 +87,10 @@ class FrameAssembler:
     """
 
     def __init__(self, settings: PipelineSettings, preprocessor: Preprocessor, *,
-                 transforms: TransformSource | None = None,
+                 make_tree: Callable[[int], Tree] = TransformTree,
                  history_stamp: Callable[[int], int | None] | None = None,
                  counters: Counters | None = None) -> None:
-        """``transforms``: None for the own tree, which ``add_transforms`` feeds; else where to look transforms up.
+        """``make_tree`` makes a tree that keeps a span [ns] of transforms.
 
         ``history_stamp`` gives the stamp of PosedSet.history_pose for the stamp of a set (the released protocol's
         LiDAR stamp), None where there is none: that set is dropped. Without it, the set's own stamp is taken.
@@ -98,8 +100,8 @@ class FrameAssembler:
         self._settings = settings
         self._preprocessor = preprocessor
         self._clock = EpochClock(nanoseconds(settings.time_jump_back), self._jumped_alone)
-        self._tree = EpochTransforms(nanoseconds(settings.tf_history), self._clock, settings.base_frame)
-        self._transforms = transforms or self._tree
+        self._transforms = EpochTransforms(self._clock, settings.base_frame,
+                                           partial(make_tree, nanoseconds(settings.tf_history)))
         self._placement = Placement(settings, self._transforms, history_stamp)
         self._synchronizer = CameraSynchronizer(settings, self.counters)
         self._selector = KeyframeSelector(nanoseconds(settings.keyframe_interval))
@@ -139,14 +141,14 @@ class FrameAssembler:
             self._accept(self._synchronizer.add(image))
 
     def add_transforms(self, transforms: Iterable[StampedTransform], now: float, *, static: bool) -> None:
-        """Transforms of /tf, or of /tf_static with ``static``, for the own tree."""
+        """Transforms of /tf, or of /tf_static with ``static``."""
         with self._condition:
             self._time.advance(now)
             for transform in transforms:
                 if static:
-                    self._tree.set_static(transform)
+                    self._transforms.set_static(transform)
                 else:
-                    self._tree.set(transform)
+                    self._transforms.set(transform)
             self._place_waiting()
 
     def poll(self, now: float) -> None:
@@ -187,13 +189,19 @@ class FrameAssembler:
             self._ready.clear()
             self._last_image = math.inf
 
-    def _jumped_alone(self, stream: Hashable) -> None:
-        """Name a stream whose clock is wrong; what a camera showed with it is of no use."""
-        kind, name = cast(tuple[str, str], stream)
-        self.counters.remarked(name, f"{name}: the time of its {kind}s jumped back, but neither that of "
-                               f"{self._settings.reference_camera} nor of the vehicle's transforms: its clock is wrong")
+    def _jumped_alone(self, jump: Jump) -> None:
+        """Name a stream whose clock is wrong; what it showed with another clock would hide what it shows now."""
+        kind, name = cast(tuple[str, str], jump.stream)
+        stream, way = f'{kind}s of {name}', 'ahead' if jump.ahead else 'back'
+        self.counters.stream_jumped(
+            stream, f'the clock of the {stream} jumped {way} by {abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
+            f'{stamp_text(jump.after)}, and no other: it is wrong')
+        if jump.leads or jump.ahead:
+            return
         if kind == 'image':
             self._synchronizer.restart(name)
+        else:
+            self._transforms.forget(name)
 
     def _accept(self, sets: Sequence[CameraSet]) -> None:
         """Have the key frames among new sets placed."""

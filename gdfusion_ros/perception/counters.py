@@ -5,7 +5,11 @@ from __future__ import annotations
 import copy
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from gdfusion_ros.errors import LONGEST
+from gdfusion_ros.names import printable
 
 
 @dataclass
@@ -42,7 +46,9 @@ class Counts:
         resets: starts of the memory, by reason.
         last_reset: one line on the last of them; empty if there was none.
         refused: messages, or transforms of a message, that were refused, by topic.
-        remarks: the last line on each topic that is refused, or taken although something is wrong with it.
+        jumps: how often the clock of a stream jumped alone, by stream.
+        last: the last line on each topic with refusals and each stream with jumps.
+        remarks: what is wrong with topics that are taken all the same, a line each.
         last_drop: one line on the last set that was dropped, or refused; empty if there was none.
     """
 
@@ -54,15 +60,24 @@ class Counts:
     resets: Counter[str] = field(default_factory=Counter)
     last_reset: str = ''
     refused: Counter[str] = field(default_factory=Counter)
+    jumps: Counter[str] = field(default_factory=Counter)
+    last: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     last_drop: str = ''
 
 
 class Counters:
-    """The counts of one pipeline; every method may be called from any thread."""
+    """The counts of one pipeline; every method may be called from any thread.
 
-    def __init__(self, cameras: tuple[str, ...]) -> None:
-        """``cameras``: the names of the rig."""
+    A ``detail`` is one line for people; what it quotes (frames, say) may come from anybody, and is made printable here.
+    """
+
+    def __init__(self, cameras: tuple[str, ...], warn: Callable[[str, str], object] = lambda *_: None) -> None:
+        """``cameras``: the names of the rig.
+
+        ``warn`` is told what is wrong with the inputs, as it comes: the matter, which tells repetitions, and one line.
+        """
+        self._warn = warn
         self._lock = threading.Lock()
         self._counts = Counts({camera: CameraCounts() for camera in cameras})
 
@@ -79,12 +94,26 @@ class Counters:
         """A message of ``topic``, or one of its transforms, is no valid input."""
         with self._lock:
             self._counts.refused[topic] += 1
-            self._counts.remarks[topic] = detail
+            self._counts.last[topic] = detail = printable(detail, LONGEST)
+        self._warn(topic, f'refused: {detail}')
+
+    def stream_jumped(self, stream: str, detail: str) -> None:
+        """The clock of ``stream`` jumped, and no other."""
+        stream = printable(stream, LONGEST)
+        with self._lock:
+            self._counts.jumps[stream] += 1
+            self._counts.last[stream] = detail = printable(detail, LONGEST)
+        self._warn(stream, detail)
 
     def remarked(self, topic: str, detail: str) -> None:
-        """What comes on ``topic`` is taken, but ``detail`` is wrong with it."""
+        """What comes on ``topic`` is taken, but ``detail`` is wrong with it; empty: nothing is, any longer."""
+        detail = printable(detail, LONGEST)
         with self._lock:
-            self._counts.remarks[topic] = detail
+            known = self._counts.remarks.pop(topic, '')
+            if detail:
+                self._counts.remarks[topic] = detail
+        if detail and detail != known:
+            self._warn(f'{topic} remark', detail)
 
     def image_dropped(self, camera: str, reason: str) -> None:
         """An image of ``camera`` will go into no set."""
@@ -105,7 +134,7 @@ class Counters:
         """A set came to nothing; ``detail`` is one line for people, without it the drop is of the planned sort."""
         with self._lock:
             self._counts.sets_dropped[reason] += 1
-            self._counts.last_drop = detail or self._counts.last_drop
+            self._counts.last_drop = printable(detail, LONGEST) or self._counts.last_drop
 
     def grid_made(self) -> None:
         """The network has seen a frame."""
@@ -116,7 +145,7 @@ class Counters:
         """The estimator refused a set."""
         with self._lock:
             self._counts.frames_refused[reason] += 1
-            self._counts.last_drop = detail
+            self._counts.last_drop = printable(detail, LONGEST)
 
     def memory_reset(self, reason: str, detail: str) -> None:
         """The memory starts anew; ``detail`` is one line for people."""

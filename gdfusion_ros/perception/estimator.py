@@ -64,10 +64,7 @@ class OccupancyEstimator:
         Raises:
             GdfusionError: the network needs another number of cameras than the settings name.
         """
-        spec, count = network.spec, len(settings.cameras)
-        if count != spec.cameras and not spec.any_cameras:
-            raise GdfusionError(f"model {spec.name} needs {spec.cameras} cameras, but setting 'cameras' names {count}: "
-                                f"{', '.join(settings.cameras)}")
+        network.spec.require_cameras(settings.cameras)
         self.latency: dict[str, float] = {}
         self._network = network
         self._runner = SequenceRunner(network)

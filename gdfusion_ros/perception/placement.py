@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from gdfusion_ros.perception.poses import turn_between, way_between
-from gdfusion_ros.perception.transforms import TransformError, TransformSource
+from gdfusion_ros.perception.transforms import EpochTransforms, TransformError
 from gdfusion_ros.perception.types import (
     NANOSECONDS,
     CameraImage,
@@ -19,6 +21,9 @@ from gdfusion_ros.settings import PipelineSettings
 
 _CORRECTION = 0.5
 """So far a localisation may correct itself between two images beside what the vehicle drives [m]."""
+
+_FARTHEST_MOUNTING = 100.0
+"""No camera lies farther from its vehicle [m]; millimetres that were taken for metres do."""
 
 
 class UnplacedError(Exception):
@@ -37,7 +42,7 @@ class Placement:
     A masked camera is placed where it was last, or where the reference camera is if it was never there.
     """
 
-    def __init__(self, settings: PipelineSettings, transforms: TransformSource,
+    def __init__(self, settings: PipelineSettings, transforms: EpochTransforms,
                  history_stamp: Callable[[int], int | None] | None) -> None:
         """``history_stamp``: see FrameAssembler."""
         self._settings, self._transforms, self._history_stamp = settings, transforms, history_stamp
@@ -73,6 +78,9 @@ class Placement:
         if model is None:
             raise UnplacedError('camera_info', f'no camera info of {image.camera}', may_heal=True)
         mounting = self._lookup(self._settings.base_frame, image.frame_id, image.stamp, image.epoch)
+        if (way := way_between(np.eye(4), mounting)) > _FARTHEST_MOUNTING:
+            raise UnplacedError('mounting', f"{image.camera} lies {way:.3g} m from '{self._settings.base_frame}': its "
+                                f"frame '{image.frame_id}' is not on the vehicle, or not in metres", may_heal=False)
         return PosedCamera(model, mounting, self._ego_pose(image.stamp, image.epoch))
 
     def _refuse_jump(self, camera_set: CameraSet, placed: Mapping[str, PosedCamera], pose: Matrix) -> None:

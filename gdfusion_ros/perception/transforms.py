@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -41,18 +42,24 @@ class BeforeSpanError(TransformError):
     may_heal = False
 
 
-class TransformSource(Protocol):
-    """Where poses are looked up: the own tree, or tf2."""
+class Tree(Protocol):
+    """Transforms of one run of time: TransformTree, or tf2's buffer (ros/transforms.py)."""
 
-    def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
-        """(4, 4) target_from_source at ``stamp`` of the ``epoch`` in which the images' time runs.
+    def set_static(self, transform: StampedTransform) -> None:
+        """Set a transform that holds at every stamp."""
+
+    def set(self, transform: StampedTransform) -> None:
+        """Add a transform at its stamp."""
+
+    def forget(self, child: str) -> None:
+        """Where ``child`` was is of no use any more: its clock was wrong."""
+
+    def lookup(self, target: str, source: str, stamp: int) -> Matrix:
+        """(4, 4) float64 target_from_source at ``stamp`` [ns].
 
         Raises:
             TransformError: it cannot be told, for now (``may_heal``) or for good.
         """
-
-    def clear(self) -> None:
-        """Forget the timed transforms; the static ones stay."""
 
 
 class _Sample(NamedTuple):
@@ -117,14 +124,6 @@ class _TimedEdge:
                        slerp(before.rotation, after.rotation, ratio))
 
 
-@dataclass
-class _StaticEdges:
-    """The static place of frames in their parents, and every frame that these name or named."""
-
-    samples: dict[str, _Sample] = field(default_factory=dict)
-    frames: set[str] = field(default_factory=set)
-
-
 class TransformTree:
     """Static and timed transforms, looked up at a stamp.
 
@@ -136,25 +135,29 @@ class TransformTree:
     many frames.
     """
 
-    def __init__(self, history: int, static: _StaticEdges | None = None) -> None:
-        """``history`` [ns] is the span that is kept of each timed transform; ``static`` is shared between trees."""
+    def __init__(self, history: int) -> None:
+        """``history`` [ns] is the span that is kept of each timed transform."""
         self._history = history
-        self._static = _StaticEdges() if static is None else static
+        self._static: dict[str, _Sample] = {}
         self._timed: dict[str, _TimedEdge] = {}
         self._frames: set[str] = set()
 
     def set_static(self, transform: StampedTransform) -> None:
         """Set a transform that holds at every stamp."""
-        self._static.samples[transform.child] = _sample(transform)
-        self._static.frames |= {transform.parent, transform.child}
+        self._static[transform.child] = _sample(transform)
+        self._frames |= {transform.parent, transform.child}
         self._timed.pop(transform.child, None)
 
     def set(self, transform: StampedTransform) -> None:
         """Add a transform at its stamp."""
-        self._static.samples.pop(transform.child, None)
+        self._static.pop(transform.child, None)
         self._frames |= {transform.parent, transform.child}
         edge = self._timed.setdefault(transform.child, _TimedEdge())
         edge.insert(transform.stamp, _sample(transform), self._history)
+
+    def forget(self, child: str) -> None:
+        """Drop all timed transforms of a frame."""
+        self._timed.pop(child, None)
 
     def lookup(self, target: str, source: str, stamp: int) -> Matrix:
         """(4, 4) float64 target_from_source at ``stamp`` [ns].
@@ -173,11 +176,6 @@ class TransformTree:
             self._require_known(frame)
         raise from_source.error or from_target.error or DisconnectedError(
             f"frames '{source}' and '{target}' are not joined by transforms at {stamp_text(stamp)}")
-
-    def clear(self) -> None:
-        """Forget the timed transforms; the static ones stay."""
-        self._timed.clear()
-        self._frames.clear()
 
     def _climb(self, frame: str, goal: str, stamp: int) -> _Climb:
         """From ``frame`` up to ``goal``, or as far as there are transforms."""
@@ -202,12 +200,12 @@ class TransformTree:
         return climb
 
     def _sample(self, child: str, stamp: int) -> _Sample | None:
-        if child in self._static.samples:
-            return self._static.samples[child]
+        if child in self._static:
+            return self._static[child]
         return self._timed[child].at(child, stamp) if child in self._timed else None
 
     def _require_known(self, frame: str) -> None:
-        if frame not in self._frames and frame not in self._static.frames:
+        if frame not in self._frames:
             raise UnknownFrameError(f"frame '{frame}' is in no transform")
 
 
@@ -246,54 +244,68 @@ class Lineage:
 
 
 class EpochTransforms:
-    """One TransformTree an epoch (see epochs.py), of the newest epoch and the one before; static transforms in common.
+    """One tree an epoch (see epochs.py), of the newest epoch and the one before; static transforms in common.
 
     So the last images before a bag loops are placed by the poses of that run, even when transforms of the next arrive
     first. Of the many frames on /tf only those that place the vehicle and its cameras tell of a restart: a detector's
     may go back in time as they like.
     """
 
-    def __init__(self, history: int, clock: EpochClock, base_frame: str) -> None:
+    def __init__(self, clock: EpochClock, base_frame: str, make_tree: Callable[[], Tree]) -> None:
         """``clock`` is common to the transforms and the images that are placed by them."""
-        self._history = history
-        self._clock = clock
+        self._clock, self._make_tree = clock, make_tree
         self._vehicle, self._lineage = Lineage(base_frame), Lineage(base_frame)
-        self._static = _StaticEdges()
-        self._trees = {0: TransformTree(history, self._static)}
+        self._static: dict[str, StampedTransform] = {}
+        self._trees: dict[int, Tree] = {}
 
     def set_static(self, transform: StampedTransform) -> None:
         """See TransformTree."""
         self._add(transform)
+        self._static[transform.child] = transform
         for tree in self._trees.values():
             tree.set_static(transform)
 
     def set(self, transform: StampedTransform) -> None:
         """See TransformTree."""
         self._add(transform)
+        self._static.pop(transform.child, None)
         epoch = self._clock.newest
         if transform.child in self._lineage:
             epoch = self._clock.observe(('transform', transform.child), transform.stamp,
                                         leads=transform.child in self._vehicle)
         self._tree(epoch).set(transform)
 
+    def forget(self, child: str) -> None:
+        """See Tree."""
+        for tree in self._trees.values():
+            tree.forget(child)
+
     def lookup(self, target: str, source: str, stamp: int, epoch: int) -> Matrix:
-        """See TransformTree."""
+        """(4, 4) target_from_source at ``stamp`` of the ``epoch`` in which the images' time runs.
+
+        Raises:
+            TransformError: it cannot be told, for now (``may_heal``) or for good.
+        """
         found = self._tree(epoch).lookup(target, source, stamp)
         self._lineage.ask(target, source)
         return found
 
     def clear(self) -> None:
         """Forget the timed transforms; the static ones stay. The clock is the owner's to clear."""
-        self._trees = {0: TransformTree(self._history, self._static)}
+        self._trees.clear()
 
     def _add(self, transform: StampedTransform) -> None:
         for lineage in (self._vehicle, self._lineage):
             lineage.add(transform.parent, transform.child)
 
-    def _tree(self, epoch: int) -> TransformTree:
+    def _tree(self, epoch: int) -> Tree:
         for old in [known for known in self._trees if known < self._clock.newest - 1]:
             del self._trees[old]
-        return self._trees.setdefault(epoch, TransformTree(self._history, self._static))
+        if epoch not in self._trees:
+            self._trees[epoch] = tree = self._make_tree()
+            for transform in self._static.values():
+                tree.set_static(transform)
+        return self._trees[epoch]
 
 
 def _sample(transform: StampedTransform) -> _Sample:

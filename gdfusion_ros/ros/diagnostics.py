@@ -132,14 +132,12 @@ class Diagnostics:
             self._log.warning('silence', f'{said} (missing_camera: {self._settings.pipeline.missing_camera})')
 
     def _inputs(self, counts: Counts) -> DiagnosticStatus:
-        """What is wrong with messages, by topic: what is refused now, and what is wrong with those that are taken."""
-        wrong = [line for topic, line in counts.remarks.items()
-                 if counts.refused[topic] > self._last.refused[topic] or not counts.refused[topic]]
-        for topic, line in counts.remarks.items() - self._last.remarks.items():
-            if not counts.refused[topic]:  # what is refused is in the log already
-                self._log.warning(f'{topic} remark', line)
-        values = {**_reasons('refused', counts.refused), **{f'last: {topic}': line
-                                                            for topic, line in counts.remarks.items()}}
+        """What is wrong with messages: with those that are taken; what was refused, which clocks jumped of late."""
+        fresh = (counts.refused - self._last.refused) + (counts.jumps - self._last.jumps)
+        wrong = [*counts.remarks.values(), *(counts.last[name] for name in fresh)]
+        values = {**_reasons('refused', counts.refused), **_reasons('jumps of the clock', counts.jumps),
+                  **{f'last: {name}': line for name, line in counts.last.items()},
+                  **{f'remark: {topic}': line for topic, line in counts.remarks.items()}}
         return self._status('inputs', WARN if wrong else OK, '; '.join(wrong) or 'nothing is refused', values)
 
     def _grids(self, counts: Counts, now: float) -> DiagnosticStatus:

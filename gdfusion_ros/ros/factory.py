@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import importlib
+import re
 from functools import cache
 from typing import Any
 
@@ -15,14 +16,18 @@ from gdfusion_ros.messages.factory import Message
 _TYPECODES = {'int8': 'b', 'uint8': 'B', 'int16': 'h', 'uint16': 'H', 'int32': 'i', 'uint32': 'I', 'int64': 'q',
               'uint64': 'Q', 'float32': 'f', 'float64': 'd'}
 
+_TYPE_NAME = re.compile(r'[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*', re.ASCII)
+
 
 @cache
 def message_class(type_name: str) -> Any:
     """The class of ``package/msg/Name`` (or srv).
 
     Raises:
-        GdfusionError: the package is not installed, or has no such type.
+        GdfusionError: that is no name of a type, the package is not installed, or has no such type.
     """
+    if not _TYPE_NAME.fullmatch(type_name):
+        raise GdfusionError(f"'{type_name}' is no name of a message type, which would be package/msg/Name")
     package, kind, name = type_name.split('/')
     try:
         return getattr(importlib.import_module(f'{package}.{kind}'), name)

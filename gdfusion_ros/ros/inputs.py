@@ -15,15 +15,13 @@ from rclpy.subscription import Subscription
 
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.feed import Feed
-from gdfusion_ros.messages.inputs import TF_TYPE, input_topics
+from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.images import bridge
-from gdfusion_ros.ros.log import Log
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import arrival
-from gdfusion_ros.ros.transforms import Tf2Transforms
 
 _POLL_PERIOD = 0.05
 """How often waiting times are looked at [s]."""
@@ -36,13 +34,12 @@ class Inputs:
     lives on.
     """
 
-    def __init__(self, node: Node, settings: Settings, assembler: FrameAssembler, tf2: Tf2Transforms | None,
-                 log: Log) -> None:
-        """Subscribe. ``tf2`` gets the transforms as well, if it is there."""
-        self._node, self._assembler, self._tf2 = node, assembler, tf2
-        self._feed = Feed(assembler, settings.pipeline, settings.topics, log.warning, bridge())
-        self._static_topic = settings.topics.tf_static_topic
-        profiles = {settings.topics.tf_topic: qos.transforms(), self._static_topic: qos.static_transforms()}
+    def __init__(self, node: Node, settings: Settings, assembler: FrameAssembler) -> None:
+        """Subscribe."""
+        self._node, self._assembler = node, assembler
+        self._feed = Feed(assembler, settings.pipeline, settings.topics, bridge())
+        profiles = {settings.topics.tf_topic: qos.transforms(),
+                    settings.topics.tf_static_topic: qos.static_transforms()}
         depth = qos.EVERY_MESSAGE if settings.pipeline.lossless else settings.node.input_depth
         cameras = qos.camera(settings.node.input_reliability, depth)
         self._subscriptions = [
@@ -58,8 +55,6 @@ class Inputs:
 
     def _subscribe(self, topic: str, type_name: str, profile: QoSProfile) -> Subscription:
         def take(message: Message, info: Mapping[str, Any]) -> None:
-            if self._tf2 is not None and type_name == TF_TYPE:
-                self._tf2.add(message, static=topic == self._static_topic)
             self._feed(topic, message, arrival(info))
 
         # Humble's rclpy does not tell a callback when its message arrived.

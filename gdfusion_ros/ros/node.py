@@ -30,6 +30,7 @@ from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.estimator import OccupancyEstimator
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.preprocess import Preprocessor
+from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
 from gdfusion_ros.ros import parameters, qos
 from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
@@ -39,7 +40,7 @@ from gdfusion_ros.ros.names import require_topic_name
 from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
-from gdfusion_ros.ros.transforms import Tf2Transforms, tf2_is_wanted
+from gdfusion_ros.ros.transforms import Tf2Tree, tf2_is_wanted
 from gdfusion_ros.ros.worker import Worker
 
 
@@ -71,7 +72,6 @@ class _Pipeline:
     preprocessor: Preprocessor
     assembler: FrameAssembler
     estimator: OccupancyEstimator
-    tf2: Tf2Transforms | None
     outputs: Outputs
     diagnostics: Diagnostics
     publishing: threading.Lock = field(default_factory=threading.Lock)
@@ -155,14 +155,14 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         make_interruptible(network, self._stopped)
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(self._threads,)) as pool:
             pool.submit(warm_up, network).result()  # this thread has one OpenMP thread, and shall keep to that
-        counters = Counters(settings.pipeline.cameras)
+        counters = Counters(settings.pipeline.cameras, self._log.warning)
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
-        tf2 = Tf2Transforms(settings.pipeline) if tf2_is_wanted(settings.node.tf_source) else None
+        make_tree = Tf2Tree if tf2_is_wanted(settings.node.tf_source) else TransformTree
         preprocessor = Preprocessor(network.spec.image_size)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(
             settings, preprocessor,
-            FrameAssembler(settings.pipeline, preprocessor, transforms=tf2, counters=counters), estimator, tf2,
+            FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters), estimator,
             Outputs(self, settings.bev, qos.output(settings.node.output_durability),
                     LABEL_SETS[network.spec.label_set]),
             Diagnostics(self, settings, facts, counters, self._log))
@@ -181,7 +181,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
                               taken_in=pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless
                               else lambda: True)
         self._worker.start()
-        self._inputs = Inputs(self, pipeline.settings, pipeline.assembler, pipeline.tf2, self._log)
+        self._inputs = Inputs(self, pipeline.settings, pipeline.assembler)
         pipeline.diagnostics.activate(active=True)
         topics = [pipeline.settings.topics.image(camera) for camera in pipeline.settings.pipeline.cameras]
         self.get_logger().info(f'active: waiting for {", ".join(topics)}')

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.interfaces import QosDurability, QosReliability
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
 from gdfusion_ros.bags.reader import Topic
+from gdfusion_ros.perception.types import NANOSECONDS
 
 EVERY_MESSAGE = 1000
 """Depth of a queue that shall lose nothing, however late its reader comes to it."""
@@ -49,9 +53,24 @@ def events() -> QoSProfile:
     return _profile(10)
 
 
-def recording() -> QoSProfile:
-    """A subscription that misses nothing."""
-    return _profile(EVERY_MESSAGE)
+def recording(offers: Sequence[QoSProfile] = ()) -> QoSProfile:
+    """A subscription that misses nothing of publishers with these ``offers``: it asks for what all of them give."""
+    reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
+    latched = bool(offers) and all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
+    return _profile(EVERY_MESSAGE, 'reliable' if reliable else 'best_effort',
+                    'transient_local' if latched else 'volatile')
+
+
+def kept(offer: QoSProfile) -> Qos:
+    """What a publisher offers, as bags keep it; DDS does not tell others its history and depth."""
+    return Qos(QosHistory[offer.history.name], offer.depth, QosReliability[offer.reliability.name],
+               QosDurability[offer.durability.name], _time(offer.deadline), _time(offer.lifespan),
+               QosLiveliness[offer.liveliness.name], _time(offer.liveliness_lease_duration),
+               offer.avoid_ros_namespace_conventions)
+
+
+def _time(duration: Duration) -> QosTime:
+    return QosTime(*divmod(duration.nanoseconds, NANOSECONDS))
 
 
 def recorded(topic: Topic) -> QoSProfile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.visualization.canvas import EGO, FAINT, INK, PANEL, palette, text
 
-_MARGIN, _TICK = 40, 10
+_MARGIN, _LINES_APART = 40, 40  # px
 _MAP_LINE = (0, 0, 0, 36)
 
 
@@ -40,11 +41,11 @@ def to_north_up(colors: NDArray[np.uint8]) -> Image.Image:
 
 
 def birdseye(grid: SemanticGrid, width: int, height: int) -> Image.Image:
-    """The map with lines every 10 m, the vehicle's place and heading, and scales in metres."""
+    """The map with lines (every 10 m in a usual grid), the vehicle's place and heading, and scales in metres."""
     panel = Image.new('RGB', (width, height), PANEL)
     extent_x, extent_y = (grid.labels.shape[axis] * grid.voxel_size[axis] for axis in (0, 1))
     scale = min((width - _MARGIN) / extent_y, (height - _MARGIN) / extent_x)
-    size = round(extent_y * scale), round(extent_x * scale)
+    size = max(round(extent_y * scale), 1), max(round(extent_x * scale), 1)
     corner = width - size[0], 0
     panel.paste(to_north_up(color_map(grid)).resize(size, Image.Resampling.NEAREST), corner)
     left, top = grid.origin[1] + extent_y, grid.origin[0] + extent_x
@@ -53,8 +54,12 @@ def birdseye(grid: SemanticGrid, width: int, height: int) -> Image.Image:
     return panel
 
 
-def _ticks(lower: float, upper: float) -> range:
-    return range(math.ceil(lower / _TICK) * _TICK, math.floor(upper / _TICK) * _TICK + 1, _TICK)
+def _ticks(lower: float, upper: float, scale: float) -> Iterator[float]:
+    """Round numbers of metres, as close as their lines may be: 1, 2 or 5 times a power of ten apart."""
+    least = _LINES_APART / scale
+    unit = 10.0 ** math.floor(math.log10(least))
+    every = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= least)
+    return (every * number for number in range(math.ceil(lower / every), math.floor(upper / every) + 1))
 
 
 def _draw_scales(panel: Image.Image, corner: tuple[int, int], size: tuple[int, int], upper: tuple[float, float],
@@ -62,16 +67,16 @@ def _draw_scales(panel: Image.Image, corner: tuple[int, int], size: tuple[int, i
     """Lines and metres; ``upper`` is (y, x) of the map's upper left corner."""
     draw = ImageDraw.Draw(panel, 'RGBA')
     bottom, right = corner[1] + size[1], corner[0] + size[0]
-    for y in _ticks(upper[0] - size[0] / scale, upper[0]):
+    for y in _ticks(upper[0] - size[0] / scale, upper[0], scale):
         column = corner[0] + (upper[0] - y) * scale
         draw.line((column, corner[1], column, bottom), fill=_MAP_LINE)
         if corner[0] + 12 < column < right - 12:
-            text(draw, (column, bottom + 6), f'{y}', 13, FAINT, 'ma')
-    for x in _ticks(upper[1] - size[1] / scale, upper[1]):
+            text(draw, (column, bottom + 6), f'{y:.6g}', 13, FAINT, 'ma')
+    for x in _ticks(upper[1] - size[1] / scale, upper[1], scale):
         row = corner[1] + (upper[1] - x) * scale
         draw.line((corner[0], row, right, row), fill=_MAP_LINE)
         if corner[1] + 12 < row < bottom - 12:
-            text(draw, (corner[0] - 6, row), f'{x}', 13, FAINT, 'rm')
+            text(draw, (corner[0] - 6, row), f'{x:.6g}', 13, FAINT, 'rm')
     text(draw, (corner[0] - 6, corner[1] + 4), 'x [m]', 13, INK, 'ra')
     text(draw, (corner[0], bottom + 6), 'y [m]', 13, INK, 'ma')
 

@@ -6,10 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import LabelSet
+from gdfusion_ros.perception.types import Pixels
 
 Color = tuple[int, int, int]
 
@@ -36,6 +37,13 @@ def text(draw: ImageDraw.ImageDraw, position: tuple[float, float], words: str, s
     words = printable(words, _LONGEST)
     draw.text(position, words, fill=fill, font=font(size), anchor=anchor)
     return position[0] + draw.textlength(words, font=font(size))
+
+
+def fitted(pixels: Pixels, width: int, height: int) -> Image.Image:
+    """The image, as large as fits ``width`` x ``height`` [px], whatever its shape."""
+    scale = min(width / pixels.shape[1], height / pixels.shape[0])
+    size = max(round(scale * pixels.shape[1]), 1), max(round(scale * pixels.shape[0]), 1)
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
 
 
 def palette(label_set: LabelSet) -> NDArray[np.float32]:

@@ -11,6 +11,9 @@ from gdfusion_ros.names import printable
 from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
 from gdfusion_ros.settings import SURROUND_CAMERAS
 
+_EDGES, _FARTHEST = (1e-3, 1e4), 1e8
+"""Edges of voxels, and how far a grid may begin from its frame's origin, to be drawn [m]."""
+
 _UNTRAINED = '(untrained)'
 
 
@@ -30,7 +33,8 @@ class Frame:
     that the grid comes without one.
 
     Raises:
-        GdfusionError: the ground truth has other classes than the grid.
+        GdfusionError: the ground truth has other classes than the grid, or one of them has voxels or a place that no
+            vehicle has.
     """
 
     grid: SemanticGrid
@@ -38,6 +42,8 @@ class Frame:
     images: Mapping[str, Pixels] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for grid in filter(None, (self.grid, self.truth)):
+            _require_place(grid)
         if self.truth is not None and self.truth.label_set != self.grid.label_set:
             raise GdfusionError(f'the grid at {stamp_text(self.grid.stamp)} has classes of {self.grid.label_set.name}, '
                                 f'its ground truth of {self.truth.label_set.name}; show them one at a time')
@@ -69,3 +75,14 @@ class Frame:
         """The rig in the order that it is shown: a surround rig keeps the place of a camera that did not go in."""
         cameras = self.grid.cameras or tuple(self.images)
         return SURROUND_CAMERAS if set(cameras) <= set(SURROUND_CAMERAS) else cameras
+
+
+def _require_place(grid: SemanticGrid) -> None:
+    """Raise GdfusionError where sizes are so odd that the arithmetic of a picture would end in infinities."""
+    edges = all(_EDGES[0] <= edge <= _EDGES[1] for edge in grid.voxel_size)
+    if not edges or not all(abs(value) <= _FARTHEST for value in grid.origin):
+        raise GdfusionError(
+            f'the grid at {stamp_text(grid.stamp)} in {grid.frame_id} has voxels of '
+            f'{" x ".join(f"{edge:g}" for edge in grid.voxel_size)} m from '
+            f'({", ".join(f"{value:g}" for value in grid.origin)}) m: no picture shows that; expected edges of '
+            f'{_EDGES[0]:g} to {_EDGES[1]:g} m, at most {_FARTHEST:g} m away; mend voxel_size and origin')

@@ -15,14 +15,13 @@ from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing, written_whole
 from gdfusion_ros.messages.wire import to_wire
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
-from gdfusion_ros.visualization.canvas import palette
+from gdfusion_ros.visualization.canvas import fitted, palette
 from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.voxels import VEHICLE
 
@@ -63,7 +62,7 @@ def _template(frame: Frame, parts: Parts) -> tuple[str, str]:
     colors = palette(grid.label_set).astype(int)
     about = {
         'model': frame.model, 'untrained': frame.untrained,
-        'truth': parts.truth, 'cameras': frame.cameras if parts.images else (),
+        'truth': parts.truth, 'cameras': [_name(camera) for camera in frame.cameras] if parts.images else (),
         'free': grid.label_set.free, 'unknown': UNKNOWN, 'vehicle': VEHICLE.tolist(),
         'classes': [{'id': label.id, 'name': label.name, 'color': '#{:02x}{:02x}{:02x}'.format(*colors[label.id])}
                     for label in grid.label_set.occupied]}
@@ -84,7 +83,7 @@ def _script(frame: Frame, start: int) -> str:
         'stamp': stamp_text(frame.grid.stamp) if frame.grid.stamp else '',
         'moment': frame.moment, 'time': (frame.grid.stamp - start) / NANOSECONDS,
         'prediction': _packed(frame.grid), 'truth': frame.truth and _packed(frame.truth),
-        'images': {camera: _jpeg(pixels) for camera, pixels in frame.images.items()}}
+        'images': {_name(camera): _jpeg(pixels) for camera, pixels in frame.images.items()}}
     return f'<script type="application/json" class="frame">{_json(content)}</script>\n'
 
 
@@ -94,9 +93,13 @@ def _packed(grid: SemanticGrid) -> dict[str, object]:
             'labels': base64.b64encode(labels).decode()}
 
 
+def _name(camera: str) -> str:
+    return printable(camera, 80)
+
+
 def _jpeg(pixels: Pixels) -> str:
     file = BytesIO()
-    ImageOps.contain(Image.fromarray(pixels), _IMAGE_SIZE).save(file, 'JPEG', quality=_JPEG_QUALITY)
+    fitted(pixels, *_IMAGE_SIZE).save(file, 'JPEG', quality=_JPEG_QUALITY)
     return base64.b64encode(file.getvalue()).decode()
 
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from gdfusion_ros.files import refuse_existing, written_whole
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import Pixels, SemanticGrid, stamp_text
 from gdfusion_ros.visualization.birdseye import birdseye
-from gdfusion_ros.visualization.canvas import FAINT, INK, LINE, PAGE, PANEL, WARNING, font, palette, text
+from gdfusion_ros.visualization.canvas import FAINT, INK, LINE, PAGE, PANEL, WARNING, fitted, font, palette, text
 from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.voxels import perspective
 
 WIDTH, HEIGHT, MARGIN, HEADER = 1920, 1080, 16, 84
 """A page [px]: as large as a video that every player decodes."""
 
-_GAP = 8
+_GAP, _IMAGES_SHOWN = 8, 64
 
 
 def write(path: Path, frame: Frame) -> None:
@@ -114,6 +115,9 @@ def _details(grid: SemanticGrid) -> str:
     if grid.cameras:
         details += [f'frame {grid.frames_since_reset} since reset',
                     f'{len(grid.cameras)} cameras within {grid.stamp_spread / 1e6:.1f} ms']
+    strange = ~np.isin(grid.labels, [UNKNOWN, *(label.id for label in grid.label_set.classes)])
+    if strange.any():
+        details += [f'{strange.sum():,} voxels (grey) have labels that are none of {grid.label_set.name}']
     return '; '.join(details)
 
 
@@ -178,8 +182,9 @@ def _draw_classes(draw: ImageDraw.ImageDraw, label_set: LabelSet, box: Box, colu
 
 
 def _draw_images(page: Image.Image, cameras: tuple[str, ...], images: Mapping[str, Pixels], box: Box) -> None:
-    """The images in rows, in the rig's order, each with its camera's name."""
-    columns = 3 if len(cameras) <= 6 else 4
+    """The images in rows, in the rig's order, each with its camera's name; of a huge rig the first ones."""
+    cameras = cameras[:_IMAGES_SHOWN]
+    columns = 3 if len(cameras) <= 6 else 4 if len(cameras) <= 12 else math.isqrt(len(cameras) - 1) + 1
     rows = -(-len(cameras) // columns)
     width, height = (box.width - (columns - 1) * _GAP) // columns, (box.height - (rows - 1) * _GAP) // rows
     for index, camera in enumerate(cameras):
@@ -187,7 +192,7 @@ def _draw_images(page: Image.Image, cameras: tuple[str, ...], images: Mapping[st
         tile = Box(box.left + column * (width + _GAP), box.top + row * (height + _GAP), width, height)
         if camera in images:
             ImageDraw.Draw(page).rectangle(tile.outline, fill=PANEL)
-            image = ImageOps.contain(Image.fromarray(images[camera]), (width, height))
+            image = fitted(images[camera], width, height)
             page.paste(image, (tile.left + (width - image.width) // 2, tile.top + (height - image.height) // 2))
         else:
             _draw_nothing(page, tile, 'no image')

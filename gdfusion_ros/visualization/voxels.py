@@ -21,7 +21,7 @@ _OPENING, _WIDEST = 54, 1.9
 def behind(grid: SemanticGrid, aspect: float) -> View:
     """A view along the driving direction that holds nearly the whole grid in an image of width / height ``aspect``."""
     lower, extent = np.array(grid.origin), np.multiply(grid.labels.shape, grid.voxel_size)
-    center, reach = lower + extent / 2, float(extent[:2].max())
+    center, reach = lower + extent / 2, float(extent.max())
     x, y, z = center + np.array([-0.84, 0.10, 0.54]) * reach
     target_x, target_y, target_z = center + np.array([-0.05, 0.01, -0.06]) * reach
     return View((x, y, z), (target_x, target_y, target_z), _OPENING * max(1.0, aspect / _WIDEST))

@@ -124,4 +124,4 @@ def test_statistics_that_promise_more_than_there_is_are_an_error(tmp_path: Path,
 def written(record: McapRecord) -> bytes:
     builder = RecordBuilder()
     record.write(builder)
-    return builder.end()
+    return bytes(builder.end())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,7 @@ def test_the_grid_message_keeps_its_fields() -> None:
     labels = np.arange(24, dtype=np.uint8)
     message = make(GRID_TYPE, header=header(1_500_000_001, 'base_link', make), size_x=2, size_y=3, size_z=4,
                    labels=make.array(labels), cameras=['A', 'B'], frames_since_reset=7)
-    back = typestore().deserialize_cdr(typestore().serialize_cdr(message, GRID_TYPE), GRID_TYPE)
+    back: Any = typestore().deserialize_cdr(typestore().serialize_cdr(message, GRID_TYPE), GRID_TYPE)
     assert stamp_of(back.header.stamp) == 1_500_000_001
     assert (back.size_x, back.size_y, back.size_z, back.frames_since_reset) == (2, 3, 4, 7)
     assert back.cameras == ['A', 'B']

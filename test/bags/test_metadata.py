@@ -19,7 +19,7 @@ STRING = 'std_msgs/msg/String'
 STORAGES = pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 
 
-def write(path: Path, storage: str = 'mcap', **options: str) -> Path:
+def write(path: Path, storage: str = 'mcap', **options: Any) -> Path:
     make = RosbagsFactory()
     with bag_writer(path, storage=storage, **options) as bag:
         bag.add_topic('/text', STRING, LATCHED)

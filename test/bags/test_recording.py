@@ -16,7 +16,7 @@ from gdfusion_ros.messages.factory import Message
 MAKE = RosbagsFactory()
 
 
-def diagnostics(node: str = 'occ', **statuses: Mapping[str, object]) -> Message:
+def diagnostics(node: str = 'occ', /, **statuses: Mapping[str, object]) -> Message:
     return MAKE(DIAGNOSTICS_TYPE, status=[
         MAKE('diagnostic_msgs/msg/DiagnosticStatus', name=f'{node}: {name}', values=[
             MAKE('diagnostic_msgs/msg/KeyValue', key=key, value=str(value)) for key, value in values.items()])

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from gdfusion_ros.bags.grid_stream import Listener
+from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.replay import replay
+from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.messages.factory import Message, stamp_of
-from gdfusion_ros.settings import TopicSettings
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.settings import PipelineSettings, TopicSettings
+
+Change = Callable[[str, Message], tuple[str, Message]]
 
 BACK = '/CAM_BACK/image/compressed'
 FRONT = '/CAM_FRONT/image/compressed'
@@ -78,3 +88,125 @@ def test_a_jump_within_a_set_costs_that_set(replay_edited: Callable[..., Any], c
     assert counts.grids == grids
     assert counts.sets_dropped == ({'ego_jump': 1} if grids < 3 else {})
     assert ("the pose of 'base_link' in 'map' jumps by" in counts.last_drop) is (grids < 3)
+
+
+SECOND = 1_000_000_000
+LENGTH = 3 * SECOND // 2
+
+
+@pytest.fixture
+def long_bag(scene_bag: Path, tmp_path: Path) -> Callable[[Change], Path]:
+    """``long_bag(change)``: the scene six times on end, 9 s, with each (topic, message) changed."""
+    def write(change: Change) -> Path:
+        store, path = typestore(), tmp_path / 'long'
+        with bag_reader(scene_bag) as reader, bag_writer(path) as writer:
+            messages = list(reader.raw_messages())
+            for topic, kind in dict.fromkeys((message.topic, message.type_name) for message in messages):
+                writer.add_topic(topic, kind)
+            for run in range(6):
+                for topic, kind, recorded, data in messages:
+                    message = store.deserialize_cdr(data, kind)
+                    for part in getattr(message, 'transforms', [message]):
+                        if hasattr(part, 'header'):
+                            set_stamp(part.header, stamp_of(part.header.stamp) + run * LENGTH)
+                    _, message = change(topic, message)
+                    writer.write_serialized(topic, recorded + run * LENGTH, bytes(store.serialize_cdr(message, kind)))
+        return path
+
+    return write
+
+
+def set_stamp(header: Any, stamp: int) -> None:
+    header.stamp.sec, header.stamp.nanosec = divmod(stamp, SECOND)
+
+
+def off(topic: str, offset: int) -> Change:
+    """The clock of a topic is wrong for 3 s."""
+    begin = SECOND_SET + 2 * SECOND
+
+    def change(name: str, message: Message) -> tuple[str, Message]:
+        for part in getattr(message, 'transforms', [message]) if name == topic else ():
+            stamp = stamp_of(part.header.stamp)
+            if begin < stamp < begin + 3 * SECOND:
+                set_stamp(part.header, stamp + offset)
+        return name, message
+
+    return change
+
+
+@pytest.mark.parametrize(('topic', 'stream', 'leads'), [(BACK, 'images of CAM_BACK', False),
+                                                        (FRONT, 'images of CAM_FRONT', True),
+                                                        ('/tf', 'transforms of base_link', True)])
+@pytest.mark.parametrize(('offset', 'way'), [(-20 * SECOND, 'back by'), (20 * SECOND, 'ahead by')])
+def test_a_clock_that_jumps_alone_is_named(
+        tiny_network: OccupancyNetwork, long_bag: Callable[[Change], Path], tmp_path: Path, topic: str, stream: str,
+        leads: bool, offset: int, way: str) -> None:
+    """A camera's costs its sets and no epoch, which the reference camera and the vehicle's transforms begin."""
+    warnings: list[str] = []
+    counts = replay(long_bag(off(topic, offset)), tmp_path / 'out', tiny_network, PipelineSettings(), TopicSettings(),
+                    listener=Listener(warning=warnings.append)).counts
+    line, = warnings
+    assert line.startswith(f'the clock of the {stream} jumped {way} ')
+    assert counts.jumps == {stream: 2 if offset > 0 else 1}, 'away, and back where the others are or were'
+    assert 'time_jump' not in counts.resets or leads
+    assert counts.grids >= 6
+    assert counts.cameras['CAM_BACK'].received == 18
+
+
+def test_a_bag_that_is_right_has_no_jumps(tiny_network: OccupancyNetwork, long_bag: Callable[[Change], Path],
+                                          tmp_path: Path) -> None:
+    counts = replay(long_bag(lambda topic, message: (topic, message)), tmp_path / 'out', tiny_network,
+                    PipelineSettings(), TopicSettings()).counts
+    assert (counts.grids, counts.jumps, counts.resets) == (18, {}, {})
+
+
+def back_camera(**fields: Any) -> Change:
+    """CAM_BACK's images, or its camera info, with other fields."""
+    def change(topic: str, message: Message) -> tuple[str, Message]:
+        if topic in (BACK, '/CAM_BACK/camera_info'):
+            for name, value in fields.items():
+                target = message.header if name == 'frame_id' else message
+                if hasattr(target, name):
+                    setattr(target, name, value)
+        return topic, message
+
+    return change
+
+
+def transforms(topic: str, factor: float) -> Change:
+    """Transforms that are longer by a factor."""
+    def change(name: str, message: Message) -> tuple[str, Message]:
+        for part in message.transforms if name == topic else ():
+            offset = part.transform.translation
+            offset.x, offset.y, offset.z = factor * offset.x, factor * offset.y, factor * offset.z
+        return name, message
+
+    return change
+
+
+def at(sec: int, nanosec: int) -> Change:
+    """CAM_BACK's images at that time."""
+    def change(topic: str, message: Message) -> tuple[str, Message]:
+        if topic == BACK:
+            message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
+        return topic, message
+
+    return change
+
+
+@pytest.mark.parametrize(('change', 'said'), [
+    (transforms('/tf', 1e20), "transform 'map' -> 'base_link' is"),
+    (transforms('/tf_static', 1e28), 'm long, beyond every map'),
+    (transforms('/tf_static', 1000.0), "m from 'base_link': its frame 'CAM_FRONT_LEFT' is not on the vehicle, or not "
+                                       'in metres'),
+    (back_camera(frame_id='CAM_FRONT'), "frame_id 'CAM_FRONT' is the frame of CAM_FRONT"),
+    (back_camera(frame_id='a\nb\x1b'), r"frame 'a b\x1b' is in no transform"),
+    (back_camera(p=np.full(12, np.nan)), 'the intrinsic matrix P is not finite'),
+    (at(-1, 0), 'a stamp of -1 s and 0 ns is no time'), (at(5, 2 * 10**9), 'a stamp of 5 s and 2000000000 ns'),
+    (at(0, 0), 'from CAM_BACK (nearest: -1600000060')],
+    ids=['far', 'far mounting', 'millimetres', 'frame twice', 'odd frame', 'nan', 'before 1970', 'nanoseconds', 'zero'])
+def test_what_nobody_can_believe_gives_no_grid(replay_edited: Callable[..., Any], change: Change, said: str) -> None:
+    done = replay_edited(change)
+    assert done.stamps == []
+    assert any(said in line for line in [done.error, *done.warnings]), (done.error, done.warnings)
+    assert all(line.isprintable() for line in [done.error, *done.warnings])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,9 @@ def test_an_error_leaves_no_new_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize('kind', ['folder', 'file', 'dangling link'])
 def test_what_exists_is_not_overwritten(tmp_path: Path, kind: str) -> None:
     path = tmp_path / 'bag'
-    {'folder': path.mkdir, 'file': path.touch, 'dangling link': lambda: path.symlink_to('nowhere')}[kind]()
+    makers: dict[str, Callable[[], None]] = {
+        'folder': path.mkdir, 'file': path.touch, 'dangling link': lambda: path.symlink_to('nowhere')}
+    makers[kind]()
     with pytest.raises(GdfusionError, match='exists already, not overwriting'), bag_writer(path):
         pytest.fail('the block must not run')
     assert [p.name for p in tmp_path.iterdir()] == ['bag']

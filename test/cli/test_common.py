@@ -71,6 +71,12 @@ car: {occ: {ros__parameters: {max_hold: 4.0, mising_camera: hold}}}
     assert len(said.splitlines()) == 1
 
 
+def test_the_empty_list_of_ros_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / 'occ.yaml'
+    path.write_text("occ: {ros__parameters: {cues: ['']}}")
+    assert model_settings(parse('--params-file', str(path))).cues == ()
+
+
 def test_flags_that_are_not_given_leave_the_file_alone(file: str) -> None:
     assert model_settings(parse('--params-file', file)).weights == 'from_file.pth'
     assert model_settings(parse('--untrained')) == ModelSettings(untrained=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdfusion_ros.bags.reader import bag_reader
@@ -20,7 +20,6 @@ TABLES = ('sensor', 'log', 'scene', 'sample', 'sample_data', 'calibrated_sensor'
           'sample_annotation')
 FILES = {'camera': 'samples/CAM_FRONT/*.jpg', 'lidar': 'samples/LIDAR_TOP/*', 'labels': 'gts/scene-0001/*/labels.npz'}
 
-fuzzed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 scalars = (st.none() | st.booleans() | st.integers() | st.integers(-2**70, 2**70) | st.floats() | st.text(max_size=9)
            | st.sampled_from(['', 'gone', '../up', 'a/b', '\0', 'scene-0002', 1e308, -1, 10**30]))
 values = (scalars | st.lists(scalars | st.lists(st.floats(), max_size=4), max_size=5)
@@ -71,8 +70,9 @@ def assert_ends_well_with(path: Path, content: bytes, convert: Convert, *argumen
         path.write_bytes(original)
 
 
+@pytest.mark.slow
 @given(data=st.data(), table=st.sampled_from(TABLES))
-@settings(fuzzed, max_examples=80)
+@settings(max_examples=80)
 def test_a_row_with_another_value(root: Path, convert: Convert, data: st.DataObject, table: str) -> None:
     path = root / 'v1.0-made' / f'{table}.json'
     rows: list[dict[str, Any]] = json.loads(path.read_text())
@@ -86,21 +86,21 @@ def test_a_row_with_another_value(root: Path, convert: Convert, data: st.DataObj
 
 
 @given(data=st.data(), table=st.sampled_from(TABLES))
-@settings(fuzzed, max_examples=25)
+@settings(max_examples=25)
 def test_a_table_with_other_bytes(root: Path, convert: Convert, data: st.DataObject, table: str) -> None:
     path = root / 'v1.0-made' / f'{table}.json'
     assert_ends_well_with(path, data.draw(damaged(path.read_bytes())), convert)
 
 
 @given(data=st.data(), table=st.sampled_from(TABLES), rows=values | st.lists(values, max_size=3))
-@settings(fuzzed, max_examples=15)
+@settings(max_examples=15)
 def test_a_table_of_something_else(root: Path, convert: Convert, data: st.DataObject, table: str,
                                    rows: object) -> None:
     assert_ends_well_with(root / 'v1.0-made' / f'{table}.json', json.dumps(rows).encode(), convert)
 
 
 @given(data=st.data(), kind=st.sampled_from(sorted(FILES)))
-@settings(fuzzed, max_examples=40)
+@settings(max_examples=40)
 def test_a_file_with_other_bytes(root: Path, convert: Convert, data: st.DataObject, kind: str) -> None:
     path = min(root.glob(FILES[kind]))
     options = ['--skip-missing'] if data.draw(st.booleans()) else []

@@ -19,6 +19,8 @@ from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS
 
+pytestmark = pytest.mark.slow
+
 STAMPS = [1_600_000_000_000_000_000 + number * 500_000_000 for number in range(3)]
 TOPIC = '/occ/occupancy'
 

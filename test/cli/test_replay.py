@@ -11,6 +11,8 @@ from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
 from gdfusion_ros.perception import estimator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bag(nuscenes_root: Path, tmp_path: Path) -> Path:

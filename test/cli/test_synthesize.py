@@ -8,6 +8,8 @@ import pytest
 
 from gdfusion_ros.cli import main
 
+pytestmark = pytest.mark.slow
+
 TINY = ('--scenes', '1', '--frames', '1', '--resolution', '176x64', '--moods', 'overcast', '--jobs', '1')
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rosbags.highlevel import AnyReader
@@ -10,6 +12,8 @@ from rosbags.typesys import Stores, get_typestore
 
 from gdfusion_ros.datasets import benchmark, nuscenes, plain_write
 from gdfusion_ros.datasets.plan import plan
+
+pytestmark = pytest.mark.slow
 
 
 def test_loading_takes_its_share_of_memory_and_time() -> None:
@@ -28,7 +32,8 @@ def test_the_plain_write_has_the_same_images(nuscenes_root: Path, tmp_path: Path
     files = {(f'/{channel}/image/compressed', data.stamp): data.path.read_bytes() for sample in job.scene.samples
              for channel, data in sample.data.items() if channel.startswith('CAM')}
     with AnyReader([tmp_path / 'plain'], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-        assert {(c.topic, stamp): reader.deserialize(data, c.msgtype).data.tobytes()
+        deserialize: Callable[[bytes, str], Any] = reader.deserialize
+        assert {(c.topic, stamp): deserialize(data, c.msgtype).data.tobytes()
                 for c, stamp, data in reader.messages()} == files
 
 

@@ -15,7 +15,7 @@ import yaml
 from mcap.reader import make_reader
 from PIL import Image
 from rosbags.highlevel import AnyReader
-from rosbags.interfaces import QosDurability
+from rosbags.interfaces import ConnectionExtRosbag2, QosDurability
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from gdfusion_ros.datasets import nuscenes
@@ -35,14 +35,15 @@ class Bag:
     def __init__(self, path: Path) -> None:
         with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
             self.topics = {c.topic: c for c in reader.connections}
-            self.messages = [(c.topic, stamp, reader.deserialize(data, c.msgtype))
-                             for c, stamp, data in reader.messages()]
+            self.messages: list[tuple[str, int, Any]] = [
+                (c.topic, stamp, reader.deserialize(data, c.msgtype))
+                for c, stamp, data in reader.messages()]
 
     def on(self, topic: str) -> list[tuple[int, Any]]:
         return [(stamp, message) for name, stamp, message in self.messages if name == topic]
 
 
-def converted(root: Path, out: Path, content: Content = IMAGES_ONLY, **options: str) -> nuscenes.Dataset:
+def converted(root: Path, out: Path, content: Content = IMAGES_ONLY, **options: Any) -> nuscenes.Dataset:
     dataset = nuscenes.load(root, sweeps=content.sweeps, annotations=content.annotations)
     for job in plan(dataset, out, content):
         convert(job, **options)
@@ -94,7 +95,9 @@ def assert_transforms(bag: Bag, scene: nuscenes.Scene) -> None:
     assert topic == '/tf_static'
     assert first == min(stamp for _, stamp, _ in bag.messages)
     assert len(bag.on('/tf_static')) == 1
-    qos, = bag.topics['/tf_static'].ext.offered_qos_profiles
+    ext = bag.topics['/tf_static'].ext
+    assert isinstance(ext, ConnectionExtRosbag2)
+    qos, = ext.offered_qos_profiles
     assert (qos.durability, qos.depth) == (QosDurability.TRANSIENT_LOCAL, 1)
     calibrations = {c: data.calibration for c, data in scene.samples[0].data.items()}
     assert {t.child_frame_id for t in static.transforms} == set(calibrations) == {*CAMERAS, 'LIDAR_TOP'}
@@ -134,6 +137,7 @@ def test_real_bag_equals_the_tables_and_files(shared: Path, tmp_path: Path, stor
         assert_boxes(bag, scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_bag_has_everything_that_the_dataset_has(nuscenes_complete: Path, tmp_path: Path, storage: str) -> None:
     dataset = converted(nuscenes_complete, tmp_path, EVERYTHING, storage=storage)
@@ -258,6 +262,7 @@ def test_messages_are_in_time_order_and_poses_come_first(nuscenes_root: Path, tm
         assert topic == '/tf_static' or stamp in posed
 
 
+@pytest.mark.slow
 def test_the_mcap_library_reads_the_same(nuscenes_complete: Path, tmp_path: Path) -> None:
     scene = converted(nuscenes_complete, tmp_path, EVERYTHING).scenes[0]
     files = {data.stamp: data.path.read_bytes() for camera in CAMERAS for data in measured(scene, camera)}
@@ -427,3 +432,29 @@ def test_one_image_of_another_size_is_said_too(nuscenes_root: Path, tmp_path: Pa
     with pytest.raises(GdfusionError, match='has 80 x 90 pixels'):
         convert(plan(dataset, tmp_path)[0])
     assert not (tmp_path / 'scene-0001').exists()
+
+
+@pytest.mark.parametrize(('matrix', 'said'), [
+    ([[0, 0, 0]] * 3, 'is empty'), ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], 'focal lengths of 1 and 1 px'),
+    ([[0.8, 0, 0.5], [0, 1.4, 0.5], [0, 0, 1]], 'focal lengths of 0.8 and 1.4 px'),
+    ([[126, 0, 0], [0, 126, 0], [80, 45, 1]], 'not upper triangular'),
+    ([[1260, 0, 800], [0, 1260, 450], [0, 0, 1]], r'the principal point \(800, 450\) px is far off')],
+    ids=['zeros', 'identity', 'shares of the image', 'transposed', 'of another size'])
+def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(nuscenes_root: Path, tmp_path: Path, said: str,
+                                                                  matrix: list[list[float]]) -> None:
+    for name in ('v1.0-made', 'samples'):
+        (tmp_path / name).symlink_to(nuscenes_root / name)
+    dataset = nuscenes.load(tmp_path)
+    calibration = dataset.scenes[0].samples[0].data['CAM_BACK'].calibration
+    object.__setattr__(calibration, 'intrinsics', tuple(float(value) for row in matrix for value in row))
+    with pytest.raises(GdfusionError, match=f'^camera_intrinsic of CAM_BACK in calibrated_sensor.json .*{said}'):
+        plan(dataset, tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_tables_without_a_key_frame_of_a_camera_are_not_taken_for_missing_files(nuscenes_root: Path,
+                                                                                tmp_path: Path) -> None:
+    dataset = nuscenes.load(nuscenes_root)
+    bare = replace(dataset, scenes=tuple(replace(scene, samples=()) for scene in dataset.scenes))
+    with pytest.raises(GdfusionError, match=r'sample_data.json names no image of a key frame of the chosen scenes'):
+        plan(bare, tmp_path / 'out')

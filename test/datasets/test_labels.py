@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from gdfusion_ros.datasets import nuscenes, occ3d, openoccupancy, surroundocc
 from gdfusion_ros.datasets.labels import FORMATS
@@ -58,7 +60,7 @@ def test_lists_that_are_not_in_order_are_explained(tmp_path: Path, rows: object,
     assert reason.format(path=path) in str(error.value)
 
 
-def arrays(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
+def arrays(**changes: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
     voxels = np.zeros((200, 200, 16), np.uint8)
     street = np.full((200, 200, 16), 17, np.uint8)
     street[..., 0] = 11
@@ -74,7 +76,7 @@ def arrays(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
     ({'semantics': np.full((200, 200, 16), 16, np.uint8)}, 'no voxel is free (17 in Occ3D)'),
     ({'semantics': np.full((200, 200, 16), -1)}, 'semantics has numbers from -1 to -1; labels go from 0 to 255'),
     ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: Object arrays cannot be loaded')])
-def test_occ3d_files_that_are_not_in_order_are_explained(tmp_path: Path, changes: dict[str, np.ndarray | None],
+def test_occ3d_files_that_are_not_in_order_are_explained(tmp_path: Path, changes: dict[str, NDArray[Any] | None],
                                                          reason: str) -> None:
     np.savez(tmp_path / 'labels.npz', **arrays(**changes))
     with pytest.raises(GdfusionError) as error:

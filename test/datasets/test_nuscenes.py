@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.errors import GdfusionError
 
-Edit = Callable[[list[dict[str, Any]]], None]
+Edit = Callable[[list[dict[str, Any]]], object]
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_reads_scenes_samples_and_poses(nuscenes_root: Path) -> None:
     assert back.path == nuscenes_root / 'samples/CAM_BACK/1600000060489400.jpg'
     assert back.path.is_file()
     assert (back.width, back.height, back.calibration.modality) == (160, 90, 'camera')
-    assert back.calibration.intrinsics == (126, 0, 80, 0, 126, 45, 0, 0, 1)
+    assert back.calibration.intrinsics == (126.0, 0.0, 80.0, 0.0, 126.0, 45.0, 0.0, 0.0, 1.0)
     np.testing.assert_allclose(back.calibration.pose.translation, (-1, 0, 1.5), atol=1e-12)
     np.testing.assert_allclose(back.calibration.pose.rotation, (-0.5, -0.5, 0.5, 0.5), atol=1e-12)
     np.testing.assert_allclose(back.ego_pose.translation, (100 + 5 * 1.4894, 200 + 1.4894 ** 2, 0), atol=1e-12)
@@ -216,7 +217,7 @@ def test_refuses_a_missing_table(root: Path) -> None:
 
 @pytest.mark.parametrize(('table', 'field'), [
     ('scene', 'name'), ('sample', 'timestamp'), ('sample_data', 'is_key_frame'), ('sample_data', 'filename'),
-    ('ego_pose', 'rotation'), ('calibrated_sensor', 'camera_intrinsic'), ('sensor', 'modality'), ('log', 'token')])
+    ('ego_pose', 'rotation'), ('calibrated_sensor', 'sensor_token'), ('sensor', 'modality'), ('log', 'token')])
 def test_names_table_row_and_field_that_is_missing(root: Path, table: str, field: str) -> None:
     edit(root, table, lambda rows: rows[0].pop(field))
     text = refusal(root)
@@ -248,18 +249,33 @@ def test_refuses_a_camera_without_intrinsics(root: Path) -> None:
 
 TABLES_OF_OTHER_TOOLS: dict[str, tuple[str, Edit]] = {
     'no logs': ('log', lambda rows: rows.clear()),
-    'no log of a scene': ('scene', lambda rows: [row.pop('log_token') for row in rows] and None),
+    'no log of a scene': ('scene', lambda rows: [row.pop('log_token') for row in rows]),
     'null in a log': ('log', lambda rows: rows[0].update(vehicle=None, date_captured=20200913)),
     'no description': ('scene', lambda rows: rows[0].pop('description')),
     'null as size of a point cloud': ('sample_data', lambda rows: [
-        row.update(width=None, height=None) for row in rows if not row['width']] and None),
+        row.update(width=None, height=None) for row in rows if not row['width']]),
     'no size of a point cloud': ('sample_data', lambda rows: [
-        row.pop('width') for row in rows if not row['width']] and None),
+        row.pop('width') for row in rows if not row['width']]),
     'whole floats as times': ('sample_data', lambda rows: [
-        row.update(timestamp=float(row['timestamp'])) for row in rows] and None),
+        row.update(timestamp=float(row['timestamp'])) for row in rows]),
     'backslashes': ('sample_data', lambda rows: [
-        row.update(filename=row['filename'].replace('/', '\\')) for row in rows] and None),
-    'capitals': ('sensor', lambda rows: [row.update(modality=row['modality'].title()) for row in rows] and None),
+        row.update(filename=row['filename'].replace('/', '\\')) for row in rows]),
+    'floats as sizes': ('sample_data', lambda rows: [
+        row.update(width=float(row['width']), height=float(row['height'])) for row in rows]),
+    'numbers as flags': ('sample_data', lambda rows: [
+        row.update(is_key_frame=int(row['is_key_frame'])) for row in rows]),
+    'numbers that are none where nobody looks': ('ego_pose', lambda rows: [
+        row.update(velocity=[float('nan'), float('-inf')]) for row in rows]),
+    'null as the matrix of a LiDAR': ('calibrated_sensor', lambda rows: [
+        row.update(camera_intrinsic=row['camera_intrinsic'] or None) for row in rows]),
+    'no matrix of a LiDAR': ('calibrated_sensor', lambda rows: [
+        row.pop('camera_intrinsic') for row in rows if not row['camera_intrinsic']]),
+    'another kind of sensor': ('sensor', lambda rows: rows.append(
+        {'token': 'imu', 'channel': 'xsens mti/1', 'modality': 'imu'})),
+    'a row twice': ('sample_data', lambda rows: rows.append(dict(rows[0]))),
+    'all rows of a table twice': ('sensor', lambda rows: rows.extend([dict(row) for row in rows])),
+    'objects in rows': ('ego_pose', lambda rows: [row.update(more=[{'a': 1}, {'b': 2}]) for row in rows]),
+    'capitals': ('sensor', lambda rows: [row.update(modality=row['modality'].title()) for row in rows]),
 }
 
 
@@ -319,7 +335,7 @@ def test_tokens_that_name_no_files_are_refused_by_row(root: Path, table: str, to
     (1e-3, 'look like milliseconds'), (1e-6, 'look like seconds'), (1000, 'if these are nanoseconds, divide')])
 def test_other_units_of_time_are_noticed(root: Path, factor: float, said: str) -> None:
     for table in ('sample', 'sample_data'):
-        edit(root, table, lambda rows: [row.update(timestamp=int(row['timestamp'] * factor)) for row in rows] and None)
+        edit(root, table, lambda rows: [row.update(timestamp=int(row['timestamp'] * factor)) for row in rows])
     text = refusal(root)
     assert 'sample.json' in text
     assert said in text
@@ -328,12 +344,12 @@ def test_other_units_of_time_are_noticed(root: Path, factor: float, said: str) -
 def test_nanoseconds_since_the_start_are_noticed_by_the_span(root: Path) -> None:
     for table in ('sample', 'sample_data'):
         edit(root, table, lambda rows: [
-            row.update(timestamp=row['timestamp'] * 1000 % 10 ** 12) for row in rows] and None)
+            row.update(timestamp=row['timestamp'] * 1000 % 10 ** 12) for row in rows])
     assert 'scene-0001 with 3 key frames lasts 1000 s if its timestamps are microseconds' in refusal(root)
 
 
 def test_seconds_with_a_fraction_are_noticed(root: Path) -> None:
-    edit(root, 'sample', lambda rows: [row.update(timestamp=row['timestamp'] / 1e6) for row in rows] and None)
+    edit(root, 'sample', lambda rows: [row.update(timestamp=row['timestamp'] / 1e6) for row in rows])
     assert 'multiply the timestamps of sample and sample_data by 1000000' in refusal(root)
 
 
@@ -341,10 +357,43 @@ def test_seconds_with_a_fraction_are_noticed(root: Path) -> None:
     (None, ()), ([], ()), ([-0.3, 0.1, 0.01, 0.02], (-0.3, 0.1, 0.01, 0.02, 0.0)), ([1, 2, 3, 4, 5], (1, 2, 3, 4, 5)),
     ([1, 2, 3, 4, 5, 6, 7, 8], (1, 2, 3, 4, 5, 6, 7, 8))])
 def test_the_distortion_of_a_lens(root: Path, given: object, read: tuple[float, ...]) -> None:
-    edit(root, 'calibrated_sensor', lambda rows: [row.update(camera_distortion=given) for row in rows] and None)
+    edit(root, 'calibrated_sensor', lambda rows: [row.update(camera_distortion=given) for row in rows])
     assert nuscenes.load(root).scenes[0].samples[0].data['CAM_FRONT'].calibration.distortion == read
 
 
 def test_a_distortion_that_ros_has_no_name_for_is_refused(root: Path) -> None:
     edit(root, 'calibrated_sensor', lambda rows: rows[0].update(camera_distortion=[1, 2, 3]))
     assert 'camera_distortion has 3 coefficients' in refusal(root)
+
+
+AMBIGUOUS: dict[str, tuple[str, Edit, str]] = {
+    'two measurements of one token': ('sample_data', lambda rows: rows[1].update(token=rows[0]['token']),
+                                      r'sample_data.json: row scene-.* is wrong: another row has the same token'),
+    'two samples of one token': ('sample', lambda rows: rows[1].update(token=rows[0]['token']),
+                                 r'sample.json: row sample-.* another row has the same token'),
+    'two poses of one token': ('ego_pose', lambda rows: rows[1].update(token=rows[0]['token']),
+                               r'ego_pose.json: row pose-.* another row has the same token'),
+    'key frames only': ('sample_data', lambda rows: [row.update(is_key_frame=True) for row in rows] and None,
+                        r'are both key frames of CAM_FRONT in sample sample-scene-.*; set is_key_frame of all but one'),
+    'two scenes of one name': ('scene', lambda rows: rows[1].update(name=rows[0]['name']),
+                               'token-scene-0001 and token-scene-0002 are both called scene-0001'),
+    'no scene': ('scene', lambda rows: rows.clear(), r'scene\.json has no rows'),
+    'no camera': ('sensor', lambda rows: [row.update(modality='sensor') for row in rows] and None,
+                  "no sensor with the modality 'camera'; there are sensor"),
+    'a camera that is called otherwise': ('sensor', lambda rows: rows[1].update(modality='cam'),
+                                          "CAM_FRONT has a camera_intrinsic, but its modality is 'cam'"),
+    'measurements in milliseconds': ('sample_data', lambda rows: [
+        row.update(timestamp=row['timestamp'] // 1000) for row in rows] and None,
+        r'sample_data\.json: row .* s from its sample .*microseconds of one clock'),
+    'measurements of another clock': ('sample_data', lambda rows: rows[3].update(timestamp=5), 'of one clock'),
+    'a vehicle on its roof': ('ego_pose', lambda rows: rows[0].update(rotation=[0, 1, 0, 0]), 'side or its roof'),
+    'x, y, z, w': ('ego_pose', lambda rows: rows[0].update(rotation=[0, 0, 0.7071068, 0.7071068]), 'w, x, y, z'),
+    'a pose nowhere': ('ego_pose', lambda rows: rows[0].update(translation=[1e300, 0, 0]), 'beyond all maps'),
+    'half a pixel': ('sample_data', lambda rows: rows[0].update(width=160.5), '160.5 x 90 pixels: expected whole'),
+}
+
+
+@pytest.mark.parametrize(('table', 'change', 'said'), AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_what_would_lose_or_misplace_something_is_refused(root: Path, table: str, change: Edit, said: str) -> None:
+    edit(root, table, change)
+    assert re.search(said, refusal(root))

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,16 +70,19 @@ def test_a_stop_leaves_neither_processes_nor_halves(nuscenes_root: Path, tmp_pat
             assert bag.message_count
 
 
-@pytest.mark.parametrize('delay', [0.0, 0.4])
+@pytest.mark.slow
+@pytest.mark.parametrize('begun', ['', '.scene-0001*/*', 'scene-0001*'], ids=['starting', 'writing', 'written'])
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_signals_from_outside(nuscenes_complete: Path, tmp_path: Path, number: signal.Signals, delay: float) -> None:
+def test_signals_from_outside(nuscenes_complete: Path, tmp_path: Path, wait_until: Callable[..., None],
+                              number: signal.Signals, begun: str) -> None:
     command = [sys.executable, '-m', 'gdfusion_ros', 'convert', str(nuscenes_complete), '--out', str(tmp_path / 'bags'),
                '--labels', '--jobs', '2']
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           start_new_session=True) as process:
         assert process.stdout is not None
         assert any('in one process' in line for line in process.stdout)
-        time.sleep(delay)
+        if begun:
+            wait_until(lambda: process.poll() is not None or list((tmp_path / 'bags').glob(begun)))
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does
         else:

@@ -130,5 +130,5 @@ def test_poses_that_are_not_known_are_named(truth: SemanticGrid, prediction: Sem
 
 
 def test_places_of_the_lidar(drive: Drive) -> None:
-    np.testing.assert_allclose(drive.lidar_places('base_link', LIDAR), [[-0.8, 0, 0], [0, 0, 0]], atol=1e-12)
-    np.testing.assert_allclose(drive.lidar_places('LIDAR_TOP', LIDAR), [[0, 0.8, 0], [0, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(drive.lidar_places('base_link', LIDAR), [[-0.8, 0.0, 0.0], [0.0, 0.0, 0.0]], atol=1e-12)
+    np.testing.assert_allclose(drive.lidar_places('LIDAR_TOP', LIDAR), [[0.0, 0.8, 0.0], [0.0, 0.0, 0.0]], atol=1e-12)

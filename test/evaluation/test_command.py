@@ -25,6 +25,8 @@ from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
+pytestmark = pytest.mark.slow
+
 FREE = OCC3D_NUSCENES.free
 
 Labels = NDArray[np.uint8]

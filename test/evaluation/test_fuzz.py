@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
 
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.writer import bag_writer
@@ -30,8 +31,7 @@ SCENE, TOKEN = 'scene-0001', 'sample-scene-0001-1'
 
 WriteGrids = Callable[..., Path]
 
-cases = settings(max_examples=25, deadline=None, derandomize=True, database=None,
-                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+cases = settings(max_examples=25, derandomize=True, database=None)
 
 
 def assert_ends_well(*arguments: object) -> str:
@@ -74,7 +74,7 @@ def damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
 
 arrays = st.one_of(
     st.just(np.array([None, {}], object)),
-    npst.arrays(st.sampled_from([np.int64, np.float32, np.uint8, np.bool_, np.complex64, 'U3']),
+    npst.arrays(st.sampled_from([np.dtype(kind) for kind in ('i8', 'f4', 'u1', '?', 'c8', 'U3')]),
                 npst.array_shapes(max_dims=4, max_side=5)),
     st.integers(0, 255).map(lambda value: np.full(OCC3D_NUSCENES.grid.shape, value, np.uint8)),
     npst.arrays(np.float64, st.tuples(st.integers(0, 6), st.sampled_from([4, 7])),
@@ -110,7 +110,7 @@ def replaced(path: Path, content: bytes) -> Any:
         path.write_bytes(before)
 
 
-def saved(save: Callable[..., None], *arrays: np.ndarray, **named: np.ndarray) -> bytes:
+def saved(save: Callable[..., None], *arrays: NDArray[Any], **named: NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     save(stream, *arrays, **named)
     return stream.getvalue()
@@ -128,14 +128,14 @@ def test_damaged_occ3d_labels(labelled_root: Path, one_label: Path, one_predicti
 @cases
 @given(named=st.dictionaries(st.sampled_from(['semantics', 'mask_camera', 'mask_lidar', 'x']), arrays))
 def test_other_arrays_in_occ3d_labels(labelled_root: Path, one_label: Path, one_prediction: Path,
-                                      named: dict[str, np.ndarray]) -> None:
+                                      named: dict[str, NDArray[Any]]) -> None:
     with replaced(one_label / SCENE / TOKEN / 'labels.npz', saved(np.savez, **named)):
         assert_ends_well('--npz', one_prediction, '--nuscenes', labelled_root, '--labels', one_label)
 
 
 @cases
 @given(array=arrays, spoil=st.one_of(st.just(bytes), damage()))
-def test_other_surroundocc_labels(labelled_root: Path, one_prediction: Path, array: np.ndarray,
+def test_other_surroundocc_labels(labelled_root: Path, one_prediction: Path, array: NDArray[Any],
                                   spoil: Callable[[bytes], bytes]) -> None:
     lidar = nuscenes.load(labelled_root, None, [SCENE]).scenes[0].samples[1].data['LIDAR_TOP'].path.name
     with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +148,7 @@ def test_other_surroundocc_labels(labelled_root: Path, one_prediction: Path, arr
 
 @cases
 @given(array=arrays, name=st.sampled_from(['arr_0', 'arr_0', 'labels']), spoil=st.one_of(st.just(bytes), damage()))
-def test_other_predictions(labelled_root: Path, one_label: Path, one_prediction: Path, array: np.ndarray, name: str,
+def test_other_predictions(labelled_root: Path, one_label: Path, one_prediction: Path, array: NDArray[Any], name: str,
                            spoil: Callable[[bytes], bytes]) -> None:
     with replaced(one_prediction / f'{TOKEN}.npz', spoil(saved(np.savez, **{name: array}))):
         assert_ends_well('--npz', one_prediction, '--nuscenes', labelled_root, '--labels', one_label)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,7 @@ def test_files_and_bags_tell_the_same_truth(truth: Truth, truth_bags: list[Path]
         np.testing.assert_array_equal(first.labels, labels[one.token].semantics)
         np.testing.assert_array_equal(second.labels, labels[one.token].semantics)
         assert first.confidence is not None
+        assert second.confidence is not None
         np.testing.assert_array_equal(first.confidence, second.confidence)
         assert (first.stamp, first.frame_id) == (second.stamp, second.frame_id) == (one.stamp, 'base_link')
         for stamp in (one.stamp, one.camera_stamp):
@@ -171,7 +173,7 @@ def test_a_second_prediction_of_a_token_is_not_exported(truth: Truth, prediction
     (np.zeros((200, 200, 16)), 'arr_0 is float64 (200, 200, 16), expected'),
     (np.full((200, 200, 16), 18, np.uint8), 'there is a class 18; occ3d_nuscenes has 0 to 17'),
     (np.zeros((2, 2), object), 'cannot be read')])
-def test_files_that_are_not_in_order_are_explained(truth: Truth, tmp_path: Path, array: np.ndarray,
+def test_files_that_are_not_in_order_are_explained(truth: Truth, tmp_path: Path, array: NDArray[Any],
                                                    reason: str) -> None:
     np.savez(tmp_path / f'{truth.frames[0].token}.npz', array)
     with pytest.raises(GdfusionError) as error:

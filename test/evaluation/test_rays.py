@@ -152,7 +152,7 @@ def test_forty_frames_of_the_full_size_take_far_less_than_a_minute() -> None:
     counts = RayCounts(OCC3D_NUSCENES)
     origins = np.stack([np.linspace(-35, 35, 8), np.zeros(8), np.full(8, 1.8)], axis=1)
     counts.add(labels, labels, OCC3D_NUSCENES.grid, origins)  # compiles
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(4):
         counts.add(labels, labels, OCC3D_NUSCENES.grid, origins)
-    assert 10 * (time.perf_counter() - begin) < 60
+    assert 10 * (time.process_time() - begin) < 60

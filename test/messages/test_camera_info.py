@@ -39,6 +39,15 @@ def test_bad_camera_info_is_refused(make: MessageFactory, k: tuple[float, ...], 
         camera_model(camera_info(make, k, width=width), TOPIC)
 
 
+@pytest.mark.parametrize(('first', 'reason'), [(float('nan'), 'P is not finite'), (float('inf'), 'P is not finite'),
+                                               (-1.0, 'P is empty')])
+def test_a_bad_p_is_not_passed_over(make: MessageFactory, first: float, reason: str) -> None:
+    message = camera_info(make, K)
+    message.p = np.array([first, *(12 * [1.0])[1:]])
+    with pytest.raises(GdfusionError, match=reason):
+        camera_model(message, TOPIC)
+
+
 def camera(make: MessageFactory, *, binning: tuple[int, int] = (0, 0), **roi: Any) -> tuple[int, int, list[float]]:
     """Size, fx, fy, cx, cy of a 1600 x 900 camera, less K = (1200, 1200, 800, 450)."""
     message = camera_info(make, (1200.0, 0.0, 800.0, 0.0, 1200.0, 450.0, 0.0, 0.0, 1.0))

@@ -35,7 +35,8 @@ def test_transform_keeps_direction_and_order(make: MessageFactory) -> None:
 @pytest.mark.parametrize(('change', 'reason'), [
     ({'xyz': (float('nan'), 0.0, 0.0)}, 'not finite'), ({'xyzw': (0.0, 0.0, 0.0, 0.0)}, 'no unit quaternion'),
     ({'xyzw': (0.0, 0.0, 0.0, 2.0)}, 'no unit quaternion'), ({'child': 'map'}, 'two different frames'),
-    ({'parent': ''}, 'two different frames')])
+    ({'parent': ''}, 'two different frames'), ({'xyz': (0.0, 1e20, 0.0)}, 'is 1e+20 m long, beyond every map'),
+    ({'xyz': (1e308, 1e308, 0.0)}, 'beyond every map')])
 def test_bad_transform_is_refused_and_the_others_stay(make: MessageFactory, change: dict[str, Any],
                                                       reason: str) -> None:
     good, bad = decode.transforms(tf_message(make, transform(make, **change), transform(make)), '/tf')
@@ -43,6 +44,20 @@ def test_bad_transform_is_refused_and_the_others_stay(make: MessageFactory, chan
     error, = bad
     assert str(error).startswith('/tf at 1500000000.012345678: transform ')
     assert reason in str(error)
+
+
+@pytest.mark.parametrize(('sec', 'nanosec'), [(-1, 0), (5, 10**9)])
+def test_a_transform_at_no_time_is_refused(make: MessageFactory, sec: int, nanosec: int) -> None:
+    message = transform(make)
+    message.header.stamp = make('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+    good, (error,) = decode.transforms(tf_message(make, message), '/tf')
+    assert good == []
+    assert f'a stamp of {sec} s and {nanosec} ns is no time' in str(error)
+
+
+def test_maps_may_be_as_large_as_the_earth(make: MessageFactory) -> None:
+    good, bad = decode.transforms(tf_message(make, transform(make, xyz=(5e5, 1e7, 0.0))), '/tf')
+    assert (len(good), bad) == (1, [])
 
 
 def test_grid_is_read_without_a_copy(scene: SemanticGrid, make: MessageFactory) -> None:

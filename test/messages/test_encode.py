@@ -103,7 +103,7 @@ def test_a_full_grid_is_built_in_a_few_milliseconds(scene: SemanticGrid, topic: 
     build = next(output.build for output in outputs(BevSettings()) if output.topic == topic)
     durations = []
     for _ in range(5):
-        begin = time.perf_counter()
+        begin = time.process_time()
         build(grid, make)
-        durations.append(time.perf_counter() - begin)
+        durations.append(time.process_time() - begin)
     assert min(durations) < 0.02

@@ -17,7 +17,7 @@ from gdfusion_ros.messages.factory import Message, header
 from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.perception.assembler import FrameAssembler
-from gdfusion_ros.perception.counters import Counts
+from gdfusion_ros.perception.counters import Counters, Counts
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.types import Pixels
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -42,8 +42,8 @@ def warnings() -> list[str]:
 @pytest.fixture
 def feed(warnings: list[str]) -> Feed:
     settings = PipelineSettings()
-    return Feed(FrameAssembler(settings, Preprocessor((64, 176))), settings, TopicSettings(),
-                lambda _, line: warnings.append(line))
+    counters = Counters(settings.cameras, lambda _, line: warnings.append(line))
+    return Feed(FrameAssembler(settings, Preprocessor((64, 176)), counters=counters), settings, TopicSettings())
 
 
 def feed_counts(feed: Feed) -> Counts:
@@ -52,8 +52,8 @@ def feed_counts(feed: Feed) -> Counts:
 
 def camera_info(**fields: object) -> Message:
     make = RosbagsFactory()
-    return make('sensor_msgs/msg/CameraInfo', header=header(5, 'CAM_FRONT', make),
-                **{'width': 160, 'height': 90, 'k': np.array([126.0, 0, 80, 0, 126, 45, 0, 0, 1]), **fields})
+    return make('sensor_msgs/msg/CameraInfo', **{'header': header(5, 'CAM_FRONT', make),
+                'width': 160, 'height': 90, 'k': np.array([126.0, 0, 80, 0, 126, 45, 0, 0, 1]), **fields})
 
 
 def test_lens_distortion_is_named_once(feed: Feed, warnings: list[str]) -> None:
@@ -64,7 +64,10 @@ def test_lens_distortion_is_named_once(feed: Feed, warnings: list[str]) -> None:
     line, = warnings
     assert line.startswith(f'{TOPIC}: the camera has a lens distortion')
     assert not feed_counts(feed).refused
-    assert feed_counts(feed).remarks == {TOPIC: line}
+    feed(TOPIC, camera_info(k=np.zeros(9)), 0.0)
+    assert feed_counts(feed).remarks == {TOPIC: line}, 'refusals do not hide it'
+    feed(TOPIC, camera_info(), 0.0)
+    assert feed_counts(feed).remarks == {}
 
 
 @pytest.mark.parametrize('transport', ['compressed', 'raw'])
@@ -72,8 +75,9 @@ def test_images_are_judged_by_the_camera_info_before_them(warnings: list[str], t
     settings, topics = PipelineSettings(), TopicSettings(image_transport=transport)
     loads: list[Callable[[], Pixels]] = []
     assembler: Any = SimpleNamespace(add_image=lambda camera, stamp, frame, load, now: loads.append(load),
-                                     add_camera_info=lambda camera, model, now: None)
-    feed = Feed(assembler, settings, topics, lambda _, line: warnings.append(line))
+                                     add_camera_info=lambda camera, model, now: None,
+                                     counters=Counters((), lambda _, line: warnings.append(line)))
+    feed = Feed(assembler, settings, topics)
     make, stream = RosbagsFactory(), BytesIO()
     Image.new('RGB', (80, 45)).save(stream, 'JPEG')
     message = (make('sensor_msgs/msg/CompressedImage', header=header(5, 'CAM_FRONT', make), format='jpeg',
@@ -97,3 +101,25 @@ def test_empty_intrinsics_are_refused(feed: Feed, warnings: list[str]) -> None:
     assert feed_counts(feed).refused == {TOPIC: 3}
     assert len(warnings) == 3
     assert warnings[0].startswith(f'refused: {TOPIC} at 0.000000005: the intrinsic matrix K is empty')
+
+
+def test_two_cameras_in_one_frame_are_refused(feed: Feed, warnings: list[str]) -> None:
+    make = RosbagsFactory()
+    for camera, stamp in (('CAM_FRONT', 5), ('CAM_BACK', 6), ('CAM_FRONT', 7)):
+        feed(f'/{camera}/image/compressed', make('sensor_msgs/msg/CompressedImage',
+                                                 header=header(stamp, 'camera', make)), 0.0)
+    first, second = warnings
+    assert "/CAM_BACK/image/compressed at 0.000000006: frame_id 'camera' is the frame of CAM_FRONT" in first
+    assert "/CAM_FRONT/image/compressed at 0.000000007: frame_id 'camera' is the frame of CAM_BACK" in second
+
+
+def test_a_camera_info_in_another_frame_than_its_images_is_named(feed: Feed, warnings: list[str]) -> None:
+    make = RosbagsFactory()
+    feed(TOPIC, camera_info(), 0.0)
+    feed('/CAM_FRONT/image/compressed', make('sensor_msgs/msg/CompressedImage', header=header(5, '/CAM_FRONT', make)),
+         0.0)
+    feed(TOPIC, camera_info(), 0.0)
+    assert warnings == []
+    feed(TOPIC, camera_info(header=header(6, 'CAM_BACK', make)), 0.0)
+    line, = warnings
+    assert line == f"{TOPIC}: frame_id 'CAM_BACK' is not that of the images, 'CAM_FRONT': is it another camera's?"

@@ -7,10 +7,12 @@ import dataclasses
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gdfusion_ros.model import kernels
@@ -111,8 +113,9 @@ def _filled(config: OccupancyConfig) -> OccupancyNetwork:
     fill(network, {'pre_process': 3.0, 'depth_net.probability_head': 4.0, 'depth_net.logits_head': 4.0,
                    'voxel_fusion.': 1.5, 'encoder': 1.8, 'head': 3.0})
     # Camera vectors are far from normalised; this makes them of order one.
-    network.depth_net.bn.running_mean.zero_()
-    network.depth_net.bn.running_var.fill_(300.0 ** 2)
+    norm: Any = network.depth_net.bn
+    norm.running_mean.zero_()
+    norm.running_var.fill_(300.0 ** 2)
     return network
 
 
@@ -133,7 +136,7 @@ def grounded() -> OccupancyNetwork:
     return _filled(dataclasses.replace(TINY, ground=True))
 
 
-def _pose(yaw: float, x: float, y: float, z: float) -> np.ndarray:
+def _pose(yaw: float, x: float, y: float, z: float) -> NDArray[Any]:
     c, s = np.cos(yaw), np.sin(yaw)
     return np.array([[c, -s, 0, x], [s, c, 0, y], [0, 0, 1, z], [0, 0, 0, 1]])
 
@@ -146,15 +149,15 @@ class Drive:
     MOUNTS = (_pose(0.02, 1.7, 0.0, 1.5) @ LENS, _pose(1.9, 1.0, 0.5, 1.6) @ LENS)
 
     @staticmethod
-    def ego(time: float) -> np.ndarray:
+    def ego(time: float) -> NDArray[Any]:
         return _pose(0.1 * time, 600.3 + 1.1 * time, 1647.1 + 0.06 * time ** 2, 0.02 * time)
 
     def frame(self, index: int) -> Frame:
         """The camera set at a time; the second camera's stamp is 0.04 frames after the first one's."""
-        def camera(time: int) -> np.ndarray:
+        def camera(time: int) -> NDArray[Any]:
             return np.stack([self.ego(time + 0.04 * i) @ mount for i, mount in enumerate(self.MOUNTS)])
 
-        def tensor(matrix: np.ndarray) -> Tensor:
+        def tensor(matrix: NDArray[Any]) -> Tensor:
             return torch.from_numpy(matrix).float()
 
         intrinsics = torch.tensor([[[1266.0, 0, 816], [0, 1257, 491], [0, 0, 1]],

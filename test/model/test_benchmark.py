@@ -15,6 +15,8 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES
 from gdfusion_ros.model.runtime.prepare import prepare
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def network(tiny: OccupancyNetwork) -> OccupancyNetwork:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import json
 import os
 import pickle
 import re
+import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -97,8 +99,20 @@ def prefixed(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + key: value for key, value in state.items()}
 
 
+def saved(content: object, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer, **options)
+    return buffer.getvalue()
+
+
 def equal(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def shared_storage(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    parts = torch.cat([value.float().flatten() for value in state.values()]).split(
+        [value.numel() for value in state.values()])
+    return {key: part.view(value.shape) for (key, value), part in zip(state.items(), parts, strict=True)}
 
 
 WRAPPINGS: dict[str, Change] = {
@@ -117,6 +131,13 @@ WRAPPINGS: dict[str, Change] = {
         'state_dict': {**state, **{'ema_' + key.replace('.', '_'): 0 * value for key, value in state.items()}}},
     'parameters': lambda state: {key: nn.Parameter(value) if value.is_floating_point() else value
                                  for key, value in state.items()},
+    'no name that is known': lambda state: {'network': state, 'epoch': 3, 'optimizer': {'state': {}, 'lr': 0.1}},
+    "DeepSpeed's module": lambda state: {'module': prefixed('module.', state), 'optimizer': None},
+    'in arrays': lambda state: {'state_dict': {key: value.numpy() for key, value in state.items()}},
+    'compiled': lambda state: prefixed('module._orig_mod.', state),
+    'views of one storage': shared_storage,
+    'columns first': lambda state: {key: value.t().contiguous().t() if value.dim() == 2 else value
+                                    for key, value in state.items()},
     "numpy's numbers beside it": lambda state: {'state_dict': state, 'meta': {
         'best_score': np.float64(37.1), 'epoch': np.int64(24), 'flag': np.bool_(True), 'rate': np.float32(1e-4),
         'palette': np.zeros((17, 3), np.uint8), 'name': np.array('a')}},
@@ -172,6 +193,17 @@ def test_safetensors_plain_and_prefixed(tmp_path: Path) -> None:
         assert equal(network, Part(1))
 
 
+@pytest.mark.parametrize(('name', 'dump'), [
+    ('weights.pth', save), ('weights.bin', save),
+    ('weights.safetensors', saved),
+    ('weights.safetensors', lambda state: saved(state, _use_new_zipfile_serialization=False))])
+def test_a_file_is_what_its_bytes_say(tmp_path: Path, name: str, dump: Callable[[dict[str, Tensor]], bytes]) -> None:
+    (tmp_path / name).write_bytes(dump(published_state(Part(1))))
+    network = Part(2)
+    load_checkpoint(network, tmp_path / name)
+    assert equal(network, Part(1))
+
+
 @torch.no_grad()
 def test_a_whole_network_written_and_read(tiny: Any, tmp_path: Path) -> None:
     path = tmp_path / 'tiny.safetensors'
@@ -200,6 +232,16 @@ MISFITS: dict[str, tuple[Change, str]] = {
               rf'1 of another shape: {OFFSET}\.weight \(3, 5, 1, 1, 1\) instead of \(3, 4, 1, 1, 1\)'),
     'constant': (replaced('view_transformer.bx', torch.tensor([-3.5, -2.75, -0.75])),
                  r'1 constants that differ: view_transformer\.bx \[-3\.5, -2\.75, -0\.75\] instead of \[-3\.75, '),
+    'codes': (lambda state: {**state, f'{OFFSET}.weight': (state[f'{OFFSET}.weight'] * 99).to(torch.int8)},
+              rf'1 of another type: {OFFSET}\.weight int8 instead of float32'),
+    'flags': (replaced(f'{OFFSET}.bias', torch.ones(3, dtype=torch.bool)), r'another type: .*\.bias bool instead of'),
+    'complex': (replaced(f'{OFFSET}.bias', torch.ones(3, dtype=torch.complex64)), r'bias complex64 instead of float32'),
+    'sparse': (replaced(f'{OFFSET}.bias', torch.ones(3).to_sparse()), r'bias float32 sparse_coo instead of float32'),
+    'nothing stored': (replaced(f'{OFFSET}.bias', torch.ones(3, device='meta')), r'bias float32 on meta instead of'),
+    'a constant in codes': (replaced('view_transformer.bx', torch.ones(3, dtype=torch.int8)),
+                            r'another type: view_transformer\.bx int8'),
+    'one key without the prefix': (lambda state: {**prefixed('model.', state), 'loss.weight': torch.ones(1)},
+                                   r'does not fit Part: 1 unexpected: loss\.weight\.'),
     'not a tensor': (replaced(f'{OFFSET}.bias', 'text'), rf'1 missing: {OFFSET}\.bias'),  # type: ignore[arg-type]
     'everything': (lambda state: {f'backbone.{i}': torch.zeros(1) for i in range(99)}, r'99 unexpected: .* 79 more'),
     'copies among it': (lambda state: {**state, **prefixed('ema.', state)}, r'12 unexpected: ema\.view_transformer'),
@@ -225,6 +267,11 @@ def test_weights_that_are_not_finite_are_refused(weights: Callable[[Change], Pat
     assert equal(network, Part(2))
 
 
+def test_numbers_beyond_32_bits_are_refused(weights: Callable[[Change], Path]) -> None:
+    with pytest.raises(GdfusionError, match=rf'1 tensors that are not finite: {OFFSET}\.bias;'):
+        load_checkpoint(Part(2), weights(replaced(f'{OFFSET}.bias', torch.full((3,), 1e200, dtype=torch.float64))))
+
+
 def test_all_kinds_of_faults_stand_in_one_error(weights: Callable[[Change], Path]) -> None:
     def change(state: dict[str, Tensor]) -> dict[str, Tensor]:
         state.pop(f'{OFFSET}.bias')
@@ -232,12 +279,6 @@ def test_all_kinds_of_faults_stand_in_one_error(weights: Callable[[Change], Path
 
     with pytest.raises(GdfusionError, match=r'missing: .*unexpected: extra.*another shape: .*differ: view_transformer'):
         load_checkpoint(Part(2, lower=-5.0), weights(change))
-
-
-def saved(content: object, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(content, buffer, **options)
-    return buffer.getvalue()
 
 
 class Code:
@@ -281,9 +322,61 @@ def test_a_file_that_is_none(tmp_path: Path, text: str, suffix: str) -> None:
         load_checkpoint(Part(2), path)
 
 
+def archive(kind: str, content: bytes) -> bytes:
+    """A file in another one."""
+    buffer = io.BytesIO()
+    if kind == 'zip':
+        with zipfile.ZipFile(buffer, 'w') as outer:
+            outer.writestr('weights.pth', content)
+    else:
+        with tarfile.open(fileobj=buffer, mode='w') as tape:
+            member = tarfile.TarInfo('weights.pth')
+            member.size = len(content)
+            tape.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def script() -> bytes:
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.filterwarnings('ignore:.*torch.jit')
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize(('make', 'said'), [
+    (lambda: b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n', "a Git LFS pointer .* 'git lfs pull'"),
+    (lambda: b'\n<!DOCTYPE html><html>', 'a web page'), (lambda: b'{"error": "Entry not found"}', 'JSON'),
+    (lambda: gzip.compress(saved({})), 'packed by gzip: unpack it first'),
+    (lambda: archive('zip', saved({})), 'a zip archive that torch.save did not write: unpack it first'),
+    (lambda: archive('tar', saved({})), 'a tar archive'), (lambda: bytes(9999), 'nothing but zeros'),
+    (script, 'a TorchScript program')])
+def test_what_is_found_in_the_place_of_a_checkpoint_is_named(tmp_path: Path, make: Callable[[], bytes], said: str,
+                                                             suffix: str) -> None:
+    path = tmp_path / f'odd{suffix}'
+    path.write_bytes(make())
+    with pytest.raises(GdfusionError, match=rf'^checkpoint .*odd\.\w+ cannot be read: it is .*{said}.*$'):
+        load_checkpoint(Part(2), path)
+
+
+def test_a_wrapper_that_holds_itself_ends(tmp_path: Path) -> None:
+    content: dict[str, object] = {'epoch': 3}
+    content['model'] = content
+    torch.save(content, tmp_path / 'odd.pth')
+    with pytest.raises(GdfusionError, match='holds a dict, not a state dict of tensors'):
+        load_checkpoint(Part(2), tmp_path / 'odd.pth')
+
+
+NO_WEIGHTS = 'has no weights among its keys'
+
+
 @pytest.mark.parametrize(('content', 'message'), [
+    ({'optimizer': {'state': {0: {'exp_avg': torch.zeros(3)}}, 'param_groups': []}, 'epoch': 3},
+     rf'{NO_WEIGHTS} \(optimizer, epoch\)'),
+    ({'student': {'a': torch.zeros(1)}, 'teacher': {'a': torch.zeros(1)}}, rf'{NO_WEIGHTS} \(student, teacher\)'),
+    ({'state_dict': {}}, rf'{NO_WEIGHTS} \(none\)'),
     ([torch.zeros(1)], 'holds a list'), (torch.zeros(1), 'holds a Tensor'), ({'state_dict': 3}, 'holds a int'),
-    ({'state_dict': argparse.Namespace(a=1)}, r'holds a argparse\.Namespace, which is not loaded'), ({}, '12 missing')])
+    ({'state_dict': argparse.Namespace(a=1)}, r'holds a argparse\.Namespace, which is not loaded')])
 def test_a_file_of_something_else(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / 'odd.pth')
     with pytest.raises(GdfusionError, match=rf'odd\.pth.*{message}'):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
@@ -22,7 +24,7 @@ def test_heights_are_channels_and_stages_halve_the_view() -> None:
 
 def test_neck_adds_up_all_levels_at_the_finest_size() -> None:
     torch.manual_seed(0)
-    neck = ColumnNeck((4, 5), 3).eval()
+    neck: Any = ColumnNeck((4, 5), 3).eval()
     levels = [torch.randn(1, 4, 6, 8), torch.randn(1, 5, 3, 4)]
     weights = [lateral.weight[..., 0, 0] for lateral in neck.lateral]
     coarse = torch.einsum('oc,bcyx->boyx', weights[1], levels[1])

@@ -98,20 +98,20 @@ def test_camera_vector_entry_by_entry(drive: Any) -> None:
 
 def norm(net: DepthNet, name: str, x: Tensor) -> Tensor:
     """Batch normalisation called ``name``, by its formula."""
-    bn = net.get_submodule(name)
-    mean, variance, weight, bias = (value.view(1, -1, 1, 1) for value in (
-        bn.running_mean, bn.running_var, bn.weight, bn.bias))
+    bn: Any = net.get_submodule(name)
+    mean, variance, weight, bias = (value.view(1, -1, 1, 1) for value in list[Tensor]([
+        bn.running_mean, bn.running_var, bn.weight, bn.bias]))
     return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
 
 
 def block(net: DepthNet, name: str, x: Tensor, shortcut: Tensor) -> Tensor:
-    weights = net.get_submodule(name)
+    weights: Any = net.get_submodule(name)
     y = F.relu(norm(net, f'{name}.bn1', F.conv2d(x, weights.conv1.weight, padding=1)))
     return F.relu(norm(net, f'{name}.bn2', F.conv2d(y, weights.conv2.weight, padding=1)) + shortcut)
 
 
 def pyramid(net: DepthNet, x: Tensor) -> Tensor:
-    trunk = net.get_submodule('trunk.3')
+    trunk: Any = net.get_submodule('trunk.3')
     parts = []
     for index, dilation in enumerate((0, 6, 12, 18)):
         weight = trunk.branches[index].conv.weight
@@ -123,7 +123,7 @@ def pyramid(net: DepthNet, x: Tensor) -> Tensor:
 
 
 def gated(net: DepthNet, gate: CameraGate, frame: Frame) -> Tensor:
-    bn = net.bn
+    bn: Any = net.bn
     vector = (camera_vector(frame).double() - bn.running_mean) / (bn.running_var + 1e-5).sqrt() * bn.weight + bn.bias
     embedding = F.linear(F.relu(F.linear(vector, gate.fc1.weight, gate.fc1.bias)), gate.fc2.weight, gate.fc2.bias)
     hidden = F.relu(F.linear(embedding, gate.reduce.weight.flatten(1), gate.reduce.bias))

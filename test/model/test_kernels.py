@@ -165,6 +165,7 @@ print(hashlib.sha256(kernels.matching_cost(current, previous, geometry).contiguo
 """
 
 
+@pytest.mark.slow
 def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path) -> None:
     environment = os.environ | {'NUMBA_CACHE_DIR': str(tmp_path)}
     hashes = [subprocess.run([sys.executable, '-c', HASH_OF_A_COST], env=environment, check=True, capture_output=True,
@@ -173,6 +174,7 @@ def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path
     assert hashes[0] == hashes[1]
 
 
+@pytest.mark.slow
 def test_kernels_leave_torch_its_threads() -> None:
     script = HASH_OF_A_COST + 'print(torch.get_num_threads())'
     done = subprocess.run([sys.executable, '-c', script], env=os.environ | {'OMP_NUM_THREADS': '1'}, check=True,

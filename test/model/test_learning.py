@@ -89,7 +89,7 @@ def test_a_detached_state_is_a_constant(small: OccupancyNetwork, drive: Any, ten
 
 def test_the_cost_volume_is_not_trained(small: OccupancyNetwork, drive: Any) -> None:
     """Only the layers that read it are, and the features that it compares get no gradient from it."""
-    network = copy.deepcopy(small).train()
+    network: Any = copy.deepcopy(small).train()
     for weight in network.backbone.layer2.parameters():
         weight.data.zero_()
     network.neck.output.bias.data.normal_()
@@ -108,6 +108,7 @@ def test_motion_passes_the_gradient_straight_through() -> None:
         offsets, _ = fusion(volume, torch.eye(4), state)
         fusion.zero_grad()
         offsets.backward(upstream)
+        assert fusion.offset.weight.grad is not None
         gradients.append(fusion.offset.weight.grad.clone())
     assert gradients[0].any()
     assert torch.equal(*gradients)
@@ -125,7 +126,7 @@ def test_learning_and_constant_forms_of_the_voxel_fusion_agree() -> None:
 
 def test_voxel_fusion_learns_the_statistics_of_both_inputs_together() -> None:
     torch.manual_seed(3)
-    fusion = VoxelFusion(4)
+    fusion: Any = VoxelFusion(4)
     fusion.time_embedding[2].weight.data.zero_()
     fusion.time_embedding[2].bias.data.zero_()
     now, then = torch.randn(50, 4) + 2, torch.randn(50, 4) - 3

@@ -14,7 +14,8 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.camera import camera_points, transform, translated
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.view.lift import NOWHERE, Lift
+from gdfusion_ros.model.ops.voxel_index import NOWHERE
+from gdfusion_ros.model.view.lift import Lift
 
 GATE = 1e-4
 IMAGE, CELLS = (64, 96), (4, 6)

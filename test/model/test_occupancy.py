@@ -343,12 +343,12 @@ def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(g
                                                                                drive: Any) -> None:
     """The device 'meta' has shapes but no values: whatever read one back, or mixed devices, would fail."""
     network = prepare(grounded, torch.device('meta'))
-    state = None
+    state: Any = None
     for index in range(4):
         frame = drive.frame(index)
         frame = dataclasses.replace(frame, images=frame.images.to('meta'),
                                     visible=torch.tensor([True, index != 2]))
-        with Copies():
+        with Copies():  # type: ignore[no-untyped-call]
             prediction, state = network(frame, state)
         assert prediction.labels.device.type == prediction.confidence().device.type == 'meta'
     assert state.visible.device.type == state.voxel.bda.device.type == 'cpu'

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gdfusion_ros.model import kernels
@@ -26,6 +27,8 @@ from gdfusion_ros.model.state import RecurrentState
 from gdfusion_ros.model.temporal.voxel import warp
 from gdfusion_ros.model.weights.checkpoint import load_checkpoint, published_state
 from gdfusion_ros.model.zoo import BEVDETOCC_GF_SMALL
+
+pytestmark = pytest.mark.slow
 
 CONFIG = BEVDETOCC_GF_SMALL
 SIZE = (100, 100, 8)  # Y, X, Z
@@ -50,7 +53,7 @@ def recorded(recording: Callable[[str], Any]) -> Any:
     return recording('bevdetocc_gf_small')
 
 
-def frame_of(inputs: dict[str, np.ndarray]) -> Frame:
+def frame_of(inputs: dict[str, NDArray[Any]]) -> Frame:
     pose = np.tile(np.eye(4, dtype=np.float32), (6, 1, 1))
     pose[:, :3, :3], pose[:, :3, 3] = inputs['sensor2keyego_rot'], inputs['sensor2keyego_tran']
     exact = {name: value.astype(np.float64) for name, value in inputs.items()}
@@ -150,7 +153,7 @@ def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Fra
 
 
 @torch.inference_mode()
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.gpu
 def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded: Any, generator: ModuleType) -> None:
     network = prepare(copy.deepcopy(network), select_device('cuda'))
     state: RecurrentState | None = None

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 STORED = {
     'ego_from_camera': '3b94b188c28440cc', 'previous_camera': '602936c29c9a1a6f', 'previous_ego': 'fee519c3c34b0782',
     'columns': '72db4c77cc373934', 'rows': '504e70c2be1a2157', 'large_image': '51d62af45d8eec2b',
@@ -33,5 +35,5 @@ PROCESSORS = {
 @pytest.mark.parametrize('processor', PROCESSORS)
 def test_geometry_has_the_stored_bits(processor: str) -> None:
     done = subprocess.run([sys.executable, str(Path(__file__).with_name('geometry_bits.py'))], check=True, text=True,
-                          env=os.environ | PROCESSORS[processor], stdout=subprocess.PIPE, timeout=110)
+                          env=os.environ | PROCESSORS[processor], stdout=subprocess.PIPE)
     assert json.loads(done.stdout) == STORED

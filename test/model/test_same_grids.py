@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-Grids = dict[str, NDArray[np.generic]]
+pytestmark = pytest.mark.slow
+
+Grids = dict[str, NDArray[Any]]
 
 ONE_THREAD = {'OMP_NUM_THREADS': '1'}
 OTHERS = {
@@ -30,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, str]], 
     def computed(environment: dict[str, str]) -> Grids:
         path = tmp_path_factory.mktemp('grids') / 'grids.npz'
         subprocess.run([sys.executable, str(Path(__file__).with_name('grid_bits.py')), str(path)], check=True,
-                       env=os.environ | environment, timeout=300)
+                       env=os.environ | environment)
         with np.load(path) as file:
             return {name: file[name] for name in file.files}
 
@@ -42,7 +45,6 @@ def grids(run: Callable[[dict[str, str]], Grids]) -> Grids:
     return run(ONE_THREAD)
 
 
-@pytest.mark.timeout(320)
 def test_another_process_gives_the_same_bits(grids: Grids, run: Callable[[dict[str, str]], Grids]) -> None:
     again = run(ONE_THREAD)
     assert len(np.unique(grids['labels'])) == 18, 'the frames show something'
@@ -50,7 +52,6 @@ def test_another_process_gives_the_same_bits(grids: Grids, run: Callable[[dict[s
         np.testing.assert_array_equal(values, again[name], name)
 
 
-@pytest.mark.timeout(320)
 @pytest.mark.parametrize('environment', OTHERS.values(), ids=OTHERS)
 def test_threads_and_vector_widths_change_no_label(grids: Grids, run: Callable[[dict[str, str]], Grids],
                                                    environment: dict[str, str]) -> None:

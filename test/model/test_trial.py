@@ -14,6 +14,7 @@ from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.runtime.trial import trial_frames, warm_up
 
 
+@pytest.mark.slow
 def test_a_network_that_was_warmed_up_sees_the_same(tiny: OccupancyNetwork, drive: Any) -> None:
     cold = prepare(tiny, torch.device('cpu'))
     warm = copy.deepcopy(cold)

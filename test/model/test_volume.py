@@ -58,9 +58,10 @@ def randomised(module: nn.Module) -> nn.Module:
 
 
 def conv_norm(block: ConvNorm3d, volume: Tensor, stride: int) -> Tensor:
-    y, bn = F.conv3d(volume, block.conv.weight, stride=stride, padding=1), block.bn
-    mean, variance, weight, bias = (value.view(1, -1, 1, 1, 1) for value in (
-        bn.running_mean, bn.running_var, bn.weight, bn.bias))
+    bn: Any = block.bn
+    y = F.conv3d(volume, block.conv.weight, stride=stride, padding=1)
+    mean, variance, weight, bias = (value.view(1, -1, 1, 1, 1) for value in list[Tensor]([
+        bn.running_mean, bn.running_var, bn.weight, bn.bias]))
     return (y - mean) / (variance + 1e-5).sqrt() * weight + bias
 
 
@@ -77,7 +78,7 @@ def test_residual_block_by_definition(stride: int, downsample: bool) -> None:
 
 
 def test_encoder_puts_the_shortcut_convolution_on_each_stages_first_block() -> None:
-    encoder = VolumeEncoder(3, (4, 8), (1, 3), (1, 2))
+    encoder: Any = VolumeEncoder(3, (4, 8), (1, 3), (1, 2))
     assert [[block.downsample is not None for block in stage] for stage in encoder.layers] == [
         [True], [True, False, False]]
     assert [tuple(level.shape) for level in encoder(torch.zeros(1, 3, 6, 8, 4))] == [(1, 4, 6, 8, 4), (1, 8, 3, 4, 2)]
@@ -95,7 +96,7 @@ def upsampled(volume: Tensor, size: tuple[int, int, int]) -> Tensor:
 
 
 def test_neck_is_upsampling_concatenation_and_convolution() -> None:
-    neck = randomised(VolumeNeck((4, 8, 16), 6))
+    neck: Any = randomised(VolumeNeck((4, 8, 16), 6))
     levels = [torch.randn(1, 4, 8, 12, 4), torch.randn(1, 8, 4, 6, 2), torch.randn(1, 16, 2, 3, 1)]
     whole = torch.cat([upsampled(level.double(), (8, 12, 4)) for level in levels], 1)
     expected = F.relu(neck.double().conv(whole))

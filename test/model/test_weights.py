@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return file
 
 
-def entry(**fields: object) -> Weights:
+def entry(**fields: Any) -> Weights:
     return Weights(**{'name': 'x', 'model': 'gdfusion_nano', 'file': 'weights.pth', 'license': 'CC0',
                       'trained_on': 'nothing', 'about': 'Made.', 'repository': 'someone/something', **fields})
 

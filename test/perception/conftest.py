@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from gdfusion_ros.perception.assembler import FrameAssembler
+from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.preprocess import Preprocessor
+from gdfusion_ros.perception.transforms import TransformTree, Tree
 from gdfusion_ros.perception.types import CameraModel, Pixels, PosedSet, StampedTransform, nanoseconds
 from gdfusion_ros.settings import PipelineSettings
 
@@ -51,7 +53,10 @@ def picture(camera: str, stamp: int) -> Pixels:
 
 
 def transform_message(time: float, sent: float, start: float = 0.0) -> Message:
-    stamped = StampedTransform('map', 'base_link', nanoseconds(time), *pose(time, start))
+    return timed_message(StampedTransform('map', 'base_link', nanoseconds(time), *pose(time, start)), sent)
+
+
+def timed_message(stamped: StampedTransform, sent: float) -> Message:
     return Message('/tf', sent, lambda to, now: to.add_transforms([stamped], now, static=False))
 
 
@@ -79,6 +84,7 @@ class Street:
     mountings = staticmethod(mountings)
     picture = staticmethod(picture)
     transform_message = staticmethod(transform_message)
+    timed_message = staticmethod(timed_message)
     image_message = staticmethod(image_message)
     info_message = staticmethod(info_message)
     static_message = staticmethod(static_message)
@@ -135,9 +141,10 @@ def make_settings() -> Callable[..., PipelineSettings]:
 def make_assembler(preprocessor: Preprocessor,
                    make_settings: Callable[..., PipelineSettings]) -> Callable[..., FrameAssembler]:
     """An assembler that knows the mountings; arguments of FrameAssembler by name, the others are settings."""
-    def make(*, transforms: Any = None, history_stamp: Any = None, **values: Any) -> FrameAssembler:
-        made = FrameAssembler(make_settings(**values), preprocessor, transforms=transforms,
-                              history_stamp=history_stamp)
+    def make(*, make_tree: Callable[[int], Tree] = TransformTree, history_stamp: Any = None,
+             warn: Callable[[str, str], object] = lambda *_: None, **values: Any) -> FrameAssembler:
+        made = FrameAssembler(make_settings(**values), preprocessor, make_tree=make_tree,
+                              history_stamp=history_stamp, counters=Counters(make_settings(**values).cameras, warn))
         made.add_transforms(mountings(), 0.0, static=True)
         return made
 

@@ -59,3 +59,16 @@ def test_threads_may_count_at_once() -> None:
     for thread in threads:
         thread.join()
     assert counters.snapshot().cameras['left'].dropped == {'late': 8000}
+
+
+def test_lines_are_printable_whoever_named_a_frame() -> None:
+    said: list[str] = []
+    counters = Counters(('left',), lambda _, line: said.append(line))
+    counters.remarked('/info', "frame 'a\nb\x1b[31m'")
+    counters.stream_jumped('transforms of \x1b', 'back')
+    counters.set_dropped('transform', "frame '\x1b" + 10_000 * 'x')
+    counts = counters.snapshot()
+    assert said == [counts.remarks['/info'], 'back'] == ["frame 'a b\\x1b[31m'", 'back']
+    assert counts.jumps == {'transforms of \\x1b': 1}
+    assert counts.last_drop.isprintable()
+    assert len(counts.last_drop) == 4000

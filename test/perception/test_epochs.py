@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from gdfusion_ros.perception.epochs import EpochClock
-from gdfusion_ros.perception.types import nanoseconds
+from gdfusion_ros.perception.epochs import EpochClock, Jump
+from gdfusion_ros.perception.types import NANOSECONDS, nanoseconds
 
 
 @pytest.fixture
@@ -59,9 +61,53 @@ def test_clear_begins_anew(clock: EpochClock) -> None:
     assert observe(clock, 'a', 0.1) == [0]
 
 
-def test_a_follower_that_jumps_alone_is_named_and_begins_no_epoch() -> None:
-    alone: list[object] = []
-    clock = EpochClock(nanoseconds(0.25), alone.append)
-    clock.observe('leader', nanoseconds(7.0))
-    found = [clock.observe('follower', nanoseconds(at), leads=False) for at in (7.0, 3.0, 3.5, 4.1, 4.6)]
-    assert (found, clock.newest, alone) == ([0, 1, 1, 0, 0], 0, ['follower'])
+Shown = tuple[str, float]
+
+
+def alone(shown: Sequence[Shown]) -> tuple[list[int], list[str]]:
+    """The epochs of what streams show, one after the other, and those that jumped alone; a, b and c lead."""
+    found: list[Jump] = []
+    clock = EpochClock(nanoseconds(0.25), found.append)
+    epochs = [clock.observe(name, nanoseconds(at), leads=name in 'abc') for name, at in shown]
+    return epochs, [f'{jump.stream} {(jump.after - jump.before) / NANOSECONDS:+.1f}' for jump in found]
+
+
+def merged(**streams: Sequence[float]) -> list[Shown]:
+    """What streams show, by turns."""
+    return [(name, stamps[index]) for index in range(max(map(len, streams.values())))
+            for name, stamps in streams.items() if index < len(stamps)]
+
+
+ON = [7.0, 7.5, 8.0, 8.5, 9.0, 9.5]
+BACK = [7.0, 3.5, 4.0, 4.5, 5.0, 5.5]
+AHEAD = [7.0, 97.5, 98.0, 98.5, 99.0, 99.5]
+
+
+@pytest.mark.parametrize(('shown', 'epochs', 'named'), [
+    (merged(a=ON, x=BACK), {'a': [0] * 6, 'x': [0, 1, 1, 1, 1, 0]}, ['x -3.5']),
+    (merged(a=ON, x=AHEAD), {'a': [0] * 6, 'x': [0] * 6}, ['x +90.5']),
+    (merged(a=BACK, x=ON), {'a': [0, 1, 1, 1, 1, 1], 'x': [0, 0, 0, 0, 1, 1]}, ['a -3.5']),
+    (merged(a=AHEAD, x=ON), {'a': [0] * 6, 'x': [0] * 6}, ['a +90.5']),
+    (merged(a=BACK, b=ON, x=ON), {'a': [0] + [1] * 5, 'b': [0] * 4 + [1] * 2, 'x': [0] * 4 + [1] * 2}, ['a -3.5']),
+    (merged(a=BACK, b=BACK, x=ON), {'a': [0] + [1] * 5, 'b': [0] + [1] * 5, 'x': [0] * 4 + [1] * 2}, []),
+    (merged(x=BACK, a=BACK, b=BACK), {'a': [0] + [1] * 5, 'b': [0] + [1] * 5, 'x': [0] + [1] * 5}, []),
+    (merged(x=BACK, y=BACK, a=ON), {'a': [0] * 6, 'x': [0, 1, 1, 1, 1, 0], 'y': [0, 1, 1, 1, 1, 0]},
+     ['x -3.5', 'y -3.5']),
+    (merged(x=AHEAD, a=AHEAD, b=AHEAD), {'a': [0] * 6, 'x': [0] * 6, 'b': [0] * 6}, []),
+    (merged(x=BACK, y=ON), {'x': [0] + [1] * 5, 'y': [0] * 6}, [])],
+    ids=['follower back', 'follower ahead', 'leader back', 'leader ahead', 'one of two leaders', 'two leaders',
+         'all back', 'two followers', 'all ahead', 'no leader'])
+def test_a_stream_that_jumps_alone_is_named(shown: Sequence[Shown], epochs: dict[str, list[int]],
+                                            named: list[str]) -> None:
+    found, jumps = alone(shown)
+    assert {name: [epoch for (other, _), epoch in zip(shown, found, strict=True) if other == name]
+            for name in epochs} == epochs
+    assert jumps == named
+
+
+def test_a_stream_that_jumps_again_before_a_leader_does_is_named_at_once() -> None:
+    assert alone([('a', 7.0), ('x', 7.0), ('x', 3.0), ('x', 1.0), ('x', 1.5)]) == ([0, 0, 1, 0, 0], ['x -2.0'])
+
+
+def test_a_stream_that_comes_late_bears_no_witness() -> None:
+    assert alone([('a', 7.0), ('a', 3.0), ('x', 3.0), ('x', 4.0), ('x', 5.0)]) == ([0, 1, 1, 1, 1], [])

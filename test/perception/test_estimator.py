@@ -356,7 +356,7 @@ def test_matrices_equal_the_recorded_ones(recordings: Path, protocol: Any) -> No
     made = network.frames[1]
 
     def exact(name: str) -> NDArray[np.float64]:
-        return recorded[f'occ3d/{name}'].astype(np.float64)
+        return np.asarray(recorded[f'occ3d/{name}'], np.float64)
 
     # The recorded ones were composed in float32 at 1650 m from the origin.
     np.testing.assert_allclose(made.ego_from_camera[:, :3, :3], exact('rots'), atol=1e-6)
@@ -380,7 +380,7 @@ def test_the_released_protocol_rounds_the_cameras_poses(make_estimator: Make, ne
         for posed in sets:
             estimator.process(posed)
 
-    def poses(kind: type[np.floating[Any]]) -> list[list[np.ndarray]]:
+    def poses(kind: type[np.floating[Any]]) -> list[list[NDArray[Any]]]:
         return [[product(*(pose.astype(kind).astype(float) for pose in (place.fixed_from_ego, place.ego_from_camera)))
                  for place in posed.cameras.values()] for posed in sets]
 

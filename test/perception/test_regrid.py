@@ -31,6 +31,7 @@ def moved(grid: SemanticGrid, target: VoxelGrid, source_from_target: NDArray[np.
 def test_the_same_voxels_stay_as_they_are(grid: SemanticGrid) -> None:
     same = regrid(grid, PLACE, np.eye(4), 'there', 7)
     np.testing.assert_array_equal(same.labels, grid.labels)
+    assert same.confidence is not None
     assert grid.confidence is not None
     np.testing.assert_array_equal(same.confidence, grid.confidence)
     assert (same.frame_id, same.stamp, voxel_grid(same), same.model) == ('there', 7, PLACE, 'made')

@@ -270,7 +270,7 @@ def interleaved(found: dict[str, list[CameraImage]], seed: int) -> list[CameraIm
     return [next(queues[camera]) for camera in order]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(streams(), st.sampled_from(['skip', 'hold', 'mask']), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_the_order_of_arrival_changes_nothing(found: dict[str, list[CameraImage]], policy: str, one: int,
                                               other: int) -> None:
@@ -284,7 +284,7 @@ def test_the_order_of_arrival_changes_nothing(found: dict[str, list[CameraImage]
     assert results[0] == results[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(streams(), st.sampled_from(['skip', 'mask']), st.booleans(), st.integers(0, 10**6))
 def test_sets_are_in_order_within_the_tolerance_and_share_no_image(
         found: dict[str, list[CameraImage]], policy: str, lossless: bool, seed: int) -> None:

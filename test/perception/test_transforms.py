@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -173,19 +174,21 @@ def test_a_circle_is_an_error_and_not_an_endless_walk(tree: TransformTree) -> No
         tree.lookup('c', 'a', S)
 
 
-def test_clear_forgets_what_is_timed(tree: TransformTree) -> None:
+def test_forget_drops_what_is_timed_of_one_frame(tree: TransformTree) -> None:
     tree.set(turned('map', 'base_link', S))
-    tree.set_static(turned('base_link', 'lidar', 0, 1.0))
-    tree.clear()
+    tree.set(turned('base_link', 'gimbal', 9 * S))
+    tree.forget('gimbal')
     with pytest.raises(TransformError):
-        tree.lookup('map', 'base_link', S)
-    assert tree.lookup('base_link', 'lidar', S)[0, 3] == 1.0
+        tree.lookup('base_link', 'gimbal', 9 * S)
+    tree.set(turned('base_link', 'gimbal', S, 4.0))
+    assert tree.lookup('base_link', 'gimbal', S)[0, 3] == 4.0
+    assert tree.lookup('map', 'base_link', S).shape == (4, 4)
 
 
 @pytest.fixture
 def loops() -> EpochTransforms:
     """A bag of two seconds in its second run; the vehicle starts 100 m further on in it."""
-    transforms = EpochTransforms(10 * S, EpochClock(nanoseconds(0.25)), 'base_link')
+    transforms = EpochTransforms(EpochClock(nanoseconds(0.25)), 'base_link', partial(TransformTree, 10 * S))
     transforms.set_static(turned('base_link', 'lidar', 0, 1.0))
     for epoch in range(2):
         for stamp in range(3):
@@ -202,7 +205,7 @@ def test_runs_of_a_loop_are_kept_apart(loops: EpochTransforms) -> None:
 
 def test_frames_that_place_no_camera_restart_nothing() -> None:
     clock = EpochClock(nanoseconds(0.25))
-    transforms = EpochTransforms(10 * S, clock, 'base_link')
+    transforms = EpochTransforms(clock, 'base_link', partial(TransformTree, 10 * S))
     transforms.set_static(turned('base_link', 'CAM', 0, 1.0))
     for stamp in range(3):
         for child, parent in (('odom', 'map'), ('base_link', 'odom'), ('gimbal', 'base_link'), ('EYE', 'gimbal')):
@@ -264,7 +267,8 @@ def test_a_lookup_that_fails_costs_the_same_with_many_frames(loops: EpochTransfo
     for index in range(40_000):
         loops.set(StampedTransform('map', f'box {index}', 2 * S, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)))
     tree = loops._trees[1]
-    tree._frames, loops._static.frames = CountingSet(tree._frames), CountingSet(loops._static.frames)
+    assert isinstance(tree, TransformTree)
+    tree._frames = CountingSet(tree._frames)
     with pytest.raises(UnknownFrameError, match='nowhere'):
         loops.lookup('map', 'nowhere', S, 1)
     with pytest.raises(AfterSpanError):

@@ -21,7 +21,8 @@ from gdfusion_ros.perception.types import NANOSECONDS
 tf2 = pytest.importorskip('tf2_py', reason="ROS 2's tf2 is not installed")
 
 START = 1_500_000_000 * NANOSECONDS
-SAME_ERRORS = {'LookupException': {UnknownFrameError}, 'ExtrapolationException': {AfterSpanError, BeforeSpanError}}
+SAME_ERRORS: dict[str, set[type[TransformError]]] = {
+    'LookupException': {UnknownFrameError}, 'ExtrapolationException': {AfterSpanError, BeforeSpanError}}
 
 
 def stamped(parent: str, child: str, stamp: int, rng: np.random.Generator) -> Any:
@@ -80,10 +81,11 @@ def answer_of_tf2(buffer: Any, target: str, source: str, stamp: int) -> Any:
 def test_lookups_and_errors_are_those_of_tf2(both: tuple[TransformTree, Any]) -> None:
     rng = np.random.default_rng(1)
     frames = ('map', 'odom', 'base_link', 'CAM_A', 'CAM_B', 'nowhere')
-    seen = set()
+    seen: set[object] = set()
     for _ in range(1000):
-        question = (*(str(frame) for frame in rng.choice(frames, 2)), START + int(rng.integers(-3e8, 26e8)))
-        own, expected = own_answer(both[0], *question), answer_of_tf2(both[1], *question)
+        target, source = (str(frame) for frame in rng.choice(frames, 2))
+        stamp = START + int(rng.integers(-300_000_000, 2_600_000_000))
+        own, expected = own_answer(both[0], target, source, stamp), answer_of_tf2(both[1], target, source, stamp)
         if isinstance(own, np.ndarray):
             np.testing.assert_allclose(own, expected, rtol=0, atol=1e-12)
         else:

@@ -207,11 +207,15 @@ class LiveNode:
 
         Nothing is played before the node sees the recorder and the player the node, however long that takes.
         """
+        return self.record(lambda: play([bag], Playback(wait=PATIENCE, **playback)), expected)
+
+    def record(self, player: Callable[[], object], expected: int) -> Grids:
+        """What comes while ``player`` plays, and after it until there are ``expected`` grids; see ``play``."""
         self._runs += 1
         out = self._folder / f'recorded-{self._runs}'
         with record(out, {**OUTPUTS, f'/occ/{LABEL_INFO_TOPIC}': LABEL_INFO_TYPE}) as recorder:
             recorder.wait_for_publishers(PATIENCE)
-            play([bag], Playback(wait=PATIENCE, **playback))
+            player()
             for topic in OUTPUTS:
                 recorder.wait_for(topic, expected, PATIENCE)
             time.sleep(0.3)

@@ -49,7 +49,7 @@ def as_raw_images(message: RawMessage) -> RawMessage:
     if message.type_name != COMPRESSED:
         return message
     store, make = typestore(), RosbagsFactory()
-    image = store.deserialize_cdr(message.data, COMPRESSED)
+    image: Any = store.deserialize_cdr(message.data, COMPRESSED)
     pixels = np.asarray(Image.open(io.BytesIO(image.data)).convert('RGB'))[..., ::-1]
     height, width, _ = pixels.shape
     raw = make('sensor_msgs/msg/Image', header=image.header, height=height, width=width, encoding='bgr8',

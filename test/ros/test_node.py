@@ -60,7 +60,7 @@ def test_a_corrupt_image_costs_one_set(live: Any, drive: Path, edited: Callable[
         if message.topic != BACK:
             return message
         seen.append(message)
-        image = typestore().deserialize_cdr(message.data, COMPRESSED)
+        image: Any = typestore().deserialize_cdr(message.data, COMPRESSED)
         if len(seen) == 2:
             image.data = image.data[:100]
         return message._replace(data=bytes(typestore().serialize_cdr(image, COMPRESSED)))
@@ -119,7 +119,8 @@ def test_a_pose_beyond_all_bounds_costs_one_set(live: Any, drive: Path, edited: 
     def change(message: RawMessage) -> RawMessage:
         if message.topic != '/tf' or message.stamp != far:
             return message
-        transforms = typestore().deserialize_cdr(message.data, message.type_name).transforms
+        content: Any = typestore().deserialize_cdr(message.data, message.type_name)
+        transforms = content.transforms
         transforms[0].transform.translation.y = 1e306
         return changed(message, transforms=transforms)
 
@@ -135,12 +136,12 @@ def test_mosaics_of_a_region_of_binned_pixels_are_as_in_a_replay(live: Any, driv
 
     def change(message: RawMessage) -> RawMessage:
         if message.topic.endswith('/camera_info'):
-            content = typestore().deserialize_cdr(message.data, message.type_name)
+            content: Any = typestore().deserialize_cdr(message.data, message.type_name)
             content.roi.y_offset, content.roi.width, content.roi.height = 20, 160, 70
             return changed(message, roi=content.roi, binning_x=2, binning_y=2)
         if message.type_name == COMPRESSED:
-            data = typestore().deserialize_cdr(message.data, COMPRESSED).data
-            mosaic = np.ascontiguousarray(np.asarray(Image.open(BytesIO(data)))[20::2, ::2, 1])
+            picture: Any = typestore().deserialize_cdr(message.data, COMPRESSED)
+            mosaic = np.ascontiguousarray(np.asarray(Image.open(BytesIO(picture.data)))[20::2, ::2, 1])
             return changed(message, data=coded(mosaic, 'PNG'), format='bayer_rggb8; png compressed ')
         return message
 

@@ -110,9 +110,9 @@ def test_clock_shows_the_time_of_the_bag_and_never_runs_ahead(drive: Path) -> No
     with listening(topics, qos.clock()) as heard:
         play([drive], Playback(rate=2, clock=50, topics=(FRONT,), wait=10))
         settle(heard, 20)
-    messages = [typestore().deserialize_cdr(data, 'rosgraph_msgs/msg/Clock').clock
-                for topic, data, _ in heard if topic == '/clock']
-    times = [message.sec * 10**9 + message.nanosec for message in messages]
+    messages: list[Any] = [typestore().deserialize_cdr(data, 'rosgraph_msgs/msg/Clock')
+                           for topic, data, _ in heard if topic == '/clock']
+    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in messages]
     assert len(times) > 15
     assert times == sorted(times)
     assert start <= times[0] <= times[-1] <= end

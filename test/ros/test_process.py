@@ -53,7 +53,8 @@ def wait_until(condition: Callable[[], Any]) -> None:
 def holds_signals(process: subprocess.Popen[bytes]) -> bool:
     """Whether the process has blocked the stop signals, which is the first thing that it does (proc(5))."""
     status = Path(f'/proc/{process.pid}/status').read_text()
-    blocked = int(re.search(r'^SigBlk:\s*(\w+)', status, re.MULTILINE)[1], 16)
+    [signals] = re.findall(r'^SigBlk:\s*(\w+)', status, re.MULTILINE)
+    blocked = int(signals, 16)
     return all(blocked >> (number - 1) & 1 for number in STOPS)
 
 

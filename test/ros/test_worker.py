@@ -57,11 +57,15 @@ def run(sets: Sets, publish: Callable[[str], None] = lambda grid: None) -> tuple
         publish(grid)
         grids.append(grid)
 
+    def on_failure() -> None:
+        dead.set()
+        idle.set()
+
     monitored: Any = SimpleNamespace(wait=sets.wait, take=take, counters=sets.counters)
     estimator: Any = Estimator()
     worker = Worker(monitored, estimator, torch.get_num_threads(), on_grid=on_grid,
                     on_refusal=lambda error: refusals.append(str(error)),
-                    on_failure=lambda: (dead.set(), idle.set()))
+                    on_failure=on_failure)
     worker.start()
     assert idle.wait(60)
     worker.stop()
@@ -93,7 +97,7 @@ def test_a_fault_in_giving_out_costs_its_set() -> None:
 
 
 def test_three_faults_in_a_row_end_the_worker_and_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[BaseException | None] = []
+    shown: list[Any] = []
     monkeypatch.setattr(threading, 'excepthook', lambda args: shown.append(args.exc_value))
     grids, refusals, dead = run(Sets('first', 'fault', 'fault', 'bad', 'fault', 'last'))
     assert (grids, len(refusals), dead) == (['grid of first'], 3, True)
@@ -103,7 +107,7 @@ def test_three_faults_in_a_row_end_the_worker_and_are_shown(monkeypatch: pytest.
 
 
 def test_the_worker_computes_with_its_own_number_of_threads() -> None:
-    here, seen = torch.get_num_threads(), queue.SimpleQueue[int]()
+    here, seen = torch.get_num_threads(), queue.SimpleQueue[Any]()
     estimator: Any = SimpleNamespace(process=lambda posed: torch.get_num_threads())
     assembler: Any = Sets('first')
     worker = Worker(assembler, estimator, here + 2, on_grid=lambda posed, taken, grid: seen.put(grid),

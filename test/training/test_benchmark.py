@@ -13,6 +13,7 @@ from gdfusion_ros.cli import main
 pytestmark = pytest.mark.usefixtures('tiny_config')
 
 
+@pytest.mark.slow
 def test_speed_and_waiting_are_told(labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, out = tmp_path / 'config.yaml', tmp_path / 'speed.json'
     config.write_text(yaml.safe_dump({'model': 'tiny', 'slots': 2, 'workers': 1}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +80,12 @@ def test_a_perfect_prediction_costs_almost_nothing_and_a_wrong_one_much() -> Non
     perfect = 20.0 * torch.nn.functional.one_hot(targets, 4)
     wrong = perfect.roll(1, 1)
     ones = torch.ones(4), torch.ones(6)
-    for loss in (lambda x: losses.semantic_scaling(x.softmax(1), targets),
-                 lambda x: losses.geometric_scaling(x.softmax(1), targets),
-                 lambda x: losses.lovasz_softmax(x.softmax(1), targets),
-                 lambda x: losses.cross_entropy(x, targets), lambda x: losses.focal(x - 10, targets, *ones)):
+    costs: tuple[Callable[[Tensor], Tensor], ...] = (
+        lambda x: losses.semantic_scaling(x.softmax(1), targets),
+        lambda x: losses.geometric_scaling(x.softmax(1), targets),
+        lambda x: losses.lovasz_softmax(x.softmax(1), targets),
+        lambda x: losses.cross_entropy(x, targets), lambda x: losses.focal(x - 10, targets, *ones))
+    for loss in costs:
         assert float(loss(perfect)) < 1e-3
         assert float(loss(wrong)) > 0.5
 

@@ -82,7 +82,9 @@ def test_depth_fused_with_history_is_taught_where_the_blend_shuts_it_out(network
         network.zero_grad()
         found, _ = Objective(network, dataclasses.replace(images_only, cell_depth_fused=weight))(seen, None)
         sum(found.values()).backward()
-        taught.append(float(network.depth_net.logits_head.weight.grad.abs().sum()))
+        gradient = network.depth_net.logits_head.weight.grad
+        assert gradient is not None
+        taught.append(float(gradient.abs().sum()))
     assert taught[0] < 1e-6 < taught[1]
 
 

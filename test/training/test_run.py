@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from gdfusion_ros.training.validation import validate
 SMALL = {'model': 'tiny', 'steps': 3, 'slots': 1, 'workers': 0, 'checkpoint_every': 1, 'warmup_steps': 1}
 
 
-pytestmark = pytest.mark.usefixtures('tiny_config')
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('tiny_config')]
 
 
 @pytest.fixture
@@ -70,26 +70,44 @@ def test_weights_of_a_run_are_taken_by_the_node(config: Path, labelled_root: Pat
     assert network.title == 'tiny (trained on nuScenes v1.0-made)'
 
 
-def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tmp_path: Path,
-                                           tiny_gdfusion: Path) -> None:
+HALTING = """
+import os, pkgutil, runpy, signal, sys
+
+owner, name, script = sys.argv[1:4]
+owner, calls = pkgutil.resolve_name(owner), []
+called = getattr(owner, name)
+
+def halt(*arguments, **named):
+    calls.append(name)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return called(*arguments, **named)
+
+setattr(owner, name, halt)
+sys.argv[:] = sys.argv[3:]
+runpy.run_path(script, run_name='__main__')
+"""
+"""A process that halts at the second call of a function until it is told to go on."""
+
+
+@pytest.mark.parametrize(('owner', 'name', 'done'), [
+    ('gdfusion_ros.training.examples:Examples', '__getitem__', 1), ('gdfusion_ros.training.trainer:Trainer', 'step', 2),
+    ('torch', 'save', 1)])
+def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tmp_path: Path, tiny_gdfusion: Path,
+                                           owner: str, name: str, done: int) -> None:
     """A run that is stopped by a signal goes on to the weights of one that is not."""
     whole, out = tmp_path / 'whole', tmp_path / 'stopped'
-
-    def started(folder: Path, *more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(tiny_gdfusion), 'train', str(config), '--data', str(labelled_root), '--out',
-                   str(folder), '--set', 'steps=24', *more]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-    process = started(out)
-    while not (out / 'curves.png').exists() and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate()
+    command = [sys.executable, '-c', HALTING, owner, name, str(tiny_gdfusion), 'train', str(config), '--data',
+               str(labelled_root), '--out', str(out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        _, error = process.communicate()
     assert process.returncode == 130, error
     assert 'Traceback' not in error
-    assert 1 <= torch.load(out / 'checkpoint.pt', weights_only=True)['done'] < 24
-    for process in (started(out, '--resume'), started(whole)):
-        assert process.wait() == 0
+    assert torch.load(out / 'checkpoint.pt', weights_only=True)['done'] == done
+    assert train(config, labelled_root, out, '--resume') == train(config, labelled_root, whole) == 0
     one, other = (load_file(folder / 'weights.safetensors') for folder in (whole, out))
     assert one.keys() == other.keys()
     assert all(torch.equal(value, other[name]) for name, value in one.items())

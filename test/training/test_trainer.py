@@ -22,6 +22,8 @@ from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Stream
 from gdfusion_ros.training.trainer import Trainer, learning_rate, starting_network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def network(tiny_config: OccupancyConfig) -> OccupancyNetwork:
@@ -166,7 +168,7 @@ def test_statistics_are_kept_from_a_step_on(network: OccupancyNetwork, tiny_conf
 def test_layers_that_are_trained_already_keep_their_statistics(network: OccupancyNetwork,
                                                                batches: Sequence[list[Example]],
                                                                settings: TrainingSettings) -> None:
-    network.backbone.bn1.num_batches_tracked.fill_(1)
+    network.backbone.bn1.get_buffer('num_batches_tracked').fill_(1)
     before = statistics(network)
     Trainer(network, settings).step(batches[0])
     changed = {name for name, value in statistics(network).items() if not torch.equal(value, before[name])}

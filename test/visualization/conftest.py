@@ -54,8 +54,8 @@ def make_street() -> SemanticGrid:
     _car(labels, 23, -16, 'truck')
     fill(labels, 'bus', (18.4, 12, 0.2), (21.2, 24, 3.4))
     fill(labels, 'truck', (30, -6.4, 0.2), (38, -3.6, 3.0))
-    for x, y in ((13, 9), (14.2, -9), (7, 11.6), (-3, -11)):
-        fill(labels, 'pedestrian', (x, y, 0.2), (x + 0.4, y + 0.4, 1.8))
+    for ahead, left in ((13.0, 9.0), (14.2, -9.0), (7.0, 11.6), (-3.0, -11.0)):
+        fill(labels, 'pedestrian', (ahead, left, 0.2), (ahead + 0.4, left + 0.4, 1.8))
     fill(labels, 'bicycle', (2, -9.2, 0.2), (3.6, -8.8, 1.0))
     fill(labels, 'barrier', (29, 0.5, 0.2), (29.4, 7, 1.0))
     for y in (1.2, 3.2, 5.2):

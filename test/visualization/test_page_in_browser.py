@@ -335,6 +335,26 @@ def test_a_small_window_holds_everything(tab: Browser, page: Path) -> None:
         tab.size(*WINDOW)
 
 
+@pytest.mark.parametrize(('shape', 'edge', 'label'), [
+    ((1, 1, 1), 0.4, CAR), ((1500, 1, 1), 0.4, CAR), ((1, 2, 1500), 0.4, CAR), ((6, 6, 3), 1e4, CAR),
+    ((6, 6, 3), 0.4, 200), ((6, 6, 3), 0.4, 17)])
+def test_odd_grids_are_shown(tab: Browser, street: SemanticGrid, tmp_path: Path, shape: tuple[int, int, int],
+                             edge: float, label: int) -> None:
+    grid = dataclasses.replace(street, labels=np.full(shape, label, np.uint8, order='F'), voxel_size=(edge,) * 3,
+                               origin=(8.0, -0.5, 0.0))
+    free = dataclasses.replace(grid, labels=np.full_like(grid.labels, grid.label_set.free))
+    pixels = []
+    for name, shown in (('grid', grid), ('free', free)):
+        path = tmp_path / name
+        write(path.with_suffix('.html'), [Frame(shown)], Parts(truth=False, images=False))
+        tab.requests.clear()
+        said = tab.open(path.with_suffix('.html'))
+        assert said['state'] == 'ready', tab.complaints
+        assert int(said['cubes']) == cubes(shown)
+        pixels.append(canvas(tab))
+    assert (pixels[0] != pixels[1]).any() == (label != grid.label_set.free)
+
+
 def test_what_goes_wrong_is_said_in_the_page(chromium: Browser, page: Path, tmp_path: Path) -> None:
     damaged = tmp_path / 'damaged.html'
     damaged.write_text(page.read_text('utf-8').replace('"labels":"', '"labels":"AAAA'), 'utf-8')

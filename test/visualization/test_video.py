@@ -26,6 +26,7 @@ def frames(street: SemanticGrid) -> list[Frame]:
     return [Frame(dataclasses.replace(street, labels=labels)) for labels in (cars, buses, cars)]
 
 
+@pytest.mark.slow
 def test_video_has_every_frame_at_its_time(frames: list[Frame], tmp_path: Path) -> None:
     av = pytest.importorskip('av', reason='PyAV is not installed')
     path = tmp_path / 'video.mp4'

@@ -34,9 +34,9 @@ def published_state(network: OccupancyNetwork) -> dict[str, Tensor]:
 def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
     """Load a published checkpoint into a freshly built network.
 
-    ``read_state`` says which files can be read; all keys may share a prefix (``module.``). Every key must be there with
-    its shape, nothing else, every number finite, and the constants must agree as far as the file's precision tells.
-    Batch normalisation's counters, which only training reads, may be missing.
+    ``read_state`` says which files can be read; keys may share a prefix (``module.``). Every key must be there with its
+    shape, as floats where the network has floats, nothing else, every number finite, and the constants must agree as
+    far as the file's precision tells. Batch normalisation's counters, which only training reads, may be missing.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
@@ -51,13 +51,14 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
     if faults:
         raise GdfusionError(f'{path} does not fit {network.spec.name}: {"; ".join(faults)}. '
                             'Is it the checkpoint of another model?')
-    overflown = [name for name in expected if not torch.isfinite(found[name]).all()]
+    # The constants agree, but a file of 16-bit numbers has them rounded.
+    state = {key: own[key] if name in CONSTANTS else found[name].to(own[key].dtype) for name, key in expected.items()}
+    overflown = [name for name, key in expected.items() if not torch.isfinite(state[key]).all()]
     if overflown:
         raise GdfusionError(f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
                             'training that diverged, or statistics beyond the range of 16-bit floats: take an earlier '
                             'checkpoint, or the one of 32 bits')
-    # The constants agree, but a file of 16-bit numbers has them rounded.
-    network.load_state_dict({key: own[key] if name in CONSTANTS else found[name] for name, key in expected.items()})
+    network.load_state_dict(state)
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,10 @@ def save_checkpoint(network: OccupancyNetwork, path: Path, facts: Facts, *, half
 
 
 def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) -> dict[str, Tensor]:
-    """The same keys without what stands before the first expected name in all of them."""
+    """The same keys without what stands before the first expected name, where they have it."""
     anchor = next(iter(expected))
     prefix = next((key[:-len(anchor)] for key in found if key.endswith('.' + anchor)), '')
-    if not all(key.startswith(prefix) for key in found):
+    if anchor in found or not prefix:
         return found
     return {key.removeprefix(prefix): value for key, value in found.items()}
 
@@ -119,16 +120,36 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list
     shared = [key for key in expected if key in found]
     shapes = [f'{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}'
               for key in shared if found[key].shape != expected[key].shape]
+    types = [f'{key} {_type_of(found[key])} instead of {_type_of(expected[key])}'
+             for key in shared if not _holds_numbers_of(found[key], expected[key])]
     constants = [f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
                  for key in shared if key in CONSTANTS and found[key].shape == expected[key].shape
-                 and not _equal_as_stored(found[key], expected[key])]
+                 and _holds_numbers_of(found[key], expected[key]) and not _equal_as_stored(found[key], expected[key])]
     kinds = {
         'missing': [key for key in expected if key not in found],
         'unexpected': [key for key in found if key not in expected],
         'of another shape': shapes,
+        'of another type': types,
         'constants that differ': constants,
     }
     return [f'{len(names)} {kind}: {_listed(names)}' for kind, names in kinds.items() if names]
+
+
+def _holds_numbers_of(found: Tensor, expected: Tensor) -> bool:
+    """Whether the values of ``found`` are numbers that a weight like ``expected`` can have, not codes or parts of them.
+
+    Integers in the place of floats are codes: whoever quantised them keeps scale and offset elsewhere.
+    """
+    plain = found.layout == torch.strided and found.device.type == 'cpu' and not found.is_quantized
+    numbers = found.is_floating_point() or not (expected.is_floating_point() or found.is_complex())
+    return plain and numbers
+
+
+def _type_of(tensor: Tensor) -> str:
+    """How its values are stored, in words."""
+    place = '' if tensor.device.type == 'cpu' else f' on {tensor.device.type}'
+    layout = '' if tensor.layout == torch.strided else f' {str(tensor.layout).removeprefix("torch.")}'
+    return str(tensor.dtype).removeprefix('torch.') + layout + place
 
 
 def _equal_as_stored(found: Tensor, expected: Tensor) -> bool:

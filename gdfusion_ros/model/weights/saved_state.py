@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,23 +27,52 @@ _AVERAGED = 'ema_'
 """mmcv's EMAHook keeps a second set of weights: this prefix, and underscores for dots."""
 
 _REFUSED = re.compile(r'GLOBAL ([\w.]+)')
+_CAUSE = re.compile(r'WeightsUnpickler error: *(\S[^\n]*)')
+_NAMED = 12  # how many keys of a file an error names
+
+_OTHERS = {
+    b'version https://git-lfs': "a Git LFS pointer and not the file: 'git lfs pull' brings it",
+    b'<': 'a web page, perhaps of a login or a warning: download the file itself',
+    b'{': 'JSON, perhaps the index of several files: join them into one',
+    b'\x1f\x8b': 'packed by gzip: unpack it first',
+    b'BZh': 'packed by bzip2: unpack it first',
+    b'\xfd7zXZ': 'packed by xz: unpack it first',
+    b'\x28\xb5\x2f\xfd': 'packed by zstd: unpack it first',
+    b'\x89HDF': 'HDF5, which Keras writes',
+}
+"""How files begin that are found in the place of a checkpoint -> what they are."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` or ``torch.save`` file, by the keys of the file, on the CPU.
+    """The tensors of a safetensors or ``torch.save`` file, by the keys of the file, on the CPU.
 
-    A dictionary round them (``state_dict``, ``model_state_dict``, ``model``) is looked through, and the second set of
-    mmcv's EMAHook left out.
+    Which of both it is say its first bytes. A dictionary round the weights (``state_dict``, ``model_state_dict``,
+    ``model``, or the only one that holds nothing but tensors) is looked through, and the second set of mmcv's EMAHook
+    left out. NumPy arrays in the place of tensors are taken for such.
 
     Raises:
         GdfusionError: the file is missing or damaged, holds objects that are not loaded, or no tensors.
     """
     if not path.is_file():
         raise GdfusionError(f'there is no checkpoint {path}')
-    content = _safetensors(path) if path.suffix == '.safetensors' else _pickle(path)
-    state = {str(key): value for key, value in _unwrapped(content, path).items() if isinstance(value, Tensor)}
+    content = _safetensors(path) if _is_safetensors(path) else _pickle(path)
+    state = {str(key): tensor for key, value in _unwrapped(content, path).items()
+             if (tensor := _as_tensor(value)) is not None}
     twins = {_AVERAGED + key.replace('.', '_') for key in state}
     return {key: value for key, value in state.items() if key not in twins}
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether the length of a header stands at the beginning, and JSON behind it."""
+    return _first_bytes(path)[8:9] == b'{'
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open('rb') as file:
+            return file.read(64)
+    except OSError as error:
+        raise GdfusionError(f'checkpoint {path} cannot be read: {error.strerror}') from error
 
 
 def _safetensors(path: Path) -> object:
@@ -54,8 +84,9 @@ def _safetensors(path: Path) -> object:
 
 def _pickle(path: Path) -> object:
     try:
-        with torch.serialization.safe_globals(_numpy_values()):
-            return torch.load(path, map_location='cpu', weights_only=True)
+        # As an open file: of a path, torch would look at the ending.
+        with torch.serialization.safe_globals(_numpy_values()), path.open('rb') as file:
+            return torch.load(file, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         refused = _REFUSED.search(str(error))
         if refused is None:
@@ -68,9 +99,27 @@ def _pickle(path: Path) -> object:
 
 
 def _unreadable(path: Path, error: Exception) -> GdfusionError:
-    reason = str(error).strip().partition('\n')[0].partition('. ')[0]
-    return GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__}: {reason}); is the download '
-                         'complete, and is it a state dict of tensors alone?')
+    if kind := _kind_of_other(path, str(error)):
+        return GdfusionError(f'checkpoint {path} cannot be read: it is {kind}')
+    cause = _CAUSE.search(str(error))
+    reason = cause[1] if cause else str(error).strip().partition('\n')[0].partition('. ')[0]
+    return GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__}: {reason or "it ends too early"}); '
+                         'is the download complete, and is it a state dict of tensors alone?')
+
+
+def _kind_of_other(path: Path, said: str) -> str:
+    """What a file is that could not be read, and what to do; empty where that cannot be told."""
+    first = _first_bytes(path).lstrip()
+    for start, kind in _OTHERS.items():
+        if first.startswith(start):
+            return kind
+    if 'TorchScript' in said:
+        return 'a TorchScript program, not weights: where it runs, save its state_dict() with torch.save'
+    if 'legacy .tar' in said:
+        return 'a tar archive, or nothing but zeros: unpack it, or fetch it again'
+    if zipfile.is_zipfile(path) and not any(name.endswith('/data.pkl') for name in zipfile.ZipFile(path).namelist()):
+        return 'a zip archive that torch.save did not write: unpack it first'
+    return ''
 
 
 def _numpy_values() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
@@ -84,10 +133,40 @@ def _numpy_values() -> list[Callable[..., object] | tuple[Callable[..., object],
 
 
 def _unwrapped(content: object, path: Path) -> Mapping[object, object]:
-    """The dictionary inside all wrappers."""
-    while isinstance(content, Mapping):
-        inner = next((content[name] for name in _WRAPPERS if name in content), None)
+    """The dictionary inside all wrappers. A wrapper that holds itself is not opened twice."""
+    opened: list[object] = []
+    while isinstance(content, Mapping) and not any(content is other for other in opened):
+        opened.append(content)
+        inner = _inner(content)
         if inner is None:
+            if not any(_as_tensor(value) is not None for value in content.values()):
+                raise GdfusionError(f'checkpoint {path} has no weights among its keys ({_keys(content)}); save them '
+                                    "alone: torch.save({'state_dict': model.state_dict()}, file)")
             return content
         content = inner
     raise GdfusionError(f'checkpoint {path} holds a {type(content).__name__}, not a state dict of tensors')
+
+
+def _inner(content: Mapping[object, object]) -> object:
+    """What a dictionary wraps; None where it wraps nothing, or nobody can tell what."""
+    for name in _WRAPPERS:
+        if name in content:
+            return content[name]
+    if any(_as_tensor(value) is not None for value in content.values()):
+        return None
+    full = [value for value in content.values() if isinstance(value, Mapping) and value
+            and all(_as_tensor(item) is not None for item in value.values())]
+    return full[0] if len(full) == 1 else None
+
+
+def _as_tensor(value: object) -> Tensor | None:
+    """A tensor, or an array of numbers as one; None for anything else."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
+        return torch.from_numpy(np.array(value, value.dtype.newbyteorder('=')))
+    return value if isinstance(value, Tensor) else None
+
+
+def _keys(content: Mapping[object, object]) -> str:
+    """Its first keys."""
+    names = [str(key) for key in content]
+    return (', '.join(names[:_NAMED]) + (', …' if len(names) > _NAMED else '')) or 'none'

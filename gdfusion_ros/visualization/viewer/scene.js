@@ -5,7 +5,7 @@ import { exposed, firstHit, openness } from 'viewer/voxels.js';
 
 const LINE = 0xb4bac3, INK = '#5b6470', VEHICLE = 0xfcfcfc;
 const SUN = new THREE.Vector3(-0.42, -0.30, 0.86);
-const LINE_EVERY = 10, NUMBER_EVERY = 20;
+const LINES = 12;  // at most, on a side of the floor; every second one has its number
 
 export class GridScene {
   /** `colors` are CSS colours by label, `vehicle` lower and upper corners of boxes. */
@@ -36,7 +36,7 @@ export class GridScene {
     });
     this.cubes.count = indices.length;
     this.cubes.instanceMatrix.needsUpdate = true;
-    this.cubes.instanceColor.needsUpdate = true;
+    if (this.cubes.instanceColor) this.cubes.instanceColor.needsUpdate = true;  // null until a cube has been drawn
     this.changed = true;
     return this.cubes.count;
   }
@@ -78,8 +78,9 @@ export class GridScene {
     this.sun.shadow.intensity = 0.75;
     const sides = { left: -radius, right: radius, top: radius, bottom: -radius };
     Object.assign(this.sun.shadow.camera, sides, { near: 0.1, far: 4 * radius });
+    const reach = Math.max(...upper.clone().sub(lower).toArray()), every = round(reach / LINES);
     this.scale.clear();
-    this.scale.add(lines(lower, upper), ...numbers(lower, upper));
+    this.scale.add(lines(lower, upper, every), ...numbers(lower, upper, 2 * every, reach / 80));
   }
 }
 
@@ -114,11 +115,17 @@ function vehicleOf(boxes) {
   return group;
 }
 
-/** Lines on the floor of the grid every 10 m; an arrow along x (red) and y (green) from the vehicle. */
-function lines(lower, upper) {
+/** `least` or more, and 1, 2 or 5 times a power of ten. */
+function round(least) {
+  const unit = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].map((factor) => factor * unit).find((size) => size >= least);
+}
+
+/** Lines on the floor of the grid, `every` so many metres; an arrow along x (red) and y (green) from the vehicle. */
+function lines(lower, upper, every) {
   const points = [];
-  for (const x of steps(lower.x, upper.x, LINE_EVERY)) points.push(x, lower.y, lower.z, x, upper.y, lower.z);
-  for (const y of steps(lower.y, upper.y, LINE_EVERY)) points.push(lower.x, y, lower.z, upper.x, y, lower.z);
+  for (const x of steps(lower.x, upper.x, every)) points.push(x, lower.y, lower.z, x, upper.y, lower.z);
+  for (const y of steps(lower.y, upper.y, every)) points.push(lower.x, y, lower.z, upper.x, y, lower.z);
   const geometry = new THREE.BufferGeometry();
   geometry.setAttribute('position', new THREE.Float32BufferAttribute(points, 3));
   const group = new THREE.Group();
@@ -129,13 +136,15 @@ function lines(lower, upper) {
   return group;
 }
 
-/** Metres along the rear and the right edge of the floor. */
-function numbers(lower, upper) {
-  const along = steps(lower.x, upper.x, NUMBER_EVERY).map((x) => label(`${x}`, x, lower.y - 2, lower.z));
-  const across = steps(lower.y, upper.y, NUMBER_EVERY).map((y) => label(`${y}`, lower.x - 2, y, lower.z));
-  const x = label('x [m]', upper.x + 4, lower.y - 2, lower.z);
-  const y = label('y [m]', lower.x - 2, upper.y + 4, lower.z);
-  return [...along, ...across, x, y];
+/** Metres along the rear and the right edge of the floor; letters are `size` times those of a grid of 80 m. */
+function numbers(lower, upper, every, size) {
+  const edge = { x: lower.x - 2 * size, y: lower.y - 2 * size }, end = 4 * size;
+  const places = [
+    ...steps(lower.x, upper.x, every).map((x) => [short(x), x, edge.y]),
+    ...steps(lower.y, upper.y, every).map((y) => [short(y), edge.x, y]),
+    ['x [m]', upper.x + end, edge.y], ['y [m]', edge.x, upper.y + end],
+  ];
+  return places.map(([words, x, y]) => label(words, size, x, y, lower.z));
 }
 
 function steps(from, to, every) {
@@ -144,7 +153,9 @@ function steps(from, to, every) {
   return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * every);
 }
 
-function label(words, x, y, z) {
+const short = (value) => `${Number(value.toPrecision(6))}`;
+
+function label(words, size, x, y, z) {
   const canvas = Object.assign(document.createElement('canvas'), { width: 256, height: 96 });
   const context = canvas.getContext('2d');
   const style = { font: '64px system-ui, sans-serif', fillStyle: INK, textAlign: 'center', textBaseline: 'middle' };
@@ -154,6 +165,6 @@ function label(words, x, y, z) {
   texture.colorSpace = THREE.SRGBColorSpace;
   const sprite = new THREE.Sprite(new THREE.SpriteMaterial({ map: texture }));
   sprite.position.set(x, y, z);
-  sprite.scale.set(4.8, 1.8, 1);
+  sprite.scale.set(4.8 * size, 1.8 * size, 1);
   return sprite;
 }

@@ -21,11 +21,10 @@ export class Stage {
     this.renderer.setClearColor(background);
     this.renderer.shadowMap.enabled = true;
     this.renderer.shadowMap.autoUpdate = false;
-    this.camera = new THREE.PerspectiveCamera(OPENING, 1, 0.5, 1000);
+    this.camera = new THREE.PerspectiveCamera(OPENING, 1);
     this.camera.up.set(0, 0, 1);
     this.controls = new OrbitControls(this.camera, canvas);
-    Object.assign(this.controls, { minDistance: 3, maxDistance: 300, maxPolarAngle: 0.495 * Math.PI });
-    Object.assign(this.controls, { screenSpacePanning: false, zoomToCursor: true });
+    Object.assign(this.controls, { maxPolarAngle: 0.495 * Math.PI, screenSpacePanning: false, zoomToCursor: true });
     this.controls.addEventListener('change', () => this.draw());
     this.scenes = [];
     new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
@@ -34,7 +33,9 @@ export class Stage {
   /** Look at `grid` from one of VIEWPOINTS. */
   look(name, { shape, origin, voxelSize }) {
     const extent = shape.map((count, axis) => count * voxelSize[axis]);
-    const reach = Math.max(extent[0], extent[1]);
+    const reach = Math.max(...extent);
+    Object.assign(this.camera, { near: 0.006 * reach, far: 12 * reach });
+    Object.assign(this.controls, { minDistance: 0.04 * reach, maxDistance: 4 * reach });
     const place = (parts) => parts.map((part, axis) => origin[axis] + extent[axis] / 2 + part * reach);
     this.camera.position.set(...place(VIEWPOINTS[name].eye));
     this.controls.target.set(...place(VIEWPOINTS[name].target));

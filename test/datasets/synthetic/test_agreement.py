@@ -16,6 +16,8 @@ from gdfusion_ros.datasets.synthetic import recipes
 from gdfusion_ros.datasets.synthetic.agreement import Agreement, examine
 from gdfusion_ros.errors import GdfusionError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copy(made: Path, tmp_path: Path) -> Path:
@@ -41,8 +43,8 @@ def test_what_is_made_agrees(made: Path) -> None:
 def test_labels_moved_by_a_voxel_disagree(copy: Path, axis: int, step: int) -> None:
     for path in copy.glob('gts/*/*/labels.npz'):
         labels = occ3d.read(path)
-        moved = Occ3DLabels(*(np.roll(array, step, axis) for array in (labels.semantics, labels.mask_lidar,
-                                                                      labels.mask_camera)))
+        moved = Occ3DLabels(np.roll(labels.semantics, step, axis), np.roll(labels.mask_lidar, step, axis),
+                            np.roll(labels.mask_camera, step, axis))
         occ3d.write(path, moved)
     assert not examined(copy).holds
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from gdfusion_ros.datasets.synthetic.masks import AZIMUTHS, camera_rays, lidar_rays, observed, surface_rays
@@ -27,6 +28,7 @@ def slowly_observed(occupied: NDArray[np.bool_], origin: NDArray[np.float64],
     return seen
 
 
+@pytest.mark.slow
 def test_rays_observe_what_they_pass_up_to_the_first_occupied_voxel() -> None:
     random = np.random.default_rng(0)
     occupied = random.random(GRID.shape) < 0.05

@@ -86,8 +86,8 @@ def test_the_sun_casts_shadows() -> None:
     shade = -np.array(direction[:2]) / np.hypot(*direction[:2]) * 3
     for mood, darkens in (('noon', True), ('overcast', False)):
         renderer = Renderer(world_of(post, mood=mood))
-        dark, bright = (renderer.image(view_from(*spot, 2.0, pitch=math.pi / 2 - 1e-6), 0.0).pixels[20:34, 40:56].mean()
-                        for spot in (shade, -shade))
+        dark, bright = (renderer.image(view_from(x, y, 2.0, pitch=math.pi / 2 - 1e-6), 0.0).pixels[20:34, 40:56].mean()
+                        for x, y in (shade, -shade))
         assert (dark < 0.75 * bright) == darkens
 
 
@@ -156,6 +156,7 @@ def test_the_same_world_gives_the_same_bytes_in_any_thread() -> None:
     assert renderer.image(views[0], 0.6).pixels.tobytes() != alone[0]
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bytes() -> None:
     code = (f'import hashlib, runpy; names = runpy.run_path({__file__!r});'
             "print(hashlib.sha256(names['Renderer'](names['street']()).image(names['view_from'](0, 0, 1.6), 0.0)"

@@ -7,8 +7,9 @@ import hashlib
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ from gdfusion_ros.datasets.synthetic.synthesize import synthesize
 from gdfusion_ros.datasets.synthetic.workers import recorder
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.poses import pose_matrix
+
+pytestmark = pytest.mark.slow
 
 SMALL = Recipe(seed=1, scenes=2, frames=2, width=64, height=36, sweeps=False, lidar=False, moods=('noon', 'overcast'))
 
@@ -168,13 +171,11 @@ def test_nothing_is_left_of_what_fails_or_overwritten(tmp_path: Path, small: Pat
     assert hashes(small) == before
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_nothing(tmp_path: Path, wait_until: Callable[..., None]) -> None:
     command = [sys.executable, '-m', 'gdfusion_ros', 'synthesize', str(tmp_path / 'made'), '--scenes', '3', '--frames',
                '100', '--resolution', '64x36', '--jobs', '2']
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while not list(tmp_path.glob('.made.*/made/gts/*/*')):
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or list(tmp_path.glob('.made.*/made/gts/*/*')))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130
@@ -186,7 +187,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('field', 'value', 'message'), [
     ('scenes', 0, 'scenes 0: expected 1 to 9999'), ('frames', 0, 'frames 0'), ('width', 8, 'width 8: expected 32'),
     ('seed', -1, 'seed -1'), ('moods', ('sunny',), 'no mood sunny; there are noon'), ('moods', (), 'no mood given')])
-def test_recipes_out_of_bounds(tmp_path: Path, field: str, value: object, message: str) -> None:
+def test_recipes_out_of_bounds(tmp_path: Path, field: str, value: Any, message: str) -> None:
     with pytest.raises(GdfusionError, match=message):
         synthesize(tmp_path / 'made', dataclasses.replace(SMALL, **{field: value}), 1)
     assert list(tmp_path.iterdir()) == []

@@ -98,7 +98,7 @@ def warped_bin_by_bin(frame: Frame, state: GeometryState, reached: set[str]) -> 
     return warped
 
 
-def gate(module: torch.nn.Module, first: Tensor, second: Tensor) -> Tensor:
+def gate(module: Any, first: Tensor, second: Tensor) -> Tensor:
     """Sigmoid of a two-layer perceptron on every cell's two stacks of bins."""
     inner, _, outer, _ = copy.deepcopy(module).double()
     stacked = torch.cat([first, second], 1).permute(0, 2, 3, 1)

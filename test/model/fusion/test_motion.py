@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gdfusion_ros.model import kernels
@@ -26,7 +27,7 @@ WARPS: dict[str, Callable[..., Tensor]] = {
     'compiled': kernels.warp}
 
 
-def affine(grid: np.ndarray, last: np.ndarray) -> Tensor:
+def affine(grid: NDArray[Any], last: NDArray[Any]) -> Tensor:
     """The 4 x 4 matrix that takes voxel indices to a recorded grid's positions, (Y, X, Z, 3) normalised x, y, z."""
     y, x, z = np.meshgrid(*(np.arange(n) for n in grid.shape[:3]), indexing='ij')
     indices = np.stack([x, y, z, np.ones_like(x)], -1).reshape(-1, 4)

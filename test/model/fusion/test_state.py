@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -42,7 +43,8 @@ def state() -> RecurrentState:
 @pytest.mark.parametrize('without', [(), ('motion',), ('voxel', 'motion'), ('geometry', 'motion', 'voxel', 'scene')])
 def test_written_and_read_back_bit_for_bit(state: RecurrentState, same: Same, tmp_path: Path,
                                            without: tuple[str, ...]) -> None:
-    state = dataclasses.replace(state, **dict.fromkeys(without))
+    nothing: dict[str, Any] = dict.fromkeys(without)
+    state = dataclasses.replace(state, **nothing)
     state.save(tmp_path / 'state.safetensors')
     loaded = RecurrentState.load(tmp_path / 'state.safetensors')
     assert same(loaded, state)
@@ -85,7 +87,7 @@ def test_features_move_to_a_device_and_matrices_stay(state: RecurrentState) -> N
     assert state.stereo.features.device.type == 'cpu'
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.gpu
 def test_there_and_back_again(state: RecurrentState, same: Same) -> None:
     assert same(state.to('cuda').to('cpu'), state)
 

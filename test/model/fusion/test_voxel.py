@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -98,15 +98,15 @@ def fused_by_definition(fusion: VoxelFusion, current: Tensor, history: Tensor, f
 
 
 @pytest.fixture
-def fusion() -> Iterator[VoxelFusion]:
+def fusion() -> VoxelFusion:
     torch.manual_seed(5)
     module = VoxelFusion(6).eval().requires_grad_(False)
     for block in (module.align, module.merge):
         norm = block[1]
         assert isinstance(norm, torch.nn.BatchNorm3d)
         norm.running_mean, norm.running_var = 0.3 * torch.randn(6), 0.5 + torch.rand(6)
-        norm.weight += 0.2 * torch.randn(6)
-        norm.bias += 0.2 * torch.randn(6)
+        norm.weight.add_(0.2 * torch.randn(6))
+        norm.bias.add_(0.2 * torch.randn(6))
     return module
 
 

@@ -29,7 +29,7 @@ def test_left_is_left_of_the_direction_of_travel() -> None:
 
 def test_a_shifted_arc_keeps_its_distance() -> None:
     angles = np.linspace(0, 2, 60)
-    arc = Path(20 * np.column_stack([np.cos(angles), np.sin(angles)]))
+    arc = Path(20.0 * np.column_stack([np.cos(angles), np.sin(angles)]))
     np.testing.assert_allclose(np.linalg.norm(arc.shifted(3.0).points, axis=1), 17, atol=0.02)
     assert arc.smallest_radius() == pytest.approx(20, rel=0.01)
     assert line((0, 0), (1, 0), (5, 0)).smallest_radius() == np.inf

@@ -31,7 +31,7 @@ def its_ground(some_town: Town) -> Ground:
 
 def surfaces_at(where: Ground, points: Points) -> list[int]:
     cells = np.floor((points - where.origin) / where.cell).astype(int)
-    return where.surfaces[cells[:, 0], cells[:, 1]].tolist()
+    return list(where.surfaces[cells[:, 0], cells[:, 1]])
 
 
 def test_every_junction_joins_two_streets_or_more(some_town: Town) -> None:

@@ -16,6 +16,8 @@ from gdfusion_ros.datasets.synthetic.streets.paths import Points, line, rectangl
 from gdfusion_ros.datasets.synthetic.streets.traffic import STEP, WARM_UP, Mover, simulate, track
 from gdfusion_ros.datasets.synthetic.world import Thing
 
+pytestmark = pytest.mark.slow
+
 DEPTH = 0.35  # [m] that two outlines may overlap
 
 
