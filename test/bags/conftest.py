@@ -26,8 +26,9 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, stamp_of
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, bevdetocc
 from gdfusion_ros.model.runtime.prepare import prepare
-from gdfusion_ros.model.zoo import BEVDETOCC_GF, initialise
+from gdfusion_ros.model.weights.initialise import initialise
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 
@@ -48,7 +49,7 @@ def tiny_network() -> Iterator[OccupancyNetwork]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     grid = VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4))
-    network = OccupancyNetwork(dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=grid))
+    network = bevdetocc(dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=grid))
     initialise(network, seed=0)
     yield prepare(network, torch.device('cpu'))
     torch.set_num_threads(threads)

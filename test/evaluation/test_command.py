@@ -20,7 +20,8 @@ from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.evaluation.alignment import align
 from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.zoo import BEVDETOCC_GF, CONFIGS
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, bevdetocc
+from gdfusion_ros.model.zoo import ZOO, Entry
 from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -208,7 +209,7 @@ def test_a_model_runs_over_bags_and_over_the_dataset_alike(scores: Scores, truth
                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     grid = VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4))
     tiny = dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=grid)
-    monkeypatch.setitem(CONFIGS, 'tiny', tiny)
+    monkeypatch.setitem(ZOO, 'tiny', Entry(tiny, bevdetocc))
     model = ('--untrained', '--model', 'tiny', '--device', 'cpu')
     of_bag = scores(truth_bags[0], *model, '--export', tmp_path / 'results')
     assert of_bag['models'] == ['tiny (untrained)']

@@ -15,17 +15,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gdfusion_ros.model import kernels
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.network import DepthBins, OccupancyConfig, OccupancyNetwork
-from gdfusion_ros.model.weights.checkpoint import to_published
+from gdfusion_ros.model.interface import Calibration, Frame, Prediction
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks import bevdetocc, nano
+from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.probe import BLIND, Probe
+from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.state import SequenceState
+from gdfusion_ros.model.weights.keys import SAME, renamed
 
-TINY = OccupancyConfig(
-    name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12),
-    grid=VoxelGrid(lower=(-8.0, -6.0, -1.0), voxel_size=(0.8, 0.75, 1.0), shape=(20, 16, 4)), cameras=2, channels=8,
-    image_channels=16, pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2),
-    classifier_channels=12)
+TINY = NetworkSpec(
+    name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12), feature_stride=16,
+    context_channels=8, grid=VoxelGrid(lower=(-8.0, -6.0, -1.0), voxel_size=(0.8, 0.75, 1.0), shape=(20, 16, 4)),
+    cameras=2)
+SIZES = bevdetocc.Sizes(image_channels=16, pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2),
+                        classifier_channels=12)
+NANO_SIZES = nano.Sizes(backbone_widths=(16, 20, 24), backbone_blocks=(1, 2, 1), image_channels=16, pyramid_channels=8,
+                        encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), classifier_channels=12)
 
 
 class Recording:
@@ -44,17 +53,12 @@ class Recording:
         assert actual.shape == expected.shape
         return float((actual.detach() - expected).abs().max() / expected.std(correction=0))
 
-    def load(self, module: nn.Module, ours: str, published: str, recorded: str = '') -> None:
-        """Weights for ``module``, which stands at ``ours`` in the network, through the checkpoint's dictionary.
-
-        ``published`` is what its keys begin with in checkpoints, ``recorded`` what stands there in this file.
-        """
+    def load(self, module: nn.Module, table: Mapping[str, str] = SAME, recorded: str = '') -> None:
+        """Weights for ``module`` by its table of published names; ``recorded`` stands before those in this file."""
         state = module.state_dict()
         for key in state:
-            name = to_published(f'{ours}.{key}')
-            assert name.startswith(published)
             if not key.endswith('num_batches_tracked'):
-                state[key] = self['w/' + recorded + name.removeprefix(published)]
+                state[key] = self[f'w/{recorded}{renamed(key, table)}']
         module.load_state_dict(state)
 
     def frame(self, step: str = '') -> Frame:
@@ -62,9 +66,10 @@ class Recording:
         rotation = self[f'sensor2keyego_rot{step}'][0]
         pose = torch.eye(4).repeat(len(rotation), 1, 1)
         pose[:, :3, :3], pose[:, :3, 3] = rotation, self[f'sensor2keyego_tran{step}'][0]
-        return Frame(torch.empty(len(pose), 3, 0, 0), self[f'intrins{step}'][0], self[f'post_rots{step}'][0],
-                     self[f'post_trans{step}'][0], pose, self[f'k2s_sensor{step}'][0], torch.eye(4),
-                     self[f'bda{step}'][0], torch.ones(len(pose), dtype=torch.bool))
+        calibration = Calibration(
+            self[f'intrins{step}'][0], self[f'post_rots{step}'][0], self[f'post_trans{step}'][0], pose,
+            self[f'bda{step}'][0], torch.ones(len(pose), dtype=torch.bool))
+        return Frame(torch.empty(len(pose), 3, 0, 0), calibration, self[f'k2s_sensor{step}'][0], torch.eye(4))
 
 
 @pytest.fixture(scope='session')
@@ -77,7 +82,7 @@ def recording(recordings: Path) -> Callable[[str], Recording]:
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Both ways to compute: in plain torch, and with the compiled kernels."""
     if request.param == 'plain':
-        monkeypatch.setattr(kernels, 'usable', lambda *_: False)
+        monkeypatch.setattr(compiled, 'usable', lambda *_: False)
     with torch.inference_mode():
         yield request.param
 
@@ -88,7 +93,7 @@ def fill(module: nn.Module, gains: Mapping[str, float]) -> None:
     ``gains`` multiply the weights whose name they begin.
     """
     for name, value in module.state_dict().items():
-        if not value.is_floating_point() or name.startswith('lift.'):
+        if not value.is_floating_point() or name.startswith('view.lift.'):
             continue
         random = torch.randn(value.shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
         if name.endswith('running_var'):
@@ -103,37 +108,62 @@ def fill(module: nn.Module, gains: Mapping[str, float]) -> None:
 
 
 @pytest.fixture(scope='session')
-def tiny_config() -> OccupancyConfig:
+def tiny_spec() -> NetworkSpec:
     """Of the tiny network."""
     return TINY
 
 
-def _filled(config: OccupancyConfig) -> OccupancyNetwork:
-    network = OccupancyNetwork(config).eval().requires_grad_(False)
-    fill(network, {'pre_process': 3.0, 'depth_net.probability_head': 4.0, 'depth_net.logits_head': 4.0,
-                   'voxel_fusion.': 1.5, 'encoder': 1.8, 'head': 3.0})
+def _filled(network: OccupancyNetwork) -> OccupancyNetwork:
+    network.eval().requires_grad_(False)
+    fill(network, {'view.pre_process': 3.0, 'depth.net.probability_head': 4.0, 'depth.net.logits_head': 4.0,
+                   'memory.voxel.': 1.5, 'decoder.encoder': 1.8, 'decoder.neck': 1.8, 'decoder.head': 3.0})
     # Camera vectors are far from normalised; this makes them of order one.
-    norm: Any = network.depth_net.bn
+    norm = network.camera_statistics()
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     norm.running_mean.zero_()
     norm.running_var.fill_(300.0 ** 2)
     return network
 
 
 @pytest.fixture(scope='session')
+def build_tiny() -> Callable[[NetworkSpec], OccupancyNetwork]:
+    """Builds a tiny network of a spec; its weights are to be drawn."""
+    return lambda spec: bevdetocc.bevdetocc(spec, SIZES)
+
+
+@pytest.fixture(scope='session')
+def build_nano() -> Callable[[NetworkSpec], OccupancyNetwork]:
+    """The same of the sister for CPUs."""
+    return lambda spec: nano.nano(dataclasses.replace(spec, feature_stride=8), NANO_SIZES)
+
+
+@pytest.fixture(scope='session')
 def _tiny() -> OccupancyNetwork:
-    return _filled(TINY)
+    return _filled(bevdetocc.bevdetocc(TINY, SIZES))
 
 
 @pytest.fixture
 def tiny(_tiny: OccupancyNetwork) -> OccupancyNetwork:
-    """A whole network, two cameras and 20 x 16 x 4 voxels; unfolded and without anything cached."""
+    """A whole network, two cameras and 20 x 16 x 4 voxels; unfolded."""
     return copy.deepcopy(_tiny)
 
 
 @pytest.fixture
-def grounded() -> OccupancyNetwork:
-    """``tiny``, but told where the ground lies."""
-    return _filled(dataclasses.replace(TINY, ground=True))
+def with_cues(tiny: OccupancyNetwork) -> Callable[[tuple[str, ...]], OccupancyNetwork]:
+    """``tiny`` with other cues and the same weights."""
+    def changed(cues: tuple[str, ...]) -> OccupancyNetwork:
+        network = bevdetocc.bevdetocc(TINY.with_cues(cues), SIZES).eval().requires_grad_(False)
+        network.load_state_dict(tiny.state_dict())
+        return network
+
+    return changed
+
+
+@pytest.fixture
+def grounded(build_nano: Callable[[NetworkSpec], OccupancyNetwork]) -> OccupancyNetwork:
+    """A tiny network that is told where the ground lies."""
+    return _filled(build_nano(TINY))
 
 
 def _pose(yaw: float, x: float, y: float, z: float) -> NDArray[Any]:
@@ -163,15 +193,17 @@ class Drive:
         intrinsics = torch.tensor([[[1266.0, 0, 816], [0, 1257, 491], [0, 0, 1]],
                                    [[1250.0, 0, 792], [0, 1259, 470], [0, 0, 1]]])
         images = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(index))
-        return Frame(
-            images=nn.functional.interpolate(images, size=TINY.image_size, mode='bicubic'),
+        calibration = Calibration(
             intrinsics=intrinsics,
             post_rotation=torch.diag(torch.tensor([0.06, 0.06, 1.0])).repeat(2, 1, 1),
             post_translation=torch.tensor([[0.0, 10.0, 0.0]]).repeat(2, 1),
             ego_from_camera=tensor(np.linalg.inv(self.ego(index)) @ camera(index)),
-            previous_camera_from_camera=tensor(np.linalg.inv(camera(index - 1)) @ camera(index)),
-            previous_ego_from_ego=tensor(np.linalg.inv(self.ego(index - 1)) @ self.ego(index)),
             bda=torch.eye(3), visible=torch.ones(2, dtype=torch.bool))
+        return Frame(
+            images=nn.functional.interpolate(images, size=TINY.image_size, mode='bicubic'),
+            calibration=calibration,
+            previous_camera_from_camera=tensor(np.linalg.inv(camera(index - 1)) @ camera(index)),
+            previous_ego_from_ego=tensor(np.linalg.inv(self.ego(index - 1)) @ self.ego(index)))
 
     def frames(self, count: int) -> list[Frame]:
         return [self.frame(index) for index in range(count)]
@@ -206,3 +238,22 @@ def same() -> Callable[[object, object], bool]:
         return all(torch.equal(a, b) for a, b in pairs)
 
     return equal
+
+
+@pytest.fixture
+def recalibrated() -> Callable[..., Frame]:
+    """A frame with other matrices of its calibration."""
+    def changed(frame: Frame, **matrices: Tensor) -> Frame:
+        return dataclasses.replace(frame, calibration=dataclasses.replace(frame.calibration, **matrices))
+
+    return changed
+
+
+@pytest.fixture
+def look() -> Callable[..., tuple[Prediction, SequenceState]]:
+    """Has a network see one frame: ``look(network, frame, state, probe)``."""
+    def looked(network: OccupancyNetwork, frame: Frame, state: SequenceState | None = None,
+               probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
+        return SequenceRunner(network, state).look(frame, probe)
+
+    return looked

@@ -14,13 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.depth.net import ground_bins
-from gdfusion_ros.model.depth.stereo import StereoGeometry, sampling_grid
-from gdfusion_ros.model.geometry.alignment import index_transform, sampled_positions
+from gdfusion_ros.model.depth.ground import ground_bins
+from gdfusion_ros.model.geometry.alignment import index_transform
 from gdfusion_ros.model.geometry.camera import camera_points, pixel_grid, rays
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.geometry.small_matrices import inverse
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.view.lift import Lift
+from gdfusion_ros.model.interface import Calibration, Frame
+from gdfusion_ros.model.ops.cost_volume.reference import sampling_grid
+from gdfusion_ros.model.ops.voxel_index import locate
+from gdfusion_ros.model.ops.warp.reference import sampled_positions
+from gdfusion_ros.model.view.lift import placement
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.poses import Quaternion, Vector
 from gdfusion_ros.perception.transforms import TransformTree
@@ -64,20 +68,25 @@ def frame() -> Frame:
 
 def geometry() -> dict[str, Tensor]:
     made, bda = frame(), torch.tensor([[0.95, 0.1, 0], [-0.1, 0.95, 0], [0, 0, 1.0]])
-    post = made.post_rotation, made.post_translation
-    points = camera_points(IMAGE, CELLS, DEPTHS, *post)
+    cameras = made.calibration
+    points = camera_points(IMAGE, CELLS, DEPTHS, inverse(cameras.post_rotation), cameras.post_translation)
     u, v = pixel_grid(IMAGE, CELLS)
-    stereo = StereoGeometry(IMAGE, DEPTHS, made.intrinsics, *post, made.previous_camera_from_camera, *post)
+    way = Reprojection.between(cameras, made.previous(cameras))
     index = index_transform(GRID, made.previous_ego_from_ego, bda, torch.eye(3))
+    beams = rays(u, v, cameras.intrinsics, cameras.post_rotation, cameras.post_translation, cameras.ego_from_camera)
     return {
-        'ego_from_camera': made.ego_from_camera, 'previous_camera': made.previous_camera_from_camera,
+        'ego_from_camera': cameras.ego_from_camera, 'previous_camera': made.previous_camera_from_camera,
         'previous_ego': made.previous_ego_from_ego, 'columns': u, 'rows': v,
         'large_image': torch.cat([*pixel_grid((256, 704), (64, 176)), *pixel_grid((900, 1600), (56, 100))]),
-        'points': points, 'rays': rays(u, v, made.intrinsics, *post, made.ego_from_camera),
-        'ground': ground_bins(made, IMAGE, CELLS, DEPTHS), 'stereo': sampling_grid(CELLS, stereo, points.device),
+        'points': points, 'rays': beams, 'ground': ground_bins(cameras, IMAGE, CELLS, DEPTHS),
+        'stereo': sampling_grid(CELLS, way, IMAGE, DEPTHS),
         'index': index, 'positions': sampled_positions(None, index, (100, 100, 8)),
-        'voxels': Lift(GRID).voxels(points, replace(made, bda=bda)),
-        'parts': Lift(GRID, 1, parts=2).voxels(points, made)}
+        'voxels': located(points, replace(cameras, bda=bda), 1), 'parts': located(points, cameras, 2)}
+
+
+def located(points: Tensor, cameras: Calibration, parts: int) -> Tensor:
+    """(N, D, h, w) voxels of the points, which lie so, too."""
+    return locate(points.permute(0, 2, 3, 1, 4).contiguous(), placement(cameras), GRID, parts).permute(0, 3, 1, 2)
 
 
 if __name__ == '__main__':

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.interface import Calibration, Frame
+from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.settings import ModelSettings
 
@@ -22,15 +23,16 @@ def frame(time: int, previous: int) -> Frame:
     pose = torch.eye(4).repeat(6, 1, 1)
     pose[:, :3, :3], pose[:, :3, 3] = inputs['sensor2keyego_rot'], inputs['sensor2keyego_tran']
     chain = torch.eye(4).repeat(6, 1, 1)
-    return Frame(inputs['imgs'][0::2].contiguous(memory_format=torch.channels_last), inputs['intrins'],
-                 inputs['post_rots'], inputs['post_trans'], pose, chain, inputs['curr_to_prev_ego_rt'], inputs['bda'],
-                 torch.ones(6, dtype=torch.bool))
+    calibration = Calibration(inputs['intrins'], inputs['post_rots'], inputs['post_trans'], pose, inputs['bda'],
+                              torch.ones(6, dtype=torch.bool))
+    images = inputs['imgs'][0::2].contiguous(memory_format=torch.channels_last)
+    return Frame(images, calibration, chain, inputs['curr_to_prev_ego_rt'])
 
 
 with torch.inference_mode():
-    network, state, seen = load_network(ModelSettings(device='cpu')), None, []
+    runner, seen = SequenceRunner(load_network(ModelSettings(device='cpu'))), []
     for time in range(2):
-        prediction, state = network(frame(time, max(time - 1, 0)), state)
+        prediction = runner.predict(frame(time, max(time - 1, 0)))
         seen.append((prediction.labels, prediction.confidence(), prediction.scores))
 labels, confidence, scores = (np.stack([tensor.numpy() for tensor in part]) for part in zip(*seen, strict=True))
 np.savez(sys.argv[1], labels=labels, confidence=confidence, scores=scores)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -36,16 +38,16 @@ def check_times(result: BenchmarkResult) -> None:
     assert result.floor > 0
 
 
-def check_products(result: BenchmarkResult, network: OccupancyNetwork) -> None:
+def check_products(result: BenchmarkResult, network: Any) -> None:
     """Counted, not made up: the same as by hand, matrices of 4 x 4 aside."""
-    voxels, channels = network.config.grid.voxels, network.config.channels
-    classifier = sum(weight.numel() for weight in network.head.classifier.parameters() if weight.dim() == 2)
+    voxels, channels = network.spec.grid.voxels, network.spec.context_channels
+    classifier = sum(weight.numel() for weight in network.decoder.head.classifier.parameters() if weight.dim() == 2)
     by_hand = {
-        'pre-process': conv_gmac(network.pre_process, voxels),
-        'motion': conv_gmac(network.motion_fusion, voxels),
+        'pre-process': conv_gmac(network.view.pre_process, voxels),
+        'motion': conv_gmac(network.memory.motion, voxels),
         'voxel': (2 + 2) * channels ** 2 * voxels / 1e9,
         'scene': 5 * channels ** 2 * voxels / 1e9,
-        'head': conv_gmac(network.head.conv, voxels) + classifier * voxels / 1e9,
+        'head': conv_gmac(network.decoder.head.conv, voxels) + classifier * voxels / 1e9,
     }
     for name, gmac in by_hand.items():
         assert result.gmac[name] == pytest.approx(gmac, rel=0.03), name
@@ -75,9 +77,9 @@ def test_the_floor_runs_each_product_as_often_as_the_network(network: OccupancyN
     assert result.frames == 3
 
 
-def test_cues_that_are_off_have_no_stage(network: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cues_that_are_off_have_no_stage(with_cues: Callable[[tuple[str, ...]], OccupancyNetwork],
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, '_alone', lambda call, device: 0.0)
-    network.config = dataclasses.replace(network.config, cues=('voxel',))
-    result = benchmark.run(network, frames=1)
+    result = benchmark.run(prepare(with_cues(('voxel',)), torch.device('cpu')), frames=1)
     assert set(STAGES) - set(result.stages) == {'geometry', 'scene'}
     assert in_order({'head': 1.0, 'backbone': 1.0}) == ['backbone', 'head']

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -13,41 +14,41 @@ from torch import nn
 
 from gdfusion_ros.model.heads.mlp import OccupancyHead
 from gdfusion_ros.model.layers.resnet import BasicBlock, ResNet
-from gdfusion_ros.model.network import OccupancyConfig, OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime.prepare import fold_batch_norms
-from gdfusion_ros.model.state import MotionState, RecurrentState
-from gdfusion_ros.model.temporal.motion import MotionFusion
+from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.temporal.motion import MotionFusion, MotionState
 from gdfusion_ros.model.temporal.voxel import VoxelFusion
-from gdfusion_ros.model.zoo import initialise
+from gdfusion_ros.model.weights.initialise import initialise
+
+Build = Callable[[NetworkSpec], OccupancyNetwork]
 
 
 @pytest.fixture(scope='module', params=['volume', 'columns'])
-def small(tiny_config: OccupancyConfig, request: pytest.FixtureRequest) -> OccupancyNetwork:
-    """Basic blocks, features at an eighth of the image, and a grid of classes twice as fine as the volume."""
-    config = dataclasses.replace(tiny_config, bottleneck=False, backbone_widths=(16, 20, 24), backbone_blocks=(1, 2, 1),
-                                 refinement=2)
-    if request.param == 'columns':
-        config = dataclasses.replace(config, columns=True, lift_parts=2)
-    network = OccupancyNetwork(config)
+def small(tiny_spec: NetworkSpec, build_tiny: Build, build_nano: Build,
+          request: pytest.FixtureRequest) -> OccupancyNetwork:
+    """Of the second, the grid of classes is twice as fine as the volume."""
+    network = build_tiny(tiny_spec) if request.param == 'volume' else build_nano(
+        dataclasses.replace(tiny_spec, refinement=2))
     initialise(network, 3)
     return network
 
 
-def test_a_network_of_basic_blocks_predicts_a_finer_grid(small: OccupancyNetwork, drive: Any) -> None:
-    network = copy.deepcopy(small).eval()
-    assert small.config.feature_stride == 8
-    assert small.config.predicted_grid.shape == (40, 32, 8)
-    assert small.config.predicted_grid.voxel_size == (0.4, 0.375, 0.5)
+def test_a_network_of_columns_predicts_a_finer_grid(tiny_spec: NetworkSpec, build_nano: Build, drive: Any) -> None:
+    network = build_nano(dataclasses.replace(tiny_spec, refinement=2)).eval()
+    initialise(network, 3)
+    assert network.spec.feature_stride == 8
+    assert network.spec.predicted_grid.shape == (40, 32, 8)
+    assert network.spec.predicted_grid.voxel_size == (0.4, 0.375, 0.5)
+    folded = copy.deepcopy(network)
+    fold_batch_norms(folded)
     with torch.inference_mode():
-        state: RecurrentState | None = None
+        runner, quick = SequenceRunner(network), SequenceRunner(folded)
         for frame in drive.frames(3):
-            prediction, state = network(frame, state)
-        folded = copy.deepcopy(small).eval()
-        fold_batch_norms(folded)
-        expected, _ = folded(drive.frame(0))
-        actual, _ = network(drive.frame(0))
-    assert prediction.labels.shape == (40, 32, 8)
-    torch.testing.assert_close(actual.logits, expected.logits, rtol=1e-3, atol=1e-3)
+            expected, actual = runner.predict(frame), quick.predict(frame)
+            assert expected.labels.shape == (40, 32, 8)
+            torch.testing.assert_close(actual.logits, expected.logits, rtol=1e-3, atol=1e-3)
 
 
 def test_basic_blocks_are_named_as_torchvision_names_them() -> None:
@@ -70,33 +71,33 @@ def test_a_refined_head_gives_each_voxel_its_own_eight() -> None:
         torch.testing.assert_close(fine[y, x, z], coarse[y // 2, x // 2, z // 2, inner])
 
 
-def test_every_weight_learns_over_two_frames(small: OccupancyNetwork, drive: Any) -> None:
+def test_every_weight_learns_over_two_frames(small: OccupancyNetwork, drive: Any, look: Any) -> None:
     network = copy.deepcopy(small).train()
-    _, state = network(drive.frame(0))
+    _, state = look(network, drive.frame(0))
     network.zero_grad()
-    prediction, _ = network(drive.frame(1), state.detach())
+    prediction, _ = look(network, drive.frame(1), state.detach())
     prediction.logits.square().mean().backward()
     idle = {name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()}
-    assert idle <= {'head.classifier.2.bias'}
+    assert idle <= {'decoder.head.classifier.2.bias'}
 
 
-def test_a_detached_state_is_a_constant(small: OccupancyNetwork, drive: Any, tensors: Any) -> None:
+def test_a_detached_state_is_a_constant(small: OccupancyNetwork, drive: Any, look: Any, tensors: Any) -> None:
     network = copy.deepcopy(small).train()
-    _, state = network(drive.frame(0))
+    _, state = look(network, drive.frame(0))
     assert any(tensor.requires_grad for tensor in tensors(state))
     assert not any(tensor.requires_grad for tensor in tensors(state.detach()))
 
 
-def test_the_cost_volume_is_not_trained(small: OccupancyNetwork, drive: Any) -> None:
+def test_the_cost_volume_is_not_trained(small: OccupancyNetwork, drive: Any, look: Any) -> None:
     """Only the layers that read it are, and the features that it compares get no gradient from it."""
     network: Any = copy.deepcopy(small).train()
-    for weight in network.backbone.layer2.parameters():
+    for weight in network.images.backbone.layer2.parameters():
         weight.data.zero_()
-    network.neck.output.bias.data.normal_()
-    prediction, _ = network(drive.frame(0))
+    network.images.neck.output.bias.data.normal_()
+    prediction, _ = look(network, drive.frame(0))
     prediction.logits.square().mean().backward()
-    assert not network.backbone.layer1[0].conv1.weight.grad.any()
-    assert network.depth_net.cost_volume[0].weight.grad.any()
+    assert not network.images.backbone.layer1[0].conv1.weight.grad.any()
+    assert network.depth.net.cost_volume[0].weight.grad.any()
 
 
 def test_motion_passes_the_gradient_straight_through() -> None:

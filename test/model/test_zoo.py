@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model import weights, zoo
+from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF
+from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.weights import registry
 from gdfusion_ros.model.weights.checkpoint import Facts, read_facts, save_checkpoint
-from gdfusion_ros.model.zoo import CONFIGS, Chosen, choose, fresh_network, initialise, load_network
+from gdfusion_ros.model.weights.initialise import initialise
+from gdfusion_ros.model.zoo import ZOO, Chosen, Entry, choose, fresh_network, load_network
 from gdfusion_ros.settings import CUES, ModelSettings
 
 
 @pytest.fixture(autouse=True)
-def _tiny_in_the_zoo(tiny: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CONFIGS, 'tiny', tiny.config)
+def _tiny_in_the_zoo(tiny: OccupancyNetwork, build_tiny: Callable[[NetworkSpec], OccupancyNetwork],
+                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ZOO, 'tiny', Entry(tiny.spec, build_tiny))
 
 
 def test_untrained_weights_are_the_same_whatever_was_drawn_before() -> None:
@@ -39,7 +47,14 @@ def test_another_seed_draws_other_weights(tiny: OccupancyNetwork) -> None:
     initialise(tiny, 2)
     parameters = dict(tiny.named_parameters())
     drawn = {name for name, value in first.items() if not torch.equal(value, parameters[name])}
-    assert set(first) - drawn == {f'scene_fusion.{name}' for name in ('bias', 'norm_weight', 'norm_bias')}
+    assert set(first) - drawn == {f'memory.scene.{name}' for name in ('bias', 'norm_weight', 'norm_bias')}
+
+
+def twice_encoded(network: OccupancyNetwork, frame: Frame) -> Tensor:
+    """What the classifier sees of a frame after itself."""
+    state = network.encode(frame.images, network.geometry(frame.calibration)).state
+    geometry = network.geometry(frame.calibration, frame.previous(state.calibration))
+    return network.encode(frame.images, geometry, state).volume
 
 
 @torch.inference_mode()
@@ -53,8 +68,7 @@ def test_fusions_that_start_anew_change_little_of_what_goes_through_them(tiny: O
     trained = fresh_network('tiny', CUES, 1, str(file), cpu).eval()
     frame = dataclasses.replace(drive.frame(0), previous_ego_from_ego=torch.eye(4),
                                 previous_camera_from_camera=torch.eye(4).expand(len(drive.frame(0).images), 4, 4))
-    expected, found, spoilt = (network.encode(frame, network.encode(frame, None)[1])[0] for network in
-                               (without, fresh, trained))
+    expected, found, spoilt = (twice_encoded(network, frame) for network in (without, fresh, trained))
     size = expected.abs().mean()
     assert (found - expected).abs().mean() < 0.05 * size
     assert (spoilt - expected).abs().mean() > 0.2 * size
@@ -62,20 +76,20 @@ def test_fusions_that_start_anew_change_little_of_what_goes_through_them(tiny: O
 
 @torch.inference_mode()
 def test_an_untrained_network_sees_more_than_one_class_and_no_infinity(drive: Any) -> None:
-    network, state = load_network(ModelSettings(model='tiny', untrained=True, device='cpu')), None
+    runner = SequenceRunner(load_network(ModelSettings(model='tiny', untrained=True, device='cpu')))
     for frame in drive.frames(3):
-        prediction, state = network(frame, state)
+        prediction = runner.predict(frame)
         assert prediction.logits.isfinite().all()
         assert prediction.labels.unique().numel() > 1
 
 
 @torch.inference_mode()
-def test_weights_from_a_file(tiny: OccupancyNetwork, drive: Any, tmp_path: Path) -> None:
+def test_weights_from_a_file(tiny: OccupancyNetwork, drive: Any, look: Any, tmp_path: Path) -> None:
     save_checkpoint(tiny, tmp_path / 'tiny.safetensors', Facts())
     network = load_network(ModelSettings(model='tiny', weights=str(tmp_path / 'tiny.safetensors'), device='cpu'))
     assert network.title == 'tiny'
-    expected, _ = tiny(drive.frame(0))
-    torch.testing.assert_close(network(drive.frame(0))[0].logits, expected.logits, rtol=1e-3, atol=1e-3)
+    expected, _ = look(tiny, drive.frame(0))
+    torch.testing.assert_close(look(network, drive.frame(0))[0].logits, expected.logits, rtol=1e-3, atol=1e-3)
 
 
 def test_weights_below_home(tiny: OccupancyNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +100,7 @@ def test_weights_below_home(tiny: OccupancyNetwork, tmp_path: Path, monkeypatch:
 
 def test_cues_of_the_settings_are_those_of_the_network() -> None:
     network = load_network(ModelSettings(model='tiny', untrained=True, device='cpu', cues=('voxel', 'scene')))
-    assert network.config.cues == ('voxel', 'scene')
+    assert network.spec.cues == ('voxel', 'scene')
 
 
 def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(tiny: OccupancyNetwork,
@@ -94,7 +108,7 @@ def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(tiny: O
     file = tmp_path / 'here.safetensors'
     save_checkpoint(tiny, file, Facts('tiny', 'the moon'))
     network = load_network(ModelSettings(weights=str(file), device='cpu'))
-    assert (network.config.name, network.title) == ('tiny', 'tiny (trained on the moon)')
+    assert (network.spec.name, network.title) == ('tiny', 'tiny (trained on the moon)')
     with pytest.raises(GdfusionError, match="are of the model tiny, not of bevdetocc_gf; drop 'model'"):
         choose(ModelSettings(model='bevdetocc_gf', weights=str(file)))
     save_checkpoint(tiny, file, Facts())
@@ -111,9 +125,9 @@ def test_the_default_is_the_network_that_comes_with_the_package() -> None:
 
 
 def test_a_name_of_weights_tells_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(weights, 'find', lambda name: tmp_path / name)
+    monkeypatch.setattr(registry, 'find', lambda name: tmp_path / name)
     for settings in (ModelSettings(weights='bevdetocc_gf'), ModelSettings(model='bevdetocc_gf')):
-        assert choose(settings) == Chosen(zoo.BEVDETOCC_GF, tmp_path / 'bevdetocc_gf', 'nuScenes')
+        assert choose(settings) == Chosen(BEVDETOCC_GF, tmp_path / 'bevdetocc_gf', 'nuScenes')
 
 
 @pytest.mark.parametrize(('settings', 'message'), [
@@ -135,11 +149,11 @@ def test_what_cannot_be_had_is_refused_in_one_line(settings: ModelSettings, mess
 
 
 def test_the_published_network_has_the_published_sizes() -> None:
-    config = zoo.BEVDETOCC_GF
-    assert config.image_size == (256, 704)
-    assert config.depth.values().tolist() == [1.0 + 0.5 * k for k in range(88)]
-    assert config.grid.shape == (200, 200, 16)
-    for lower, size, count, upper in zip(config.grid.lower, config.grid.voxel_size, config.grid.shape,
+    spec = BEVDETOCC_GF
+    assert spec.image_size == (256, 704)
+    assert spec.depth.values().tolist() == [1.0 + 0.5 * k for k in range(88)]
+    assert spec.grid.shape == (200, 200, 16)
+    for lower, size, count, upper in zip(spec.grid.lower, spec.grid.voxel_size, spec.grid.shape,
                                          (40.0, 40.0, 5.4), strict=True):
         assert lower + size * count == pytest.approx(upper)
-    assert (config.cameras, config.channels, config.classes, config.label_set) == (6, 32, 18, 'occ3d_nuscenes')
+    assert (spec.cameras, spec.context_channels, spec.classes, spec.label_set) == (6, 32, 18, 'occ3d_nuscenes')

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,8 +16,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.interface import Frame, Prediction
+from gdfusion_ros.model.interface import Calibration, Prediction, Previous
+from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
@@ -42,8 +44,24 @@ X, Y, Z = 5, 4, 3
 class Memory(Tensor):
     """A state of one tensor."""
 
+    calibration: Calibration
+
+    @staticmethod
+    def of(tensor: Tensor, calibration: Calibration) -> Memory:
+        memory: Memory = tensor.as_subclass(Memory)
+        memory.calibration = calibration
+        return memory
+
     def is_finite(self) -> bool:
         return bool(self.isfinite().all())
+
+
+class Seen(NamedTuple):
+    """What went into the network."""
+
+    images: Tensor
+    calibration: Calibration
+    previous: Previous | None
 
 
 class EchoNetwork(nn.Module):
@@ -54,30 +72,38 @@ class EchoNetwork(nn.Module):
 
     def __init__(self, cameras: int = 3, image_size: tuple[int, int] = (8, 16)) -> None:
         super().__init__()
-        self.config = SimpleNamespace(
-            name='echo', image_size=image_size, cameras=cameras, label_set='occ3d_nuscenes',
-            predicted_grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)))
-        self.frames: list[Frame] = []
+        self.spec = NetworkSpec(
+            name='echo', image_size=image_size, cameras=cameras, any_cameras=False, depth=DepthBins(1.0, 1.0, 4),
+            feature_stride=8, context_channels=4,
+            grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)))
+        self.seen: list[Seen] = []
         self.states: list[Tensor | None] = []
         self.failure: Exception | None = None
         self.factor = 1.0
         self.during: Callable[[], None] = lambda: None
 
-    def forward(self, frame: Frame, state: Tensor | None) -> tuple[Prediction, Tensor]:
+    def geometry(self, calibration: Calibration, previous: Previous | None,
+                 cache: object) -> tuple[Calibration, Previous | None]:
+        return calibration, previous
+
+    def forward(self, images: Tensor, geometry: tuple[Calibration, Previous | None], state: Tensor | None,
+                probe: object = None) -> tuple[Prediction, Tensor]:
         self.during()
         if self.failure is not None:
             raise self.failure
-        self.frames.append(frame)
+        calibration, previous = geometry
+        self.seen.append(Seen(images, calibration, previous))
         self.states.append(state)
-        seen = torch.stack([frame.images.double().sum(), frame.intrinsics.double().sum(),
-                            frame.ego_from_camera.double().sum(), frame.visible.sum().double()])
+        seen = torch.stack([images.double().sum(), calibration.intrinsics.double().sum(),
+                            calibration.ego_from_camera.double().sum(), calibration.visible.sum().double()])
         if state is not None:
-            seen = seen + 0.5 * state + frame.previous_camera_from_camera.double().sum() * 0.1 \
-                + frame.previous_ego_from_ego.double().sum()
+            assert previous is not None
+            seen = seen + 0.5 * state + previous.camera_from_camera.double().sum() * 0.1 \
+                + previous.ego_from_ego.double().sum()
         bits = torch.frexp(seen).mantissa.abs()
         logits = torch.sin(bits.sum() * 1e4 + torch.arange(Y * X * Z * 19).view(Y, X, Z, 19)).float()
         labels = logits[..., 1:].argmax(-1).to(torch.uint8).transpose(0, 1)
-        return Prediction(labels, logits[:, None, :, None, :, None]), (seen * self.factor).as_subclass(Memory)
+        return Prediction(labels, logits[:, None, :, None, :, None]), Memory.of(seen * self.factor, calibration)
 
 
 @pytest.fixture
@@ -107,23 +133,25 @@ def test_the_frame_is_what_the_spec_says(make_assembler: MakeAssembler, make_est
     estimator = make_estimator()
     for posed in street.send(make_assembler(), street.run([9.5, 10.0, 10.5])):
         estimator.process(posed)
-    frame = network.frames[2]
+    frame = network.seen[2]
+    assert frame.previous is not None
     assert frame.images.shape == (3, 3, 8, 16)
-    np.testing.assert_array_equal(frame.intrinsics[0], street.model.intrinsics)
-    np.testing.assert_array_equal(frame.post_rotation[1], np.diag([0.5, 0.5, 1.0]))
-    np.testing.assert_array_equal(frame.post_translation[1], [0.0, -4.0, 0.0])
-    np.testing.assert_array_equal(frame.bda, np.eye(3))
-    assert frame.visible.tolist() == [True] * 3
-    assert all(matrix.dtype == torch.float32 for matrix in (frame.ego_from_camera, frame.previous_ego_from_ego))
+    np.testing.assert_array_equal(frame.calibration.intrinsics[0], street.model.intrinsics)
+    np.testing.assert_array_equal(frame.calibration.post_rotation[1], np.diag([0.5, 0.5, 1.0]))
+    np.testing.assert_array_equal(frame.calibration.post_translation[1], [0.0, -4.0, 0.0])
+    np.testing.assert_array_equal(frame.calibration.bda, np.eye(3))
+    assert frame.calibration.visible.tolist() == [True] * 3
+    matrices = frame.calibration.ego_from_camera, frame.previous.ego_from_ego
+    assert all(matrix.dtype == torch.float32 for matrix in matrices)
     offsets = {'left': -0.008, 'front': 0.0, 'back': 0.035}
     reference, before = pose_matrix(*street.pose(10.5)), pose_matrix(*street.pose(10.0))
     for index, mounting in enumerate(street.mountings()):
         camera = pose_matrix(mounting.translation, mounting.rotation)
         now = pose_matrix(*street.pose(10.5 + offsets[mounting.child])) @ camera
         then = pose_matrix(*street.pose(10.0 + offsets[mounting.child])) @ camera
-        np.testing.assert_allclose(frame.ego_from_camera[index], np.linalg.inv(reference) @ now, atol=2e-6)
-        np.testing.assert_allclose(frame.previous_camera_from_camera[index], np.linalg.inv(then) @ now, atol=2e-6)
-    np.testing.assert_allclose(frame.previous_ego_from_ego, np.linalg.inv(before) @ reference, atol=2e-6)
+        np.testing.assert_allclose(frame.calibration.ego_from_camera[index], np.linalg.inv(reference) @ now, atol=2e-6)
+        np.testing.assert_allclose(frame.previous.camera_from_camera[index], np.linalg.inv(then) @ now, atol=2e-6)
+    np.testing.assert_allclose(frame.previous.ego_from_ego, np.linalg.inv(before) @ reference, atol=2e-6)
 
 
 def test_the_grid_says_what_it_is(make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork,
@@ -132,7 +160,7 @@ def test_the_grid_says_what_it_is(make_assembler: MakeAssembler, make_estimator:
     estimator = make_estimator(confidence=True)
     grid = estimator.process(posed)
     with torch.inference_mode():
-        prediction, _ = network(network.frames[0], None)
+        prediction, _ = network(network.seen[0].images, network.seen[0][1:], None)
     assert (grid.stamp, grid.frame_id) == (nanoseconds(10.0), 'base_link')
     assert (grid.origin, grid.voxel_size) == ((-40.0, -30.0, -1.0), (0.5, 0.4, 0.3))
     assert (grid.model, grid.label_set.name) == ('echo (untrained)', 'occ3d_nuscenes')
@@ -307,13 +335,22 @@ def test_a_masked_camera_is_black_and_not_visible(make_assembler: MakeAssembler,
     street.send(assembler, [message for message in street.run([10.0]) if message.topic != 'back'])
     assembler.flush()
     grid = make_estimator(missing_camera='mask').process(street.taken(assembler)[0])
-    frame = network.frames[0]
-    assert frame.visible.tolist() == [True, True, False]
+    frame = network.seen[0]
+    assert frame.calibration.visible.tolist() == [True, True, False]
     np.testing.assert_allclose(frame.images[2, :, 0, 0], [-123.675 / 58.395, -116.28 / 57.12, -103.53 / 57.375],
                                rtol=1e-6)
-    assert torch.isfinite(torch.linalg.inv(frame.ego_from_camera)).all()
+    assert torch.isfinite(torch.linalg.inv(frame.calibration.ego_from_camera)).all()
     assert grid.cameras == ('left', 'front')
     assert grid.stamp_spread == nanoseconds(0.008)
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_a_network_that_takes_any_cameras_takes_fewer(make_settings: Callable[..., PipelineSettings],
+                                                      count: int) -> None:
+    network = EchoNetwork(cameras=6)
+    network.spec = replace(network.spec, any_cameras=True)
+    OccupancyEstimator(network, make_settings(cameras=('left', 'front')[:count],  # type: ignore[arg-type]
+                                              reference_camera='left'))
 
 
 def test_a_network_for_another_rig_is_refused(make_settings: Callable[..., PipelineSettings]) -> None:
@@ -353,23 +390,24 @@ def test_matrices_equal_the_recorded_ones(recordings: Path, protocol: Any) -> No
                               recorded_pose(recorded, f'{frame}/{camera}/ego2global')) for camera in SURROUND_CAMERAS]
         estimator.process(black_set(stamp, places, recorded_pose(recorded, f'{frame}/CAM_FRONT/ego2global'),
                                     recorded_pose(recorded, f'{frame}/ego2global')))
-    made = network.frames[1]
+    made = network.seen[1]
+    assert made.previous is not None
 
     def exact(name: str) -> NDArray[np.float64]:
         return np.asarray(recorded[f'occ3d/{name}'], np.float64)
 
     # The recorded ones were composed in float32 at 1650 m from the origin.
-    np.testing.assert_allclose(made.ego_from_camera[:, :3, :3], exact('rots'), atol=1e-6)
-    np.testing.assert_allclose(made.ego_from_camera[:, :3, 3], exact('trans'), atol=2e-4)
-    np.testing.assert_array_equal(made.intrinsics, exact('intrins'))
-    np.testing.assert_allclose(made.post_rotation, exact('post_rots'), rtol=1e-7)
-    np.testing.assert_array_equal(made.post_translation, exact('post_trans'))
+    np.testing.assert_allclose(made.calibration.ego_from_camera[:, :3, :3], exact('rots'), atol=1e-6)
+    np.testing.assert_allclose(made.calibration.ego_from_camera[:, :3, 3], exact('trans'), atol=2e-4)
+    np.testing.assert_array_equal(made.calibration.intrinsics, exact('intrins'))
+    np.testing.assert_allclose(made.calibration.post_rotation, exact('post_rots'), rtol=1e-7)
+    np.testing.assert_array_equal(made.calibration.post_translation, exact('post_trans'))
     chain = np.linalg.inv(exact('adj_ego2global') @ exact('adj_sensor2ego')) @ exact('ego2global') @ exact('sensor2ego')
-    error = np.abs(made.previous_camera_from_camera.numpy() - chain).max()
+    error = np.abs(made.previous.camera_from_camera.numpy() - chain).max()
     assert error < (2e-6 if protocol == 'released' else 3e-4)
     assert (error > 2e-6) == (protocol == 'live'), 'the rounding of the released protocol shows'
     lidar = np.linalg.inv(recorded_pose(recorded, 'prev/ego2global')) @ recorded_pose(recorded, 'cur/ego2global')
-    np.testing.assert_allclose(made.previous_ego_from_ego, lidar, atol=1e-6)
+    np.testing.assert_allclose(made.previous.ego_from_ego, lidar, atol=1e-6)
 
 
 def test_the_released_protocol_rounds_the_cameras_poses(make_estimator: Make, network: EchoNetwork,
@@ -384,16 +422,19 @@ def test_the_released_protocol_rounds_the_cameras_poses(make_estimator: Make, ne
         return [[product(*(pose.astype(kind).astype(float) for pose in (place.fixed_from_ego, place.ego_from_camera)))
                  for place in posed.cameras.values()] for posed in sets]
 
-    for frame, (before, now) in ((network.frames[1], poses(np.float64)), (network.frames[3], poses(np.float32))):
+    ways = []
+    for seen, (before, now) in ((network.seen[1], poses(np.float64)), (network.seen[3], poses(np.float32))):
         expected = [product(inverse(old), new) for old, new in zip(before, now, strict=True)]
-        np.testing.assert_array_equal(frame.previous_camera_from_camera, np.array(expected, np.float32))
-    np.testing.assert_array_equal(network.frames[1].previous_ego_from_ego, network.frames[3].previous_ego_from_ego)
+        assert seen.previous is not None
+        np.testing.assert_array_equal(seen.previous.camera_from_camera, np.array(expected, np.float32))
+        ways.append(seen.previous.ego_from_ego)
+    np.testing.assert_array_equal(ways[0], ways[1])
 
 
 def test_it_runs_the_real_network() -> None:
     network = load_network(ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu'))
     settings = PipelineSettings()
-    preprocessor = Preprocessor(network.config.image_size)
+    preprocessor = Preprocessor(network.spec.image_size)
     full = np.random.default_rng(0).integers(0, 256, (900, 1600, 3), dtype=np.uint8)
     model = CameraModel(1600, 900, np.array([[1266.0, 0.0, 816.0], [0.0, 1266.0, 491.0], [0.0, 0.0, 1.0]]))
     mounting = pose_matrix((1.7, 0.0, 1.5), (-0.5, 0.5, -0.5, 0.5))

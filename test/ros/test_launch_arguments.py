@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ament_index_python.packages import PackageNotFoundError
@@ -81,6 +80,7 @@ def test_the_network_says_how_many_cameras_it_takes(installed: list[str], monkey
 
     from gdfusion_ros.model import zoo
 
-    small: Any = dataclasses.replace(zoo.BEVDETOCC_GF_SMALL, cameras=7)
-    monkeypatch.setitem(zoo.CONFIGS, small.name, small)
+    entry = zoo.ZOO['bevdetocc_gf_small']
+    small = dataclasses.replace(entry.spec, cameras=7, any_cameras=False)
+    monkeypatch.setitem(zoo.ZOO, small.name, zoo.Entry(small, entry.build))
     refuse_nothing(cameras=SEVEN, model=small.name, untrained='true')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +16,29 @@ from gdfusion_ros.datasets import nuscenes, occ3d
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.model import zoo
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.network import DepthBins, OccupancyConfig
+from gdfusion_ros.model.networks.nano import Sizes, nano
+from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.training.settings import TrainingSettings
 
-TINY = OccupancyConfig(
-    name='tiny', image_size=(32, 64), depth=DepthBins(1.0, 2.0, 8),
-    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)), refinement=4, bottleneck=False,
-    backbone_widths=(16, 16, 16), backbone_blocks=(1, 1, 1), channels=8, image_channels=16, pyramid_channels=4,
-    encoder_channels=(8, 8, 8), encoder_blocks=(1, 1, 1), classifier_channels=8)
+TINY = NetworkSpec(
+    name='tiny', image_size=(32, 64), depth=DepthBins(1.0, 2.0, 8), feature_stride=8, context_channels=8,
+    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)), refinement=4)
+SIZES = Sizes(backbone_widths=(16, 16, 16), backbone_blocks=(1, 1, 1), image_channels=16, pyramid_channels=4,
+              encoder_channels=(8, 8, 8), encoder_blocks=(1, 1, 1), classifier_channels=8)
 
 SCRIPT = f"""
 import sys
+from functools import partial
 from gdfusion_ros.cli import main
 from gdfusion_ros.model import zoo
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.network import DepthBins, OccupancyConfig
+from gdfusion_ros.model.networks.nano import Sizes, nano
+from gdfusion_ros.model.spec import NetworkSpec
 
-zoo.CONFIGS['tiny'] = {TINY}
+zoo.ZOO['tiny'] = zoo.Entry({TINY}, partial(nano, sizes={SIZES}))
 if __name__ == '__main__':
     sys.exit(main())
 """
@@ -78,9 +84,9 @@ def source(labelled_root: Path) -> Dataset:
 
 
 @pytest.fixture
-def tiny_config(monkeypatch: pytest.MonkeyPatch) -> OccupancyConfig:
+def tiny_spec(monkeypatch: pytest.MonkeyPatch) -> NetworkSpec:
     """Of a network that the zoo knows as 'tiny'."""
-    monkeypatch.setitem(zoo.CONFIGS, TINY.name, TINY)
+    monkeypatch.setitem(zoo.ZOO, TINY.name, zoo.Entry(TINY, partial(nano, sizes=SIZES)))
     return TINY
 
 

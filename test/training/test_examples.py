@@ -13,16 +13,16 @@ from msgspec import structs
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.network import OccupancyConfig
+from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.training.examples import Examples, labelled
 from gdfusion_ros.training.losses import IGNORE
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
 
 
-def test_a_frame_as_the_node_would_make_it(source: Dataset, tiny_config: OccupancyConfig,
+def test_a_frame_as_the_node_would_make_it(source: Dataset, tiny_spec: NetworkSpec,
                                            settings: TrainingSettings) -> None:
-    examples = Examples([source], tiny_config, settings, augment=False)
+    examples = Examples([source], tiny_spec, settings, augment=False)
     assert examples.lengths == [3, 3]
     first, second = examples[Item(0, 0, 0)], examples[Item(0, 1, 0)]
     assert first.start
@@ -32,25 +32,25 @@ def test_a_frame_as_the_node_would_make_it(source: Dataset, tiny_config: Occupan
     torch.testing.assert_close(frame.previous_ego_from_ego, torch.tensor(np.linalg.inv(front[0]) @ front[1]).float())
     assert frame.images.shape == (6, 3, 32, 64)
     assert frame.images.dtype == torch.float32
-    assert frame.visible.all()
-    assert torch.equal(frame.bda, torch.eye(3))
+    assert frame.calibration.visible.all()
+    assert torch.equal(frame.calibration.bda, torch.eye(3))
 
 
-def test_labels_are_transposed_and_masked(source: Dataset, tiny_config: OccupancyConfig,
+def test_labels_are_transposed_and_masked(source: Dataset, tiny_spec: NetworkSpec,
                                           settings: TrainingSettings) -> None:
-    labels = Examples([source], tiny_config, settings, augment=False)[Item(0, 0, 0)].labels
+    labels = Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].labels
     assert labels.shape == (200, 200, 16)
     assert (labels[:, :40] == IGNORE).all()  # x < 40 is not observed; axes are y, x, z
     assert (labels[:60, 40:160, 2] == 15).all()
     assert (labels[60:, 40:160, 2] == 11).all()
     everything = dataclasses.replace(settings, camera_mask=False)
-    labels = Examples([source], tiny_config, everything, augment=False)[Item(0, 0, 0)].labels
+    labels = Examples([source], tiny_spec, everything, augment=False)[Item(0, 0, 0)].labels
     assert (labels[150:170, 20:40, 3] == 4).all()
 
 
-def test_a_scene_without_labels_teaches_depth_alone(source: Dataset, tiny_config: OccupancyConfig,
+def test_a_scene_without_labels_teaches_depth_alone(source: Dataset, tiny_spec: NetworkSpec,
                                                     settings: TrainingSettings) -> None:
-    example = Examples([source], tiny_config, settings, augment=False)[Item(1, 0, 0)]
+    example = Examples([source], tiny_spec, settings, augment=False)[Item(1, 0, 0)]
     assert (example.labels == IGNORE).all()
     known = example.depth != IGNORE
     assert known.any()
@@ -58,7 +58,7 @@ def test_a_scene_without_labels_teaches_depth_alone(source: Dataset, tiny_config
     assert labelled([source]) == 3
 
 
-def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_config: OccupancyConfig, settings: TrainingSettings,
+def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings,
                                          tmp_path: Path) -> None:
     """A point 9.5 m before the camera on its optical axis falls into one cell, in the bin of 9 to 11 m."""
     sample = source.scenes[0].samples[0]
@@ -71,38 +71,39 @@ def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_config: Occupancy
     swept = dataclasses.replace(sample, data={**sample.data, 'LIDAR_TOP': lidar})
     scene = dataclasses.replace(source.scenes[0], samples=(swept,))
     one = dataclasses.replace(source, scenes=(scene,))
-    depth = Examples([one], tiny_config, settings, augment=False)[Item(0, 0, 0)].depth
+    depth = Examples([one], tiny_spec, settings, augment=False)[Item(0, 0, 0)].depth
     seen = (depth[1] != IGNORE).nonzero().tolist()
     assert len(seen) == 1
     assert depth[1, seen[0][0], seen[0][1]] == 4
 
 
-def test_augmentation_follows_seed_and_place_alone(source: Dataset, tiny_config: OccupancyConfig,
+def test_augmentation_follows_seed_and_place_alone(source: Dataset, tiny_spec: NetworkSpec,
                                                    settings: TrainingSettings) -> None:
-    examples = Examples([source], tiny_config, settings, augment=True)
+    examples = Examples([source], tiny_spec, settings, augment=True)
     one, same, later = examples[Item(0, 1, 4)], examples[Item(0, 1, 4)], examples[Item(0, 2, 4)]
     assert torch.equal(one.frame.images, same.frame.images)
-    assert torch.equal(one.frame.bda, later.frame.bda)
-    assert not torch.equal(one.frame.post_rotation, later.frame.post_rotation)
-    constant = Examples([source], tiny_config, dataclasses.replace(settings, image_varies='sequence'), augment=True)
-    assert torch.equal(constant[Item(0, 1, 4)].frame.post_rotation, constant[Item(0, 2, 4)].frame.post_rotation)
-    mirrored = {tuple(examples[Item(0, 0, draw)].frame.bda.diagonal().tolist()) for draw in range(20)}
+    assert torch.equal(one.frame.calibration.bda, later.frame.calibration.bda)
+    assert not torch.equal(one.frame.calibration.post_rotation, later.frame.calibration.post_rotation)
+    constant = Examples([source], tiny_spec, dataclasses.replace(settings, image_varies='sequence'), augment=True)
+    one, later = (constant[Item(0, frame, 4)] for frame in (1, 2))
+    assert torch.equal(one.frame.calibration.post_rotation, later.frame.calibration.post_rotation)
+    mirrored = {tuple(examples[Item(0, 0, draw)].frame.calibration.bda.diagonal().tolist()) for draw in range(20)}
     assert len(mirrored) == 4
 
 
-def test_mirroring_moves_labels_and_volume_alike(source: Dataset, tiny_config: OccupancyConfig,
+def test_mirroring_moves_labels_and_volume_alike(source: Dataset, tiny_spec: NetworkSpec,
                                                  settings: TrainingSettings) -> None:
-    plain = Examples([source], tiny_config, settings, augment=False)[Item(0, 0, 0)].labels
-    examples = Examples([source], tiny_config, settings, augment=True)
+    plain = Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].labels
+    examples = Examples([source], tiny_spec, settings, augment=True)
     for draw in range(8):
         example = examples[Item(0, 0, draw)]
-        x, y, _ = example.frame.bda.diagonal().tolist()
+        x, y, _ = example.frame.calibration.bda.diagonal().tolist()
         flips = [axis for axis, sign in ((0, y), (1, x)) if sign < 0]
         assert torch.equal(example.labels, plain.flip(flips))
 
 
 @pytest.mark.parametrize('damage', ['image', 'lidar', 'channel'])
-def test_bad_data_is_one_line(labelled_root: Path, tiny_config: OccupancyConfig, settings: TrainingSettings,
+def test_bad_data_is_one_line(labelled_root: Path, tiny_spec: NetworkSpec, settings: TrainingSettings,
                               tmp_path: Path, damage: str) -> None:
     dataset = nuscenes.load(labelled_root)
     scene = dataset.scenes[0]
@@ -116,4 +117,4 @@ def test_bad_data_is_one_line(labelled_root: Path, tiny_config: OccupancyConfig,
         data[channel] = structs.replace(data[channel], root=tmp_path, filename='broken')
     bad = dataclasses.replace(scene, samples=(dataclasses.replace(sample, data=data),))
     with pytest.raises(GdfusionError, match=str(broken) if damage != 'channel' else 'has no CAM_FRONT'):
-        Examples([dataclasses.replace(dataset, scenes=(bad,))], tiny_config, settings, augment=False)[Item(0, 0, 0)]
+        Examples([dataclasses.replace(dataset, scenes=(bad,))], tiny_spec, settings, augment=False)[Item(0, 0, 0)]

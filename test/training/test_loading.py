@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.network import OccupancyConfig
+from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.training.examples import Examples
 from gdfusion_ros.training.loading import load
 from gdfusion_ros.training.settings import TrainingSettings
@@ -42,12 +42,12 @@ def test_faults_of_the_program_are_not_explained_away() -> None:
         list(load(examples, [Item(0, 0, 0)], 0, CPU))
 
 
-def test_all_large_tensors_are_pinned(source: Dataset, tiny_config: OccupancyConfig, settings: TrainingSettings,
+def test_all_large_tensors_are_pinned(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings,
                                       monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no CUDA here to pin anything for."""
     pinned: list[int] = []
     monkeypatch.setattr(Tensor, 'pin_memory', lambda tensor: (pinned.append(id(tensor)), tensor)[1])
-    examples = Examples([source], tiny_config, settings, augment=False)
+    examples = Examples([source], tiny_spec, settings, augment=False)
     for example in load(examples, [Item(0, 0, 0)], 0, CPU):
         example.pin_memory()
         large = [example.frame.images, example.labels, example.depth]

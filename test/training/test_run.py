@@ -31,7 +31,7 @@ from gdfusion_ros.training.validation import validate
 SMALL = {'model': 'tiny', 'steps': 3, 'slots': 1, 'workers': 0, 'checkpoint_every': 1, 'warmup_steps': 1}
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('tiny_config')]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('tiny_spec')]
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_two_processes_train_together(config: Path, labelled_root: Path, tmp_pat
     assert len(content['memories']) == 2
     validation = content['entries'][-1][1]
     network = load_network(ModelSettings(model='tiny', weights=str(out / 'weights.safetensors'), device='cpu'))
-    alone = validate(network, Examples([nuscenes.load(labelled_root)], network.config,
+    alone = validate(network, Examples([nuscenes.load(labelled_root)], network.spec,
                                        training_settings.read(config, {}), augment=False), TrainingSettings(workers=0))
     assert validation['validation/mIoU'] == pytest.approx(alone.miou), 'each process has scored its share'
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.network import DepthBins
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.training.losses import IGNORE

@@ -12,8 +12,9 @@ import torch
 
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.network import OccupancyConfig, OccupancyNetwork
-from gdfusion_ros.model.state import RecurrentState
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.checkpoint import Facts, save_checkpoint
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.settings import CUES
@@ -26,20 +27,26 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def network(tiny_config: OccupancyConfig) -> OccupancyNetwork:
-    return fresh_network('tiny', tiny_config.cues, 0, '', torch.device('cpu'))
+def network(tiny_spec: NetworkSpec) -> OccupancyNetwork:
+    return fresh_network('tiny', tiny_spec.cues, 0, '', torch.device('cpu'))
 
 
 @pytest.fixture
-def batches(source: Dataset, tiny_config: OccupancyConfig, settings: TrainingSettings) -> list[list[Example]]:
+def batches(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings) -> list[list[Example]]:
     """Six steps of two slots."""
-    examples = Examples([source], tiny_config, settings, augment=True)
+    examples = Examples([source], tiny_spec, settings, augment=True)
     items = list(Stream(examples.lengths, 0, 0, 2, 2, (0, 6)))
     return [[examples[item] for item in items[step:step + 2]] for step in range(0, 12, 2)]
 
 
 def weights(network: torch.nn.Module) -> list[torch.Tensor]:
     return [value.clone() for value in network.state_dict().values()]
+
+
+def frames_of(state: SequenceState) -> int:
+    assert state.memory is not None
+    assert state.memory.voxel is not None
+    return state.memory.voxel.frames
 
 
 def total(found: dict[str, torch.Tensor]) -> float:
@@ -61,7 +68,7 @@ def test_memory_lasts_for_a_sequence(network: OccupancyNetwork, batches: Sequenc
     for step, batch in enumerate(batches):
         trainer.step(batch)
         states = [state for state in trainer.memory if state is not None]
-        assert [state.frames for state in states] == [step % 3 + 1] * 2  # scenes of three key frames
+        assert [frames_of(state) for state in states] == [step % 3 + 1] * 2  # scenes of three key frames
         assert not any(tensor.requires_grad for state in states for tensor in state.tensors().values())
 
 
@@ -71,7 +78,7 @@ def test_slots_that_take_turns_keep_their_own_memory(network: OccupancyNetwork, 
     frames = []
     for example in [example for batch in batches[:2] for example in batch]:
         trainer.step([example])
-        frames.append([0 if state is None else state.frames for state in trainer.memory])
+        frames.append([0 if state is None else frames_of(state) for state in trainer.memory])
     assert frames == [[1, 0], [1, 1], [2, 1], [2, 2]]
     with pytest.raises(GdfusionError, match='2 slots cannot take 3 turns'):
         dataclasses.replace(settings, turns=3)
@@ -82,21 +89,21 @@ def test_without_history_every_frame_is_a_first_one(network: OccupancyNetwork, b
     trainer = Trainer(network, dataclasses.replace(settings, history=False))
     for batch in batches[:3]:
         trainer.step(batch)
-        assert [state.frames for state in trainer.memory if state is not None] == [1, 1]
+        assert [frames_of(state) for state in trainer.memory if state is not None] == [1, 1]
 
 
-def test_stopped_and_resumed_is_as_if_it_had_not_been(network: OccupancyNetwork, tiny_config: OccupancyConfig,
+def test_stopped_and_resumed_is_as_if_it_had_not_been(network: OccupancyNetwork, tiny_spec: NetworkSpec,
                                                       batches: Sequence[list[Example]],
                                                       settings: TrainingSettings) -> None:
     whole = Trainer(network, settings)
     for batch in batches:
         whole.step(batch)
-    first = Trainer(fresh_network('tiny', tiny_config.cues, 0, '', torch.device('cpu')), settings)
+    first = Trainer(fresh_network('tiny', tiny_spec.cues, 0, '', torch.device('cpu')), settings)
     for batch in batches[:4]:
         first.step(batch)
-    second = Trainer(fresh_network('tiny', tiny_config.cues, 9, '', torch.device('cpu')), settings)
+    second = Trainer(fresh_network('tiny', tiny_spec.cues, 9, '', torch.device('cpu')), settings)
     second.load_state_dict(first.state_dict())
-    second.memory = [state and RecurrentState.restored(state.tensors(), state.frames) for state in first.memory]
+    second.memory = [state and SequenceState.restored(state.tensors(), state.structure()) for state in first.memory]
     for batch in batches[4:]:
         second.step(batch)
     for one, other in ((whole.network, second.network), (whole.average.network, second.average.network)):
@@ -114,27 +121,27 @@ def test_the_average_follows_the_weights(network: OccupancyNetwork, batches: Seq
     assert not all(map(torch.equal, weights(lagging.average.network), weights(lagging.network)))
 
 
-def test_a_switched_off_cue_learns_nothing(tiny_config: OccupancyConfig, batches: Sequence[list[Example]],
+def test_a_switched_off_cue_learns_nothing(tiny_spec: NetworkSpec, batches: Sequence[list[Example]],
                                            settings: TrainingSettings) -> None:
     network = fresh_network('tiny', (), 0, '', torch.device('cpu'))
-    before = weights(network.scene_fusion) + weights(network.voxel_fusion)
+    before = weights(network.fusion('scene')) + weights(network.fusion('voxel'))
     trainer = Trainer(network, dataclasses.replace(settings, weight_decay=0.0))
     for batch in batches[:2]:
         trainer.step(batch)
-    assert all(map(torch.equal, before, weights(network.scene_fusion) + weights(network.voxel_fusion)))
+    assert all(map(torch.equal, before, weights(network.fusion('scene')) + weights(network.fusion('voxel'))))
 
 
-def test_a_memory_that_starts_anew_learns(tiny_config: OccupancyConfig, batches: Sequence[list[Example]],
+def test_a_memory_that_starts_anew_learns(tiny_spec: NetworkSpec, batches: Sequence[list[Example]],
                                           settings: TrainingSettings, tmp_path: Path) -> None:
     cpu, file = torch.device('cpu'), tmp_path / 'trained.safetensors'
-    save_checkpoint(fresh_network('tiny', tiny_config.cues, 3, '', cpu), file, Facts())
+    save_checkpoint(fresh_network('tiny', tiny_spec.cues, 3, '', cpu), file, Facts())
     chosen = dataclasses.replace(settings, model='tiny', initial_weights=str(file), fresh_cues=CUES)
     network = starting_network(chosen, cpu)
     loaded = starting_network(dataclasses.replace(chosen, fresh_cues=()), cpu)
-    assert all(map(torch.equal, weights(network.backbone), weights(loaded.backbone)))
-    assert not network.motion_fusion.offset.weight.any()
-    assert loaded.motion_fusion.offset.weight.any()
-    fusions = network.voxel_fusion, network.motion_fusion, network.scene_fusion, network.geometry_fusion
+    assert all(map(torch.equal, weights(network.get_submodule('images')), weights(loaded.get_submodule('images'))))
+    assert not network.fusion('motion').get_parameter('offset.weight').any()
+    assert loaded.fusion('motion').get_parameter('offset.weight').any()
+    fusions = [network.fusion(cue) for cue in CUES]
     before = [weights(fusion) for fusion in fusions]
     trainer = Trainer(network, dataclasses.replace(chosen, weight_decay=0.0))
     for batch in batches[:3]:
@@ -147,7 +154,7 @@ def statistics(network: OccupancyNetwork) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items() if 'running_' in name}
 
 
-def test_statistics_are_kept_from_a_step_on(network: OccupancyNetwork, tiny_config: OccupancyConfig,
+def test_statistics_are_kept_from_a_step_on(network: OccupancyNetwork, tiny_spec: NetworkSpec,
                                             batches: Sequence[list[Example]], settings: TrainingSettings) -> None:
     settings = dataclasses.replace(settings, statistics_steps=2)
     trainer = Trainer(network, settings)
@@ -156,7 +163,7 @@ def test_statistics_are_kept_from_a_step_on(network: OccupancyNetwork, tiny_conf
     frozen = statistics(network)
     trainer.step(batches[2])
     assert all(torch.equal(value, frozen[name]) for name, value in statistics(network).items())
-    resumed = Trainer(fresh_network('tiny', tiny_config.cues, 0, '', torch.device('cpu')), settings)
+    resumed = Trainer(fresh_network('tiny', tiny_spec.cues, 0, '', torch.device('cpu')), settings)
     resumed.load_state_dict(copy.deepcopy(trainer.state_dict()))
     resumed.memory = trainer.memory
     for going_on in (trainer, resumed):
@@ -168,12 +175,12 @@ def test_statistics_are_kept_from_a_step_on(network: OccupancyNetwork, tiny_conf
 def test_layers_that_are_trained_already_keep_their_statistics(network: OccupancyNetwork,
                                                                batches: Sequence[list[Example]],
                                                                settings: TrainingSettings) -> None:
-    network.backbone.bn1.get_buffer('num_batches_tracked').fill_(1)
+    network.get_buffer('images.backbone.bn1.num_batches_tracked').fill_(1)
     before = statistics(network)
     Trainer(network, settings).step(batches[0])
     changed = {name for name, value in statistics(network).items() if not torch.equal(value, before[name])}
-    assert not {'backbone.bn1.running_mean', 'backbone.bn1.running_var'} & changed
-    assert 'encoder.layers.0.0.conv1.bn.running_mean' in changed
+    assert not {'images.backbone.bn1.running_mean', 'images.backbone.bn1.running_var'} & changed
+    assert 'decoder.encoder.layers.0.0.bn1.running_mean' in changed
 
 
 def test_learning_rate_rises_then_falls_along_a_cosine(settings: TrainingSettings) -> None:

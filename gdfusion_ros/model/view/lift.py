@@ -17,6 +17,13 @@ from gdfusion_ros.model.ops.voxel_index import Placement, VoxelIndex, voxel_inde
 from gdfusion_ros.model.probe import Pass
 
 
+def placement(calibration: Calibration) -> Placement:
+    """Where the cameras lie in the volume's frame."""
+    pose = calibration.ego_from_camera
+    return Placement(product(pose[:, :3, :3], inverse(calibration.intrinsics)), pose[:, :3, 3], calibration.bda,
+                     calibration.visible)
+
+
 class Lift(nn.Module):
     """Sum over all points of a voxel: depth probability times context (forward projection).
 
@@ -47,10 +54,7 @@ class Lift(nn.Module):
             points: (N, h, w, D, 3) of the frusta, as ``camera_points`` gives them, a cell's bins side by side.
             calibration: of the cameras.
         """
-        ego_from_camera = calibration.ego_from_camera
-        rotation = product(ego_from_camera[:, :3, :3], inverse(calibration.intrinsics))
-        placement = Placement(rotation, ego_from_camera[:, :3, 3], calibration.bda, calibration.visible)
-        return voxel_index(points, placement, self.grid, self.parts)
+        return voxel_index(points, placement(calibration), self.grid, self.parts)
 
     def forward(self, distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
         """Volume (1, C, Y, X, Z), empty voxels 0.

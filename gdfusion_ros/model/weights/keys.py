@@ -7,7 +7,7 @@ table how its own keys are called there, a network says where each of its blocks
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from gdfusion_ros.errors import GdfusionError
@@ -25,13 +25,26 @@ class Mount:
 
     ours: str
     published: str
-    table: Table = ()  # type: ignore[assignment]
+    table: Table = field(default_factory=lambda: SAME)
 
     @cached_property
     def full(self) -> Table:
         """The table with the places in front."""
         return {f'{self.ours}.{ours}': f'{self.published}.{published}'
-                for ours, published in (self.table or SAME).items()}
+                for ours, published in self.table.items()}
+
+
+def renamed(key: str, table: Table) -> str:
+    """The key as the table has it.
+
+    Raises:
+        GdfusionError: it has none for it.
+    """
+    fitting = [beginning for beginning in table if key.startswith(beginning)]
+    if not fitting:
+        raise GdfusionError(f"weight '{key}' has no published name; a table of the network's blocks has to give it one")
+    best = max(fitting, key=len)
+    return table[best] + key[len(best):]
 
 
 def to_published(key: str, mounts: Sequence[Mount]) -> str:
@@ -40,9 +53,4 @@ def to_published(key: str, mounts: Sequence[Mount]) -> str:
     Raises:
         GdfusionError: no mounted table knows the key.
     """
-    known = {ours: published for mount in mounts for ours, published in mount.full.items()}
-    fitting = [prefix for prefix in known if key.startswith(prefix)]
-    if not fitting:
-        raise GdfusionError(f"weight '{key}' has no published name; a table of the network's blocks has to give it one")
-    best = max(fitting, key=len)
-    return known[best] + key[len(best):]
+    return renamed(key, {ours: published for mount in mounts for ours, published in mount.full.items()})

@@ -16,7 +16,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model import weights
 from gdfusion_ros.model.weights.checkpoint import Facts, read_facts, save_checkpoint
 from gdfusion_ros.model.weights.registry import Weights, digest, fetch, find, known, verify
-from gdfusion_ros.model.zoo import CONFIGS, fresh_network
+from gdfusion_ros.model.zoo import ZOO, fresh_network
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def entry(**fields: Any) -> Weights:
 def test_the_manifest_names_models_of_the_zoo_and_what_comes_with_the_package() -> None:
     for name, weights_ in known().items():
         assert name == weights_.name
-        assert weights_.model in ('', *CONFIGS)
+        assert weights_.model in ('', *ZOO)
         if not weights_.repository:
             path = weights_.path()
             assert path is not None

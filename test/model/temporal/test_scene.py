@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model import volume
+from gdfusion_ros.model.layers import volume
 from gdfusion_ros.model.layers.volume import volume_of
-from gdfusion_ros.model.state import SceneState
-from gdfusion_ros.model.temporal.scene import SceneFusion
+from gdfusion_ros.model.temporal.scene import SCENE, SceneFusion, SceneState
 
 GATE = 1e-4
 SIZE = (5, 6, 3)
@@ -22,7 +21,7 @@ SIZE = (5, 6, 3)
 def test_recorded_steps(recording: Callable[[str], Any], sample: int) -> None:
     recorded = recording('scene_fusion')
     fusion = SceneFusion(8)
-    recorded.load(fusion, 'scene_fusion', 'scene_his_func_after_vox_his.')
+    recorded.load(fusion, SCENE)
     state: SceneState | None = None
     for step, starts in enumerate(recorded['start']):
         voxels = recorded[f'x{step}'][sample].t()

@@ -1,7 +1,8 @@
-"""Camera geometry point by point, and the memory for what depends on calibration alone."""
+"""Camera geometry point by point."""
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import product
 from typing import Any
 
@@ -9,38 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.geometry.camera import Memo, camera_points, normalised, pixel_grid, previous_pixels, transform
+from gdfusion_ros.model.geometry.camera import camera_points, normalised, pixel_grid, previous_pixels, transform
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.geometry.small_matrices import inverse
+from gdfusion_ros.model.interface import Previous
 
 IMAGE = (64, 96)
-
-
-class Counter:
-    """A function of a matrix that counts its calls."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self) -> int:
-        self.calls += 1
-        return self.calls
-
-
-def test_an_equal_key_computes_once_and_another_again() -> None:
-    memo, compute = Memo[int](), Counter()
-    first, second = torch.eye(3), torch.zeros(2)
-    assert memo((first, second), compute) == 1
-    assert memo((first.clone(), second.clone()), compute) == 1
-    assert memo((first, second + 1), compute) == 2
-    assert memo((first, second), compute) == 3
-    assert memo((first,), compute) == 4
-    assert memo((torch.eye(4),), compute) == 5
-
-
-def test_a_key_that_is_changed_in_place_is_noticed() -> None:
-    memo, compute, key = Memo[int](), Counter(), torch.zeros(3)
-    memo((key,), compute)
-    key[1] = 1e-7
-    assert memo((key,), compute) == 2
 
 
 def test_pixels_run_from_the_first_to_the_last() -> None:
@@ -78,16 +53,19 @@ def source_point(u: float, v: float, depth: float, rotation: Tensor, translation
 def test_frustum_and_its_way_into_the_previous_image(drive: Any) -> None:
     frame, depths = drive.frame(2), torch.tensor([1.0, 4.0, 9.0])
     rotation = torch.tensor([[0.06, 0.002, 0], [-0.003, 0.058, 0], [0, 0, 1]]).repeat(2, 1, 1)
-    points = camera_points(IMAGE, (4, 6), depths, rotation, frame.post_translation)
-    previous_rotation, previous_translation = frame.post_rotation, frame.post_translation + 2
+    points = camera_points(IMAGE, (4, 6), depths, inverse(rotation), frame.calibration.post_translation)
+    previous_rotation, previous_translation = frame.calibration.post_rotation, frame.calibration.post_translation + 2
     chain = frame.previous_camera_from_camera.clone()
     chain[1, 2, 3] -= 5
-    pixels, behind = previous_pixels(points, frame.intrinsics, chain, previous_rotation, previous_translation)
+    then = dataclasses.replace(frame.calibration, post_translation=previous_translation)
+    pixels, behind = previous_pixels(
+        points, Reprojection.between(frame.calibration, Previous(then, chain, torch.eye(4))))
     assert points.shape == pixels.shape == (2, 3, 4, 6, 3)
     for n, k, row, column in product(range(2), range(3), range(4), range(6)):
-        point = source_point(19.0 * column, 21.0 * row, float(depths[k]), rotation[n], frame.post_translation[n])
+        point = source_point(19.0 * column, 21.0 * row, float(depths[k]), rotation[n],
+                             frame.calibration.post_translation[n])
         torch.testing.assert_close(points[n, k, row, column].double(), point, rtol=1e-5, atol=1e-3)
-        intrinsics = frame.intrinsics[n].double()
+        intrinsics = frame.calibration.intrinsics[n].double()
         moved = chain[n, :3, :3].double() @ torch.linalg.inv(intrinsics) @ point + chain[n, :3, 3]
         assert bool(behind[n, k, row, column]) == bool(moved[2] < 1e-3)
         seen = intrinsics @ moved

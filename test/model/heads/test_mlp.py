@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from gdfusion_ros.model import volume as volumes
 from gdfusion_ros.model.heads.mlp import OccupancyHead
 from gdfusion_ros.model.interface import Prediction
+from gdfusion_ros.model.layers import volume as volumes
 
 SIZE = (3, 4, 2)  # Y, X, Z
 

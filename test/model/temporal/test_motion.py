@@ -12,19 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gdfusion_ros.model import kernels
-from gdfusion_ros.model.geometry.alignment import sampled_positions
 from gdfusion_ros.model.layers.volume import rows
-from gdfusion_ros.model.state import MotionState
-from gdfusion_ros.model.temporal.motion import MotionFusion, gradient_step, sample_with_jacobian
-from gdfusion_ros.model.temporal.voxel import warp
+from gdfusion_ros.model.ops import motion_step, warp
+from gdfusion_ros.model.ops.motion_step.reference import sample_with_jacobian
+from gdfusion_ros.model.ops.warp.reference import sampled_positions
+from gdfusion_ros.model.temporal.motion import MotionFusion, MotionState
 
 GATE = 1e-4
 SIZE = (4, 5, 3)  # Y, X, Z
-STEPS = {'plain': gradient_step, 'compiled': kernels.motion_step}
-WARPS: dict[str, Callable[..., Tensor]] = {
-    'plain': lambda field, offsets, matrix, size: warp(field, sampled_positions(offsets, matrix, size), size),
-    'compiled': kernels.warp}
+Step = Callable[..., Tensor]
+STEPS: dict[str, Step] = {'plain': motion_step.reference.motion_step, 'compiled': motion_step.cpu.motion_step}
+WARPS: dict[str, Step] = {'plain': warp.reference.warp, 'compiled': warp.cpu.warp}
 
 
 def affine(grid: NDArray[Any], last: NDArray[Any]) -> Tensor:
@@ -47,7 +45,7 @@ def rows_of(recorded: Tensor) -> Tensor:
 def test_recorded_steps(recording: Callable[[str], Any], form: str, name: str, sampled_gate: float) -> None:
     recorded = recording(name)
     fusion = MotionFusion(8)
-    recorded.load(fusion, 'motion_fusion', 'his_stream_offset_net.')
+    recorded.load(fusion.offset, recorded='history_stream_offset_net.')
     state: MotionState | None = None
     last = recorded['normalize_factor']
     for step in range(5):

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from gdfusion_ros.model.geometry.alignment import index_transform, sampled_positions
+from gdfusion_ros.model.geometry.alignment import index_transform
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.ops.warp.reference import sampled_positions
 
 GRID = VoxelGrid(lower=(-3.0, -2.0, -1.0), voxel_size=(0.5, 0.4, 0.8), shape=(5, 4, 3))
 

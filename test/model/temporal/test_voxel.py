@@ -12,13 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model import volume as volumes
 from gdfusion_ros.model.geometry.alignment import index_transform
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.layers import volume as volumes
 from gdfusion_ros.model.layers.volume import rows
-from gdfusion_ros.model.state import MotionState, VoxelState
-from gdfusion_ros.model.temporal.motion import MotionFusion
-from gdfusion_ros.model.temporal.voxel import VoxelFusion, sinusoid
+from gdfusion_ros.model.temporal.motion import MotionFusion, MotionState
+from gdfusion_ros.model.temporal.voxel import VoxelFusion, VoxelState, sinusoid
 
 GATE = 1e-4
 GRID = VoxelGrid(lower=(-6.0, -5.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(12, 10, 4))
@@ -35,25 +34,26 @@ def as_recorded(voxels: Tensor) -> Tensor:
 def test_recorded_steps(recording: Callable[[str], Any], form: str, name: str, sample: int) -> None:
     recorded = recording(name)
     fusion, motion = VoxelFusion(8).eval(), None
-    recorded.load(fusion.time_embedding, 'voxel_fusion.time_embedding', '')
-    recorded.load(fusion.align, 'voxel_fusion.align', '')
-    recorded.load(fusion.merge, 'voxel_fusion.merge', '')
+    recorded.load(fusion.time_embedding, recorded='time_emb_net.')
+    recorded.load(fusion.align, recorded='history_keyframe_time_conv.')
+    recorded.load(fusion.merge, recorded='history_keyframe_cat_conv.')
     if name == 'voxel_motion_fusion':
         motion = MotionFusion(8)
-        recorded.load(motion, 'motion_fusion', '')
+        recorded.load(motion.offset, recorded='his_stream_offset_net.history_stream_offset_net.')
     state: VoxelState | None = None
     moved: MotionState | None = None
+    bda = before = torch.eye(3)
     for step in range(sum(key.startswith('rt') for key in recorded.values)):
         if recorded[f'start{step}'][sample]:
             state = moved = None
         volume = recorded[f'x{step}'][sample:sample + 1]
-        bda = recorded[f'bda{step}' if f'bda{step}' in recorded.values else 'bda'][sample]
+        before, bda = bda, recorded[f'bda{step}' if f'bda{step}' in recorded.values else 'bda'][sample]
         matrix = torch.eye(4) if state is None else index_transform(
-            GRID, recorded[f'rt{step}'][sample], bda, state.bda)
+            GRID, recorded[f'rt{step}'][sample], bda, before)
         if motion is not None:
             _, moved = motion(volume, matrix, moved)
             assert recorded.error(f'motion_state{step}', as_recorded(moved.offsets)[None]) <= GATE
-        output, state = fusion(volume, None if moved is None else moved.offsets, matrix, bda, state)
+        output, state = fusion(volume, None if moved is None else moved.offsets, matrix, state)
         for key, value in ((f'out{step}', output[0]), (f'state{step}', as_recorded(state.volume))):
             expected = recorded[key][sample]
             assert (value - expected).abs().max() <= GATE * expected.std()
@@ -121,23 +121,21 @@ def positions_of(matrix: Tensor, offsets: Tensor) -> Tensor:
 @pytest.mark.parametrize('chunk', [5, 1000])
 def test_fusion_by_definition(fusion: VoxelFusion, form: str, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(volumes, 'CHUNK', chunk)
-    volume, bda = torch.randn(1, 6, *SIZE), torch.diag(torch.tensor([1.0, -1, 1]))
-    state = VoxelState(torch.randn(24, 6), torch.eye(3), frames=3)
+    volume, state = torch.randn(1, 6, *SIZE), VoxelState(torch.randn(24, 6), frames=3)
     offsets = torch.randn(24, 3)
     history = sampled_corner_by_corner(state.volume, positions_of(ROTATED, offsets))
     assert (history == 0).all(-1).any()
     assert (history != 0).all(-1).any()
-    output, fused = fusion(volume, offsets, ROTATED, bda, state)
+    output, fused = fusion(volume, offsets, ROTATED, state)
     expected = fused_by_definition(fusion, rows(volume), history, frames=3)
     torch.testing.assert_close(fused.volume.double(), expected, rtol=1e-4, atol=1e-5)
     assert torch.equal(rows(output), fused.volume)
     assert fused.frames == 4
-    assert torch.equal(fused.bda, bda)
 
 
 def test_a_start_gives_the_volume_itself_and_keeps_the_fused_one(fusion: VoxelFusion, form: str) -> None:
     volume, offsets = torch.randn(1, 6, *SIZE), 0.5 * torch.randn(24, 3)
-    output, state = fusion(volume, offsets, torch.eye(4), torch.eye(3), None)
+    output, state = fusion(volume, offsets, torch.eye(4), None)
     assert torch.equal(output, volume)
     history = sampled_corner_by_corner(rows(volume), positions_of(torch.eye(4), offsets))
     expected = fused_by_definition(fusion, rows(volume), history, frames=0)
@@ -146,9 +144,9 @@ def test_a_start_gives_the_volume_itself_and_keeps_the_fused_one(fusion: VoxelFu
 
 
 def test_without_offsets_the_warp_is_rigid(fusion: VoxelFusion, form: str) -> None:
-    volume, state = torch.randn(1, 6, *SIZE), VoxelState(torch.randn(24, 6), torch.eye(3), frames=1)
-    still, _ = fusion(volume, None, ROTATED, torch.eye(3), state)
-    zero, _ = fusion(volume, torch.zeros(24, 3), ROTATED, torch.eye(3), state)
+    volume, state = torch.randn(1, 6, *SIZE), VoxelState(torch.randn(24, 6), frames=1)
+    still, _ = fusion(volume, None, ROTATED, state)
+    zero, _ = fusion(volume, torch.zeros(24, 3), ROTATED, state)
     torch.testing.assert_close(still, zero)
-    moved, _ = fusion(volume, torch.ones(24, 3), ROTATED, torch.eye(3), state)
+    moved, _ = fusion(volume, torch.ones(24, 3), ROTATED, state)
     assert not torch.allclose(moved, zero)

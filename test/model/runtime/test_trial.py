@@ -12,6 +12,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.runtime.trial import trial_frames, warm_up
+from gdfusion_ros.model.sequence import SequenceRunner
 
 
 @pytest.mark.slow
@@ -19,10 +20,10 @@ def test_a_network_that_was_warmed_up_sees_the_same(tiny: OccupancyNetwork, driv
     cold = prepare(tiny, torch.device('cpu'))
     warm = copy.deepcopy(cold)
     warm_up(warm)
-    states = [None, None]
+    runners = SequenceRunner(cold), SequenceRunner(warm)
     for frame in drive.frames(2):
         with torch.inference_mode():
-            (one, states[0]), (other, states[1]) = cold(frame, states[0]), warm(frame, states[1])
+            one, other = (runner.predict(frame) for runner in runners)
         assert torch.equal(one.logits, other.logits)
 
 
@@ -38,6 +39,7 @@ def test_out_of_memory_is_one_line(tiny: OccupancyNetwork, monkeypatch: pytest.M
 
 def test_the_cameras_places_change_with_every_frame_as_on_a_vehicle(tiny: OccupancyNetwork) -> None:
     first, second, third = trial_frames(tiny, 3)
-    assert not torch.equal(first.ego_from_camera, second.ego_from_camera)
-    seen = torch.linalg.inv(second.ego_from_camera) @ third.previous_ego_from_ego @ third.ego_from_camera
+    before, now = second.calibration.ego_from_camera, third.calibration.ego_from_camera
+    assert not torch.equal(first.calibration.ego_from_camera, before)
+    seen = torch.linalg.inv(before) @ third.previous_ego_from_ego @ now
     torch.testing.assert_close(seen, third.previous_camera_from_camera)

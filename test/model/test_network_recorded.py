@@ -16,21 +16,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gdfusion_ros.model import kernels
-from gdfusion_ros.model.geometry.alignment import index_transform, sampled_positions
-from gdfusion_ros.model.interface import Frame, Prediction, by_voxel
+from gdfusion_ros.model.geometry.alignment import index_transform
+from gdfusion_ros.model.interface import Calibration, Frame, Prediction, by_voxel
 from gdfusion_ros.model.layers.volume import rows
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.warp.reference import sample, sampled_positions
 from gdfusion_ros.model.probe import Probe
-from gdfusion_ros.model.runtime.prepare import prepare, select_device
-from gdfusion_ros.model.state import RecurrentState
-from gdfusion_ros.model.temporal.voxel import warp
+from gdfusion_ros.model.runtime.device import select_device
+from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.checkpoint import load_checkpoint, published_state
-from gdfusion_ros.model.zoo import BEVDETOCC_GF_SMALL
 
 pytestmark = pytest.mark.slow
 
-CONFIG = BEVDETOCC_GF_SMALL
+SPEC = BEVDETOCC_GF_SMALL
 SIZE = (100, 100, 8)  # Y, X, Z
 LARGEST_ERROR, AGREEMENT = 2e-3, 0.9998
 AGREEMENT_ON_CUDA = 0.998
@@ -59,21 +61,22 @@ def frame_of(inputs: dict[str, NDArray[Any]]) -> Frame:
     exact = {name: value.astype(np.float64) for name, value in inputs.items()}
     chain = (np.linalg.inv(exact['adj_ego2global'] @ exact['adj_sensor2ego'])
              @ exact['ego2global'] @ exact['sensor2ego']).astype(np.float32)
-    matrices = (inputs['imgs'][0::2], inputs['intrins'], inputs['post_rots'], inputs['post_trans'], pose, chain,
-                inputs['curr_to_prev_ego_rt'], inputs['bda'], np.ones(6, bool))
-    return Frame(*map(torch.from_numpy, matrices))
+    matrices = (inputs['intrins'], inputs['post_rots'], inputs['post_trans'], pose, inputs['bda'], np.ones(6, bool))
+    calibration = Calibration(*map(torch.from_numpy, matrices))
+    return Frame(torch.from_numpy(inputs['imgs'][0::2]), calibration, torch.from_numpy(chain),
+                 torch.from_numpy(inputs['curr_to_prev_ego_rt']))
 
 
 @pytest.fixture(scope='module')
 def frames(generator: ModuleType) -> list[Frame]:
-    return [frame_of(generator.frame_inputs(time, previous, *CONFIG.image_size))
+    return [frame_of(generator.frame_inputs(time, previous, *SPEC.image_size))
             for _, time, previous, _ in generator.FRAMES]
 
 
 @pytest.fixture(scope='module')
 def network(generator: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> OccupancyNetwork:
     """Unfolded, with the recordings' weights, through a checkpoint."""
-    network = OccupancyNetwork(CONFIG).eval()
+    network = bevdetocc(SPEC).eval()
     weights = published_state(network)
     for key, value in weights.items():
         made = generator.tensor(key, value.shape, str(value.dtype).removeprefix('torch.'))
@@ -91,19 +94,23 @@ class Watch(Probe):
     def __init__(self) -> None:
         self.seen: dict[str, Tensor] = {}
 
-    def see(self, name: str, tensor: Tensor) -> None:
+    def record(self, name: str, tensor: Tensor) -> None:
         self.seen[name] = tensor.clone()
 
-    def add_warp(self, frame: Frame, before: RecurrentState | None, after: RecurrentState) -> None:
+    def add_warp(self, frame: Frame, before: SequenceState | None, after: SequenceState) -> None:
         """Where the history was sampled, and what was found there."""
-        assert after.motion is not None
+        assert after.memory is not None
+        assert after.memory.motion is not None
         matrix, field = torch.eye(4), rows(self.seen['pre_process'])
-        if before is not None and before.voxel is not None:
-            field = before.voxel.volume
-            matrix = index_transform(CONFIG.grid, frame.previous_ego_from_ego, frame.bda, before.voxel.bda)
-        positions = sampled_positions(after.motion.offsets, matrix, SIZE)
+        if before is not None:
+            assert before.memory is not None
+            assert before.memory.voxel is not None
+            field = before.memory.voxel.volume
+            matrix = index_transform(SPEC.grid, frame.previous_ego_from_ego, frame.calibration.bda,
+                                     before.calibration.bda)
+        positions = sampled_positions(after.memory.motion.offsets, matrix, SIZE)
         self.seen['sample_grid'] = positions / torch.tensor([99.0, 99.0, 7.0]) * 2 - 1
-        self.seen['sampled_history'] = warp(field, positions, SIZE)
+        self.seen['sampled_history'] = sample(field, positions, SIZE)
 
     def laid_out(self, name: str) -> Tensor:
         if name == 'logits':
@@ -140,12 +147,14 @@ def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Fra
     if form == 'prepared':
         network = prepare(copy.deepcopy(network), torch.device('cpu'))
     else:
-        monkeypatch.setattr(kernels, 'usable', lambda *_: False)
-    state: RecurrentState | None = None
+        monkeypatch.setattr(compiled, 'usable', lambda *_: False)
+    runner = SequenceRunner(network)
     for index, (frame, (_, _, _, start)) in enumerate(zip(frames, generator.FRAMES, strict=True)):
-        before, watch = None if start else state, Watch()
-        prediction, state = network(frame, before, watch)
-        watch.add_warp(frame, before, state)
+        runner.state = before = None if start else runner.state
+        watch = Watch()
+        prediction = runner.predict(frame, watch)
+        assert runner.state is not None
+        watch.add_warp(frame, before, runner.state)
         found = errors(recorded, generator, index, watch)
         assert len(found) == 20
         assert {name: error for name, error in found.items() if not error <= LARGEST_ERROR} == {}, f'frame {index}'
@@ -156,7 +165,7 @@ def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Fra
 @pytest.mark.gpu
 def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded: Any, generator: ModuleType) -> None:
     network = prepare(copy.deepcopy(network), select_device('cuda'))
-    state: RecurrentState | None = None
+    runner = SequenceRunner(network)
     for index, (frame, (_, _, _, start)) in enumerate(zip(frames, generator.FRAMES, strict=True)):
-        prediction, state = network(frame, None if start else state)
-        assert agreement(recorded, index, prediction) >= AGREEMENT_ON_CUDA, f'frame {index}'
+        runner.state = None if start else runner.state
+        assert agreement(recorded, index, runner.predict(frame)) >= AGREEMENT_ON_CUDA, f'frame {index}'

@@ -12,12 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gdfusion_ros.model.depth.net import CameraGate, DepthNet, camera_vector, ground_bins
-from gdfusion_ros.model.depth.stereo import StereoGeometry, cost_volume
+from gdfusion_ros.model.depth.ground import ground_bins
+from gdfusion_ros.model.depth.net import DEPTH_NET, CameraGate, DepthNet, camera_vector
 from gdfusion_ros.model.geometry.camera import camera_points
-from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.state import GeometryState
-from gdfusion_ros.model.temporal.geometry import GeometryFusion
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.geometry.small_matrices import inverse
+from gdfusion_ros.model.interface import Calibration, Frame
+from gdfusion_ros.model.ops.cost_volume import cost_volume
+from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 
 GATE = 1e-4
@@ -29,29 +31,28 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str) -> None:
     """Cost volume, depth net and geometry fusion together: the released code has them in one module."""
     recorded = recording('depth_net_stereo')
     net, fusion = DepthNet(16, 16, 8, 16, 8).eval(), GeometryFusion(IMAGE, DEPTHS)
-    recorded.load(net, 'depth_net', 'depth_net.')
-    recorded.load(fusion, 'geometry_fusion', 'depth_net.')
+    recorded.load(net, DEPTH_NET)
+    recorded.load(fusion, {'history_gate.': 'depth_his_fusion_post_layer.gate_net.', 'blend_gate.': 'gate_net.'})
     state: GeometryState | None = None
+    then: Calibration | None = None
     for step in range(4):
         frame = recorded.frame(str(step))
-        assert recorded.error(f'mlp_input{step}', camera_vector(frame)[None]) <= GATE
+        now, vectors = frame.calibration, camera_vector(frame.calibration)
+        assert recorded.error(f'mlp_input{step}', vectors[None]) <= GATE
         current, previous = (recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last)
                              for which in ('curr', 'prev'))
-        cost = cost_volume(current, previous, StereoGeometry(
-            IMAGE, DEPTHS, frame.intrinsics, frame.post_rotation, frame.post_translation,
-            frame.previous_camera_from_camera, frame.post_rotation, frame.post_translation))
+        # What the recording matches at a start it has prepared itself.
+        cost = cost_volume(current, previous, Reprojection.between(now, frame.previous(now)), IMAGE, DEPTHS)
         if recorded[f'start{step}']:  # all bins alike: the recorded spread is nothing but rounding
             torch.testing.assert_close(cost, recorded[f'cost_softmax{step}'], rtol=1e-5, atol=0)
+            state = then = None
         else:
             assert recorded.error(f'cost_softmax{step}', cost) <= GATE
-        depth = net(recorded[f'x{step}'][0], cost, frame)
-        grid = None
-        if recorded[f'start{step}']:
-            state = None
-        if state is not None:
-            points = camera_points(IMAGE, (4, 6), DEPTHS, frame.post_rotation, frame.post_translation)
-            grid = fusion.history_grid(points, frame, state, frame.visible)
-        geometry, state = fusion(depth.logits, depth.probability, frame, grid, state)
+        depth = net(recorded[f'x{step}'][0], cost, vectors)
+        points = camera_points(IMAGE, (4, 6), DEPTHS, inverse(now.post_rotation), now.post_translation)
+        geometry, state = fusion(depth.logits, depth.probability, points,
+                                 Reprojection.between(now, frame.previous(then)), state)
+        then = now
         for name, value in (('depth_pred', depth.probability), ('context', depth.context), ('geometry', geometry),
                             ('hist', state.logits)):
             assert recorded.error(f'{name}{step}', value[None]) <= GATE
@@ -63,7 +64,7 @@ def test_ground_is_met_where_a_level_camera_sees_it() -> None:
     halved = PostTransform(np.diag([0.5, 0.5, 1.0]), np.array([0.0, -4.0, 0.0]))
     frame = make_frame(torch.zeros(1, 3, *IMAGE), [np.array([[focal, 0, 47.5], [0, focal, horizon], [0, 0, 1]])],
                        [halved], RigPoses(np.eye(4), forward[None], np.eye(4)), None, [True])
-    ground = ground_bins(frame, IMAGE, (8, 12), DEPTHS)[0]
+    ground = ground_bins(frame.calibration, IMAGE, (8, 12), DEPTHS)[0]
     assert (ground == ground[..., :1]).all(), 'a row sees the same depth everywhere'
     for row, bins in zip(torch.linspace(0, IMAGE[0] - 1, 8), ground[:, :, 0].unbind(1), strict=True):
         below = (row + 4) / 0.5 - horizon
@@ -78,19 +79,20 @@ def test_ground_is_met_where_a_level_camera_sees_it() -> None:
 
 def test_the_depth_network_can_be_told_the_ground(drive: Any) -> None:
     net, frame = DepthNet(16, 16, 8, 16, 8, ground=True).eval(), drive.frame(0)
-    cameras = len(frame.intrinsics)
+    cameras = len(frame.images)
     features, cost = torch.rand(cameras, 16, 4, 6), torch.rand(cameras, 16, 16, 24)
-    here, there = (net(features, cost, frame, torch.full((cameras, 16, 4, 6), value)) for value in (0.0, 1.0))
+    vectors = camera_vector(frame.calibration)
+    here, there = (net(features, cost, vectors, torch.full((cameras, 16, 4, 6), value)) for value in (0.0, 1.0))
     assert not torch.equal(here.probability, there.probability)
     assert torch.equal(here.context, there.context)
 
 
 def test_camera_vector_entry_by_entry(drive: Any) -> None:
-    frame = drive.frame(2)
+    calibration = drive.frame(2).calibration
     rotation = torch.tensor([[0.06, 0.01, 0], [-0.02, 0.05, 0], [0, 0, 1]]).repeat(2, 1, 1)
     bda = torch.tensor([[0.9, -0.1, 0], [0.2, 1.1, 0], [0, 0, 0.95]])
-    vector = camera_vector(dataclasses.replace(frame, post_rotation=rotation, bda=bda))
-    k, t, e = frame.intrinsics[1], frame.post_translation[1], frame.ego_from_camera[1]
+    vector = camera_vector(dataclasses.replace(calibration, post_rotation=rotation, bda=bda))
+    k, t, e = calibration.intrinsics[1], calibration.post_translation[1], calibration.ego_from_camera[1]
     expected = [k[0, 0], k[1, 1], k[0, 2], k[1, 2], 0.06, 0.01, t[0], -0.02, 0.05, t[1], 0.9, -0.1, 0.2, 1.1, 0.95,
                 *e[0], *e[1], *e[2]]
     assert torch.equal(vector[1], torch.tensor([float(value) for value in expected]))
@@ -124,7 +126,8 @@ def pyramid(net: DepthNet, x: Tensor) -> Tensor:
 
 def gated(net: DepthNet, gate: CameraGate, frame: Frame) -> Tensor:
     bn: Any = net.bn
-    vector = (camera_vector(frame).double() - bn.running_mean) / (bn.running_var + 1e-5).sqrt() * bn.weight + bn.bias
+    vector = camera_vector(frame.calibration).double()
+    vector = (vector - bn.running_mean) / (bn.running_var + 1e-5).sqrt() * bn.weight + bn.bias
     embedding = F.linear(F.relu(F.linear(vector, gate.fc1.weight, gate.fc1.bias)), gate.fc2.weight, gate.fc2.bias)
     hidden = F.relu(F.linear(embedding, gate.reduce.weight.flatten(1), gate.reduce.bias))
     return torch.sigmoid(F.linear(hidden, gate.expand.weight.flatten(1), gate.expand.bias))[..., None, None]
@@ -132,10 +135,10 @@ def gated(net: DepthNet, gate: CameraGate, frame: Frame) -> Tensor:
 
 @torch.no_grad()
 def test_depth_net_by_definition(tiny: Any, drive: Any) -> None:
-    net, frame = tiny.depth_net, drive.frame(1)
+    net, frame = tiny.depth.net, drive.frame(1)
     torch.manual_seed(0)
     features, cost = torch.randn(2, 16, 4, 6), torch.randn(2, 12, 16, 24).softmax(1)
-    seen = net(features, cost, frame)
+    seen = net(features, cost, camera_vector(frame.calibration))
 
     net = net.double()
     x = F.relu(norm(net, 'reduce.1', F.conv2d(features.double(), net.reduce[0].weight, net.reduce[0].bias, padding=1)))
@@ -153,18 +156,3 @@ def test_depth_net_by_definition(tiny: Any, drive: Any) -> None:
     for actual, expected in ((seen.context, context), (seen.probability, first.softmax(1)), (seen.logits, second)):
         torch.testing.assert_close(actual.double(), expected, rtol=1e-3, atol=1e-4)
     assert not torch.allclose(seen.logits.softmax(1), seen.probability)
-
-
-@torch.inference_mode()
-def test_gates_are_computed_once_for_a_calibration(tiny: Any, drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    forward = CameraGate.forward
-    monkeypatch.setattr(CameraGate, 'forward', lambda self, vector: (calls.append(1), forward(self, vector))[1])
-    net, frame = tiny.depth_net, drive.frame(1)
-    first = net.gates(frame, torch.device('cpu'))
-    again = net.gates(dataclasses.replace(frame, images=frame.images + 1), torch.device('cpu'))
-    assert len(calls) == 2
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    other = net.gates(dataclasses.replace(frame, intrinsics=frame.intrinsics * 1.01), torch.device('cpu'))
-    assert len(calls) == 4
-    assert not torch.equal(other[0], first[0])

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gdfusion_ros.model.layers.resnet import FeaturePyramid, ImageFeatures
+from gdfusion_ros.model.layers.fpn import FeaturePyramid
+from gdfusion_ros.model.layers.resnet import ImageFeatures
 
 
 def conv_norm(state: Mapping[str, Tensor], conv: str, bn: str, x: Tensor, stride: int = 1) -> Tensor:
@@ -40,8 +41,8 @@ def resnet50(state: Mapping[str, Tensor], x: Tensor) -> list[Tensor]:
 @torch.inference_mode()
 def test_backbone_is_a_resnet_50(tiny: Any) -> None:
     images = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
-    first, _, third, fourth = resnet50(tiny.backbone.state_dict(), images)
-    features = tiny.backbone(images)
+    first, _, third, fourth = resnet50(tiny.images.backbone.state_dict(), images)
+    features = tiny.images.backbone(images)
     assert [tuple(level.shape) for level in features] == [(1, 256, 16, 24), (1, 1024, 4, 6), (1, 2048, 2, 3)]
     for actual, expected in zip(features, (first, third, fourth), strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gdfusion_ros.model import volume as volumes
-from gdfusion_ros.model.heads.mlp import OccupancyHead
+from gdfusion_ros.model.heads.mlp import HEAD, OccupancyHead
+from gdfusion_ros.model.layers import volume as volumes
 from gdfusion_ros.model.layers.volume import (
     ConvNorm3d,
     ResidualBlock3d,
@@ -31,9 +31,9 @@ def test_recorded_encoder_neck_and_head(recording: Callable[[str], Any], layout:
     recorded = recording('encoder_head')
     encoder = VolumeEncoder(4, (4, 8, 16), (1, 2, 4), (1, 2, 2)).eval()
     neck, head = VolumeNeck((4, 8, 16), 6).eval(), OccupancyHead(nn.Conv3d, 6, 12, 19)
-    recorded.load(encoder, 'encoder', 'img_bev_encoder_backbone.', 'backbone3d.')
-    recorded.load(neck, 'encoder_neck', 'img_bev_encoder_neck.', 'neck3d.')
-    recorded.load(head, 'head', 'occupancy_head.', 'head.')
+    recorded.load(encoder, recorded='backbone3d.')
+    recorded.load(neck, recorded='neck3d.')
+    recorded.load(head, HEAD, recorded='head.')
     levels = encoder(recorded['x'].contiguous(memory_format=layout))
     for index, level in enumerate(levels):
         assert recorded.error(f'f{index}', level) <= GATE

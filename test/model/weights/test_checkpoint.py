@@ -24,20 +24,21 @@ from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, MOUNTS, bevdetocc
 from gdfusion_ros.model.temporal.motion import MotionFusion
 from gdfusion_ros.model.temporal.scene import SceneFusion
 from gdfusion_ros.model.view.lift import Lift
 from gdfusion_ros.model.weights.checkpoint import (
     CONSTANTS,
-    PREFIXES,
     Facts,
     load_checkpoint,
     published_state,
     save_checkpoint,
-    to_published,
 )
-from gdfusion_ros.model.zoo import BEVDETOCC_GF
+from gdfusion_ros.model.weights.keys import Mount, to_published
+from gdfusion_ros.model.zoo import ZOO
 
 CONFIGURATION = 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion'
 KEYS = 616
@@ -47,20 +48,32 @@ KEYS = 616
 def full() -> OccupancyNetwork:
     """The published network; weights without values, constants with theirs."""
     with torch.device('meta'):
-        network = OccupancyNetwork(BEVDETOCC_GF)
-    network.lift = Lift(BEVDETOCC_GF.grid)
+        network = bevdetocc(BEVDETOCC_GF)
+    network.get_submodule('view').lift = Lift(BEVDETOCC_GF.grid)
     return network
 
 
-def test_published_names_are_one_to_one(full: OccupancyNetwork) -> None:
-    own = full.state_dict()
-    names = [to_published(key) for key in own]
-    assert len(names) == len(set(names)) == len(own) == KEYS
-    assert set(published_state(full)) == set(names)
-    assert len(set(PREFIXES.values())) == len(PREFIXES)
+@pytest.mark.parametrize('name', ZOO)
+def test_published_names_are_one_to_one(name: str) -> None:
+    entry = ZOO[name]
+    with torch.device('meta'):
+        network = entry.build(entry.spec)
+    own = network.state_dict()
+    names = [to_published(key, network.mounts) for key in own]
+    assert len(names) == len(set(names)) == len(own)
     assert set(names) >= CONSTANTS
-    for published, ours in PREFIXES.items():
-        assert any(key.startswith(ours) and to_published(key).startswith(published) for key in own), published
+    for mount in network.mounts:
+        for ours, published in mount.full.items():
+            used = [key for key in own if key.startswith(ours)]
+            assert any(to_published(key, network.mounts).startswith(published) for key in used), ours
+
+
+def test_a_key_without_a_name_is_named() -> None:
+    mounts = Mount('images.neck', 'img_neck', PYRAMID), Mount('view.lift', 'view_transformer')
+    assert to_published('view.lift.dx', mounts) == 'view_transformer.dx'
+    for key in ('images.neck.extra.weight', 'view.other', 'view.lifted.dx', 'dx'):
+        with pytest.raises(GdfusionError, match=f"weight '{key}' has no published name"):
+            to_published(key, mounts)
 
 
 def test_keys_shapes_and_types_of_the_manifest(recordings: Path, full: OccupancyNetwork) -> None:
@@ -70,15 +83,15 @@ def test_keys_shapes_and_types_of_the_manifest(recordings: Path, full: Occupancy
     assert len(manifest) == KEYS
 
 
-class Part(nn.Module):
+class Part(OccupancyNetwork):
     """A few modules of the network at their places: enough for keys of every kind."""
 
     def __init__(self, seed: int, lower: float = -4.0) -> None:
-        super().__init__()
         torch.manual_seed(seed)
-        self.lift = Lift(VoxelGrid((lower, -3.0, -1.0), (0.5, 0.5, 0.5), (16, 12, 8)))
-        self.motion_fusion = MotionFusion(4)
-        self.scene_fusion = SceneFusion(4)
+        lift, nothing = Lift(VoxelGrid((lower, -3.0, -1.0), (0.5, 0.5, 0.5), (16, 12, 8))), nn.Identity()
+        slots: Any = (nothing, nothing, nn.ModuleDict({'lift': lift}),
+                      nn.ModuleDict({'motion': MotionFusion(4), 'scene': SceneFusion(4)}), nothing)
+        super().__init__(BEVDETOCC_GF, *slots, mounts=MOUNTS)
 
 
 Change = Callable[[dict[str, Tensor]], Any]
@@ -155,11 +168,12 @@ def test_the_same_weights_in_any_wrapping(weights: Callable[[Change], Path], wra
 
 @pytest.mark.parametrize('precision', [torch.float16, torch.bfloat16])
 def test_rounded_weights_with_exact_constants(weights: Callable[[Change], Path], precision: torch.dtype) -> None:
+    weight = 'memory.motion.offset.weight'
     network = Part(2, lower=-4.1)  # 16 bits do not hold this corner
     path = weights(lambda _: {key: value.to(precision) for key, value in published_state(Part(1, lower=-4.1)).items()})
     load_checkpoint(network, path)
-    assert torch.equal(network.lift.bx, Part(1, lower=-4.1).lift.bx)
-    assert torch.equal(network.motion_fusion.offset.weight, Part(1).motion_fusion.offset.weight.to(precision).float())
+    assert torch.equal(network.get_buffer('view.lift.bx'), Part(1, lower=-4.1).get_buffer('view.lift.bx'))
+    assert torch.equal(network.get_parameter(weight), Part(1).get_parameter(weight).to(precision).float())
     with pytest.raises(GdfusionError, match=r'1 constants that differ: view_transformer\.bx'):
         load_checkpoint(Part(2, lower=-4.3), path)
 
@@ -177,10 +191,10 @@ def test_numbers_of_either_numpy(weights: Callable[[Change], Path], module: str)
     assert equal(network, Part(1))
 
 
-def test_counters_of_training_may_be_missing(tiny: Any, tmp_path: Path) -> None:
+def test_counters_of_training_may_be_missing(tiny: Any, build_tiny: Any, tmp_path: Path) -> None:
     state = {key: value for key, value in published_state(tiny).items() if not key.endswith('num_batches_tracked')}
     torch.save(state, tmp_path / 'old.pth')
-    other = OccupancyNetwork(tiny.config)
+    other = build_tiny(tiny.spec)
     load_checkpoint(other, tmp_path / 'old.pth')
     assert equal(other, tiny)
 
@@ -205,12 +219,12 @@ def test_a_file_is_what_its_bytes_say(tmp_path: Path, name: str, dump: Callable[
 
 
 @torch.no_grad()
-def test_a_whole_network_written_and_read(tiny: Any, tmp_path: Path) -> None:
+def test_a_whole_network_written_and_read(tiny: Any, build_tiny: Any, tmp_path: Path) -> None:
     path = tmp_path / 'tiny.safetensors'
     save_checkpoint(tiny, path, Facts())
     assert [file.name for file in tmp_path.iterdir()] == ['tiny.safetensors']
     assert set(load_file(path)) == set(published_state(tiny))
-    other = OccupancyNetwork(tiny.config)
+    other = build_tiny(tiny.spec)
     load_checkpoint(other, path)
     assert equal(other, tiny)
 

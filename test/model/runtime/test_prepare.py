@@ -11,7 +11,9 @@ from torch import nn
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.layers.volume import VolumeNeck
-from gdfusion_ros.model.runtime.prepare import fold_batch_norms, prepare, select_device
+from gdfusion_ros.model.runtime.device import select_device
+from gdfusion_ros.model.runtime.prepare import fold_batch_norms, prepare
+from gdfusion_ros.model.sequence import SequenceRunner
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -19,10 +21,9 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 @torch.inference_mode()
 def test_a_prepared_network_gives_the_same_numbers(tiny: Any, drive: Any) -> None:
     fast = prepare(copy.deepcopy(tiny), torch.device('cpu'))
-    states: list[Any] = [None, None]
+    runners = SequenceRunner(tiny), SequenceRunner(fast)
     for frame in drive.frames(3):
-        plain, states[0] = tiny(frame, states[0])
-        quick, states[1] = fast(frame, states[1])
+        plain, quick = (runner.predict(frame) for runner in runners)
         torch.testing.assert_close(quick.logits, plain.logits, rtol=1e-3, atol=1e-3)
         assert (quick.labels == plain.labels).float().mean() > 0.999
 
@@ -30,7 +31,7 @@ def test_a_prepared_network_gives_the_same_numbers(tiny: Any, drive: Any) -> Non
 def test_only_the_norm_of_the_camera_vector_is_left(tiny: Any) -> None:
     assert sum(isinstance(module, NORMS) for module in tiny.modules()) > 50
     prepare(tiny, torch.device('cpu'))
-    assert [name for name, module in tiny.named_modules() if isinstance(module, NORMS)] == ['depth_net.bn']
+    assert [name for name, module in tiny.named_modules() if isinstance(module, NORMS)] == ['depth.net.bn']
 
 
 def test_a_prepared_network_is_in_evaluation_mode_channels_last_and_float32(tiny: Any) -> None:

@@ -1,0 +1,204 @@
+"""Every backend of every operation against its reference, on odd sizes and on places outside."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.interface import Previous
+from gdfusion_ros.model.ops import argmax, compiled, cost_volume, lift, motion_step, voxel_index, warp
+from gdfusion_ros.model.ops.voxel_index import Placement, VoxelIndex
+
+SIZES = [(1, 1, 2), (5, 7, 3), (8, 4, 6)]  # Y, X, Z
+IMAGE, DEPTHS = (64, 96), torch.tensor([1.0, 2.0, 3.5, 8.0, 30.0])
+GRID = VoxelGrid((-3.0, -2.0, -1.0), (0.5, 0.4, 0.8), (6, 4, 2))
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients() -> Iterator[None]:
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        yield
+
+
+def turned(reach: float) -> Tensor:
+    """An index transform that takes part of the voxels out of the grid."""
+    matrix = torch.eye(4)
+    matrix[:3, :3] += 0.2 * torch.randn(3, 3)
+    matrix[:3, 3] = reach * torch.randn(3)
+    return matrix
+
+
+def matching_cost(drive: Any, channels: int, cells: tuple[int, int], layout: torch.memory_format) -> tuple[Any, ...]:
+    frame = drive.frame(2)
+    chain, now = frame.previous_camera_from_camera.clone(), frame.calibration
+    chain[1, 2, 3] -= 4
+    then = dataclasses.replace(now, post_rotation=0.9 * now.post_rotation, post_translation=now.post_translation + 3)
+    current, previous = (torch.randn(2, channels, *cells).relu().contiguous(memory_format=layout) for _ in range(2))
+    return current, previous, Reprojection.between(now, Previous(then, chain, torch.eye(4))), IMAGE, DEPTHS
+
+
+def points_in_space(_: Any, parts: int) -> tuple[Any, ...]:
+    """Of two cameras, the second masked or not, more of them around the grid than in it."""
+    placement = Placement(torch.eye(3) + 0.1 * torch.randn(3, 3, 3), torch.randn(3, 3), torch.eye(3),
+                          torch.tensor([True, False, True]))
+    return 3 * torch.randn(3, 4, 5, 6, 3), placement, GRID, parts
+
+
+def index_of(rows: int, count: int) -> VoxelIndex:
+    return VoxelIndex(*voxel_index.reference.sorted_by_row(torch.randint(-1, rows, (count,), dtype=torch.int32), rows),
+                      None)
+
+
+def lifted(_: Any, channels: int, cells: tuple[int, int], bins: int) -> tuple[Any, ...]:
+    points = 3 * bins * cells[0] * cells[1]
+    return torch.rand(3, bins, *cells), torch.randn(3, channels, *cells), index_of(60, points)
+
+
+def fields(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    voxels = size[0] * size[1] * size[2]
+    return torch.randn(voxels, 3), 30 * torch.randn(voxels, 3), turned(reach), size
+
+
+def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, moved: bool) -> tuple[Any, ...]:
+    voxels = size[0] * size[1] * size[2]
+    return torch.randn(voxels, channels), torch.randn(voxels, 3) if moved else None, turned(reach), size
+
+
+def scores(_: Any, shape: tuple[int, int, int]) -> tuple[Any, ...]:
+    drawn = torch.randint(-3, 4, shape).float()  # many are equal
+    drawn[..., 0] = 9
+    return (drawn,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A function of an operation, arguments for it, and how far a backend may be from the reference."""
+
+    operation: ModuleType
+    name: str
+    arguments: Callable[[Any], tuple[Any, ...]]
+    tolerance: float = 0.0
+
+
+def rows_of_points(_: Any, rows: int, others: tuple[int, ...]) -> tuple[Any, ...]:
+    return torch.randint(-1, rows, (3, 4, 5, 6), dtype=torch.int32), *others
+
+
+def cases() -> Iterator[Case]:
+    layouts = torch.contiguous_format, torch.channels_last
+    for (channels, cells), layout in product([(4, (2, 3)), (19, (7, 11)), (48, (16, 24))], layouts):
+        yield Case(cost_volume, 'matching_cost', partial(matching_cost, channels=channels, cells=cells, layout=layout),
+                   1e-4)
+    for parts in (1, 2):
+        yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts))
+    for count in (1, 60):
+        yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)))
+        yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)))
+    for channels, (cells, bins) in product([1, 16, 33], [((1, 1), 3), ((3, 5), 7)]):
+        yield Case(lift, 'lift', partial(lifted, channels=channels, cells=cells, bins=bins), 1e-5)
+    for size, reach in product(SIZES, [0.1, 2.0, 50.0]):
+        yield Case(motion_step, 'motion_step', partial(fields, size=size, reach=reach), 1e-4)
+    for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
+        yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
+    for shape in [(1, 1, 2), (7, 3, 5), (50, 64, 19)]:
+        yield Case(argmax, 'argmax', partial(scores, shape=shape))
+
+
+@pytest.mark.parametrize('backend', ['cpu'])
+@pytest.mark.parametrize('case', list(cases()), ids=lambda case: case.name)
+def test_a_backend_gives_what_the_reference_gives(drive: Any, case: Case, backend: str) -> None:
+    arguments = case.arguments(drive)
+    kept = [argument.clone() if isinstance(argument, Tensor) else None for argument in arguments]
+    expected = getattr(case.operation.reference, case.name)(*arguments)
+    found = getattr(getattr(case.operation, backend), case.name)(*arguments)
+    torch.testing.assert_close(found, expected, rtol=case.tolerance, atol=case.tolerance, check_stride=False)
+    assert all(before is None or torch.equal(before, argument)
+               for before, argument in zip(kept, arguments, strict=True)), 'inputs stay as they were'
+
+
+def test_points_are_sorted_by_row_and_in_order_within() -> None:
+    index = index_of(20, 500)
+    assert index.starts[0] == 0
+    assert (index.starts.diff() >= 0).all()
+    for points in index.points.tensor_split(index.starts[1:-1]):
+        assert (points.diff() > 0).all()
+
+
+def test_warp_by_nothing_gives_the_same_back() -> None:
+    field = torch.randn(5 * 7 * 3, 9)
+    assert torch.equal(warp.warp(field, None, torch.eye(4), (5, 7, 3)), field)
+
+
+def test_no_voxel_has_no_class() -> None:
+    assert argmax.argmax(torch.zeros(0, 3, 5)).shape == (0, 3)
+
+
+def test_the_number_of_threads_changes_no_bit(drive: Any) -> None:
+    operations = [case for case in cases() if case.name not in {'renumbered', 'sorted_by_row'}]
+    calls = [(getattr(case.operation.cpu, case.name), case.arguments(drive)) for case in operations]
+    threads, kept = torch.get_num_threads(), [kernel(*arguments) for kernel, arguments in calls]
+    try:
+        torch.set_num_threads(1)
+        alone = [kernel(*arguments) for kernel, arguments in calls]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for a, b in zip(kept, alone, strict=True))
+
+
+def test_only_float32_on_the_cpu_without_gradients_is_compiled() -> None:
+    x = torch.zeros(1)
+    assert compiled.usable(x, x)
+    assert not compiled.usable(x, x.double())
+    assert not compiled.usable(x, x.half())
+    assert not compiled.usable(torch.zeros(1, device='meta'), x)
+    with torch.inference_mode(False), torch.enable_grad():
+        assert not compiled.usable(x)
+
+
+HASH_OF_A_COST = """
+import hashlib, torch
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.interface import Calibration, Previous
+from gdfusion_ros.model.ops.cost_volume import cpu
+torch.set_grad_enabled(False)
+generator = torch.Generator().manual_seed(0)
+current, previous = torch.randn(2, 1, 64, 8, 12, generator=generator).relu()
+chain = torch.eye(4)[None].clone()
+chain[:, 2, 3] = 0.5
+intrinsics = torch.tensor([[[60.0, 0, 48], [0, 60, 32], [0, 0, 1]]])
+calibration = Calibration(intrinsics, torch.eye(3)[None], torch.zeros(1, 3), torch.eye(4)[None], torch.eye(3),
+                          torch.ones(1, dtype=torch.bool))
+way = Reprojection.between(calibration, Previous(calibration, chain, torch.eye(4)))
+cost = cpu.matching_cost(current, previous, way, (64, 96), torch.arange(1, 9.0))
+print(hashlib.sha256(cost.contiguous().numpy().tobytes()).hexdigest())
+"""
+
+
+def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path) -> None:
+    environment = os.environ | {'NUMBA_CACHE_DIR': str(tmp_path)}
+    hashes = [subprocess.run([sys.executable, '-c', HASH_OF_A_COST], env=environment, check=True, capture_output=True,
+                             text=True).stdout for _ in range(2)]
+    assert list(tmp_path.rglob('*_matching_cost*.nbc')), 'the first run has kept the kernel'
+    assert hashes[0] == hashes[1]
+
+
+def test_kernels_leave_torch_its_threads() -> None:
+    script = HASH_OF_A_COST + 'print(torch.get_num_threads())'
+    done = subprocess.run([sys.executable, '-c', script], env=os.environ | {'OMP_NUM_THREADS': '1'}, check=True,
+                          capture_output=True, text=True)
+    assert done.stdout.split()[1] == '1'
