@@ -15,7 +15,7 @@ from torch import nn
 from gdfusion_ros.model.heads.mlp import OccupancyHead
 from gdfusion_ros.model.layers.resnet import BasicBlock, ResNet
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.runtime.prepare import fold_batch_norms
+from gdfusion_ros.model.runtime.prepare import fuse
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.temporal.motion import MotionFusion, MotionState
@@ -42,7 +42,7 @@ def test_a_network_of_columns_predicts_a_finer_grid(tiny_spec: NetworkSpec, buil
     assert network.spec.predicted_grid.shape == (40, 32, 8)
     assert network.spec.predicted_grid.voxel_size == (0.4, 0.375, 0.5)
     folded = copy.deepcopy(network)
-    fold_batch_norms(folded)
+    fuse(folded)
     with torch.inference_mode():
         runner, quick = SequenceRunner(network), SequenceRunner(folded)
         for frame in drive.frames(3):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gdfusion_ros.model.interface import Calibration
 from gdfusion_ros.model.layers.blocks2d import SPATIAL_PYRAMID, ResidualBlock2d, SpatialPyramid
+from gdfusion_ros.model.layers.fusing import FusibleSequential
 from gdfusion_ros.model.weights.keys import Table
 
 CAMERA_PARAMETERS = 27
@@ -67,11 +68,12 @@ class DepthNet(nn.Module):
         """``channels`` is the width of the trunk, ``bins`` the number of depth bins, ``stride`` of the features."""
         super().__init__()
         self.bn = nn.BatchNorm1d(CAMERA_PARAMETERS)
-        self.reduce = nn.Sequential(nn.Conv2d(in_channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
+        self.reduce = FusibleSequential(
+            nn.Conv2d(in_channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
         self.context_gate = CameraGate(channels)
         self.depth_gate = CameraGate(channels)
         self.context = nn.Conv2d(channels, context_channels, 1)
-        self.cost_volume = nn.Sequential(nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
+        self.cost_volume = FusibleSequential(nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
                                          nn.Conv2d(bins, bins, 3, stride // 8, 1), nn.BatchNorm2d(bins))
         self.trunk = nn.Sequential(
             ResidualBlock2d(channels + (1 + ground) * bins, channels), ResidualBlock2d(channels, channels),

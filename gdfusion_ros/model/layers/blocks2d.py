@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gdfusion_ros.model.layers.fusing import FusibleSequential, folded
 from gdfusion_ros.model.weights.keys import Table
 
 
@@ -16,9 +17,9 @@ class ResidualBlock2d(nn.Module):
         """Channels of the input and of the output."""
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
+        self.bn1: nn.Module = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
+        self.bn2: nn.Module = nn.BatchNorm2d(channels)
         self.downsample = nn.Conv2d(in_channels, channels, 1) if in_channels != channels else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,6 +27,11 @@ class ResidualBlock2d(nn.Module):
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
         y += x if self.downsample is None else self.downsample(x)
         return F.relu(y, inplace=True)
+
+    def fuse(self) -> None:
+        """Fold both normalisations."""
+        self.conv1, self.bn1 = folded(self.conv1, self.bn1), nn.Identity()
+        self.conv2, self.bn2 = folded(self.conv2, self.bn2), nn.Identity()
 
 
 class DilatedConv(nn.Module):
@@ -36,11 +42,15 @@ class DilatedConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=dilation if kernel > 1 else 0,
                               dilation=dilation, bias=False)
-        self.bn = nn.BatchNorm2d(out_channels)
+        self.bn: nn.Module = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, h, w) -> (N, out, h, w)."""
         return F.relu(self.bn(self.conv(x)), inplace=True)
+
+    def fuse(self) -> None:
+        """Fold the normalisation."""
+        self.conv, self.bn = folded(self.conv, self.bn), nn.Identity()
 
 
 class SpatialPyramid(nn.Module):
@@ -52,15 +62,19 @@ class SpatialPyramid(nn.Module):
         self.branches = nn.ModuleList(
             DilatedConv(channels, branch_channels, kernel, dilation)
             for kernel, dilation in ((1, 1), (3, 6), (3, 12), (3, 18)))
-        self.pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, branch_channels, 1, bias=False),
+        self.pooled = FusibleSequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, branch_channels, 1, bias=False),
                                     nn.BatchNorm2d(branch_channels), nn.ReLU())
         self.conv = nn.Conv2d(5 * branch_channels, channels, 1, bias=False)
-        self.bn = nn.BatchNorm2d(channels)
+        self.bn: nn.Module = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, C, h, w)."""
         mean = self.pooled(x).expand(-1, -1, *x.shape[-2:])
         return F.relu(self.bn(self.conv(torch.cat([*(branch(x) for branch in self.branches), mean], 1))), inplace=True)
+
+    def fuse(self) -> None:
+        """Fold the normalisation of the mixture."""
+        self.conv, self.bn = folded(self.conv, self.bn), nn.Identity()
 
 
 SPATIAL_PYRAMID: Table = {

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gdfusion_ros.model.layers.fusing import FusibleSequential, folded
+
 
 class Bottleneck(nn.Module):
     """Residual block 1x1, 3x3, 1x1 with the stride in the 3x3 convolution."""
@@ -19,14 +21,14 @@ class Bottleneck(nn.Module):
         super().__init__()
         out_channels = width * self.expansion
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1: nn.Module = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.bn2: nn.Module = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.bn3: nn.Module = nn.BatchNorm2d(out_channels)
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
-            self.downsample = nn.Sequential(
+            self.downsample = FusibleSequential(
                 nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -36,6 +38,12 @@ class Bottleneck(nn.Module):
         y = self.bn3(self.conv3(y))
         y += x if self.downsample is None else self.downsample(x)
         return F.relu(y, inplace=True)
+
+    def fuse(self) -> None:
+        """Fold the three normalisations."""
+        self.conv1, self.bn1 = folded(self.conv1, self.bn1), nn.Identity()
+        self.conv2, self.bn2 = folded(self.conv2, self.bn2), nn.Identity()
+        self.conv3, self.bn3 = folded(self.conv3, self.bn3), nn.Identity()
 
 
 class ImageFeatures(NamedTuple):
@@ -55,12 +63,13 @@ class BasicBlock(nn.Module):
         """The block gives ``width`` channels."""
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1: nn.Module = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.bn2: nn.Module = nn.BatchNorm2d(width)
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != width:
-            self.downsample = nn.Sequential(nn.Conv2d(in_channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            self.downsample = FusibleSequential(
+                nn.Conv2d(in_channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, width, h / stride, w / stride)."""
@@ -68,6 +77,11 @@ class BasicBlock(nn.Module):
         y = self.bn2(self.conv2(y))
         y += x if self.downsample is None else self.downsample(x)
         return F.relu(y, inplace=True)
+
+    def fuse(self) -> None:
+        """Fold both normalisations."""
+        self.conv1, self.bn1 = folded(self.conv1, self.bn1), nn.Identity()
+        self.conv2, self.bn2 = folded(self.conv2, self.bn2), nn.Identity()
 
 
 class ResNet(nn.Module):
@@ -80,7 +94,7 @@ class ResNet(nn.Module):
         """Inner channels and number of blocks, one a stage; every stage but the first halves the size."""
         super().__init__()
         self.conv1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.bn1: nn.Module = nn.BatchNorm2d(widths[0])
         self.channels = [width * block.expansion for width in widths]
         inputs = [widths[0], *self.channels]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -95,3 +109,7 @@ class ResNet(nn.Module):
         for stage in range(len(self.channels)):
             levels.append(getattr(self, f'layer{stage + 1}')(levels[-1]))
         return ImageFeatures(levels[1], levels[-2], levels[-1])
+
+    def fuse(self) -> None:
+        """Fold the stem's normalisation."""
+        self.conv1, self.bn1 = folded(self.conv1, self.bn1), nn.Identity()

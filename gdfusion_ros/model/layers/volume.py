@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gdfusion_ros.model.layers.fusing import folded
+
 CHUNK = 8192
 
 
@@ -37,12 +39,16 @@ class ConvNorm3d(nn.Module):
         """``kernel`` is the edge of the cubic kernel; the padding keeps the size at stride 1."""
         super().__init__()
         self.conv = nn.Conv3d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
-        self.bn = nn.BatchNorm3d(out_channels)
+        self.bn: nn.Module = nn.BatchNorm3d(out_channels)
 
     def forward(self, volume: Tensor) -> Tensor:
         """(1, in, Y, X, Z) -> (1, out, Y / stride, X / stride, Z / stride)."""
         normed: Tensor = self.bn(self.conv(volume))
         return normed
+
+    def fuse(self) -> None:
+        """Fold the normalisation."""
+        self.conv, self.bn = folded(self.conv, self.bn), nn.Identity()
 
 
 class ResidualBlock3d(nn.Module):

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from gdfusion_ros.model.layers.fusing import FusibleSequential
 from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
 from gdfusion_ros.model.ops.warp import warp
 
@@ -37,8 +38,8 @@ class VoxelFusion(nn.Module):
         self.channels = channels
         self.time_embedding = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels))
-        self.align = nn.Sequential(nn.Conv3d(channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
-        self.merge = nn.Sequential(nn.Conv3d(2 * channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
+        self.align = FusibleSequential(nn.Conv3d(channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
+        self.merge = FusibleSequential(nn.Conv3d(2 * channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
 
     @torch.no_grad()
     def start_neutral(self) -> None:

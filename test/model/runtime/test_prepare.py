@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.layers.fusing import FusibleSequential
 from gdfusion_ros.model.layers.volume import VolumeNeck
 from gdfusion_ros.model.runtime.device import select_device
-from gdfusion_ros.model.runtime.prepare import fold_batch_norms, prepare
+from gdfusion_ros.model.runtime.prepare import fuse, prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -59,22 +60,22 @@ def randomised(module: nn.Module) -> nn.Module:
 @torch.inference_mode()
 def test_folding_by_blocks() -> None:
     torch.manual_seed(0)
-    block = randomised(nn.Sequential(
+    block = randomised(FusibleSequential(
         nn.Conv2d(3, 5, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(5), nn.ReLU(),
-        nn.Sequential(nn.Conv2d(5, 4, 1), nn.BatchNorm2d(4)), nn.Conv2d(4, 4, 3, dilation=2, padding=2)))
+        FusibleSequential(nn.Conv2d(5, 4, 1), nn.BatchNorm2d(4)), nn.Conv2d(4, 4, 3, dilation=2, padding=2)))
     x = torch.randn(2, 3, 8, 9)
     expected = block(x)
-    fold_batch_norms(block)
+    fuse(block)
     assert not any(isinstance(module, NORMS) for module in block.modules())
     torch.testing.assert_close(block(x), expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.inference_mode()
 def test_a_norm_that_does_not_follow_its_convolution_stays() -> None:
-    block = randomised(nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 1), nn.ReLU(), nn.BatchNorm2d(4)))
+    block = randomised(FusibleSequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 1), nn.ReLU(), nn.BatchNorm2d(4)))
     x = torch.randn(2, 3, 5, 5)
     expected = block(x)
-    fold_batch_norms(block)
+    fuse(block)
     assert sum(isinstance(module, NORMS) for module in block.modules()) == 2
     assert torch.equal(block(x), expected)
 
@@ -85,7 +86,7 @@ def test_the_folded_neck_adds_its_bias_once() -> None:
     neck = randomised(VolumeNeck((4, 8), 6))
     levels = [torch.randn(1, 4, 4, 6, 2), torch.randn(1, 8, 2, 3, 1)]
     expected = neck(levels)
-    fold_batch_norms(neck)
+    fuse(neck)
     torch.testing.assert_close(neck(levels), expected, rtol=1e-4, atol=1e-5)
 
 

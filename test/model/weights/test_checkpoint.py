@@ -90,8 +90,8 @@ class Part(OccupancyNetwork):
         torch.manual_seed(seed)
         lift, nothing = Lift(VoxelGrid((lower, -3.0, -1.0), (0.5, 0.5, 0.5), (16, 12, 8))), nn.Identity()
         slots: Any = (nothing, nothing, nn.ModuleDict({'lift': lift}),
-                      nn.ModuleDict({'motion': MotionFusion(4), 'scene': SceneFusion(4)}), nothing)
-        super().__init__(BEVDETOCC_GF, *slots, mounts=MOUNTS)
+                      nn.ModuleDict({'motion': MotionFusion(4), 'scene': SceneFusion(4)}), nothing, MOUNTS)
+        super().__init__(BEVDETOCC_GF, *slots)
 
 
 Change = Callable[[dict[str, Tensor]], Any]
