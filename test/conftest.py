@@ -20,7 +20,9 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from gdfusion_ros.datasets import occ3d
+from gdfusion_ros.datasets import nuscenes, occ3d
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import plan
 
 DATA = Path(__file__).resolve().parent / 'data'
 SHARED = DATA.parent.parent.parent / 'shared'
@@ -203,3 +205,11 @@ class _CompleteNuScenes(_MadeNuScenes):
                     'token': f'{instance}-{index}', 'sample_token': f'sample-{name}-{index}',
                     'instance_token': instance, 'translation': [110.0 + index, 205.0, 1.5],
                     'rotation': [float(np.cos(0.2)), 0.0, 0.0, float(np.sin(0.2))], 'size': [2.5, 11.0, 3.0]})
+
+
+@pytest.fixture(scope='session')
+def scene_bag(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """scene-0001 of the made nuScenes: three key frames of six cameras. To read, never to change."""
+    job = plan(nuscenes.load(nuscenes_root, None, ['scene-0001']), tmp_path_factory.mktemp('bags'))[0]
+    convert(job)
+    return job.path

@@ -19,9 +19,6 @@ from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.bags.replay import Result, replay
 from gdfusion_ros.bags.writer import bag_writer
-from gdfusion_ros.datasets import nuscenes
-from gdfusion_ros.datasets.convert import convert
-from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, stamp_of
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -30,14 +27,6 @@ from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, bevdetocc
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.weights.initialise import initialise
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
-
-
-@pytest.fixture(scope='session')
-def scene_bag(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scene-0001 of the made nuScenes: three key frames of six cameras. To read, never to change."""
-    job = plan(nuscenes.load(nuscenes_root, None, ['scene-0001']), tmp_path_factory.mktemp('bags'))[0]
-    convert(job)
-    return job.path
 
 
 @pytest.fixture(scope='module')
