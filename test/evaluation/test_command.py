@@ -13,6 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import jaccard_score
 
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.cli import main
 from gdfusion_ros.datasets import openoccupancy, surroundocc
 from gdfusion_ros.datasets.nuscenes import Dataset
@@ -28,6 +30,8 @@ from gdfusion_ros.settings import PipelineSettings, TopicSettings
 pytestmark = pytest.mark.slow
 
 FREE = OCC3D_NUSCENES.free
+TINY = dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=VoxelGrid(
+    lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4)))
 
 Labels = NDArray[np.uint8]
 Made = dict[str, Occ3DLabels]
@@ -206,9 +210,7 @@ def test_frame_of_moves_one_of_the_grids(scores: Scores, prediction: Prediction,
 def test_a_model_runs_over_bags_and_over_the_dataset_alike(scores: Scores, truth_bags: list[Path],
                                                            labelled_root: Path, tmp_path: Path,
                                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    grid = VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4))
-    tiny = dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=grid)
-    monkeypatch.setitem(CONFIGS, 'tiny', tiny)
+    monkeypatch.setitem(CONFIGS, 'tiny', TINY)
     model = ('--untrained', '--model', 'tiny', '--device', 'cpu')
     of_bag = scores(truth_bags[0], *model, '--export', tmp_path / 'results')
     assert of_bag['models'] == ['tiny (untrained)']
@@ -278,6 +280,27 @@ def test_errors_are_one_line(truth_bags: list[Path], npz: Path, labelled_root: P
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith('gdfusion evaluate: ')
     assert reason.format(**places) in line
+
+
+def test_transforms_may_be_on_other_topics(scores: Scores, truth_bags: list[Path], npz: Path, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = tmp_path / 'robot'
+    with bag_reader(truth_bags[0]) as reader, bag_writer(bag, custom_data=reader.custom_data) as writer:
+        names = {name: f'/robot1{name}' if name.startswith('/tf') else name for name in reader.topics}
+        for topic in reader.topics.values():
+            writer.add_topic(names[topic.name], topic.type_name)
+        for message in reader.raw_messages():
+            writer.write_serialized(names[message.topic], message.stamp, message.data)
+    elsewhere = ('--set', 'tf_topic=/robot1/tf', '--set', 'tf_static_topic=/robot1/tf_static')
+    files = ('--npz', str(npz), '--frame-of', 'label', '--no-rays')
+    assert scores(*files, '--truth', bag, *elsewhere) == scores(*files, '--truth', truth_bags[0])
+    assert main(['evaluate', *files, '--truth', str(bag)]) == 1
+    assert "frame 'map' is in no transform" in capsys.readouterr().err
+    monkeypatch.setitem(CONFIGS, 'tiny', TINY)
+    model = ('--untrained', '--model', 'tiny', '--device', 'cpu', '--no-rays')
+    assert scores(bag, *model, *elsewhere)['key_frames']['scored'] == 3
+    assert main(['evaluate', str(bag), *model]) == 1
+    assert 'has no messages on /tf (' in capsys.readouterr().err
 
 
 def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(

@@ -244,10 +244,12 @@ class LiveNode:
 
 
 @pytest.fixture(scope='module')
-def live(ros_graph: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveNode]:
-    """A lossless node with the small untrained network."""
+def live(ros_graph: None, request: pytest.FixtureRequest,
+         tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveNode]:
+    """A lossless node with the small untrained network, and with the module's SETTINGS ('name=value')."""
     folder = tmp_path_factory.mktemp('live')
-    settings = ('lossless=true', 'input_reliability=reliable', 'diagnostics_period=0.2', 'camera_timeout=0.5')
+    settings = ('lossless=true', 'input_reliability=reliable', 'diagnostics_period=0.2', 'camera_timeout=0.5',
+                *getattr(request.module, 'SETTINGS', ()))
     arguments = ['--untrained', '--model', MODEL.model, '--device', 'cpu',
                  *(part for setting in settings for part in ('--set', setting))]
     with node_process(arguments, timeout=PATIENCE), ros_node('test') as node:
