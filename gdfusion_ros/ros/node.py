@@ -36,6 +36,7 @@ from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
 from gdfusion_ros.ros.inputs import Inputs
 from gdfusion_ros.ros.log import Log
 from gdfusion_ros.ros.names import require_topic_name
+from gdfusion_ros.ros.namesakes import Namesakes
 from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
@@ -125,6 +126,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(NODE_NAME, context=context, automatically_declare_parameters_from_overrides=True,
                          parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()])
         parameters.declare(self)
+        Namesakes(self)
         self._on_failure, self._stopped, self._threads = on_failure, stopped, threads
         self._log = Log(self.get_logger())
         self._pipeline: _Pipeline | None = None
@@ -163,13 +165,13 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
         tf2 = Tf2Transforms(settings.pipeline) if tf2_is_wanted(settings.node.tf_source) else None
         preprocessor = Preprocessor(network.config.image_size)
+        assembler = FrameAssembler(settings.pipeline, preprocessor, transforms=tf2, counters=counters)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(
-            settings, preprocessor,
-            FrameAssembler(settings.pipeline, preprocessor, transforms=tf2, counters=counters), estimator, tf2,
+            settings, preprocessor, assembler, estimator, tf2,
             Outputs(self, settings.bev, qos.output(settings.node.output_durability),
                     LABEL_SETS[network.config.label_set]),
-            Diagnostics(self, settings, facts, counters, self._log))
+            Diagnostics(self, settings, facts, assembler, self._log))
         self.get_logger().info(f'configured: {network.title} on {network.device}')
         if settings.model.untrained:
             self.get_logger().warning('the network is UNTRAINED: its weights are random and the grids mean nothing')
