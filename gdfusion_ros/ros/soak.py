@@ -7,7 +7,7 @@ default; every output has a subscriber, so that every message is made.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from math import cos, pi, sin
@@ -113,6 +113,18 @@ def run(node_arguments: Sequence[str], sets: int, on_set: Callable[[], object] =
                 on_set()
     columns = zip(*rows, strict=True)
     return Usage(*(np.array(column) for column in columns))
+
+
+def require_steady(growth: Mapping[str, float]) -> None:
+    """Make sure that what Usage.growth gives is no growth.
+
+    Raises:
+        GdfusionError: names what grows.
+    """
+    growing = [f'{what} by {more:.3f}{" MB" if what == "memory" else ""}' for what, more in growth.items()
+               if more >= (MOST_GROWTH if what == 'memory' else 1e-9)]
+    if growing:
+        raise GdfusionError(f'the node grows with 1,000 camera sets: {", ".join(growing)}')
 
 
 def _listen(node: Node) -> queue.SimpleQueue[DiagnosticArray]:
