@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from gdfusion_ros import __version__
 from gdfusion_ros.cli.pipes import silence_unread
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.stopping import stop_signals
 
 VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'ablate',
          'weights', 'benchmark')
@@ -39,13 +40,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the console script; returns the exit code."""
-    if threading.current_thread() is threading.main_thread():
-        # So that an end by the system cleans up as Ctrl-C does.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run a verb; returns the exit code."""
     verb, verbose = 'gdfusion', False
     try:
         try:
+            if threading.current_thread() is threading.main_thread():
+                # So that an end by the system or the terminal cleans up as Ctrl-C does.
+                for number in stop_signals() - {signal.SIGINT}:
+                    signal.signal(number, signal.default_int_handler)
             args = build_parser().parse_args(argv)
             verb, verbose = f'gdfusion {args.verb}', args.verbose
             return int(args.run(args))

@@ -22,6 +22,7 @@ from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.checkpoint import Facts, save_checkpoint
 from gdfusion_ros.model.fusion.state import RecurrentState
 from gdfusion_ros.model.occupancy import OccupancyNetwork
+from gdfusion_ros.stopping import stop_signals
 from gdfusion_ros.training import settings as training_settings
 from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.journal import Journal
@@ -277,14 +278,14 @@ def _unpacked(state: tuple[dict[str, torch.Tensor], int] | None) -> RecurrentSta
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM has come; within the block they do nothing else, so that no step is cut in two."""
+    """Whether a stop signal has come; within the block they do nothing else, so that no step is cut in two."""
     requested = False
 
     def note(_number: int, _frame: FrameType | None) -> None:
         nonlocal requested
         requested = True
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in stop_signals()}
     try:
         yield lambda: requested
     finally:

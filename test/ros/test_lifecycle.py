@@ -153,6 +153,16 @@ def test_diagnostics_say_that_the_network_is_untrained(live: Any) -> None:
     assert 'untrained' in status.message
 
 
+def test_diagnostics_say_how_many_sets_wait_for_the_network(live: Any, drive: Path) -> None:
+    live.configure()
+    begin = len(live.diagnostics)
+    live.play(drive, 12, loops=4, rate=50)
+    queued = [int(pair.value) for array in live.diagnostics[begin:] for status in array.status for pair in status.values
+              if status.name == 'occ: sets' and pair.key == 'queued']
+    assert 1 <= max(queued) < 12
+    assert live.values('sets')['queued'] == '0'
+
+
 def test_parameters_are_fixed_while_configured_and_checked_before(live: Any) -> None:
     [refused] = live.set_parameters(max_hold=3.0)
     assert not refused.successful
