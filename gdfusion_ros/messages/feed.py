@@ -7,7 +7,7 @@ from functools import partial
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode, images
-from gdfusion_ros.messages.camera_info import camera_model, is_raw
+from gdfusion_ros.messages.camera_info import camera_model, remarks
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.image_size import Size
@@ -26,7 +26,7 @@ class Feed:
         self._decode_image = (images.compressed_image if topics.image_transport == 'compressed'
                               else partial(images.image, fallback=fallback))
         self._sizes: dict[str, Size] = {}
-        self._distorted: set[str] = set()
+        self._remarked: set[tuple[str, str]] = set()
         self._read: dict[str, Callable[[str, Message, float], None]] = {
             topics.tf_static_topic: partial(self._transforms, True), topics.tf_topic: partial(self._transforms, False)}
         self._frames = {pipeline.base_frame: 'base_frame', pipeline.fixed_frame: 'fixed_frame'}
@@ -61,12 +61,12 @@ class Feed:
         model = camera_model(message, topic)
         self._sizes[camera] = (model.width, model.height)
         self._assembler.add_camera_info(camera, model, now)
-        if is_raw(message) and camera not in self._distorted:
-            self._distorted.add(camera)
-            remark = (f'{topic}: the camera has a lens distortion, which is not taken out: rectify its images '
-                      '(image_proc does)')
-            self._assembler.counters.remarked(topic, remark)
-            self._warn(f'{topic} distortion', remark)
+        for remark in remarks(message, model):
+            if (topic, remark) not in self._remarked:
+                self._remarked.add((topic, remark))
+                line = f'{topic}: {remark}'
+                self._assembler.counters.remarked(topic, line)
+                self._warn(line, line)
 
     def _transforms(self, static: bool, topic: str, message: Message, now: float) -> None:
         good, errors = decode.transforms(message, topic)

@@ -451,5 +451,5 @@ def test_tables_without_a_key_frame_of_a_camera_are_not_taken_for_missing_files(
                                                                                 tmp_path: Path) -> None:
     dataset = nuscenes.load(nuscenes_root)
     bare = replace(dataset, scenes=tuple(replace(scene, samples=()) for scene in dataset.scenes))
-    with pytest.raises(GdfusionError, match='sample_data.json names no image of a key frame of the chosen scenes'):
+    with pytest.raises(GdfusionError, match=r'sample_data\.json names no image of a key frame of the chosen scenes'):
         plan(bare, tmp_path / 'out')
