@@ -109,8 +109,8 @@ def dense_labels(path: Path, label_set: LabelSet, voxels: Sequence[int], columns
     numbers = rows[:, [*voxels, -1]]
     highest = np.array([*label_set.grid.shape, len(label_set.classes)]) - 1
     if rows.dtype.kind in 'ui' and np.iinfo(rows.dtype).max < highest.max():
-        raise GdfusionError(f'labels {path} are {rows.dtype}, which cannot hold indices up to {highest.max()}: they were '
-                            'cut off; save them as int16 or wider')
+        raise GdfusionError(f'labels {path} are {rows.dtype}, which cannot hold indices up to {highest.max()}: they '
+                            'were cut off; save them as int16 or wider')
     # Not a number is not in the range either.
     wrong = ~((numbers >= 0) & (numbers <= highest) & (numbers == np.floor(numbers))).all(axis=1)
     if wrong.any():
