@@ -18,9 +18,11 @@ from gdfusion_ros.datasets.timestamps import nanoseconds
 from gdfusion_ros.names import is_file_name, is_relative_path
 from gdfusion_ros.perception.poses import pose_matrix
 from gdfusion_ros.perception.types import Matrix
+from gdfusion_ros.settings import PipelineSettings
 
 NEEDED = ('camera', 'lidar')
 """Modalities of the sensors that are read; others (radar, imu, …) may be there."""
+_FRAMES = (PipelineSettings().base_frame, PipelineSettings().fixed_frame)
 _CHANNEL = re.compile('[A-Za-z][A-Za-z0-9_]*', re.ASCII)
 
 
@@ -106,6 +108,8 @@ class SensorRow(Row):
     def kind(self) -> str:
         """Its modality. Raises ValueError where it is NEEDED, and the channel can name no topics and TF frame."""
         kind = self.modality.lower()
+        if kind in NEEDED and self.channel in _FRAMES:
+            raise ValueError(f"channel '{self.channel}' names a TF frame, and is that of the vehicle or the map")
         if kind in NEEDED and _CHANNEL.fullmatch(self.channel) is None:
             raise ValueError(f"channel '{self.channel}' names topics and a TF frame: expected letters, digits and _, "
                              'a letter first')
