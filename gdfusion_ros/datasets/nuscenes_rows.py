@@ -144,7 +144,8 @@ class EgoPoseRow(PoseRow):
         if 1 - 2 * (x * x + y * y) < _UPRIGHT:
             raise ValueError(f'with the rotation {self.rotation} the vehicle lies on its side or its roof; expected '
                              "w, x, y, z of a turn from the vehicle's axes, z up, to the map's, z up")
-        if max(map(abs, pose.translation)) > _FARTHEST:
+        east, north, height = pose.translation
+        if not (-_FARTHEST < east < _FARTHEST and -_FARTHEST < north < _FARTHEST and -_FARTHEST < height < _FARTHEST):
             raise ValueError(f'translation {self.translation} is beyond all maps; expected meters')
         return pose
 
@@ -203,7 +204,8 @@ class DataRow(Row):
             ValueError: its stamp or its size is none, or its file is not below the dataset's folder.
         """
         nanoseconds(self.timestamp)
-        if self.size != (self.width or 0, self.height or 0):
+        # Of measurements there are millions, and hardly ever a float.
+        if (isinstance(self.width, float) or isinstance(self.height, float)) and self.size != (self.width, self.height):
             raise ValueError(f'an image of {self.width} x {self.height} pixels: expected whole numbers')
         # Tables that were written on Windows.
         name = self.filename.replace('\\', '/')
