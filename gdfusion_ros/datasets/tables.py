@@ -62,7 +62,7 @@ class Tables:
                 value = make(row)
                 if value is not None and not is_file_name(row.token):
                     raise ValueError('tokens name files; expected letters and digits, as nuScenes has them')
-                if value is not None and made.get(row.token, value) != value:
+                if row.token in made and value is not None and made[row.token] != value:
                     raise ValueError('another row has the same token')
             except ValueError as error:
                 raise GdfusionError(f'{path}: row {row.token} is wrong: {error}') from error

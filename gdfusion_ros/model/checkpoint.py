@@ -89,7 +89,8 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
 
     ``read_state`` says which files can be read; keys may share a prefix (``module.``). Every key must be there with its
     shape, as floats where the network has floats, nothing else, every number finite, and the constants must agree as
-    far as the file's precision tells. Batch normalisation's counters, which only training reads, may be missing.
+    far as the file's precision tells. Batch normalisation's counters, which only training reads, may be missing,
+    or lists of one.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
@@ -97,9 +98,9 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
     own = network.state_dict()
     expected = {to_published(key): key for key in own}
     found = _without_prefix(read_state(path), expected)
-    for name in expected:
-        if name.endswith(COUNTER):
-            found.setdefault(name, own[expected[name]])
+    for name, key in expected.items():
+        if name.endswith(COUNTER) and found.get(name, own[key]).numel() == 1:
+            found[name] = found.get(name, own[key]).reshape(own[key].shape)
     faults = _faults(found, {name: own[key] for name, key in expected.items()})
     if faults:
         raise GdfusionError(f'{path} does not fit {network.__class__.__name__}: {"; ".join(faults)}. '

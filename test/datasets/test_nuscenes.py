@@ -382,6 +382,8 @@ AMBIGUOUS: dict[str, tuple[str, Edit, str]] = {
                   "no sensor with the modality 'camera'; there are sensor"),
     'a camera that is called otherwise': ('sensor', lambda rows: rows[1].update(modality='cam'),
                                           "CAM_FRONT has a camera_intrinsic, but its modality is 'cam'"),
+    'a camera that is the vehicle': ('sensor', lambda rows: rows[1].update(channel='base_link'),
+                                     "channel 'base_link' names a TF frame, and is that of the vehicle"),
     'measurements in milliseconds': ('sample_data', lambda rows: [
         row.update(timestamp=row['timestamp'] // 1000) for row in rows] and None,
         r'sample_data\.json: row .* s from its sample .*microseconds of one clock'),

@@ -177,8 +177,14 @@ def test_numbers_of_either_numpy(weights: Callable[[Change], Path], module: str)
     assert equal(network, Part(1))
 
 
-def test_counters_of_training_may_be_missing(tiny: Any, tmp_path: Path) -> None:
-    state = {key: value for key, value in published_state(tiny).items() if not key.endswith('num_batches_tracked')}
+@pytest.mark.parametrize('counter', [[], [lambda value: value[None]], [lambda value: value.half()]],
+                         ids=['missing', 'lists', 'floats'])
+def test_counters_of_training_may_be_otherwise(tiny: Any, tmp_path: Path,
+                                               counter: list[Callable[[Tensor], Tensor]]) -> None:
+    counts = {key: change(value) for key, value in published_state(tiny).items() for change in counter
+              if key.endswith('num_batches_tracked')}
+    state = {**{key: value for key, value in published_state(tiny).items()
+                if not key.endswith('num_batches_tracked')}, **counts}
     torch.save(state, tmp_path / 'old.pth')
     other = OccupancyNetwork(tiny.config)
     load_checkpoint(other, tmp_path / 'old.pth')
