@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import signal
 import sys
 import threading
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         # So that an end by the system cleans up as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files and messages may have letters that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors='backslashreplace')
     verb, verbose = 'gdfusion', False
     try:
         try:

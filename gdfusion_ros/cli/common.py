@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import yaml
 from tqdm import tqdm
 
-from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.errors import LONGEST, GdfusionError
+from gdfusion_ros.names import printable
 from gdfusion_ros.settings import (
     ModelSettings,
     NodeSettings,
@@ -31,6 +32,11 @@ def progress(total: int | None, unit: str, description: str = '', *, scaled: boo
              disable: bool = False) -> tqdm[Any]:
     """A progress bar with rate and remaining time; ``scaled`` writes large counts with k, M, G."""
     return tqdm(total=total, unit=unit, desc=description, unit_scale=scaled, dynamic_ncols=True, disable=disable)
+
+
+def lines_above(bar: tqdm[Any]) -> Callable[[str], None]:
+    """Writes lines to standard error, above a progress bar. What they quote may come from anybody."""
+    return lambda line: bar.write(printable(line, LONGEST), file=sys.stderr)
 
 
 def add_version_argument(parser: argparse._ActionsContainer) -> None:
@@ -126,7 +132,8 @@ def _parameters(path: Path | None) -> Mapping[str, object]:
     known = [name for part in parts for name in records(part)]
     for name in values:
         if name not in known and not is_of_ros(name):
-            print(f"{path}: unknown parameter '{name}' is ignored{suggestion(name, known)}", file=sys.stderr)
+            print(f"{path}: unknown parameter '{printable(str(name), 80)}' is ignored{suggestion(str(name), known)}",
+                  file=sys.stderr)
     return values
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.saved_state import read_state
+from gdfusion_ros.names import printable
 
 PREFIXES = {
     'img_backbone.': 'backbone.',
@@ -139,7 +140,7 @@ def read_facts(path: Path) -> Facts:
             said = file.metadata() or {}
     except (OSError, SafetensorError):
         return Facts()
-    return Facts(said.get('model', ''), said.get('trained_on', ''))
+    return Facts(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
 
 
 def save_checkpoint(network: nn.Module, path: Path, facts: Facts, *, half: bool = False) -> None:
