@@ -24,7 +24,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     with _explained(path):
         array = np.load(path, allow_pickle=False)
     if not isinstance(array, np.ndarray):
-        raise GdfusionError(f'{path} is not an .npy file')
+        raise GdfusionError(f'{path} is not an .npy file; np.save writes one')
     return array
 
 
@@ -37,11 +37,12 @@ def read_npz(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> 
     with _explained(path):
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
-            raise GdfusionError(f'{path} is not an .npz file')
+            raise GdfusionError(f'{path} is not an .npz file; np.savez_compressed writes one')
         with file:
             missing = [name for name in names if name not in file.files]
             if missing:
-                raise GdfusionError(f'{path} has no array {", ".join(missing)}; it has {_listed(file.files)}')
+                raise GdfusionError(f'{path} has no array {", ".join(missing)}; it has {_listed(file.files)}: '
+                                    'are these files of another benchmark?')
             return {name: np.asarray(file[name]) for name in (*names, *optional) if name in file.files}
 
 

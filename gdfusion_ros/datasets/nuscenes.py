@@ -232,7 +232,8 @@ def _calibrations(tables: Tables) -> dict[str, Calibration]:
         channel, kind = tables.find(sensors, row.sensor_token, 'sensor', 'calibrated_sensor')
         intrinsics = tuple(value for line in row.camera_intrinsic for value in line)
         if kind == 'camera' and len(intrinsics) != 9:
-            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {row.camera_intrinsic}')
+            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {row.camera_intrinsic}; expected three '
+                             'rows of three numbers [px]')
         return Calibration(channel, kind, row.pose, intrinsics, row.distortion)
 
     return tables.read('calibrated_sensor', CalibrationRow, calibration)

@@ -67,7 +67,8 @@ class SceneRow(Row):
     def checked(self) -> SceneRow:
         """The row itself. Raises ValueError where its name can name no folder."""
         if not is_file_name(self.name):
-            raise ValueError(f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters")
+            raise ValueError(f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters; "
+                             'rename the scene there')
         return self
 
 

@@ -75,10 +75,12 @@ def _semantics(arrays: dict[str, NDArray[np.uint8]], path: Path, *, unknown: boo
     semantics, free = arrays['semantics'], OCC3D_NUSCENES.free
     highest = semantics.max(where=semantics != UNKNOWN, initial=0) if unknown else semantics.max()
     if highest > free:
-        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}')
+        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}: number the '
+                            'classes so')
     if not (semantics == free).any():
         # No street is full to the sky: OpenOcc v2 of the CVPR 2024 challenge, for one, has 16 for free.
-        raise GdfusionError(f'labels {path}: no voxel is free ({free} in Occ3D); the classes are numbered otherwise')
+        raise GdfusionError(f'labels {path}: no voxel is free ({free} in Occ3D); the classes '
+                            'are numbered otherwise: number them so')
     return semantics
 
 

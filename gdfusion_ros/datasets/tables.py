@@ -72,7 +72,8 @@ class Tables:
             GdfusionError: there is no such row.
         """
         if token not in index:
-            raise GdfusionError(f"{self._folder}/{user}.json points to '{token}', which is not in {name}.json")
+            raise GdfusionError(f"{self._folder}/{user}.json points to '{token}', which is not in {name}.json; both "
+                                'are to be whole and of one version: fetch or export them again')
         return index[token]
 
 
@@ -88,7 +89,9 @@ def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise GdfusionError(_fault(path, piece, row_type, error)) from error
     except OSError as error:
-        raise GdfusionError(f'table {path} cannot be read: {error.strerror}') from error
+        remedy = '; unpack all metadata of this version there (nuImages has other tables, and no drives)' \
+            if isinstance(error, FileNotFoundError) else ''
+        raise GdfusionError(f'table {path} cannot be read: {error.strerror}{remedy}') from error
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
@@ -112,23 +115,38 @@ def _fault(path: Path, piece: bytes, row_type: type[Row], error: Exception) -> s
         # What Python's writer makes of numbers that are none, and JSON does not know, is a string to it.
         rows = json.loads(piece, parse_constant=str)
     except RecursionError:
-        return f'table {path} is not a list of rows'
+        return _no_rows(path)
     except ValueError:
         return f'table {path} is not whole JSON ({error}); fetch it again'
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return f'table {path} is not a list of rows'
+        return _no_rows(path)
     for row in rows:
         if fault := _row_fault(row, row_type):
             return f"{path}: row {row.get('token', row)} {fault}"
     return f'table {path} is not whole JSON ({error}); fetch it again'
 
 
+def _no_rows(path: Path) -> str:
+    return f'table {path} is not a list of rows; expected [{{"token": …}}, …], as the tables of nuScenes are'
+
+
 def _row_fault(row: dict[str, object], row_type: type[Row]) -> str | None:
     for field in msgspec.structs.fields(row_type):
         if field.required and field.name not in row:
-            return f"has no '{field.name}'"
+            return f"has no '{field.name}', which is needed: write it as nuScenes does, or fetch the table again"
     try:
         msgspec.convert(row, row_type)
     except msgspec.ValidationError as error:
-        return f'is wrong: {error}'
+        return f'is wrong: {error}{_remedy(str(error))}'
     return None
+
+
+_FORMS = {'str': 'text in quotation marks', 'bool': 'true or false', 'int': 'a whole number', 'float': 'a number',
+          'array': 'a list of numbers'}
+"""msgspec's name of a type -> how JSON has it."""
+
+
+def _remedy(fault: str) -> str:
+    """What to write in the place of a value that msgspec found wrong."""
+    wanted = re.search(r'Expected `(\w+)', fault)
+    return f'; write {_FORMS[wanted[1]]} there, as nuScenes does' if wanted and wanted[1] in _FORMS else ''

@@ -33,12 +33,12 @@ def camera_model(message: Message, topic: str) -> CameraModel:
     place = place_of(message, topic)
     name, full = _intrinsics(message)
     if not np.isfinite(full).all():
-        raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite')
+        raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite; calibrate the camera')
     if full[0, 0] <= 0 or full[1, 1] <= 0 or full[2, 2] != 1:
         raise GdfusionError(f'{place}: the intrinsic matrix {name} is empty; calibrate the camera')
     size, intrinsics = _of_the_images(message, full)
     if min(size) < 1:
-        raise GdfusionError(f'{place}: camera info without an image size')
+        raise GdfusionError(f'{place}: camera info without an image size: the driver has to fill in width and height')
     if reason := implausible(size):
         raise GdfusionError(f"{place}: an image of {size[0]} x {size[1]} pixels is no camera's: {reason}")
     if reason := _implausible_intrinsics(intrinsics, size):

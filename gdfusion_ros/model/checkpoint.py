@@ -103,8 +103,8 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
             found.setdefault(name, own[expected[name]])
     faults = _faults(found, {name: own[key] for name, key in expected.items()})
     if faults:
-        raise GdfusionError(f'{path} does not fit {network.__class__.__name__}: {"; ".join(faults)}. '
-                            'Is it the checkpoint of another model?')
+        said = '; '.join(f'{len(names)} {kind}: {_listed(names)}' for kind, names in faults.items())
+        raise GdfusionError(f'{path} does not fit {network.__class__.__name__}: {said}. {_remedy(set(faults))}')
     overflown = [name for name in expected if not torch.isfinite(found[name]).all()]
     if overflown:
         raise GdfusionError(f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
@@ -168,8 +168,21 @@ def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) ->
     return {key.removeprefix(prefix): value for key, value in found.items()}
 
 
-def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """What keeps ``found`` from being ``expected``, one entry a kind."""
+_UNEXPECTED, _CONSTANTS_DIFFER = 'unexpected', 'constants that differ'
+
+
+def _remedy(kinds: set[str]) -> str:
+    """What these kinds of faults tell of the file."""
+    if kinds == {_UNEXPECTED}:
+        return ('All that the network needs is there: if the rest was for the training only (a loss, an optimizer), '
+                'save the file without it; otherwise it is the checkpoint of another model')
+    if kinds == {_CONSTANTS_DIFFER}:
+        return 'It was trained for voxels of another size or place: take the model with that grid'
+    return 'Is it the checkpoint of another model? Then name that one as the model'
+
+
+def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """What keeps ``found`` from being ``expected``: kind -> what is so."""
     shared = [key for key in expected if key in found]
     shapes = [f'{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}'
               for key in shared if found[key].shape != expected[key].shape]
@@ -178,11 +191,11 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list
                  and not _equal_as_stored(found[key], expected[key])]
     kinds = {
         'missing': [key for key in expected if key not in found],
-        'unexpected': [key for key in found if key not in expected],
+        _UNEXPECTED: [key for key in found if key not in expected],
         'of another shape': shapes,
-        'constants that differ': constants,
+        _CONSTANTS_DIFFER: constants,
     }
-    return [f'{len(names)} {kind}: {_listed(names)}' for kind, names in kinds.items() if names]
+    return {kind: names for kind, names in kinds.items() if names}
 
 
 def _equal_as_stored(found: Tensor, expected: Tensor) -> bool:

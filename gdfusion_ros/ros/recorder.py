@@ -49,7 +49,8 @@ class Recorder:
         deadline = time.monotonic() + seconds
         while silent := [topic for topic in self._topics if not self._found(topic)]:
             if time.monotonic() > deadline:
-                raise GdfusionError(f'nobody publishes {", ".join(silent)} after {seconds:g} s')
+                raise GdfusionError(f'nobody publishes {", ".join(silent)} after {seconds:g} s: is the node '
+                                    'active, and does ROS_DOMAIN_ID agree?')
             time.sleep(0.02)
 
     def _found(self, topic: str) -> bool:
