@@ -80,7 +80,7 @@ def _semantics(arrays: dict[str, NDArray[np.uint8]], path: Path, *, unknown: boo
     if not (semantics == free).any():
         # No street is full to the sky: OpenOcc v2 of the CVPR 2024 challenge, for one, has 16 for free.
         raise GdfusionError(f'labels {path}: no voxel is free ({free} in Occ3D); the classes '
-                            'are numbered otherwise: number them so')
+                            'are numbered otherwise: renumber them as Occ3D-nuScenes has them')
     return semantics
 
 
