@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from gdfusion_ros import __version__
 from gdfusion_ros.cli.pipes import silence_unread
-from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.errors import LONGEST, GdfusionError
+from gdfusion_ros.names import printable
 
 VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'ablate',
          'weights', 'benchmark')
@@ -69,6 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"{verb}: there is no Python module '{error.name}' here: activate the environment that the package's "
               'libraries are installed in (in every terminal), or install it with pip', file=sys.stderr)
+        return 1
+    except OSError as error:  # of a file or folder that nobody expected to be out of reach: a name, a right, a disk
+        if verbose:
+            raise
+        print(f"{verb}: {printable(str(error), LONGEST)}; '--verbose' shows where", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f'{verb}: stopped', file=sys.stderr)

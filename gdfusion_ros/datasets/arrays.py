@@ -122,6 +122,10 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except GdfusionError:
         raise
+    except OSError as error:
+        raise GdfusionError(f'{path} cannot be read: {error.strerror or error}') from error
     except Exception as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
+        if 'allow_pickle' in reason:
+            reason = 'it holds Python objects, which are not loaded, as they could run code; save arrays of numbers'
         raise GdfusionError(f'{path} cannot be read: {reason}') from error

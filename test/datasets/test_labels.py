@@ -73,7 +73,7 @@ def arrays(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
     ({'semantics': np.full((200, 200, 16), 18, np.uint8)}, 'there is a class 18; Occ3D has 0 to 17'),
     ({'semantics': np.full((200, 200, 16), 16, np.uint8)}, 'no voxel is free (17 in Occ3D)'),
     ({'semantics': np.full((200, 200, 16), -1)}, 'semantics has numbers from -1 to -1; labels go from 0 to 255'),
-    ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: Object arrays cannot be loaded')])
+    ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: it holds Python objects, which are not loaded')])
 def test_occ3d_files_that_are_not_in_order_are_explained(tmp_path: Path, changes: dict[str, np.ndarray | None],
                                                          reason: str) -> None:
     np.savez(tmp_path / 'labels.npz', **arrays(**changes))
