@@ -43,7 +43,7 @@ def read_metadata(path: Path) -> Metadata:
         GdfusionError: nothing is there, metadata.yaml is broken, files are missing, or the folder is no bag.
     """
     if not path.exists():
-        raise GdfusionError(f'no bag {path}')
+        raise GdfusionError(f'no bag {path}: nothing is there; give the folder of a bag, or a .mcap or .db3 file')
     if not path.is_dir():
         return Metadata([path])
     if not (path / METADATA).is_file():

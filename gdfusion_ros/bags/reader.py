@@ -83,13 +83,16 @@ class BagReader:
         """Make sure that the topics ``wanted`` (name -> message type) are there and have messages.
 
         Raises:
-            GdfusionError: names what is missing and lists what is there.
+            GdfusionError: names what is missing and lists what is there, what has a missing type before the rest.
         """
         missing = [f'{name} ({type_name})' for name, type_name in wanted.items()
                    if name not in self.topics or not self.topics[name].count
                    or self.topics[name].type_name != type_name]
         if missing:
-            there = ', '.join(f'{topic.name} ({topic.type_name}, {topic.count})' for topic in self.topics.values())
+            types = {type_name for name, type_name in wanted.items() if name not in self.topics}
+            likely = sorted(self.topics.values(),
+                            key=lambda topic: (topic.name in wanted, topic.type_name not in types))
+            there = ', '.join(f'{topic.name} ({topic.type_name}, {topic.count})' for topic in likely)
             others = ', '.join(f'{item.topic} ({item.reason})' for item in self.left_out)
             raise GdfusionError(f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}'
                                 + (f'; left out: {others}' if others else ''))

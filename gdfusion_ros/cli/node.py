@@ -53,5 +53,5 @@ def run(args: argparse.Namespace) -> int:
 def _params_files(paths: Sequence[Path]) -> list[str]:
     for path in paths:
         if not path.is_file():
-            raise GdfusionError(f'no parameter file {path}')
+            raise GdfusionError(f'no parameter file {path}; config/occ.yaml is one to begin with')
     return [argument for path in paths for argument in ('--params-file', str(path))]

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.ros import environment
     environment.prepare()
     from gdfusion_ros.bags.reader import bag_reader
-    from gdfusion_ros.cli.common import progress
+    from gdfusion_ros.cli.common import lines_above, progress
     from gdfusion_ros.ros.player import Playback, play
 
     total = 0
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
                         wait=args.wait)
     with progress(known, 'msg', 'play') as bar:
         try:
-            play(args.bags, playback, lambda _: bar.update(), bar.write)
+            play(args.bags, playback, lambda _: bar.update(), lines_above(bar))
         except KeyboardInterrupt:
             bar.set_description('stopped')
         published = bar.n

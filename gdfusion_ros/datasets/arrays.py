@@ -31,7 +31,7 @@ def read_npy(path: Path) -> NDArray[Any]:
         _require_size(path.stat().st_size)
         array = np.load(path, allow_pickle=False)
     if not isinstance(array, np.ndarray):
-        raise GdfusionError(f'{path} is not an .npy file')
+        raise GdfusionError(f'{path} is not an .npy file; np.save writes one')
     return array
 
 
@@ -44,11 +44,12 @@ def read_npz(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> 
     with _explained(path):
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
-            raise GdfusionError(f'{path} is not an .npz file')
+            raise GdfusionError(f'{path} is not an .npz file; np.savez_compressed writes one')
         with file:
             missing = [name for name in names if name not in file.files]
             if missing:
-                raise GdfusionError(f'{path} has no array {", ".join(missing)}; it has {_listed(file.files)}')
+                raise GdfusionError(f'{path} has no array {", ".join(missing)}; it has {_listed(file.files)}: '
+                                    'are these files of another benchmark?')
             return {name: _member(file, name) for name in (*names, *optional) if name in file.files}
 
 
@@ -153,7 +154,8 @@ def require_free(labels: NDArray[np.uint8], free: int, place: str) -> None:
         GdfusionError: names ``place``; no voxel is ``free``.
     """
     if not (labels == free).any():
-        raise GdfusionError(f'{place}: no voxel is free ({free} here); the classes are numbered otherwise')
+        raise GdfusionError(f'{place}: no voxel is free ({free} here); the classes are numbered otherwise: '
+                            'renumber them')
 
 
 @contextmanager
@@ -163,10 +165,14 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except GdfusionError:
         raise
+    except OSError as error:
+        raise GdfusionError(f'{path} cannot be read: {error.strerror or error}') from error
     except Exception as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
         if path.is_file() and not _is_numpy(path):
             reason = 'it is neither an .npy nor an .npz file'
+        if 'allow_pickle' in reason:
+            reason = 'it holds Python objects, which are not loaded, as they could run code; save arrays of numbers'
         raise GdfusionError(f'{path} cannot be read: {reason}') from error
 
 

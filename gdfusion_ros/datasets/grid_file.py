@@ -48,6 +48,6 @@ def read_prediction(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
     highest = labels.max(where=labels != UNKNOWN, initial=0)
     if highest >= len(label_set.classes):
         raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has 0 to '
-                            f'{len(label_set.classes) - 1}')
+                            f'{len(label_set.classes) - 1}: number the classes so')
     require_free(labels, label_set.free, f'prediction {path}')
     return labels

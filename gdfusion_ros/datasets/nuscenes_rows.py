@@ -58,7 +58,8 @@ class SceneRow(Row):
     def checked(self) -> SceneRow:
         """The row itself. Raises ValueError where its name can name no folder."""
         if not is_file_name(self.name):
-            raise ValueError(f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters")
+            raise ValueError(f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters; "
+                             'rename the scene there')
         return self
 
 
@@ -165,7 +166,8 @@ class CalibrationRow(PoseRow):
         """
         values = tuple(value for line in self.camera_intrinsic or () for value in line)
         if kind == 'camera' and len(values) != 9:
-            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {self.camera_intrinsic}')
+            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {self.camera_intrinsic}; expected three '
+                             'rows of three numbers [px]')
         if kind not in NEEDED and any(values):
             raise ValueError(f"{channel} has a camera_intrinsic, but its modality is '{kind}'; expected camera")
         return values

@@ -76,7 +76,8 @@ def _semantics(arrays: dict[str, NDArray[np.uint8]], path: Path, *, unknown: boo
     semantics, free = arrays['semantics'], OCC3D_NUSCENES.free
     highest = semantics.max(where=semantics != UNKNOWN, initial=0) if unknown else semantics.max()
     if highest > free:
-        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}')
+        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}: number the '
+                            'classes so')
     require_free(semantics, free, f'labels {path}')
     return semantics
 

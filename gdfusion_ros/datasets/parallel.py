@@ -78,7 +78,8 @@ def _watched(worker: SpawnProcess, job: Job) -> Iterator[None]:
         yield
     except (EOFError, OSError) as error:
         worker.join()
-        raise GdfusionError(f'{job.path} was not made: its process ended with exit code {worker.exitcode}') from error
+        raise GdfusionError(f'{job.path} was not made: its process ended with exit code '
+                            f'{worker.exitcode}; was memory short? Then try fewer --jobs') from error
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def camera_model(message: Message, topic: str) -> CameraModel:
     place = place_of(message, topic)
     name, full = _intrinsics(message)
     if not np.isfinite(full).all():
-        raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite')
+        raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite; calibrate the camera')
     if full[0, 0] <= 0 or full[1, 1] <= 0 or full[2, 2] != 1:
         raise GdfusionError(f'{place}: the intrinsic matrix {name} is empty; calibrate the camera')
     size, intrinsics = _of_the_images(message, full)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.saved_state import read_state
+from gdfusion_ros.names import printable
 
 PREFIXES = {
     'img_backbone.': 'backbone.',
@@ -103,8 +104,8 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
             found[name] = found.get(name, own[key]).reshape(own[key].shape)
     faults = _faults(found, {name: own[key] for name, key in expected.items()})
     if faults:
-        raise GdfusionError(f'{path} does not fit {network.__class__.__name__}: {"; ".join(faults)}. '
-                            'Is it the checkpoint of another model?')
+        said = '; '.join(f'{len(names)} {kind}: {_listed(names)}' for kind, names in faults.items())
+        raise GdfusionError(f'{path} does not fit {network.__class__.__name__}: {said}. {_remedy(set(faults))}')
     # The constants agree, but a file of 16-bit numbers has them rounded.
     state = {key: own[key] if name in CONSTANTS else found[name].to(own[key].dtype) for name, key in expected.items()}
     overflown = [name for name, key in expected.items() if not torch.isfinite(state[key]).all()]
@@ -141,7 +142,7 @@ def read_facts(path: Path) -> Facts:
             said = file.metadata() or {}
     except (OSError, SafetensorError):
         return Facts()
-    return Facts(said.get('model', ''), said.get('trained_on', ''))
+    return Facts(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
 
 
 def save_checkpoint(network: nn.Module, path: Path, facts: Facts, *, half: bool = False) -> None:
@@ -169,8 +170,21 @@ def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) ->
     return {key.removeprefix(prefix): value for key, value in found.items()}
 
 
-def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """What keeps ``found`` from being ``expected``, one entry a kind."""
+_UNEXPECTED, _CONSTANTS_DIFFER = 'unexpected', 'constants that differ'
+
+
+def _remedy(kinds: set[str]) -> str:
+    """What these kinds of faults tell of the file."""
+    if kinds == {_UNEXPECTED}:
+        return ('All that the network needs is there: if the rest was for the training only (a loss, an optimizer), '
+                'save the file without it; otherwise it is the checkpoint of another model')
+    if kinds == {_CONSTANTS_DIFFER}:
+        return 'It was trained for voxels of another size or place: take the model with that grid'
+    return 'Is it the checkpoint of another model? Then name that one as the model'
+
+
+def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """What keeps ``found`` from being ``expected``: kind -> what is so."""
     shared = [key for key in expected if key in found]
     shapes = [f'{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}'
               for key in shared if found[key].shape != expected[key].shape]
@@ -181,12 +195,12 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list
                  and _holds_numbers_of(found[key], expected[key]) and not _equal_as_stored(found[key], expected[key])]
     kinds = {
         'missing': [key for key in expected if key not in found],
-        'unexpected': [key for key in found if key not in expected],
+        _UNEXPECTED: [key for key in found if key not in expected],
         'of another shape': shapes,
         'of another type': types,
-        'constants that differ': constants,
+        _CONSTANTS_DIFFER: constants,
     }
-    return [f'{len(names)} {kind}: {_listed(names)}' for kind, names in kinds.items() if names]
+    return {kind: names for kind, names in kinds.items() if names}
 
 
 def _holds_numbers_of(found: Tensor, expected: Tensor) -> bool:

@@ -109,7 +109,7 @@ class _TimedEdge:
                                  f'{stamp_text(newest)}')
         if stamp < oldest:
             raise BeforeSpanError(f"no transform of '{child}' at {stamp_text(stamp)}: the oldest that is kept is of "
-                                  f'{stamp_text(oldest)}; tf_history may be too short')
+                                  f'{stamp_text(oldest)}; tf_history may be too short, or two clocks at work')
         if stamp == oldest != newest:
             return self._samples[0]
         index = bisect.bisect_right(self._stamps, stamp)
@@ -207,7 +207,7 @@ class TransformTree:
 
     def _require_known(self, frame: str) -> None:
         if frame not in self._frames:
-            raise UnknownFrameError(f"frame '{frame}' is in no transform")
+            raise UnknownFrameError(f"frame '{frame}' is in no transform; something has to publish where it is")
 
 
 class EpochTransforms:

@@ -16,6 +16,8 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
+from gdfusion_ros.errors import LONGEST
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counts
 from gdfusion_ros.perception.types import NANOSECONDS, stamp_text
@@ -191,9 +193,9 @@ class Diagnostics:
                             'last image to the published grid', values)
 
     def _status(self, name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
-        return DiagnosticStatus(name=f'{self._node.get_name()}: {name}', level=level, message=message,
-                                hardware_id='', values=[KeyValue(key=key, value=str(value))
-                                                        for key, value in values.items()])
+        shown = [KeyValue(key=key, value=printable(str(value), LONGEST)) for key, value in values.items()]
+        return DiagnosticStatus(name=f'{self._node.get_name()}: {name}', level=level, hardware_id='', values=shown,
+                                message=printable(message, LONGEST))
 
 
 def _reasons(what: str, counts: Counter[str]) -> dict[str, int]:

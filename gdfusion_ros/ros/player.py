@@ -224,7 +224,8 @@ def select_topics(readers: Sequence[BagReader], wanted: Sequence[str] = ()) -> d
     for topic in itertools.chain.from_iterable(reader.topics.values() for reader in readers):
         known = topics.setdefault(topic.name, topic)
         if known.type_name != topic.type_name:
-            raise GdfusionError(f'the bags disagree on the type of {topic.name}: {known.type_name}, {topic.type_name}')
+            raise GdfusionError(f'the bags disagree on the type of {topic.name}: {known.type_name}, '
+                                f'{topic.type_name}; play them one at a time')
     unknown = [name for name in wanted if name not in topics]
     if unknown:
         raise GdfusionError(f"no topic {', '.join(unknown)} in {', '.join(str(reader.path) for reader in readers)}; "

@@ -249,7 +249,7 @@ class Run:
                                 'order')
         if len(content['memories']) != self._processes.count:
             raise GdfusionError(f'{path} was made by {len(content["memories"])} processes, now there are '
-                                f'{self._processes.count}')
+                                f'{self._processes.count}; start as many')
         self._trainer.load_state_dict(content)
         self._trainer.memory = [_unpacked(state) for state in content['memories'][self._processes.rank]]
         return list(content['entries'])

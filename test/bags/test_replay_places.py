@@ -45,6 +45,11 @@ def test_transforms_may_be_on_other_topics(replay_edited: Callable[..., Any]) ->
     assert len(done.stamps) == 3
 
 
+def test_topics_that_may_be_meant_are_listed_first(replay_edited: Callable[..., Any]) -> None:
+    done = replay_edited(lambda topic, message: (f'/robot1{topic}' if topic == '/tf' else topic, message))
+    assert 'has no messages on /tf (tf2_msgs/msg/TFMessage); it has /robot1/tf (tf2_msgs/msg/TFMessage, ' in done.error
+
+
 def test_missing_transforms_are_named_by_the_topic_that_was_set(replay_edited: Callable[..., Any]) -> None:
     done = replay_edited(lambda topic, message: (topic, message), TopicSettings(tf_topic='/robot1/tf'))
     assert 'has no messages on /robot1/tf (' in done.error

@@ -79,7 +79,7 @@ def test_lists_of_any_numbers(tmp_path: Path, kind: str, order: Literal['C', 'F'
 
 
 @pytest.mark.parametrize('rows', [np.zeros((9, 5)), np.zeros((9, 6)), np.zeros((9, 4), np.uint8)])
-def test_lists_that_openoccupancy_does_not_have_are_refused(tmp_path: Path, rows: np.ndarray) -> None:
+def test_lists_that_openoccupancy_does_not_have_are_refused(tmp_path: Path, rows: NDArray[Any]) -> None:
     with pytest.raises(GdfusionError, match=r'expected numbers in rows of 4 or 7|uint8, which cannot hold indices'):
         openoccupancy.read(save(tmp_path / 'a.npy', rows))
 
@@ -101,7 +101,8 @@ def test_an_array_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tm
     path = tmp_path / 'labels.npz'
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive, \
             archive.open('semantics.npy', 'w') as member:
-        np.lib.format.write_array_header_1_0(member, {'descr': '|u1', 'fortran_order': False, 'shape': (600, 1 << 20)})
+        np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+            member, {'descr': '|u1', 'fortran_order': False, 'shape': (600, 1 << 20)})
         for _ in range(600):
             member.write(bytes(1 << 20))
     tracemalloc.start()
@@ -128,7 +129,7 @@ def arrays(**changes: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
     ({'semantics': np.full((200, 200, 16), 18, np.uint8)}, 'there is a class 18; Occ3D has 0 to 17'),
     ({'semantics': np.full((200, 200, 16), 16, np.uint8)}, 'no voxel is free (17 here)'),
     ({'semantics': np.full((200, 200, 16), -1)}, 'semantics has numbers from -1 to -1; labels go from 0 to 255'),
-    ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: Object arrays cannot be loaded')])
+    ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: it holds Python objects, which are not loaded')])
 def test_occ3d_files_that_are_not_in_order_are_explained(tmp_path: Path, changes: dict[str, NDArray[Any] | None],
                                                          reason: str) -> None:
     np.savez(tmp_path / 'labels.npz', **arrays(**changes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -317,6 +317,49 @@ def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(
     assert main(['evaluate', *arguments, '--mask', 'none', '--no-rays', '--export', str(tmp_path / 'out')]) == 1
     assert 'has no sample token to name its file after' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.fixture
+def renamed(truth_bags: list[Path], tmp_path: Path) -> Callable[[Sequence[str]], Path]:
+    """``renamed(tokens)``: scene-0001 with its sample tokens called so."""
+    def write(names: Sequence[str]) -> Path:
+        left = iter(names)
+        with bag_reader(truth_bags[0]) as bag, bag_writer(tmp_path / 'renamed', custom_data=bag.custom_data) as out:
+            for topic in bag.topics.values():
+                out.add_topic(topic.name, topic.type_name, topic.qos[0])
+            for name, stamp, message in bag.messages(list(bag.topics)):
+                if name == '/nuscenes/sample_token':
+                    message.data = next(left)
+                out.write(name, stamp, message)
+        return tmp_path / 'renamed'
+
+    return write
+
+
+@pytest.mark.parametrize(('names', 'said'), [
+    (['a', '../../x', 'c'], "the sample token '../../x' on /nuscenes/sample_token at 1600000060.500000000"),
+    (['/tmp/x', 'b', 'c'], "the sample token '/tmp/x'"), (['.', 'b', 'c'], "the sample token '.'"),
+    (['a\x1b[2J', 'b', 'c'], "the sample token 'a\\x1b[2J'"), (['', 'b', 'c'], "the sample token ''"),
+    (['same', 'same', 'c'], 'two key frames have the sample token same')])
+def test_tokens_of_bags_that_name_no_files_of_their_own_are_not_exported(
+        renamed: Callable[[Sequence[str]], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        names: Sequence[str], said: str) -> None:
+    bag = renamed(names)
+    assert main(['evaluate', str(bag), '--topic', '/ground_truth/occupancy', '--no-rays', '--export',
+                 str(tmp_path / 'in' / 'a' / 'folder')]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('gdfusion evaluate: ')
+    assert said in line
+    assert line.isprintable()
+    assert list(tmp_path.iterdir()) == [bag]
+
+
+def test_as_many_files_as_are_said_are_exported(renamed: Callable[[Sequence[str]], Path], tmp_path: Path,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['evaluate', str(renamed('abc')), '--topic', '/ground_truth/occupancy', '--no-rays', '--export',
+                 str(tmp_path / 'out')]) == 0
+    assert f'3 predictions in {tmp_path}/out' in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.npz', 'b.npz', 'c.npz']
 
 
 def test_bags_with_labels_of_different_sets_are_not_mixed(

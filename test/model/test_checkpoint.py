@@ -233,11 +233,13 @@ OFFSET = 'his_stream_offset_net.history_stream_offset_net'
 MISFITS: dict[str, tuple[Change, str]] = {
     'missing': (without(f'{OFFSET}.bias', 'view_transformer.dx'),
                 rf'2 missing: view_transformer\.dx, {OFFSET}\.bias'),
-    'unexpected': (replaced('head.extra', torch.zeros(1)), r'1 unexpected: head\.extra'),
+    'unexpected': (replaced('head.extra', torch.zeros(1)),
+                   r'1 unexpected: head\.extra\. All that the network needs is there: .*save the file without it'),
     'shape': (replaced(f'{OFFSET}.weight', torch.zeros(3, 5, 1, 1, 1)),
               rf'1 of another shape: {OFFSET}\.weight \(3, 5, 1, 1, 1\) instead of \(3, 4, 1, 1, 1\)'),
     'constant': (replaced('view_transformer.bx', torch.tensor([-3.5, -2.75, -0.75])),
-                 r'1 constants that differ: view_transformer\.bx \[-3\.5, -2\.75, -0\.75\] instead of \[-3\.75, '),
+                 r'1 constants that differ: view_transformer\.bx \[-3\.5, -2\.75, -0\.75\] instead of \[-3\.75, '
+                 '.*voxels of another size or place'),
     'codes': (lambda state: {**state, f'{OFFSET}.weight': (state[f'{OFFSET}.weight'] * 99).to(torch.int8)},
               rf'1 of another type: {OFFSET}\.weight int8 instead of float32'),
     'flags': (replaced(f'{OFFSET}.bias', torch.ones(3, dtype=torch.bool)), r'another type: .*\.bias bool instead of'),
@@ -249,7 +251,8 @@ MISFITS: dict[str, tuple[Change, str]] = {
     'one key without the prefix': (lambda state: {**prefixed('model.', state), 'loss.weight': torch.ones(1)},
                                    r'does not fit Part: 1 unexpected: loss\.weight\.'),
     'not a tensor': (replaced(f'{OFFSET}.bias', 'text'), rf'1 missing: {OFFSET}\.bias'),  # type: ignore[arg-type]
-    'everything': (lambda state: {f'backbone.{i}': torch.zeros(1) for i in range(99)}, r'99 unexpected: .* 79 more'),
+    'everything': (lambda state: {f'backbone.{i}': torch.zeros(1) for i in range(99)},
+                   r'99 unexpected: .* 79 more.*another model\?'),
     'copies among it': (lambda state: {**state, **prefixed('ema.', state)}, r'12 unexpected: ema\.view_transformer'),
     'half of a prefix': (lambda state: {('module.' if 'scene' in k else '') + k: v for k, v in state.items()},
                          r'7 missing: scene.*7 unexpected: module\.scene'),
