@@ -50,7 +50,7 @@ def run(bag: Path, node_arguments: Sequence[str], frames: int,
     Raises:
         GdfusionError: the bag cannot be played, or the node fails or does not answer.
     """
-    with bag_reader(bag) as reader, node_process([*node_arguments, *EVERY_SET], name=_NODE), \
+    with bag_reader(bag) as reader, node_process([*node_arguments, *EVERY_SET], name=_NODE, timeout=_TIMEOUT), \
             ros_node('gdfusion_latency') as node:
         measured = _subscribe(node)
         player = Player(node, select_topics([reader]))

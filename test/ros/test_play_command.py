@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,15 +33,15 @@ def test_it_plays_to_the_end_and_says_how_much(drive: Path) -> None:
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_endless_loop_cleanly(drive: Path, number: int) -> None:
+def test_a_signal_ends_an_endless_loop_cleanly(drive: Path, wait_until: Callable[..., None], patience: float,
+                                               number: int) -> None:
     heard: list[bytes] = []
     with ros_node('listener') as node:
         node.create_subscription(message_class('sensor_msgs/msg/CompressedImage'), FRONT, heard.append, qos.recording(),
                                  raw=True)
         with spinning(node):
-            process = start(str(drive), '--loop', '--topics', FRONT, '--rate', '4', '--wait', '600')
-            while len(heard) < 5 and process.poll() is None:
-                time.sleep(0.02)
+            process = start(str(drive), '--loop', '--topics', FRONT, '--rate', '4', '--wait', f'{patience:g}')
+            wait_until(lambda: len(heard) >= 5 or process.poll() is not None)
             process.send_signal(number)
             out, errors = process.communicate()
     assert process.returncode == 0, errors

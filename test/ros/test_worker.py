@@ -67,7 +67,7 @@ def run(sets: Sets, publish: Callable[[str], None] = lambda grid: None) -> tuple
                     on_refusal=lambda error: refusals.append(str(error)),
                     on_failure=on_failure)
     worker.start()
-    assert idle.wait(60)
+    idle.wait()
     worker.stop()
     return grids, refusals, dead.is_set()
 
@@ -113,6 +113,6 @@ def test_the_worker_computes_with_its_own_number_of_threads() -> None:
     worker = Worker(assembler, estimator, here + 2, on_grid=lambda posed, taken, grid: seen.put(grid),
                     on_refusal=lambda line: None, on_failure=lambda: None)
     worker.start()
-    there = seen.get(timeout=60)
+    there = seen.get()
     worker.stop()
     assert (there, torch.get_num_threads()) == (here + 2, here)
