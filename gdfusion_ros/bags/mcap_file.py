@@ -42,12 +42,14 @@ class _Index:
     pieces: list[_Piece] = field(default_factory=list)
     held: Counter[int] = field(default_factory=Counter)
     promised: Counter[int] = field(default_factory=Counter)
+    about: str = ''
 
 
 class McapFile:
     """An open MCAP file.
 
     Attributes:
+        about: What is kept of the whole bag.
         channels: All, foreign ones too.
         span: Record times of the first and the last message [ns]; None without messages.
     """
@@ -62,10 +64,12 @@ class McapFile:
         self._stream = path.open('rb')
         try:
             summary = SeekingReader(self._stream).get_summary()
-            self._index = _indexed(summary) if summary and _is_complete(summary) else _scanned(self._stream)
+            self._index = (_indexed(self._stream, summary) if summary and _is_complete(summary)
+                           else _scanned(self._stream))
         except BaseException:
             self._stream.close()
             raise
+        self.about = self._index.about
         self._known = {number: self._channel(number) for number in self._index.channels}
         self.channels = self._known.values()
         pieces = self._index.pieces
@@ -121,14 +125,18 @@ def _is_complete(summary: Summary) -> bool:
             and all(channel.schema_id in (0, *summary.schemas) for channel in summary.channels.values()))
 
 
-def _indexed(summary: Summary) -> _Index:
+def _indexed(stream: IO[bytes], summary: Summary) -> _Index:
     """The index that the writer has left."""
     assert summary.statistics is not None
     counts = Counter(summary.statistics.channel_message_counts)
     pieces = [_Piece(chunk.message_start_time, chunk.message_end_time, chunk.chunk_start_offset,
                      chunk.message_index_offsets.keys()) for chunk in summary.chunk_indexes
               if chunk.message_index_offsets]
-    return _Index(summary.schemas, summary.channels, pieces, counts, counts)
+    index = _Index(summary.schemas, summary.channels, pieces, counts, counts)
+    for entry in summary.metadata_indexes:
+        stream.seek(entry.offset)
+        index.about = _about(_record(stream)) or index.about
+    return index
 
 
 def _scanned(stream: IO[bytes]) -> _Index:
@@ -140,6 +148,7 @@ def _scanned(stream: IO[bytes]) -> _Index:
     for record in reader.records:
         if isinstance(record, records.Statistics):
             index.promised.update(record.channel_message_counts)
+        index.about = _about(record) or index.about
         for inner in _contents(record):
             if isinstance(inner, records.Schema):
                 index.schemas[inner.id] = inner
@@ -156,8 +165,15 @@ def _scanned(stream: IO[bytes]) -> _Index:
 
 
 def _record(stream: IO[bytes]) -> records.McapRecord:
-    """The chunk or message at the stream's place."""
+    """The record at the stream's place."""
     return next(StreamReader(stream, skip_magic=True, emit_chunks=True).records)
+
+
+def _about(record: records.McapRecord) -> str:
+    """What rosbag2 keeps of the whole bag, if that is the record; it writes one at the start and one at the end."""
+    if not isinstance(record, records.Metadata) or record.name != 'rosbag2':
+        return ''
+    return record.metadata.get('serialized_metadata', '')
 
 
 def _contents(record: records.McapRecord) -> list[records.McapRecord]:

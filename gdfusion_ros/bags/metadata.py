@@ -59,10 +59,40 @@ def read_metadata(path: Path) -> Metadata:
                             'writes it anew, and without it the files are read as they are') from error
 
 
+def custom_data_in(about: str) -> Mapping[str, str]:
+    """The custom data in what a file keeps of the whole bag; nothing where that cannot be read.
+
+    Raises:
+        GdfusionError: its messages are compressed in an unknown way; without the file's name, which the caller knows.
+    """
+    try:
+        information = yaml.load(about, getattr(yaml, 'CSafeLoader', yaml.SafeLoader)) or {}
+        refusal, custom_data = _refusal(information), _custom_data(information)
+    except (yaml.YAMLError, AttributeError):  # the file can be read without it
+        return {}
+    if refusal:
+        raise GdfusionError(refusal)
+    return custom_data
+
+
+def _refusal(information: Mapping[str, Any]) -> str:
+    """Why the messages cannot be unpacked; empty where they can."""
+    packed = str(information.get('compression_format') or 'zstd')
+    if str(information.get('compression_mode')).lower() != 'message' or packed == 'zstd':
+        return ''
+    return f"its messages are compressed with '{packed}', not with zstd; 'ros2 bag convert' can write it without"
+
+
+def _custom_data(information: Mapping[str, Any]) -> Mapping[str, str]:
+    return {str(key): str(value) for key, value in (information.get('custom_data') or {}).items()}
+
+
 def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
+    if refusal := _refusal(information):
+        raise GdfusionError(f'bag {path} cannot be read: {refusal}')
     listed = information['relative_file_paths'] or []
     metadata = Metadata(_present(path, [PurePath(name).name for name in listed]) if listed else _files_in(path),
-                        custom_data=information.get('custom_data') or {})
+                        custom_data=_custom_data(information))
     for row in information['topics_with_message_count']:
         topic = row['topic_metadata']
         name = topic['name']

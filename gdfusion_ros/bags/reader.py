@@ -15,7 +15,7 @@ from rosbags.interfaces import Qos
 
 from gdfusion_ros.bags.formats import open_file
 from gdfusion_ros.bags.messages import typestore
-from gdfusion_ros.bags.metadata import METADATA, Metadata, read_metadata
+from gdfusion_ros.bags.metadata import METADATA, Metadata, custom_data_in, read_metadata
 from gdfusion_ros.bags.storage import Channel, Part, RawMessage, StorageFile, in_time_order
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message
@@ -155,6 +155,7 @@ def bag_reader(path: Path) -> Iterator[BagReader]:
                 (folder := temporary / str(number)).mkdir()
                 files.append(open_file(name, folder))
                 stack.callback(files[-1].close)
+                metadata.custom_data = metadata.custom_data or custom_data_in(files[-1].about)
         bag = BagReader(path, metadata, files)
         if bag.left_out and not bag.topics:
             raise GdfusionError(f'bag {path} cannot be read: it has no messages of ROS 2 (cdr), but '

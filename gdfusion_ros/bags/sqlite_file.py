@@ -15,6 +15,7 @@ class SqliteFile:
     """An open sqlite3 file.
 
     Attributes:
+        about: What is kept of the whole bag.
         channels: All, foreign ones too.
         span: Record times of the first and the last message [ns]; None without messages.
     """
@@ -27,6 +28,7 @@ class SqliteFile:
         """
         self._reader = Sqlite3Reader(path)
         self._reader.open()
+        self.about = self._about()
         self._known = {item.id: _channel(item) for item in self._reader.connections}
         self.channels = self._known.values()
         times = self._reader.metadata
@@ -43,6 +45,14 @@ class SqliteFile:
         for connection, stamp, data in self._reader.messages(wanted, start) if wanted else ():
             channel = self._known[connection.id]
             yield RawMessage(channel.topic, channel.type_name, stamp, unpacked(data))
+
+    def _about(self) -> str:
+        database = self._reader.dbconn
+        assert database is not None
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'metadata'").fetchone():
+            return ''  # up to ROS 2 Humble
+        row = database.execute('SELECT metadata FROM metadata ORDER BY id DESC LIMIT 1').fetchone()
+        return str(row[0]) if row else ''
 
 
 def _channel(item: Connection) -> Channel:

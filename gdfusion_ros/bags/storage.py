@@ -56,6 +56,10 @@ class StorageFile(Protocol):
     """An open file of a bag."""
 
     @property
+    def about(self) -> str:
+        """What rosbag2 keeps in the file of the whole bag: the content of metadata.yaml; empty where there is none."""
+
+    @property
     def channels(self) -> Collection[Channel]:
         """All, foreign ones too."""
 
