@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from io import SEEK_END
 from operator import attrgetter
 from pathlib import Path
 from typing import IO
 
 from mcap import records
 from mcap.reader import SeekingReader
-from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.stream_reader import MAGIC_SIZE, StreamReader, breakup_chunk
 from mcap.summary import Summary
 
 from gdfusion_ros.bags.storage import Channel, Part, RawMessage, full_type_name, in_time_order, offered_qos, unpacked
@@ -64,13 +65,15 @@ class McapFile:
         self._stream = path.open('rb')
         try:
             summary = SeekingReader(self._stream).get_summary()
+            if summary:
+                _require_end(self._stream)
             self._index = (_indexed(self._stream, summary) if summary and _is_complete(summary)
                            else _scanned(self._stream))
         except BaseException:
             self._stream.close()
             raise
         self.about = self._index.about
-        self._known = {number: self._channel(number) for number in self._index.channels}
+        self._known = {number: self._channel(number) for number in {*self._index.channels, *self._index.promised}}
         self.channels = self._known.values()
         pieces = self._index.pieces
         self.span = (min(p.start for p in pieces), max(p.end for p in pieces)) if pieces else None
@@ -96,7 +99,10 @@ class McapFile:
             yield RawMessage(channel.topic, channel.type_name, record.log_time, unpacked(record.data))
 
     def _channel(self, number: int) -> Channel:
-        channel, promised, held = self._index.channels[number], self._index.promised, self._index.held
+        promised, held = self._index.promised, self._index.held
+        if number not in self._index.channels:
+            return Channel.lost(number, promised[number])
+        channel = self._index.channels[number]
         schema = self._index.schemas.get(channel.schema_id)
         if channel.message_encoding != 'cdr':
             foreign = channel.message_encoding or 'no encoding'
@@ -107,6 +113,18 @@ class McapFile:
         return Channel(channel.topic, full_type_name(schema.name) if schema and not foreign else
                        schema.name if schema else '', offered_qos(channel.metadata.get('offered_qos_profiles', '')),
                        promised[number], held[number], foreign)
+
+
+def _require_end(stream: IO[bytes]) -> None:
+    """Make sure that the footer that was read is the last one.
+
+    Raises:
+        GdfusionError: files were put one behind the other, so that only one would be read.
+    """
+    place = stream.tell()
+    if stream.seek(0, SEEK_END) - place > MAGIC_SIZE:
+        raise GdfusionError("it goes on behind its end: files that were joined by 'cat' are no MCAP file; 'mcap merge' "
+                            'joins them')
 
 
 def _is_complete(summary: Summary) -> bool:
@@ -160,6 +178,7 @@ def _scanned(stream: IO[bytes]) -> _Index:
             index.pieces.append(_Piece(min(times), max(times), offset, numbers.keys()))
             index.held += numbers
         offset = stream.tell()
+    _require_end(stream)
     index.promised |= index.held
     return index
 

@@ -45,6 +45,8 @@ def read_metadata(path: Path) -> Metadata:
     if not path.exists():
         raise GdfusionError(f'no bag {path}')
     if not path.is_dir():
+        if not path.is_file():
+            raise GdfusionError(f'{path} is no bag: it is neither a file nor a folder')
         return Metadata([path])
     if not (path / METADATA).is_file():
         return Metadata(_files_in(path))
@@ -91,11 +93,12 @@ def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
     if refusal := _refusal(information):
         raise GdfusionError(f'bag {path} cannot be read: {refusal}')
     listed = information['relative_file_paths'] or []
-    metadata = Metadata(_present(path, [PurePath(name).name for name in listed]) if listed else _files_in(path),
-                        custom_data=_custom_data(information))
+    names = list(dict.fromkeys(PurePath(name).name for name in listed))
+    metadata = Metadata(_present(path, names) if names else _files_in(path), custom_data=_custom_data(information))
     for row in information['topics_with_message_count']:
         topic = row['topic_metadata']
-        name = topic['name']
+        if not isinstance(name := topic['name'], str):
+            raise TypeError(f'the name of a topic is {name!r}')
         _, before = metadata.promised.get(name, ('', 0))
         metadata.promised[name] = full_type_name(topic['type']), before + int(row['message_count'])
         metadata.qos[name] = metadata.qos.get(name, ()) + offered_qos(topic.get('offered_qos_profiles') or [])
@@ -114,7 +117,8 @@ def _present(path: Path, names: list[str]) -> list[Path]:
 
 def _files_in(path: Path) -> list[Path]:
     """The files of one recording in a folder that has no metadata.yaml."""
-    names = sorted(file.name for file in path.iterdir() if file.is_file() and file.name.endswith((*SUFFIXES, '.bag')))
+    names = sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith('.')
+                   and file.name.endswith((*SUFFIXES, '.bag')))
     names = [name for name in names if name.removesuffix(_ZSTD) == name or name.removesuffix(_ZSTD) not in names]
     if not names:
         bags = sorted(folder.parent.name for folder in path.glob(f'*/{METADATA}'))

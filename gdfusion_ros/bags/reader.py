@@ -94,6 +94,12 @@ class BagReader:
             raise GdfusionError(f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}'
                                 + (f'; left out: {others}' if others else ''))
 
+    @property
+    def missing(self) -> dict[str, int]:
+        """Messages that the bag says it has, but which are not in its files, by topic, as far as their index tells."""
+        lacks = {name: topic.count - self._held[name] for name, topic in self.topics.items()}
+        return {name: count for name, count in lacks.items() if count > 0}
+
     def count(self, topics: Sequence[str]) -> int:
         """Number of messages on ``topics``."""
         return sum(topic.count for topic in self.topics.values() if topic.name in topics)
@@ -108,8 +114,9 @@ class BagReader:
         self._require_promised(chosen, self._held)
         got: Counter[str] = Counter()
         with _explained(self.path):
-            for message in in_time_order(Part(file.span[0], partial(file.messages, chosen, start or 0))
-                                         for file in self._files if file.span and file.span[1] >= (start or 0)):
+            begin = self.start if start is None else start
+            for message in in_time_order(Part(file.span[0], partial(file.messages, chosen, begin))
+                                         for file in self._files if file.span and file.span[1] >= begin):
                 if self._is_read(message.topic, message.type_name):
                     got[message.topic] += 1
                     yield message

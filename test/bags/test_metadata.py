@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,27 @@ def test_custom_data_is_text(tmp_path: Path) -> None:
     assert custom_data(bag) == {'1': '2.5', 'a': 'None'}
     change(bag, lambda content: content.update(custom_data=[1]))
     assert 'its metadata.yaml is broken' in refusal(bag)
+
+
+def test_a_file_that_is_listed_twice_is_read_once(tmp_path: Path) -> None:
+    bag = write(tmp_path / 'bag')
+    change(bag, lambda content: content.update(relative_file_paths=2 * content['relative_file_paths']))
+    assert stamps(bag) == [100, 101, 102]
+
+
+def test_a_name_that_is_no_text_breaks_the_metadata(tmp_path: Path) -> None:
+    bag = write(tmp_path / 'bag')
+    change(bag, set_topic(name=7))
+    assert 'its metadata.yaml is broken (TypeError: the name of a topic is 7)' in refusal(bag)
+
+
+def test_what_other_systems_leave_in_a_folder_does_not_matter(tmp_path: Path) -> None:
+    bag = write(tmp_path / 'bag')
+    (bag / 'metadata.yaml').unlink()
+    (bag / '._bag.mcap').write_bytes(b'\0\5\x16\7')
+    assert stamps(bag) == [100, 101, 102]
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'a.mcap')
+    assert 'it is neither a file nor a folder' in refusal(tmp_path / 'a.mcap')
