@@ -22,6 +22,8 @@ from gdfusion_ros.messages.factory import Message
 
 __all__ = ['BagReader', 'DecodedMessage', 'LeftOut', 'RawMessage', 'Topic', 'bag_reader']
 
+_CDR_HEADER = 4  # bytes: 0, the byte order, two that say nothing
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -118,6 +120,8 @@ class BagReader:
             for message in in_time_order(Part(file.span[0], partial(file.messages, chosen, begin))
                                          for file in self._files if file.span and file.span[1] >= begin):
                 if self._is_read(message.topic, message.type_name):
+                    if len(message.data) < _CDR_HEADER or message.data[0]:
+                        raise ValueError(f'a message on {message.topic} is not encoded as CDR')
                     got[message.topic] += 1
                     yield message
         if start is None or start <= self.start:

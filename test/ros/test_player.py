@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mcap.writer import Writer
 
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.reader import Topic, bag_reader
@@ -142,6 +144,40 @@ def test_topics_of_types_that_are_not_installed_are_left_out() -> None:
         '/b is not played: message type strange_msgs/msg/Thing']
     with pytest.raises(GdfusionError, match='strange_msgs/msg/Thing is not installed'):
         installed({'/b': strange}, lines.append)
+
+
+@pytest.fixture
+def odd_bag(tmp_path: Path) -> Path:
+    """A file whose last message is due in three hundred years, with one message that is none of ROS 2."""
+    with (tmp_path / 'odd.mcap').open('wb') as stream:
+        writer = Writer(stream)
+        writer.start(profile='ros2')
+        channel = writer.register_channel('/text', 'cdr', writer.register_schema('std_msgs/msg/String', 'ros2msg', b''))
+        other = writer.register_channel('/notes', 'json', writer.register_schema('note', 'jsonschema', b'{}'))
+        writer.add_message(other, 100, b'{}', 100)
+        for stamp in (100, 300 * 365 * 86400 * 10**9):
+            writer.add_message(channel, stamp, b'\0\1\0\0\1\0\0\0\0', stamp)
+        writer.finish()  # type: ignore[no-untyped-call]
+    return tmp_path / 'odd.mcap'
+
+
+def test_what_is_left_out_is_told_and_a_pause_of_years_is_waited_for(odd_bag: Path,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        assert seconds <= 86400
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(player_module, 'time', SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    with pytest.raises(KeyboardInterrupt):
+        play([odd_bag], Playback(), told.append, told.append)
+    assert told == ['1 messages on /notes are not played: note is json', '/text']
+
+
+def test_a_time_that_clock_cannot_show_is_refused(odd_bag: Path) -> None:
+    with pytest.raises(GdfusionError, match=r'odd.mcap has record times after 2038, which /clock cannot show'):
+        play([odd_bag], Playback(clock=10))
 
 
 def test_waiting_in_vain_names_the_lonely_topics(drive: Path) -> None:
