@@ -17,10 +17,11 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import NODE_NAME, OCCUPANCY
 from gdfusion_ros.perception.types import NANOSECONDS
 from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.clock import NoClock
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC
-from gdfusion_ros.ros.player import Event, NoClock, Player, select_topics
+from gdfusion_ros.ros.player import Event, Player, select_topics
 from gdfusion_ros.ros.process import EVERY_SET, node_process
 from gdfusion_ros.ros.timing import STAGES
 

@@ -42,7 +42,7 @@ from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
 from gdfusion_ros.ros.transforms import Tf2Tree, tf2_is_wanted
-from gdfusion_ros.ros.worker import Worker
+from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker
 from gdfusion_ros.settings import ModelSettings
 
 
@@ -185,7 +185,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, on_grid=pipeline.publish,
                               on_refusal=self._refused, on_failure=self._on_failure,
                               taken_in=pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless
-                              else lambda: True)
+                              else lambda: True, on_hung=self._subscriber_hangs)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler)
         pipeline.diagnostics.activate(active=True)
@@ -225,6 +225,12 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         """A set that could not be used. Called by the worker."""
         self._log.warning('refused', str(error))
         self.get_logger().debug(''.join(traceback.format_exception(error)))
+
+    def _subscriber_hangs(self) -> None:
+        """What was published does not arrive. Called by the worker."""
+        self.get_logger().warning(
+            f'a reliable subscriber has not acknowledged a grid for {TAKEN_IN_WITHIN:g} s, perhaps it hangs: until it '
+            'has, nobody is waited for, and grids may be missed')
 
     def _halt(self) -> None:
         """Undo on_activate."""

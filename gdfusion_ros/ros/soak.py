@@ -32,10 +32,11 @@ from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, input_topics
 from gdfusion_ros.messages.outputs import NODE_NAME, outputs
 from gdfusion_ros.perception.types import NANOSECONDS
 from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.clock import NoClock
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC
-from gdfusion_ros.ros.player import Event, NoClock, Player
+from gdfusion_ros.ros.player import Event, Player
 from gdfusion_ros.ros.process import node_process
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 

@@ -18,13 +18,17 @@ _LOOK_UP = 0.1
 
 _TAKEN_IN_LOOK_UP = 0.005
 
+TAKEN_IN_WITHIN = 20.0
+"""How long the thread waits for what it handed on to be taken in [s]; as long as DDS waits for a sign of life."""
+
 
 class Worker:
     """Takes sets from the assembler, runs the estimator on them and hands the grids on."""
 
     def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int, *,
                  on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[GdfusionError], None],
-                 on_failure: Callable[[], None], taken_in: Callable[[], bool] = lambda: True) -> None:
+                 on_failure: Callable[[], None], taken_in: Callable[[], bool] = lambda: True,
+                 on_hung: Callable[[], None] = lambda: None, patience: float = TAKEN_IN_WITHIN) -> None:
         """All callables are called in the thread.
 
         Args:
@@ -36,12 +40,15 @@ class Worker:
             on_failure: Told that the thread ends, by errors that nobody expected in several sets in a row; the
                 traceback of the last one is printed.
             taken_in: Whether all that ``on_grid`` gave out has arrived; the next set waits for that.
+            on_hung: Told that it did not arrive within ``patience`` [s]; until it has, no set waits any more.
+            patience: See there.
         """
         self._assembler = assembler
         self._estimator = estimator
         self._faults = Faults(assembler.counters)
         self._on_grid, self._on_refusal, self._on_failure = on_grid, on_refusal, on_failure
-        self._taken_in = taken_in
+        self._taken_in, self._on_hung, self._patience = taken_in, on_hung, patience
+        self._hung = False
         self._stop = threading.Event()
         self._thread = ComputingThread(self._run, threads)
 
@@ -64,9 +71,14 @@ class Worker:
             raise
 
     def _may_go_on(self) -> bool:
-        """Wait until what was handed on is taken in; False if the thread shall stop."""
-        while not self._stop.is_set() and not self._taken_in():
+        """Wait until what was handed on is taken in, or its taker seems to hang; False if the thread shall stop."""
+        deadline = time.monotonic() + self._patience
+        while not (arrived := self._taken_in()) and not self._hung and not self._stop.is_set():
+            if time.monotonic() > deadline:
+                self._hung = True
+                self._on_hung()
             self._stop.wait(_TAKEN_IN_LOOK_UP)
+        self._hung = self._hung and not arrived
         return not self._stop.is_set()
 
     def _work_off(self) -> None:

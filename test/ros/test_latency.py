@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gdfusion_ros.ros import latency
+from gdfusion_ros.ros.player import Player
 from gdfusion_ros.ros.process import model_arguments
 from gdfusion_ros.ros.timing import STAGES
 from gdfusion_ros.settings import ModelSettings
@@ -16,14 +17,14 @@ from gdfusion_ros.settings import ModelSettings
 def test_every_stage_of_every_frame_is_measured(drive: Path, monkeypatch: pytest.MonkeyPatch, patience: float) -> None:
     model = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
     seen: list[str] = []
-    played = latency.Player.play
+    played = Player.play
 
     def play(*arguments: Any) -> None:
         seen.append('set')
         played(*arguments)
 
     monkeypatch.setattr(latency, '_TIMEOUT', patience)
-    monkeypatch.setattr(latency.Player, 'play', play)
+    monkeypatch.setattr(Player, 'play', play)
     stages = latency.run(drive, model_arguments(model), 2, lambda: seen.append('grid'))
     assert seen == 3 * ['set', 'grid'], 'a set does not wait for the one before; one frame more warms up'
     assert tuple(stages) == STAGES

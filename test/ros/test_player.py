@@ -6,6 +6,7 @@ import itertools
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +15,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mcap.writer import Writer
 
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.reader import Topic, bag_reader
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.ros import clock as clock_module
 from gdfusion_ros.ros import environment, qos
 from gdfusion_ros.ros import player as player_module
+from gdfusion_ros.ros.clock import Clock
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
-from gdfusion_ros.ros.player import Clock, Playback, installed, play, timeline
+from gdfusion_ros.ros.player import Playback, installed, play, timeline
 
 FRONT = '/CAM_FRONT/image/compressed'
 IMAGES = [f'/{camera}/image/compressed' for camera in (
@@ -60,6 +64,7 @@ def own_time(monkeypatch: pytest.MonkeyPatch) -> Time:
     """The time of the player."""
     made = Time()
     monkeypatch.setattr(player_module, 'time', made)
+    monkeypatch.setattr(clock_module, 'time', made)
     return made
 
 
@@ -167,7 +172,7 @@ def test_clock_is_heard(wait_until: Callable[..., None]) -> None:
             return bool(heard)
 
         wait_until(show)
-    message = typestore().deserialize_cdr(heard[0][1], 'rosgraph_msgs/msg/Clock')
+    message: Any = typestore().deserialize_cdr(heard[0][1], 'rosgraph_msgs/msg/Clock')
     assert (message.clock.sec, message.clock.nanosec) == (7, 1)
 
 
@@ -195,6 +200,40 @@ def test_topics_of_types_that_are_not_installed_are_left_out() -> None:
         '/b is not played: message type strange_msgs/msg/Thing']
     with pytest.raises(GdfusionError, match='strange_msgs/msg/Thing is not installed'):
         installed({'/b': strange}, lines.append)
+
+
+@pytest.fixture
+def odd_bag(tmp_path: Path) -> Path:
+    """A file whose last message is due in three hundred years, with one message that is none of ROS 2."""
+    with (tmp_path / 'odd.mcap').open('wb') as stream:
+        writer = Writer(stream)
+        writer.start(profile='ros2')
+        channel = writer.register_channel('/text', 'cdr', writer.register_schema('std_msgs/msg/String', 'ros2msg', b''))
+        other = writer.register_channel('/notes', 'json', writer.register_schema('note', 'jsonschema', b'{}'))
+        writer.add_message(other, 100, b'{}', 100)
+        for stamp in (100, 300 * 365 * 86400 * 10**9):
+            writer.add_message(channel, stamp, b'\0\1\0\0\1\0\0\0\0', stamp)
+        writer.finish()
+    return tmp_path / 'odd.mcap'
+
+
+def test_what_is_left_out_is_told_and_a_pause_of_years_is_waited_for(odd_bag: Path,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        assert seconds <= 86400
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(player_module, 'time', SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    with pytest.raises(KeyboardInterrupt):
+        play([odd_bag], Playback(), told.append, told.append)
+    assert told == ['1 messages on /notes are not played: note is json', '/text']
+
+
+def test_a_time_that_clock_cannot_show_is_refused(odd_bag: Path) -> None:
+    with pytest.raises(GdfusionError, match=r'odd.mcap has record times after 2038, which /clock cannot show'):
+        play([odd_bag], Playback(clock=10))
 
 
 def test_waiting_in_vain_names_the_lonely_topics(drive: Path) -> None:
