@@ -25,6 +25,8 @@ from gdfusion_ros.visualization.sheet import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 CAR = 4
 
 
