@@ -18,8 +18,6 @@ from gdfusion_ros.datasets.parallel import convert_all
 from gdfusion_ros.datasets.plan import Job, plan
 from gdfusion_ros.errors import GdfusionError
 
-pytestmark = pytest.mark.slow
-
 OPTIONS = {'storage': 'mcap', 'bag_format': 'jazzy', 'compression': 'none'}
 
 
@@ -72,6 +70,7 @@ def test_a_stop_leaves_neither_processes_nor_halves(nuscenes_root: Path, tmp_pat
             assert bag.message_count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('delay', [0.0, 0.4])
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_signals_from_outside(nuscenes_complete: Path, tmp_path: Path, number: signal.Signals, delay: float) -> None:
