@@ -33,6 +33,7 @@ def small(tiny_config: OccupancyConfig, request: pytest.FixtureRequest) -> Occup
     return network
 
 
+@pytest.mark.slow
 def test_a_network_of_basic_blocks_predicts_a_finer_grid(small: OccupancyNetwork, drive: Any) -> None:
     network = copy.deepcopy(small).eval()
     assert small.config.feature_stride == 8
@@ -70,6 +71,7 @@ def test_a_refined_head_gives_each_voxel_its_own_eight() -> None:
         torch.testing.assert_close(fine[y, x, z], coarse[y // 2, x // 2, z // 2, inner])
 
 
+@pytest.mark.slow
 def test_every_weight_learns_over_two_frames(small: OccupancyNetwork, drive: Any) -> None:
     network = copy.deepcopy(small).train()
     _, state = network(drive.frame(0))

@@ -68,7 +68,7 @@ def test_without_labels_nothing_is_learned_of_the_cells(network: OccupancyNetwor
                                                         tiny_config: OccupancyConfig,
                                                         images_only: TrainingSettings) -> None:
     found, _ = Objective(network, images_only)(example(source, tiny_config, images_only, UNLABELLED, 0), None)
-    assert [float(loss) for loss in found.values()] == [0.0, 0.0]
+    assert [loss.item() for loss in found.values()] == [0.0, 0.0]
     sum(found.values()).backward()
 
 
