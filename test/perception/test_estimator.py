@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.frame import Frame, Prediction
 from gdfusion_ros.model.grid import VoxelGrid
-from gdfusion_ros.model.zoo import load_network
+from gdfusion_ros.model.zoo import BEVDETOCC_GF_SMALL, load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
 from gdfusion_ros.perception.poses import inverse, pose_matrix, product
@@ -54,9 +54,9 @@ class EchoNetwork(nn.Module):
 
     def __init__(self, cameras: int = 3, image_size: tuple[int, int] = (8, 16)) -> None:
         super().__init__()
-        self.config = SimpleNamespace(
-            name='echo', image_size=image_size, cameras=cameras, label_set='occ3d_nuscenes',
-            predicted_grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)))
+        self.config = dataclasses.replace(
+            BEVDETOCC_GF_SMALL, name='echo', image_size=image_size, cameras=cameras,
+            grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)))
         self.frames: list[Frame] = []
         self.states: list[Tensor | None] = []
         self.failure: Exception | None = None
