@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     overrides.update(assignment(text) for text in args.overrides)
     ros_arguments = [*_params_files(args.params_file), *args.ros_args]
     from gdfusion_ros.ros.main import run_node
-    return run_node(overrides, ros_arguments, stop)
+    run_node(overrides, ros_arguments, stop)
 
 
 def _params_files(paths: Sequence[Path]) -> list[str]:

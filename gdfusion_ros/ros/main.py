@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import torch
 from rclpy.executors import SingleThreadedExecutor
@@ -14,8 +15,8 @@ from gdfusion_ros.ros.node import OccupancyNode
 from gdfusion_ros.ros.signals import StopRequest
 
 
-def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str], stop: StopRequest) -> int:
-    """Run the node until SIGINT, SIGTERM or SIGHUP; returns the exit code, or ends the process if it still computes.
+def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str], stop: StopRequest) -> NoReturn:
+    """Run the node until SIGINT, SIGTERM or SIGHUP, then end the process.
 
     Args:
         overrides: Parameters by name.
@@ -49,4 +50,4 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str], stop
                 exit_code = 1
         finally:
             node.close()
-    return end_process(exit_code)
+    end_process(exit_code)
