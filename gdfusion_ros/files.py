@@ -15,8 +15,12 @@ _SHOWN = 100  # characters of a file's name in that of the folder of its draft; 
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise GdfusionError where ``path`` exists: nothing is ever overwritten."""
-    if path.exists() or path.is_symlink():
+    """Raise GdfusionError where ``path`` exists, as nothing is ever overwritten, or can be no name of a file."""
+    try:
+        exists = path.exists() or path.is_symlink()
+    except OSError as error:
+        raise GdfusionError(f'{path} cannot be written: {error.strerror}; choose another name') from error
+    if exists:
         raise GdfusionError(f'{path} exists already, not overwriting; remove it or choose another name')
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.names import printable
 from gdfusion_ros.settings import (
     ModelSettings,
     NodeSettings,
@@ -43,7 +44,8 @@ def read(path: Path) -> Mapping[str, object]:
     known = [name for part in parts for name in records(part)]
     for name in values:
         if name not in known and not is_of_ros(name):
-            print(f"{path}: unknown parameter '{name}' is ignored{suggestion(name, known)}", file=sys.stderr)
+            print(f"{path}: unknown parameter '{printable(str(name), 80)}' is ignored{suggestion(str(name), known)}",
+                  file=sys.stderr)
     return values
 
 

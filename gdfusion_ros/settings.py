@@ -158,7 +158,7 @@ class PipelineSettings:
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
         if len(set(self.cameras)) != len(self.cameras):
-            raise GdfusionError(f"setting 'cameras': a name is there twice in {', '.join(self.cameras)}")
+            raise GdfusionError(f"setting 'cameras': a name is there twice in {', '.join(self.cameras)}; leave one")
         if self.reference_camera not in self.cameras:
             raise GdfusionError(f"setting 'reference_camera': '{self.reference_camera}' is not among the cameras "
                                 f'({", ".join(self.cameras)})')
@@ -193,7 +193,8 @@ class TopicSettings:
             if '{camera}' not in getattr(self, name):
                 raise GdfusionError(f"setting '{name}': expected a topic with {{camera}}, got {getattr(self, name)!r}")
         if self.tf_topic == self.tf_static_topic:
-            raise GdfusionError(f"settings 'tf_topic' and 'tf_static_topic' are both '{self.tf_topic}'")
+            raise GdfusionError(f"settings 'tf_topic' and 'tf_static_topic' are both '{self.tf_topic}'; the "
+                                'transforms that hold for good have a topic of their own')
 
     def image(self, camera: str) -> str:
         """The topic that the images of ``camera`` come on."""

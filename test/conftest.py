@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -20,9 +20,14 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.datasets import nuscenes, occ3d
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
+from gdfusion_ros.messages.factory import stamp_of
+from gdfusion_ros.perception.types import NANOSECONDS
 
 DATA = Path(__file__).resolve().parent / 'data'
 SHARED = DATA.parent.parent.parent / 'shared'
@@ -98,6 +103,29 @@ def nuscenes_complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp('nuscenes_complete')
     _CompleteNuScenes(root).write('v1.0-made')
     return root
+
+
+@pytest.fixture
+def strung(tmp_path: Path) -> Callable[..., Path]:
+    """``strung(bag, runs, change)``: a bag's 1.5 s several times on end, each (topic, message) changed."""
+    def write(bag: Path, runs: int, change: Callable[[str, Any], object] = lambda *_: None) -> Path:
+        store, path = typestore(), tmp_path / 'strung'
+        with bag_reader(bag) as reader, bag_writer(path) as writer:
+            messages = list(reader.raw_messages())
+            for topic, kind in dict.fromkeys((message.topic, message.type_name) for message in messages):
+                writer.add_topic(topic, kind, reader.topics[topic].qos[0])
+            for later in (run * 3 * NANOSECONDS // 2 for run in range(runs)):
+                for topic, kind, recorded, data in messages:
+                    message = store.deserialize_cdr(data, kind)
+                    for part in getattr(message, 'transforms', [message]):
+                        if hasattr(part, 'header'):
+                            stamp = stamp_of(part.header.stamp) + later
+                            part.header.stamp.sec, part.header.stamp.nanosec = divmod(stamp, NANOSECONDS)
+                    change(topic, message)
+                    writer.write_serialized(topic, recorded + later, bytes(store.serialize_cdr(message, kind)))
+        return path
+
+    return write
 
 
 class _MadeNuScenes:

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gdfusion_ros.files import private_folder, written_whole
+import pytest
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import private_folder, refuse_existing, written_whole
 
 OTHER = """
 import sys
@@ -53,3 +56,8 @@ def test_what_others_could_have_put_there_is_no_private_folder(tmp_path: Path) -
     (tmp_path / 'open').mkdir()
     (tmp_path / 'open').chmod(0o777)
     assert not any(private_folder(tmp_path / name) for name in ('link', 'file', 'open', 'none/below'))
+
+
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(GdfusionError, match='cannot be written: File name too long; choose another name'):
+        refuse_existing(tmp_path / ('x' * 300))

@@ -18,6 +18,9 @@ SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
 
 _MCAP, _SQLITE = b'\x89MCAP0\r\n', b'SQLite format 3\0'
 _HEAD, _SQLITE_HEADER = 64, 100
+_LOGS = {'-wal': 'PRAGMA wal_checkpoint(TRUNCATE)', '-journal': 'SELECT count(*) FROM messages'}
+"""What sqlite3 leaves beside a database that was not closed, and what makes it finish its work."""
+
 _FOREIGN = {
     b'#ROSBAG V': "a ROS 1 bag; 'rosbags-convert --src IN.bag --dst OUT' makes a ROS 2 bag of it",
     b'\x1f\x8b': "packed with gzip; unpack it ('gunzip')",
@@ -90,7 +93,8 @@ def _require_pages(path: Path) -> None:
     if len(header) < _SQLITE_HEADER or (65536 if size == 1 else size) * pages > path.stat().st_size:
         raise GdfusionError("its end is missing: the recording or a copy was cut off; 'sqlite3 IN.db3 .recover | "
                             "sqlite3 OUT.db3', then 'ros2 bag reindex' may save what is there")
-    log = path.with_name(path.name + '-wal')
-    if log.is_file() and log.stat().st_size:
-        raise GdfusionError(f"its last messages are still in {log.name}: the recording was cut off; 'sqlite3 "
-                            f"{path.name} \"PRAGMA wal_checkpoint(TRUNCATE)\"' brings them in")
+    for suffix, remedy in _LOGS.items():
+        log = path.with_name(path.name + suffix)
+        if log.is_file() and any(log.read_bytes()[:8]):
+            raise GdfusionError(f"its last messages are still in {log.name}: the recording was cut off; 'sqlite3 "
+                                f"{path.name} \"{remedy}\"' puts that right")

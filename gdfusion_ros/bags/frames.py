@@ -116,7 +116,8 @@ def bag_frames(sources: Sources) -> Iterator[BagFrames]:
 
 
 def _missing(paths: Sequence[Path], what: str) -> GdfusionError:
-    return GdfusionError(f'{", ".join(map(str, paths))}: no {what} within {MATCH_WITHIN / NANOSECONDS:g} s of a grid')
+    return GdfusionError(f'{", ".join(map(str, paths))}: no {what} within {MATCH_WITHIN / NANOSECONDS:g} s of a grid; '
+                        'are they of the same drive?')
 
 
 def _same_time(track: Track, stamps: Iterable[int]) -> bool:

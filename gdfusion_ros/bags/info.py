@@ -9,19 +9,23 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from gdfusion_ros.bags.reader import BagReader, Topic
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.types import NANOSECONDS
 
 
 def describe(bag: BagReader) -> str:
     """Size, time span, topics with types, counts, rates and durability, custom data, and what
     is left out of an open bag."""
-    facts = [('bag', bag.path), ('size', format_size(bag_size(bag.path))),
+    facts = [('bag', _shown(str(bag.path), 500)), ('size', format_size(bag_size(bag.path))),
              ('start', _time(bag.start) if bag.message_count else '-'),
              ('duration', f'{bag.duration / NANOSECONDS:.3f} s'), ('messages', bag.message_count),
-             *sorted(bag.custom_data.items())]
-    rows = [(topic.name, topic.type_name, topic.count, _rate(topic, bag.duration), _qos(topic))
+             *((_shown(name), _shown(value, 500)) for name, value in sorted(bag.custom_data.items()))]
+    rows = [(_shown(topic.name), _shown(topic.type_name), topic.count, _rate(topic, bag.duration), _qos(topic))
             for topic in bag.topics.values()]
-    others = [(item.topic, item.type_name or '-', item.count, item.reason) for item in bag.left_out]
+    others = [(_shown(item.topic), _shown(item.type_name or '-'), item.count, _shown(item.reason))
+              for item in bag.left_out]
+    others += [(_shown(name), _shown(bag.topics[name].type_name), count, 'promised, but missing')
+               for name, count in bag.missing.items()]
     text = tabulate(facts, tablefmt='plain', disable_numparse=True) + '\n\n' + tabulate(
         rows, headers=('topic', 'type', 'messages', 'rate [Hz]', 'QoS'), disable_numparse=True,
         colalign=('left', 'left', 'right', 'right', 'left'))
@@ -38,6 +42,11 @@ def bag_size(path: Path) -> int:
 def format_size(size: int) -> str:
     """A number of bytes for people, e.g. 1.56MB."""
     return str(tqdm.format_sizeof(size, suffix='B'))
+
+
+def _shown(text: str, limit: int = 120) -> str:
+    """What a bag says, fit for a cell of a table."""
+    return printable(text, limit)
 
 
 def _time(stamp: int) -> str:

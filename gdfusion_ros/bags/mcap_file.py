@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from io import SEEK_END
 from operator import attrgetter
 from pathlib import Path
 from typing import IO
 
 from mcap import records
 from mcap.reader import SeekingReader
-from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.stream_reader import MAGIC_SIZE, StreamReader, breakup_chunk
 from mcap.summary import Summary
 
 from gdfusion_ros.bags.storage import Channel, Part, RawMessage, full_type_name, in_time_order, offered_qos, unpacked
@@ -42,12 +43,14 @@ class _Index:
     pieces: list[_Piece] = field(default_factory=list)
     held: Counter[int] = field(default_factory=Counter)
     promised: Counter[int] = field(default_factory=Counter)
+    about: str = ''
 
 
 class McapFile:
     """An open MCAP file.
 
     Attributes:
+        about: What is kept of the whole bag.
         channels: All, foreign ones too.
         span: Record times of the first and the last message [ns]; None without messages.
     """
@@ -62,11 +65,15 @@ class McapFile:
         self._stream = path.open('rb')
         try:
             summary = SeekingReader(self._stream).get_summary()
-            self._index = _indexed(summary) if summary and _is_complete(summary) else _scanned(self._stream)
+            if summary:
+                _require_end(self._stream)
+            self._index = (_indexed(self._stream, summary) if summary and _is_complete(summary)
+                           else _scanned(self._stream))
         except BaseException:
             self._stream.close()
             raise
-        self._known = {number: self._channel(number) for number in self._index.channels}
+        self.about = self._index.about
+        self._known = {number: self._channel(number) for number in {*self._index.channels, *self._index.promised}}
         self.channels = self._known.values()
         pieces = self._index.pieces
         self.span = (min(p.start for p in pieces), max(p.end for p in pieces)) if pieces else None
@@ -92,7 +99,10 @@ class McapFile:
             yield RawMessage(channel.topic, channel.type_name, record.log_time, unpacked(record.data))
 
     def _channel(self, number: int) -> Channel:
-        channel, promised, held = self._index.channels[number], self._index.promised, self._index.held
+        promised, held = self._index.promised, self._index.held
+        if number not in self._index.channels:
+            return Channel.lost(number, promised[number])
+        channel = self._index.channels[number]
         schema = self._index.schemas.get(channel.schema_id)
         if channel.message_encoding != 'cdr':
             foreign = channel.message_encoding or 'no encoding'
@@ -103,6 +113,18 @@ class McapFile:
         return Channel(channel.topic, full_type_name(schema.name) if schema and not foreign else
                        schema.name if schema else '', offered_qos(channel.metadata.get('offered_qos_profiles', '')),
                        promised[number], held[number], foreign)
+
+
+def _require_end(stream: IO[bytes]) -> None:
+    """Make sure that the footer that was read is the last one.
+
+    Raises:
+        GdfusionError: files were put one behind the other, so that only one would be read.
+    """
+    place = stream.tell()
+    if stream.seek(0, SEEK_END) - place > MAGIC_SIZE:
+        raise GdfusionError("it goes on behind its end: files that were joined by 'cat' are no MCAP file; 'mcap merge' "
+                            'joins them')
 
 
 def _is_complete(summary: Summary) -> bool:
@@ -121,14 +143,18 @@ def _is_complete(summary: Summary) -> bool:
             and all(channel.schema_id in (0, *summary.schemas) for channel in summary.channels.values()))
 
 
-def _indexed(summary: Summary) -> _Index:
+def _indexed(stream: IO[bytes], summary: Summary) -> _Index:
     """The index that the writer has left."""
     assert summary.statistics is not None
     counts = Counter(summary.statistics.channel_message_counts)
     pieces = [_Piece(chunk.message_start_time, chunk.message_end_time, chunk.chunk_start_offset,
                      chunk.message_index_offsets.keys()) for chunk in summary.chunk_indexes
               if chunk.message_index_offsets]
-    return _Index(summary.schemas, summary.channels, pieces, counts, counts)
+    index = _Index(summary.schemas, summary.channels, pieces, counts, counts)
+    for entry in summary.metadata_indexes:
+        stream.seek(entry.offset)
+        index.about = _about(_record(stream)) or index.about
+    return index
 
 
 def _scanned(stream: IO[bytes]) -> _Index:
@@ -140,6 +166,7 @@ def _scanned(stream: IO[bytes]) -> _Index:
     for record in reader.records:
         if isinstance(record, records.Statistics):
             index.promised.update(record.channel_message_counts)
+        index.about = _about(record) or index.about
         for inner in _contents(record):
             if isinstance(inner, records.Schema):
                 index.schemas[inner.id] = inner
@@ -151,13 +178,21 @@ def _scanned(stream: IO[bytes]) -> _Index:
             index.pieces.append(_Piece(min(times), max(times), offset, numbers.keys()))
             index.held += numbers
         offset = stream.tell()
+    _require_end(stream)
     index.promised |= index.held
     return index
 
 
 def _record(stream: IO[bytes]) -> records.McapRecord:
-    """The chunk or message at the stream's place."""
+    """The record at the stream's place."""
     return next(StreamReader(stream, skip_magic=True, emit_chunks=True).records)
+
+
+def _about(record: records.McapRecord) -> str:
+    """What rosbag2 keeps of the whole bag, if that is the record; it writes one at the start and one at the end."""
+    if not isinstance(record, records.Metadata) or record.name != 'rosbag2':
+        return ''
+    return record.metadata.get('serialized_metadata', '')
 
 
 def _contents(record: records.McapRecord) -> list[records.McapRecord]:

@@ -43,8 +43,10 @@ def read_metadata(path: Path) -> Metadata:
         GdfusionError: nothing is there, metadata.yaml is broken, files are missing, or the folder is no bag.
     """
     if not path.exists():
-        raise GdfusionError(f'no bag {path}')
+        raise GdfusionError(f'no bag {path}: nothing is there; give the folder of a bag, or a .mcap or .db3 file')
     if not path.is_dir():
+        if not path.is_file():
+            raise GdfusionError(f'{path} is no bag: it is neither a file nor a folder')
         return Metadata([path])
     if not (path / METADATA).is_file():
         return Metadata(_files_in(path))
@@ -59,13 +61,44 @@ def read_metadata(path: Path) -> Metadata:
                             'writes it anew, and without it the files are read as they are') from error
 
 
+def custom_data_in(about: str) -> Mapping[str, str]:
+    """The custom data in what a file keeps of the whole bag; nothing where that cannot be read.
+
+    Raises:
+        GdfusionError: its messages are compressed in an unknown way; without the file's name, which the caller knows.
+    """
+    try:
+        information = yaml.load(about, getattr(yaml, 'CSafeLoader', yaml.SafeLoader)) or {}
+        refusal, custom_data = _refusal(information), _custom_data(information)
+    except (yaml.YAMLError, AttributeError):  # the file can be read without it
+        return {}
+    if refusal:
+        raise GdfusionError(refusal)
+    return custom_data
+
+
+def _refusal(information: Mapping[str, Any]) -> str:
+    """Why the messages cannot be unpacked; empty where they can."""
+    packed = str(information.get('compression_format') or 'zstd')
+    if str(information.get('compression_mode')).lower() != 'message' or packed == 'zstd':
+        return ''
+    return f"its messages are compressed with '{packed}', not with zstd; 'ros2 bag convert' can write it without"
+
+
+def _custom_data(information: Mapping[str, Any]) -> Mapping[str, str]:
+    return {str(key): str(value) for key, value in (information.get('custom_data') or {}).items()}
+
+
 def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
+    if refusal := _refusal(information):
+        raise GdfusionError(f'bag {path} cannot be read: {refusal}')
     listed = information['relative_file_paths'] or []
-    metadata = Metadata(_present(path, [PurePath(name).name for name in listed]) if listed else _files_in(path),
-                        custom_data=information.get('custom_data') or {})
+    names = list(dict.fromkeys(PurePath(name).name for name in listed))
+    metadata = Metadata(_present(path, names) if names else _files_in(path), custom_data=_custom_data(information))
     for row in information['topics_with_message_count']:
         topic = row['topic_metadata']
-        name = topic['name']
+        if not isinstance(name := topic['name'], str):
+            raise TypeError(f'the name of a topic is {name!r}')
         _, before = metadata.promised.get(name, ('', 0))
         metadata.promised[name] = full_type_name(topic['type']), before + int(row['message_count'])
         metadata.qos[name] = metadata.qos.get(name, ()) + offered_qos(topic.get('offered_qos_profiles') or [])
@@ -84,7 +117,8 @@ def _present(path: Path, names: list[str]) -> list[Path]:
 
 def _files_in(path: Path) -> list[Path]:
     """The files of one recording in a folder that has no metadata.yaml."""
-    names = sorted(file.name for file in path.iterdir() if file.is_file() and file.name.endswith((*SUFFIXES, '.bag')))
+    names = sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith('.')
+                   and file.name.endswith((*SUFFIXES, '.bag')))
     names = [name for name in names if name.removesuffix(_ZSTD) == name or name.removesuffix(_ZSTD) not in names]
     if not names:
         bags = sorted(folder.parent.name for folder in path.glob(f'*/{METADATA}'))

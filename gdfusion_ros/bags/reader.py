@@ -15,12 +15,14 @@ from rosbags.interfaces import Qos
 
 from gdfusion_ros.bags.formats import open_file
 from gdfusion_ros.bags.messages import typestore
-from gdfusion_ros.bags.metadata import METADATA, Metadata, read_metadata
+from gdfusion_ros.bags.metadata import METADATA, Metadata, custom_data_in, read_metadata
 from gdfusion_ros.bags.storage import Channel, Part, RawMessage, StorageFile, in_time_order
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message
 
 __all__ = ['BagReader', 'DecodedMessage', 'LeftOut', 'RawMessage', 'Topic', 'bag_reader']
+
+_CDR_HEADER = 4  # bytes: 0, the byte order, two that say nothing
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,25 @@ class BagReader:
         """Make sure that the topics ``wanted`` (name -> message type) are there and have messages.
 
         Raises:
-            GdfusionError: names what is missing and lists what is there.
+            GdfusionError: names what is missing and lists what is there, what has a missing type before the rest.
         """
         missing = [f'{name} ({type_name})' for name, type_name in wanted.items()
                    if name not in self.topics or not self.topics[name].count
                    or self.topics[name].type_name != type_name]
         if missing:
-            there = ', '.join(f'{topic.name} ({topic.type_name}, {topic.count})' for topic in self.topics.values())
+            types = {type_name for name, type_name in wanted.items() if name not in self.topics}
+            likely = sorted(self.topics.values(),
+                            key=lambda topic: (topic.name in wanted, topic.type_name not in types))
+            there = ', '.join(f'{topic.name} ({topic.type_name}, {topic.count})' for topic in likely)
             others = ', '.join(f'{item.topic} ({item.reason})' for item in self.left_out)
             raise GdfusionError(f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}'
                                 + (f'; left out: {others}' if others else ''))
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Messages that the bag says it has, but which are not in its files, by topic, as far as their index tells."""
+        lacks = {name: topic.count - self._held[name] for name, topic in self.topics.items()}
+        return {name: count for name, count in lacks.items() if count > 0}
 
     def count(self, topics: Sequence[str]) -> int:
         """Number of messages on ``topics``."""
@@ -108,9 +119,12 @@ class BagReader:
         self._require_promised(chosen, self._held)
         got: Counter[str] = Counter()
         with _explained(self.path):
-            for message in in_time_order(Part(file.span[0], partial(file.messages, chosen, start or 0))
-                                         for file in self._files if file.span and file.span[1] >= (start or 0)):
+            begin = self.start if start is None else start
+            for message in in_time_order(Part(file.span[0], partial(file.messages, chosen, begin))
+                                         for file in self._files if file.span and file.span[1] >= begin):
                 if self._is_read(message.topic, message.type_name):
+                    if len(message.data) < _CDR_HEADER or message.data[0]:
+                        raise ValueError(f'a message on {message.topic} is not encoded as CDR')
                     got[message.topic] += 1
                     yield message
         if start is None or start <= self.start:
@@ -155,6 +169,7 @@ def bag_reader(path: Path) -> Iterator[BagReader]:
                 (folder := temporary / str(number)).mkdir()
                 files.append(open_file(name, folder))
                 stack.callback(files[-1].close)
+                metadata.custom_data = metadata.custom_data or custom_data_in(files[-1].about)
         bag = BagReader(path, metadata, files)
         if bag.left_out and not bag.topics:
             raise GdfusionError(f'bag {path} cannot be read: it has no messages of ROS 2 (cdr), but '

@@ -51,9 +51,18 @@ class Channel:
     held: int
     foreign: str = ''
 
+    @classmethod
+    def lost(cls, number: int, count: int) -> Channel:
+        """``count`` messages of a channel ``number`` that the file does not describe."""
+        return cls(f'(number {number})', '', (), count, count, 'a topic that its file does not name')
+
 
 class StorageFile(Protocol):
     """An open file of a bag."""
+
+    @property
+    def about(self) -> str:
+        """What rosbag2 keeps in the file of the whole bag: the content of metadata.yaml; empty where there is none."""
 
     @property
     def channels(self) -> Collection[Channel]:
@@ -104,8 +113,18 @@ def in_time_order(parts: Iterable[Part]) -> Iterator[RawMessage]:
 
 
 def unpacked(data: bytes) -> bytes:
-    """The CDR bytes of a message, which rosbag2 may have compressed."""
-    return zstandard.ZstdDecompressor().decompressobj().decompress(data) if data.startswith(ZSTD_MAGIC) else data
+    """The CDR bytes of a message, which rosbag2 may have compressed.
+
+    Raises:
+        Exception: they cannot be unpacked.
+    """
+    if not data.startswith(ZSTD_MAGIC):
+        return data
+    unpacking = zstandard.ZstdDecompressor().decompressobj()
+    content = unpacking.decompress(data)
+    if not unpacking.eof:
+        raise ValueError('the end of a compressed message is missing')
+    return content
 
 
 def full_type_name(name: str) -> str:

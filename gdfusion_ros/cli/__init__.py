@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import signal
 import sys
 import threading
@@ -14,7 +15,9 @@ from collections.abc import Sequence
 
 from gdfusion_ros import __version__
 from gdfusion_ros.cli.pipes import silence_unread
-from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.errors import LONGEST, GdfusionError
+from gdfusion_ros.names import printable
+from gdfusion_ros.stopping import stop_signals
 
 VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'ablate',
          'weights', 'benchmark')
@@ -38,14 +41,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the console script; returns the exit code."""
+def _prepare_process() -> None:
     if threading.current_thread() is threading.main_thread():
-        # So that an end by the system cleans up as Ctrl-C does.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # So that an end by the system or the terminal cleans up as Ctrl-C does.
+        for number in stop_signals() - {signal.SIGINT}:
+            signal.signal(number, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files and messages may have letters that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors='backslashreplace')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit code."""
     verb, verbose = 'gdfusion', False
     try:
         try:
+            _prepare_process()
             args = build_parser().parse_args(argv)
             verb, verbose = f'gdfusion {args.verb}', args.verbose
             return int(args.run(args))
@@ -65,6 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"{verb}: there is no Python module '{error.name}' here: activate the environment that the package's "
               'libraries are installed in (in every terminal), or install it with pip', file=sys.stderr)
+        return 1
+    except OSError as error:  # of a file or folder that nobody expected to be out of reach: a name, a right, a disk
+        if verbose:
+            raise
+        print(f"{verb}: {printable(str(error), LONGEST)}; '--verbose' shows where", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f'{verb}: stopped', file=sys.stderr)

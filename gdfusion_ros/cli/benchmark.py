@@ -1,9 +1,11 @@
-"""Measure speed: the network by stage, the live node, the converter, the reader of nuScenes, training.
+"""Measure speed: the network by stage, the live node, the converter, the reader of nuScenes, training; or growth.
 
   gdfusion benchmark                                  the default model, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
+  gdfusion benchmark soak --frames 1600               sends made-up camera sets to a node over DDS; an error if its
+                                                      memory, open files or threads grow
   gdfusion benchmark convert --nuscenes /data/nuscenes --scenes scene-0061 scene-0103
                                                       against the same images written by rosbags alone, by turns
   gdfusion benchmark tables --share 0.1               reads generated tables of a tenth of v1.0-trainval (1: of all)
@@ -38,10 +40,10 @@ HELP = 'measure the network, the live node, the converter, the reader of nuScene
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure, how often, and the network."""
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
-                        help='the network alone (default), the live node over DDS (needs ROS), the converter, the '
-                        'reader of the tables, or training')
+                        help='the network alone (default), the live node over DDS (needs ROS), whether it grows '
+                        '(soak), the converter, the reader of the tables, or training')
     parser.add_argument('--frames', type=int, default=10,
-                        help='frames to measure, and how often to convert. Default: 10.')
+                        help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
     parser.add_argument('--bag', type=Path, help='bag to play to the node')
     parser.add_argument('--nuscenes', type=Path, metavar='DIR',
                         help='folder of nuScenes, for the converter and for training')
@@ -60,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError(f'--frames {args.frames}: expected at least 1')
     if args.what == 'node' and args.bag is None:
         raise GdfusionError("which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)")
+    if args.what == 'soak' and args.frames < 100:
+        raise GdfusionError(f'--frames {args.frames}: of less than 100 camera sets nothing can be told')
     if args.what == 'convert' and args.nuscenes is None:
         raise GdfusionError('what shall be converted? --nuscenes DIR')
     if args.what == 'train' and not (args.nuscenes and args.config):
@@ -136,6 +140,26 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
             'milliseconds': {name: dict(zip(('median', '95 %', 'worst'), row, strict=True)) for name, *row in rows}}
 
 
+def _soak(args: argparse.Namespace) -> dict[str, Any]:
+    from gdfusion_ros.model.zoo import choose
+    from gdfusion_ros.ros import environment
+    environment.isolate(os.environ)
+    environment.prepare()
+    from gdfusion_ros.ros import soak
+    from gdfusion_ros.ros.process import model_arguments
+
+    settings = model_settings(args)
+    with progress(args.frames, 'set') as bar:
+        usage = soak.run(model_arguments(settings), args.frames, bar.update)
+    growth = usage.growth()
+    title = choose(settings).title
+    print(f'{title} in a live node, after {args.frames} camera sets: {usage.memory[-1]:.1f} MB allocated, '
+          f'{usage.files[-1]} open files, {usage.threads[-1]} threads; growth with 1,000 sets, the first quarter left '
+          'out: ' + ', '.join(f'{what} {more:+.3f}' for what, more in growth.items()))
+    soak.require_steady(growth)
+    return {'model': title, 'sets': args.frames, 'growth': growth}
+
+
 def _convert(args: argparse.Namespace) -> dict[str, Any]:
     from tabulate import tabulate
 
@@ -180,4 +204,4 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    'network': _network, 'node': _node, 'convert': _convert, 'tables': _tables, 'train': _train}
+    'network': _network, 'node': _node, 'soak': _soak, 'convert': _convert, 'tables': _tables, 'train': _train}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import yaml
 from tqdm import tqdm
 
 from gdfusion_ros import parameter_file
-from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.errors import LONGEST, GdfusionError
+from gdfusion_ros.names import printable
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, merged, records
 
 
@@ -20,6 +22,11 @@ def progress(total: int | None, unit: str, description: str = '', *, scaled: boo
              disable: bool = False) -> tqdm[Any]:
     """A progress bar with rate and remaining time; ``scaled`` writes large counts with k, M, G."""
     return tqdm(total=total, unit=unit, desc=description, unit_scale=scaled, dynamic_ncols=True, disable=disable)
+
+
+def lines_above(bar: tqdm[Any]) -> Callable[[str], None]:
+    """Writes lines to standard error, above a progress bar. What they quote may come from anybody."""
+    return lambda line: bar.write(printable(line, LONGEST), file=sys.stderr)
 
 
 def add_version_argument(parser: argparse._ActionsContainer) -> None:

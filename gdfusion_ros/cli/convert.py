@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from gdfusion_ros.cli.common import add_bag_arguments, add_version_argument, progress
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.names import printable
 
 if TYPE_CHECKING:
     from gdfusion_ros.datasets.plan import Content, Job
@@ -84,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
             return 0
     jobs = plan(dataset, args.out, content, skip_missing=args.skip_missing)
     size, rate = sum(job.size for job in jobs), trial(jobs[0], existing(args.out), **options)
-    print(f'{dataset.version}: {len(jobs)} scenes, {sum(job.images for job in jobs)} images, {format_size(size)}, '
-          f'about {math.ceil(size / rate)} s in one process ({format_size(rate)}/s in a trial)')
+    print(f'{printable(dataset.version, 80)}: {len(jobs)} scenes, {sum(job.images for job in jobs)} images, '
+          f'{format_size(size)}, about {math.ceil(size / rate)} s in one process ({format_size(rate)}/s in a trial)')
     print('\n'.join(absences(dataset, jobs)), flush=True)
     done: list[Job] = []
     begin = time.monotonic()

@@ -41,6 +41,7 @@ from gdfusion_ros.cli.common import (
     add_model_arguments,
     add_pipeline_arguments,
     add_version_argument,
+    lines_above,
     model_settings,
     pipeline_settings,
     progress,
@@ -119,21 +120,16 @@ def run(args: argparse.Namespace) -> int:
                                args.frame_of, not args.no_rays)
     with ExitStack() as stack:
         bar = stack.enter_context(progress(len(truth.frames), 'frame'))
-        listener = Listener(warning=lambda line: bar.write(line, file=sys.stderr))
-        predictions = _predictions(inputs, dataset, truth, listener)
+        predictions = _predictions(inputs, dataset, truth, Listener(warning=lines_above(bar)))
         export = stack.enter_context(npz_folder(args.export)) if args.export else lambda *_: None
         report = evaluate(truth, predictions, protocol, lambda *pair: (export(*pair), bar.update()))
     text = report.render(args.format)
     if args.out:
         with written_whole(args.out) as draft:
-            draft.write_text(text + '\n')
+            draft.write_text(text + '\n', 'utf-8')
     print(f'{report.tally.scored} key frames scored: {args.out}' if args.out else text)
     if args.export:
-        files = sum(1 for _ in args.export.glob('*.npz'))
-        same = report.tally.scored - files
-        print(f'{files} predictions in {args.export}' + (f'; {same} key frames have the sample token of another, of '
-                                                         'which the last one is written' if same else ''),
-              file=sys.stderr)
+        print(f'{report.tally.scored} predictions in {args.export}', file=sys.stderr)
     return 0
 
 

@@ -36,21 +36,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGINT or SIGTERM; exit code 0 then."""
+    """Run until SIGINT, SIGTERM or SIGHUP; exit code 0 then."""
+    from gdfusion_ros.ros.signals import StopRequest
+    stop = StopRequest()
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
-    from gdfusion_ros.ros import environment, signals
-    signals.hold()
+    from gdfusion_ros.ros import environment
     keep_freed_memory()
     environment.prepare()
     overrides = {name: getattr(args, name) for name in records(ModelSettings) if getattr(args, name) is not None}
     overrides.update(assignment(text) for text in args.overrides)
     ros_arguments = [*_params_files(args.params_file), *args.ros_args]
     from gdfusion_ros.ros.main import run_node
-    return run_node(overrides, ros_arguments)
+    run_node(overrides, ros_arguments, stop)
 
 
 def _params_files(paths: Sequence[Path]) -> list[str]:
     for path in paths:
         if not path.is_file():
-            raise GdfusionError(f'no parameter file {path}')
+            raise GdfusionError(f'no parameter file {path}; config/occ.yaml is one to begin with')
     return [argument for path in paths for argument in ('--params-file', str(path))]

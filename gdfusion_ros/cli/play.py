@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 from pathlib import Path
 
 HELP = 'play bags over DDS to a live node'
@@ -34,11 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play until the end or Ctrl-C, then say what was published."""
+    """Play until the end or Ctrl-C, then say what was published; exit code 130 where that ended it early."""
     from gdfusion_ros.ros import environment
     environment.prepare()
     from gdfusion_ros.bags.reader import bag_reader
-    from gdfusion_ros.cli.common import progress
+    from gdfusion_ros.cli.common import lines_above, progress
     from gdfusion_ros.ros.player import Playback, play
 
     total = 0
@@ -48,14 +49,17 @@ def run(args: argparse.Namespace) -> int:
     known = total * args.loop if args.loop and not args.start else None
     playback = Playback(rate=args.rate, loops=args.loop, start=args.start, topics=tuple(args.topics), clock=args.clock,
                         wait=args.wait)
+    stopped = False
     with progress(known, 'msg', 'play') as bar:
         try:
-            play(args.bags, playback, lambda _: bar.update(), bar.write)
+            play(args.bags, playback, lambda _: bar.update(), lines_above(bar))
         except KeyboardInterrupt:
+            stopped = True
             bar.set_description('stopped')
         published = bar.n
-    print(f'published {published} messages')
-    return 0
+    early = args.loop and published != known
+    print(f'published {published} messages' + (f' of {known}' if known and early else ''))
+    return 128 + signal.SIGINT if stopped and early else 0
 
 
 def _number(text: str) -> float:

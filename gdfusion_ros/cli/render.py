@@ -113,7 +113,8 @@ def _chosen(args: argparse.Namespace, frames: BagFrames) -> Sequence[int]:
     if args.index is not None or args.out.suffix == '.png':
         index = -1 if args.index is None else args.index
         if not -count <= index < count:
-            raise GdfusionError(f'bag {args.source} has {count} grids on {args.topic}, there is no number {index}')
+            raise GdfusionError(f'bag {args.source} has {count} grids on {args.topic}, there is no number {index}: '
+                                'count from 0, or from -1 back from the end')
         return [index % count]
     most = args.max_frames or (PAGE_FRAMES if args.out.suffix == '.html' else count)
     return range(0, count, -(-count // most))

@@ -17,7 +17,6 @@ compare numbers with theirs; that needs a bag made by 'gdfusion convert'.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from gdfusion_ros.cli.common import (
     add_bag_arguments,
     add_model_arguments,
     add_pipeline_arguments,
+    lines_above,
     model_settings,
     pipeline_settings,
     progress,
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     network = load_network(model)
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
     with progress(total, 'msg') as bar:
-        listener = Listener(message=bar.update, warning=lambda line: bar.write(line, file=sys.stderr))
+        listener = Listener(message=bar.update, warning=lines_above(bar))
         result = replay(args.bag, args.out, network, pipeline, topics, protocol=protocol, listener=listener,
                         storage=args.storage, bag_format=args.format)
     print(tabulate(_rows(result), tablefmt='plain', disable_numparse=True))

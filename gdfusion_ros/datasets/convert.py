@@ -125,7 +125,8 @@ def _calibrations(job: Job) -> list[Calibration]:
     for data in job.measurements():
         known = calibrations.setdefault(data.calibration.channel, data.calibration)
         if known != data.calibration:
-            raise GdfusionError(f'{job.scene.name}: {known.channel} has several calibrations, a bag takes one')
+            raise GdfusionError(f'{job.scene.name}: {known.channel} has several calibrations, a bag takes '
+                                'one: split the scene where they change')
     return [calibrations[channel] for channel in sorted(calibrations)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.datasets import occ3d
-from gdfusion_ros.datasets.arrays import labels_of, read_one_of
+from gdfusion_ros.datasets.arrays import labels_of, read_one_of, require_free
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
@@ -41,12 +41,13 @@ def read_prediction(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
     """Labels (X, Y, Z) of a file of the Occ3D benchmark (``.npz``, or ``.npy``), in the grid of ``label_set``.
 
     Raises:
-        GdfusionError: a damaged file, another shape or type, or a class that the label set does not have.
+        GdfusionError: a damaged file, another shape or type, a class that the label set does not have, no free voxel.
     """
     name, array = read_one_of(path, _PREDICTIONS)
     labels = labels_of(array, label_set.grid, f'prediction {path}: {name}')
     highest = labels.max(where=labels != UNKNOWN, initial=0)
     if highest >= len(label_set.classes):
         raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has 0 to '
-                            f'{len(label_set.classes) - 1}')
+                            f'{len(label_set.classes) - 1}: number the classes so')
+    require_free(labels, label_set.free, f'prediction {path}')
     return labels

@@ -36,8 +36,10 @@ def read(path: Path) -> NDArray[np.void]:
                             'again')
     values = np.frombuffer(content, '<f4').reshape(-1, _VALUES)
     rings = values[:, 4]
-    if not ((rings >= 0) & (rings < _RINGS)).all():
-        raise GdfusionError(f'LiDAR file {path}: the fifth value of a point is no ring; fetch it again')
+    if not ((rings >= 0) & (rings < _RINGS) & (rings == np.floor(rings))).all():
+        raise GdfusionError(f'LiDAR file {path}: the fifth value of a point is no ring, a whole number from 0; a point '
+                            'is to be five float32 (x, y, z, intensity, ring): fetch the file again, or convert '
+                            'without point clouds')
     points = np.zeros(len(values), POINT)
     for column, name in enumerate(('x', 'y', 'z', 'intensity', 'ring')):
         points[name] = values[:, column]

@@ -154,7 +154,8 @@ def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, 
             or points to a row that is not there.
     """
     version = _version(root, version)
-    tables = Tables(root / version)
+    folder = root / version
+    tables = Tables(folder)
     chosen_scenes = _chosen_scenes(tables, scenes)
     logs = tables.read('log', LogRow, lambda row: row.facts) if tables.has('log') else {}
     samples = tables.read('sample', SampleRow,
@@ -163,10 +164,10 @@ def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, 
     between: dict[str, list[SensorData]] = {token: [] for token in chosen_scenes}
     for row, data in _measurements(root, tables, samples, sweeps=sweeps):
         sample = samples[row.sample_token]
-        require_near(root / version, data.token, data.stamp, sample.token, sample.stamp)
+        require_near(folder, data.token, data.stamp, sample.token, sample.stamp)
         if row.is_key_frame:
             other = key_frames[row.sample_token].setdefault(data.calibration.channel, data)
-            _require_one(root / version, data, other, sample)
+            _require_one(folder, data, other, sample)
         else:
             between[sample.scene_token].append(data)
     boxes = _boxes(tables, samples) if annotations else {}
@@ -175,8 +176,8 @@ def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, 
         members[sample.scene_token].append(
             Sample(token, sample.stamp, key_frames[token], tuple(boxes.get(token, ()))))
     by_stamp = attrgetter('stamp')
-    require_microseconds(root / version, {row.name: [sample.stamp for sample in members[token]]
-                                          for token, row in chosen_scenes.items()})
+    require_microseconds(folder, {row.name: [sample.stamp for sample in members[token]]
+                                  for token, row in chosen_scenes.items()})
     return Dataset(root, version, tuple(
         Scene(token, row.name, row.description or '',
               tables.find(logs, row.log_token, 'log', 'scene') if logs and row.log_token else NO_LOG,

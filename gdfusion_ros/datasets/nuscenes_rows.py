@@ -18,9 +18,11 @@ from gdfusion_ros.datasets.timestamps import nanoseconds
 from gdfusion_ros.names import is_file_name, is_relative_path
 from gdfusion_ros.perception.poses import pose_matrix
 from gdfusion_ros.perception.types import Matrix
+from gdfusion_ros.settings import PipelineSettings
 
 NEEDED = ('camera', 'lidar')
 """Modalities of the sensors that are read; others (radar, imu, …) may be there."""
+_FRAMES = (PipelineSettings().base_frame, PipelineSettings().fixed_frame)
 _CHANNEL = re.compile('[A-Za-z][A-Za-z0-9_]*', re.ASCII)
 
 
@@ -56,7 +58,8 @@ class SceneRow(Row):
     def checked(self) -> SceneRow:
         """The row itself. Raises ValueError where its name can name no folder."""
         if not is_file_name(self.name):
-            raise ValueError(f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters")
+            raise ValueError(f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters; "
+                             'rename the scene there')
         return self
 
 
@@ -106,6 +109,8 @@ class SensorRow(Row):
     def kind(self) -> str:
         """Its modality. Raises ValueError where it is NEEDED, and the channel can name no topics and TF frame."""
         kind = self.modality.lower()
+        if kind in NEEDED and self.channel in _FRAMES:
+            raise ValueError(f"channel '{self.channel}' names a TF frame, and is that of the vehicle or the map")
         if kind in NEEDED and _CHANNEL.fullmatch(self.channel) is None:
             raise ValueError(f"channel '{self.channel}' names topics and a TF frame: expected letters, digits and _, "
                              'a letter first')
@@ -140,7 +145,8 @@ class EgoPoseRow(PoseRow):
         if 1 - 2 * (x * x + y * y) < _UPRIGHT:
             raise ValueError(f'with the rotation {self.rotation} the vehicle lies on its side or its roof; expected '
                              "w, x, y, z of a turn from the vehicle's axes, z up, to the map's, z up")
-        if max(map(abs, pose.translation)) > _FARTHEST:
+        east, north, height = pose.translation
+        if not (-_FARTHEST < east < _FARTHEST and -_FARTHEST < north < _FARTHEST and -_FARTHEST < height < _FARTHEST):
             raise ValueError(f'translation {self.translation} is beyond all maps; expected meters')
         return pose
 
@@ -160,7 +166,8 @@ class CalibrationRow(PoseRow):
         """
         values = tuple(value for line in self.camera_intrinsic or () for value in line)
         if kind == 'camera' and len(values) != 9:
-            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {self.camera_intrinsic}')
+            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {self.camera_intrinsic}; expected three '
+                             'rows of three numbers [px]')
         if kind not in NEEDED and any(values):
             raise ValueError(f"{channel} has a camera_intrinsic, but its modality is '{kind}'; expected camera")
         return values
@@ -199,7 +206,8 @@ class DataRow(Row):
             ValueError: its stamp or its size is none, or its file is not below the dataset's folder.
         """
         nanoseconds(self.timestamp)
-        if self.size != (self.width or 0, self.height or 0):
+        # Of measurements there are millions, and hardly ever a float.
+        if (isinstance(self.width, float) or isinstance(self.height, float)) and self.size != (self.width, self.height):
             raise ValueError(f'an image of {self.width} x {self.height} pixels: expected whole numbers')
         # Tables that were written on Windows.
         name = self.filename.replace('\\', '/')

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.arrays import labels_of, read_npz
+from gdfusion_ros.datasets.arrays import labels_of, read_npz, require_free
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid
@@ -68,17 +68,17 @@ def _arrays(path: Path, *, masks: bool) -> dict[str, NDArray[np.uint8]]:
     """``semantics`` and the two masks, which must be there if ``masks`` says so."""
     names = ('mask_lidar', 'mask_camera')
     found = read_npz(path, ('semantics', *names)) if masks else read_npz(path, ('semantics',), names)
-    return {name: labels_of(array, OCC3D_NUSCENES.grid, f'labels {path}: {name}') for name, array in found.items()}
+    return {name: labels_of(array, OCC3D_NUSCENES.grid, f'labels {path}: {name}', flags=name in names)
+            for name, array in found.items()}
 
 
 def _semantics(arrays: dict[str, NDArray[np.uint8]], path: Path, *, unknown: bool) -> NDArray[np.uint8]:
     semantics, free = arrays['semantics'], OCC3D_NUSCENES.free
     highest = semantics.max(where=semantics != UNKNOWN, initial=0) if unknown else semantics.max()
     if highest > free:
-        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}')
-    if not (semantics == free).any():
-        # No street is full to the sky: OpenOcc v2 of the CVPR 2024 challenge, for one, has 16 for free.
-        raise GdfusionError(f'labels {path}: no voxel is free ({free} in Occ3D); the classes are numbered otherwise')
+        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}: number the '
+                            'classes so')
+    require_free(semantics, free, f'labels {path}')
     return semantics
 
 

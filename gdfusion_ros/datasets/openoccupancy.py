@@ -27,4 +27,4 @@ def read(path: Path) -> NDArray[np.uint8]:
     Raises:
         GdfusionError: the file cannot be read, or has other rows or values.
     """
-    return dense_labels(path, OPENOCCUPANCY_NUSCENES, (2, 1, 0), -1)
+    return dense_labels(path, OPENOCCUPANCY_NUSCENES, (2, 1, 0), columns=(4, 7))

@@ -17,7 +17,7 @@ from typing import TypeAlias, cast
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import Job
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.stopping import starting_processes
+from gdfusion_ros.stopping import starting_processes, stop_signals
 
 Link: TypeAlias = 'Connection[object, object]'
 """To a worker: jobs go there; sizes of files, errors and None for a whole bag come back."""
@@ -78,7 +78,8 @@ def _watched(worker: SpawnProcess, job: Job) -> Iterator[None]:
         yield
     except (EOFError, OSError) as error:
         worker.join()
-        raise GdfusionError(f'{job.path} was not made: its process ended with exit code {worker.exitcode}') from error
+        raise GdfusionError(f'{job.path} was not made: its process ended with exit code '
+                            f'{worker.exitcode}; was memory short? Then try fewer --jobs') from error
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def _workers(count: int, options: Mapping[str, str]) -> Iterator[Mapping[Link, S
 
 def _work(link: Link, options: Mapping[str, str]) -> None:
     """Convert what comes over ``link`` until it closes."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, signal.SIG_IGN)
     try:
         while True:

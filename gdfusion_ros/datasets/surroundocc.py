@@ -27,4 +27,4 @@ def read(path: Path) -> NDArray[np.uint8]:
     Raises:
         GdfusionError: the file cannot be read, or has other rows or values.
     """
-    return dense_labels(path, SURROUNDOCC_NUSCENES, (0, 1, 2), 3)
+    return dense_labels(path, SURROUNDOCC_NUSCENES, (0, 1, 2), columns=(4,))

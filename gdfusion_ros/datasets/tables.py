@@ -62,7 +62,7 @@ class Tables:
                 value = make(row)
                 if value is not None and not is_file_name(row.token):
                     raise ValueError('tokens name files; expected letters and digits, as nuScenes has them')
-                if value is not None and made.get(row.token, value) != value:
+                if row.token in made and value is not None and made[row.token] != value:
                     raise ValueError('another row has the same token')
             except ValueError as error:
                 raise GdfusionError(f'{path}: row {row.token} is wrong: {error}') from error
@@ -77,7 +77,8 @@ class Tables:
             GdfusionError: there is no such row.
         """
         if token not in index:
-            raise GdfusionError(f"{self._folder}/{user}.json points to '{token}', which is not in {name}.json")
+            raise GdfusionError(f"{self._folder}/{user}.json points to '{token}', which is not in {name}.json; both "
+                                'are to be whole and of one version: fetch or export them again')
         return index[token]
 
 
@@ -93,7 +94,9 @@ def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     yield from _judged(path, piece, row_type, error)
     except OSError as error:
-        raise GdfusionError(f'table {path} cannot be read: {error.strerror}') from error
+        remedy = '; unpack all metadata of this version there (nuImages has other tables, and no drives)' \
+            if isinstance(error, FileNotFoundError) else ''
+        raise GdfusionError(f'table {path} cannot be read: {error.strerror}{remedy}') from error
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
@@ -130,18 +133,36 @@ def _judged(path: Path, piece: bytes, row_type: type[R], error: Exception) -> li
     try:
         rows = json.loads(piece, parse_constant=str)
     except RecursionError:
-        raise GdfusionError(f'table {path} is not a list of rows') from error
+        raise GdfusionError(_no_rows(path)) from error
     except ValueError:
         raise GdfusionError(f'table {path} is not whole JSON ({error}); fetch it again') from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise GdfusionError(f'table {path} is not a list of rows')
-    made = []
-    for row in rows:
-        for field in msgspec.structs.fields(row_type):
-            if field.required and field.name not in row:
-                raise GdfusionError(f"{path}: row {row.get('token', row)} has no '{field.name}'")
-        try:
-            made.append(msgspec.convert(row, row_type))
-        except msgspec.ValidationError as wrong:
-            raise GdfusionError(f"{path}: row {row.get('token', row)} is wrong: {wrong}") from wrong
-    return made
+        raise GdfusionError(_no_rows(path))
+    return [_row(path, row, row_type) for row in rows]
+
+
+def _row(path: Path, row: dict[str, object], row_type: type[R]) -> R:
+    place = f"{path}: row {row.get('token', row)}"
+    for field in msgspec.structs.fields(row_type):
+        if field.required and field.name not in row:
+            raise GdfusionError(f"{place} has no '{field.name}', which is needed: write it as nuScenes does, or fetch "
+                                'the table again')
+    try:
+        return msgspec.convert(row, row_type)
+    except msgspec.ValidationError as error:
+        raise GdfusionError(f'{place} is wrong: {error}{_remedy(str(error))}') from error
+
+
+def _no_rows(path: Path) -> str:
+    return f'table {path} is not a list of rows; expected [{{"token": …}}, …], as the tables of nuScenes are'
+
+
+_FORMS = {'str': 'text in quotation marks', 'bool': 'true or false', 'int': 'a whole number', 'float': 'a number',
+          'array': 'a list of numbers'}
+"""msgspec's name of a type -> how JSON has it."""
+
+
+def _remedy(fault: str) -> str:
+    """What to write in the place of a value that msgspec found wrong."""
+    wanted = re.search(r'Expected `(\w+)', fault)
+    return f'; write {_FORMS[wanted[1]]} there, as nuScenes does' if wanted and wanted[1] in _FORMS else ''

@@ -32,9 +32,9 @@ RECORDED = {
 }
 """Topic -> type of all that the node publishes."""
 
-_SUBSCRIPTION_TIMEOUT = 30.0
+_SUBSCRIPTION_TIMEOUT = 120.0
 _GRID_TIMEOUT = 120.0  # without a new grid; the first one compiles kernels
-_DIAGNOSTICS_TIMEOUT = 5.0
+_DIAGNOSTICS_TIMEOUT = 30.0
 _LOOK_UP = 0.1
 
 

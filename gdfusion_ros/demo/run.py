@@ -116,7 +116,7 @@ def _score(jobs: Sequence[Job], folder: Folder, progress: ProgressBars) -> Repor
         protocol = ScoringProtocol(truth.label_set.camera_masked)
         report = evaluate(truth, BagPredictions([folder.grids], GRIDS_TOPIC), protocol, lambda *_: bar.update(1))
     with written_whole(folder.scores) as draft:
-        draft.write_text(report.render('markdown') + '\n')
+        draft.write_text(report.render('markdown') + '\n', 'utf-8')
     return report
 
 

@@ -41,7 +41,7 @@ def align(truth: SemanticGrid, prediction: SemanticGrid, drive: Drive,
     """
     if prediction.label_set != truth.label_set:
         raise GdfusionError(f'the prediction has labels of {prediction.label_set.name}, the truth of '
-                            f'{truth.label_set.name}')
+                            f'{truth.label_set.name}; give labels of the same set (--label-set, --labels)')
     here, there = (truth.frame_id, truth.stamp), (prediction.frame_id, prediction.stamp)
     if frame_of == 'prediction':
         motion = drive.motion(here, there)

@@ -54,7 +54,7 @@ class ConfusionMatrix:
         strange = set(np.flatnonzero(counts[ids].any(axis=0)).tolist()) - {*ids, UNKNOWN}
         if strange:
             raise GdfusionError(f'the prediction has labels {", ".join(map(str, sorted(strange)))}, which are none of '
-                                f'{self.label_set.name}')
+                                f'{self.label_set.name}; number its classes so')
         self.counts += counts[np.ix_(ids, ids)]
 
     @property

@@ -58,7 +58,7 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
         on_frame(frame, scored)
     if not tally.scored:
         raise GdfusionError(f'none of the {tally.unlabelled} predictions belongs to any of the {len(truth.frames)} '
-                            f'labelled key frames, {_span(truth)}')
+                            f'labelled key frames, {_span(truth)}; are they of the same scenes?')
     return Report(truth.label_set, tuple(sorted(models)), protocol.camera_mask, protocol.frame_of, tally,
                   len(truth.frames) - tally.scored, truth.unlabelled, matrix, rays)
 

@@ -100,10 +100,12 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
         for stamp, token in tokens.items():
             if not is_file_name(token):
                 raise GdfusionError(f"bag {bag.path}: the sample token '{token}' on {SAMPLE_TOKEN_TOPIC} at "
-                                    f"{stamp_text(stamp)} names files and cannot; expected letters and digits")
+                                    f"{stamp_text(stamp)} names files and cannot; expected letters and digits, "
+                                    "as 'gdfusion convert' writes them")
     labelled = sorted({item.stamp for item in bag.raw_messages([GROUND_TRUTH_TOPIC])})
     if not labelled:
-        raise GdfusionError(f'bag {bag.path} is damaged: none of its messages on {GROUND_TRUTH_TOPIC} is there')
+        raise GdfusionError(f'bag {bag.path} is damaged: none of its messages on {GROUND_TRUTH_TOPIC} is there; '
+                            'copy or convert it again')
     cameras = [item.stamp for item in bag.raw_messages([topics.camera_info(pipeline.reference_camera)])]
     drive = Drive(bag.custom_data.get('nuscenes.scene_token', ''), tuple(sorted({*labelled, *tokens})),
                   _transforms(bag, topics), pipeline.fixed_frame)
@@ -129,4 +131,5 @@ def _label_grid(path: Path, stamp: int) -> SemanticGrid:
     with bag_reader(path) as bag:
         for item in bag.messages([GROUND_TRUTH_TOPIC], stamp):
             return replace(decode.semantic_grid(item.message, GROUND_TRUTH_TOPIC), stamp=stamp)
-    raise GdfusionError(f'bag {path} is damaged: the labels of {stamp_text(stamp)} are no longer there')
+    raise GdfusionError(f'bag {path} is damaged: the labels of {stamp_text(stamp)} are no longer there; copy or '
+                        'convert it again')

@@ -19,13 +19,19 @@ _FOCAL_LENGTHS = (1.0, 1e5)
 _FARTHEST_CENTRE = 4
 """How many image sizes the principal point may lie from the image's middle: crops are off-centre, but not that far."""
 
+_MIDDLE = (0.35, 0.65)
+"""Where the principal point of a whole image lies, as shares of its sides."""
+
+_FISHEYES = ('equidistant', 'fisheye', 'kannala_brandt')
+"""Models whose images are no pinhole camera's even where all coefficients are 0."""
+
 
 def camera_model(message: Message, topic: str) -> CameraModel:
     """Size and intrinsics of the rectified images, which are in P, or in K where P is empty.
 
     Both hold for the camera's full resolution; ``roi`` [px of it] and ``binning`` say what is left of that in an image,
     as REP 104 and image_geometry have it: K' = (K - offset) / binning. ``do_rectify`` changes nothing here: image_proc
-    cuts the rectified image where the raw one is cut. Images are taken as rectified (see ``is_raw``).
+    cuts the rectified image where the raw one is cut. Images are taken as rectified (see ``remarks``).
 
     Raises:
         GdfusionError: one line with topic, stamp and cause.
@@ -33,12 +39,13 @@ def camera_model(message: Message, topic: str) -> CameraModel:
     place = place_of(message, topic)
     name, full = _intrinsics(message)
     if not np.isfinite(full).all():
-        raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite')
+        raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite; calibrate the camera')
     if full[0, 0] <= 0 or full[1, 1] <= 0 or full[2, 2] != 1:
         raise GdfusionError(f'{place}: the intrinsic matrix {name} is empty; calibrate the camera')
     size, intrinsics = _of_the_images(message, full)
     if min(size) < 1:
-        raise GdfusionError(f'{place}: camera info without an image size')
+        raise GdfusionError(f'{place}: camera info without an image size; the driver has to give width and height of '
+                            'the full image, and roi and binning that leave some of it')
     if reason := implausible(size):
         raise GdfusionError(f"{place}: an image of {size[0]} x {size[1]} pixels is no camera's: {reason}")
     if reason := _implausible_intrinsics(intrinsics, size):
@@ -46,13 +53,31 @@ def camera_model(message: Message, topic: str) -> CameraModel:
     return CameraModel(*size, intrinsics)
 
 
-def is_raw(message: Message) -> bool:
-    """Whether a ``sensor_msgs/CameraInfo`` seems to be of images that are not rectified.
+def remarks(message: Message, model: CameraModel) -> list[str]:
+    """What seems to be wrong with a ``sensor_msgs/CameraInfo`` whose ``model`` can be taken; always the same words."""
+    found = []
+    if _is_raw(message):
+        found.append('the camera has a lens distortion, which is not taken out: rectify its images (image_proc does)')
+    if not (message.roi.x_offset or message.roi.y_offset) and not _is_central(model):
+        found.append('the principal point is far from the middle of the image, along both sides: the matrix seems to '
+                     "be of another resolution than width and height; scale it, or give the full image's size and "
+                     'binning')
+    return found
+
+
+def _is_raw(message: Message) -> bool:
+    """Whether it seems to be of images that are not rectified.
 
     It states a lens distortion, which the pinhole model ignores, and no other matrix than K for images without it.
     """
-    _, intrinsics = _intrinsics(message)
-    return any(float(value) != 0 for value in message.d) and np.array_equal(intrinsics, _matrix(message.k, 3))
+    distorted = str(message.distortion_model).startswith(_FISHEYES) or any(float(value) != 0 for value in message.d)
+    return distorted and np.array_equal(_intrinsics(message)[1], _matrix(message.k, 3))
+
+
+def _is_central(model: CameraModel) -> bool:
+    """Whether the principal point lies near the middle of the image's width or height, or of both."""
+    across, down = model.intrinsics[0, 2] / model.width, model.intrinsics[1, 2] / model.height
+    return bool(_MIDDLE[0] < across < _MIDDLE[1] or _MIDDLE[0] < down < _MIDDLE[1])
 
 
 def _intrinsics(message: Message) -> tuple[str, NDArray[np.float64]]:

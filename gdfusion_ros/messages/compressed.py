@@ -37,7 +37,9 @@ def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
     try:
         with Image.open(BytesIO(data), formats=_FILE_FORMATS) as picture:
             require_size(picture.size, size)
-            mosaic = _has_mosaic(picture, encoding, written.partition('compressed')[2].strip())
+            # What the pixels of the file are, where they were converted.
+            pattern = (written.partition('compressed')[2].strip() or encoding).lower()
+            mosaic = _has_mosaic(picture, pattern)
             if picture.format == 'PNG' and data[_PNG_BITS] == 16:
                 pixels = _load_sixteen_bits(data)
             else:
@@ -52,17 +54,17 @@ def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
     except Exception as error:  # of damaged files Pillow makes errors of many types
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise GdfusionError(f'the image of {len(data)} bytes cannot be decoded: {reason}') from error
-    return to_rgb(np.atleast_3d(pixels)[..., :1], encoding.replace('16', '8')) if mosaic else pixels
+    return to_rgb(np.atleast_3d(pixels)[..., :1], pattern.replace('16', '8')) if mosaic else pixels
 
 
-def _has_mosaic(picture: Image.Image, encoding: str, target: str) -> bool:
-    """Whether a file holds the mosaic of a Bayer ``encoding``; ``target`` names what it was converted to, if it was."""
-    if not target and encoding.endswith('16') and picture.format == 'JPEG':
+def _has_mosaic(picture: Image.Image, encoding: str) -> bool:
+    """Whether a file whose pixels are called ``encoding`` holds a mosaic of colours."""
+    if encoding.endswith('16') and picture.format != 'PNG':
         raise GdfusionError(f'a JPEG file cannot hold {encoding[:40]!r}: its values were cut off at 255; '
                             'publish 8 bits, or PNG')
     channels = len(picture.getbands())
-    if not encoding.startswith('bayer') or (target and channels > 1):
-        return False  # where a publisher makes colours of a mosaic it names their encoding
+    if not encoding.startswith('bayer'):
+        return False
     if not is_bayer(encoding):
         raise GdfusionError(f'unknown Bayer encoding {encoding[:40]!r}')
     if channels > 1:
@@ -76,5 +78,6 @@ def _load_sixteen_bits(data: Message) -> Pixels:
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None:
         raise GdfusionError(f'the image of {len(data)} bytes cannot be decoded')
-    eight = eight_bits(samples)
-    return np.repeat(eight[..., None], 3, -1) if eight.ndim == 2 else eight[..., 2::-1]
+    if samples.ndim == 2:
+        return np.repeat(eight_bits(samples)[..., None], 3, -1)
+    return eight_bits(samples[..., 2::-1])

@@ -87,14 +87,15 @@ def to_rgb(samples: Samples, encoding: str) -> Pixels:
         GdfusionError: OpenCV is needed and not installed or cannot convert them, or 16 bits are not used in full.
     """
     known = ENCODINGS[encoding]
-    eight = eight_bits(samples) if known.bits == 16 else samples
-    if known.conversion:
-        return _converted(eight, known.conversion, encoding)
-    return eight if known.order == (0, 1, 2) and known.channels == 3 else eight[..., known.order]
+    # An alpha channel uses all of its bits, whatever the colours do.
+    colours = samples if not known.order or (known.order == (0, 1, 2) and known.channels == 3) \
+        else samples[..., known.order]
+    eight = eight_bits(colours) if known.bits == 16 else colours
+    return _converted(eight, known.conversion, encoding) if known.conversion else eight
 
 
 def eight_bits(samples: Samples) -> Pixels:
-    """The upper bytes of 16-bit samples that use all of their range.
+    """The upper bytes of 16-bit samples, without an alpha channel, that use all of their range.
 
     Raises:
         GdfusionError: the brightest one lies so low that they must be of fewer bits.
@@ -124,6 +125,6 @@ def _converted(samples: Pixels, conversion: str, encoding: str) -> Pixels:
     packed = np.ascontiguousarray(samples[..., 0] if samples.shape[-1] == 1 else samples)
     try:
         return np.asarray(cv2.cvtColor(packed, getattr(cv2, conversion)), np.uint8)
-    except cv2.error as error:  # an odd width or height, where pixels share their colour
-        raise GdfusionError(f'an image of {samples.shape[1]} x {samples.shape[0]} samples cannot be {encoding}: '
-                            f'{" ".join(str(error).split())}') from error
+    except cv2.error as error:
+        raise GdfusionError(f'an image with {samples.shape[1]} x {samples.shape[0]} samples cannot be {encoding}, '
+                            'where pixels share their colour by twos: its width or height is odd') from error

@@ -7,7 +7,7 @@ from functools import partial
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode, images
-from gdfusion_ros.messages.camera_info import camera_model, is_raw
+from gdfusion_ros.messages.camera_info import camera_model, remarks
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.image_size import Size
@@ -64,14 +64,11 @@ class Feed:
         model = camera_model(message, topic)
         self._sizes[camera] = (model.width, model.height)
         self._assembler.add_camera_info(camera, model, now)
-        remarks = []
-        if is_raw(message):
-            remarks.append('the camera has a lens distortion, which is not taken out: rectify its images (image_proc '
-                           'does)')
+        found = remarks(message, model)
         frame, of_images = str(message.header.frame_id).lstrip('/'), self._camera_frames.get(camera)
         if frame and of_images and frame != of_images:
-            remarks.append(f"frame_id '{frame}' is not that of the images, '{of_images}': is it another camera's?")
-        self._assembler.counters.remarked(topic, f'{topic}: {"; ".join(remarks)}' if remarks else '')
+            found.append(f"frame_id '{frame}' is not that of the images, '{of_images}': is it another camera's?")
+        self._assembler.counters.remarked(topic, f'{topic}: {"; ".join(found)}' if found else '')
 
     def _transforms(self, static: bool, topic: str, message: Message, now: float) -> None:
         good, errors = decode.transforms(message, topic)

@@ -176,6 +176,11 @@ class FrameAssembler:
         with self._condition:
             return self._condition.wait_for(lambda: bool(self._ready), timeout)
 
+    @property
+    def queued(self) -> int:
+        """How many sets can be taken; with ``lossless`` that grows while they come faster than they are taken."""
+        return len(self._ready)
+
     def clear(self) -> None:
         """Forget all images, sets and timed transforms; calibration and static transforms stay."""
         with self._condition:

@@ -76,7 +76,8 @@ class Placement:
     def _place_camera(self, image: CameraImage) -> PosedCamera:
         model = self._models.get(image.camera)
         if model is None:
-            raise UnplacedError('camera_info', f'no camera info of {image.camera}', may_heal=True)
+            raise UnplacedError('camera_info', f'no camera info of {image.camera}; its topic is the setting '
+                                "'camera_info_topic'", may_heal=True)
         mounting = self._lookup(self._settings.base_frame, image.frame_id, image.stamp, image.epoch)
         if (way := way_between(np.eye(4), mounting)) > _FARTHEST_MOUNTING:
             raise UnplacedError('mounting', f"{image.camera} lies {way:.3g} m from '{self._settings.base_frame}': its "

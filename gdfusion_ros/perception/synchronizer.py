@@ -204,7 +204,8 @@ class CameraSynchronizer:
             offset = f'{min(near, key=abs) / NANOSECONDS:+.3f} s' if near else 'none'
             parts.append(f'{camera} (nearest: {offset})')
         return (f'set at {stamp_text(stamp)}: no image within {self._settings.sync_tolerance} s of '
-                f'{self._settings.reference_camera} from {", ".join(parts)}')
+                f'{self._settings.reference_camera} from {", ".join(parts)}; sync_tolerance and missing_camera say '
+                'what is done about it')
 
     def _drop(self, image: CameraImage, reason: str) -> None:
         image.input.cancel()

@@ -11,6 +11,7 @@ import numpy as np
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.epochs import EpochClock
+from gdfusion_ros.perception.lineage import Lineage
 from gdfusion_ros.perception.poses import Quaternion, Vector, interpolate_vectors, inverse, pose_matrix, product, slerp
 from gdfusion_ros.perception.types import Matrix, StampedTransform, stamp_text
 
@@ -108,7 +109,7 @@ class _TimedEdge:
                                  f'{stamp_text(newest)}')
         if stamp < oldest:
             raise BeforeSpanError(f"no transform of '{child}' at {stamp_text(stamp)}: the oldest that is kept is of "
-                                  f'{stamp_text(oldest)}; tf_history may be too short')
+                                  f'{stamp_text(oldest)}; tf_history may be too short, or two clocks at work')
         if stamp == oldest != newest:
             return self._samples[0]
         index = bisect.bisect_right(self._stamps, stamp)
@@ -206,41 +207,7 @@ class TransformTree:
 
     def _require_known(self, frame: str) -> None:
         if frame not in self._frames:
-            raise UnknownFrameError(f"frame '{frame}' is in no transform")
-
-
-class Lineage:
-    """Which frames decide on the poses that are asked for: those frames themselves and all above them."""
-
-    def __init__(self, *frames: str) -> None:
-        """``frames`` will be asked for."""
-        self._asked = set(frames)
-        self._parents: dict[str, str] = {}
-        self._members = set(frames)
-
-    def ask(self, *frames: str) -> None:
-        """Poses of these frames are asked for, too."""
-        if not self._asked.issuperset(frames):
-            self._asked.update(frames)
-            self._trace()
-
-    def add(self, parent: str, child: str) -> None:
-        """A transform says that ``child`` is placed in ``parent``."""
-        if self._parents.get(child) != parent:
-            self._parents[child] = parent
-            if child in self._members:
-                self._trace()
-
-    def __contains__(self, frame: str) -> bool:
-        return frame in self._members
-
-    def _trace(self) -> None:
-        """Find the frames again: those that are asked for and all above them."""
-        self._members = set()
-        for frame in self._asked:
-            while frame and frame not in self._members:
-                self._members.add(frame)
-                frame = self._parents.get(frame, '')  # noqa: PLW2901 - the way up
+            raise UnknownFrameError(f"frame '{frame}' is in no transform; something has to publish where it is")
 
 
 class EpochTransforms:

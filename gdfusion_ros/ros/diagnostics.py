@@ -16,7 +16,10 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
-from gdfusion_ros.perception.counters import Counters, Counts
+from gdfusion_ros.errors import LONGEST
+from gdfusion_ros.names import printable
+from gdfusion_ros.perception.assembler import FrameAssembler
+from gdfusion_ros.perception.counters import Counts
 from gdfusion_ros.perception.types import NANOSECONDS, stamp_text
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.log import Log
@@ -41,12 +44,13 @@ class Diagnostics:
     Everything is counted since the node was configured; rates and levels are those of the time since the last message.
     """
 
-    def __init__(self, node: Node, settings: Settings, network: NetworkFacts, counters: Counters, log: Log) -> None:
+    def __init__(self, node: Node, settings: Settings, network: NetworkFacts, assembler: FrameAssembler,
+                 log: Log) -> None:
         """Create the publisher and the timer."""
         self._node, self._settings, self._network = node, settings, network
-        self._counters, self._log = counters, log
+        self._assembler, self._counters, self._log = assembler, assembler.counters, log
         self._begin = self._last_time = time.monotonic()
-        self._last = self._at_grid = counters.snapshot()
+        self._last = self._at_grid = self._counters.snapshot()
         self._grid_time = self._begin
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
         self._active = False
@@ -164,8 +168,8 @@ class Diagnostics:
                                                                 for name, count in images.items()}, **lost})
 
     def _sets(self, counts: Counts) -> DiagnosticStatus:
-        values = {'made': counts.sets, 'grids': counts.grids, **_reasons('dropped', counts.sets_dropped),
-                  **_reasons('refused', counts.frames_refused)}
+        values = {'made': counts.sets, 'queued': self._assembler.queued, 'grids': counts.grids,
+                  **_reasons('dropped', counts.sets_dropped), **_reasons('refused', counts.frames_refused)}
         fresh = counts.last_drop if counts.last_drop != self._last.last_drop else ''
         if fresh and counts.frames_refused == self._last.frames_refused:  # what was refused is in the log already
             self._log.warning('set dropped', fresh)
@@ -189,9 +193,9 @@ class Diagnostics:
                             'last image to the published grid', values)
 
     def _status(self, name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
-        return DiagnosticStatus(name=f'{self._node.get_name()}: {name}', level=level, message=message,
-                                hardware_id='', values=[KeyValue(key=key, value=str(value))
-                                                        for key, value in values.items()])
+        shown = [KeyValue(key=key, value=printable(str(value), LONGEST)) for key, value in values.items()]
+        return DiagnosticStatus(name=f'{self._node.get_name()}: {name}', level=level, hardware_id='', values=shown,
+                                message=printable(message, LONGEST))
 
 
 def _reasons(what: str, counts: Counter[str]) -> dict[str, int]:

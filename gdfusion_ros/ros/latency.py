@@ -17,10 +17,11 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import NODE_NAME, OCCUPANCY
 from gdfusion_ros.perception.types import NANOSECONDS
 from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.clock import NoClock
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC
-from gdfusion_ros.ros.player import Event, NoClock, Player, select_topics
+from gdfusion_ros.ros.player import Event, Player, select_topics
 from gdfusion_ros.ros.process import EVERY_SET, node_process
 from gdfusion_ros.ros.timing import STAGES
 
@@ -50,7 +51,7 @@ def run(bag: Path, node_arguments: Sequence[str], frames: int,
     Raises:
         GdfusionError: the bag cannot be played, or the node fails or does not answer.
     """
-    with bag_reader(bag) as reader, node_process([*node_arguments, *EVERY_SET], name=_NODE), \
+    with bag_reader(bag) as reader, node_process([*node_arguments, *EVERY_SET], name=_NODE, timeout=_TIMEOUT), \
             ros_node('gdfusion_latency') as node:
         measured = _subscribe(node)
         player = Player(node, select_topics([reader]))

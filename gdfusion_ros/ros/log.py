@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from gdfusion_ros.errors import LONGEST
+from gdfusion_ros.names import printable
+
 
 class Log:
     """A node's log. ``key`` tells matters apart; what is held back is counted and said with the next line."""
@@ -25,4 +28,5 @@ class Log:
             return
         self._next[key] = now + self.PERIOD
         held_back = self._held_back.pop(key, 0)
-        self._logger.warning(f'{text} ({held_back} more like this)' if held_back else text)
+        said = printable(text, LONGEST)  # it may quote frames and topics of others
+        self._logger.warning(f'{said} ({held_back} more like this)' if held_back else said)

@@ -6,7 +6,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any
@@ -22,7 +21,7 @@ from std_srvs.srv import Trigger
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.messages.outputs import NODE_NAME
-from gdfusion_ros.model.runtime.interruption import InterruptedFrameError, make_interruptible
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime.trial import warm_up
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
@@ -33,15 +32,18 @@ from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
 from gdfusion_ros.ros import parameters, qos
+from gdfusion_ros.ros.computing import StoppedError, computed
 from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
 from gdfusion_ros.ros.inputs import Inputs
 from gdfusion_ros.ros.log import Log
 from gdfusion_ros.ros.names import require_topic_name
+from gdfusion_ros.ros.namesakes import Namesakes
 from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
 from gdfusion_ros.ros.transforms import Tf2Tree, tf2_is_wanted
-from gdfusion_ros.ros.worker import Worker
+from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker
+from gdfusion_ros.settings import ModelSettings
 
 
 def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
@@ -50,7 +52,7 @@ def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], T
     def callback(node: OccupancyNode, _state: LifecycleState) -> TransitionCallbackReturn:
         try:
             act(node)
-        except InterruptedFrameError:
+        except StoppedError:
             node.get_logger().info('stopped while it was being configured')
             return TransitionCallbackReturn.FAILURE
         except GdfusionError as error:
@@ -62,6 +64,13 @@ def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], T
         return TransitionCallbackReturn.SUCCESS
 
     return callback
+
+
+def _ready_network(settings: ModelSettings) -> OccupancyNetwork:
+    """The network, its first frame as fast as all others."""
+    network = load_network(settings)
+    warm_up(network)
+    return network
 
 
 @dataclass(frozen=True)
@@ -82,9 +91,8 @@ class _Pipeline:
             if posed.generation != self.assembler.generation:
                 return
             self.outputs.publish(grid)
-        published = time.monotonic()
-        latency = stages(posed, taken, self.estimator.latency, published)
-        self.outputs.publish_latency(grid, latency)
+            latency = stages(posed, taken, self.estimator.latency, time.monotonic())
+            self.outputs.publish_latency(grid, latency)
         self.diagnostics.frame_done(latency)
 
     def reset(self, reason: str) -> None:
@@ -109,8 +117,8 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
             context: rclpy's.
             overrides: Parameters by name, which go before those of a parameter file.
             on_failure: Called when the worker dies of an error that nobody expected.
-            stopped: Whether the process shall end; looked at between the stages of what takes long.
-            threads: That the worker computes with.
+            stopped: Whether the process shall end; nothing that is being computed is waited for then.
+            threads: That the network is computed with.
 
         Raises:
             GdfusionError: a parameter that its record does not allow.
@@ -118,6 +126,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(NODE_NAME, context=context, automatically_declare_parameters_from_overrides=True,
                          parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()])
         parameters.declare(self)
+        Namesakes(self)
         self._on_failure, self._stopped, self._threads = on_failure, stopped, threads
         self._log = Log(self.get_logger())
         self._pipeline: _Pipeline | None = None
@@ -139,7 +148,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         return bool(self.trigger_configure() == success and self.trigger_activate() == success)
 
     def close(self) -> None:
-        """Stop the worker after its frame and let go of everything."""
+        """Stop the worker and let go of everything."""
         self._halt()
         self._discard()
         self.destroy_node()
@@ -151,21 +160,18 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         for topic in input_topics(settings.pipeline, settings.topics):
             require_topic_name(topic)
         self.get_logger().info(f'parameters:\n{settings}')
-        network = load_network(settings.model)
-        make_interruptible(network, self._stopped)
-        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(self._threads,)) as pool:
-            pool.submit(warm_up, network).result()  # this thread has one OpenMP thread, and shall keep to that
+        network = computed(partial(_ready_network, settings.model), self._threads, self._stopped)
         counters = Counters(settings.pipeline.cameras, self._log.warning)
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
         make_tree = Tf2Tree if tf2_is_wanted(settings.node.tf_source) else TransformTree
         preprocessor = Preprocessor(network.spec.image_size)
+        assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(
-            settings, preprocessor,
-            FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters), estimator,
+            settings, preprocessor, assembler, estimator,
             Outputs(self, settings.bev, qos.output(settings.node.output_durability),
                     LABEL_SETS[network.spec.label_set]),
-            Diagnostics(self, settings, facts, counters, self._log))
+            Diagnostics(self, settings, facts, assembler, self._log))
         self.get_logger().info(f'configured: {network.title} on {network.device}')
         if settings.model.untrained:
             self.get_logger().warning('the network is UNTRAINED: its weights are random and the grids mean nothing')
@@ -179,7 +185,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, on_grid=pipeline.publish,
                               on_refusal=self._refused, on_failure=self._on_failure,
                               taken_in=pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless
-                              else lambda: True)
+                              else lambda: True, on_hung=self._subscriber_hangs)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler)
         pipeline.diagnostics.activate(active=True)
@@ -220,13 +226,19 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self._log.warning('refused', str(error))
         self.get_logger().debug(''.join(traceback.format_exception(error)))
 
+    def _subscriber_hangs(self) -> None:
+        """What was published does not arrive. Called by the worker."""
+        self.get_logger().warning(
+            f'a reliable subscriber has not acknowledged a grid for {TAKEN_IN_WITHIN:g} s, perhaps it hangs: until it '
+            'has, nobody is waited for, and grids may be missed')
+
     def _halt(self) -> None:
         """Undo on_activate."""
         if self._inputs is not None:
             self._inputs.destroy()
             self._inputs = None
         if self._worker is not None:
-            self._worker.stop()
+            self._worker.stop(self._stopped)
             self._worker = None
             self._configured.diagnostics.activate(active=False)
             self._configured.reset('deactivated')

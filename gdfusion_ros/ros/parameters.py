@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.bev import BevSettings
+from gdfusion_ros.names import printable
 from gdfusion_ros.settings import (
     ModelSettings,
     NodeSettings,
@@ -83,7 +84,8 @@ def declare(node: Node) -> None:
         node.declare_parameter(name, _to_ros(value), descriptor(default, record), ignore_override=True)
     for name in sorted(given.keys() - RECORDS.keys()):
         if not is_of_ros(name):
-            node.get_logger().warning(f"unknown parameter '{name}' is ignored{suggestion(name, RECORDS)}")
+            said = f"unknown parameter '{printable(name, 80)}' is ignored{suggestion(name, RECORDS)}"
+            node.get_logger().warning(said)
 
 
 def read(node: Node) -> Settings:
@@ -136,4 +138,4 @@ def _from_ros(value: Any) -> Any:
 
 
 def _text(value: Value) -> str:
-    return ', '.join(value) if isinstance(value, tuple) else str(value)
+    return printable(', '.join(value) if isinstance(value, tuple) else str(value), 500)

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from rclpy.duration import Duration
 from rclpy.node import Node
 
 from gdfusion_ros.bags.reader import BagReader, RawMessage, Topic, bag_reader
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.factory import time as time_message
 from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE, TF_TYPE
 from gdfusion_ros.perception.types import NANOSECONDS
 from gdfusion_ros.ros import qos
+from gdfusion_ros.ros.clock import Clock, NoClock, Ticker, require_showable
 from gdfusion_ros.ros.context import ros_node
-from gdfusion_ros.ros.factory import RclpyMessages, message_class
+from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.names import require_topic_name
 
 _KINDS = {'sensor_msgs/msg/CompressedImage': 'image', 'sensor_msgs/msg/Image': 'image',
@@ -32,6 +32,7 @@ _LONGEST_SEAM = 1.0
 _SETTLE = 0.3
 _ACKNOWLEDGEMENTS = 5.0
 _LOOK_UP = 0.05
+_LONGEST_SLEEP = 3600.0  # at once; the system refuses years
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def play(bags: Sequence[Path], playback: Playback, on_message: Callable[[str], o
         bags: Folders or files.
         playback: How.
         on_message: Called with the topic of each message after it was published.
-        on_skipped: Called with one line for each topic that is left out, its message type not being installed, and
-            one where a listener does not acknowledge.
+        on_skipped: Called with one line for each topic that is left out, being none of ROS 2 or its message type not
+            being installed, and one where a listener does not acknowledge.
 
     Returns:
         Messages published, by topic.
@@ -84,7 +85,11 @@ def play(bags: Sequence[Path], playback: Playback, on_message: Callable[[str], o
         readers = [stack.enter_context(bag_reader(bag)) for bag in bags]
         topics = select_topics(readers, playback.topics)
         if not playback.topics:
+            for item in itertools.chain.from_iterable(reader.left_out for reader in readers):
+                on_skipped(f'{item.count} messages on {item.topic} are not played: {item.type_name} is {item.reason}')
             topics = installed(topics, on_skipped)
+        if playback.clock:
+            require_showable(readers)
         player = Player(stack.enter_context(ros_node('gdfusion_play')), topics)
         clock = Clock(player.node, playback.clock) if playback.clock else NoClock()
         if playback.wait:
@@ -224,7 +229,8 @@ def select_topics(readers: Sequence[BagReader], wanted: Sequence[str] = ()) -> d
     for topic in itertools.chain.from_iterable(reader.topics.values() for reader in readers):
         known = topics.setdefault(topic.name, topic)
         if known.type_name != topic.type_name:
-            raise GdfusionError(f'the bags disagree on the type of {topic.name}: {known.type_name}, {topic.type_name}')
+            raise GdfusionError(f'the bags disagree on the type of {topic.name}: {known.type_name}, '
+                                f'{topic.type_name}; play them one at a time')
     unknown = [name for name in wanted if name not in topics]
     if unknown:
         raise GdfusionError(f"no topic {', '.join(unknown)} in {', '.join(str(reader.path) for reader in readers)}; "
@@ -256,41 +262,5 @@ def _pause(until: float, stamp: int, rate: float, clock: Ticker) -> None:
     """Sleep until the monotonic time ``until``, when it is ``stamp`` in the bag, while /clock goes on."""
     while (left := until - time.monotonic()) > 0:
         clock.show(stamp - int(left * rate * NANOSECONDS))
-        time.sleep(min(left, clock.period))
+        time.sleep(min(left, clock.period, _LONGEST_SLEEP))
     clock.show(stamp)
-
-
-class Ticker(Protocol):
-    """Shows the time of the bag to others; ``period`` [s] is the longest time between two calls of ``show``."""
-
-    period: float
-
-    def show(self, stamp: int) -> None:
-        """It is ``stamp`` [ns] now."""
-
-
-class NoClock:
-    """Shows nobody the time."""
-
-    period = float('inf')
-
-    def show(self, stamp: int) -> None:
-        """Nothing."""
-
-
-class Clock:
-    """Shows the time on /clock."""
-
-    def __init__(self, node: Node, rate: float) -> None:
-        """Publish at ``rate`` [Hz] of wall time."""
-        self.period = 1 / rate
-        self._publisher = node.create_publisher(message_class('rosgraph_msgs/msg/Clock'), '/clock', qos.clock())
-        self._make = RclpyMessages()
-        self._next = 0.0
-
-    def show(self, stamp: int) -> None:
-        """Publish ``stamp``, unless that was done a moment ago."""
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + self.period
-            self._publisher.publish(self._make('rosgraph_msgs/msg/Clock', clock=time_message(stamp, self._make)))

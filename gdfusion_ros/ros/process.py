@@ -89,4 +89,4 @@ def _wait_until_active(node: Node, name: str, process: subprocess.Popen[bytes], 
             if answer.done() and answer.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
                 return
             time.sleep(0.05)
-    raise GdfusionError(f'the node {name} was not active within {timeout:g} s')
+    raise GdfusionError(f'the node {name} was not active within {timeout:g} s; its own lines say why')

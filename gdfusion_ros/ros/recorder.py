@@ -117,7 +117,8 @@ class Recorder:
         while silent := sorted(topics - found.keys()):
             if time.monotonic() > deadline:
                 names = ', '.join(f'{topic} ({self._topics[topic]})' for topic in silent)
-                raise GdfusionError(f'nobody publishes {names} after {seconds:g} s')
+                raise GdfusionError(f'nobody publishes {names} after {seconds:g} s: is the node active, and does '
+                                    'ROS_DOMAIN_ID agree?')
             self.check()
             time.sleep(_LOOK_UP)
 

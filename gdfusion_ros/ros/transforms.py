@@ -22,6 +22,9 @@ from gdfusion_ros.perception.types import Matrix, StampedTransform
 
 _AUTHORITY = 'gdfusion_ros'
 
+_FIRST = 1
+"""The first stamp [ns] that tf2 takes for one: it takes 0 for the latest, which is not where an image was taken."""
+
 
 def tf2_is_wanted(source: str) -> bool:
     """Whether the setting ``tf_source`` means tf2 here.
@@ -67,7 +70,7 @@ class Tf2Tree:
         if target == source:
             return np.eye(4)
         try:
-            message = self._buffer.lookup_transform_core(target, source, Time(nanoseconds=stamp))
+            message = self._buffer.lookup_transform_core(target, source, Time(nanoseconds=max(stamp, _FIRST)))
         except self._tf2.LookupException as error:
             raise UnknownFrameError(str(error)) from error
         except self._tf2.ConnectivityException as error:

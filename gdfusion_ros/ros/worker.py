@@ -6,19 +6,20 @@ import threading
 import time
 from collections.abc import Callable
 
-import torch
-
 from gdfusion_ros.errors import GdfusionError, RepeatedError
-from gdfusion_ros.model.runtime.interruption import InterruptedFrameError
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
 from gdfusion_ros.perception.faults import Faults
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
+from gdfusion_ros.ros.computing import ComputingThread
 
 _LOOK_UP = 0.1
 """How often the thread looks whether it shall stop while nothing is there to do [s]."""
 
 _TAKEN_IN_LOOK_UP = 0.005
+
+TAKEN_IN_WITHIN = 20.0
+"""How long the thread waits for what it handed on to be taken in [s]; as long as DDS waits for a sign of life."""
 
 
 class Worker:
@@ -26,54 +27,58 @@ class Worker:
 
     def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int, *,
                  on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[GdfusionError], None],
-                 on_failure: Callable[[], None], taken_in: Callable[[], bool] = lambda: True) -> None:
+                 on_failure: Callable[[], None], taken_in: Callable[[], bool] = lambda: True,
+                 on_hung: Callable[[], None] = lambda: None, patience: float = TAKEN_IN_WITHIN) -> None:
         """All callables are called in the thread.
 
         Args:
             assembler: Gives the sets.
             estimator: Used by this thread alone.
-            threads: Torch's and so OpenMP's, in this thread. Each thread that computes with several keeps its own, and
-                where there are more than cores they fall asleep at every wait: a third of the speed. So the process's
-                other threads are to have one.
+            threads: Those of the ComputingThread.
             on_grid: Gets the set, the monotonic time [s] at which it was taken, and its grid.
             on_refusal: Gets the error of a set that could not be used.
             on_failure: Told that the thread ends, by errors that nobody expected in several sets in a row; the
                 traceback of the last one is printed.
             taken_in: Whether all that ``on_grid`` gave out has arrived; the next set waits for that.
+            on_hung: Told that it did not arrive within ``patience`` [s]; until it has, no set waits any more.
+            patience: See there.
         """
         self._assembler = assembler
-        self._estimator, self._threads = estimator, threads
+        self._estimator = estimator
         self._faults = Faults(assembler.counters)
         self._on_grid, self._on_refusal, self._on_failure = on_grid, on_refusal, on_failure
-        self._taken_in = taken_in
+        self._taken_in, self._on_hung, self._patience = taken_in, on_hung, patience
+        self._hung = False
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name='occupancy', daemon=True)
+        self._thread = ComputingThread(self._run, threads)
 
     def start(self) -> None:
         """Begin. A worker runs once."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End after the frame that is being computed."""
+    def stop(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """End after the frame that is being computed, and wait for that, but not once ``stopped()`` is true."""
         self._stop.set()
-        self._thread.join()
+        self._thread.wait(stopped)
 
     def _run(self) -> None:
-        torch.set_num_threads(self._threads)
         try:
             while not self._stop.is_set():
                 if self._assembler.wait(_LOOK_UP):
                     self._work_off()
-        except InterruptedFrameError:
-            return  # the process ends
         except BaseException:
             self._on_failure()
             raise
 
     def _may_go_on(self) -> bool:
-        """Wait until what was handed on is taken in; False if the thread shall stop."""
-        while not self._stop.is_set() and not self._taken_in():
+        """Wait until what was handed on is taken in, or its taker seems to hang; False if the thread shall stop."""
+        deadline = time.monotonic() + self._patience
+        while not (arrived := self._taken_in()) and not self._hung and not self._stop.is_set():
+            if time.monotonic() > deadline:
+                self._hung = True
+                self._on_hung()
             self._stop.wait(_TAKEN_IN_LOOK_UP)
+        self._hung = self._hung and not arrived
         return not self._stop.is_set()
 
     def _work_off(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -10,6 +9,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.stopping import leave_to_first_process
 from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.stream import Item
 
@@ -58,5 +58,5 @@ class _Told(TorchDataset[Example | GdfusionError]):
 
 
 def _ignore_interrupts(_: int) -> None:
-    """Ctrl-C reaches the workers too, but the run still needs them to the end of its step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """The run still needs the workers to the end of its step."""
+    leave_to_first_process()

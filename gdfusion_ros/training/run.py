@@ -22,6 +22,7 @@ from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.checkpoint import Facts, save_checkpoint
+from gdfusion_ros.stopping import stop_signals
 from gdfusion_ros.training import settings as training_settings
 from gdfusion_ros.training.examples import Example, Examples
 from gdfusion_ros.training.journal import Journal
@@ -248,7 +249,7 @@ class Run:
                                 'order')
         if len(content['memories']) != self._processes.count:
             raise GdfusionError(f'{path} was made by {len(content["memories"])} processes, now there are '
-                                f'{self._processes.count}')
+                                f'{self._processes.count}; start as many')
         self._trainer.load_state_dict(content)
         self._trainer.memory = [_unpacked(state) for state in content['memories'][self._processes.rank]]
         return list(content['entries'])
@@ -277,14 +278,14 @@ def _unpacked(state: tuple[dict[str, torch.Tensor], dict[str, Any]] | None) -> S
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM has come; within the block they do nothing else, so that no step is cut in two."""
+    """Whether a stop signal has come; within the block they do nothing else, so that no step is cut in two."""
     requested = False
 
     def note(_number: int, _frame: FrameType | None) -> None:
         nonlocal requested
         requested = True
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in stop_signals()}
     try:
         yield lambda: requested
     finally:

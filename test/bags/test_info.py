@@ -44,3 +44,12 @@ def test_describes_an_empty_bag(tmp_path: Path) -> None:
         text = describe(bag)
     assert 'start     -' in text
     assert 'messages  0' in text
+
+
+def test_what_a_bag_says_is_shown_without_its_control_characters(tmp_path: Path,
+                                                                 write_mcap: Callable[..., Path]) -> None:
+    path = write_mcap(tmp_path / 'a.mcap', type_name='std_msgs/msg/\x1b[31mRed\n')
+    with bag_reader(path) as bag:
+        text = describe(bag)
+    assert r'std_msgs/msg/\x1b[31mRed' in text
+    assert '\x1b' not in text

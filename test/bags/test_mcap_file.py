@@ -125,3 +125,28 @@ def written(record: McapRecord) -> bytes:
     builder = RecordBuilder()
     record.write(builder)
     return bytes(builder.end())
+
+
+@pytest.mark.parametrize('options', [{}, {'index_types': IndexType.NONE}, {'use_statistics': False}])
+def test_files_joined_by_cat_are_refused(tmp_path: Path, write_mcap: Callable[..., Path],
+                                         options: dict[str, Any]) -> None:
+    path = write_mcap(tmp_path / 'a.mcap', **options)
+    path.write_bytes(2 * path.read_bytes())
+    with pytest.raises(GdfusionError, match=r"it goes on behind its end: .* 'mcap merge' joins them"), bag_reader(path):
+        pass
+
+
+def test_messages_of_a_channel_that_is_not_described_are_listed(tmp_path: Path,
+                                                                write_mcap: Callable[..., Path]) -> None:
+    path = write_mcap(tmp_path / 'a.mcap', use_chunking=False, enable_crcs=False)
+    content = path.read_bytes()
+    message = content.index(b'\5', content.index(b'/other'))
+    path.write_bytes(content[:message + 9] + b'\7\0' + content[message + 11:])
+    with bag_reader(path) as bag:
+        assert ('(number 7)', 1) in [(item.topic, item.count) for item in bag.left_out]
+
+
+def test_a_compressed_message_that_was_cut_off_is_told(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    path = write_mcap(tmp_path / 'a.mcap', pack=lambda data: zstandard.compress(100 * data)[:-4])
+    with bag_reader(path) as bag, pytest.raises(GdfusionError, match='the end of a compressed message is missing'):
+        list(bag.raw_messages())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from mcap.writer import IndexType, Writer
 
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED, STREAM
@@ -149,3 +151,88 @@ def test_folders_that_are_no_bag_say_what_they_are(tmp_path: Path, write_mcap: C
     write_mcap(tmp_path / 'bags' / 'monday.mcap')
     write_mcap(tmp_path / 'bags' / 'tuesday.mcap')
     assert 'not of one recording; give one of them: monday.mcap, tuesday.mcap' in refusal(tmp_path / 'bags')
+
+
+def file_of(bag: Path) -> Path:
+    return next(path for path in bag.iterdir() if path.name != 'metadata.yaml')
+
+
+def custom_data(path: Path) -> dict[str, str]:
+    with bag_reader(path) as bag:
+        return dict(bag.custom_data)
+
+
+@STORAGES
+@pytest.mark.parametrize('compression', ['none', 'message', 'file'])
+def test_a_file_by_itself_says_what_its_bag_said(tmp_path: Path, storage: str, compression: str) -> None:
+    bag = write(tmp_path / 'bag', storage, compression=compression, custom_data={'scene': 'scene-0001'})
+    assert custom_data(bag) == custom_data(file_of(bag)) == {'scene': 'scene-0001'}
+    assert stamps(file_of(bag)) == [100, 101, 102]
+    (bag / 'metadata.yaml').unlink()
+    assert custom_data(bag) == {'scene': 'scene-0001'}
+
+
+def with_record(path: Path, content: str, **options: Any) -> Path:
+    """An MCAP file whose own record of the whole bag is ``content``."""
+    with path.open('wb') as stream:
+        writer = Writer(stream, **options)
+        writer.start(profile='ros2')
+        writer.add_metadata('rosbag2', {'serialized_metadata': 'version: 9'})
+        channel = writer.register_channel('/text', 'cdr', writer.register_schema(STRING, 'ros2msg', b'string data'))
+        writer.add_message(channel, 100, b'\0\1\0\0\1\0\0\0\0', 100)
+        writer.add_metadata('rosbag2', {'serialized_metadata': content})
+        writer.add_metadata('calibration', {'serialized_metadata': 'custom_data: {wrong: yes}'})
+        writer.finish()
+    return path
+
+
+@pytest.mark.parametrize('options', [{}, {'index_types': IndexType.NONE}, {'use_chunking': False}])
+@pytest.mark.parametrize(('content', 'expected'), [
+    ('custom_data: {scene: 7}', {'scene': '7'}),
+    ('custom_data: [1]', {}),
+    ('not: [', {}),
+    ('7', {}),
+])
+def test_the_record_of_an_mcap_file_is_read_with_and_without_an_index(
+        tmp_path: Path, options: dict[str, Any], content: str, expected: dict[str, str]) -> None:
+    assert custom_data(with_record(tmp_path / 'a.mcap', content, **options)) == expected
+
+
+def test_messages_compressed_in_another_way_are_refused_by_its_name(tmp_path: Path) -> None:
+    packed = {'compression_mode': 'MESSAGE', 'compression_format': 'lz4'}
+    said = "cannot be read: its messages are compressed with 'lz4', not with zstd; 'ros2 bag convert'"
+    change(write(tmp_path / 'bag'), lambda content: content.update(packed))
+    assert said in refusal(tmp_path / 'bag')
+    assert said in refusal(with_record(tmp_path / 'a.mcap', yaml.safe_dump(packed)))
+
+
+def test_custom_data_is_text(tmp_path: Path) -> None:
+    bag = write(tmp_path / 'bag')
+    change(bag, lambda content: content.update(custom_data={1: 2.5, 'a': None}))
+    assert custom_data(bag) == {'1': '2.5', 'a': 'None'}
+    change(bag, lambda content: content.update(custom_data=[1]))
+    assert 'its metadata.yaml is broken' in refusal(bag)
+
+
+def test_a_file_that_is_listed_twice_is_read_once(tmp_path: Path) -> None:
+    bag = write(tmp_path / 'bag')
+    change(bag, lambda content: content.update(relative_file_paths=2 * content['relative_file_paths']))
+    assert stamps(bag) == [100, 101, 102]
+
+
+def test_a_name_that_is_no_text_breaks_the_metadata(tmp_path: Path) -> None:
+    bag = write(tmp_path / 'bag')
+    change(bag, set_topic(name=7))
+    assert 'its metadata.yaml is broken (TypeError: the name of a topic is 7)' in refusal(bag)
+
+
+def test_what_other_systems_leave_in_a_folder_does_not_matter(tmp_path: Path) -> None:
+    bag = write(tmp_path / 'bag')
+    (bag / 'metadata.yaml').unlink()
+    (bag / '._bag.mcap').write_bytes(b'\0\5\x16\7')
+    assert stamps(bag) == [100, 101, 102]
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'a.mcap')
+    assert 'it is neither a file nor a folder' in refusal(tmp_path / 'a.mcap')

@@ -134,6 +134,14 @@ def test_a_damaged_message_is_refused(tmp_path: Path) -> None:
         list(bag.messages(['/text']))
 
 
+@pytest.mark.parametrize('data', [b'', b'\0', b'hello world'])
+def test_a_message_that_is_not_cdr_is_refused_before_anybody_gets_it(tmp_path: Path, data: bytes) -> None:
+    with bag_writer(tmp_path / 'bag') as bag:
+        bag.add_topic('/text', STRING)
+        bag.write_serialized('/text', 1, data)
+    assert 'a message on /text is not encoded as CDR; it is damaged' in refusal(tmp_path / 'bag')
+
+
 def test_a_bag_can_be_moved(tmp_path: Path) -> None:
     shutil.move(write(tmp_path / 'bag'), tmp_path / 'elsewhere')
     with bag_reader(tmp_path / 'elsewhere') as bag:

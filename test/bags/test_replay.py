@@ -291,6 +291,7 @@ def test_a_region_of_interest_is_the_same_as_a_shifted_matrix(reference: Replaye
     assert not all(np.array_equal(one.labels, other.labels) for one, other in zip(reference[1], region, strict=True))
 
 
+@pytest.mark.slow
 def test_a_mosaic_in_a_png_gives_the_grids_of_the_raw_mosaic(run: Run, scene_bag: Path, tmp_path: Path) -> None:
     pytest.importorskip('cv2')
 
@@ -427,6 +428,7 @@ def test_tells_of_every_message(run: Run, scene_bag: Path) -> None:
         assert len(told) == reader.message_count - reader.count(['/nuscenes/sample_token'])
 
 
+@pytest.mark.slow
 def test_the_released_protocol_warps_the_memory_by_lidar_poses(reference: Replayed, run: Run, scene_bag: Path,
                                                                tmp_path: Path) -> None:
     def move(tf: Message) -> Message:

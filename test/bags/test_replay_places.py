@@ -10,10 +10,7 @@ import numpy as np
 import pytest
 
 from gdfusion_ros.bags.grid_stream import Listener
-from gdfusion_ros.bags.messages import typestore
-from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.bags.replay import replay
-from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.messages.factory import Message, stamp_of
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -46,6 +43,11 @@ def test_transforms_may_be_on_other_topics(replay_edited: Callable[..., Any]) ->
 
     done = replay_edited(change, TopicSettings(tf_topic='/robot1/tf', tf_static_topic='/robot1/tf_static'))
     assert len(done.stamps) == 3
+
+
+def test_topics_that_may_be_meant_are_listed_first(replay_edited: Callable[..., Any]) -> None:
+    done = replay_edited(lambda topic, message: (f'/robot1{topic}' if topic == '/tf' else topic, message))
+    assert 'has no messages on /tf (tf2_msgs/msg/TFMessage); it has /robot1/tf (tf2_msgs/msg/TFMessage, ' in done.error
 
 
 def test_missing_transforms_are_named_by_the_topic_that_was_set(replay_edited: Callable[..., Any]) -> None:
@@ -91,29 +93,6 @@ def test_a_jump_within_a_set_costs_that_set(replay_edited: Callable[..., Any], c
 
 
 SECOND = 1_000_000_000
-LENGTH = 3 * SECOND // 2
-
-
-@pytest.fixture
-def long_bag(scene_bag: Path, tmp_path: Path) -> Callable[[Change], Path]:
-    """``long_bag(change)``: the scene six times on end, 9 s, with each (topic, message) changed."""
-    def write(change: Change) -> Path:
-        store, path = typestore(), tmp_path / 'long'
-        with bag_reader(scene_bag) as reader, bag_writer(path) as writer:
-            messages = list(reader.raw_messages())
-            for topic, kind in dict.fromkeys((message.topic, message.type_name) for message in messages):
-                writer.add_topic(topic, kind)
-            for run in range(6):
-                for topic, kind, recorded, data in messages:
-                    message = store.deserialize_cdr(data, kind)
-                    for part in getattr(message, 'transforms', [message]):
-                        if hasattr(part, 'header'):
-                            set_stamp(part.header, stamp_of(part.header.stamp) + run * LENGTH)
-                    _, message = change(topic, message)
-                    writer.write_serialized(topic, recorded + run * LENGTH, bytes(store.serialize_cdr(message, kind)))
-        return path
-
-    return write
 
 
 def set_stamp(header: Any, stamp: int) -> None:
@@ -139,12 +118,12 @@ def off(topic: str, offset: int) -> Change:
                                                         ('/tf', 'transforms of base_link', True)])
 @pytest.mark.parametrize(('offset', 'way'), [(-20 * SECOND, 'back by'), (20 * SECOND, 'ahead by')])
 def test_a_clock_that_jumps_alone_is_named(
-        tiny_network: OccupancyNetwork, long_bag: Callable[[Change], Path], tmp_path: Path, topic: str, stream: str,
-        leads: bool, offset: int, way: str) -> None:
+        tiny_network: OccupancyNetwork, scene_bag: Path, strung: Callable[..., Path], tmp_path: Path, topic: str,
+        stream: str, leads: bool, offset: int, way: str) -> None:
     """A camera's costs its sets and no epoch, which the reference camera and the vehicle's transforms begin."""
     warnings: list[str] = []
-    counts = replay(long_bag(off(topic, offset)), tmp_path / 'out', tiny_network, PipelineSettings(), TopicSettings(),
-                    listener=Listener(warning=warnings.append)).counts
+    counts = replay(strung(scene_bag, 6, off(topic, offset)), tmp_path / 'out', tiny_network, PipelineSettings(),
+                    TopicSettings(), listener=Listener(warning=warnings.append)).counts
     line, = warnings
     assert line.startswith(f'the clock of the {stream} jumped {way} ')
     assert counts.jumps == {stream: 2 if offset > 0 else 1}, 'away, and back where the others are or were'
@@ -153,10 +132,9 @@ def test_a_clock_that_jumps_alone_is_named(
     assert counts.cameras['CAM_BACK'].received == 18
 
 
-def test_a_bag_that_is_right_has_no_jumps(tiny_network: OccupancyNetwork, long_bag: Callable[[Change], Path],
-                                          tmp_path: Path) -> None:
-    counts = replay(long_bag(lambda topic, message: (topic, message)), tmp_path / 'out', tiny_network,
-                    PipelineSettings(), TopicSettings()).counts
+def test_a_bag_that_is_right_has_no_jumps(tiny_network: OccupancyNetwork, scene_bag: Path,
+                                          strung: Callable[..., Path], tmp_path: Path) -> None:
+    counts = replay(strung(scene_bag, 6), tmp_path / 'out', tiny_network, PipelineSettings(), TopicSettings()).counts
     assert (counts.grids, counts.jumps, counts.resets) == (18, {}, {})
 
 

@@ -46,6 +46,7 @@ def test_says_what_it_skipped(nuscenes_root: Path, tmp_path: Path, capsys: pytes
     assert 'skipped: 1 images that are missing or empty, 0 scenes without images' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_converts_everything_in_several_processes(nuscenes_complete: Path, tmp_path: Path,
                                                   capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['convert', str(nuscenes_complete), '--out', str(tmp_path / 'bags'), '--sweeps', '--lidar',

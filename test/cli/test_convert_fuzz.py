@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
 
+pytestmark = pytest.mark.slow
+
 TABLES = ('sensor', 'log', 'scene', 'sample', 'sample_data', 'calibrated_sensor', 'ego_pose', 'category', 'instance',
           'sample_annotation')
 FILES = {'camera': 'samples/CAM_FRONT/*.jpg', 'lidar': 'samples/LIDAR_TOP/*', 'labels': 'gts/scene-0001/*/labels.npz'}
@@ -70,7 +72,6 @@ def assert_ends_well_with(path: Path, content: bytes, convert: Convert, *argumen
         path.write_bytes(original)
 
 
-@pytest.mark.slow
 @given(data=st.data(), table=st.sampled_from(TABLES))
 @settings(max_examples=80)
 def test_a_row_with_another_value(root: Path, convert: Convert, data: st.DataObject, table: str) -> None:

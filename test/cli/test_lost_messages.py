@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,4 +42,6 @@ def test_fewer_messages_than_promised_end_the_verb(bag: Path, tmp_path: Path, ca
 def test_info_shows_what_is_promised(bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(['info', str(bag)]) == 0
-    assert '/tf_static' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert re.search(r'^/tf_static +tf2_msgs/msg/TFMessage +2 ', out, re.MULTILINE)
+    assert re.search(r'^/tf_static +tf2_msgs/msg/TFMessage +1  promised, but missing$', out, re.MULTILINE)

@@ -239,6 +239,8 @@ def test_absent_files_are_counted(nuscenes_root: Path, tmp_path: Path) -> None:
     ('samples/CAM_BACK/1600000060489400.jpg', b'\xff\xd8\xff\xe0' + bytes(3000), 'no whole JPEG file'),
     ('samples/LIDAR_TOP/1600000060500000.jpg', bytes(39), 'has 39 bytes, expected 20 a point'),
     ('samples/LIDAR_TOP/1600000060500000.jpg', np.full(5, np.nan, np.float32).tobytes(), 'is no ring'),
+    # Four values a point, as KITTI has them.
+    ('samples/LIDAR_TOP/1600000060500000.jpg', np.arange(0.5, 20.5, dtype=np.float32).tobytes(), 'is no ring'),
     ('gts/scene-0001/sample-scene-0001-1/labels.npz', b'PK', 'cannot be read')])
 def test_damaged_files_are_named(nuscenes_complete: Path, tmp_path: Path, name: str, content: bytes,
                                  said: str) -> None:
@@ -456,5 +458,5 @@ def test_tables_without_a_key_frame_of_a_camera_are_not_taken_for_missing_files(
                                                                                 tmp_path: Path) -> None:
     dataset = nuscenes.load(nuscenes_root)
     bare = replace(dataset, scenes=tuple(replace(scene, samples=()) for scene in dataset.scenes))
-    with pytest.raises(GdfusionError, match=r'sample_data.json names no image of a key frame of the chosen scenes'):
+    with pytest.raises(GdfusionError, match=r'sample_data\.json names no image of a key frame of the chosen scenes'):
         plan(bare, tmp_path / 'out')

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -44,7 +46,11 @@ def test_nothing_listed_is_free(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('rows', 'reason'), [
-    ([[1, 2, 3]], 'labels {path} are int64 (1, 3), expected numbers in rows of 4 or more'),
+    ([[1, 2, 3]], 'labels {path} are int64 (1, 3), expected numbers in rows of 4'),
+    (np.ones((4, 99), int), 'labels {path} are int64 (4, 99), expected numbers in rows of 4'),
+    (np.zeros((9, 6), int), 'labels {path} are int64 (9, 6), expected'),
+    (np.zeros((9, 4), np.int8), 'labels {path} are int8, which cannot hold indices up to 199: they were cut off'),
+    (np.zeros((1, 9, 4), int), 'labels {path} are int64 (1, 9, 4), expected'),
     ([1, 2, 3, 4], 'labels {path} are int64 (4,), expected'),
     ([['a'] * 4], 'labels {path} are <U1 (1, 4), expected'),
     ([[0, 0, 0, 1], [200, 0, 0, 1]], 'labels {path}: row 1 is [200, 0, 0, 1]; indices go to [199, 199, 15], classes'),
@@ -60,6 +66,52 @@ def test_lists_that_are_not_in_order_are_explained(tmp_path: Path, rows: object,
     assert reason.format(path=path) in str(error.value)
 
 
+KINDS = ['<i2', '>i4', '<i8', '<u2', '>u8', '<f2', '<f4', '>f8']
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('order', ['C', 'F'])
+def test_lists_of_any_numbers(tmp_path: Path, kind: str, order: Literal['C', 'F']) -> None:
+    rows = np.array([[39, 0, 511, 16], [3, 300, 1, 4], [0, 511, 0, 0]], kind, order=order)
+    labels = openoccupancy.read(save(tmp_path / 'a.npy', rows))
+    assert (labels[511, 0, 39], labels[1, 300, 3], labels[0, 511, 0]) == (16, 4, UNKNOWN)
+    assert np.count_nonzero(labels) == 3
+
+
+@pytest.mark.parametrize('rows', [np.zeros((9, 5)), np.zeros((9, 6)), np.zeros((9, 4), np.uint8)])
+def test_lists_that_openoccupancy_does_not_have_are_refused(tmp_path: Path, rows: NDArray[Any]) -> None:
+    with pytest.raises(GdfusionError, match=r'expected numbers in rows of 4 or 7|uint8, which cannot hold indices'):
+        openoccupancy.read(save(tmp_path / 'a.npy', rows))
+
+
+@pytest.mark.parametrize('kind', ['<i2', '>i4', '<u8'])
+@pytest.mark.parametrize('flags', ['?', 'u1', '>i8'])
+def test_occ3d_labels_of_any_whole_numbers(tmp_path: Path, kind: str, flags: str) -> None:
+    street = arrays()['semantics']
+    seen = np.random.default_rng(0).random(street.shape) < 0.5
+    np.savez(tmp_path / 'labels.npz', semantics=np.asfortranarray(street.astype(kind)),
+             mask_camera=seen.astype(flags)[None], mask_lidar=seen.astype(flags))
+    grid = occ3d.read_grid(tmp_path / 'labels.npz', 5, 'base_link')
+    assert np.array_equal(grid.labels, street)
+    assert grid.confidence is not None
+    assert np.array_equal(grid.confidence == 255, seen)
+
+
+def test_an_array_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / 'labels.npz'
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive, \
+            archive.open('semantics.npy', 'w') as member:
+        np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+            member, {'descr': '|u1', 'fortran_order': False, 'shape': (600, 1 << 20)})
+        for _ in range(600):
+            member.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(GdfusionError, match=r'labels\.npz cannot be read: an array of 600 MB is no grid'):
+        occ3d.read_grid(path, 5, 'base_link')
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
+
+
 def arrays(**changes: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
     voxels = np.zeros((200, 200, 16), np.uint8)
     street = np.full((200, 200, 16), 17, np.uint8)
@@ -72,10 +124,12 @@ def arrays(**changes: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
     ({'mask_camera': None}, 'has no array mask_camera; it has semantics, mask_lidar'),
     ({'semantics': np.zeros((200, 200, 17), np.uint8)}, 'semantics is uint8 (200, 200, 17), expected uint8 (200, '),
     ({'semantics': np.zeros((200, 200, 16))}, 'semantics is float64 (200, 200, 16), expected uint8'),
+    ({'semantics': np.ones((200, 200, 16), np.bool_)}, 'semantics is bool (200, 200, 16), expected uint8'),
+    ({'semantics': np.full((16, 200, 200), 17)}, 'semantics is int64 (16, 200, 200), expected uint8 (200, 200, 16)'),
     ({'semantics': np.full((200, 200, 16), 18, np.uint8)}, 'there is a class 18; Occ3D has 0 to 17'),
-    ({'semantics': np.full((200, 200, 16), 16, np.uint8)}, 'no voxel is free (17 in Occ3D)'),
+    ({'semantics': np.full((200, 200, 16), 16, np.uint8)}, 'no voxel is free (17 here)'),
     ({'semantics': np.full((200, 200, 16), -1)}, 'semantics has numbers from -1 to -1; labels go from 0 to 255'),
-    ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: Object arrays cannot be loaded')])
+    ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: it holds Python objects, which are not loaded')])
 def test_occ3d_files_that_are_not_in_order_are_explained(tmp_path: Path, changes: dict[str, NDArray[Any] | None],
                                                          reason: str) -> None:
     np.savez(tmp_path / 'labels.npz', **arrays(**changes))

@@ -247,6 +247,27 @@ def test_refuses_a_camera_without_intrinsics(root: Path) -> None:
     assert 'camera_intrinsic of CAM_FRONT is not 3x3' in refusal(root)
 
 
+@pytest.mark.parametrize(('table', 'change', 'said'), [
+    ('sample', {'token': 1}, '$.token`; write text in quotation marks there'),
+    ('sample_data', {'is_key_frame': 1}, '$.is_key_frame`; write true or false there'),
+    ('sample_data', {'timestamp': 'noon'}, '$.timestamp`; write'),
+    ('ego_pose', {'translation': 3.0}, '$.translation`; write a list of numbers there'),
+    ('sensor', {'channel': ''}, 'expected letters, digits and _'), ('sensor', {'modality': 'eye'}, 'is none of camera'),
+    ('scene', {'name': 'town/05'}, 'rename the scene there')])
+def test_a_value_of_another_kind_is_refused_with_what_belongs_there(root: Path, table: str, change: dict[str, Any],
+                                                                    said: str) -> None:
+    edit(root, table, lambda rows: rows[0].update(change))
+    line = refusal(root)
+    assert f'{table}.json: row ' in line
+    assert said in line
+
+
+def test_a_dataset_without_scenes_is_refused_with_what_it_may_be(root: Path) -> None:
+    (root / 'v1.0-made' / 'scene.json').unlink()
+    assert 'scene.json cannot be read: No such file or directory; unpack all metadata' in refusal(root)
+    assert 'nuImages' in refusal(root)
+
+
 TABLES_OF_OTHER_TOOLS: dict[str, tuple[str, Edit]] = {
     'no logs': ('log', lambda rows: rows.clear()),
     'no log of a scene': ('scene', lambda rows: [row.pop('log_token') for row in rows]),
@@ -382,6 +403,8 @@ AMBIGUOUS: dict[str, tuple[str, Edit, str]] = {
                   "no sensor with the modality 'camera'; there are sensor"),
     'a camera that is called otherwise': ('sensor', lambda rows: rows[1].update(modality='cam'),
                                           "CAM_FRONT has a camera_intrinsic, but its modality is 'cam'"),
+    'a camera that is the vehicle': ('sensor', lambda rows: rows[1].update(channel='base_link'),
+                                     "channel 'base_link' names a TF frame, and is that of the vehicle"),
     'measurements in milliseconds': ('sample_data', lambda rows: [
         row.update(timestamp=row['timestamp'] // 1000) for row in rows] and None,
         r'sample_data\.json: row .* s from its sample .*microseconds of one clock'),

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed')
@@ -52,14 +53,19 @@ def test_every_camera_set_of_a_dataset_gives_one_grid(nuscenes_root: Path, tmp_p
     (out / '.gdfusion-demo').touch()
     (out / 'last_grid.png').write_text('of an earlier demo')
     (out / 'mine.txt').write_text('not of a demo')
-    done = run_demo(out, '--nuscenes', str(nuscenes_root), '--untrained', *SMALL)
+    done = run_demo(out, '--nuscenes', str(nuscenes_root), '--untrained', '--storage', 'sqlite3', '--format', 'humble',
+                    *SMALL)
     assert done.returncode == 0, done.stderr + (out / 'node.log').read_text()
     table = {words[0].strip(): words[1] for words in (line.rsplit('  ', 1) for line in done.stdout.splitlines())
              if len(words) == 2}
     assert [table[name].strip() for name in ('images in', 'camera sets made', 'grids out')] == ['36', '6', '6']
     assert '6 grids of 6 camera sets' in done.stdout
     assert 'Traceback' not in done.stderr + (out / 'node.log').read_text()
+    for path in (out / 'grids', out / 'bags' / 'scene-0001'):
+        content = yaml.safe_load((path / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
+        assert (content['storage_identifier'], content['version']) == ('sqlite3', 8)
     with bag_reader(out / 'grids') as bag:
+        assert [offer.durability.name for offer in bag.topics['/occ/label_info'].qos] == ['TRANSIENT_LOCAL']
         counts = {topic.name: topic.count for topic in bag.topics.values()}
         assert [counts[f'/occ/{name}'] for name in ('occupancy', 'points', 'bev', 'debug/latency', 'label_info')] == [
             6, 6, 6, 6, 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import jaccard_score
 
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.cli import main
 from gdfusion_ros.datasets import openoccupancy, surroundocc
 from gdfusion_ros.datasets.nuscenes import Dataset
@@ -29,6 +31,8 @@ from gdfusion_ros.settings import PipelineSettings, TopicSettings
 pytestmark = pytest.mark.slow
 
 FREE = OCC3D_NUSCENES.free
+TINY = dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=VoxelGrid(
+    lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4)))
 
 Labels = NDArray[np.uint8]
 Made = dict[str, Occ3DLabels]
@@ -207,9 +211,7 @@ def test_frame_of_moves_one_of_the_grids(scores: Scores, prediction: Prediction,
 def test_a_model_runs_over_bags_and_over_the_dataset_alike(scores: Scores, truth_bags: list[Path],
                                                            labelled_root: Path, tmp_path: Path,
                                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    grid = VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4))
-    tiny = dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=grid)
-    monkeypatch.setitem(ZOO, 'tiny', Entry(tiny, bevdetocc))
+    monkeypatch.setitem(ZOO, 'tiny', Entry(TINY, bevdetocc))
     model = ('--untrained', '--model', 'tiny', '--device', 'cpu')
     of_bag = scores(truth_bags[0], *model, '--export', tmp_path / 'results')
     assert of_bag['models'] == ['tiny (untrained)']
@@ -281,6 +283,27 @@ def test_errors_are_one_line(truth_bags: list[Path], npz: Path, labelled_root: P
     assert reason.format(**places) in line
 
 
+def test_transforms_may_be_on_other_topics(scores: Scores, truth_bags: list[Path], npz: Path, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = tmp_path / 'robot'
+    with bag_reader(truth_bags[0]) as reader, bag_writer(bag, custom_data=reader.custom_data) as writer:
+        names = {name: f'/robot1{name}' if name.startswith('/tf') else name for name in reader.topics}
+        for topic in reader.topics.values():
+            writer.add_topic(names[topic.name], topic.type_name)
+        for message in reader.raw_messages():
+            writer.write_serialized(names[message.topic], message.stamp, message.data)
+    elsewhere = ('--set', 'tf_topic=/robot1/tf', '--set', 'tf_static_topic=/robot1/tf_static')
+    files = ('--npz', str(npz), '--frame-of', 'label', '--no-rays')
+    assert scores(*files, '--truth', bag, *elsewhere) == scores(*files, '--truth', truth_bags[0])
+    assert main(['evaluate', *files, '--truth', str(bag)]) == 1
+    assert "frame 'map' is in no transform" in capsys.readouterr().err
+    monkeypatch.setitem(ZOO, 'tiny', Entry(TINY, bevdetocc))
+    model = ('--untrained', '--model', 'tiny', '--device', 'cpu', '--no-rays')
+    assert scores(bag, *model, *elsewhere)['key_frames']['scored'] == 3
+    assert main(['evaluate', str(bag), *model]) == 1
+    assert 'has no messages on /tf (' in capsys.readouterr().err
+
+
 def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(
         prediction: Prediction, write_grids: WriteGrids, dataset: Dataset, tmp_path: Path,
         capsys: pytest.CaptureFixture[str], scores: Scores) -> None:
@@ -295,6 +318,49 @@ def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(
     assert main(['evaluate', *arguments, '--mask', 'none', '--no-rays', '--export', str(tmp_path / 'out')]) == 1
     assert 'has no sample token to name its file after' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.fixture
+def renamed(truth_bags: list[Path], tmp_path: Path) -> Callable[[Sequence[str]], Path]:
+    """``renamed(tokens)``: scene-0001 with its sample tokens called so."""
+    def write(names: Sequence[str]) -> Path:
+        left = iter(names)
+        with bag_reader(truth_bags[0]) as bag, bag_writer(tmp_path / 'renamed', custom_data=bag.custom_data) as out:
+            for topic in bag.topics.values():
+                out.add_topic(topic.name, topic.type_name, topic.qos[0])
+            for name, stamp, message in bag.messages(list(bag.topics)):
+                if name == '/nuscenes/sample_token':
+                    message.data = next(left)
+                out.write(name, stamp, message)
+        return tmp_path / 'renamed'
+
+    return write
+
+
+@pytest.mark.parametrize(('names', 'said'), [
+    (['a', '../../x', 'c'], "the sample token '../../x' on /nuscenes/sample_token at 1600000060.500000000"),
+    (['/tmp/x', 'b', 'c'], "the sample token '/tmp/x'"), (['.', 'b', 'c'], "the sample token '.'"),
+    (['a\x1b[2J', 'b', 'c'], "the sample token 'a\\x1b[2J'"), (['', 'b', 'c'], "the sample token ''"),
+    (['same', 'same', 'c'], 'two key frames have the sample token same')])
+def test_tokens_of_bags_that_name_no_files_of_their_own_are_not_exported(
+        renamed: Callable[[Sequence[str]], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        names: Sequence[str], said: str) -> None:
+    bag = renamed(names)
+    assert main(['evaluate', str(bag), '--topic', '/ground_truth/occupancy', '--no-rays', '--export',
+                 str(tmp_path / 'in' / 'a' / 'folder')]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('gdfusion evaluate: ')
+    assert said in line
+    assert line.isprintable()
+    assert list(tmp_path.iterdir()) == [bag]
+
+
+def test_as_many_files_as_are_said_are_exported(renamed: Callable[[Sequence[str]], Path], tmp_path: Path,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['evaluate', str(renamed('abc')), '--topic', '/ground_truth/occupancy', '--no-rays', '--export',
+                 str(tmp_path / 'out')]) == 0
+    assert f'3 predictions in {tmp_path}/out' in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.npz', 'b.npz', 'c.npz']
 
 
 def test_bags_with_labels_of_different_sets_are_not_mixed(

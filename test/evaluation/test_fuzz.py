@@ -95,7 +95,9 @@ def one_label(labelled_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def one_prediction(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a prediction of that key frame."""
     folder = tmp_path_factory.mktemp('npz')
-    np.savez_compressed(folder / f'{TOKEN}.npz', np.full(OCC3D_NUSCENES.grid.shape, 11, np.uint8))
+    street = np.full(OCC3D_NUSCENES.grid.shape, OCC3D_NUSCENES.free, np.uint8)
+    street[..., :8] = 11
+    np.savez_compressed(folder / f'{TOKEN}.npz', street)
     return folder
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.camera_info import camera_model, is_raw
+from gdfusion_ros.messages.camera_info import camera_model, remarks
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 
 TOPIC, STAMP = '/CAM_FRONT/camera_info', 1_500_000_000_012_345_678
@@ -86,12 +86,35 @@ def test_rectified_images_have_the_intrinsics_of_p(make: MessageFactory) -> None
         camera_model(camera_info(make, K, p=(1100.0,) + (0.0,) * 11), TOPIC)
 
 
-def test_distortion_is_seen_but_not_refused(make: MessageFactory) -> None:
-    assert not is_raw(camera_info(make, K))
-    assert not is_raw(camera_info(make, K, d=(0, 0, 0, 0, 0)))
-    distorted = camera_info(make, K, d=(-0.1, 0, 0, 0, 0))
-    assert is_raw(distorted)
-    assert camera_model(distorted, TOPIC).width == 1600
-    k_alone = (*K[:3], 0.0, *K[3:6], 0.0, *K[6:], 0.0)
-    assert is_raw(camera_info(make, K, d=(-0.1, 0, 0, 0, 0), p=k_alone))
-    assert not is_raw(camera_info(make, K, d=(-0.1, 0, 0, 0, 0), p=RECTIFIED)), 'image_proc leaves D as it was'
+K_ALONE = (*K[:3], 0.0, *K[3:6], 0.0, *K[6:], 0.0)
+
+
+@pytest.mark.parametrize(('model', 'd', 'p', 'raw'), [
+    ('plumb_bob', (), (), False), ('plumb_bob', (0, 0, 0, 0, 0), (), False), ('', (), K_ALONE, False),
+    ('rational_polynomial', (0,) * 8, K_ALONE, False), ('plumb_bob', (-0.1, 0, 0, 0, 0), (), True),
+    ('plumb_bob', (-0.1, 0, 0, 0, 0), K_ALONE, True), ('plumb_bob', (float('nan'),) * 5, (), True),
+    # A fisheye without coefficients is still one.
+    ('equidistant', (0, 0, 0, 0), (), True), ('kannala_brandt4', (), K_ALONE, True), ('fisheye', (), RECTIFIED, False),
+    # image_proc leaves D as it was.
+    ('plumb_bob', (-0.1, 0, 0, 0, 0), RECTIFIED, False)])
+def test_distortion_is_seen_but_not_refused(make: MessageFactory, model: str, d: tuple[float, ...],
+                                            p: tuple[float, ...], *, raw: bool) -> None:
+    message = camera_info(make, K, d=d, p=p or (0.0,) * 12)
+    message.distortion_model = model
+    camera = camera_model(message, TOPIC)
+    assert camera.width == 1600
+    assert ['lens distortion' in remark for remark in remarks(message, camera)] == [True] * raw
+
+
+@pytest.mark.parametrize(('scale', 'offset', 'seen'), [
+    (1, (0, 0), False), (2, (0, 0), True), (0.5, (0, 0), True), (1.5, (0, 0), True), (1, (0, 300), False),
+    (1, (-500, 0), False), (1, (-500, -300), True)])
+def test_a_matrix_of_another_resolution_is_remarked(make: MessageFactory, scale: float, offset: tuple[float, float],
+                                                    *, seen: bool) -> None:
+    """A crop is off-centre along one side, or says so in its roi."""
+    (f, _, x, _, g, y, *_), (right, down) = K, offset
+    message = camera_info(make, (f * scale, 0, x * scale + right, 0, g * scale, y * scale + down, 0, 0, 1))
+    said = remarks(message, camera_model(message, TOPIC))
+    assert ['another resolution' in remark for remark in said] == [True] * seen
+    message.roi = make('sensor_msgs/msg/RegionOfInterest', x_offset=1, width=1599)
+    assert not remarks(message, camera_model(message, TOPIC))

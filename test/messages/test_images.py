@@ -162,6 +162,16 @@ def test_sixteen_bits_are_scaled_to_eight(make: MessageFactory, *, big: bool) ->
     assert np.array_equal(image(message, TOPIC).load(), np.repeat((GREY16 >> 8)[..., None], 3, -1))
 
 
+@pytest.mark.parametrize('encoding', ['rgba16', 'bgra16', 'png'])
+def test_alpha_does_not_hide_that_colours_have_fewer_bits(make: MessageFactory, rgb: Pixels, encoding: str) -> None:
+    pixels = np.concatenate([rgb.astype(np.uint16) << 4, np.full((HEIGHT, WIDTH, 1), 65535, np.uint16)], -1)
+    if encoding == 'png':
+        message = compressed(make, pytest.importorskip('cv2').imencode('.png', pixels)[1].tobytes(), 'png')
+    else:
+        message = raw(make, encoding, pixels.astype('<u2').reshape(HEIGHT, -1).view(np.uint8))
+    assert 'its 16-bit values are of 11 bits at most' in placed(message)
+
+
 @pytest.mark.parametrize(('order', 'encoding'), [((0, 1, 2), 'rgb16'), ((2, 1, 0), 'bgr16'),
                                                  ((0, 1, 2, 0), 'rgba16'), ((2, 1, 0, 0), 'bgra16')])
 def test_sixteen_bits_of_colour(make: MessageFactory, rgb: Pixels, order: tuple[int, ...], encoding: str) -> None:
@@ -202,7 +212,8 @@ def test_an_odd_width_that_yuv_cannot_have_is_one_line(make: MessageFactory) -> 
     pytest.importorskip('cv2')
     message = raw(make, 'uyvy', np.zeros((HEIGHT, 2 * WIDTH), np.uint8))
     message.width = WIDTH - 1
-    assert 'cannot be uyvy' in placed(message)
+    assert placed(message).endswith('cannot be uyvy, where pixels share their colour by twos: '
+                                    'its width or height is odd')
 
 
 def test_every_encoding_of_ros_is_decoded_or_refused_by_name(make: MessageFactory) -> None:
@@ -259,6 +270,44 @@ def test_a_file_that_is_neither_jpeg_nor_png_is_refused_by_its_format(make: Mess
     assert len(said) < 200
 
 
+@pytest.mark.parametrize('format_', ['bayer_rggb8; png compressed mono8', 'bayer_rggb8; png compressed bgr8',
+                                     'mono8; png compressed mono8', 'rgb8; png compressed mono8', 'png'])
+def test_a_grey_file_that_is_no_mosaic_any_more_stays_grey(make: MessageFactory, rgb: Pixels, format_: str) -> None:
+    loaded = compressed_image(compressed(make, jpeg(rgb[..., 0], 'PNG'), format_), TOPIC).load()
+    assert np.array_equal(loaded, np.repeat(rgb[..., :1], 3, -1))
+
+
+@pytest.mark.parametrize('format_', ['bayer_rggb8; png compressed bayer_rggb8', 'BAYER_RGGB8; png compressed ',
+                                     'bayer_rggb16; png compressed bayer_rggb8'])
+def test_what_the_pixels_of_a_file_are_says_the_format_s_end(make: MessageFactory, format_: str) -> None:
+    pytest.importorskip('cv2')
+    loaded = compressed_image(compressed(make, jpeg(mosaic(FLAT), 'PNG'), format_), TOPIC).load()
+    assert np.array_equal(loaded[1:-1, 1:-1], FLAT[1:-1, 1:-1])
+
+
+FILES_OF_ONE_PICTURE = {
+    'grey': ('L', 'PNG', {}), 'grey and alpha': ('LA', 'PNG', {}), 'one bit': ('1', 'PNG', {}),
+    'palette': ('P', 'PNG', {}), 'a transparent colour of a palette': ('P', 'PNG', {'transparency': 3}),
+    'alpha': ('RGBA', 'PNG', {}), 'progressive': ('RGB', 'JPEG', {'progressive': True}), 'CMYK': ('CMYK', 'JPEG', {}),
+    'no subsampling': ('RGB', 'JPEG', {'subsampling': 0}), 'turned by EXIF': ('RGB', 'JPEG', {'exif': b'Exif\0\0MM\0*'
+        b'\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'}),
+}
+
+
+@pytest.mark.parametrize(('mode', 'kind', 'options'), FILES_OF_ONE_PICTURE.values(), ids=FILES_OF_ONE_PICTURE)
+@pytest.mark.parametrize('behind', [b'', bytes(500), b'a trailer'], ids=['exact', 'padded', 'with a trailer'])
+def test_every_kind_of_file_gives_its_picture(make: MessageFactory, mode: str, kind: str, options: dict[str, Any],
+                                              behind: bytes) -> None:
+    ramp = np.mgrid[0:24, 0:32].astype(np.uint8)
+    picture = Image.fromarray(np.stack([ramp[1] * 8, ramp[0] * 10, 255 - ramp[1] * 8], -1)).convert(mode)
+    file = BytesIO()
+    picture.save(file, kind, **options)
+    loaded = compressed_image(compressed(make, file.getvalue() + behind), TOPIC).load()
+    difference = np.abs(loaded.astype(int) - np.asarray(picture.convert('RGB')))
+    assert difference.max() <= (0 if kind == 'PNG' else 40)
+    assert difference.mean() <= (0 if kind == 'PNG' else 5)
+
+
 def test_a_bayer_file_with_colours_is_refused(make: MessageFactory) -> None:
     for format_ in ('bayer_rggb8; jpeg compressed ', 'bayer_rggb8;jpeg', 'bayer_rggb8'):
         assert 'says Bayer, but the file has 3 channels' in placed(compressed(make, jpeg(FLAT), format_))
@@ -286,13 +335,15 @@ def test_an_odd_size_is_refused_before_it_is_decoded(make: MessageFactory, size:
     message = compressed(make, file.getvalue()[:1000])
     assert placed(message) == f'the image has {size[0]} x {size[1]} pixels: it' + placed(message).partition(': it')[2]
     assert reason in placed(message)
-    assert placed(message, (1600, 900)) == (f'the image has {size[0]} x {size[1]} pixels, '
-                                            'but its camera info says 1600 x 900')
+    assert placed(message, (1600, 900)).startswith(f'the image has {size[0]} x {size[1]} pixels, '
+                                                   'but its camera info says 1600 x 900: scale both alike')
 
 
 def test_a_raw_image_of_another_size_is_refused(make: MessageFactory, rgb: Pixels) -> None:
     message = raw(make, 'rgb8', rgb.reshape(HEIGHT, -1))
-    assert placed(message, (WIDTH, HEIGHT + 1)) == 'the image has 6 x 4 pixels, but its camera info says 6 x 5'
+    assert placed(message, (WIDTH, HEIGHT + 1)) == (
+        'the image has 6 x 4 pixels, but its camera info says 6 x 5: scale both alike, or calibrate the camera for '
+        'this size')
     assert np.array_equal(image(message, TOPIC, (WIDTH, HEIGHT)).load(), rgb)
 
 

@@ -37,6 +37,7 @@ def test_it_is_measured(forgetful: str) -> None:
 def test_it_replays_a_bag(forgetful: str, scene_bag: Path, tmp_path: Path,
                           capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / 'grids'
-    assert main(['replay', str(scene_bag), '--model', forgetful, '--untrained', '--device', 'cpu', '--out', str(out)]) == 0
+    model = ['--model', forgetful, '--untrained', '--device', 'cpu']
+    assert main(['replay', str(scene_bag), *model, '--out', str(out)]) == 0
     assert '3 grids' in capsys.readouterr().out
     assert out.is_dir()

@@ -35,6 +35,7 @@ def small(tiny_spec: NetworkSpec, build_tiny: Build, build_nano: Build,
     return network
 
 
+@pytest.mark.slow
 def test_a_network_of_columns_predicts_a_finer_grid(tiny_spec: NetworkSpec, build_nano: Build, drive: Any) -> None:
     network = build_nano(dataclasses.replace(tiny_spec, refinement=2)).eval()
     initialise(network, 3)
@@ -71,6 +72,7 @@ def test_a_refined_head_gives_each_voxel_its_own_eight() -> None:
         torch.testing.assert_close(fine[y, x, z], coarse[y // 2, x // 2, z // 2, inner])
 
 
+@pytest.mark.slow
 def test_every_weight_learns_over_two_frames(small: OccupancyNetwork, drive: Any, look: Any) -> None:
     network = copy.deepcopy(small).train()
     _, state = look(network, drive.frame(0))

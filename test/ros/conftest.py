@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,19 +39,39 @@ from gdfusion_ros.ros.recorder import record
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 
 FIRST_DOMAIN, DOMAINS = 20, 80
-PATIENCE = 600.0  # with what a busy machine may take long for [s]
 MODEL = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
+START = {'lossless': True, 'input_reliability': 'reliable', 'diagnostics_period': 0.2, 'camera_timeout': 0.5,
+         'tf_timeout': 60.0, 'silence_timeout': 60.0}
+"""Parameters that the live node starts with: it loses nothing, gives nothing up on a busy machine, and speaks often."""
 OUTPUTS = {f'/occ/{output.topic}': output.type_name for output in (OCCUPANCY, POINTS)}
 
 Change = Callable[[RawMessage], RawMessage | None]
 
 
+@contextmanager
+def own_domain(first: int) -> Iterator[int]:
+    """A ROS domain that no other tests on this machine have now; the search begins at the one numbered ``first``.
+
+    Who holds the socket of a domain's name has the domain: another run of the tests may go on beside this one.
+    """
+    for number in range(first, first + DOMAINS):
+        domain = FIRST_DOMAIN + number % DOMAINS
+        with socket.socket(socket.AF_UNIX) as held:
+            try:
+                held.bind(f'\0gdfusion_ros test domain {domain}')
+            except OSError:
+                continue
+            yield domain
+            return
+    pytest.fail('other tests have all ROS domains')
+
+
 @pytest.fixture(scope='module', autouse=True)
 def ros_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The environment of every process of a module: its own ROS domain, on this machine only."""
-    with pytest.MonkeyPatch.context() as patch:
-        number = int(tmp_path_factory.mktemp('domain').name.removeprefix('domain'))
-        patch.setenv('ROS_DOMAIN_ID', str(FIRST_DOMAIN + (os.getpid() + number) % DOMAINS))
+    number = int(tmp_path_factory.mktemp('domain').name.removeprefix('domain'))
+    with pytest.MonkeyPatch.context() as patch, own_domain(os.getpid() + number) as domain:
+        patch.setenv('ROS_DOMAIN_ID', str(domain))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('ROS_LOG_DIR', str(tmp_path_factory.mktemp('ros_log')))
         for name, _ in shared_memory.PROFILES.values():
@@ -152,9 +173,10 @@ class LiveNode:
         diagnostics: what it has said on /diagnostics, oldest first.
     """
 
-    def __init__(self, node: Any, folder: Path) -> None:
+    def __init__(self, node: Any, folder: Path, wait_until: Callable[..., None], patience: float) -> None:
         self.diagnostics: list[DiagnosticArray] = []
         self._node, self._folder, self._runs = node, folder, 0
+        self._wait_until, self._patience = wait_until, patience
         self._changed: dict[str, Any] = {}
         self._clients: dict[str, Any] = {}
         node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, qos.events())
@@ -177,9 +199,12 @@ class LiveNode:
 
     def configure(self, **values: Any) -> None:
         """Give the node these parameters, and others their start values; that takes it down to unconfigured and up."""
-        if values == self._changed:
-            return
-        back = {name: parameters.RECORDS[name][0] for name in self._changed}
+        if values != self._changed:
+            self.start_anew(**values)
+
+    def start_anew(self, **values: Any) -> None:
+        """The same in any case: a node that knows nothing, and has counted nothing."""
+        back = {name: _start_value(name) for name in self._changed}
         self._changed = values
         assert self.transition(Transition.TRANSITION_DEACTIVATE)
         assert self.transition(Transition.TRANSITION_CLEANUP)
@@ -194,7 +219,7 @@ class LiveNode:
         assert self.transition(Transition.TRANSITION_CLEANUP)
         assert all(result.successful for result in self.set_parameters(**values))
         assert not self.transition(Transition.TRANSITION_CONFIGURE)
-        back = {name: parameters.RECORDS[name][0] for name in values}
+        back = {name: _start_value(name) for name in values}
         assert all(result.successful for result in self.set_parameters(**back))
         assert self.transition(Transition.TRANSITION_CONFIGURE)
         assert self.transition(Transition.TRANSITION_ACTIVATE)
@@ -203,23 +228,33 @@ class LiveNode:
         return self.call(Trigger, 'reset')
 
     def play(self, bag: Path, expected: int, **playback: Any) -> Grids:
-        """Play a bag and record what comes, until there are ``expected`` grids and time for one too many.
+        """Play a bag and record what comes: ``expected`` grids, and one too many until the node has reported twice.
 
         Nothing is played before the node sees the recorder and the player the node, however long that takes.
         """
-        return self.record(lambda: play([bag], Playback(wait=PATIENCE, **playback)), expected)
+        return self.record(lambda: play([bag], Playback(wait=self._patience, **playback)), expected)
 
     def record(self, player: Callable[[], object], expected: int) -> Grids:
         """What comes while ``player`` plays, and after it until there are ``expected`` grids; see ``play``."""
         self._runs += 1
         out = self._folder / f'recorded-{self._runs}'
         with record(out, {**OUTPUTS, f'/occ/{LABEL_INFO_TOPIC}': LABEL_INFO_TYPE}) as recorder:
-            recorder.wait_for_publishers(PATIENCE)
+            recorder.wait_for_publishers(self._patience)
             player()
             for topic in OUTPUTS:
-                recorder.wait_for(topic, expected, PATIENCE)
-            time.sleep(0.3)
+                recorder.wait_for(topic, expected, self._patience)
+            reports = len(self.diagnostics)
+            self.wait(lambda: len(self.diagnostics) >= reports + 2)
         return Grids.of(out)
+
+    def play_until(self, bag: Path, condition: Callable[[], object]) -> None:
+        """Play a bag again and again until ``condition()`` is true."""
+        def look(_topic: str) -> None:
+            if condition():
+                raise _EnoughError
+
+        with suppress(_EnoughError):
+            play([bag], Playback(wait=self._patience, loops=0), look)
 
     def diagnosis(self, name: str, matches: Callable[[Any], bool] = lambda status: True) -> DiagnosticStatus:
         """The next status called ``name`` that matches."""
@@ -237,20 +272,26 @@ class LiveNode:
         return {pair.key: pair.value for pair in self.diagnosis(name).values}
 
     def wait(self, condition: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f'in vain; last diagnostics: {self.diagnostics[-1:]}'
-            time.sleep(0.02)
+        self._wait_until(condition, lambda: f'last diagnostics: {self.diagnostics[-1:]}')
+
+
+def _start_value(name: str) -> Any:
+    return START.get(name, parameters.RECORDS[name][0])
+
+
+class _EnoughError(Exception):
+    """Ends an endless playback."""
 
 
 @pytest.fixture(scope='module')
-def live(ros_graph: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveNode]:
-    """A lossless node with the small untrained network."""
+def live(ros_graph: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
+         wait_until: Callable[..., None], patience: float) -> Iterator[LiveNode]:
+    """A lossless node with the small untrained network, and with the module's SETTINGS ('name=value')."""
     folder = tmp_path_factory.mktemp('live')
-    settings = ('lossless=true', 'input_reliability=reliable', 'diagnostics_period=0.2', 'camera_timeout=0.5')
     arguments = ['--untrained', '--model', MODEL.model, '--device', 'cpu',
-                 *(part for setting in settings for part in ('--set', setting))]
-    with node_process(arguments, timeout=PATIENCE), ros_node('test') as node:
-        driver = LiveNode(node, folder)
+                 *(part for name, value in START.items() for part in ('--set', f'{name}={str(value).lower()}')),
+                 *(part for setting in getattr(request.module, 'SETTINGS', ()) for part in ('--set', setting))]
+    with node_process(arguments, timeout=patience), ros_node('test') as node:
+        driver = LiveNode(node, folder, wait_until, patience)
         with spinning(node):
             yield driver

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from gdfusion_ros.ros import latency
+from gdfusion_ros.ros.player import Player
 from gdfusion_ros.ros.process import model_arguments
 from gdfusion_ros.ros.timing import STAGES
 from gdfusion_ros.settings import ModelSettings
 
 
-def test_every_stage_of_every_frame_is_measured(drive: Path) -> None:
+def test_every_stage_of_every_frame_is_measured(drive: Path, monkeypatch: pytest.MonkeyPatch, patience: float) -> None:
     model = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
-    seen: list[None] = []
-    stages = latency.run(drive, model_arguments(model), 2, lambda: seen.append(None))
-    assert len(seen) == 3, 'one frame more warms up'
+    seen: list[str] = []
+    played = Player.play
+
+    def play(*arguments: Any) -> None:
+        seen.append('set')
+        played(*arguments)
+
+    monkeypatch.setattr(latency, '_TIMEOUT', patience)
+    monkeypatch.setattr(Player, 'play', play)
+    stages = latency.run(drive, model_arguments(model), 2, lambda: seen.append('grid'))
+    assert seen == 3 * ['set', 'grid'], 'a set does not wait for the one before; one frame more warms up'
     assert tuple(stages) == STAGES
     assert all(len(times) == 2 and (times >= 0).all() for times in stages.values())
-    assert (stages['network'] > 10).all()
-    assert (stages['queue'] < 200).all(), 'a set does not wait for the one before'
+    assert (stages['network'] > 0).all()

@@ -60,7 +60,7 @@ def as_raw_images(message: RawMessage) -> RawMessage:
 
 def test_without_a_camera_hold_takes_its_last_image(live: Any, drive: Path,
                                                     edited: Callable[..., Path], expected: Any) -> None:
-    live.configure(missing_camera='hold', max_hold=2.0)
+    live.configure(missing_camera='hold', max_hold=2.0, silence_timeout=2.0)
     grids = live.play(edited(drive, without_later_images(BACK)), 3)
     assert grids.stamps == expected.stamps
     assert [len(grid.cameras) for grid in grids.decoded] == [6, 6, 6]
@@ -69,7 +69,7 @@ def test_without_a_camera_hold_takes_its_last_image(live: Any, drive: Path,
 
 def test_without_a_camera_mask_makes_grids_of_the_others(live: Any, drive: Path,
                                                          expected: Any) -> None:
-    live.configure(missing_camera='mask')
+    live.configure(missing_camera='mask', silence_timeout=5.0)  # images come 0.5 s apart
     with bag_reader(drive) as reader:
         others = tuple(topic for topic in reader.topics if topic != image_topic(BACK))
     grids = live.play(drive, 3, topics=others)
@@ -93,13 +93,13 @@ def test_both_sources_of_transforms_give_the_grids_of_the_replay(live: Any, driv
 
 
 def test_the_memory_goes_on_while_nobody_listens(live: Any, drive: Path, edited: Callable[..., Path],
-                                                 expected: Any) -> None:
+                                                 expected: Any, patience: float) -> None:
     live.configure()
     with bag_reader(drive) as reader:
         half = reader.start + 700_000_000
     live.reset()
     begin = int(live.values('sets')['grids'])
-    play([edited(drive, lambda message: message if message.stamp < half else None)], Playback(wait=600))
+    play([edited(drive, lambda message: message if message.stamp < half else None)], Playback(wait=patience))
     live.wait(lambda: int(live.values('sets')['grids']) == begin + 2)
     rest = live.play(drive, 1, start=0.7)
     assert rest.messages['/occ/occupancy'] == expected.messages['/occ/occupancy'][2:]
@@ -151,6 +151,16 @@ def test_diagnostics_say_that_the_network_is_untrained(live: Any) -> None:
     status = live.diagnosis('network')
     assert status.level == DiagnosticStatus.WARN
     assert 'untrained' in status.message
+
+
+def test_diagnostics_say_how_many_sets_wait_for_the_network(live: Any, drive: Path) -> None:
+    live.configure()
+    begin = len(live.diagnostics)
+    live.play(drive, 12, loops=4, rate=50)
+    queued = [int(pair.value) for array in live.diagnostics[begin:] for status in array.status for pair in status.values
+              if status.name == 'occ: sets' and pair.key == 'queued']
+    assert 1 <= max(queued) < 12
+    assert live.values('sets')['queued'] == '0'
 
 
 def test_parameters_are_fixed_while_configured_and_checked_before(live: Any) -> None:

@@ -6,17 +6,17 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.outputs import OCCUPANCY
 from gdfusion_ros.ros import environment
 from gdfusion_ros.ros.player import Playback, play
-from gdfusion_ros.ros.process import node_process, stop
+from gdfusion_ros.ros.process import EVERY_SET, node_process
+from gdfusion_ros.ros.recorder import record
 
 TRIAL = ('--untrained', '--model', 'bevdetocc_gf_small', '--device', 'cpu')
 STOPS = {signal.SIGINT, signal.SIGTERM}
@@ -45,11 +45,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.wait()
 
 
-def wait_until(condition: Callable[[], Any]) -> None:
-    while not condition():
-        time.sleep(0.01)
-
-
 def holds_signals(process: subprocess.Popen[bytes]) -> bool:
     """Whether the process has blocked the stop signals, which is the first thing that it does (proc(5))."""
     status = Path(f'/proc/{process.pid}/status').read_text()
@@ -58,46 +53,53 @@ def holds_signals(process: subprocess.Popen[bytes]) -> bool:
     return all(blocked >> (number - 1) & 1 for number in STOPS)
 
 
+def has_loaded_ros(process: subprocess.Popen[bytes]) -> bool:
+    return 'rclpy' in Path(f'/proc/{process.pid}/maps').read_text()
+
+
 def assert_clean(process: subprocess.Popen[bytes], log: Path) -> None:
     assert process.wait() == 0, log.read_text()
     assert 'Traceback' not in log.read_text()
 
 
-@pytest.mark.parametrize(('number', 'delay'), [(signal.SIGINT, 0.0), (signal.SIGTERM, 0.4)])
-def test_a_signal_before_the_node_exists_ends_it(start: Start, tmp_path: Path, number: int, delay: float) -> None:
+@pytest.mark.parametrize(('number', 'moment'), [(signal.SIGINT, holds_signals), (signal.SIGTERM, has_loaded_ros)])
+def test_a_signal_before_the_node_exists_ends_it(
+        start: Start, tmp_path: Path, wait_until: Callable[..., None], number: int,
+        moment: Callable[[subprocess.Popen[bytes]], bool]) -> None:
     process = start(*TRIAL)
-    wait_until(lambda: holds_signals(process))
-    time.sleep(delay)
+    wait_until(lambda: moment(process))
     process.send_signal(number)
     assert_clean(process, tmp_path / 'log')
 
 
 @pytest.mark.parametrize('said', ['parameters:', 'active: waiting for'])
-def test_two_signals_end_a_node_that_loads_or_waits(start: Start, tmp_path: Path, said: str) -> None:
+def test_signals_end_a_node_that_loads_or_waits(start: Start, tmp_path: Path, wait_until: Callable[..., None],
+                                                said: str) -> None:
     process = start(*TRIAL)
     wait_until(lambda: said in (tmp_path / 'log').read_text())
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGTERM)
-    time.sleep(0.05)
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+        process.send_signal(number)
     assert_clean(process, tmp_path / 'log')
 
 
-def test_a_signal_ends_a_node_at_work(drive: Path, tmp_path: Path) -> None:
-    with (tmp_path / 'log').open('wb') as log, node_process(TRIAL, log=log, timeout=600) as process:
-        play([drive], Playback(rate=2, loops=2, wait=600))
+def test_a_signal_ends_a_node_at_work(drive: Path, tmp_path: Path, patience: float) -> None:
+    arguments = (*TRIAL, *EVERY_SET)
+    with (tmp_path / 'log').open('wb') as log, node_process(arguments, log=log, timeout=patience) as process, \
+            record(tmp_path / 'grids', {'/occ/occupancy': OCCUPANCY.type_name}) as recorder:
+        play([drive], Playback(rate=2, loops=2, wait=patience))
+        assert recorder.wait_for('/occ/occupancy', 1, patience)
         process.send_signal(signal.SIGTERM)
         assert_clean(process, tmp_path / 'log')
-    assert 'stopped: 36 images' in (tmp_path / 'log').read_text()
+    assert re.search(r'stopped: \d+ images, [1-6] sets, [1-6] grids', (tmp_path / 'log').read_text())
 
 
-def test_a_node_in_the_background_of_a_shell_ends_too(start: Start, tmp_path: Path) -> None:
+def test_a_node_in_the_background_of_a_shell_ends_too(start: Start, tmp_path: Path,
+                                                      wait_until: Callable[..., None]) -> None:
     """Shells make their background jobs ignore SIGINT."""
     process = start(*TRIAL, shell='trap "" INT; exec "$@"')
     wait_until(lambda: 'parameters:' in (tmp_path / 'log').read_text())
-    assert stop(process) == 0
-    assert 'Traceback' not in (tmp_path / 'log').read_text()
+    process.send_signal(signal.SIGINT)
+    assert_clean(process, tmp_path / 'log')
 
 
 @pytest.mark.parametrize(('arguments', 'said'), [
@@ -128,14 +130,16 @@ def test_what_cannot_be_configured_ends_it_with_one_error(arguments: tuple[str, 
     assert 'Traceback' not in result.stderr
 
 
-def test_without_autostart_it_waits_to_be_configured(start: Start, tmp_path: Path) -> None:
+def test_without_autostart_it_waits_to_be_configured(start: Start, tmp_path: Path,
+                                                     wait_until: Callable[..., None]) -> None:
     process = start('--set', 'autostart=false')
     wait_until(lambda: 'unconfigured' in (tmp_path / 'log').read_text())
     assert process.poll() is None
-    assert stop(process) == 0
+    process.send_signal(signal.SIGINT)
+    assert_clean(process, tmp_path / 'log')
 
 
-def test_a_node_that_does_not_become_active_is_not_waited_for_in_vain(tmp_path: Path) -> None:
+def test_a_node_that_does_not_become_active_is_not_waited_for_in_vain(tmp_path: Path, patience: float) -> None:
     with (tmp_path / 'log').open('wb') as log, pytest.raises(GdfusionError, match='ended with exit code 1; its own'), \
-            node_process(('--model', 'bevdetocc_gf_small'), log=log):
+            node_process(('--model', 'bevdetocc_gf_small'), log=log, timeout=patience):
         pass

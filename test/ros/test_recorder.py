@@ -18,8 +18,9 @@ from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.bags.writer import BagWriter
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros import environment, qos
+from gdfusion_ros.ros.clock import NoClock
 from gdfusion_ros.ros.context import ros_node, spinning
-from gdfusion_ros.ros.player import NoClock, Playback, Player, select_topics, timeline
+from gdfusion_ros.ros.player import Playback, Player, select_topics, timeline
 from gdfusion_ros.ros.recorder import record
 
 PATIENCE = 600.0

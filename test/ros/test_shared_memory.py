@@ -53,7 +53,7 @@ def shortage(**given: str) -> str:
     inherited = {name: value for name, value in for_child().items()
                  if name not in [variable for variable, _ in PROFILES.values()]}
     result = subprocess.run([sys.executable, '-c', SHORTAGE_OF_A_NODE], env=inherited | given, capture_output=True,
-                            text=True, timeout=100, check=True)
+                            text=True, check=True)
     return result.stdout.rpartition('shortage: ')[2].strip()
 
 

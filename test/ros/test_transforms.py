@@ -82,3 +82,10 @@ def test_what_cannot_be_told_is_told_apart(sent: list[Sent]) -> None:
     assert tree.lookup('base_link', 'CAM_BACK', min(times)).shape == (4, 4)
     with pytest.raises((UnknownFrameError, DisconnectedError)):
         tree.lookup('map', 'CAM_BACK', min(times))
+
+
+def test_zero_is_a_stamp_like_others(sent: list[Sent]) -> None:
+    tree = Tf2Tree(10 * SECOND)
+    fill(tree, sent)
+    with pytest.raises(BeforeSpanError):
+        tree.lookup('map', 'CAM_BACK', 0)

@@ -67,7 +67,7 @@ def run(sets: Sets, publish: Callable[[str], None] = lambda grid: None) -> tuple
                     on_refusal=lambda error: refusals.append(str(error)),
                     on_failure=on_failure)
     worker.start()
-    assert idle.wait(60)
+    idle.wait()
     worker.stop()
     return grids, refusals, dead.is_set()
 
@@ -106,6 +106,29 @@ def test_three_faults_in_a_row_end_the_worker_and_are_shown(monkeypatch: pytest.
     assert isinstance(error.__cause__, RuntimeError)
 
 
+def test_who_hangs_is_waited_for_once_and_again_when_it_is_back() -> None:
+    """The reader hangs after the first grid, is back after the third, and hangs again after the fourth."""
+    log: list[str] = []
+    done = threading.Event()
+
+    def on_grid(posed: Any, taken: float, grid: Any) -> None:
+        log.append(grid)
+        if grid == '5':
+            done.set()
+
+    def taken_in() -> bool:
+        return [line for line in log if line != 'hangs'][-1:] in ([], ['3'])
+
+    sets: Any = Sets('1', '2', '3', '4', '5')
+    estimator: Any = SimpleNamespace(process=lambda posed: posed.name)
+    worker = Worker(sets, estimator, torch.get_num_threads(), on_grid=on_grid, on_refusal=lambda line: None,
+                    on_failure=lambda: None, taken_in=taken_in, on_hung=lambda: log.append('hangs'), patience=0.01)
+    worker.start()
+    assert done.wait(60)
+    worker.stop()
+    assert log[:7] == ['1', 'hangs', '2', '3', '4', 'hangs', '5']
+
+
 def test_the_worker_computes_with_its_own_number_of_threads() -> None:
     here, seen = torch.get_num_threads(), queue.SimpleQueue[Any]()
     estimator: Any = SimpleNamespace(process=lambda posed: torch.get_num_threads())
@@ -113,6 +136,6 @@ def test_the_worker_computes_with_its_own_number_of_threads() -> None:
     worker = Worker(assembler, estimator, here + 2, on_grid=lambda posed, taken, grid: seen.put(grid),
                     on_refusal=lambda line: None, on_failure=lambda: None)
     worker.start()
-    there = seen.get(timeout=60)
+    there = seen.get()
     worker.stop()
     assert (there, torch.get_num_threads()) == (here + 2, here)

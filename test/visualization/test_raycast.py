@@ -38,6 +38,7 @@ def shares(image: NDArray[np.float32], channel: int) -> NDArray[np.bool_]:
     return np.asarray((image[..., channel] > 0) & (image[..., :3].argmax(-1) == channel))
 
 
+@pytest.mark.slow
 def test_left_is_left_and_up_is_up() -> None:
     labels = empty(9, 9, 9)
     labels[4, 4, 4] = RED

@@ -24,6 +24,8 @@ from gdfusion_ros.visualization.sheet import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 CAR = 4
 
 

@@ -15,6 +15,8 @@ from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.sheet import HEIGHT, WIDTH, picture
 from gdfusion_ros.visualization.video import frame_rate, write
 
+pytestmark = pytest.mark.slow
+
 SECOND = 1_000_000_000
 NOTHING = Parts(truth=False, images=False)
 
@@ -26,7 +28,6 @@ def frames(street: SemanticGrid) -> list[Frame]:
     return [Frame(dataclasses.replace(street, labels=labels)) for labels in (cars, buses, cars)]
 
 
-@pytest.mark.slow
 def test_video_has_every_frame_at_its_time(frames: list[Frame], tmp_path: Path) -> None:
     av = pytest.importorskip('av', reason='PyAV is not installed')
     path = tmp_path / 'video.mp4'

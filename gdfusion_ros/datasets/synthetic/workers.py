@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +15,7 @@ from gdfusion_ros.datasets.synthetic import drive
 from gdfusion_ros.datasets.synthetic.recipes import Recipe
 from gdfusion_ros.datasets.synthetic.recording import Recorder
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.stopping import starting_processes
+from gdfusion_ros.stopping import leave_to_first_process, starting_processes
 
 P = ParamSpec('P')
 T = TypeVar('T')
@@ -32,7 +31,7 @@ def workers(jobs: int) -> Iterator[Executor]:
     """
     pool: Executor = ThreadPoolExecutor(1)
     if jobs > 1:
-        pool = _ProcessPool(jobs, multiprocessing.get_context('spawn'), _leave_signals)
+        pool = _ProcessPool(jobs, multiprocessing.get_context('spawn'), leave_to_first_process)
     try:
         yield pool
     finally:
@@ -71,8 +70,3 @@ def result(future: Future[T]) -> T:
 def recorder(recipe: Recipe, index: int, root: Path) -> Recorder:
     """The scene that this process works on; it stays until another one is asked for."""
     return Recorder(drive.plan(recipe, index), root)
-
-
-def _leave_signals() -> None:
-    """Ctrl-C reaches all processes of a terminal; only the first one shall act on it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -20,6 +20,7 @@ from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.weights.keys import to_published
 from gdfusion_ros.model.weights.saved_state import read_state
+from gdfusion_ros.names import printable
 
 CONSTANTS = frozenset({'view_transformer.dx', 'view_transformer.bx', 'view_transformer.nx'})
 COUNTER = 'num_batches_tracked'
@@ -36,7 +37,8 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
 
     ``read_state`` says which files can be read; keys may share a prefix (``module.``). Every key must be there with its
     shape, as floats where the network has floats, nothing else, every number finite, and the constants must agree as
-    far as the file's precision tells. Batch normalisation's counters, which only training reads, may be missing.
+    far as the file's precision tells. Batch normalisation's counters, which only training reads, may be missing,
+    or lists of one.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
@@ -44,13 +46,13 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
     own = network.state_dict()
     expected = {to_published(key, network.mounts): key for key in own}
     found = _without_prefix(read_state(path), expected)
-    for name in expected:
-        if name.endswith(COUNTER):
-            found.setdefault(name, own[expected[name]])
+    for name, key in expected.items():
+        if name.endswith(COUNTER) and found.get(name, own[key]).numel() == 1:
+            found[name] = found.get(name, own[key]).reshape(own[key].shape)
     faults = _faults(found, {name: own[key] for name, key in expected.items()})
     if faults:
-        raise GdfusionError(f'{path} does not fit {network.spec.name}: {"; ".join(faults)}. '
-                            'Is it the checkpoint of another model?')
+        said = '; '.join(f'{len(names)} {kind}: {_listed(names)}' for kind, names in faults.items())
+        raise GdfusionError(f'{path} does not fit {network.spec.name}: {said}. {_remedy(set(faults))}')
     # The constants agree, but a file of 16-bit numbers has them rounded.
     state = {key: own[key] if name in CONSTANTS else found[name].to(own[key].dtype) for name, key in expected.items()}
     overflown = [name for name, key in expected.items() if not torch.isfinite(state[key]).all()]
@@ -87,7 +89,7 @@ def read_facts(path: Path) -> Facts:
             said = file.metadata() or {}
     except (OSError, SafetensorError):
         return Facts()
-    return Facts(said.get('model', ''), said.get('trained_on', ''))
+    return Facts(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
 
 
 def save_checkpoint(network: OccupancyNetwork, path: Path, facts: Facts, *, half: bool = False) -> None:
@@ -115,8 +117,21 @@ def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) ->
     return {key.removeprefix(prefix): value for key, value in found.items()}
 
 
-def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """What keeps ``found`` from being ``expected``, one entry a kind."""
+_UNEXPECTED, _CONSTANTS_DIFFER = 'unexpected', 'constants that differ'
+
+
+def _remedy(kinds: set[str]) -> str:
+    """What these kinds of faults tell of the file."""
+    if kinds == {_UNEXPECTED}:
+        return ('All that the network needs is there: if the rest was for the training only (a loss, an optimizer), '
+                'save the file without it; otherwise it is the checkpoint of another model')
+    if kinds == {_CONSTANTS_DIFFER}:
+        return 'It was trained for voxels of another size or place: take the model with that grid'
+    return 'Is it the checkpoint of another model? Then name that one as the model'
+
+
+def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """What keeps ``found`` from being ``expected``: kind -> what is so."""
     shared = [key for key in expected if key in found]
     shapes = [f'{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}'
               for key in shared if found[key].shape != expected[key].shape]
@@ -127,12 +142,12 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list
                  and _holds_numbers_of(found[key], expected[key]) and not _equal_as_stored(found[key], expected[key])]
     kinds = {
         'missing': [key for key in expected if key not in found],
-        'unexpected': [key for key in found if key not in expected],
+        _UNEXPECTED: [key for key in found if key not in expected],
         'of another shape': shapes,
         'of another type': types,
-        'constants that differ': constants,
+        _CONSTANTS_DIFFER: constants,
     }
-    return [f'{len(names)} {kind}: {_listed(names)}' for kind, names in kinds.items() if names]
+    return {kind: names for kind, names in kinds.items() if names}
 
 
 def _holds_numbers_of(found: Tensor, expected: Tensor) -> bool:

@@ -19,6 +19,7 @@ from gdfusion_ros.model.sequence import SequenceRunner
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_a_prepared_network_gives_the_same_numbers(tiny: Any, drive: Any) -> None:
     fast = prepare(copy.deepcopy(tiny), torch.device('cpu'))

@@ -103,6 +103,7 @@ def test_the_ground_has_its_surface_and_ends_in_grass() -> None:
     assert hits.things.tolist() == [GROUND, GROUND, SKY]
 
 
+@pytest.mark.slow
 def test_the_fast_rays_meet_what_a_loop_over_all_parts_meets() -> None:
     things, rng = crowd(40, 7), np.random.default_rng(8)
     for origin in ((0.3, 0.2, 1.6), (-40.0, 3.0, 2.5), (1.0, -2.0, 30.0)):

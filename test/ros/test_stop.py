@@ -1,0 +1,123 @@
+"""The node's end while something computes that does not end by itself: it is not waited for."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+
+from gdfusion_ros.ros import environment
+from gdfusion_ros.ros.context import ros_node, spinning
+from gdfusion_ros.ros.player import Playback, play
+
+ARGUMENTS = ('node', '--untrained', '--model', 'gdfusion_nano', '--device', 'cpu',
+             '--set', 'lossless=true', '--set', 'input_reliability=reliable')
+STUCK = """
+import signal, sys, time
+# As the node does, before numpy starts threads that would take the signals.
+signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGINT, signal.SIGTERM, signal.SIGHUP}})
+from {module} import {place}
+
+def stuck(*_):
+    print('stuck', flush=True)
+    while True:
+        time.sleep(1)
+
+{place}.{function} = stuck
+from gdfusion_ros.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+IMAGES = '/CAM_BACK/image/compressed'
+FRAME = ('gdfusion_ros.perception.estimator', 'OccupancyEstimator', 'process')
+
+Start = Callable[..., 'subprocess.Popen[bytes]']
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts Python, whose output goes to the file ``log``."""
+    processes = []
+
+    def run(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+        with (tmp_path / 'log').open('wb') as log:
+            processes.append(subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log,
+                                              env={**environment.for_child(), **variables}))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def stuck_in(module: str, place: str, function: str) -> tuple[str, ...]:
+    """Arguments of Python for a node that is stuck as soon as it calls this function."""
+    return '-c', STUCK.format(module=module, place=place, function=function), *ARGUMENTS
+
+
+def wait_for(said: str, log: Path, process: subprocess.Popen[bytes]) -> None:
+    while said not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.01)
+
+
+def assert_ends(process: subprocess.Popen[bytes], log: Path) -> None:
+    """That it ends at all is what is shown: what it does goes on for ever."""
+    assert process.wait() == 0, log.read_text()
+    assert 'Traceback' not in log.read_text()
+    assert 'ERROR' not in log.read_text()
+
+
+@pytest.mark.parametrize(('number', 'stage'), [
+    (signal.SIGHUP, ('gdfusion_ros.model', 'zoo', 'load_network')),
+    (signal.SIGINT, ('gdfusion_ros.model', 'trial', 'warm_up'))])
+def test_it_does_not_wait_for_weights_or_compilers(start: Start, tmp_path: Path, number: int,
+                                                   stage: tuple[str, str, str]) -> None:
+    process = start(*stuck_in(*stage))
+    wait_for('stuck', tmp_path / 'log', process)
+    process.send_signal(number)
+    assert_ends(process, tmp_path / 'log')
+    assert 'stopped while it was being configured' in (tmp_path / 'log').read_text()
+    assert 'active' not in (tmp_path / 'log').read_text(), 'no further stage began'
+
+
+def test_it_does_not_wait_for_imports(start: Start, tmp_path: Path) -> None:
+    (tmp_path / 'rclpy').mkdir()
+    (tmp_path / 'rclpy' / '__init__.py').write_text("import time\nprint('stuck', flush=True)\ntime.sleep(1e6)\n")
+    process = start('-m', 'gdfusion_ros', *ARGUMENTS, PYTHONPATH=str(tmp_path))
+    wait_for('stuck', tmp_path / 'log', process)
+    process.send_signal(signal.SIGINT)
+    assert_ends(process, tmp_path / 'log')
+
+
+def test_it_does_not_wait_for_a_frame(start: Start, tmp_path: Path, drive: Path) -> None:
+    process = start(*stuck_in(*FRAME))
+    play([drive], Playback(wait=600))
+    wait_for('stuck', tmp_path / 'log', process)
+    process.send_signal(signal.SIGINT)
+    assert_ends(process, tmp_path / 'log')
+    assert re.search(r'stopped: \d+ images, \d+ sets, 0 grids', (tmp_path / 'log').read_text())
+
+
+def test_it_does_not_wait_for_a_deactivation_that_waits_for_a_frame(start: Start, tmp_path: Path, drive: Path) -> None:
+    process = start(*stuck_in(*FRAME))
+    play([drive], Playback(wait=600))
+    wait_for('stuck', tmp_path / 'log', process)
+    with ros_node('manager') as node, spinning(node):
+        client = node.create_client(ChangeState, '/occ/change_state')
+        assert client.wait_for_service(600)
+        while not node.count_subscribers(IMAGES):
+            time.sleep(0.01)
+        client.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE)))
+        while node.count_subscribers(IMAGES):  # these it takes away first
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert_ends(process, tmp_path / 'log')
