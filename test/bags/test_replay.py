@@ -313,7 +313,7 @@ def test_a_mosaic_in_a_png_gives_the_grids_of_the_raw_mosaic(run: Run, scene_bag
     assert_same_grids(*grids)
 
 
-def test_a_pose_beyond_all_bounds_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path) -> None:
+def test_a_pose_beyond_all_bounds_is_refused_and_costs_nothing_more(run: Run, scene_bag: Path, tmp_path: Path) -> None:
     def far(tf: Message) -> Message:
         tf.transforms[0].transform.translation.y = 1e306
         return tf
@@ -322,8 +322,8 @@ def test_a_pose_beyond_all_bounds_costs_one_set(run: Run, scene_bag: Path, tmp_p
     bag = rewrite(scene_bag, tmp_path / 'bad', lambda message: [
         edited(message, far) if message.topic == '/tf' and message.stamp == back else message])
     result, grids, _ = run(bag)
-    assert [grid.frames_since_reset for grid in grids] == [1, 2]
-    assert result.counts.sets_dropped == {'ego_jump': 1}
+    assert [grid.frames_since_reset for grid in grids] == [1, 2, 3], 'the poses before and after it place the set'
+    assert result.refused == {'/tf': 1}
     assert not result.counts.resets
 
 

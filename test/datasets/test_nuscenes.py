@@ -249,10 +249,10 @@ def test_refuses_a_camera_without_intrinsics(root: Path) -> None:
 
 @pytest.mark.parametrize(('table', 'change', 'said'), [
     ('sample', {'token': 1}, '$.token`; write text in quotation marks there'),
-    ('sample_data', {'is_key_frame': 1}, '$.is_key_frame`; write true or false there'),
+    ('sample_data', {'is_key_frame': 'yes'}, '$.is_key_frame'),
     ('sample_data', {'timestamp': 'noon'}, '$.timestamp`; write'),
     ('ego_pose', {'translation': 3.0}, '$.translation`; write a list of numbers there'),
-    ('sensor', {'channel': ''}, 'expected letters, digits and _'), ('sensor', {'modality': 'eye'}, 'is none of camera'),
+    ('sensor', {'channel': ''}, 'expected letters, digits and _'), ('sensor', {'modality': 'eye'}, 'expected camera'),
     ('scene', {'name': 'town/05'}, 'rename the scene there')])
 def test_a_value_of_another_kind_is_refused_with_what_belongs_there(root: Path, table: str, change: dict[str, Any],
                                                                     said: str) -> None:

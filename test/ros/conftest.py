@@ -41,8 +41,9 @@ from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 FIRST_DOMAIN, DOMAINS = 20, 80
 MODEL = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
 START = {'lossless': True, 'input_reliability': 'reliable', 'diagnostics_period': 0.2, 'camera_timeout': 0.5,
-         'tf_timeout': 60.0, 'silence_timeout': 60.0}
-"""Parameters that the live node starts with: it loses nothing, gives nothing up on a busy machine, and speaks often."""
+         'tf_timeout': 60.0, 'silence_timeout': 60.0, 'output_durability': 'volatile'}
+"""Parameters that the live node starts with: it loses nothing, gives nothing up on a busy machine, speaks often, and
+hands no grid of an earlier test to those who come late."""
 OUTPUTS = {f'/occ/{output.topic}': output.type_name for output in (OCCUPANCY, POINTS)}
 
 Change = Callable[[RawMessage], RawMessage | None]

@@ -133,7 +133,7 @@ def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expec
 
 
 def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path) -> None:
-    live.configure()
+    live.configure(output_durability='transient_local')
     last = live.play(drive, 3).decoded[-1]
     heard: dict[str, list[Any]] = {'label_info': [], 'occupancy': []}
     with ros_node('late') as node:
@@ -153,10 +153,11 @@ def test_diagnostics_say_that_the_network_is_untrained(live: Any) -> None:
     assert 'untrained' in status.message
 
 
-def test_diagnostics_say_how_many_sets_wait_for_the_network(live: Any, drive: Path) -> None:
+def test_diagnostics_say_how_many_sets_wait_for_the_network(live: Any, drive: Path,
+                                                            strung: Callable[..., Path]) -> None:
     live.configure()
     begin = len(live.diagnostics)
-    live.play(drive, 12, loops=4, rate=50)
+    live.play(strung(drive, 4), 12, rate=50)
     queued = [int(pair.value) for array in live.diagnostics[begin:] for status in array.status for pair in status.values
               if status.name == 'occ: sets' and pair.key == 'queued']
     assert 1 <= max(queued) < 12
