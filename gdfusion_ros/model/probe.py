@@ -49,4 +49,4 @@ class Pass:
 
         Poses, points and memory keep full precision: rotated with eight bits, the ground would be metres off.
         """
-        return torch.autocast(self.device.type, enabled=self.autocast)
+        return torch.autocast('cuda' if self.device.type == 'cuda' else 'cpu', enabled=self.autocast)

@@ -81,5 +81,5 @@ def test_cues_that_are_off_have_no_stage(with_cues: Callable[[tuple[str, ...]], 
                                          monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, '_alone', lambda call, device: 0.0)
     result = benchmark.run(prepare(with_cues(('voxel',)), torch.device('cpu')), frames=1)
-    assert set(STAGES) - set(result.stages) == {'geometry', 'scene'}
+    assert set(STAGES) - set(result.stages) == {'geometry', 'motion', 'scene'}
     assert in_order({'head': 1.0, 'backbone': 1.0}) == ['backbone', 'head']

@@ -179,10 +179,13 @@ def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded
 def test_reference_forms_give_the_grids_that_they_always_gave(name: str, generator: ModuleType, recordings: Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     """Stored when the network was one class, on an AMD EPYC: equal there; elsewhere rounding may decide ties."""
+    threads = torch.get_num_threads()
     monkeypatch.setattr(compiled, 'usable', lambda *_: False)
+    torch.set_num_threads(1)  # as when they were stored: 1x1 convolutions of many channels split their sums by threads
     untrained = name not in known()
     runner = SequenceRunner(load_network(ModelSettings(model=name, untrained=untrained, device='cpu')))
     with np.load(recordings / 'grids_of_reference_forms.npz') as stored:
         for time in range(2):
             labels = runner.predict(frame_of(generator.frame_inputs(time, max(time - 1, 0), *SPEC.image_size))).labels
             assert (labels.numpy() == stored[f'{name}/{time}']).mean() >= AGREEMENT, f'frame {time}'
+    torch.set_num_threads(threads)

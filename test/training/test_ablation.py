@@ -14,7 +14,7 @@ from gdfusion_ros.training.ablation import VARIANTS, Trial
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.trainer import Trainer
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('tiny_config')]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('tiny_spec')]
 
 
 def ablate(root: Path, tmp_path: Path, *more: str) -> int:

@@ -10,7 +10,7 @@ import yaml
 
 from gdfusion_ros.cli import main
 
-pytestmark = pytest.mark.usefixtures('tiny_config')
+pytestmark = pytest.mark.usefixtures('tiny_spec')
 
 
 @pytest.mark.slow

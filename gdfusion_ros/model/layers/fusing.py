@@ -21,7 +21,12 @@ class Fusible(Protocol):
 
 
 def folded(conv: Conv, norm: nn.Module) -> Conv:
-    """One convolution that gives what ``conv`` and then ``norm`` give, in evaluation mode; computed in float64."""
+    """One convolution that gives what ``conv`` and then ``norm`` give, in evaluation mode; computed in float64.
+
+    It is ``conv`` itself where ``norm`` is the identity, as in what is fused already.
+    """
+    if isinstance(norm, nn.Identity):
+        return conv
     fused: Conv = fuse_conv_bn_eval(conv.double(), norm.double()).float()  # type: ignore[type-var, arg-type]
     return fused
 

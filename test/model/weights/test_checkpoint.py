@@ -263,7 +263,7 @@ MISFITS: dict[str, tuple[Change, str]] = {
     'a constant in codes': (replaced('view_transformer.bx', torch.ones(3, dtype=torch.int8)),
                             r'another type: view_transformer\.bx int8'),
     'one key without the prefix': (lambda state: {**prefixed('model.', state), 'loss.weight': torch.ones(1)},
-                                   r'does not fit Part: 1 unexpected: loss\.weight\.'),
+                                   r'does not fit bevdetocc_gf: 1 unexpected: loss\.weight\.'),
     'not a tensor': (replaced(f'{OFFSET}.bias', 'text'), rf'1 missing: {OFFSET}\.bias'),  # type: ignore[arg-type]
     'everything': (lambda state: {f'backbone.{i}': torch.zeros(1) for i in range(99)},
                    r'99 unexpected: .* 79 more.*another model\?'),

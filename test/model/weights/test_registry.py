@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model import weights
+from gdfusion_ros.model.weights import registry
 from gdfusion_ros.model.weights.checkpoint import Facts, read_facts, save_checkpoint
 from gdfusion_ros.model.weights.registry import Weights, digest, fetch, find, known, verify
 from gdfusion_ros.model.zoo import ZOO, fresh_network
@@ -53,7 +53,7 @@ def test_the_manifest_names_models_of_the_zoo_and_what_comes_with_the_package() 
 
 
 def test_a_name_means_the_fetched_file_and_anything_else_a_path(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, 'known', lambda: {'x': entry(), 'y': entry(file='other.pth')})
+    monkeypatch.setattr(registry, 'known', lambda: {'x': entry(), 'y': entry(file='other.pth')})
     assert find('x') == hub
     assert find('some/file.pth') == Path('some/file.pth')
     with pytest.raises(GdfusionError, match="'gdfusion weights fetch y' brings them"):
