@@ -59,8 +59,13 @@ def wait_until() -> Callable[..., None]:
 
 
 def pytest_configure() -> None:
-    """A shell starts what runs in the background with Ctrl-C ignored, and children inherit that: tests would wait."""
+    """A shell starts what runs in the background with Ctrl-C ignored, and nohup anything with SIGHUP ignored.
+
+    Children inherit that, but not handlers; tests of these signals would wait for ever.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -72,7 +72,7 @@ def test_bags_need_no_ros() -> None:
 
 def test_the_console_script_is_the_command_line() -> None:
     script, = importlib.metadata.entry_points(group='console_scripts', name='gdfusion')
-    from gdfusion_ros.cli import main
+    from gdfusion_ros.__main__ import main
     assert script.load() is main
 
 

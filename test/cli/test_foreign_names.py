@@ -146,10 +146,10 @@ def test_names_of_others_in_a_page_are_harmless(odd_bag: Path, tmp_path: Path) -
 
 
 @pytest.fixture
-def verb_of_latin_1() -> Callable[..., subprocess.CompletedProcess[bytes]]:
+def verb_of_latin_1(patience: float) -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """Runs a verb in a terminal that has no letters but those of ISO 8859-1."""
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run([sys.executable, '-m', 'gdfusion_ros', *arguments], capture_output=True, timeout=300,
+        return subprocess.run([sys.executable, '-m', 'gdfusion_ros', *arguments], capture_output=True, timeout=patience,
                               check=False, env={'PYTHONIOENCODING': 'latin-1:strict', 'PATH': '/usr/bin:/bin'})
     return run
 

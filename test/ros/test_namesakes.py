@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ Start = Callable[..., Path]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Start]:
     """Starts an unconfigured node in a namespace; the file with its output, once it says that it waits."""
     processes = []
 
@@ -29,7 +28,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             processes.append(subprocess.Popen(
                 [sys.executable, '-m', 'gdfusion_ros', 'node', '--set', 'autostart=false', '--ros-args', '-r',
                  f'__ns:={namespace}'], stdout=output, stderr=output, env=environment.for_child()))
-        wait_for('unconfigured', log)
+        wait_until(lambda: 'unconfigured' in log.read_text())
         return log
 
     yield run
@@ -37,17 +36,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
         stop(process)
 
 
-def wait_for(said: str, log: Path) -> None:
-    while said not in log.read_text():
-        time.sleep(0.01)
-
-
-def test_each_of_two_nodes_warns_once_of_the_other(start: Start) -> None:
+def test_each_of_two_nodes_warns_once_of_the_other(start: Start, wait_until: Callable[..., None]) -> None:
     first, other, second = start('first', '/car'), start('other', '/truck'), start('second', '/car')
-    wait_for(WARNING, first)
-    wait_for(WARNING, second)
+    wait_until(lambda: WARNING in first.read_text() and WARNING in second.read_text())
     third = start('third', '/car')
-    for log in (first, second, third):
-        wait_for('there are 2 other nodes named /car/occ', log)
+    said = 'there are 2 other nodes named /car/occ'
+    wait_until(lambda: all(said in log.read_text() for log in (first, second, third)))
     assert [log.read_text().count(WARNING) for log in (first, second)] == [1, 1]
     assert 'named' not in other.read_text()

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,6 +38,7 @@ IMAGES = '/CAM_BACK/image/compressed'
 FRAME = ('gdfusion_ros.perception.estimator', 'OccupancyEstimator', 'process')
 
 Start = Callable[..., 'subprocess.Popen[bytes]']
+Stuck = Callable[['subprocess.Popen[bytes]'], None]
 
 
 @pytest.fixture
@@ -63,10 +63,15 @@ def stuck_in(module: str, place: str, function: str) -> tuple[str, ...]:
     return '-c', STUCK.format(module=module, place=place, function=function), *ARGUMENTS
 
 
-def wait_for(said: str, log: Path, process: subprocess.Popen[bytes]) -> None:
-    while said not in log.read_text():
+@pytest.fixture
+def stuck(tmp_path: Path, wait_until: Callable[..., None]) -> Callable[[subprocess.Popen[bytes]], None]:
+    """Waits until the process is stuck."""
+    def wait(process: subprocess.Popen[bytes]) -> None:
+        log = tmp_path / 'log'
+        wait_until(lambda: 'stuck' in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
-        time.sleep(0.01)
+
+    return wait
 
 
 def assert_ends(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -79,45 +84,46 @@ def assert_ends(process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.mark.parametrize(('number', 'stage'), [
     (signal.SIGHUP, ('gdfusion_ros.model', 'zoo', 'load_network')),
     (signal.SIGINT, ('gdfusion_ros.model', 'trial', 'warm_up'))])
-def test_it_does_not_wait_for_weights_or_compilers(start: Start, tmp_path: Path, number: int,
-                                                   stage: tuple[str, str, str]) -> None:
+def test_it_does_not_wait_for_weights_or_compilers(start: Start, stuck: Stuck, tmp_path: Path,
+                                                   number: int, stage: tuple[str, str, str]) -> None:
     process = start(*stuck_in(*stage))
-    wait_for('stuck', tmp_path / 'log', process)
+    stuck(process)
     process.send_signal(number)
     assert_ends(process, tmp_path / 'log')
     assert 'stopped while it was being configured' in (tmp_path / 'log').read_text()
     assert 'active' not in (tmp_path / 'log').read_text(), 'no further stage began'
 
 
-def test_it_does_not_wait_for_imports(start: Start, tmp_path: Path) -> None:
+def test_it_does_not_wait_for_imports(start: Start, stuck: Stuck, tmp_path: Path) -> None:
     (tmp_path / 'rclpy').mkdir()
     (tmp_path / 'rclpy' / '__init__.py').write_text("import time\nprint('stuck', flush=True)\ntime.sleep(1e6)\n")
     process = start('-m', 'gdfusion_ros', *ARGUMENTS, PYTHONPATH=str(tmp_path))
-    wait_for('stuck', tmp_path / 'log', process)
+    stuck(process)
     process.send_signal(signal.SIGINT)
     assert_ends(process, tmp_path / 'log')
 
 
-def test_it_does_not_wait_for_a_frame(start: Start, tmp_path: Path, drive: Path) -> None:
+def test_it_does_not_wait_for_a_frame(start: Start, stuck: Stuck, tmp_path: Path, drive: Path,
+                                      patience: float) -> None:
     process = start(*stuck_in(*FRAME))
-    play([drive], Playback(wait=600))
-    wait_for('stuck', tmp_path / 'log', process)
+    play([drive], Playback(wait=patience))
+    stuck(process)
     process.send_signal(signal.SIGINT)
     assert_ends(process, tmp_path / 'log')
     assert re.search(r'stopped: \d+ images, \d+ sets, 0 grids', (tmp_path / 'log').read_text())
 
 
-def test_it_does_not_wait_for_a_deactivation_that_waits_for_a_frame(start: Start, tmp_path: Path, drive: Path) -> None:
+def test_it_does_not_wait_for_a_deactivation_that_waits_for_a_frame(start: Start, stuck: Stuck, tmp_path: Path,
+                                                                    drive: Path, wait_until: Callable[..., None],
+                                                                    patience: float) -> None:
     process = start(*stuck_in(*FRAME))
-    play([drive], Playback(wait=600))
-    wait_for('stuck', tmp_path / 'log', process)
+    play([drive], Playback(wait=patience))
+    stuck(process)
     with ros_node('manager') as node, spinning(node):
         client = node.create_client(ChangeState, '/occ/change_state')
-        assert client.wait_for_service(600)
-        while not node.count_subscribers(IMAGES):
-            time.sleep(0.01)
+        assert client.wait_for_service(patience)
+        wait_until(lambda: node.count_subscribers(IMAGES))
         client.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE)))
-        while node.count_subscribers(IMAGES):  # these it takes away first
-            time.sleep(0.01)
+        wait_until(lambda: not node.count_subscribers(IMAGES))  # these it takes away first
         process.send_signal(signal.SIGINT)
         assert_ends(process, tmp_path / 'log')
