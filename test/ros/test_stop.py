@@ -83,7 +83,7 @@ def assert_ends(process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.mark.parametrize(('number', 'stage'), [
     (signal.SIGHUP, ('gdfusion_ros.model', 'zoo', 'load_network')),
-    (signal.SIGINT, ('gdfusion_ros.model', 'trial', 'warm_up'))])
+    (signal.SIGINT, ('gdfusion_ros.model.runtime', 'trial', 'warm_up'))])
 def test_it_does_not_wait_for_weights_or_compilers(start: Start, stuck: Stuck, tmp_path: Path,
                                                    number: int, stage: tuple[str, str, str]) -> None:
     process = start(*stuck_in(*stage))
