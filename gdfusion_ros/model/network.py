@@ -161,8 +161,7 @@ class OccupancyNetwork(nn.Module):
                probe: Probe = BLIND) -> Encoded:
         """The part of ``forward`` before the voxels are classified."""
         run = self._run(probe)
-        cells, remembered = self.depth(self.images(images, run), geometry.depth,
-                                       None if state is None else state.depth, run)
+        cells, remembered = self._see_cells(images, geometry, state, run)
         volume = self.view(cells, geometry.view, run)
         volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
         return Encoded(self.decoder.encode(volume, run), cells,
@@ -171,9 +170,7 @@ class OccupancyNetwork(nn.Module):
     def predict_depth(self, images: Tensor, geometry: FrameGeometry,
                       state: SequenceState | None = None) -> tuple[CellDepth, SequenceState]:
         """The part of ``forward`` before anything is lifted; nothing of a volume is remembered."""
-        run = self._run(BLIND)
-        cells, remembered = self.depth(self.images(images, run), geometry.depth,
-                                       None if state is None else state.depth, run)
+        cells, remembered = self._see_cells(images, geometry, state, self._run(BLIND))
         return cells, SequenceState(geometry.calibration, remembered, None)
 
     def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
@@ -191,6 +188,10 @@ class OccupancyNetwork(nn.Module):
     def start_neutral(self, cue: str) -> None:
         """Let the fusion of that cue change little of what goes through it."""
         (self.depth if cue == 'geometry' else self.memory).start_neutral(cue)
+
+    def _see_cells(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None,
+                   run: Pass) -> tuple[CellDepth, Any]:
+        return self.depth(self.images(images, run), geometry.depth, None if state is None else state.depth, run)
 
     def _run(self, probe: Probe) -> Pass:
         return Pass(probe, self.device, self.autocast)
