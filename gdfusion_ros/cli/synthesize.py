@@ -30,8 +30,8 @@ from gdfusion_ros.cli.common import progress
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
-    from gdfusion_ros.datasets.synthetic.agreement import Agreement
-    from gdfusion_ros.datasets.synthetic.recipes import Recipe
+    from gdfusion_ros.synthetic.agreement import Agreement
+    from gdfusion_ros.synthetic.recipes import Recipe
 
 HELP = 'make a dataset in nuScenes format with ground truth'
 
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    from gdfusion_ros.datasets.synthetic.moods import MOODS
-    from gdfusion_ros.datasets.synthetic.recipes import Recipe
+    from gdfusion_ros.synthetic.moods import MOODS
+    from gdfusion_ros.synthetic.recipes import Recipe
 
     width, separator, height = args.resolution.partition('x')
     if not (separator and width.isdecimal() and height.isdecimal()):
@@ -79,7 +79,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 
 def _make(out: Path, recipe: Recipe, jobs: int) -> None:
-    from gdfusion_ros.datasets.synthetic.synthesize import synthesize
+    from gdfusion_ros.synthetic.synthesize import synthesize
 
     begin, frames = time.monotonic(), recipe.scenes * recipe.frames
     with progress(frames, 'frame', 'making') as bar:
@@ -90,8 +90,8 @@ def _make(out: Path, recipe: Recipe, jobs: int) -> None:
 
 
 def _check(out: Path, jobs: int) -> int:
-    from gdfusion_ros.datasets.synthetic import recipes
-    from gdfusion_ros.datasets.synthetic.agreement import examine
+    from gdfusion_ros.synthetic import recipes
+    from gdfusion_ros.synthetic.agreement import examine
 
     recipe = recipes.read(out)
     with progress(recipe.scenes * recipe.frames, 'frame', 'checking') as bar:
@@ -103,8 +103,8 @@ def _check(out: Path, jobs: int) -> int:
 def _report(agreement: Agreement) -> None:
     from tabulate import tabulate
 
-    from gdfusion_ros.datasets.synthetic.agreement import REQUIRED
     from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+    from gdfusion_ros.synthetic.agreement import REQUIRED
 
     counts = [(label.name, int(agreement.visible[label.id]), int(agreement.agreeing[label.id]))
               for label in OCC3D_NUSCENES.classes if agreement.visible[label.id]]

@@ -20,9 +20,6 @@ from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.plan import LABELS, Content, Job, plan
-from gdfusion_ros.datasets.synthetic.moods import EVERYDAY
-from gdfusion_ros.datasets.synthetic.recipes import Recipe
-from gdfusion_ros.datasets.synthetic.synthesize import synthesize
 from gdfusion_ros.demo.folder import Folder
 from gdfusion_ros.demo.live import DIAGNOSTICS, GRIDS_TOPIC, LATENCY, Bar, run_node
 from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
@@ -32,6 +29,9 @@ from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.zoo import choose
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
+from gdfusion_ros.synthetic.moods import EVERYDAY
+from gdfusion_ros.synthetic.recipes import Recipe
+from gdfusion_ros.synthetic.synthesize import synthesize
 from gdfusion_ros.visualization import page, sheet, video
 from gdfusion_ros.visualization.frame import Frame
 
