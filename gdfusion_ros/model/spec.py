@@ -20,7 +20,7 @@ class NetworkSpec:
         name: in the zoo.
         image_size: (H, W) of its images [px].
         cameras: how many it was trained with.
-        any_cameras: whether it takes another number, too, as each camera is lifted by itself.
+        any_cameras: whether it takes another number, too: its arithmetic must lift each camera by itself.
         depth: the depth bins.
         feature_stride: pixels of the image along an edge of a cell of its features.
         context_channels: of the features that are lifted.
@@ -40,7 +40,7 @@ class NetworkSpec:
     grid: VoxelGrid
     refinement: int = 1
     cameras: int = 6
-    any_cameras: bool = True
+    any_cameras: bool = False
     frame: Literal['ego', 'lidar'] = 'ego'
     label_set: str = 'occ3d_nuscenes'
     classes: int = 18

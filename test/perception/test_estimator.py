@@ -73,7 +73,7 @@ class EchoNetwork(nn.Module):
     def __init__(self, cameras: int = 3, image_size: tuple[int, int] = (8, 16)) -> None:
         super().__init__()
         self.spec = NetworkSpec(
-            name='echo', image_size=image_size, cameras=cameras, any_cameras=False, depth=DepthBins(1.0, 1.0, 4),
+            name='echo', image_size=image_size, cameras=cameras, depth=DepthBins(1.0, 1.0, 4),
             feature_stride=8, context_channels=4,
             grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)))
         self.seen: list[Seen] = []

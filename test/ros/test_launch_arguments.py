@@ -81,6 +81,6 @@ def test_the_network_says_how_many_cameras_it_takes(installed: list[str], monkey
     from gdfusion_ros.model import zoo
 
     entry = zoo.ZOO['bevdetocc_gf_small']
-    small = dataclasses.replace(entry.spec, cameras=7, any_cameras=False)
+    small = dataclasses.replace(entry.spec, cameras=7)
     monkeypatch.setitem(zoo.ZOO, small.name, zoo.Entry(small, entry.build))
     refuse_nothing(cameras=SEVEN, model=small.name, untrained='true')
