@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -20,10 +22,18 @@ def index_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor,
         bda: (3, 3) ego augmentation A of the current frame,
         previous_bda: and of the previous one.
     """
-    metres = torch.diag(torch.tensor([*grid.voxel_size, 1.0], dtype=torch.float64))
-    metres[:3, 3] = torch.tensor(grid.lower, dtype=torch.float64)
+    metres = _metres(grid)
     return product(affine_inverse(metres), _homogeneous(previous_bda), previous_ego_from_ego.double(),
                    _homogeneous(inverse(bda.double())), metres).float()
+
+
+@cache
+@torch.inference_mode(False)
+def _metres(grid: VoxelGrid) -> Tensor:
+    """F: voxel index -> metres, (4, 4) float64."""
+    metres = torch.diag(torch.tensor([*grid.voxel_size, 1.0], dtype=torch.float64))
+    metres[:3, 3] = torch.tensor(grid.lower, dtype=torch.float64)
+    return metres
 
 
 def _homogeneous(rotation: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ rounded by itself.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,8 +31,10 @@ def to_device_of(matrix: Tensor, other: Tensor) -> Tensor:
     return matrix.to(other.device, non_blocking=True)
 
 
+@cache
+@torch.inference_mode(False)
 def pixel_grid(image_size: tuple[int, int], feature_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Pixel coordinates (u of each column, v of each row) that a feature map stands for.
+    """Pixel coordinates (u of each column, v of each row) that a feature map stands for; not to be changed in place.
 
     They run from the first to the last pixel of the image, not over cell centres [QUIRK 8].
     """
@@ -109,5 +112,12 @@ def normalised(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:
 
     The divisor is a tensor on purpose: by a number, CUDA would multiply with the rounded reciprocal instead.
     """
+    return pixels / to_device_of(last_pixel(image_size), pixels) * 2 - 1
+
+
+@cache
+@torch.inference_mode(False)
+def last_pixel(image_size: tuple[int, int]) -> Tensor:
+    """(2,) u, v of the last pixel of the image; not to be changed in place."""
     height, width = image_size
-    return pixels / to_device_of(torch.tensor([width - 1.0, height - 1.0]), pixels) * 2 - 1
+    return torch.tensor([width - 1.0, height - 1.0])

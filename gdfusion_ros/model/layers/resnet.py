@@ -96,18 +96,19 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
         self.bn1: nn.Module = nn.BatchNorm2d(widths[0])
         self.channels = [width * block.expansion for width in widths]
+        self._stages = [f'layer{stage + 1}' for stage in range(len(widths))]
         inputs = [widths[0], *self.channels]
-        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        for stage, (name, width, count) in enumerate(zip(self._stages, widths, blocks, strict=True)):
             first = block(inputs[stage], width, 1 if stage == 0 else 2)
             others = (block(inputs[stage + 1], width, 1) for _ in range(count - 1))
-            setattr(self, f'layer{stage + 1}', nn.Sequential(first, *others))
+            self.add_module(name, nn.Sequential(first, *others))
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """(N, 3, H, W) normalised images -> features with the ``channels`` of the first and of the last two stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         levels = [F.max_pool2d(x, 3, 2, 1)]
-        for stage in range(len(self.channels)):
-            levels.append(getattr(self, f'layer{stage + 1}')(levels[-1]))
+        for name in self._stages:
+            levels.append(self.get_submodule(name)(levels[-1]))
         return ImageFeatures(levels[1], levels[-2], levels[-1])
 
     def fuse(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -100,7 +101,7 @@ class VoxelFusion(nn.Module):
 
     def embeddings(self, frames: int, device: torch.device) -> Tensor:
         """(2, C) embeddings of the current frame's and the history's time since the start; ``frames`` lie between."""
-        times = torch.tensor([frames, max(frames - 1, 0)], dtype=torch.float32) * SECONDS_PER_FRAME
+        times = torch.from_numpy(np.array([frames, max(frames - 1, 0)], np.float32)) * SECONDS_PER_FRAME
         embedded: Tensor = self.time_embedding(sinusoid(times, self.channels).to(device, non_blocking=True))
         return embedded
 

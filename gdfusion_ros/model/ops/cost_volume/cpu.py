@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, pixel_grid
+from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, last_pixel, pixel_grid
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.ops.compiled import (
     ONE,
@@ -40,7 +40,7 @@ def matching_cost(current: Tensor, previous: Tensor, way: Reprojection, image_si
     share_threads()
     cameras, channels, height, width = current.shape
     u, v = pixel_grid(image_size, (height, width))
-    last = torch.tensor([image_size[1] - 1, image_size[0] - 1, 0.0]).expand(cameras, 3)
+    last = functional.pad(last_pixel(image_size), (0, 1)).expand(cameras, 3)
     matrices = torch.stack([way.source_from_input, way.camera_from_source, way.intrinsics, way.previous_post_rotation],
                            1)
     vectors = torch.stack([way.camera_translation, way.post_translation, way.previous_post_translation, last], 1)
