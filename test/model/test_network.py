@@ -178,6 +178,7 @@ def test_every_stage_is_entered_once_in_order(network: OccupancyNetwork, drive: 
     assert tuple(entered) == STAGES
 
 
+@pytest.mark.slow
 def test_compiled_and_plain_forms_give_the_same(tiny: OccupancyNetwork, drive: Any,
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     fast = run(tiny, drive.frames(3))
@@ -223,6 +224,7 @@ def either(tiny: OccupancyNetwork, grounded: OccupancyNetwork, request: pytest.F
     return tiny if request.param == 'stereo' else grounded
 
 
+@pytest.mark.slow
 def test_a_network_that_has_run_is_as_one_that_never_ran(either: OccupancyNetwork, drive: Any, same: Same) -> None:
     """The caller's cache is of the calibration alone: not of weights, nor of a copy, nor of where the network is."""
     runner = SequenceRunner(either)
@@ -371,6 +373,7 @@ def test_another_number_of_cameras_goes_through_the_same_weights(network: Occupa
 WithCues = Callable[[tuple[str, ...]], OccupancyNetwork]
 
 
+@pytest.mark.slow
 def test_each_set_of_cues_remembers_its_own_and_sees_something_else(with_cues: WithCues, drive: Any) -> None:
     frames, results = drive.frames(2), {}
     for name, cues in CUES.items():

@@ -148,6 +148,7 @@ def test_no_voxel_has_no_class() -> None:
     assert argmax.argmax(torch.zeros(0, 3, 5)).shape == (0, 3)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_bit(drive: Any) -> None:
     operations = [case for case in cases() if case.name not in {'renumbered', 'sorted_by_row'}]
     calls = [(getattr(case.operation.cpu, case.name), case.arguments(drive)) for case in operations]
@@ -189,6 +190,7 @@ print(hashlib.sha256(cost.contiguous().numpy().tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path) -> None:
     environment = os.environ | {'NUMBA_CACHE_DIR': str(tmp_path)}
     hashes = [subprocess.run([sys.executable, '-c', HASH_OF_A_COST], env=environment, check=True, capture_output=True,
@@ -197,6 +199,7 @@ def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path
     assert hashes[0] == hashes[1]
 
 
+@pytest.mark.slow
 def test_kernels_leave_torch_its_threads() -> None:
     script = HASH_OF_A_COST + 'print(torch.get_num_threads())'
     done = subprocess.run([sys.executable, '-c', script], env=os.environ | {'OMP_NUM_THREADS': '1'}, check=True,
