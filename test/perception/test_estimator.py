@@ -349,8 +349,9 @@ def test_a_network_that_takes_any_cameras_takes_fewer(make_settings: Callable[..
                                                       count: int) -> None:
     network = EchoNetwork(cameras=6)
     network.spec = replace(network.spec, any_cameras=True)
-    OccupancyEstimator(network, make_settings(cameras=('left', 'front')[:count],  # type: ignore[arg-type]
-                                              reference_camera='left'))
+    settings = make_settings(cameras=('left', 'front')[:count], reference_camera='left')
+    estimator = OccupancyEstimator(network, settings)  # type: ignore[arg-type]
+    assert estimator._counters.snapshot().cameras.keys() == set(settings.cameras)
 
 
 def test_a_network_for_another_rig_is_refused(make_settings: Callable[..., PipelineSettings]) -> None:

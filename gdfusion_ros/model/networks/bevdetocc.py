@@ -44,11 +44,6 @@ class Sizes:
     encoder_blocks: tuple[int, ...] = (1, 2, 4)
     classifier_channels: int = 64
 
-    @property
-    def encoder_strides(self) -> tuple[int, ...]:
-        """Of the encoder's stages."""
-        return (1, *[2] * (len(self.encoder_channels) - 1))
-
 
 BEVDETOCC_GF = NetworkSpec(
     name='bevdetocc_gf',
@@ -82,11 +77,16 @@ MOUNTS = (
 )
 
 
+def halving(stages: int) -> tuple[int, ...]:
+    """Strides of an encoder in which every stage but the first halves what it gets."""
+    return (1, *[2] * (stages - 1))
+
+
 def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
     """The network of that spec; the sizes are the released ones unless others are given."""
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
-    stages = sizes.encoder_channels, sizes.encoder_blocks, sizes.encoder_strides
+    stages = sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
     net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride)
     return OccupancyNetwork(
         spec,

@@ -17,7 +17,7 @@ from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
 from gdfusion_ros.model.layers.resnet import BasicBlock, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.bevdetocc import MOUNTS
+from gdfusion_ros.model.networks.bevdetocc import MOUNTS, halving
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
 from gdfusion_ros.model.view.lift import Lift, LiftView
@@ -45,11 +45,6 @@ class Sizes:
     encoder_blocks: tuple[int, ...] = (1, 1, 2)
     classifier_channels: int = 192
 
-    @property
-    def encoder_strides(self) -> tuple[int, ...]:
-        """Of the encoder's stages."""
-        return (1, *[2] * (len(self.encoder_channels) - 1))
-
 
 GDFUSION_NANO = NetworkSpec(
     name='gdfusion_nano',
@@ -76,7 +71,8 @@ def nano(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
                       spec.image_size, spec.cells, bins),
         memory=RecurrentMemory(spec.grid, width, spec.cues),
         decoder=MlpDecoder(
-            ColumnEncoder(heights * width, sizes.encoder_channels, sizes.encoder_blocks, sizes.encoder_strides),
+            ColumnEncoder(heights * width, sizes.encoder_channels, sizes.encoder_blocks,
+                          halving(len(sizes.encoder_blocks))),
             ColumnNeck(sizes.encoder_channels, across),
             OccupancyHead(nn.Conv2d, across, sizes.classifier_channels, spec.classes + 1, (r, r, r * heights))),
         mounts=MOUNTS)
