@@ -148,10 +148,15 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         return bool(self.trigger_configure() == success and self.trigger_activate() == success)
 
     def close(self) -> None:
-        """Stop the worker and let go of everything."""
+        """Stop the worker and let go of everything.
+
+        rclpy leaves the state machine of a lifecycle node to the garbage collector, and with it the DDS participant,
+        whose shared memory outlives a process that does not give it back.
+        """
         self._halt()
         self._discard()
         self.destroy_node()
+        self._state_machine.destroy_when_not_in_use()
 
     @_transition
     def on_configure(self) -> None:

@@ -74,11 +74,14 @@ def stuck(tmp_path: Path, wait_until: Callable[..., None]) -> Callable[[subproce
     return wait
 
 
-def assert_ends(process: subprocess.Popen[bytes], log: Path) -> None:
-    """That it ends at all is what is shown: what it does goes on for ever."""
+def assert_ends(process: subprocess.Popen[bytes], number: int, log: Path) -> None:
+    """That it ends at all is what is shown: what it does goes on for ever. Nothing that it leaves behind does."""
+    segments = set(re.findall(r'/dev/shm/fast\S+', Path(f'/proc/{process.pid}/maps').read_text()))
+    process.send_signal(number)
     assert process.wait() == 0, log.read_text()
     assert 'Traceback' not in log.read_text()
     assert 'ERROR' not in log.read_text()
+    assert not [segment for segment in segments if Path(segment).exists()]
 
 
 @pytest.mark.parametrize(('number', 'stage'), [
@@ -88,10 +91,16 @@ def test_it_does_not_wait_for_weights_or_compilers(start: Start, stuck: Stuck, t
                                                    number: int, stage: tuple[str, str, str]) -> None:
     process = start(*stuck_in(*stage))
     stuck(process)
-    process.send_signal(number)
-    assert_ends(process, tmp_path / 'log')
+    assert_ends(process, number, tmp_path / 'log')
     assert 'stopped while it was being configured' in (tmp_path / 'log').read_text()
     assert 'active' not in (tmp_path / 'log').read_text(), 'no further stage began'
+
+
+def test_a_node_that_waits_for_images_gives_its_shared_memory_back(start: Start, tmp_path: Path,
+                                                                   wait_until: Callable[..., None]) -> None:
+    process = start('-m', 'gdfusion_ros', *ARGUMENTS)
+    wait_until(lambda: 'active: waiting' in (tmp_path / 'log').read_text() or process.poll() is not None)
+    assert_ends(process, signal.SIGTERM, tmp_path / 'log')
 
 
 def test_it_does_not_wait_for_imports(start: Start, stuck: Stuck, tmp_path: Path) -> None:
@@ -99,8 +108,7 @@ def test_it_does_not_wait_for_imports(start: Start, stuck: Stuck, tmp_path: Path
     (tmp_path / 'rclpy' / '__init__.py').write_text("import time\nprint('stuck', flush=True)\ntime.sleep(1e6)\n")
     process = start('-m', 'gdfusion_ros', *ARGUMENTS, PYTHONPATH=str(tmp_path))
     stuck(process)
-    process.send_signal(signal.SIGINT)
-    assert_ends(process, tmp_path / 'log')
+    assert_ends(process, signal.SIGINT, tmp_path / 'log')
 
 
 def test_it_does_not_wait_for_a_frame(start: Start, stuck: Stuck, tmp_path: Path, drive: Path,
@@ -108,8 +116,7 @@ def test_it_does_not_wait_for_a_frame(start: Start, stuck: Stuck, tmp_path: Path
     process = start(*stuck_in(*FRAME))
     play([drive], Playback(wait=patience))
     stuck(process)
-    process.send_signal(signal.SIGINT)
-    assert_ends(process, tmp_path / 'log')
+    assert_ends(process, signal.SIGINT, tmp_path / 'log')
     assert re.search(r'stopped: \d+ images, \d+ sets, 0 grids', (tmp_path / 'log').read_text())
 
 
@@ -125,5 +132,4 @@ def test_it_does_not_wait_for_a_deactivation_that_waits_for_a_frame(start: Start
         wait_until(lambda: node.count_subscribers(IMAGES))
         client.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE)))
         wait_until(lambda: not node.count_subscribers(IMAGES))  # these it takes away first
-        process.send_signal(signal.SIGINT)
-        assert_ends(process, tmp_path / 'log')
+    assert_ends(process, signal.SIGINT, tmp_path / 'log')
