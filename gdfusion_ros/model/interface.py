@@ -95,8 +95,8 @@ class Prediction:
 
     Attributes:
         labels: (X, Y, Z) uint8 class ids of the network's label set.
-        scores: (Y, dy, X, dx, Z, dz, K) float32 of the dy x dx x dz voxels in each of the head's cells; channel 0 is an
-            unused slot, channel k + 1 belongs to class id k (spec section 8).
+        scores: (Y, dy, X, dx, Z, dz, K) float32 of the K classes for the dy x dx x dz voxels in each of the head's
+            cells.
     """
 
     labels: Tensor
@@ -109,8 +109,7 @@ class Prediction:
 
     def confidence(self) -> Tensor:
         """Softmax probability of each voxel's label, (X, Y, Z) uint8, 255 = 1."""
-        scores = self.scores[..., 1:]
-        probability = by_voxel(torch.exp(scores.amax(-1) - scores.logsumexp(-1)))
+        probability = by_voxel(torch.exp(self.scores.amax(-1) - self.scores.logsumexp(-1)))
         return probability.mul_(255).round_().to(torch.uint8).transpose(0, 1)
 
 

@@ -88,7 +88,7 @@ Recalibrated = Callable[..., Frame]
 def test_shapes_of_what_comes_out(network: OccupancyNetwork, drive: Any) -> None:
     prediction, state = look(network, drive.frame(0))
     assert prediction.labels.shape == prediction.confidence().shape == (20, 16, 4)
-    assert prediction.logits.shape == (16, 20, 4, 19)
+    assert prediction.logits.shape == (16, 20, 4, 18)
     assert prediction.labels.unique().numel() > 2
     assert state.depth.features.shape == (2, 256, 16, 24)
     assert state.memory is not None

@@ -31,9 +31,7 @@ class MlpDecoder(nn.Module):
     def forward(self, encoded: Tensor, run: Pass) -> Prediction:
         """Class and scores of every voxel."""
         with run.probe.stage('head'), run.learned():
-            prediction = self.head.predict(encoded)
-        run.probe.record('scores', prediction.scores)
-        return prediction
+            return self.head.predict(encoded, run.probe)
 
     def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int, run: Pass) -> tuple[Tensor, Tensor]:
         """Scores of the voxels in all cells in which something is labelled, and those voxels' labels.
