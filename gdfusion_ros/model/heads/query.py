@@ -82,7 +82,7 @@ class QueryHead(nn.Module):
         """
         size = volume.shape[2:]
         outputs = self.classify(self.features(volume)).float()
-        labels = argmax(outputs.sigmoid(), self._first).view(size)
+        labels = argmax(outputs.sigmoid(), self._first).view(size) + (self._first - 1)
         scores = outputs.view(size[0], 1, size[1], 1, size[2], 1, -1)
         probe.record('scores', scores)
         return Prediction(labels.transpose(0, 1), scores[..., 1:])

@@ -141,7 +141,7 @@ def cases() -> Iterator[Case]:
         yield Case(motion_step, 'motion_step', partial(fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
         yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
-    for shape, first in [((1, 1, 2), 1), ((7, 3, 5), 2), ((50, 64, 19), 1)]:
+    for shape, first in [((1, 1, 2), 0), ((1, 1, 2), 1), ((7, 3, 5), 2), ((50, 64, 19), 0), ((50, 64, 19), 1)]:
         yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
 
 

@@ -1,4 +1,4 @@
-"""The class of every voxel: the highest score behind unused slots; of equal ones the first (spec section 8)."""
+"""The class of every voxel: the highest score, behind unused slots; of equal ones the first (§8)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from gdfusion_ros.model.ops.argmax import cpu, reference
 
 
 def argmax(scores: Tensor, first: int = 1) -> Tensor:
-    """(n, m, K) scores -> (n, m) uint8 class ids: the place of the highest from ``first`` on, less one."""
-    chosen = cpu.argmax if compiled.usable(scores) else reference.argmax
-    return chosen(scores, first)
+    """(n, m, K) scores -> (n, m) uint8 class ids: the place of the highest score from the place ``first`` on."""
+    highest = cpu.argmax if compiled.usable(scores) else reference.argmax
+    return highest(scores, first)

@@ -11,7 +11,7 @@ from torch import Tensor
 from gdfusion_ros.model.ops.compiled import Floats, kernel, share_threads
 
 
-def argmax(scores: Tensor, first: int) -> Tensor:
+def argmax(scores: Tensor, first: int = 1) -> Tensor:
     """See ``gdfusion_ros.model.ops.argmax.argmax``."""
     share_threads()
     labels = torch.empty(scores.shape[:2], dtype=torch.uint8)
@@ -28,4 +28,4 @@ def _argmax(scores: Floats, first: int, labels: NDArray[np.uint8]) -> None:
             for k in range(first + 1, classes):
                 if scores[cell, voxel, k] > highest:
                     highest, label = scores[cell, voxel, k], k
-            labels[cell, voxel] = label - 1
+            labels[cell, voxel] = label - first
