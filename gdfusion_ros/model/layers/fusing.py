@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Conv = TypeVar('Conv', bound=nn.Module)
-NORMS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+NORMS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d,
+                                            nn.ConvTranspose3d: nn.BatchNorm3d}
 
 
 @runtime_checkable
@@ -27,7 +28,8 @@ def folded(conv: Conv, norm: nn.Module) -> Conv:
     """
     if isinstance(norm, nn.Identity):
         return conv
-    fused: Conv = fuse_conv_bn_eval(conv.double(), norm.double()).float()  # type: ignore[type-var, arg-type]
+    transpose = isinstance(conv, nn.ConvTranspose3d)
+    fused: Conv = fuse_conv_bn_eval(conv.double(), norm.double(), transpose).float()  # type: ignore[type-var, arg-type]
     return fused
 
 
