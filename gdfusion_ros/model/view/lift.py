@@ -100,6 +100,36 @@ class Lifting(Protocol):
         """(N, D, h, w) and (N, C, h, w) -> volume (1, C, Y, X, Z)."""
 
 
+class ForwardProjection(nn.Module):
+    """Features of the cells, lifted into the volume: what the view slots that lift have in common."""
+
+    def __init__(self, lift: Lifting, image_size: tuple[int, int], cells: tuple[int, int], bins: DepthBins) -> None:
+        """``cells`` (h, w) of the features."""
+        super().__init__()
+        self.lift = lift
+        self._image_size, self._cells, self._bins = image_size, cells, bins
+
+    def voxel_index(self, calibration: Calibration, cache: CalibrationCache) -> Any:
+        """Which points of the frusta lie in which voxel, as the lift wants it, on the network's device."""
+        points = cache(self._frustum, calibration.post_rotation, calibration.post_translation)
+        return cache(self._index, points, calibration, self.lift.dx.device)
+
+    def _frustum(self, post_rotation: Tensor, post_translation: Tensor) -> Tensor:
+        points = camera_points(self._image_size, self._cells, self._bins.values(), inverse(post_rotation),
+                               post_translation)
+        return points.permute(0, 2, 3, 1, 4).contiguous()
+
+    def _index(self, points: Tensor, calibration: Calibration, device: torch.device) -> Any:
+        return self.lift.geometry(points, calibration).to(device)
+
+    def lifted(self, cells: CellDepth, index: Any, run: Pass) -> Tensor:
+        """Features of the cells -> volume (1, C, Y, X, Z)."""
+        with run.probe.stage('lift'), run.learned():
+            lifted = self.lift(cells.distribution, cells.context, index)
+        run.probe.record('lifted', lifted)
+        return lifted
+
+
 class NoPreProcess(nn.Module):
     """Passes the lifted volume on."""
 
@@ -108,40 +138,23 @@ class NoPreProcess(nn.Module):
         return [volume]
 
 
-class LiftView(nn.Module):
-    """The view slot: lift along the depth distribution, then a residual stage over the volume."""
+class LiftView(ForwardProjection):
+    """The view slot of most networks: lift, then a residual stage over the volume."""
 
     def __init__(self, lift: Lifting, pre_process: nn.Module, image_size: tuple[int, int], cells: tuple[int, int],
                  bins: DepthBins) -> None:
-        """``cells`` (h, w) of the features; ``pre_process`` gives levels, of which the last keeps the grid."""
-        super().__init__()
-        self.lift, self.pre_process = lift, pre_process
-        self._image_size, self._cells, self._bins = image_size, cells, bins
+        """``cells`` (h, w) of the features; ``pre_process`` gives levels, of which the last has the volume's size."""
+        super().__init__(lift, image_size, cells, bins)
+        self.pre_process = pre_process
 
     def geometry(self, calibration: Calibration, cache: CalibrationCache) -> Any:
-        """Which points of the frusta lie where in the volume, on the network's device."""
-        points = cache(self._frustum, calibration.post_rotation, calibration.post_translation)
-        return cache(self._placed, points, calibration, self.lift.dx.device)
-
-    def _frustum(self, post_rotation: Tensor, post_translation: Tensor) -> Tensor:
-        points = camera_points(self._image_size, self._cells, self._bins.values(), inverse(post_rotation),
-                               post_translation)
-        return points.permute(0, 2, 3, 1, 4).contiguous()
-
-    def _placed(self, points: Tensor, calibration: Calibration, device: torch.device) -> Any:
-        return self.lift.geometry(points, calibration).to(device)
+        """Which points of the frusta lie in which voxel, on the network's device."""
+        return self.voxel_index(calibration, cache)
 
     def forward(self, cells: CellDepth, geometry: Any, run: Pass) -> Tensor:
         """Features of the cells -> volume (1, C, Y, X, Z)."""
-        with run.probe.stage('lift'), run.learned():
-            lifted = self.lifted(cells, geometry)
+        lifted = self.lifted(cells, geometry, run)
         with run.probe.stage('pre-process'), run.learned():
             volume: Tensor = self.pre_process(lifted)[-1]
-        volume = volume.view(1, -1, *lifted.shape[2:])  # of a grid of one height it is a map
-        run.probe.record('lifted', lifted)
         run.probe.record('pre_process', volume)
         return volume.float()
-
-    def lifted(self, cells: CellDepth, geometry: Any) -> Tensor:
-        """The volume before it is processed."""
-        return self.lift(cells.distribution, cells.context, geometry)

@@ -16,6 +16,7 @@ from gdfusion_ros.model.interface import Calibration, CellDepth, Neighbours
 from gdfusion_ros.model.layers.volume import volume_of
 from gdfusion_ros.model.ops.soft_filling import PlacedPoints, place_points, soft_filling
 from gdfusion_ros.model.ops.voxel_index import BEYOND, Placement, places
+from gdfusion_ros.model.probe import Pass
 from gdfusion_ros.model.view.lift import IntoGrid, LiftView, placement
 
 OTHERS = (0, 1, 2, 3, 5, 6, 7, 8)
@@ -110,13 +111,16 @@ class InterRayView(LiftView):
 
     def geometry(self, calibration: Calibration, cache: CalibrationCache) -> InterRayGeometry:
         """Where the points of the frusta lie, and what places others, on the network's device."""
-        placed, device = super().geometry(calibration, cache), self.lift.dx.device
+        placed, device = self.voxel_index(calibration, cache), self.lift.dx.device
         return InterRayGeometry(placed, inverse(calibration.post_rotation).to(device, non_blocking=True),
                                 calibration.post_translation.to(device, non_blocking=True),
                                 placement(calibration).to(device))
 
-    def lifted(self, cells: CellDepth, geometry: InterRayGeometry) -> Tensor:
-        """The volume before it is processed."""
-        assert cells.neighbours is not None
-        others = self._inter_ray(cells.distribution, cells.neighbours, geometry)
-        return self.lift(cells.distribution, cells.context, geometry.placed, others)  # type: ignore[no-any-return]
+    def lifted(self, cells: CellDepth, index: InterRayGeometry, run: Pass) -> Tensor:
+        """Features of the cells and of their neighbours -> volume (1, C, Y, X, Z)."""
+        assert cells.neighbours is not None, 'the depth slot says what lies beside the rays'
+        with run.probe.stage('lift'), run.learned():
+            others = self._inter_ray(cells.distribution, cells.neighbours, index)
+            lifted: Tensor = self.lift(cells.distribution, cells.context, index.placed, others)
+        run.probe.record('lifted', lifted)
+        return lifted

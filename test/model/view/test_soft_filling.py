@@ -15,6 +15,7 @@ from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import CellDepth, Frame, Neighbours
 from gdfusion_ros.model.ops.soft_filling.reference import CORNERS, shares
+from gdfusion_ros.model.probe import BLIND, Pass
 from gdfusion_ros.model.view.lift import LiftView, NoPreProcess
 from gdfusion_ros.model.view.soft_filling import InterRayView, SoftFilling
 
@@ -30,7 +31,8 @@ def view(kind: type[LiftView], grid: VoxelGrid) -> Any:
 
 
 def lifted(slot: Any, cells: CellDepth, frame: Frame) -> Tensor:
-    found: Tensor = slot.lifted(cells, slot.geometry(frame.calibration, CalibrationCache()))
+    found: Tensor = slot.lifted(cells, slot.geometry(frame.calibration, CalibrationCache()),
+                                Pass(BLIND, torch.device('cpu'), autocast=False))
     return found
 
 
