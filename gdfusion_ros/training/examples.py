@@ -18,6 +18,7 @@ from gdfusion_ros.datasets import lidar, occ3d
 from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.depth.measured import nearest_bins
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.spec import NetworkSpec
@@ -28,7 +29,7 @@ from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.types import Matrix, Pixels
 from gdfusion_ros.settings import SURROUND_CAMERAS
 from gdfusion_ros.training.augment import EgoAugmentation, ImageAugmentation
-from gdfusion_ros.training.losses import IGNORE, depth_bins
+from gdfusion_ros.training.losses import IGNORE
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.sight import Sight, look, unknown
 from gdfusion_ros.training.stream import Item
@@ -156,7 +157,7 @@ class Examples(TorchDataset[Example]):
         bins = self._config.depth
         maps = np.stack([_depth_map(points, camera, post, (width, height), bins)
                          for camera, post in zip(_cameras(sample), posts, strict=True)])
-        return depth_bins(torch.from_numpy(maps), stride, bins.first, bins.step, bins.count)
+        return nearest_bins(torch.from_numpy(maps), stride, bins)
 
 
 def _pose(data: SensorData) -> Matrix:

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from gdfusion_ros.model.depth.measured import nearest_bins
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.training import losses
 from gdfusion_ros.training.losses import IGNORE
 
@@ -48,7 +50,7 @@ def test_voxel_losses_are_as_recorded(recorded: dict[str, Tensor], voxels: tuple
 
 
 def test_depth_and_mask_losses_are_as_recorded(recorded: dict[str, Tensor]) -> None:
-    bins = losses.depth_bins(recorded['gt_depth'][0], 16, 1.0, 0.5, 16)
+    bins = nearest_bins(recorded['gt_depth'][0], 16, DepthBins(1.0, 0.5, 16))
     probability = recorded['depth_pred'][0]
     masks = recorded['mask_logits'], recorded['mask_target'], recorded['mask_weight']
     for value, name in ((0.05 * losses.depth_binary(probability, bins), 'depth_bce_w005'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gdfusion_ros.model.depth.net import DepthPrediction
 from gdfusion_ros.model.interface import Neighbours
 from gdfusion_ros.model.layers.blocks2d import ResidualBlock2d
 from gdfusion_ros.model.weights.keys import Table
@@ -29,6 +30,14 @@ def behind(probability: Tensor, weights: Tensor) -> Tensor:
     return spread
 
 
+class NoOcclusion(nn.Module):
+    """Nothing is said of what is not seen: the distribution of the supervised head is lifted."""
+
+    def forward(self, seen: DepthPrediction) -> tuple[Tensor, Neighbours | None]:
+        """The distribution, and nothing of the neighbours."""
+        return seen.probability, None
+
+
 class IntraRay(nn.Module):
     """A second trunk of the depth network: how likely space behind a surface is occupied, too, by distance."""
 
@@ -41,17 +50,18 @@ class IntraRay(nn.Module):
         self.trunk = nn.Sequential(own, ResidualBlock2d(channels, channels), ResidualBlock2d(channels, channels),
                                    nn.Conv2d(channels, length, 1))
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """What the depth network's trunk sees, (N, in, h, w) -> (N, L, h, w) weights in 0..1."""
-        return torch.sigmoid(self.trunk(seen))
+    def forward(self, seen: DepthPrediction) -> tuple[Tensor, Neighbours | None]:
+        """(N, D, h, w) what the bins see and what lies behind, and nothing of the neighbours."""
+        return behind(seen.probability, torch.sigmoid(self.trunk(seen.looked_at))), None
 
 
-class InterRay(nn.Module):
-    """What the cells say of their neighbours."""
+class IntraInterRay(IntraRay):
+    """The same, and what the cells say of their neighbours."""
 
-    def __init__(self, channels: int) -> None:
-        """``channels`` of the depth network's features."""
-        super().__init__()
+    def __init__(self, first: ResidualBlock2d, length: int) -> None:
+        """See ``IntraRay``."""
+        super().__init__(first, length)
+        channels = first.conv1.out_channels
         self.weights = nn.Conv2d(channels, 27, 1)
         self.offsets = nn.Conv2d(channels, 18, 1)
         self.start()
@@ -62,11 +72,12 @@ class InterRay(nn.Module):
         steps = torch.arange(-1.0, 2.0)
         self.offsets.get_parameter('bias').copy_(torch.cartesian_prod(steps, steps).flatten())
 
-    def forward(self, features: Tensor) -> Neighbours:
-        """(N, C, h, w), gated by the camera and before anything is matched -> weights and offsets."""
-        weights = torch.sigmoid(self.weights(features)).float().unflatten(1, (3, 3, 3))
-        offsets = (PIXELS * self.offsets(features).float()).clamp(-REACH, REACH)
-        return Neighbours(weights, offsets.unflatten(1, (3, 3, 2)))
+    def forward(self, seen: DepthPrediction) -> tuple[Tensor, Neighbours | None]:
+        """(N, D, h, w) what the bins see and what lies behind, and the neighbours."""
+        occluded, _ = super().forward(seen)
+        weights = torch.sigmoid(self.weights(seen.gated)).float().unflatten(1, (3, 3, 3))
+        offsets = (PIXELS * self.offsets(seen.gated).float()).clamp(-REACH, REACH)
+        return occluded, Neighbours(weights, offsets.unflatten(1, (3, 3, 2)))
 
 
 INTRA_RAY: Table = {'trunk.': 'occ_conv.'}

@@ -72,7 +72,7 @@ def point_by_point(cells: CellDepth, frame: Frame, bins: Tensor) -> Tensor:
         pixel = torch.tensor([19.0 * column + du, 21.0 * row + dv, depth]).double()
         point = torch.linalg.inv(calibration.post_rotation[n].double()) @ (pixel - calibration.post_translation[n])
         point = torch.stack([point[0] * depth, point[1] * depth, point[2]])
-        pose = calibration.ego_from_camera[n].double()
+        pose = calibration.volume_from_camera[n].double()
         point = pose[:3, :3] @ torch.linalg.inv(calibration.intrinsics[n].double()) @ point + pose[:3, 3]
         place = (point - torch.tensor(GRID.lower)) / torch.tensor(GRID.voxel_size)
         weight = cells.distribution[n, k, row, column] * cells.neighbours.weights[n, a, b, step, row, column]
