@@ -139,7 +139,8 @@ class MeanScore(Objective):
                 progress: float) -> tuple[Losses, SequenceState]:
         del truth
         self.seen.append(progress)
-        geometry = self.network.geometry(frame.calibration, frame.previous(None if state is None else state.calibration))
+        then = None if state is None else state.calibration
+        geometry = self.network.geometry(frame.calibration, frame.previous(then))
         prediction, after = self.network(frame.images, geometry, state)
         return {'brightness': (prediction.scores.mean() - self._wanted) ** 2}, after.detach()
 
