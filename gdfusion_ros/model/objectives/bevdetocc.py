@@ -89,9 +89,9 @@ class BevdetoccObjective(Objective):
         then = None if state is None else state.calibration
         geometry = self.network.geometry(frame.calibration, frame.previous(then))
         if not self._weights.wants_volume:
-            cells, after = self.network.predict_depth(frame.images, geometry, state)
+            cells, after = self.network.predict_depth(frame.images, geometry, state, frame.lidar_depth)
             return self._cell_losses(cells, truth), after.detach()
-        seen = self.network.encode(frame.images, geometry, state)
+        seen = self.network.encode(frame.images, geometry, state, frame.lidar_depth)
         found = {**self._voxel_losses(seen.volume, truth), **self._cell_losses(seen.cells, truth)}
         return found, seen.state.detach()
 
