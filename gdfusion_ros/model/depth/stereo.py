@@ -1,4 +1,4 @@
-"""Depth from two frames: a stereo cost volume, the depth network, and the memory of geometry (spec sections 2.1, 3)."""
+"""Depth from two frames: a stereo cost volume, the depth network, the memory of geometry (bevdetocc_gf.md §2.1, §3)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class StereoDepth(nn.Module):
     def _predict(self, images: EncodedImages, geometry: DepthGeometry, state: StereoState | None,
                  run: Pass) -> DepthPrediction:
         previous = images.stereo if state is None else state.features
-        with run.probe.stage('cost volume'), torch.no_grad():  # matching is not trained (spec section 2.1)
+        with run.probe.stage('cost volume'), torch.no_grad():  # matching is not trained (bevdetocc_gf.md §2.1)
             cost = cost_volume(images.stereo.detach(), previous.detach(), geometry.way, self._image_size,
                                self.fusion.depths)
         with run.probe.stage('depth'), run.learned():
