@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from gdfusion_ros.errors import GdfusionError
 
@@ -127,6 +127,8 @@ class PipelineSettings:
     cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Camera names, in the order the network was trained with.')
     reference_camera: str = setting('CAM_FRONT', 'Camera whose stamp is the stamp of a set and of its grid.')
     base_frame: str = setting('base_link', 'TF frame of the vehicle; the grid is given in it.')
+    lidar_frame: str = setting('LIDAR_TOP', 'TF frame of the LiDAR; the grid of a network that was trained so is given '
+                               'in it instead.')
     fixed_frame: str = setting('map', 'TF frame that the ego pose is continuous in (odom or map).')
     sync_tolerance: float = setting(0.06, 'Largest offset of an image from the reference image in a set [s].',
                                     low=0.0, high=1.0)
@@ -155,6 +157,10 @@ class PipelineSettings:
     lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
     confidence: bool = setting(False, "Give the probability of each voxel's label, too.")
 
+    def grid_frame(self, kind: Literal['ego', 'lidar']) -> str:
+        """The TF frame that the grid of a network of this kind lies in."""
+        return self.base_frame if kind == 'ego' else self.lidar_frame
+
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
         if len(set(self.cameras)) != len(self.cameras):
@@ -162,7 +168,7 @@ class PipelineSettings:
         if self.reference_camera not in self.cameras:
             raise GdfusionError(f"setting 'reference_camera': '{self.reference_camera}' is not among the cameras "
                                 f'({", ".join(self.cameras)})')
-        for name in ('base_frame', 'fixed_frame'):
+        for name in ('base_frame', 'lidar_frame', 'fixed_frame'):
             if getattr(self, name).startswith('/'):
                 raise GdfusionError(f"setting '{name}': TF frames begin without a slash, got '{getattr(self, name)}'")
             if not getattr(self, name):

@@ -70,6 +70,7 @@ class GridStream:
         self._bag, self._listener = bag, listener
         self._counters = Counters(pipeline.cameras, _first_of_each(listener.warning))
         self._assembler = FrameAssembler(pipeline, preprocessor, counters=self._counters,
+                                         grid_frame=pipeline.grid_frame(network.spec.frame),
                                          history_stamp=lidar_stamps(bag) if protocol == 'released' else None)
         self._estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=self._counters)
         self._feed = Feed(self._assembler, pipeline, topics)

@@ -19,7 +19,7 @@ from gdfusion_ros.settings import PipelineSettings
 LIDAR = 'LIDAR_TOP'
 """Channel and TF frame of the LiDAR whose stamps the samples have."""
 
-FRAME_IDS = {'ego': PipelineSettings().base_frame, 'lidar': LIDAR}
+FRAME_IDS = {'ego': PipelineSettings().base_frame, 'lidar': PipelineSettings().lidar_frame}
 """TF frame of a label set's ``frame``."""
 
 

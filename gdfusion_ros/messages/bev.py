@@ -63,7 +63,7 @@ def bev(grid: SemanticGrid, settings: BevSettings, make: MessageFactory) -> Mess
     if resolution != size:
         raise GdfusionError(f'bev: cells must be square, the voxels are {resolution} x {size} m')
     info = make('nav_msgs/msg/MapMetaData', map_load_time=time(grid.stamp, make), resolution=resolution, width=size_x,
-                height=size_y, origin=pose((grid.origin[0], grid.origin[1], 0.0), make))
+                height=size_y, origin=pose((grid.origin[0], grid.origin[1], -grid.height), make))
     return make('nav_msgs/msg/OccupancyGrid', header=header(grid.stamp, grid.frame_id, make), info=info,
                 data=make.array(columns(grid, settings).reshape(-1, order='F')))
 
@@ -76,7 +76,7 @@ def columns(grid: SemanticGrid, settings: BevSettings) -> NDArray[np.int8]:
     Raises:
         GdfusionError: a class that the grid's label set does not have.
     """
-    heights = grid.origin[2] + (np.arange(grid.labels.shape[2]) + 0.5) * grid.voxel_size[2]
+    heights = grid.height + grid.origin[2] + (np.arange(grid.labels.shape[2]) + 0.5) * grid.voxel_size[2]
     below = heights <= settings.bev_max_height
     band = below & (heights >= settings.bev_min_height)
     blocks = _member(grid.label_set, settings.bev_occupied)

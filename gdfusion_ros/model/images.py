@@ -13,10 +13,17 @@ from gdfusion_ros.model.probe import Pass
 
 
 class EncodedImages(NamedTuple):
-    """Features of N images: of their cells (N, C, h, w), and finer ones (N, C', H / 4, W / 4) to be matched."""
+    """What is seen of N cameras.
+
+    Attributes:
+        cells: (N, C, h, w) features of the images' cells.
+        stereo: (N, C', H / 4, W / 4) finer ones to be matched.
+        lidar_depth: (N, H, W) as in Frame; None without LiDAR.
+    """
 
     cells: Tensor
     stereo: Tensor
+    lidar_depth: Tensor | None = None
 
 
 class ImageEncoder(nn.Module):

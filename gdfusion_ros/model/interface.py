@@ -21,15 +21,16 @@ class Calibration:
         intrinsics: (N, 3, 3) K of the source images [px].
         post_rotation: (N, 3, 3) and
         post_translation: (N, 3) [px]: source pixel (u, v, 1) -> pixel of the network's input image.
-        ego_from_camera: (N, 4, 4) each camera at its own stamp -> ego frame at the reference camera's stamp.
-        bda: (3, 3) augmentation of the ego frame; the identity when not training.
+        volume_from_camera: (N, 4, 4) each camera at its own stamp -> the frame that the volume lies in
+            (NetworkSpec.frame): the vehicle's at the reference camera's stamp, or the LiDAR's.
+        bda: (3, 3) augmentation of the volume's frame; the identity when not training.
         visible: (N,) bool; False masks a camera out: it adds nothing to the volume and to the memory.
     """
 
     intrinsics: Tensor
     post_rotation: Tensor
     post_translation: Tensor
-    ego_from_camera: Tensor
+    volume_from_camera: Tensor
     bda: Tensor
     visible: Tensor
 
@@ -58,12 +59,15 @@ class Frame:
         calibration: of the cameras.
         previous_camera_from_camera: (N, 4, 4) camera now -> the same camera at the previous frame. Ignored at a start.
         previous_ego_from_ego: (4, 4) ego now -> ego at the previous frame. Ignored at a start.
+        lidar_depth: (N, H, W) float32 depth of the nearest LiDAR return in each pixel of the images [m], 0 where there
+            is none; None without LiDAR.
     """
 
     images: Tensor
     calibration: Calibration
     previous_camera_from_camera: Tensor
     previous_ego_from_ego: Tensor
+    lidar_depth: Tensor | None = None
 
     def previous(self, calibration: Calibration | None) -> Previous | None:
         """The way back to the frame that had that calibration; None at the start of a sequence."""

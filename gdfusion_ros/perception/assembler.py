@@ -88,9 +88,11 @@ class FrameAssembler:
 
     def __init__(self, settings: PipelineSettings, preprocessor: Preprocessor, *,
                  make_tree: Callable[[int], Tree] = TransformTree,
-                 history_stamp: Callable[[int], int | None] | None = None,
+                 grid_frame: str = '', history_stamp: Callable[[int], int | None] | None = None,
                  counters: Counters | None = None) -> None:
         """``make_tree`` makes a tree that keeps a span [ns] of transforms.
+
+        ``grid_frame`` of TF is the one that the network's grid lies in: the vehicle's, unless another is named.
 
         ``history_stamp`` gives the stamp of PosedSet.history_pose for the stamp of a set (the released protocol's
         LiDAR stamp), None where there is none: that set is dropped. Without it, the set's own stamp is taken.
@@ -102,7 +104,7 @@ class FrameAssembler:
         self._clock = EpochClock(nanoseconds(settings.time_jump_back), self._jumped_alone)
         self._transforms = EpochTransforms(self._clock, settings.base_frame,
                                            partial(make_tree, nanoseconds(settings.tf_history)))
-        self._placement = Placement(settings, self._transforms, history_stamp)
+        self._placement = Placement(settings, self._transforms, grid_frame or settings.base_frame, history_stamp)
         self._synchronizer = CameraSynchronizer(settings, self.counters)
         self._selector = KeyframeSelector(nanoseconds(settings.keyframe_interval))
         self._waiting: deque[_WaitingSet] = deque()
@@ -248,6 +250,6 @@ class FrameAssembler:
         self.counters.set_dropped(reason, detail)
 
     def _pose(self, waiting: _WaitingSet) -> PosedSet:
-        cameras, pose, history = self._placement.place(waiting.camera_set)
-        return PosedSet(waiting.camera_set, cameras, pose, history, waiting.completed,
+        cameras, grid, history = self._placement.place(waiting.camera_set)
+        return PosedSet(waiting.camera_set, cameras, grid, history, waiting.completed,
                         max(waiting.completed, self._time.now), self.generation)

@@ -181,7 +181,7 @@ class OccupancyEstimator:
 
         cameras = [product(rounded(place.fixed_from_ego), rounded(place.ego_from_camera))
                    for place in posed.cameras.values()]
-        poses = RigPoses(rounded(posed.fixed_from_ego), np.stack(cameras), posed.history_pose)
+        poses = RigPoses(rounded(posed.grid.fixed_from_grid), np.stack(cameras), posed.history_pose)
         return _Place(posed.camera_set.epoch, posed.camera_set.stamp, poses)
 
     def _forget_if_due(self, place: _Place, generation: int) -> None:
@@ -200,7 +200,7 @@ class OccupancyEstimator:
             return 'time_jump'
         if place.stamp - previous.stamp > nanoseconds(self._settings.max_frame_gap):
             return 'frame_gap'
-        poses = previous.poses.fixed_from_ego, place.poses.fixed_from_ego
+        poses = previous.poses.history_pose, place.poses.history_pose
         if way_between(*poses) > self._settings.max_ego_jump:
             return 'ego_jump'
         return 'ego_turn' if math.degrees(turn_between(*poses)) > self._settings.max_ego_turn else ''
@@ -219,8 +219,8 @@ class OccupancyEstimator:
     def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
         grid = self._network.spec.predicted_grid
         return SemanticGrid(
-            stamp=posed.camera_set.stamp,
-            frame_id=self._settings.base_frame,
+            stamp=posed.grid.stamp,
+            frame_id=posed.grid.frame_id,
             origin=grid.lower,
             voxel_size=grid.voxel_size,
             labels=_x_fastest(prediction.labels),
@@ -229,7 +229,8 @@ class OccupancyEstimator:
             model=self._network.title,
             frames_since_reset=self._frames + 1,
             cameras=tuple(posed.camera_set.images),
-            stamp_spread=posed.camera_set.spread)
+            stamp_spread=posed.camera_set.spread,
+            height=posed.grid.height)
 
 
 def _x_fastest(voxels: Tensor) -> NDArray[np.uint8]:

@@ -19,12 +19,12 @@ class RigPoses:
     """Where a camera set was taken, in the fixed frame.
 
     Attributes:
-        fixed_from_ego: (4, 4) the vehicle at the set's stamp.
+        fixed_from_volume: (4, 4) the frame that the network's volume lies in.
         fixed_from_camera: (N, 4, 4) each camera at its own stamp.
         history_pose: (4, 4) the vehicle's pose that places the memory of the past (see PosedSet).
     """
 
-    fixed_from_ego: Matrix
+    fixed_from_volume: Matrix
     fixed_from_camera: Matrix
     history_pose: Matrix
 
@@ -54,7 +54,7 @@ def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[Post
         intrinsics=_tensor(intrinsics),
         post_rotation=_tensor([transform.rotation for transform in post]),
         post_translation=_tensor([transform.translation for transform in post]),
-        ego_from_camera=_tensor(product(inverse(now.fixed_from_ego), now.fixed_from_camera)),
+        volume_from_camera=_tensor(product(inverse(now.fixed_from_volume), now.fixed_from_camera)),
         bda=torch.eye(3),
         visible=torch.tensor(visible))
     return Frame(

@@ -124,13 +124,30 @@ class PosedCamera:
 
 
 @dataclass(frozen=True, eq=False)
+class GridPlace:
+    """The frame that a grid lies in, at one instant.
+
+    Attributes:
+        frame_id: of TF: the vehicle's, or the LiDAR's.
+        stamp: when; the set's, but for the released protocol, which takes the LiDAR at its own stamp.
+        fixed_from_grid: (4, 4) its pose then.
+        height: of its origin above the vehicle's [m].
+    """
+
+    frame_id: str
+    stamp: int
+    fixed_from_grid: Matrix
+    height: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class PosedSet:
     """A camera set with the poses that place it: all that the network needs of one instant.
 
     Attributes:
         camera_set: the images.
         cameras: one entry for each camera of the rig, in its order, the masked ones too (see FrameAssembler).
-        fixed_from_ego: (4, 4) the vehicle's pose at the set's stamp: the grid's frame.
+        grid: where the grid lies.
         history_pose: (4, 4) the vehicle's pose that places the memory of the past; the same but for the released
             protocol, which takes it at the LiDAR's stamp (spec QUIRK 2).
         completed: when the set's last image arrived, or a missing one was given up [s].
@@ -140,7 +157,7 @@ class PosedSet:
 
     camera_set: CameraSet
     cameras: Mapping[str, PosedCamera]
-    fixed_from_ego: Matrix
+    grid: GridPlace
     history_pose: Matrix
     completed: float
     placed: float
@@ -149,11 +166,12 @@ class PosedSet:
 
 @dataclass(frozen=True, eq=False)
 class SemanticGrid:
-    """A voxel grid of classes in the ego frame at ``stamp`` (the reference camera's).
+    """A voxel grid of classes in the frame ``frame_id`` at ``stamp`` (see GridPlace).
 
     ``labels`` and ``confidence`` are (X, Y, Z) uint8, index [x][y][z], laid out in memory with x fastest (Fortran
     order), which is the order of SemanticOccupancyGrid.labels. ``origin`` is the minimum corner of voxel (0, 0, 0)
-    and ``voxel_size`` the edge lengths, both [m] along x, y, z.
+    and ``voxel_size`` the edge lengths, both [m] along x, y, z. ``height`` is that of the frame's origin above the
+    vehicle's [m].
     """
 
     stamp: int
@@ -167,6 +185,7 @@ class SemanticGrid:
     frames_since_reset: int
     cameras: tuple[str, ...]
     stamp_spread: int
+    height: float = 0.0
 
     @property
     def occupied(self) -> NDArray[np.bool_]:

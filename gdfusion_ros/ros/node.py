@@ -83,6 +83,7 @@ class _Pipeline:
     estimator: OccupancyEstimator
     outputs: Outputs
     diagnostics: Diagnostics
+    grid_frame: str
     publishing: threading.Lock = field(default_factory=threading.Lock)
 
     def publish(self, posed: PosedSet, taken: float, grid: SemanticGrid) -> None:
@@ -100,7 +101,7 @@ class _Pipeline:
         with self.publishing:
             self.assembler.clear()
             self.estimator.reset(reason, self.assembler.generation)
-            self.outputs.clear(self.settings.pipeline.base_frame)
+            self.outputs.clear(self.grid_frame)
 
 
 class OccupancyNode(LifecycleNode):  # type: ignore[misc]
@@ -170,13 +171,15 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
         make_tree = Tf2Tree if tf2_is_wanted(settings.node.tf_source) else TransformTree
         preprocessor = Preprocessor(network.spec.image_size)
-        assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters)
+        grid_frame = settings.pipeline.grid_frame(network.spec.frame)
+        assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters,
+                                   grid_frame=grid_frame)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(
             settings, preprocessor, assembler, estimator,
             Outputs(self, settings.bev, qos.output(settings.node.output_durability),
                     LABEL_SETS[network.spec.label_set]),
-            Diagnostics(self, settings, facts, assembler, self._log))
+            Diagnostics(self, settings, facts, assembler, self._log), grid_frame)
         self.get_logger().info(f'configured: {network.title} on {network.device}')
         if settings.model.untrained:
             self.get_logger().warning('the network is UNTRAINED: its weights are random and the grids mean nothing')

@@ -58,9 +58,9 @@ class Objective(nn.Module):
         frame, then = example.frame, None if state is None else state.calibration
         geometry = self.network.geometry(frame.calibration, frame.previous(then))
         if not self._settings.lifts:
-            cells, after = self.network.predict_depth(frame.images, geometry, state)
+            cells, after = self.network.predict_depth(frame.images, geometry, state, frame.lidar_depth)
             return self._cell_losses(cells, example), after.detach()
-        seen = self.network.encode(frame.images, geometry, state)
+        seen = self.network.encode(frame.images, geometry, state, frame.lidar_depth)
         found = {**self._voxel_losses(seen.volume, example), **self._cell_losses(seen.cells, example)}
         return found, seen.state.detach()
 

@@ -61,7 +61,7 @@ def look(labels: NDArray[np.uint8], label_set: LabelSet, frame: Frame, bins: Dep
     grid = label_set.grid
     voxel_size = np.array(grid.voxel_size)
     directions = _directions(frame, stride).numpy().astype(np.float64) / voxel_size
-    origins = (frame.calibration.ego_from_camera[:, :3, 3].numpy().astype(np.float64) - grid.lower) / voxel_size
+    origins = (frame.calibration.volume_from_camera[:, :3, 3].numpy().astype(np.float64) - grid.lower) / voxel_size
     depths, classes = np.full(directions.shape[:-1], np.inf), np.full(directions.shape[:-1], IGNORE, np.uint8)
     _look(labels, solid, origins, directions, depths, classes)
     places = ((depths - bins.first) / bins.step).clip(0, bins.count - 1)
@@ -82,7 +82,7 @@ def _directions(frame: Frame, stride: int) -> Tensor:
     spread = ((torch.arange(RAYS) + 0.5) / RAYS - 0.5) * stride
     u, v = (u[:, None] + spread).flatten(), (v[:, None] + spread).flatten()
     c = frame.calibration
-    return rays(u, v, c.intrinsics, c.post_rotation, c.post_translation, c.ego_from_camera)
+    return rays(u, v, c.intrinsics, c.post_rotation, c.post_translation, c.volume_from_camera)
 
 
 @numba.njit(cache=True)

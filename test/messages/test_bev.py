@@ -34,6 +34,13 @@ def test_the_band_has_a_lower_edge(scene: SemanticGrid) -> None:
     assert columns(scene, BevSettings(bev_min_height=0.5))[2, 3] == UNKNOWN
 
 
+def test_heights_are_above_the_vehicle_wherever_the_grid_lies(scene: SemanticGrid, make: MessageFactory) -> None:
+    raised = dataclasses.replace(scene, height=0.3)
+    assert columns(raised, BevSettings(bev_min_height=0.6))[2, 3] == OCCUPIED
+    assert columns(raised, BevSettings(bev_min_height=0.8))[2, 3] == UNKNOWN
+    assert bev(raised, BevSettings(), make).info.origin.position.z == -0.3
+
+
 def test_obstacle_on_the_road_blocks(scene: SemanticGrid) -> None:
     scene.labels[1, 1, 1] = OCC3D_NUSCENES.by_name('traffic_cone').id
     assert columns(scene, BevSettings())[1, 1] == OCCUPIED

@@ -197,7 +197,7 @@ class Drive:
             intrinsics=intrinsics,
             post_rotation=torch.diag(torch.tensor([0.06, 0.06, 1.0])).repeat(2, 1, 1),
             post_translation=torch.tensor([[0.0, 10.0, 0.0]]).repeat(2, 1),
-            ego_from_camera=tensor(np.linalg.inv(self.ego(index)) @ camera(index)),
+            volume_from_camera=tensor(np.linalg.inv(self.ego(index)) @ camera(index)),
             bda=torch.eye(3), visible=torch.ones(2, dtype=torch.bool))
         return Frame(
             images=nn.functional.interpolate(images, size=TINY.image_size, mode='bicubic'),

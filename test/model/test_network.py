@@ -276,7 +276,7 @@ def test_a_changed_calibration_is_noticed(grounded: OccupancyNetwork, drive: Any
                                           same: Same, name: str) -> None:
     runner = SequenceRunner(prepare(grounded, torch.device('cpu')))
     runner.predict(drive.frame(0))
-    frame = recalibrated(drive.frame(1), ego_from_camera=drive.frame(0).calibration.ego_from_camera)
+    frame = recalibrated(drive.frame(1), volume_from_camera=drive.frame(0).calibration.volume_from_camera)
     usual, _ = runner.look(frame)
     changed = with_a_change(frame, name, seed=len(name))
     expected, actual = look(runner.network, changed, runner.state), runner.look(changed)
@@ -298,9 +298,9 @@ def test_an_unchanged_calibration_computes_nothing_again(grounded: OccupancyNetw
     spy(stereo, 'ground_bins')
     spy(lift, 'camera_points')
     spy(lift, 'voxel_index')
-    pose = drive.frame(0).calibration.ego_from_camera
+    pose = drive.frame(0).calibration.volume_from_camera
     run(prepare(grounded, torch.device('cpu')),
-        [recalibrated(frame, ego_from_camera=pose.clone()) for frame in drive.frames(3)])
+        [recalibrated(frame, volume_from_camera=pose.clone()) for frame in drive.frames(3)])
     assert sorted(calls) == ['camera_points', 'camera_points', 'ground_bins', 'voxel_index']
 
 

@@ -54,7 +54,8 @@ def twice_encoded(network: OccupancyNetwork, frame: Frame) -> Tensor:
     """What the classifier sees of a frame after itself."""
     state = network.encode(frame.images, network.geometry(frame.calibration)).state
     geometry = network.geometry(frame.calibration, frame.previous(state.calibration))
-    return network.encode(frame.images, geometry, state).volume
+    volume: Tensor = network.encode(frame.images, geometry, state).volume
+    return volume
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ def camera_vector(calibration: Calibration) -> Tensor:
     parts = [k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2],
              r[:, 0, 0], r[:, 0, 1], t[:, 0], r[:, 1, 0], r[:, 1, 1], t[:, 1],
              b[:, 0, 0], b[:, 0, 1], b[:, 1, 0], b[:, 1, 1], b[:, 2, 2]]
-    return torch.cat([torch.stack(parts, -1), calibration.ego_from_camera[:, :3].flatten(1)], -1)
+    return torch.cat([torch.stack(parts, -1), calibration.volume_from_camera[:, :3].flatten(1)], -1)
 
 
 class CameraGate(nn.Module):

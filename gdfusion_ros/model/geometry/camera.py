@@ -83,11 +83,11 @@ def translated(matrix: Tensor, points: Tensor, translation: Tensor) -> Tensor:
 
 
 def rays(u: Tensor, v: Tensor, intrinsics: Tensor, post_rotation: Tensor, post_translation: Tensor,
-         ego_from_camera: Tensor) -> Tensor:
+         volume_from_camera: Tensor) -> Tensor:
     """(N, h, w, 3) of the rays through columns ``u`` and rows ``v``, in the ego frame, as long as a metre of depth."""
     v, u = torch.meshgrid(v, u, indexing='ij')
     pixels = torch.stack([u, v, torch.ones_like(u)], -1) - post_translation[:, None, None]
-    return transform(product(ego_from_camera[:, :3, :3], inverse(product(post_rotation, intrinsics))), pixels)
+    return transform(product(volume_from_camera[:, :3, :3], inverse(product(post_rotation, intrinsics))), pixels)
 
 
 def previous_pixels(points: Tensor, way: Reprojection) -> tuple[Tensor, Tensor]:

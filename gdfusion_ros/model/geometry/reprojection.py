@@ -38,7 +38,7 @@ class Reprojection:
     @staticmethod
     def between(now: Calibration, previous: Previous | None) -> Reprojection:
         """From the cameras ``now`` to the previous ones; None at the start of a sequence."""
-        here, post = torch.eye(4).expand_as(now.ego_from_camera), (now.post_rotation, now.post_translation)
+        here, post = torch.eye(4).expand_as(now.volume_from_camera), (now.post_rotation, now.post_translation)
         remembered = torch.zeros_like(now.visible)
         if previous is not None:
             remembered, then = previous.calibration.visible, previous.calibration

@@ -19,7 +19,7 @@ from gdfusion_ros.model.probe import Pass
 
 def placement(calibration: Calibration) -> Placement:
     """Where the cameras lie in the volume's frame."""
-    pose = calibration.ego_from_camera
+    pose = calibration.volume_from_camera
     return Placement(product(pose[:, :3, :3], inverse(calibration.intrinsics)), pose[:, :3, 3], calibration.bda,
                      calibration.visible)
 

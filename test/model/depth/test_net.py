@@ -92,7 +92,7 @@ def test_camera_vector_entry_by_entry(drive: Any) -> None:
     rotation = torch.tensor([[0.06, 0.01, 0], [-0.02, 0.05, 0], [0, 0, 1]]).repeat(2, 1, 1)
     bda = torch.tensor([[0.9, -0.1, 0], [0.2, 1.1, 0], [0, 0, 0.95]])
     vector = camera_vector(dataclasses.replace(calibration, post_rotation=rotation, bda=bda))
-    k, t, e = calibration.intrinsics[1], calibration.post_translation[1], calibration.ego_from_camera[1]
+    k, t, e = calibration.intrinsics[1], calibration.post_translation[1], calibration.volume_from_camera[1]
     expected = [k[0, 0], k[1, 1], k[0, 2], k[1, 2], 0.06, 0.01, t[0], -0.02, 0.05, t[1], 0.9, -0.1, 0.2, 1.1, 0.95,
                 *e[0], *e[1], *e[2]]
     assert torch.equal(vector[1], torch.tensor([float(value) for value in expected]))
