@@ -100,5 +100,5 @@ QUERY_HEAD: Table = {
     'norm.': 'post_norm.',
     'embed.': 'mask_embed.',
 }
-CONTEXT_QUERIES: Table = {'': 'mask_embed2.'}
-"""Of the second embedding."""
+CONTEXT_QUERIES: Table = {'embed_context.': 'mask_embed2.'}
+"""Of the second embedding, where there is one."""

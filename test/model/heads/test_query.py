@@ -12,7 +12,7 @@ from gdfusion_ros.model.heads.query import CONTEXT_QUERIES, QUERY_HEAD, QueryHea
 from gdfusion_ros.model.probe import Probe
 
 GATE = 1e-4
-TABLE = {**QUERY_HEAD, 'embed_context.': CONTEXT_QUERIES['']}
+TABLE = {**QUERY_HEAD, **CONTEXT_QUERIES}
 
 
 class Kept(Probe):
