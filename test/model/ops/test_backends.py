@@ -103,6 +103,13 @@ def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, move
     return torch.randn(voxels, channels), torch.randn(voxels, 3) if moved else None, turned(reach), size
 
 
+def warped_map(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    """A volume of one layer, which is left by nothing."""
+    transform = turned(reach)
+    transform[2] = 0
+    return torch.randn(size[0] * size[1], 5), None, transform, size
+
+
 def scores(_: Any, shape: tuple[int, int, int], first: int) -> tuple[Any, ...]:
     drawn = torch.randint(-3, 4, shape).float()  # many are equal
     drawn[..., :first] = 9
@@ -153,6 +160,8 @@ def cases() -> Iterator[Case]:
         yield Case(motion_step, 'motion_step', partial(fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
         yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
     for (heads, channels), (points, around), reach in product([(1, 3), (8, 10)], [(1, 1), (8, 4)], [3.0, 30.0]):
         yield Case(deformable_attention, 'deformable_attention', partial(
             attended, heads=heads, channels=channels, points=points, around=around, reach=reach), 1e-5)
