@@ -41,9 +41,11 @@ class NoOcclusion(nn.Module):
 class IntraRay(nn.Module):
     """A second trunk of the depth network: how likely space behind a surface is occupied, too, by distance."""
 
-    def __init__(self, first: ResidualBlock2d, length: int) -> None:
-        """``first`` block of the depth network's trunk, whose shortcut is this one's, too; ``length`` in bins."""
+    def __init__(self, trunk: nn.Sequential, length: int) -> None:
+        """``trunk`` of the depth network, whose first block's shortcut is this one's, too; ``length`` in bins."""
         super().__init__()
+        first = trunk[0]
+        assert isinstance(first, ResidualBlock2d)
         inputs, channels = first.conv1.in_channels, first.conv1.out_channels
         own = ResidualBlock2d(inputs, channels)
         own.downsample = first.downsample  # the released networks share this one layer between both trunks [QUIRK]
@@ -58,10 +60,9 @@ class IntraRay(nn.Module):
 class IntraInterRay(IntraRay):
     """The same, and what the cells say of their neighbours."""
 
-    def __init__(self, first: ResidualBlock2d, length: int) -> None:
-        """See ``IntraRay``."""
-        super().__init__(first, length)
-        channels = first.conv1.out_channels
+    def __init__(self, trunk: nn.Sequential, length: int, channels: int) -> None:
+        """As ``IntraRay``; ``channels`` of the depth network."""
+        super().__init__(trunk, length)
         self.weights = nn.Conv2d(channels, 27, 1)
         self.offsets = nn.Conv2d(channels, 18, 1)
         self.start()

@@ -107,7 +107,7 @@ def alocc_3d(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
     return OccupancyNetwork(
         spec,
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide),
-        depth=slot(net, spec.image_size, spec.cells, bins, occlusion=IntraInterRay(net.trunk[0], REACH_BEHIND),
+        depth=slot(net, spec.image_size, spec.cells, bins, occlusion=IntraInterRay(net.trunk, REACH_BEHIND, wide),
                    remembers_geometry='geometry' in spec.cues),
         view=InterRayView(SoftFilling(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size,
                           spec.cells, bins),

@@ -149,8 +149,8 @@ def cases() -> Iterator[Case]:
         yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts))
     yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1])
     yield Case(soft_filling, 'lowest_voxels', lambda _: (places_round(GRID, (3, 5), 7), GRID.shape))
-    for channels, points in product([1, 16, 33], [(7,), (1, 5)]):
-        yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=points), 1e-5)
+    for channels, sets in product([1, 16, 33], [(7,), (1, 5)]):
+        yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=sets), 1e-5)
     for count in (1, 60):
         yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)))
         yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)))
