@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.renamed import current
 
 SURROUND_CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
 CUES = ('voxel', 'scene', 'motion', 'geometry')
@@ -86,7 +87,7 @@ def from_mapping(settings_type: type[S], values: Mapping[str, object]) -> S:
     Raises:
         GdfusionError: an unknown name, or a value that its record does not allow.
     """
-    known = records(settings_type)
+    known, values = records(settings_type), current(values)
     for name in values:
         if name not in known:
             raise GdfusionError(f"unknown setting '{name}'; there are {', '.join(known)}")

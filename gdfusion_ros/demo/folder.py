@@ -19,7 +19,7 @@ class Folder:
 
     @property
     def dataset(self) -> Path:
-        """The made scene, where none was given."""
+        """The synthetic scene, where none was given."""
         return self.path / 'made'
 
     @property

@@ -17,7 +17,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import iou, nanmean
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
-from gdfusion_ros.perception.voxel_walk import first_voxel
+from gdfusion_ros.perception.ray_traversal import first_voxel
 
 THRESHOLDS = (1.0, 2.0, 4.0)
 """Differences of depth [m]."""

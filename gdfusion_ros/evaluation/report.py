@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from gdfusion_ros.evaluation.alignment import FrameOf
+from gdfusion_ros.evaluation.alignment import GridFrame
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
 from gdfusion_ros.evaluation.rays import THRESHOLDS, RayCounts
@@ -43,7 +43,7 @@ class Report:
     label_set: LabelSet
     models: tuple[str, ...]
     camera_mask: bool
-    frame_of: FrameOf
+    frame_of: GridFrame
     tally: Tally
     unpredicted: int
     unlabelled: int

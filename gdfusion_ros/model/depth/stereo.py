@@ -28,13 +28,13 @@ class DepthGeometry:
     Attributes:
         camera_vectors: (N, 27).
         frustum: (N, D, h, w, 3) as ``camera_points`` gives them.
-        way: into the previous images.
+        reprojection: into the previous images.
         ground: (N, D, h, w) as ``ground_bins`` gives it; None where the depth network is not told.
     """
 
     camera_vectors: Tensor
     frustum: Tensor
-    way: Reprojection
+    reprojection: Reprojection
     ground: Tensor | None
 
 
@@ -61,11 +61,11 @@ class StereoDepth(nn.Module):
         self._image_size, self._cells, self._bins = image_size, cells, bins
         self._remembers_geometry, self._ground = remembers_geometry, ground
 
-    def geometry(self, calibration: Calibration, way: Reprojection, cache: CalibrationCache) -> DepthGeometry:
+    def geometry(self, calibration: Calibration, reprojection: Reprojection, cache: CalibrationCache) -> DepthGeometry:
         """What follows from the cameras' matrices."""
         device = self.fusion.depths.device
         frustum = cache(self._frustum, calibration.post_rotation, calibration.post_translation, device)
-        return DepthGeometry(camera_vector(calibration).to(device, non_blocking=True), frustum, way.to(device),
+        return DepthGeometry(camera_vector(calibration).to(device, non_blocking=True), frustum, reprojection.to(device),
                              cache(self._ground_bins, calibration, device) if self._ground else None)
 
     def _frustum(self, post_rotation: Tensor, post_translation: Tensor, device: torch.device) -> Tensor:
@@ -84,8 +84,8 @@ class StereoDepth(nn.Module):
         distribution, fused = seen.probability, None
         if self._remembers_geometry:
             with run.probe.stage('geometry'), run.learned():
-                distribution, fused = self.fusion(seen.logits, seen.probability, geometry.frustum, geometry.way,
-                                                  None if state is None else state.geometry)
+                distribution, fused = self.fusion(seen.logits, seen.probability, geometry.frustum,
+                                                  geometry.reprojection, None if state is None else state.geometry)
             run.probe.record('geometry_fused_logits', fused.logits)
             run.probe.record('geometry', distribution)
         cells = CellDepth(distribution.float(), seen.context.float(), seen.probability,
@@ -96,7 +96,7 @@ class StereoDepth(nn.Module):
                  run: Pass) -> DepthPrediction:
         previous = images.stereo if state is None else state.features
         with run.probe.stage('cost volume'), torch.no_grad():  # matching is not trained (bevdetocc_gf.md §2.1)
-            cost = cost_volume(images.stereo.detach(), previous.detach(), geometry.way, self._image_size,
+            cost = cost_volume(images.stereo.detach(), previous.detach(), geometry.reprojection, self._image_size,
                                self.fusion.depths)
         with run.probe.stage('depth'), run.learned():
             seen: DepthPrediction = self.net(images.cells, cost, geometry.camera_vectors, geometry.ground)
