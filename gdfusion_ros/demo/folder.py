@@ -20,7 +20,7 @@ class Folder:
     @property
     def dataset(self) -> Path:
         """The synthetic scene, where none was given."""
-        return self.path / 'made'
+        return self.path / 'synthetic'
 
     @property
     def bags(self) -> Path:

@@ -100,12 +100,12 @@ def map_filename(drive: Drive) -> str:
 
 def _logfile(drive: Drive) -> str:
     begin = datetime.fromtimestamp(drive.start / MICROSECONDS, timezone.utc)
-    return f'made{drive.recipe.seed}-{begin:%Y-%m-%d-%H-%M-%S}+0000'
+    return f'synthetic{drive.recipe.seed}-{begin:%Y-%m-%d-%H-%M-%S}+0000'
 
 
 def _log(drive: Drive) -> Row:
     begin = datetime.fromtimestamp(drive.start / MICROSECONDS, timezone.utc)
-    return {'token': token(drive.recipe, 'log', drive.index), 'logfile': _logfile(drive), 'vehicle': 'made',
+    return {'token': token(drive.recipe, 'log', drive.index), 'logfile': _logfile(drive), 'vehicle': 'synthetic',
             'date_captured': f'{begin:%Y-%m-%d}', 'location': 'synthetic'}
 
 
