@@ -19,7 +19,7 @@ GridFrame = Literal['released', 'label', 'prediction']
 
 Predictions are in the vehicle's frame at the reference camera's stamp, labels at the LiDAR's, which is up to 50 ms
 later: 0.2 m on average, half a voxel. 'released', the benchmarks' protocol, takes the two frames for one and moves
-nothing; 'label' moves the prediction by the way of the vehicle, 'prediction' moves the labels.
+nothing; 'label' moves the prediction by the motion of the vehicle, 'prediction' moves the labels.
 """
 
 

@@ -19,8 +19,8 @@ from gdfusion_ros.perception.labels import LabelSet
 FORMATS = ('text', 'markdown', 'json')
 
 _MOTIONS = {'released': 'as released: nothing is moved',
-            'label': "in the labels' frame: predictions moved by the way of the vehicle",
-            'prediction': "in the predictions' frame: labels moved by the way of the vehicle"}
+            'label': "in the labels' frame: predictions moved by the motion of the vehicle",
+            'prediction': "in the predictions' frame: labels moved by the motion of the vehicle"}
 _RAYS = [f'RayIoU@{threshold:g}' for threshold in THRESHOLDS]
 
 
