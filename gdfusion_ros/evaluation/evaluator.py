@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.evaluation.alignment import FrameOf, align
+from gdfusion_ros.evaluation.alignment import GridFrame, align
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.frames import KeyFrame, Truth
 from gdfusion_ros.evaluation.predictions import Predictions, Tally
@@ -28,7 +28,7 @@ class ScoringProtocol:
     """
 
     camera_mask: bool
-    frame_of: FrameOf = 'released'
+    frame_of: GridFrame = 'released'
     rays: bool = True
 
 
