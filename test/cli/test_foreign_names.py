@@ -197,7 +197,8 @@ def test_a_name_that_is_not_utf_8_is_refused_where_a_library_does_not_take_it(
         save_file({'a': torch.zeros(1)}, tmp_path / 'safetensors')
         (tmp_path / 'safetensors').rename(odd)
     before = set(tmp_path.iterdir())
-    places = {'BAG': odd_bag, 'TABLES': odd_tables, 'ODD': odd, 'ODD.png': f'{odd}.png', 'ODD.safetensors': f'{odd}.safetensors'}
+    places = {'BAG': odd_bag, 'TABLES': odd_tables,
+              **{f'ODD{suffix}': f'{odd}{suffix}' for suffix in ('', '.png', '.safetensors')}}
     assert main([str(places.get(argument, argument)) for argument in arguments]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith(f'gdfusion {arguments[0]}: ')
