@@ -28,13 +28,13 @@ class DepthGeometry:
     Attributes:
         camera_vectors: (N, 27).
         frustum: (N, D, h, w, 3) as ``camera_points`` gives them.
-        way: into the previous images.
+        reprojection: into the previous images.
         ground: (N, D, h, w) as ``ground_bins`` gives it; None where the depth network is not told.
     """
 
     camera_vectors: Tensor
     frustum: Tensor
-    way: Reprojection
+    reprojection: Reprojection
     ground: Tensor | None
 
 
@@ -59,11 +59,11 @@ class FusedDepth(nn.Module):
         self.image_size, self._cells, self._bins = image_size, cells, bins
         self._remembers_geometry, self._ground = remembers_geometry, ground
 
-    def geometry(self, calibration: Calibration, way: Reprojection, cache: CalibrationCache) -> DepthGeometry:
+    def geometry(self, calibration: Calibration, reprojection: Reprojection, cache: CalibrationCache) -> DepthGeometry:
         """What follows from the cameras' matrices."""
         device = self.depths.device
         frustum = cache(self._frustum, calibration.post_rotation, calibration.post_translation, device)
-        return DepthGeometry(camera_vector(calibration).to(device, non_blocking=True), frustum, way.to(device),
+        return DepthGeometry(camera_vector(calibration).to(device, non_blocking=True), frustum, reprojection.to(device),
                              cache(self._ground_bins, calibration, device) if self._ground else None)
 
     def _frustum(self, post_rotation: Tensor, post_translation: Tensor, device: torch.device) -> Tensor:
@@ -106,7 +106,8 @@ class FusedDepth(nn.Module):
         """What is seen now, (N, D, h, w) logits and distribution, fused with the history."""
         del images
         assert self.fusion is not None
-        fused: tuple[Tensor, GeometryState] = self.fusion(logits, distribution, geometry.frustum, geometry.way, state)
+        fused: tuple[Tensor, GeometryState] = self.fusion(logits, distribution, geometry.frustum,
+                                                          geometry.reprojection, state)
         return fused
 
     def camera_statistics(self) -> nn.BatchNorm1d:

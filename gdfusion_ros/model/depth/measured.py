@@ -56,7 +56,7 @@ class MeasuredGeometryFusion(GeometryFusion):
     """Geometry fusion of which measured bins take part: in what is lifted now, and in what is remembered."""
 
     def with_measured(self, logits: Tensor, probability: Tensor, measured: Measured, frustum: Tensor,
-                      way: Reprojection, state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+                      reprojection: Reprojection, state: GeometryState | None) -> tuple[Tensor, GeometryState]:
         """As ``forward``, but the measured bins stand for the logits in the state, and for ``probability`` in the end.
 
         The gates see what is predicted alone. Measured bins, 0 or 1, and logits are kept in one state as they are
@@ -64,7 +64,7 @@ class MeasuredGeometryFusion(GeometryFusion):
         """
         fused, remembered = logits, measured.over(logits)
         if state is not None:
-            history, weight = self.history(logits, frustum, way, state)
+            history, weight = self.history(logits, frustum, reprojection, state)
             fused, remembered = mixed(history, weight, logits), mixed(history, weight, remembered)
         softened, blend = self.blend(fused, probability)
         return blend * softened + (1 - blend) * measured.over(probability), GeometryState(remembered)
@@ -86,4 +86,4 @@ class MeasuredStereoDepth(StereoDepth):
         if images.lidar_depth is None:
             return super().blended(images, logits, distribution, geometry, state)
         measured = Measured.of(images.lidar_depth, self.image_size[0] // logits.shape[2], self._bins)
-        return self.fusion.with_measured(logits, distribution, measured, geometry.frustum, geometry.way, state)
+        return self.fusion.with_measured(logits, distribution, measured, geometry.frustum, geometry.reprojection, state)

@@ -63,7 +63,7 @@ class GeometryFusion(nn.Module):
         self.history_gate.start_at(NEUTRAL_HISTORY)
         self.blend_gate.start_at(0.5)
 
-    def forward(self, logits: Tensor, probability: Tensor, frustum: Tensor, way: Reprojection,
+    def forward(self, logits: Tensor, probability: Tensor, frustum: Tensor, reprojection: Reprojection,
                 state: GeometryState | None) -> tuple[Tensor, GeometryState]:
         """Geometry for the lift, and the state.
 
@@ -71,7 +71,7 @@ class GeometryFusion(nn.Module):
             logits: (N, D, h, w) of the second head.
             probability: (N, D, h, w) of the supervised head.
             frustum: (N, D, h, w, 3) as ``camera_points`` gives them for the current frame.
-            way: to the frame of the state. The history of a camera that is not remembered is not taken.
+            reprojection: to the frame of the state. The history of a camera that is not remembered is not taken.
             state: the last frame's; None at a start.
 
         Returns:
@@ -79,15 +79,16 @@ class GeometryFusion(nn.Module):
         """
         fused = logits
         if state is not None:
-            history, weight = self.history(logits, frustum, way, state)
+            history, weight = self.history(logits, frustum, reprojection, state)
             fused = mixed(history, weight, logits)
         softened, blend = self.blend(fused, probability)
         return blend * softened + (1 - blend) * probability, GeometryState(fused)
 
-    def history(self, logits: Tensor, frustum: Tensor, way: Reprojection,
+    def history(self, logits: Tensor, frustum: Tensor, reprojection: Reprojection,
                 state: GeometryState) -> tuple[Tensor, Tensor]:
         """The warped history (N, D, h, w), and its weight (N, 1, h, w) against the current logits."""
-        history = F.grid_sample(state.logits[:, None], self.history_grid(frustum, way), align_corners=True)[:, 0]
+        grid = self.history_grid(frustum, reprojection)
+        history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
         return history, self.history_gate(torch.cat([history, logits], 1))
 
     def blend(self, fused: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,11 +96,11 @@ class GeometryFusion(nn.Module):
         softened = fused.softmax(1)
         return softened, self.blend_gate(torch.cat([softened, probability], 1))
 
-    def history_grid(self, frustum: Tensor, way: Reprojection) -> Tensor:
+    def history_grid(self, frustum: Tensor, reprojection: Reprojection) -> Tensor:
         """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18)."""
-        pixels, behind = previous_pixels(frustum, way)
+        pixels, behind = previous_pixels(frustum, reprojection)
         near, far = self.depths[0], self.depths[-1]
         grid = torch.cat([normalised(pixels[..., :2], self.image_size),
                           (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
-        forgotten = ~way.remembered.view(-1, 1, 1, 1)
+        forgotten = ~reprojection.remembered.view(-1, 1, 1, 1)
         return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)
