@@ -13,13 +13,17 @@ import torch
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.alocc import (
+    ALOCC_2D_GF,
     ALOCC_3D_GF,
     ALOCC_3D_GF_DEPTH,
     ALOCC_3D_GF_SURROUNDOCC,
     ALOCC_3D_GF_WAYMO,
+    ALOCC_MINI_GF,
     SURROUNDOCC_SIZES,
     WAYMO_SIZES,
+    alocc_2d,
     alocc_3d,
+    alocc_mini,
 )
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
@@ -53,7 +57,8 @@ ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
     Entry(ALOCC_3D_GF, alocc_3d), Entry(ALOCC_3D_GF_DEPTH, alocc_3d),
     Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES)),
-    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)))}
+    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)),
+    Entry(ALOCC_2D_GF, alocc_2d), Entry(ALOCC_MINI_GF, alocc_mini))}
 
 DEFAULT = GDFUSION_NANO.name
 

@@ -56,21 +56,6 @@ class BevNeck(nn.Module):
         return mixed
 
 
-class RaisedBevNeck(BevNeck):
-    """The same, then a convolution gives each height of a volume channels of its own (alocc.md §9.6)."""
-
-    def __init__(self, channels: Sequence[int], hidden: int, out_channels: int, heights: int) -> None:
-        """``channels`` of the levels, finest first; ``hidden`` of the view, ``out_channels`` of each voxel."""
-        super().__init__(channels, hidden)
-        self.raise_up = nn.Conv2d(hidden, out_channels * heights, 3, padding=1)
-        self._heights = heights
-
-    def forward(self, levels: Sequence[Tensor]) -> Tensor:
-        """Levels of the encoder, finest first -> volume (1, out, Y, X, Z)."""
-        columns = self.raise_up(super().forward(levels))
-        return columns.unflatten(1, (-1, self._heights)).movedim(2, -1)
-
-
 class DoubledBevNeck(BevNeck):
     """The same, then stretched to twice the finest level's size and mixed once more."""
 

@@ -74,7 +74,8 @@ def test_recorded_steps_of_maps(recording: Callable[[str], Any], form: str) -> N
     nothing, state, before = torch.empty(0), None, torch.eye(3)
     for step in range(5):
         bda = recorded[f'bda{step}'][0]
-        now, then = (Calibration(*[nothing] * 4, augmentation, nothing) for augmentation in (bda, before))
+        now, then = (Calibration(nothing, nothing, nothing, nothing, augmentation, nothing)
+                     for augmentation in (bda, before))
         previous = None if recorded[f'start{step}'] else Previous(then, nothing, recorded[f'rt{step}'][0])
         output, state = memory(recorded[f'x{step}'], memory.geometry(now, previous), state if previous else None,
                                Pass(BLIND, torch.device('cpu'), autocast=False))
