@@ -21,6 +21,7 @@ from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.encode import label_info
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, NODE_NAME, OCCUPANCY, POINTS
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.counters import Counts
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.labels import LABEL_SETS, LabelSet
@@ -68,7 +69,7 @@ def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineS
     refuse_existing(out)
     with bag_reader(path) as bag, grid_stream(bag, network, pipeline, topics, protocol=protocol,
                                               listener=listener) as stream:
-        about = {**bag.custom_data, 'gdfusion.bag': path.name, 'gdfusion.model': network.title,
+        about = {**bag.custom_data, 'gdfusion.bag': printable(path.name, 200), 'gdfusion.model': network.title,
                  'gdfusion.protocol': protocol, 'gdfusion.version': __version__}
         with bag_writer(out, storage=storage, bag_format=bag_format, custom_data=about) as writer:
             outputs = _Outputs(writer)
