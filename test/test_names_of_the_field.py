@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-EXEMPT = {'CHANGELOG.md', 'gdfusion_ros/renamed.py', 'gdfusion_ros/cli/synthesize.py', 'test/test_renamed.py', 'test/test_names_of_the_field.py'}
+EXEMPT = {'CHANGELOG.md', 'gdfusion_ros/renamed.py', 'gdfusion_ros/cli/synthesize.py', 'test/test_renamed.py',
+          'test/test_names_of_the_field.py'}
 """What speaks of old names because they were renamed."""
 
 RETIRED = {
