@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model.interface import Prediction
+from gdfusion_ros.model.layers.bev import BevEncoder, BevNeck
 from gdfusion_ros.model.layers.fusing import FusibleSequential
 from gdfusion_ros.model.layers.large_kernel import LARGE_KERNEL, LargeKernelBlock
 from gdfusion_ros.model.layers.volume import rows
 from gdfusion_ros.model.ops.argmax import argmax
-from gdfusion_ros.model.probe import BLIND, Probe
+from gdfusion_ros.model.probe import BLIND, Pass, Probe
+from gdfusion_ros.model.temporal.flattened import ViewAndVolume
 from gdfusion_ros.model.weights.keys import Table
 
 
@@ -83,6 +85,47 @@ class DecoupledHead(nn.Module):
         probe.record('scores', scores)
         labels = argmax(scores[:, None], first=0).view(y, x, z)
         return Prediction(labels.transpose(0, 1), scores.view(y, 1, x, 1, z, 1, -1))
+
+
+class DecoupledDecoder(nn.Module):
+    """The decoder slot: the view is encoded, the head takes it together with the volume."""
+
+    def __init__(self, encoder: BevEncoder, neck: BevNeck, head: DecoupledHead) -> None:
+        """The neck gives views of the encoder's input size."""
+        super().__init__()
+        self.encoder, self.neck, self.head = encoder, neck, head
+
+    def encode(self, seen: ViewAndVolume, run: Pass) -> Tensor:
+        """What the voxels of the predicted grid are classified by, (1, C, Y, X, Z)."""
+        with run.probe.stage('encoder'), run.learned():
+            encoded = self.neck(self.encoder(seen.view))
+            volume: Tensor = self.head(encoded, seen.view, seen.volume)
+        run.probe.record('bev_encoded', encoded)
+        return volume
+
+    def forward(self, volume: Tensor, run: Pass) -> Prediction:
+        """Class and scores of every voxel."""
+        with run.probe.stage('head'), run.learned():
+            return self.head.predict(volume, run.probe)
+
+    def classify_labelled(self, volume: Tensor, labels: Tensor, ignore: int, run: Pass) -> tuple[Tensor, Tensor]:
+        """Scores (n, classes) and labels (n,) of the voxels that have a label.
+
+        Args:
+            volume: as ``encode`` gives it.
+            labels: (Y, X, Z) classes of the predicted grid.
+            ignore: the label of a voxel that nothing is known of.
+        """
+        labelled = (labels.flatten() != ignore).nonzero()[:, 0]
+        with run.learned():
+            scores = self.head.labelled_scores(volume, labelled)
+        return scores, labels.flatten()[labelled]
+
+    @torch.no_grad()
+    def favour_free(self, bias: float) -> None:
+        """Make free space, the last class, the likely one: the classifier has no bias, but its inputs are positive."""
+        weight = self.head.classifier.weight
+        weight[-1] = bias / weight.shape[1]
 
 
 DECOUPLED_HEAD: Table = {
