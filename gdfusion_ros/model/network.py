@@ -30,8 +30,8 @@ class DepthSlot(Protocol):
     """Where along its ray each image cell sees something. Geometry and state are its own affair."""
 
     @property
-    def fusion(self) -> nn.Module:
-        """What fuses geometry with the past."""
+    def fusion(self) -> nn.Module | None:
+        """What fuses geometry with the past, if anything does."""
 
     def geometry(self, calibration: Calibration, way: Reprojection, cache: CalibrationCache, /) -> Any:
         """What it needs of calibration and poses."""
@@ -187,8 +187,15 @@ class OccupancyNetwork(nn.Module):
         return self.depth.camera_statistics()
 
     def fusion(self, cue: str) -> nn.Module:
-        """What fuses that cue with the past."""
-        return self.depth.fusion if cue == 'geometry' else self.memory.fusion(cue)
+        """What fuses that cue with the past.
+
+        Raises:
+            KeyError: nothing does.
+        """
+        fusion = self.depth.fusion if cue == 'geometry' else self.memory.fusion(cue)
+        if fusion is None:
+            raise KeyError(cue)
+        return fusion
 
     def start_neutral(self, cue: str) -> None:
         """Let the fusion of that cue change little of what goes through it."""

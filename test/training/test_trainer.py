@@ -44,9 +44,7 @@ def weights(network: torch.nn.Module) -> list[torch.Tensor]:
 
 
 def frames_of(state: SequenceState) -> int:
-    assert state.memory is not None
-    assert state.memory.voxel is not None
-    return state.memory.voxel.frames
+    return int(state.memory.voxel.frames)
 
 
 def total(found: dict[str, torch.Tensor]) -> float:
