@@ -41,11 +41,9 @@ def setting(default: Value, description: str, *, low: float | None = None, high:
 
 
 def records(settings_type: type) -> dict[str, tuple[Value, Record]]:
-    """Name -> (default, record) of a settings class, in the order of its fields."""
-    found: dict[str, tuple[Value, Record]] = {}
-    for item in dataclasses.fields(settings_type):
-        found[item.name] = (cast(Value, item.default), item.metadata['record'])
-    return found
+    """Name -> (default, record) of a settings class, in the order of its fields; fields without a record are none."""
+    return {item.name: (cast(Value, item.default), item.metadata['record'])
+            for item in dataclasses.fields(settings_type) if item.metadata}
 
 
 def checked(name: str, value: object, default: Value, record: Record) -> Value:

@@ -75,6 +75,8 @@ class GridStream:
         self._estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=self._counters)
         self._feed = Feed(self._assembler, pipeline, topics)
         self._topics = list(input_topics(pipeline, topics))
+        if doubt := network.spec.doubt_of_cameras(pipeline.cameras):
+            listener.warning(doubt)
 
     @property
     def counts(self) -> Counts:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The N cameras of one set, as the network's images are made of theirs (spec section 1).
+    """The N cameras of one set, as the network's images are made of theirs (bevdetocc_gf.md §1).
 
     All matrices are float32 on the CPU: everything that follows from calibration and poses alone is computed there.
 

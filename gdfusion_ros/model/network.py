@@ -1,4 +1,4 @@
-"""A network: five slots in the order of Algorithm 1 of the paper (spec section 9)."""
+"""A network: five slots in the order of Algorithm 1 of the paper (bevdetocc_gf.md §9)."""
 
 from __future__ import annotations
 

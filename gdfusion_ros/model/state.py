@@ -1,4 +1,4 @@
-"""The memory of a sequence: a part a slot, and the last frame's calibration (paper section 4.6, spec section 9)."""
+"""The memory of a sequence: a part a slot, and the last frame's calibration (paper section 4.6, bevdetocc_gf.md §9)."""
 
 from __future__ import annotations
 

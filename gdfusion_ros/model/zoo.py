@@ -13,6 +13,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
+from gdfusion_ros.model.objectives.bevdetocc import LossWeights
+from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.spec import NetworkSpec
@@ -24,16 +26,34 @@ from gdfusion_ros.settings import ModelSettings
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the zoo: what it is, and the function that builds one of that spec."""
+    """A network of the zoo.
+
+    Attributes:
+        spec: what it is.
+        build: the function that builds one of that spec.
+        objective: the settings of what it is trained for; unless another is given, the BEVDetOcc family's.
+    """
 
     spec: NetworkSpec
     build: Callable[[NetworkSpec], OccupancyNetwork]
+    objective: type[ObjectiveSettings] = LossWeights
 
 
-ZOO = {entry.spec.name: entry for entry in (
+ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano))}
 
 DEFAULT = GDFUSION_NANO.name
+
+
+def entry(name: str) -> Entry:
+    """The network of that name.
+
+    Raises:
+        GdfusionError: there is none.
+    """
+    if name not in ZOO:
+        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(ZOO)}")
+    return ZOO[name]
 
 
 def specification(name: str) -> NetworkSpec:
@@ -42,9 +62,7 @@ def specification(name: str) -> NetworkSpec:
     Raises:
         GdfusionError: there is none.
     """
-    if name not in ZOO:
-        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(ZOO)}")
-    return ZOO[name].spec
+    return entry(name).spec
 
 
 def build(spec: NetworkSpec) -> OccupancyNetwork:

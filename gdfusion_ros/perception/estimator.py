@@ -59,7 +59,7 @@ class OccupancyEstimator:
         """``network`` is made by ``gdfusion_ros.model.zoo.load_network``.
 
         ``protocol``: 'live' computes with the poses in float64; 'released' rounds the cameras' to float32 first, as
-        the authors' data is (spec section 1). Both give float32 at the end.
+        the authors' data is (bevdetocc_gf.md §1). Both give float32 at the end.
 
         Raises:
             GdfusionError: the network needs another number of cameras than the settings name.

@@ -5,8 +5,6 @@ So the labels alone teach the image branch, cell by cell and before anything is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numba
 import numpy as np
 import torch
@@ -16,35 +14,12 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.camera import pixel_grid, rays
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.objectives.interface import IGNORE, Sight
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.voxel_walk import first_voxel
-from gdfusion_ros.training.losses import IGNORE
 
 RAYS = 2
 """Rays along an edge of a cell: a cell may see a car and, beside it, the street behind."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """What rays through the cells of N images meet; r is RAYS.
-
-    Attributes:
-        bins: (N, r h, r w) float32 depth in bins, between two of them; the last one also of what is farther, or beyond
-            the grid. NaN where nothing is known.
-        classes: (N, r h, r w) uint8 class; IGNORE where nothing is known, or the ray leaves the grid without meeting
-            anything.
-    """
-
-    bins: Tensor
-    classes: Tensor
-
-    def to(self, device: torch.device) -> Sight:
-        """The same on ``device``."""
-        return Sight(self.bins.to(device, non_blocking=True), self.classes.to(device, non_blocking=True))
-
-    def pin_memory(self) -> Sight:
-        """The same where CUDA fetches it by itself."""
-        return Sight(self.bins.pin_memory(), self.classes.pin_memory())
 
 
 def look(labels: NDArray[np.uint8], label_set: LabelSet, frame: Frame, bins: DepthBins, stride: int) -> Sight:

@@ -398,6 +398,14 @@ def test_a_camera_that_never_came_is_masked_if_that_is_wanted(run: Run, scene_ba
     assert {grid.cameras for grid in grids} == {tuple(c for c in SURROUND_CAMERAS if c != 'CAM_BACK')}
 
 
+def test_one_camera_is_enough_and_that_is_said(run: Run, scene_bag: Path) -> None:
+    warnings: list[str] = []
+    _, grids, _ = run(scene_bag, cameras=('CAM_FRONT',), listener=Listener(warning=warnings.append))
+    assert [grid.cameras for grid in grids] == 3 * [('CAM_FRONT',)]
+    [line] = warnings
+    assert 'was trained with 6 cameras and gets 1' in line
+
+
 def test_without_the_cameras_places_there_is_no_grid_and_no_bag(run: Run, scene_bag: Path, tmp_path: Path) -> None:
     bag = rewrite(scene_bag, tmp_path / 'less', without('/tf_static'))
     with pytest.raises(GdfusionError) as error:

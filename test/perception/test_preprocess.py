@@ -36,7 +36,7 @@ def noise(width: int, height: int) -> Pixels:
 
 
 def whole(full: Pixels, output: tuple[int, int]) -> Pixels:
-    """Spec section 1 word by word: resize all of the image (the columns first, as Pillow 7 to 12 do), then crop."""
+    """bevdetocc_gf.md §1 word by word: resize all of the image (the columns first, as Pillow 7 to 12 do), then crop."""
     height, width = full.shape[:2]
     scaled = (output[0], height * output[0] // width)
     top = scaled[1] - output[1]

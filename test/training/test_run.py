@@ -20,6 +20,7 @@ from gdfusion_ros.cli import main
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
+from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.settings import ModelSettings
 from gdfusion_ros.training import settings as training_settings
@@ -241,7 +242,7 @@ def test_one_of_several_versions_is_trained_on(config: Path, labelled_root: Path
 
 
 def test_settings_as_text_are_read_back(tmp_path: Path) -> None:
-    settings = training_settings.TrainingSettings(cues=('voxel',), depth=0.25, initial_weights='a: b')
+    settings = TrainingSettings(cues=('voxel',), initial_weights='a: b', objective=LossWeights(depth=0.25))
     (tmp_path / 's.yaml').write_text(training_settings.text(settings))
     assert training_settings.read(tmp_path / 's.yaml', {}) == settings
     with pytest.raises(GdfusionError, match='cannot be read'):

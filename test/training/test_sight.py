@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.objectives.interface import IGNORE, Sight
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
-from gdfusion_ros.training.losses import IGNORE
-from gdfusion_ros.training.sight import RAYS, Sight, look
+from gdfusion_ros.training.sight import RAYS, look
 
 GROUND, WALL, CAR, FREE = 11, 15, 4, 17
 HEIGHT, FOCAL = 1.5, 32.0

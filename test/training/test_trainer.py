@@ -54,7 +54,7 @@ def total(found: dict[str, torch.Tensor]) -> float:
 def test_the_loss_falls_on_what_is_seen_again(network: OccupancyNetwork, batches: Sequence[list[Example]],
                                               settings: TrainingSettings) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, steps=12, learning_rate=5e-3))
-    starts = [example for batch in batches for example in batch if example.start and (example.labels != 255).any()]
+    starts = [each for batch in batches for each in batch if each.start and (each.truth.labels != 255).any()]
     losses = [total(trainer.step(starts[:2])) for _ in range(12)]
     assert losses[-1] < 0.8 * losses[0]
     assert trainer.done == 12

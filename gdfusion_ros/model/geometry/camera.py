@@ -1,4 +1,4 @@
-"""Frusta, rays and projections of the cameras (spec sections 2.1, 3.1, 4, 16).
+"""Frusta, rays and projections of the cameras (bevdetocc_gf.md §2.1, §3.1, §4, §16).
 
 Everything here is float32 in a fixed order of operations, without fused multiply-add: exact-zero tests and truncation
 to voxel indices make rounding visible, so the order is part of what the published weights expect. Small matrices are

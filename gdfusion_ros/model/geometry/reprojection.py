@@ -13,7 +13,7 @@ from gdfusion_ros.model.interface import Calibration, Previous
 
 @dataclass(frozen=True, eq=False)
 class Reprojection:
-    """Float32 matrices of N cameras; a camera that is not remembered sees itself from where it is (spec section 9).
+    """Float32 matrices of N cameras; a camera that is not remembered sees itself from where it is (bevdetocc_gf.md §9).
 
     Attributes:
         source_from_input, post_translation: (N, 3, 3), (N, 3): pixel of the network's image, less the translation [px],

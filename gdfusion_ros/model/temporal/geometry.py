@@ -1,4 +1,4 @@
-"""Temporal geometry fusion (paper section 4.4, equations 18 to 22; spec section 3.1).
+"""Temporal geometry fusion (paper section 4.4, equations 18 to 22; bevdetocc_gf.md §3.1).
 
 The released network differs from the paper: the state holds raw logits of a second head instead of the distribution
 [DIFF 1]; the gate weighs the history, so eta_g = 1 - gate, one scalar a pixel for all bins, and bins that the warp does

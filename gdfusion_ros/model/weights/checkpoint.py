@@ -1,4 +1,4 @@
-"""Published checkpoints in and out, key by key (spec section 10).
+"""Published checkpoints in and out, key by key (bevdetocc_gf.md §10).
 
 Files carry the published names (see keys.py). Files that are written here also say which network they are of, and what
 it was trained on.

@@ -1,4 +1,4 @@
-"""Cost volume: how well each depth bin of a cell matches the same camera's previous image (spec section 2.1)."""
+"""Cost volume: how well each depth bin of a cell matches the same camera's previous image (bevdetocc_gf.md §2.1)."""
 
 from __future__ import annotations
 

@@ -15,11 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-IGNORE = 255
-"""Label of a voxel, or bin of a cell, that nothing is to be learned from."""
+from gdfusion_ros.model.objectives.interface import IGNORE
+
+FREQUENCIES = {'occ3d_nuscenes': (
+    944004, 1897170, 152386, 2391677, 16957802, 724139, 189027, 2074468, 413451, 2384460, 5916653, 175883646, 4275424,
+    51393615, 61411620, 105975596, 116424404, 1892500630)}
+"""Voxels of every class in the training split, by label set (training.md §5)."""
 
 NO_TARGET = -100
-"""The same among targets; what torch's cross-entropy leaves out."""
+"""IGNORE among targets; what torch's cross-entropy leaves out."""
 
 _SMOOTH = 1e-5
 _FOCUS, _BALANCE, _FOCAL_SCALE = 2.0, 0.25, 100.0
@@ -82,6 +86,12 @@ def class_weights(frequencies: Tensor) -> Tensor:
 def uniform_weights(count: int) -> Tensor:
     """(count,) weights of the classes, all alike, that add up to one."""
     return torch.full((count,), 1 / count)
+
+
+def balance(label_set: str, exponent: float) -> Tensor:
+    """(K + 1,) weights (largest frequency / frequency) ^ exponent of the classes behind the unused slot (weight 0)."""
+    counts = torch.tensor(FREQUENCIES[label_set], dtype=torch.float64)
+    return F.pad((counts.max() / counts) ** exponent, (1, 0)).float()
 
 
 def semantic_scaling(probability: Tensor, targets: Tensor) -> Tensor:
@@ -174,8 +184,9 @@ def depth_between(probability: Tensor, places: Tensor) -> Tensor:
     return -((pair + 1e-8).log() * torch.stack([1 - share, share], 1)).sum() / max(1, len(chosen))
 
 
-def spread(cells: Tensor, rays: int) -> Tensor:
-    """(N, C, h, w) -> (N, C, rays h, rays w): the same for every ray through a cell."""
+def spread(cells: Tensor, size: torch.Size) -> Tensor:
+    """(N, C, h, w) -> (N, C, r h, r w), where ``size`` is (N, r h, r w): the same for every ray through a cell."""
+    rays = size[-1] // cells.shape[-1]
     return cells.repeat_interleave(rays, 2).repeat_interleave(rays, 3)
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gdfusion_ros.training import losses
-from gdfusion_ros.training.losses import IGNORE
+from gdfusion_ros.model.objectives import losses
+from gdfusion_ros.model.objectives.interface import IGNORE
 
 
 @pytest.fixture(scope='module')
