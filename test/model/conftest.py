@@ -222,6 +222,9 @@ def everything(part: object) -> Iterator[Tensor]:
     elif dataclasses.is_dataclass(part):
         for item in dataclasses.fields(part):
             yield from everything(getattr(part, item.name))
+    elif isinstance(part, tuple):
+        for value in part:
+            yield from everything(value)
 
 
 @pytest.fixture

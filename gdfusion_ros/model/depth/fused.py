@@ -1,4 +1,4 @@
-"""What all depth slots have: the depth network, and the memory of geometry where it fuses (bevdetocc_gf.md §3, §3.1)."""
+"""What all depth slots have: the depth network, and a memory of geometry where it fuses (bevdetocc_gf.md §3, §3.1)."""
 
 from __future__ import annotations
 

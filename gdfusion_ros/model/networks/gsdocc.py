@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from gdfusion_ros.model.depth.mono import MonoDepth
 from gdfusion_ros.model.depth.net import DEPTH_NET, ONE_HEAD, DepthNet
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
@@ -76,7 +78,8 @@ def gsdocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide, stereo=False),
         depth=MonoDepth(net, spec.image_size, spec.cells, bins),
         view=BareLiftView(Lift(spec.grid), spec.image_size, spec.cells, bins),
-        memory=FlattenedMemory(QueueMemory(spec.grid, width, across, sizes.past_views)),
+        memory=FlattenedMemory(QueueMemory(
+            spec.grid, width, sizes.past_views, out_channels=across, conv=nn.Conv2d)),
         decoder=DecoupledDecoder(
             BevEncoder(across, *stages), DoubledBevNeck(sizes.encoder_channels, sizes.encoder_channels[0], across),
             DecoupledHead(across, width, spec.grid.shape[2], spec.classes)),
