@@ -15,6 +15,7 @@ from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMA
 from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
+from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
@@ -42,7 +43,7 @@ class Entry:
 
 ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
-    Entry(GSDOCC, gsdocc))}
+    Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
 DEFAULT = GDFUSION_NANO.name
 

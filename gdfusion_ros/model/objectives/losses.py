@@ -5,8 +5,8 @@ makes them; all but ``cross_entropy`` want the rows that have a target only, see
 
 BEVDetOcc-GF is trained with ``cross_entropy`` and 0.05 times ``depth_binary``; FB-Occ-GF with ``focal``,
 ``semantic_scaling``, ``geometric_scaling``, ``lovasz_softmax`` and ``depth_binary``; ALOcc-GF with ``mask_binary`` and
-``mask_dice`` of its queries and ``depth_likelihood``; GSD-Occ as FB-Occ-GF, with ``uniform_weights`` of the classes.
-``depth_between`` is none of theirs.
+``mask_dice`` of its queries and ``depth_likelihood``; GSD-Occ as FB-Occ-GF, all classes alike. ``depth_between`` is
+none of theirs.
 """
 
 from __future__ import annotations
@@ -81,11 +81,6 @@ def distance_weights(rows: int, columns: int) -> Tensor:
 def class_weights(frequencies: Tensor) -> Tensor:
     """(K + 1,) weights 1 / ln(frequency) of (K,) classes behind the unused slot, whose weight is 0."""
     return F.pad(1 / torch.log(frequencies.double() + 0.001), (1, 0)).float()
-
-
-def uniform_weights(count: int) -> Tensor:
-    """(count,) weights of the classes, all alike, that add up to one."""
-    return torch.full((count,), 1 / count)
 
 
 def balance(label_set: str, exponent: float) -> Tensor:

@@ -152,9 +152,3 @@ def test_without_an_unused_slot_the_first_class_counts_like_others() -> None:
     wrong = sure.clone()
     wrong[:2] = sure[3]  # of the first class alone
     assert float(losses.semantic_scaling(wrong.softmax(1), targets)) > 5
-
-
-def test_uniform_weights_add_up_to_one() -> None:
-    weights = losses.uniform_weights(18)
-    assert weights.shape == (18,)
-    assert float(weights[0]) == pytest.approx(1 / 18)
