@@ -79,10 +79,17 @@ def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, move
     return torch.randn(voxels, channels), torch.randn(voxels, 3) if moved else None, turned(reach), size
 
 
-def scores(_: Any, shape: tuple[int, int, int]) -> tuple[Any, ...]:
+def warped_map(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    """A volume of one layer, which is left by nothing."""
+    transform = turned(reach)
+    transform[2] = 0
+    return torch.randn(size[0] * size[1], 5), None, transform, size
+
+
+def scores(_: Any, shape: tuple[int, int, int], first: int) -> tuple[Any, ...]:
     drawn = torch.randint(-3, 4, shape).float()  # many are equal
-    drawn[..., 0] = 9
-    return (drawn,)
+    drawn[..., 0] = 9 * first
+    return drawn, first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +122,10 @@ def cases() -> Iterator[Case]:
         yield Case(motion_step, 'motion_step', partial(fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
         yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
-    for shape in [(1, 1, 2), (7, 3, 5), (50, 64, 19)]:
-        yield Case(argmax, 'argmax', partial(scores, shape=shape))
+    for shape, first in product([(1, 1, 2), (7, 3, 5), (50, 64, 19)], (0, 1)):
+        yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
 
 
 @pytest.mark.parametrize('backend', ['cpu'])
