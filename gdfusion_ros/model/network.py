@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -116,10 +116,14 @@ class OccupancyNetwork(nn.Module):
     """
 
     def __init__(self, spec: NetworkSpec, images: ImageSlot, depth: DepthSlot, view: ViewSlot, memory: MemorySlot,
-                 decoder: DecoderSlot, mounts: Sequence[Mount]) -> None:
-        """Put together by hand, in ``networks``; every slot is a module. ``mounts``: the published names of weights."""
+                 decoder: DecoderSlot, mounts: Sequence[Mount], ties: Mapping[str, str] | None = None) -> None:
+        """Put together by hand, in ``networks``; every slot is a module.
+
+        ``mounts`` are the published names of weights. A tensor that stands in two places has two of them: ``ties``
+        maps the one whose value in a file does not count to the one that wins.
+        """
         super().__init__()
-        self.spec, self.mounts = spec, mounts
+        self.spec, self.mounts, self.ties = spec, mounts, dict(ties or {})
         self.title = spec.name
         self.autocast = False
         self.images, self.depth, self.view, self.memory, self.decoder = images, depth, view, memory, decoder

@@ -22,7 +22,9 @@ from gdfusion_ros.model.weights.keys import to_published
 from gdfusion_ros.model.weights.saved_state import read_state
 from gdfusion_ros.names import printable
 
-CONSTANTS = frozenset({'view_transformer.dx', 'view_transformer.bx', 'view_transformer.nx'})
+CONSTANTS = frozenset({'dx', 'bx', 'nx'})
+"""Last parts of the names of a lift's voxels, which are no weights."""
+
 COUNTER = 'num_batches_tracked'
 NAMES_SHOWN = 20
 
@@ -38,7 +40,7 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
     ``read_state`` says which files can be read; keys may share a prefix (``module.``). Every key must be there with its
     shape, as floats where the network has floats, nothing else, every number finite, and the constants must agree as
     far as the file's precision tells. Batch normalisation's counters, which only training reads, may be missing,
-    or lists of one.
+    or lists of one. Of tied tensors (``network.ties``) the one that wins is taken for both.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
@@ -54,7 +56,8 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
         said = '; '.join(f'{len(names)} {kind}: {_listed(names)}' for kind, names in faults.items())
         raise GdfusionError(f'{path} does not fit {network.spec.name}: {said}. {_remedy(set(faults))}')
     # The constants agree, but a file of 16-bit numbers has them rounded.
-    state = {key: own[key] if name in CONSTANTS else found[name].to(own[key].dtype) for name, key in expected.items()}
+    state = {key: own[key] if _is_constant(name) else found[name].to(own[key].dtype) for name, key in expected.items()}
+    state |= {expected[copy]: state[expected[winner]] for copy, winner in network.ties.items()}
     overflown = [name for name, key in expected.items() if not torch.isfinite(state[key]).all()]
     if overflown:
         raise GdfusionError(f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
@@ -101,6 +104,7 @@ def save_checkpoint(network: OccupancyNetwork, path: Path, facts: Facts, *, half
         GdfusionError: the file cannot be written.
     """
     state = {name: value.cpu().contiguous() for name, value in published_state(network).items()}
+    state |= {copy: state[copy].clone() for copy in network.ties}  # safetensors writes no tensor twice
     if half:
         state = {name: value.half() if value.squeeze().dim() > 1 else value for name, value in state.items()}
     with written_whole(path) as draft:
@@ -115,6 +119,10 @@ def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) ->
     if anchor in found or not prefix:
         return found
     return {key.removeprefix(prefix): value for key, value in found.items()}
+
+
+def _is_constant(name: str) -> bool:
+    return name.rpartition('.')[2] in CONSTANTS
 
 
 _UNEXPECTED, _CONSTANTS_DIFFER = 'unexpected', 'constants that differ'
@@ -138,7 +146,7 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict
     types = [f'{key} {_type_of(found[key])} instead of {_type_of(expected[key])}'
              for key in shared if not _holds_numbers_of(found[key], expected[key])]
     constants = [f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
-                 for key in shared if key in CONSTANTS and found[key].shape == expected[key].shape
+                 for key in shared if _is_constant(key) and found[key].shape == expected[key].shape
                  and _holds_numbers_of(found[key], expected[key]) and not _equal_as_stored(found[key], expected[key])]
     kinds = {
         'missing': [key for key in expected if key not in found],
