@@ -12,6 +12,7 @@ import torch
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
@@ -31,7 +32,8 @@ class Entry:
 
 
 ZOO = {entry.spec.name: entry for entry in (
-    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano))}
+    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(FBOCC_GF, fbocc),
+    Entry(GDFUSION_NANO, nano))}
 
 DEFAULT = GDFUSION_NANO.name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model.interface import CellDepth
@@ -32,6 +33,7 @@ class Objective(nn.Module):
     """
 
     class_weights: Tensor | None
+    focal_weights: Tensor
 
     def __init__(self, network: OccupancyNetwork, settings: TrainingSettings) -> None:
         """``network`` is in training mode."""
@@ -41,9 +43,9 @@ class Objective(nn.Module):
         weights = None
         if settings.class_balance:
             counts = torch.tensor(FREQUENCIES[network.spec.label_set], dtype=torch.float64)
-            weights = (counts.max() / counts) ** settings.class_balance
-            weights = torch.cat([torch.zeros(1), weights.float()])
+            weights = ((counts.max() / counts) ** settings.class_balance).float()
         self.register_buffer('class_weights', weights, persistent=False)
+        self.register_buffer('focal_weights', _focal_weights(network, settings), persistent=False)
         self.cell_classifier = nn.Conv2d(network.spec.context_channels, network.spec.classes + 1, 1)
         nn.init.zeros_(self.cell_classifier.weight)
         nn.init.zeros_(self.cell_classifier.get_parameter('bias'))
@@ -66,13 +68,20 @@ class Objective(nn.Module):
 
     def _voxel_losses(self, volume: Tensor, example: Example) -> dict[str, Tensor]:
         """Only cells in which something is labelled are classified."""
-        chosen = self._settings
-        scores, labels = self.network.classify_labelled(volume, example.labels, losses.IGNORE)
-        logits, targets = losses.known(scores, losses.targets_of(labels))
-        logits = logits.float()
+        chosen, labels = self._settings, example.labels
+        places = torch.arange(labels.numel(), device=labels.device).view(labels.shape)
+        scores, found_at = self.network.classify_labelled(
+            volume, places.masked_fill(labels == losses.IGNORE, losses.NO_TARGET), losses.NO_TARGET)
+        logits, at = losses.known(scores, found_at)
+        logits, unused = logits.float(), logits.shape[1] - self.network.spec.classes
+        targets = losses.targets_of(labels.flatten()[at], unused)
         found: dict[str, Tensor] = {}
         if chosen.cross_entropy:
-            found['cross_entropy'] = chosen.cross_entropy * losses.cross_entropy(logits, targets, self.class_weights)
+            found['cross_entropy'] = chosen.cross_entropy * losses.cross_entropy(
+                logits, targets, _behind(self.class_weights, unused))
+        if chosen.focal:
+            far = losses.distance_weights(*labels.shape[:2]).to(labels.device).flatten()[at // labels.shape[2]]
+            found['focal'] = chosen.focal * losses.focal(logits, targets, F.pad(self.focal_weights, (unused, 0)), far)
         if chosen.semantic_scaling or chosen.geometric_scaling or chosen.lovasz:
             probability = logits.softmax(1)
             for name, loss in (('semantic_scaling', losses.semantic_scaling),
@@ -96,8 +105,20 @@ class Objective(nn.Module):
         if chosen.cell_classes and example.sight is not None:
             logits = losses.spread(self.cell_classifier(cells.context), RAYS).permute(0, 2, 3, 1).flatten(0, 2)
             found['cell_classes'] = chosen.cell_classes * losses.cross_entropy(
-                logits, losses.targets_of(example.sight.classes), self.class_weights)
+                logits, losses.targets_of(example.sight.classes), _behind(self.class_weights, 1))
         return found
+
+
+def _behind(weights: Tensor | None, unused: int) -> Tensor | None:
+    """Weights of the classes behind unused slots, which weigh nothing."""
+    return None if weights is None else F.pad(weights, (unused, 0))
+
+
+def _focal_weights(network: OccupancyNetwork, settings: TrainingSettings) -> Tensor:
+    """(K,) weights of the classes in the focal loss."""
+    if settings.focal and settings.focal_classes == 'rare':
+        return losses.class_weights(torch.tensor(FREQUENCIES[network.spec.label_set]))[1:]
+    return losses.uniform_weights(network.spec.classes)
 
 
 def _depth_loss(distribution: Tensor, sight: Sight) -> Tensor:

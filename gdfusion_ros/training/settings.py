@@ -55,6 +55,10 @@ class TrainingSettings:
     cross_entropy: float = setting(1.0, 'Weight of the cross-entropy.', low=0.0, high=1e3)
     class_balance: float = setting(0.0, 'Exponent of the inverse class frequency that weighs the cross-entropy.',
                                    low=0.0, high=1.0)
+    focal: float = setting(0.0, 'Weight of the focal loss, which counts more the farther a voxel is from the middle.',
+                           low=0.0, high=1e3)
+    focal_classes: str = setting('rare', 'Which classes count more in the focal loss: rare ones, by 1 / ln(frequency), '
+                                 'or all alike.', choices=('rare', 'alike'))
     semantic_scaling: float = setting(0.0, 'Weight of the semantic scaling loss.', low=0.0, high=1e3)
     geometric_scaling: float = setting(0.0, 'Weight of the geometric scaling loss.', low=0.0, high=1e3)
     lovasz: float = setting(0.0, 'Weight of the Lovasz-softmax loss.', low=0.0, high=1e3)
@@ -89,7 +93,7 @@ class TrainingSettings:
     @property
     def lifts(self) -> bool:
         """Whether anything is to be learned behind the images: if not, the network ends at them."""
-        return any((self.cross_entropy, self.semantic_scaling, self.geometric_scaling, self.lovasz))
+        return any((self.cross_entropy, self.focal, self.semantic_scaling, self.geometric_scaling, self.lovasz))
 
     @property
     def looks_through_cells(self) -> bool:

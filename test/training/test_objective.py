@@ -9,10 +9,12 @@ import torch
 
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.probe import BLIND, Pass
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.zoo import fresh_network
+from gdfusion_ros.training import losses
 from gdfusion_ros.training.examples import Example, Examples
-from gdfusion_ros.training.objective import Objective
+from gdfusion_ros.training.objective import FREQUENCIES, Objective
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
 
@@ -45,6 +47,23 @@ def test_all_losses_that_have_a_weight(network: OccupancyNetwork, source: Datase
     again, _ = Objective(network, doubled)(seen, None)
     assert again['cell_depth'].item() == pytest.approx(2 * found['cell_depth'].item(), rel=1e-5)
     assert again['lovasz'].item() == pytest.approx(found['lovasz'].item(), rel=1e-5)
+
+
+def test_focal_loss_weighs_places_and_classes(network: OccupancyNetwork, source: Dataset, tiny_spec: NetworkSpec,
+                                             settings: TrainingSettings) -> None:
+    seen = example(source, tiny_spec, settings, LABELLED, 0)
+    geometry = network.geometry(seen.frame.calibration)
+    outputs = network.decoder(network.encode(seen.frame.images, geometry).volume, Pass(BLIND, network.device, False))
+    labels, scores = seen.labels, outputs.logits
+    known = labels != losses.IGNORE
+    places = losses.distance_weights(200, 200)[..., None].expand(labels.shape)[known]
+    for kind, weights in (('alike', torch.full((18,), 1 / 18)),
+                          ('rare', losses.class_weights(torch.tensor(FREQUENCIES['occ3d_nuscenes']))[1:])):
+        only = dataclasses.replace(settings, cross_entropy=0.0, depth=0.0, focal=0.5, focal_classes=kind)
+        assert only.lifts
+        found, _ = Objective(network, only)(seen, None)
+        expected = 0.5 * losses.focal(scores[known], labels[known].long(), weights, places)
+        torch.testing.assert_close(found['focal'], expected, rtol=1e-3, atol=1e-5)
 
 
 def test_images_alone_can_be_learned_first(network: OccupancyNetwork, source: Dataset, tiny_spec: NetworkSpec,

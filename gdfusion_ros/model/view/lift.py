@@ -125,3 +125,15 @@ class LiftView(ForwardProjection):
             volume: Tensor = self.pre_process(lifted)[-1]
         run.probe.record('pre_process', volume)
         return volume.float()
+
+
+class BareLiftView(ForwardProjection):
+    """The view slot of networks that take the lifted volume as it is."""
+
+    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> VoxelIndex:
+        """Which points of the frusta lie in which voxel, on the network's device."""
+        return self.voxel_index(calibration, cache)
+
+    def forward(self, cells: CellDepth, index: VoxelIndex, run: Pass) -> Tensor:
+        """Features of the cells -> volume (1, C, Y, X, Z)."""
+        return self.lifted(cells, index, run).float()
