@@ -168,6 +168,7 @@ class OccupancyNetwork(nn.Module):
         run = self._run(probe)
         cells, remembered = self._see_cells(images, geometry, state, lidar_depth, run)
         volume = self.view(cells, geometry.view, run)
+        probe.record('volume', volume)
         volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
         return Encoded(self.decoder.encode(volume, run), cells,
                        SequenceState(geometry.calibration, remembered, memory))
