@@ -1,4 +1,4 @@
-"""Image slot: features of every image (spec section 2)."""
+"""Image slot: features of every image (bevdetocc_gf.md §2)."""
 
 from __future__ import annotations
 

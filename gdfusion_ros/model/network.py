@@ -1,4 +1,4 @@
-"""A network: five slots in the order of Algorithm 1 of the paper (spec section 9)."""
+"""A network: five slots in the order of Algorithm 1 of the paper (bevdetocc_gf.md §9)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DepthSlot(Protocol):
     def fusion(self) -> nn.Module | None:
         """What fuses geometry with the past, if anything does."""
 
-    def geometry(self, calibration: Calibration, way: Reprojection, cache: CalibrationCache, /) -> Any:
+    def geometry(self, calibration: Calibration, reprojection: Reprojection, cache: CalibrationCache, /) -> Any:
         """What it needs of calibration and poses."""
 
     def __call__(self, images: EncodedImages, geometry: Any, state: Any, run: Pass, /) -> tuple[CellDepth, Any]:
@@ -166,18 +166,19 @@ class OccupancyNetwork(nn.Module):
                lidar_depth: Tensor | None = None, probe: Probe = BLIND) -> Encoded:
         """The part of ``forward`` before the voxels are classified."""
         run = self._run(probe)
-        cells, remembered = self._see_cells(images, geometry, state, lidar_depth, run)
-        volume = self.view(cells, geometry.view, run)
-        probe.record('volume', volume)
-        volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
-        return Encoded(self.decoder.encode(volume, run), cells,
-                       SequenceState(geometry.calibration, remembered, memory))
+        cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, run)
+        return self._encoded(cells, remembered, geometry, state, run)
 
     def predict_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
                       lidar_depth: Tensor | None = None) -> tuple[CellDepth, SequenceState]:
         """The part of ``forward`` before anything is lifted; nothing of a volume is remembered."""
-        cells, remembered = self._see_cells(images, geometry, state, lidar_depth, self._run(BLIND))
+        cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, self._run(BLIND))
         return cells, SequenceState(geometry.calibration, remembered, None)
+
+    def encode_cells(self, cells: CellDepth, seen: SequenceState, geometry: FrameGeometry,
+                     state: SequenceState | None = None) -> Encoded:
+        """The part of ``encode`` behind ``predict_depth``, of what that gave or what is rather to be lifted."""
+        return self._encoded(cells, seen.depth, geometry, state, self._run(BLIND))
 
     def classify_labelled(self, encoded: Any, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
         """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled; see the decoder."""
@@ -202,12 +203,20 @@ class OccupancyNetwork(nn.Module):
         """Let the fusion of that cue change little of what goes through it."""
         (self.depth if cue == 'geometry' else self.memory).start_neutral(cue)
 
-    def _see_cells(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None,
-                   lidar_depth: Tensor | None, run: Pass) -> tuple[CellDepth, Any]:
+    def _cell_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None,
+                    lidar_depth: Tensor | None, run: Pass) -> tuple[CellDepth, Any]:
         seen = self.images(images, run)
         if lidar_depth is not None:
             seen = seen._replace(lidar_depth=lidar_depth.to(self.device, non_blocking=True))
         return self.depth(seen, geometry.depth, None if state is None else state.depth, run)
+
+    def _encoded(self, cells: CellDepth, remembered: Any, geometry: FrameGeometry, state: SequenceState | None,
+                 run: Pass) -> Encoded:
+        volume = self.view(cells, geometry.view, run)
+        run.probe.record('volume', volume)
+        volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
+        return Encoded(self.decoder.encode(volume, run), cells,
+                       SequenceState(geometry.calibration, remembered, memory))
 
     def _run(self, probe: Probe) -> Pass:
         return Pass(probe, self.device, self.autocast)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 STAGES = ('backbone', 'cost volume', 'depth', 'geometry', 'lift', 'backward projection', 'pre-process', 'motion',
-          'voxel', 'scene', 'encoder', 'head')
+          'voxel', 'scene', 'queue', 'encoder', 'head')
 
 
 class Probe:

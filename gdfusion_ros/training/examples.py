@@ -20,6 +20,8 @@ from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.objectives.interface import IGNORE, RaySupervision, Truth
+from gdfusion_ros.model.objectives.losses import depth_bins
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
@@ -28,9 +30,8 @@ from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.types import Matrix, Pixels
 from gdfusion_ros.settings import SURROUND_CAMERAS
 from gdfusion_ros.training.augment import EgoAugmentation, ImageAugmentation
-from gdfusion_ros.training.losses import IGNORE, depth_bins
+from gdfusion_ros.training.ray_supervision import look, unknown
 from gdfusion_ros.training.settings import TrainingSettings
-from gdfusion_ros.training.sight import Sight, look, unknown
 from gdfusion_ros.training.stream import Item
 
 REFERENCE = 'CAM_FRONT'
@@ -44,23 +45,23 @@ class Example:
 
     Attributes:
         frame: the network's input.
-        labels: (Y, X, Z) uint8 classes in the augmented ego frame, IGNORE where nothing is to be learned.
-        depth: (N, h, w) depth bin of every cell, IGNORE where no LiDAR point fell.
+        truth: what is known of it.
         start: whether it begins a sequence.
-        sight: what the cells see; None where that is not learned from.
     """
 
     frame: Frame
-    labels: Tensor
-    depth: Tensor
+    truth: Truth
     start: bool
-    sight: Sight | None = None
 
     def pin_memory(self) -> Example:
         """The same with its large tensors where CUDA fetches them by itself; torch's DataLoader calls it."""
         return replace(self, frame=replace(self.frame, images=self.frame.images.pin_memory()),
-                       labels=self.labels.pin_memory(), depth=self.depth.pin_memory(),
-                       sight=None if self.sight is None else self.sight.pin_memory())
+                       truth=self.truth.pin_memory())
+
+    def to(self, device: torch.device) -> Example:
+        """The same with its large tensors on ``device``; matrices stay on the CPU, their place."""
+        images = self.frame.images.to(device, memory_format=torch.channels_last, non_blocking=True)
+        return replace(self, frame=replace(self.frame, images=images), truth=self.truth.to(device))
 
 
 class Examples(TorchDataset[Example]):
@@ -107,11 +108,12 @@ class Examples(TorchDataset[Example]):
             normalize([pixels for pixels, _ in images], _CPU), [intrinsics(camera) for camera in _cameras(sample)],
             [post for _, post in images], self._poses(sample), None if before is None else self._poses(before),
             [True] * len(images))
-        truth = _labels(root, scene, sample)
-        labels = np.ascontiguousarray(ego.labels(self._observed(truth)).transpose(1, 0, 2))
+        labels = _labels(root, scene, sample)
+        targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
         frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()))
-        return Example(frame, torch.from_numpy(labels), self._depth(sample, [post for _, post in images]),
-                       start=item.frame == 0, sight=self._sight(truth, frame))
+        truth = Truth(torch.from_numpy(targets), self._depth(sample, [post for _, post in images]),
+                      self._rays(labels, frame))
+        return Example(frame, truth, start=item.frame == 0)
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
         """The item's augmentation of the ego frame and of each camera's image."""
@@ -134,23 +136,25 @@ class Examples(TorchDataset[Example]):
             history = _measurement(sample, _LIDAR).ego_pose.matrix()
         return RigPoses(reference, cameras, history)
 
-    def _observed(self, truth: Occ3DLabels | None) -> NDArray[np.uint8]:
+    def _observed(self, labels: Occ3DLabels | None) -> NDArray[np.uint8]:
         """(X, Y, Z) classes to learn; IGNORE everywhere where the dataset has no labels."""
-        if truth is None:
+        if labels is None:
             return np.full(OCC3D_NUSCENES.grid.shape, IGNORE, np.uint8)
-        return np.where(truth.mask_camera, truth.semantics, IGNORE) if self._settings.camera_mask else truth.semantics
+        if not self._settings.camera_mask:
+            return labels.semantics
+        return np.where(labels.mask_camera, labels.semantics, IGNORE)
 
-    def _sight(self, truth: Occ3DLabels | None, frame: Frame) -> Sight | None:
-        if not self._settings.looks_through_cells:
+    def _rays(self, labels: Occ3DLabels | None, frame: Frame) -> RaySupervision | None:
+        if not self._settings.objective.wants_rays(self._settings.cues):
             return None
-        if truth is None:
+        if labels is None:
             return unknown(frame, self._config.feature_stride)
-        return look(truth.semantics, OCC3D_NUSCENES, frame, self._config.depth, self._config.feature_stride)
+        return look(labels.semantics, OCC3D_NUSCENES, frame, self._config.depth, self._config.feature_stride)
 
     def _depth(self, sample: Sample, posts: Sequence[PostTransform]) -> Tensor:
         stride, (height, width) = self._config.feature_stride, self._config.image_size
         sweep = sample.data.get(_LIDAR)
-        if not self._settings.depth or sweep is None or not sweep.path.exists():
+        if not self._settings.objective.wants_depth or sweep is None or not sweep.path.exists():
             return torch.full((len(posts), height // stride, width // stride), IGNORE)
         points = product(_pose(sweep), _points(sweep.path))
         bins = self._config.depth
@@ -207,7 +211,7 @@ def _depth_map(points: Matrix, camera: SensorData, post: PostTransform, size: tu
                bins: DepthBins) -> NDArray[np.float32]:
     """(H, W) depth [m] of the nearest of the (4, n) points in the fixed frame, in the network's image; 0 where none.
 
-    Points beyond the bins, nearer ones too, hide nothing (spec of the training, section 3).
+    Points beyond the bins, nearer ones too, hide nothing (training.md §3).
     """
     width, height = size
     seen = product(inverse(_pose(camera)), points)[:3]

@@ -38,6 +38,7 @@ from gdfusion_ros.settings import ModelSettings
 
 pytestmark = pytest.mark.slow
 
+IMAGE = BEVDETOCC_GF_SMALL.image_size
 AGREEMENT, AGREEMENT_ON_CUDA = 0.9998, 0.998
 NEVER_KEPT = {'scene_dgamma', 'scene_dbeta'}  # zero in the released code
 
@@ -53,7 +54,7 @@ class Case:
 
 
 CASES = (Case(BEVDETOCC_GF_SMALL, 'bevdetocc_gf_small', 20, 2e-3),
-         Case(dataclasses.replace(FBOCC_GF, image_size=(128, 352)), 'fbocc_gf_small', 17, 1e-3))
+         Case(dataclasses.replace(FBOCC_GF, image_size=IMAGE), 'fbocc_gf_small', 17, 1e-3))
 
 
 @pytest.fixture(scope='module', params=CASES, ids=lambda case: case.recording)
@@ -92,7 +93,7 @@ def frame_of(inputs: dict[str, NDArray[Any]]) -> Frame:
 
 @pytest.fixture(scope='module')
 def frames(generator: ModuleType) -> list[Frame]:
-    return [frame_of(generator.frame_inputs(time, previous, *BEVDETOCC_GF_SMALL.image_size))
+    return [frame_of(generator.frame_inputs(time, previous, *IMAGE))
             for _, time, previous, _ in generator.FRAMES]
 
 
@@ -208,6 +209,7 @@ def test_reference_forms_give_the_grids_that_they_always_gave(name: str, generat
     runner = SequenceRunner(load_network(ModelSettings(model=name, untrained=untrained, device='cpu')))
     with np.load(recordings / 'grids_of_reference_forms.npz') as stored:
         for time in range(2):
-            labels = runner.predict(frame_of(generator.frame_inputs(time, max(time - 1, 0), *BEVDETOCC_GF_SMALL.image_size))).labels
+            frame = frame_of(generator.frame_inputs(time, max(time - 1, 0), *IMAGE))
+            labels = runner.predict(frame).labels
             assert (labels.numpy() == stored[f'{name}/{time}']).mean() >= AGREEMENT, f'frame {time}'
     torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Depth from one frame (fbocc.md and gsdocc.md section 1)."""
+"""Depth from one frame (fbocc.md §1, gsdocc.md §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Depth network: depth distribution and context features of every image cell (spec section 3)."""
+"""Depth network: depth distribution and context features of every image cell (bevdetocc_gf.md §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Depth from two frames: a stereo cost volume beside what one frame shows (spec sections 2.1, 3)."""
+"""Depth from two frames: a stereo cost volume beside what one frame shows (bevdetocc_gf.md §2.1, §3)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class StereoDepth(FusedDepth):
         """Depth distribution and features of every image cell, and what is to be remembered of the images."""
         assert images.stereo is not None, 'the image slot gives what is matched'
         previous, remembered = (images.stereo, None) if state is None else (state.features, state.geometry)
-        with run.probe.stage('cost volume'), torch.no_grad():  # matching is not trained (spec section 2.1)
-            cost = cost_volume(images.stereo.detach(), previous.detach(), geometry.way, self.image_size, self.depths)
+        with run.probe.stage('cost volume'), torch.no_grad():  # matching is not trained (bevdetocc_gf.md §2.1)
+            cost = cost_volume(images.stereo.detach(), previous.detach(), geometry.reprojection, self.image_size,
+                               self.depths)
         run.probe.record('stereo_ref_feat', previous)
         run.probe.record('cost_volume_softmax', cost)
         cells, fused = self.fused(self.seen(images.cells, cost, geometry, run), geometry, remembered, run)

@@ -59,7 +59,7 @@ class DecoupledHead(nn.Module):
         self.classifier = nn.Conv3d(hidden // 2, classes, 1, bias=False)
 
     def forward(self, encoded: Tensor, history: Tensor, lifted: Tensor) -> Tensor:
-        """What the voxels are classified by, (1, C / 2, 2 Y, 2 X, 2 Z).
+        """The volume of voxels half as large, (1, C / 2, 2 Y, 2 X, 2 Z).
 
         Args:
             encoded: (1, C, Y, X) the history, encoded.
@@ -70,18 +70,18 @@ class DecoupledHead(nn.Module):
         raised: Tensor = self.view(self.view_up(encoded), volume)
         return raised
 
-    def scores(self, volume: Tensor) -> Tensor:
-        """(1, C / 2, Y, X, Z) -> (Y X Z, classes)."""
-        return rows(self.classifier(self.conv(volume)))
+    def features(self, volume: Tensor) -> Tensor:
+        """(1, C / 2, Y, X, Z) -> (voxels, C / 4): what each voxel is classified by."""
+        return rows(self.conv(volume))
 
-    def labelled_scores(self, volume: Tensor, labelled: Tensor) -> Tensor:
-        """The same of the voxels (n,) alone, by their place among the rows."""
-        return F.linear(rows(self.conv(volume)).index_select(0, labelled), self.classifier.weight.flatten(1))
+    def classify(self, voxels: Tensor) -> Tensor:
+        """(n, C / 4) features -> (n, classes) scores."""
+        return F.linear(voxels, self.classifier.weight.flatten(1))
 
     def predict(self, volume: Tensor, probe: Probe = BLIND) -> Prediction:
         """Scores and the class id of every voxel."""
         y, x, z = volume.shape[2:]
-        scores = self.scores(volume).float()
+        scores = self.classify(self.features(volume)).float()
         probe.record('scores', scores)
         labels = argmax(scores[:, None], first=0).view(y, x, z)
         return Prediction(labels.transpose(0, 1), scores.view(y, 1, x, 1, z, 1, -1))
@@ -96,7 +96,7 @@ class DecoupledDecoder(nn.Module):
         self.encoder, self.neck, self.head = encoder, neck, head
 
     def encode(self, seen: ViewAndVolume, run: Pass) -> Tensor:
-        """What the voxels of the predicted grid are classified by, (1, C, Y, X, Z)."""
+        """What the classifier sees, (1, C, Y, X, Z) of the predicted grid."""
         with run.probe.stage('encoder'), run.learned():
             encoded = self.neck(self.encoder(seen.view))
             volume: Tensor = self.head(encoded, seen.view, seen.volume)
@@ -118,7 +118,7 @@ class DecoupledDecoder(nn.Module):
         """
         labelled = (labels.flatten() != ignore).nonzero()[:, 0]
         with run.learned():
-            scores = self.head.labelled_scores(volume, labelled)
+            scores = self.head.classify(self.head.features(volume).index_select(0, labelled))
         return scores, labels.flatten()[labelled]
 
     @torch.no_grad()

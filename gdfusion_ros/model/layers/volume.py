@@ -1,4 +1,4 @@
-"""3-D residual blocks, the volume encoder and its neck (spec sections 4 and 8).
+"""3-D residual blocks, the volume encoder and its neck (bevdetocc_gf.md §4, §8).
 
 Volumes are (1, C, Y, X, Z) tensors in channels_last_3d memory, so that their voxels are rows of C values in the order
 y, x, z and nothing is transposed between convolutions and the per-voxel modules.
@@ -28,8 +28,8 @@ def chunks(voxels: Tensor) -> tuple[Tensor, ...]:
 
 
 def volume_of(voxels: Tensor, size: Sequence[int]) -> Tensor:
-    """(Y X Z, C) rows -> (1, C, Y, X, Z) view in channels_last_3d memory; ``size`` is (Y, X, Z)."""
-    return voxels.reshape(1, *size, -1).permute(0, 4, 1, 2, 3)
+    """(Y X Z, C) rows -> (1, C, Y, X, Z) view in channels-last memory; ``size`` is (Y, X, Z), or (Y, X) of a map."""
+    return voxels.reshape(1, *size, -1).movedim(-1, 1)
 
 
 class ConvNorm3d(nn.Module):

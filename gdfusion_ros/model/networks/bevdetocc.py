@@ -1,4 +1,4 @@
-"""BEVDetOcc-GF: stereo depth, lift, the four fusions, a 3-D encoder and a classifier (spec bevdetocc_gf)."""
+"""BEVDetOcc-GF: stereo depth, lift, the four fusions, a 3-D encoder and a classifier (bevdetocc_gf.md §1)."""
 
 from __future__ import annotations
 

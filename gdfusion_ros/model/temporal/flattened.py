@@ -43,9 +43,9 @@ class FlattenedMemory(nn.Module):
         return ViewAndVolume(view, volume), remembered
 
     def fusion(self, cue: str) -> nn.Module:
-        """Nothing fuses."""
-        raise KeyError(cue)
+        """Of the memory of views."""
+        return self.views.fusion(cue)
 
     def start_neutral(self, cue: str) -> None:
-        """Nothing fuses."""
-        raise KeyError(cue)
+        """Of the memory of views."""
+        self.views.start_neutral(cue)

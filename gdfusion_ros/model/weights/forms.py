@@ -17,7 +17,7 @@ def take_form(network: OccupancyNetwork, names: Container[str]) -> None:
             merged = copy.deepcopy(module)
             merged.merge()
             news = merged.state_dict().keys() - module.state_dict().keys()
-            if all(to_published(f'{place}.{key}', network.mounts) in names for key in news):
+            if any(to_published(f'{place}.{key}', network.mounts) in names for key in news):
                 module.merge()
 
 

@@ -89,6 +89,13 @@ def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, move
     return torch.randn(voxels, channels), torch.randn(voxels, 3) if moved else None, turned(reach), size
 
 
+def warped_map(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    """A volume of one layer, which is left by nothing."""
+    transform = turned(reach)
+    transform[2] = 0
+    return torch.randn(size[0] * size[1], 5), None, transform, size
+
+
 def scores(_: Any, shape: tuple[int, int, int], first: int) -> tuple[Any, ...]:
     drawn = torch.randint(-3, 4, shape).float()  # many are equal
     drawn[..., 0] = 9 * first
@@ -140,6 +147,8 @@ def cases() -> Iterator[Case]:
             attended, heads=heads, channels=channels, points=points, around=around, reach=reach), 1e-5)
     for shape, first in product([(1, 1, 2), (7, 3, 5), (50, 64, 19)], (0, 1)):
         yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
 
 
 @pytest.mark.parametrize('backend', ['cpu'])
@@ -207,8 +216,8 @@ chain[:, 2, 3] = 0.5
 intrinsics = torch.tensor([[[60.0, 0, 48], [0, 60, 32], [0, 0, 1]]])
 calibration = Calibration(intrinsics, torch.eye(3)[None], torch.zeros(1, 3), torch.eye(4)[None], torch.eye(3),
                           torch.ones(1, dtype=torch.bool))
-way = Reprojection.between(calibration, Previous(calibration, chain, torch.eye(4)))
-cost = cpu.matching_cost(current, previous, way, (64, 96), torch.arange(1, 9.0))
+reprojection = Reprojection.between(calibration, Previous(calibration, chain, torch.eye(4)))
+cost = cpu.matching_cost(current, previous, reprojection, (64, 96), torch.arange(1, 9.0))
 print(hashlib.sha256(cost.contiguous().numpy().tobytes()).hexdigest())
 """
 
