@@ -213,6 +213,7 @@ class OccupancyNetwork(nn.Module):
     def _encoded(self, cells: CellDepth, remembered: Any, geometry: FrameGeometry, state: SequenceState | None,
                  run: Pass) -> Encoded:
         volume = self.view(cells, geometry.view, run)
+        run.probe.record('volume', volume)
         volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
         return Encoded(self.decoder.encode(volume, run), cells,
                        SequenceState(geometry.calibration, remembered, memory))

@@ -12,9 +12,11 @@ import torch
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
 from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
+from gdfusion_ros.model.objectives.focal import FocalWeights
 from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.runtime.device import select_device
@@ -43,7 +45,7 @@ class Entry:
 
 ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
-    Entry(GSDOCC, gsdocc, GsdoccWeights))}
+    Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
 DEFAULT = GDFUSION_NANO.name
 
