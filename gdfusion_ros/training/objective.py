@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import CellDepth
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.state import SequenceState
@@ -40,7 +41,11 @@ class Objective(nn.Module):
         self._settings = settings
         weights = None
         if settings.class_balance:
-            counts = torch.tensor(FREQUENCIES[network.spec.label_set], dtype=torch.float64)
+            label_set = network.spec.label_set
+            if label_set not in FREQUENCIES:
+                raise GdfusionError(f"'class_balance' needs to know how frequent the classes of {label_set} are, which "
+                                    'nobody has counted: set it to 0')
+            counts = torch.tensor(FREQUENCIES[label_set], dtype=torch.float64)
             weights = (counts.max() / counts) ** settings.class_balance
             weights = torch.cat([torch.zeros(1), weights.float()])
         self.register_buffer('class_weights', weights, persistent=False)
@@ -107,7 +112,10 @@ def _depth_loss(distribution: Tensor, sight: Sight) -> Tensor:
 def on_device(example: Example, device: torch.device) -> Example:
     """The example with its large tensors on ``device``; matrices stay on the CPU, their place."""
     images = example.frame.images.to(device, memory_format=torch.channels_last, non_blocking=True)
-    return replace(example, frame=replace(example.frame, images=images),
+    depth = example.frame.lidar_depth
+    frame = replace(example.frame, images=images,
+                    lidar_depth=None if depth is None else depth.to(device, non_blocking=True))
+    return replace(example, frame=frame,
                    labels=example.labels.to(device, non_blocking=True),
                    depth=example.depth.to(device, non_blocking=True),
                    sight=None if example.sight is None else example.sight.to(device))
