@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BytesIO
@@ -491,10 +492,24 @@ def test_the_reference_camera_is_needed_even_where_others_are_masked(scene_bag: 
                            TopicSettings())
 
 
+@pytest.fixture(scope='module')
+def swept_root(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made dataset with LiDAR sweeps."""
+    root = tmp_path_factory.mktemp('swept') / 'nuscenes'
+    shutil.copytree(nuscenes_root, root)
+    for sample in nuscenes.load(root, scenes=('scene-0001',)).scenes[0].samples:
+        path = sample.data['LIDAR_TOP'].path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        points = np.random.default_rng(0).uniform(-20, 20, (500, 5)).astype(np.float32)
+        points[:, 4] = 7
+        points.tofile(path)
+    return root
+
+
 @pytest.fixture
-def lidar_bag(nuscenes_root: Path, tmp_path: Path) -> Path:
+def lidar_bag(swept_root: Path, tmp_path: Path) -> Path:
     """The scene with point clouds."""
-    [job] = plan(nuscenes.load(nuscenes_root, scenes=('scene-0001',)), tmp_path, Content(lidar=True))
+    [job] = plan(nuscenes.load(swept_root, scenes=('scene-0001',)), tmp_path, Content(lidar=True))
     convert(job)
     return job.path
 
@@ -510,12 +525,12 @@ def looking(tiny_network: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch) -> 
     return seen
 
 
-def test_clouds_become_depth_of_the_images(run: Run, lidar_bag: Path, looking: list[Frame], nuscenes_root: Path) -> None:
+def test_clouds_become_depth_of_the_images(run: Run, lidar_bag: Path, looking: list[Frame], swept_root: Path) -> None:
     result, grids, _ = run(lidar_bag)
     assert len(grids) == len(looking) == 3
     assert (result.counts.lidar.received, result.counts.lidar.missing) == (3, 0)
     spec = dataclasses.replace(BEVDETOCC_GF, image_size=(64, 176), lidar_depth=True, frame='ego')
-    examples = Examples([nuscenes.load(nuscenes_root, scenes=('scene-0001',))], spec, TrainingSettings(), augment=False)
+    examples = Examples([nuscenes.load(swept_root, scenes=('scene-0001',))], spec, TrainingSettings(), augment=False)
     for index, frame in enumerate(looking):
         assert frame.lidar_depth is not None
         assert frame.lidar_depth.shape == (6, 64, 176)
