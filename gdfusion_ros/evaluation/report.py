@@ -10,7 +10,7 @@ from typing import Literal
 
 from tabulate import tabulate
 
-from gdfusion_ros.evaluation.alignment import FrameOf
+from gdfusion_ros.evaluation.alignment import GridFrame
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
 from gdfusion_ros.evaluation.rays import THRESHOLDS, RayCounts
@@ -23,8 +23,8 @@ Ignored = Literal['drop', 'free']
 FORMATS = ('text', 'markdown', 'json')
 
 _MOTIONS = {'released': 'as released: nothing is moved',
-            'label': "in the labels' frame: predictions moved by the way of the vehicle",
-            'prediction': "in the predictions' frame: labels moved by the way of the vehicle"}
+            'label': "in the labels' frame: predictions moved by the motion of the vehicle",
+            'prediction': "in the predictions' frame: labels moved by the motion of the vehicle"}
 _RAYS = [f'RayIoU@{threshold:g}' for threshold in THRESHOLDS]
 
 
@@ -49,7 +49,7 @@ class Report:
     models: tuple[str, ...]
     camera_mask: bool
     ignored: Ignored
-    frame_of: FrameOf
+    frame_of: GridFrame
     tally: Tally
     unpredicted: int
     unlabelled: int

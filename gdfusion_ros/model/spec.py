@@ -20,7 +20,7 @@ class NetworkSpec:
         name: in the zoo.
         image_size: (H, W) of its images [px].
         cameras: how many it was trained with.
-        any_cameras: whether it takes another number, too: its arithmetic must lift each camera by itself.
+        any_cameras: whether it takes another number, too: it sees each camera by itself and adds up what they see.
         depth: the depth bins.
         feature_stride: pixels of the image along an edge of a cell of its features.
         context_channels: of the features that are lifted.
@@ -41,7 +41,7 @@ class NetworkSpec:
     grid: VoxelGrid
     refinement: int = 1
     cameras: int = 6
-    any_cameras: bool = False
+    any_cameras: bool = True
     frame: Literal['ego', 'lidar'] = 'ego'
     label_set: str = 'occ3d_nuscenes'
     classes: int = 18
@@ -69,6 +69,13 @@ class NetworkSpec:
         if count != self.cameras and not (self.any_cameras and names):
             raise GdfusionError(f"model {self.name} needs {self.cameras} cameras, but setting 'cameras' names "
                                 f'{count}: {", ".join(names)}')
+
+    def doubt_of_cameras(self, names: Sequence[str]) -> str | None:
+        """What is to be said of a number of cameras that it takes, but was not trained with; None if nothing."""
+        if len(names) == self.cameras:
+            return None
+        return (f'model {self.name} was trained with {self.cameras} cameras and gets {len(names)}: it knows nothing of '
+                'what no camera sees, and nobody has measured how good its grids are')
 
     def __post_init__(self) -> None:
         """Refuse cues that cannot work."""

@@ -1,4 +1,4 @@
-"""The memory of a sequence: a part a slot, and the last frame's calibration (paper section 4.6, spec section 9)."""
+"""The memory of a sequence: a part a slot, and the last frame's calibration (paper section 4.6, bevdetocc_gf.md §9)."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class SequenceState:
 
     Attributes:
         calibration: of the last frame; small matrices on the CPU.
-        depth: what the depth slot remembers of the images.
-        memory: what the memory slot remembers of the volume; None without one.
+        depth: what the depth slot remembers of the images,
+        memory: and the memory slot of the volume: dataclasses of their own files; None where that is nothing.
     """
 
     calibration: Calibration
-    depth: StereoState
-    memory: RecurrentState | None
+    depth: Any
+    memory: Any
 
     @property
     def nbytes(self) -> int:
@@ -49,7 +49,7 @@ class SequenceState:
         """Whether every feature is a number; a sum shows it without a pass that writes."""
         features = (*_tensors(self.depth), *_tensors(self.memory))
         sums = [tensor.sum(dtype=torch.float32) for _, tensor in features]
-        return bool(torch.stack(sums).isfinite().all())
+        return not sums or bool(torch.stack(sums).isfinite().all())
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name, e.g. ``memory.voxel.volume``: copies on the CPU, laid out as they are.

@@ -13,6 +13,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
+from gdfusion_ros.model.objectives.bevdetocc import LossWeights
+from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.spec import NetworkSpec
@@ -24,16 +26,34 @@ from gdfusion_ros.settings import ModelSettings
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the zoo: what it is, and the function that builds one of that spec."""
+    """A network of the zoo.
+
+    Attributes:
+        spec: what it is.
+        build: the function that builds one of that spec.
+        objective: the settings of what it is trained for; unless another is given, the BEVDetOcc family's.
+    """
 
     spec: NetworkSpec
     build: Callable[[NetworkSpec], OccupancyNetwork]
+    objective: type[ObjectiveSettings] = LossWeights
 
 
-ZOO = {entry.spec.name: entry for entry in (
+ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano))}
 
 DEFAULT = GDFUSION_NANO.name
+
+
+def entry(name: str) -> Entry:
+    """The network of that name.
+
+    Raises:
+        GdfusionError: there is none.
+    """
+    if name not in ZOO:
+        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(ZOO)}")
+    return ZOO[name]
 
 
 def specification(name: str) -> NetworkSpec:
@@ -42,9 +62,7 @@ def specification(name: str) -> NetworkSpec:
     Raises:
         GdfusionError: there is none.
     """
-    if name not in ZOO:
-        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(ZOO)}")
-    return ZOO[name].spec
+    return entry(name).spec
 
 
 def build(spec: NetworkSpec) -> OccupancyNetwork:
@@ -72,7 +90,7 @@ def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, dev
     return network.to(device)
 
 @dataclass(frozen=True)
-class Chosen:
+class ModelSelection:
     """Which network runs: its spec, the file of its weights (None: random ones), and what was trained on."""
 
     spec: NetworkSpec
@@ -87,7 +105,7 @@ class Chosen:
         return f'{self.spec.name} ({note})' if note else self.spec.name
 
 
-def choose(settings: ModelSettings) -> Chosen:
+def select_model(settings: ModelSettings) -> ModelSelection:
     """The network that the settings mean. Weights by name, and files that say so, know which network they are of.
 
     Raises:
@@ -96,7 +114,7 @@ def choose(settings: ModelSettings) -> Chosen:
     if settings.untrained:
         if settings.weights:
             raise GdfusionError(f"'weights' ({settings.weights}) and 'untrained' are set; drop one")
-        return Chosen(specification(settings.model or DEFAULT).with_cues(settings.cues), None, '')
+        return ModelSelection(specification(settings.model or DEFAULT).with_cues(settings.cues), None, '')
     name = settings.weights or settings.model or DEFAULT
     if not settings.weights and name not in known():
         raise GdfusionError(f"model {specification(name).name} needs weights: set 'weights' to the path of a "
@@ -108,7 +126,7 @@ def choose(settings: ModelSettings) -> Chosen:
     model = settings.model or facts.model
     if not model:
         raise GdfusionError(f"weights '{name}' do not say which network they are of; set 'model'")
-    return Chosen(specification(model).with_cues(settings.cues), path, facts.trained_on)
+    return ModelSelection(specification(model).with_cues(settings.cues), path, facts.trained_on)
 
 
 def load_network(settings: ModelSettings) -> OccupancyNetwork:
@@ -117,7 +135,7 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     Raises:
         GdfusionError: unknown model, cue or device; weights that are missing or do not fit.
     """
-    chosen = choose(settings)
+    chosen = select_model(settings)
     device = select_device(settings.device)
     if settings.precision == 'autocast' and device.type != 'cuda':
         raise GdfusionError(f"precision 'autocast' needs a CUDA device, but the device is {device}; use 'fp32'")

@@ -1,4 +1,4 @@
-"""The network's input from images, calibration and poses (spec section 1): where all of its matrices are made."""
+"""The network's input from images, calibration and poses (bevdetocc_gf.md §1): where all of its matrices are made."""
 
 from __future__ import annotations
 

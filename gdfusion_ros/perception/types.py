@@ -114,8 +114,8 @@ class PosedCamera:
 
     Attributes:
         model: the camera's intrinsics.
-        ego_from_camera: (4, 4) its mounting (S of spec section 1), optical frame -> base frame.
-        fixed_from_ego: (4, 4) the vehicle's pose at the image's stamp (E of spec section 1).
+        ego_from_camera: (4, 4) its mounting (S of bevdetocc_gf.md §1), optical frame -> base frame.
+        fixed_from_ego: (4, 4) the vehicle's pose at the image's stamp (E of bevdetocc_gf.md §1).
     """
 
     model: CameraModel
@@ -172,7 +172,7 @@ class PosedSet:
         cameras: one entry for each camera of the rig, in its order, the masked ones too (see FrameAssembler).
         grid: where the grid lies.
         history_pose: (4, 4) the vehicle's pose that places the memory of the past; the same but for the released
-            protocol, which takes it at the LiDAR's stamp (spec QUIRK 2).
+            protocol, which takes it at the LiDAR's stamp (bevdetocc_gf.md §12).
         sweep: what the LiDAR measured; None where the network does not ask, or goes without.
         completed: when the set's last image arrived, or a missing one was given up [s].
         placed: when the last of its transforms had arrived [s]. Both are on the clock of FrameAssembler's caller.

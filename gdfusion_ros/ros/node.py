@@ -181,6 +181,8 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
                     LABEL_SETS[network.spec.label_set]),
             Diagnostics(self, settings, facts, assembler, self._log), grid_frame)
         self.get_logger().info(f'configured: {network.title} on {network.device}')
+        if doubt := network.spec.doubt_of_cameras(settings.pipeline.cameras):
+            self.get_logger().warning(doubt)
         if settings.model.untrained:
             self.get_logger().warning('the network is UNTRAINED: its weights are random and the grids mean nothing')
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from gdfusion_ros.datasets.labels import FORMATS, LIDAR, LabelFormat
 from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.objectives.interface import IGNORE, RaySupervision, Truth
+from gdfusion_ros.model.objectives.losses import depth_bins
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import RigPoses, lidar_depth, make_frame
 from gdfusion_ros.perception.labels import UNKNOWN
@@ -26,9 +28,8 @@ from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.types import LidarSweep, Matrix, Pixels, SemanticGrid
 from gdfusion_ros.training.augment import EgoAugmentation, ImageAugmentation
-from gdfusion_ros.training.losses import IGNORE, depth_bins
+from gdfusion_ros.training.ray_supervision import look, unknown
 from gdfusion_ros.training.settings import TrainingSettings
-from gdfusion_ros.training.sight import Sight, look, unknown
 from gdfusion_ros.training.stream import Item
 
 REFERENCE = 'CAM_FRONT'
@@ -41,26 +42,24 @@ class Example:
 
     Attributes:
         frame: the network's input.
-        labels: (Y, X, Z) uint8 classes in the augmented frame of the volume, IGNORE where nothing is to be learned.
-        depth: (N, h, w) depth bin of every cell, IGNORE where no LiDAR point fell.
+        truth: what is known of it.
         start: whether it begins a sequence.
-        sight: what the cells see; None where that is not learned from.
     """
 
     frame: Frame
-    labels: Tensor
-    depth: Tensor
+    truth: Truth
     start: bool
-    sight: Sight | None = None
 
     def pin_memory(self) -> Example:
         """The same with its large tensors where CUDA fetches them by itself; torch's DataLoader calls it."""
-        depth = self.frame.lidar_depth
-        frame = replace(self.frame, images=self.frame.images.pin_memory(),
-                        lidar_depth=None if depth is None else depth.pin_memory())
-        return replace(self, frame=frame,
-                       labels=self.labels.pin_memory(), depth=self.depth.pin_memory(),
-                       sight=None if self.sight is None else self.sight.pin_memory())
+        return replace(self, frame=_with_tensors(self.frame, lambda tensor: tensor.pin_memory()),
+                       truth=self.truth.pin_memory())
+
+    def to(self, device: torch.device) -> Example:
+        """The same with its large tensors on ``device``; matrices stay on the CPU, their place."""
+        frame = _with_tensors(self.frame, lambda tensor: tensor.to(device, non_blocking=True))
+        images = frame.images.to(memory_format=torch.channels_last)
+        return replace(self, frame=replace(frame, images=images), truth=self.truth.to(device))
 
 
 class Examples(TorchDataset[Example]):
@@ -110,13 +109,13 @@ class Examples(TorchDataset[Example]):
         frame = make_frame(
             normalize([pixels for pixels, _ in images], _CPU), [intrinsics(camera) for camera in self._cameras(sample)],
             [post for _, post in images], poses, None if before is None else self._poses(before), [True] * len(images))
-        truth = self._labels(root, scene, sample)
-        labels = np.ascontiguousarray(ego.labels(self._observed(truth)).transpose(1, 0, 2))
+        labels = self._labels(root, scene, sample)
+        targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
         depth = self._lidar_depth(sample, frame, poses)
         frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()),
                         lidar_depth=depth if self._config.lidar_depth else None)
-        return Example(frame, torch.from_numpy(labels), self._depth(depth), start=item.frame == 0,
-                       sight=self._sight(truth, frame))
+        truth = Truth(torch.from_numpy(targets), self._depth(depth), self._rays(labels, frame))
+        return Example(frame, truth, start=item.frame == 0)
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
         """The item's augmentation of the ego frame and of each camera's image."""
@@ -149,46 +148,53 @@ class Examples(TorchDataset[Example]):
         path = self._format.path(root / self._format.folder, scene, sample)
         if not path.exists():
             return None
-        truth = self._format.read(path, sample.stamp)
-        if self._masked and truth.confidence is None:
+        labels = self._format.read(path, sample.stamp)
+        if self._masked and labels.confidence is None:
             raise GdfusionError(f"labels {path} have no camera mask; set 'camera_mask' to false to learn all voxels")
-        return truth
+        return labels
 
     @property
     def _masked(self) -> bool:
         return self._settings.camera_mask and self._format.label_set.camera_masked
 
-    def _observed(self, truth: SemanticGrid | None) -> NDArray[np.uint8]:
+    def _observed(self, labels: SemanticGrid | None) -> NDArray[np.uint8]:
         """(X, Y, Z) classes to learn; IGNORE everywhere where the dataset has no labels."""
         label_set = self._format.label_set
-        if truth is None:
+        if labels is None:
             return np.full(label_set.grid.shape, IGNORE, np.uint8)
         unknown_as = label_set.free if label_set.ignored_is_free else IGNORE
-        labels = np.where(truth.labels == UNKNOWN, np.uint8(unknown_as), truth.labels)
-        if not self._masked or truth.confidence is None:
-            return labels
-        return np.where(truth.confidence, labels, np.uint8(IGNORE))
+        known = np.where(labels.labels == UNKNOWN, np.uint8(unknown_as), labels.labels)
+        if not self._masked or labels.confidence is None:
+            return known
+        return np.where(labels.confidence, known, np.uint8(IGNORE))
 
-    def _sight(self, truth: SemanticGrid | None, frame: Frame) -> Sight | None:
-        if not self._settings.looks_through_cells:
+    def _rays(self, labels: SemanticGrid | None, frame: Frame) -> RaySupervision | None:
+        if not self._settings.objective.wants_rays(self._settings.cues):
             return None
-        if truth is None:
+        if labels is None:
             return unknown(frame, self._config.feature_stride)
-        return look(truth.labels, truth.label_set, frame, self._config.depth, self._config.feature_stride)
+        return look(labels.labels, labels.label_set, frame, self._config.depth, self._config.feature_stride)
 
     def _lidar_depth(self, sample: Sample, frame: Frame, poses: RigPoses) -> Tensor | None:
         """(N, H, W) as in Frame; None where nobody asks, or the dataset has no LiDAR."""
         data = sample.data.get(LIDAR)
-        if not (self._settings.depth or self._config.lidar_depth) or data is None or not data.path.exists():
+        wanted = self._settings.objective.wants_depth or self._config.lidar_depth
+        if not wanted or data is None or not data.path.exists():
             return None
         return lidar_depth(frame, LidarSweep(_points(data.path), _pose(data)), poses, self._config.depth)
 
     def _depth(self, maps: Tensor | None) -> Tensor:
         """(N, h, w) depth bins of the cells."""
         bins, (rows, columns) = self._config.depth, self._config.cells
-        if maps is None:
+        if maps is None or not self._settings.objective.wants_depth:
             return torch.full((len(self._settings.cameras), rows, columns), IGNORE)
         return depth_bins(maps, self._config.feature_stride, bins.first, bins.step, bins.count)
+
+
+def _with_tensors(frame: Frame, change: Callable[[Tensor], Tensor]) -> Frame:
+    """The frame with its large tensors changed."""
+    depth = frame.lidar_depth
+    return replace(frame, images=change(frame.images), lidar_depth=None if depth is None else change(depth))
 
 
 def label_format(spec: NetworkSpec) -> LabelFormat:

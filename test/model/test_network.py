@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.depth import stereo
+from gdfusion_ros.model.depth import fused, stereo
 from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
@@ -206,7 +206,7 @@ def test_half_precision_is_for_learned_layers_alone(grounded: OccupancyNetwork, 
 
         monkeypatch.setattr(owner, name, checking)
 
-    geometric = ((stereo, 'cost_volume'), (stereo, 'ground_bins'), (recurrent, 'index_transform'),
+    geometric = ((stereo, 'cost_volume'), (fused, 'ground_bins'), (recurrent, 'index_transform'),
                  (lift, 'voxel_index'), (GeometryFusion, 'history_grid'))
     for owner, name in geometric:
         check(owner, name)
@@ -237,7 +237,8 @@ def test_a_network_that_has_run_is_as_one_that_never_ran(either: OccupancyNetwor
     copied = copy.deepcopy(either)
     moved = copy.deepcopy(either).to('meta').to_empty(device='cpu')
     moved.load_state_dict(other.state_dict())
-    moved.get_buffer('depth.fusion.depths').copy_(other.get_buffer('depth.fusion.depths'))
+    for name, constant in other.named_buffers():
+        moved.get_buffer(name).copy_(constant)
     expected = run(other, drive.frames(3))
     for network in (either, copied, moved):
         runner.network, runner.state = network, None
@@ -294,8 +295,8 @@ def test_an_unchanged_calibration_computes_nothing_again(grounded: OccupancyNetw
         function = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *args: (calls.append(name), function(*args))[1])
 
-    spy(stereo, 'camera_points')
-    spy(stereo, 'ground_bins')
+    spy(fused, 'camera_points')
+    spy(fused, 'ground_bins')
     spy(lift, 'camera_points')
     spy(lift, 'voxel_index')
     pose = drive.frame(0).calibration.volume_from_camera

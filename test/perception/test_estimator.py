@@ -350,15 +350,16 @@ def test_a_masked_camera_is_black_and_not_visible(make_assembler: MakeAssembler,
 def test_a_network_that_takes_any_cameras_takes_fewer(make_settings: Callable[..., PipelineSettings],
                                                       count: int) -> None:
     network = EchoNetwork(cameras=6)
-    network.spec = replace(network.spec, any_cameras=True)
     settings = make_settings(cameras=('left', 'front')[:count], reference_camera='left')
     estimator = OccupancyEstimator(network, settings)  # type: ignore[arg-type]
     assert estimator._counters.snapshot().cameras.keys() == set(settings.cameras)
 
 
 def test_a_network_for_another_rig_is_refused(make_settings: Callable[..., PipelineSettings]) -> None:
+    network = EchoNetwork(cameras=6)
+    network.spec = replace(network.spec, any_cameras=False)
     with pytest.raises(GdfusionError, match=r'needs 6 cameras, but .* names 3: left, front, back'):
-        OccupancyEstimator(EchoNetwork(cameras=6), make_settings())  # type: ignore[arg-type]
+        OccupancyEstimator(network, make_settings())  # type: ignore[arg-type]
 
 
 def black_set(stamp: int, places: Sequence[PosedCamera], reference: Matrix, history: Matrix) -> PosedSet:

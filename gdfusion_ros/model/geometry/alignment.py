@@ -1,4 +1,4 @@
-"""Where the voxels of the current grid lie in the previous one (paper equation 4; spec section 5)."""
+"""Where the voxels of the current grid lie in the previous one (paper equation 4; bevdetocc_gf.md §5)."""
 
 from __future__ import annotations
 

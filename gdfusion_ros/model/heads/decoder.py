@@ -1,4 +1,4 @@
-"""Decoder slot: an encoder over the volume or its columns, and the classifier (spec section 8)."""
+"""Decoder slot: an encoder over the volume or its columns, and the classifier (bevdetocc_gf.md §8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Occupancy head: volume -> class scores of every voxel (spec section 8)."""
+"""Occupancy head: volume -> class scores of every voxel (bevdetocc_gf.md §8)."""
 
 from __future__ import annotations
 

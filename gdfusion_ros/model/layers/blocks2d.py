@@ -1,4 +1,4 @@
-"""2-D residual blocks and the spatial pyramid of the depth networks (spec section 3)."""
+"""2-D residual blocks and the spatial pyramid of the depth networks (bevdetocc_gf.md §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""3-D residual blocks, the volume encoder and its neck (spec sections 4 and 8).
+"""3-D residual blocks, the volume encoder and its neck (bevdetocc_gf.md §4, §8).
 
 Volumes are (1, C, Y, X, Z) tensors in channels_last_3d memory, so that their voxels are rows of C values in the order
 y, x, z and nothing is transposed between convolutions and the per-voxel modules.

@@ -1,4 +1,4 @@
-"""BEVDetOcc-GF: stereo depth, lift, the four fusions, a 3-D encoder and a classifier (spec bevdetocc_gf)."""
+"""BEVDetOcc-GF: stereo depth, lift, the four fusions, a 3-D encoder and a classifier (bevdetocc_gf.md §1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from gdfusion_ros.model.depth.net import DEPTH_NET, DepthNet
+from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, TWO_HEADS, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -61,7 +61,7 @@ BEVDETOCC_GF_SMALL = replace(
 MOUNTS = (
     Mount('images.backbone', 'img_backbone'),
     Mount('images.neck', 'img_neck', PYRAMID),
-    Mount('depth.net', 'depth_net', DEPTH_NET),
+    Mount('depth.net', 'depth_net', {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS}),
     Mount('depth.fusion.history_gate', 'depth_net.depth_his_fusion_post_layer.gate_net'),
     Mount('depth.fusion.blend_gate', 'depth_net.gate_net'),
     Mount('view.lift', 'view_transformer'),

@@ -1,4 +1,4 @@
-"""Temporal motion fusion (paper section 4.3, equations 5 and 14 to 17; spec section 6).
+"""Temporal motion fusion (paper section 4.3, equations 5 and 14 to 17; bevdetocc_gf.md §6).
 
 The released network differs from the paper: offsets are added after the rigid transform, so the Jacobian carries no
 R^T and the sampled history is not rotated [DIFF 5]; the loss is the mean over the three components, prediction and

@@ -1,4 +1,4 @@
-"""Memory slot of GDFusion: motion, voxel and scene fusion, in the order of Algorithm 1 (spec sections 5 to 7, 9)."""
+"""Memory slot of GDFusion: motion, voxel and scene fusion in Algorithm 1's order (bevdetocc_gf.md §5, §6, §7, §9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Voxel-level fusion (paper section 4.5, equation 23; spec section 5).
+"""Voxel-level fusion (paper section 4.5, equation 23; bevdetocc_gf.md §5).
 
 The released network differs from the paper: instead of the linear A warp(H) + B V, each input gets an embedding of the
 time since the sequence's start and a shared 1x1x1 convolution with batch normalisation and ReLU, then both are

@@ -1,4 +1,4 @@
-"""Lift: image context into the voxel volume along the depth distribution (spec section 4)."""
+"""Lift: image context into the voxel volume along the depth distribution (bevdetocc_gf.md §4)."""
 
 from __future__ import annotations
 

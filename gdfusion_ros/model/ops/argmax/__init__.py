@@ -1,4 +1,4 @@
-"""The class of every voxel: the highest score behind the unused slot 0; of equal ones the first (spec section 8)."""
+"""The class of every voxel: the highest score behind the unused slot 0; of equals the first (bevdetocc_gf.md §8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which points of the cameras' frusta lie in which voxel (spec section 4): the lift's share of the geometry."""
+"""Which points of the cameras' frusta lie in which voxel (bevdetocc_gf.md §4): the lift's share of the geometry."""
 
 from __future__ import annotations
 
