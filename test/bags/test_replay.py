@@ -587,7 +587,8 @@ def test_a_damaged_cloud_costs_its_set_only(run: Run, lidar_bag: Path, tmp_path:
         return (edited(message, cut) if second else message,)
 
     lines: list[str] = []
-    result, grids, _ = run(rewrite(lidar_bag, tmp_path / 'damaged', damage), listener=ReplayListener(warning=lines.append))
+    bag = rewrite(lidar_bag, tmp_path / 'damaged', damage)
+    result, grids, _ = run(bag, listener=ReplayListener(warning=lines.append))
     assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
     assert result.refused == {'/LIDAR_TOP/points': 1}
     assert any('the cloud has no x; its fields are y, z, intensity, ring' in line for line in lines)

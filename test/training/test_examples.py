@@ -95,7 +95,7 @@ def test_labels_cameras_and_grid_are_those_of_the_network(source: Dataset, tiny_
     dataset = dataclasses.replace(source, root=tmp_path)
     grid = SURROUNDOCC_NUSCENES.grid
     spec = dataclasses.replace(tiny_spec, label_set='surroundocc_nuscenes', frame='lidar', refinement=1, grid=grid,
-                               cameras=5)
+                               cameras=5, any_cameras=False)
     five = dataclasses.replace(settings, cameras=SURROUND_CAMERAS[:5])
     sweep = source.scenes[0].samples[0].data['LIDAR_TOP']
     path = tmp_path / 'gts_surroundocc' / 'samples' / f'{sweep.path.name}.npy'
