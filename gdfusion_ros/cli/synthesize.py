@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--resolution', default='704x256', metavar='WxH', help='of the images; default: %(default)s')
     parser.add_argument('--weather', nargs='+', default=(), metavar='WEATHER', help='light and weather to choose from; '
                         'default: all. An unknown one gives the list')
-    add_old_flag(parser, '--weather', nargs='+')
+    add_old_flag(parser, '--moods', nargs='+')
     parser.add_argument('--crowded', action='store_true', help='streets full of people, cycles, trucks, roadworks and '
                         'all else that is rare on an ordinary day: more to learn from in every image')
     parser.add_argument('--sweeps', action='store_true', help='images at 12 Hz, and LiDAR at 20 Hz with --lidar')

@@ -26,7 +26,7 @@ from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, halving
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
 from gdfusion_ros.model.temporal.scene import SCENE
-from gdfusion_ros.model.view.lift import LiftView, NoPreProcess
+from gdfusion_ros.model.view.lift import BareLiftView
 from gdfusion_ros.model.view.soft_filling import FlatSoftFilling, InterRayView, SoftFilling
 from gdfusion_ros.model.weights.keys import Mount
 
@@ -160,7 +160,7 @@ def alocc_mini(spec: NetworkSpec, sizes: Sizes = MINI_SIZES) -> OccupancyNetwork
         images=_images(sizes, stereo=False),
         depth=MonoDepth(net, spec.image_size, spec.cells, bins, occlusion=IntraRay(net.trunk, REACH_BEHIND),
                         remembers_geometry='geometry' in spec.cues),
-        view=LiftView(FlatSoftFilling(spec.grid), NoPreProcess(), spec.image_size, spec.cells, bins),
+        view=BareLiftView(FlatSoftFilling(spec.grid), spec.image_size, spec.cells, bins),
         memory=RecurrentMemory(spec.grid, width, spec.cues, nn.Conv2d),
         decoder=_map_decoder(spec, sizes),
         mounts=(*IMAGES, MONO_DEPTH, BEHIND, *FUSIONS, LIFT, *DECODER, RAISED, CONTEXT))

@@ -48,6 +48,7 @@ MANIFESTS = {
     'alocc_3d_gf_waymo': 'alocc_waymo',
     'alocc_2d_gf': 'alocc2d_gf',
     'alocc_mini_gf': 'alocc_mini_gf',
+    'gsdocc': 'gsdocc_r50_256x704_16f',
 }
 
 
