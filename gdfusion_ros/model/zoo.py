@@ -29,6 +29,7 @@ from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMA
 from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
 from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
+from gdfusion_ros.model.objectives.alocc import AloccWeights
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.objectives.focal import FocalWeights
 from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
@@ -59,10 +60,10 @@ class Entry:
 
 ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
-    Entry(ALOCC_3D_GF, alocc_3d), Entry(ALOCC_3D_GF_DEPTH, alocc_3d),
-    Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES)),
-    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)),
-    Entry(ALOCC_2D_GF, alocc_2d), Entry(ALOCC_MINI_GF, alocc_mini),
+    Entry(ALOCC_3D_GF, alocc_3d, AloccWeights), Entry(ALOCC_3D_GF_DEPTH, alocc_3d, AloccWeights),
+    Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES), AloccWeights),
+    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES), AloccWeights),
+    Entry(ALOCC_2D_GF, alocc_2d, AloccWeights), Entry(ALOCC_MINI_GF, alocc_mini, AloccWeights),
     Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
 DEFAULT = GDFUSION_NANO.name

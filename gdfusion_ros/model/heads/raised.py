@@ -55,5 +55,6 @@ class RaisedDecoder(nn.Module):
     @torch.no_grad()
     def favour_free(self, bias: float) -> None:
         """Make free space, the last class, the likely one: what its query sees is more than nothing everywhere."""
+        self.raise_up.weight.mul_(0.1)
         nn.init.ones_(self.raise_up.get_parameter('bias'))
         self.head.favour_free(bias)
