@@ -144,7 +144,7 @@ def test_a_step_lowers_the_loss(make: Callable[..., OccupancyNetwork], truth: Fr
         return torch.stack(list(found.values())).sum()
 
     optimizer, first = torch.optim.SGD(objective.parameters(), 1e-4), loss()
-    first.backward()  # type: ignore[no-untyped-call]
+    first.backward()
     optimizer.step()
     never = {name for name, parameter in network.named_parameters() if parameter.grad is None}
     assert not never, 'everything is learned'
