@@ -42,7 +42,7 @@ from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
 from gdfusion_ros.ros.transforms import Tf2Tree, tf2_is_wanted
-from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker
+from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker, WorkerListener
 from gdfusion_ros.settings import ModelSettings
 
 
@@ -163,7 +163,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
     def on_configure(self) -> None:
         """Read the parameters, load and warm up the network, create the publishers."""
         settings = parameters.read(self)
-        for topic in input_topics(settings.pipeline, settings.topics):
+        for topic in input_topics(settings.pipeline, settings.topics, lidar=True):
             require_topic_name(topic)
         self.get_logger().info(f'parameters:\n{settings}')
         network = computed(partial(_ready_network, settings.model), self._threads, self._stopped)
@@ -173,7 +173,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         preprocessor = Preprocessor(network.spec.image_size)
         grid_frame = settings.pipeline.grid_frame(network.spec.frame)
         assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters,
-                                   grid_frame=grid_frame)
+                                   grid_frame=grid_frame, takes_clouds=network.spec.lidar_depth)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(
             settings, preprocessor, assembler, estimator,
@@ -192,10 +192,9 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         pipeline = self._configured
         LifecycleNode.on_activate(self, None)
         pipeline.outputs.announce()
-        self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, on_grid=pipeline.publish,
-                              on_refusal=self._refused, on_failure=self._on_failure,
-                              taken_in=pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless
-                              else lambda: True, on_hung=self._subscriber_hangs)
+        taken_in = pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless else lambda: True
+        listener = WorkerListener(pipeline.publish, self._refused, self._on_failure, taken_in, self._subscriber_hangs)
+        self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, listener)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler)
         pipeline.diagnostics.activate(active=True)

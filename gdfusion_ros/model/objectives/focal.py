@@ -12,7 +12,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import Encoded, FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.objectives import losses
-from gdfusion_ros.model.objectives.interface import IGNORE, Objective, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -68,7 +68,7 @@ class FocalObjective(Objective):
                     if weights.rare_classes else torch.full((classes,), 1 / classes))
         self.register_buffer('class_weights', by_class, persistent=False)
 
-    def forward(self, frame: Frame, truth: Truth, state: SequenceState | None,
+    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
                 progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``."""
         then = None if state is None else state.calibration
@@ -79,7 +79,7 @@ class FocalObjective(Objective):
             found['depth'] = self._weights.depth * losses.depth_binary(seen.cells.supervised.float(), truth.depth)
         return found, seen.state.detach()
 
-    def encoded(self, frame: Frame, truth: Truth, geometry: FrameGeometry, state: SequenceState | None,
+    def encoded(self, frame: Frame, truth: FrameTruth, geometry: FrameGeometry, state: SequenceState | None,
                 progress: float) -> Encoded:
         """The frame before its voxels are classified."""
         del truth, progress

@@ -12,7 +12,7 @@ from torch import Tensor
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import Encoded, FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.objectives.focal import FocalObjective, FocalWeights
-from gdfusion_ros.model.objectives.interface import IGNORE, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -42,7 +42,7 @@ class GsdoccObjective(FocalObjective):
         super().__init__(network, weights)
         self._guided = weights.guided
 
-    def encoded(self, frame: Frame, truth: Truth, geometry: FrameGeometry, state: SequenceState | None,
+    def encoded(self, frame: Frame, truth: FrameTruth, geometry: FrameGeometry, state: SequenceState | None,
                 progress: float) -> Encoded:
         """The frame before its voxels are classified, lifted along the guided depth."""
         if not self._guided:

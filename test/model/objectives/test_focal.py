@@ -14,23 +14,23 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import losses
 from gdfusion_ros.model.objectives.focal import FocalWeights
 from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights, guided, trust
-from gdfusion_ros.model.objectives.interface import IGNORE, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth
 
 NOTHING = FocalWeights(focal=0.0, semantic_scaling=0.0, geometric_scaling=0.0, lovasz=0.0, depth=0.0)
 
 
 @pytest.fixture
-def truth(tiny_gsdocc: OccupancyNetwork) -> Truth:
+def truth(tiny_gsdocc: OccupancyNetwork) -> FrameTruth:
     """Ground, a car and what is unknown; LiDAR in a part of the cells."""
     x, y, z = tiny_gsdocc.spec.predicted_grid.shape
     labels = torch.full((y, x, z), 17, dtype=torch.uint8)
     labels[:, :, 1], labels[4:8, 6:12, 2:5], labels[:, 30:], labels[0, 0] = 11, 4, IGNORE, 0
     depth = torch.full((2, 4, 6), IGNORE)
     depth[:, 2:] = torch.arange(6)
-    return Truth(labels, depth)
+    return FrameTruth(labels, depth)
 
 
-def test_every_loss_that_counts_by_its_definition(tiny_gsdocc: OccupancyNetwork, truth: Truth, drive: Any) -> None:
+def test_every_loss_that_counts_by_its_definition(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any) -> None:
     frame, known = drive.frame(0), truth.labels != IGNORE
     geometry = tiny_gsdocc.geometry(frame.calibration)
     prediction, _ = tiny_gsdocc(frame.images, geometry)
@@ -50,18 +50,19 @@ def test_every_loss_that_counts_by_its_definition(tiny_gsdocc: OccupancyNetwork,
 
 
 @pytest.mark.parametrize('name', ['focal', 'depth'])
-def test_what_does_not_count_is_not_there(tiny_gsdocc: OccupancyNetwork, truth: Truth, drive: Any, name: str) -> None:
+def test_what_does_not_count_is_not_there(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any,
+                                          name: str) -> None:
     weights: dict[str, Any] = {name: 1.0}
     only = dataclasses.replace(NOTHING, **weights).build(tiny_gsdocc)
     assert set(only(drive.frame(0), truth, None, 0.0)[0]) == {name}
 
 
-def test_rare_classes_count_more_where_asked(tiny_gsdocc: OccupancyNetwork, tiny: OccupancyNetwork, truth: Truth,
+def test_rare_classes_count_more_where_asked(tiny_gsdocc: OccupancyNetwork, tiny: OccupancyNetwork, truth: FrameTruth,
                                              drive: Any) -> None:
     """With and without an unused slot before the classes."""
     weights = losses.class_weights(torch.tensor(losses.FREQUENCIES['occ3d_nuscenes']))
     torch.testing.assert_close(FocalWeights().build(tiny_gsdocc).class_weights, weights[1:])
-    coarse = Truth(truth.labels[::2, ::2, ::2].contiguous(), truth.depth)
+    coarse = FrameTruth(truth.labels[::2, ::2, ::2].contiguous(), truth.depth)
     frame, known = drive.frame(0), coarse.labels != IGNORE
     found, _ = dataclasses.replace(NOTHING, focal=1.0).build(tiny)(frame, coarse, None, 0.0)
     encoded = tiny.encode(frame.images, tiny.geometry(frame.calibration)).volume
@@ -94,7 +95,7 @@ def test_known_depth_is_mixed_in_and_unknown_depth_lifts_less() -> None:
     torch.testing.assert_close(mixed[0, :, 0, 1], torch.tensor([0.1, 0.05, 0.05]))
 
 
-def test_guidance_lifts_along_lidar_and_leaves_the_depth_loss_alone(tiny_gsdocc: OccupancyNetwork, truth: Truth,
+def test_guidance_lifts_along_lidar_and_leaves_the_depth_loss_alone(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth,
                                                                     drive: Any) -> None:
     apart, told = (GsdoccWeights(guided=which).build(tiny_gsdocc) for which in (False, True))
     frame = drive.frame(0)
@@ -106,7 +107,7 @@ def test_guidance_lifts_along_lidar_and_leaves_the_depth_loss_alone(tiny_gsdocc:
 
 
 @pytest.mark.parametrize('merged', [False, True])
-def test_a_step_lowers_the_loss_of_its_batch(tiny_gsdocc: OccupancyNetwork, truth: Truth, drive: Any,
+def test_a_step_lowers_the_loss_of_its_batch(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any,
                                              merged: bool) -> None:
     network: Any = copy.deepcopy(tiny_gsdocc).requires_grad_(True).train()
     if merged:
