@@ -14,7 +14,7 @@ from torch import Tensor
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives.focal import FocalWeights
-from gdfusion_ros.model.objectives.interface import IGNORE, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
@@ -72,7 +72,7 @@ def test_a_step_of_training_lowers_the_loss(tiny_fbocc: OccupancyNetwork, drive:
     labels[:5] = IGNORE
     depth = torch.randint(12, (2, *network.spec.cells), generator=generator)
     first, second = drive.frames(2)
-    truth = Truth(labels, depth)
+    truth = FrameTruth(labels, depth)
     _, state = objective(first, truth, None, 0.0)
 
     def loss() -> Tensor:
