@@ -50,7 +50,8 @@ def test_every_loss_that_counts_by_its_definition(tiny_gsdocc: OccupancyNetwork,
 
 
 @pytest.mark.parametrize('name', ['focal', 'depth'])
-def test_what_does_not_count_is_not_there(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any, name: str) -> None:
+def test_what_does_not_count_is_not_there(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any,
+                                          name: str) -> None:
     weights: dict[str, Any] = {name: 1.0}
     only = dataclasses.replace(NOTHING, **weights).build(tiny_gsdocc)
     assert set(only(drive.frame(0), truth, None, 0.0)[0]) == {name}
