@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.objectives.interface import IGNORE
 
 FREQUENCIES = {'occ3d_nuscenes': (
@@ -84,7 +85,14 @@ def class_weights(frequencies: Tensor) -> Tensor:
 
 
 def balance(label_set: str, exponent: float) -> Tensor:
-    """(K + 1,) weights (largest frequency / frequency) ^ exponent of the classes behind the unused slot (weight 0)."""
+    """(K + 1,) weights (largest frequency / frequency) ^ exponent of the classes behind the unused slot (weight 0).
+
+    Raises:
+        GdfusionError: nobody has counted the classes of that label set.
+    """
+    if label_set not in FREQUENCIES:
+        raise GdfusionError(f"'class_balance' needs to know how frequent the classes of {label_set} are, which nobody "
+                            'has counted: set it to 0')
     counts = torch.tensor(FREQUENCIES[label_set], dtype=torch.float64)
     return F.pad((counts.max() / counts) ** exponent, (1, 0)).float()
 
