@@ -15,7 +15,15 @@ _SHOWN = 100  # characters of a file's name in that of the folder of its draft; 
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise GdfusionError where ``path`` exists, as nothing is ever overwritten, or can be no name of a file."""
+    """Raise GdfusionError where ``path`` exists, as nothing is ever overwritten, or can be no name of a file.
+
+    Linux takes any bytes as a name. The metadata of a bag, safetensors and torch do not, and would say so when the work
+    is done.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise GdfusionError(f'{path} cannot be written: the name is not UTF-8; choose another name') from error
     try:
         exists = path.exists() or path.is_symlink()
     except OSError as error:

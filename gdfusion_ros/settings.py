@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.renamed import current
 
 SURROUND_CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
 CUES = ('voxel', 'scene', 'motion', 'geometry')
@@ -86,7 +87,7 @@ def from_mapping(settings_type: type[S], values: Mapping[str, object]) -> S:
     Raises:
         GdfusionError: an unknown name, or a value that its record does not allow.
     """
-    known = records(settings_type)
+    known, values = records(settings_type), current(values)
     for name in values:
         if name not in known:
             raise GdfusionError(f"unknown setting '{name}'; there are {', '.join(known)}")
@@ -144,7 +145,7 @@ class PipelineSettings:
     tf_timeout: float = setting(1.0, 'How long a set waits for its transforms [s].', low=0.0, high=60.0)
     tf_history: float = setting(10.0, 'Span of transforms that is kept [s].', low=0.1, high=3600.0)
     max_frame_gap: float = setting(3.0, 'A longer time between two frames resets the memory [s].', low=0.0, high=3600.0)
-    max_ego_jump: float = setting(50.0, 'A longer way of the vehicle between two frames resets the memory [m].',
+    max_ego_jump: float = setting(50.0, 'A greater distance of the vehicle between two frames resets the memory [m].',
                                   low=0.0, high=1e6)
     max_ego_turn: float = setting(90.0, 'A larger turn of the vehicle between two frames resets the memory [deg].',
                                   low=0.0, high=180.0)

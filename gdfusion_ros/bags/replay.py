@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gdfusion_ros import __version__
-from gdfusion_ros.bags.grid_stream import SILENT, Listener, grid_stream
+from gdfusion_ros.bags.grid_stream import SILENT, ReplayListener, grid_stream
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.reader import bag_reader
@@ -21,6 +21,7 @@ from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.encode import label_info
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, NODE_NAME, OCCUPANCY, POINTS
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.counters import Counts
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.labels import LABEL_SETS, LabelSet
@@ -31,7 +32,7 @@ OUTPUTS = (OCCUPANCY, POINTS, MARKERS)
 
 
 @dataclass(frozen=True)
-class Result:
+class ReplayResult:
     """What a replay has done.
 
     Attributes:
@@ -46,8 +47,8 @@ class Result:
 
 
 def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings, *,
-           protocol: PoseProtocol = 'live', listener: Listener = SILENT, storage: str = 'mcap',
-           bag_format: str = 'jazzy') -> Result:
+           protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT, storage: str = 'mcap',
+           bag_format: str = 'jazzy') -> ReplayResult:
     """Run ``network`` over the bag ``path`` and write its grids to the bag ``out``.
 
     Args:
@@ -68,14 +69,14 @@ def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineS
     refuse_existing(out)
     with bag_reader(path) as bag, grid_stream(bag, network, pipeline, topics, protocol=protocol,
                                               listener=listener) as stream:
-        about = {**bag.custom_data, 'gdfusion.bag': path.name, 'gdfusion.model': network.title,
+        about = {**bag.custom_data, 'gdfusion.bag': printable(path.name, 200), 'gdfusion.model': network.title,
                  'gdfusion.protocol': protocol, 'gdfusion.version': __version__}
         with bag_writer(out, storage=storage, bag_format=bag_format, custom_data=about) as writer:
             outputs = _Outputs(writer)
             outputs.announce(bag.start, LABEL_SETS[network.spec.label_set])
             for grid, stamp in stream:
                 outputs.write(grid, stamp)
-    return Result(stream.counts, stream.refused, time.monotonic() - begin)
+    return ReplayResult(stream.counts, stream.refused, time.monotonic() - begin)
 
 
 class _Outputs:

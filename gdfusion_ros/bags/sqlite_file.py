@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ class SqliteFile:
             GdfusionError: it is a database of something else.
             Exception: the parsers', where the file is damaged.
         """
-        self._database = sqlite3.connect(f'file:{quote(str(path.absolute()))}?immutable=1', uri=True,
+        self._database = sqlite3.connect(f'file:{quote(os.fsencode(path.absolute()))}?immutable=1', uri=True,
                                          check_same_thread=False)
         self._database.row_factory = sqlite3.Row
         try:

@@ -4,7 +4,7 @@
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
-  gdfusion benchmark soak --frames 1600               sends made-up camera sets to a node over DDS; an error if its
+  gdfusion benchmark soak --frames 1600               sends synthetic camera sets to a node over DDS; an error if its
                                                       memory, open files or threads grow
   gdfusion benchmark convert --nuscenes /data/nuscenes --scenes scene-0061 scene-0103
                                                       against the same images written by rosbags alone, by turns
@@ -121,7 +121,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     from tabulate import tabulate
 
     from gdfusion_ros.bags.recording import percentiles
-    from gdfusion_ros.model.zoo import choose
+    from gdfusion_ros.model.zoo import select_model
     from gdfusion_ros.ros import environment
     environment.isolate(os.environ)
     environment.prepare()
@@ -133,7 +133,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
         stages = latency.run(args.bag, model_arguments(settings), args.frames, bar.update)
     rest = {name: times for name, times in stages.items() if name != 'network'}
     rows = [*percentiles(stages), ('total less network', *percentiles(rest)[-1][1:])]
-    title = choose(settings).title
+    title = select_model(settings).title
     print(f'{title} in a live node, {args.frames} camera sets of {args.bag}: ms from the last image to the grid')
     print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
     return {'model': title, 'frames': args.frames,
@@ -141,7 +141,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _soak(args: argparse.Namespace) -> dict[str, Any]:
-    from gdfusion_ros.model.zoo import choose
+    from gdfusion_ros.model.zoo import select_model
     from gdfusion_ros.ros import environment
     environment.isolate(os.environ)
     environment.prepare()
@@ -152,7 +152,7 @@ def _soak(args: argparse.Namespace) -> dict[str, Any]:
     with progress(args.frames, 'set') as bar:
         usage = soak.run(model_arguments(settings), args.frames, bar.update)
     growth = usage.growth()
-    title = choose(settings).title
+    title = select_model(settings).title
     print(f'{title} in a live node, after {args.frames} camera sets: {usage.memory[-1]:.1f} MB allocated, '
           f'{usage.files[-1]} open files, {usage.threads[-1]} threads; growth with 1,000 sets, the first quarter left '
           'out: ' + ', '.join(f'{what} {more:+.3f}' for what, more in growth.items()))

@@ -51,7 +51,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, records
 
 if TYPE_CHECKING:
-    from gdfusion_ros.bags.grid_stream import Listener
+    from gdfusion_ros.bags.grid_stream import ReplayListener
     from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.evaluation.frames import Truth
     from gdfusion_ros.evaluation.predictions import Predictions
@@ -106,7 +106,7 @@ class _Inputs:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; print or write the scores."""
-    from gdfusion_ros.bags.grid_stream import Listener
+    from gdfusion_ros.bags.grid_stream import ReplayListener
     from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
     from gdfusion_ros.evaluation.export import npz_folder
     from gdfusion_ros.files import refuse_existing, written_whole
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
                                args.frame_of, not args.no_rays)
     with ExitStack() as stack:
         bar = stack.enter_context(progress(len(truth.frames), 'frame'))
-        predictions = _predictions(inputs, dataset, truth, Listener(warning=lines_above(bar)))
+        predictions = _predictions(inputs, dataset, truth, ReplayListener(warning=lines_above(bar)))
         export = stack.enter_context(npz_folder(args.export)) if args.export else lambda *_: None
         report = evaluate(truth, predictions, protocol, lambda *pair: (export(*pair), bar.update()))
     text = report.render(args.format)
@@ -190,7 +190,7 @@ def _truth(inputs: _Inputs, dataset: Dataset | None) -> Truth:
     return truth_of_dataset(dataset, FORMATS[name], folder, inputs.pipeline)
 
 
-def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listener: Listener) -> Predictions:
+def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listener: ReplayListener) -> Predictions:
     from gdfusion_ros.evaluation.predictions import BagPredictions, ModelPredictions, NpzPredictions, converted
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network

@@ -32,7 +32,7 @@ from gdfusion_ros.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from gdfusion_ros.bags.replay import Result
+    from gdfusion_ros.bags.replay import ReplayResult
     from gdfusion_ros.perception.estimator import PoseProtocol
 
 HELP = 'bag in, bag with grids out, without ROS'
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Replay, then print what went in and what came out."""
     from tabulate import tabulate
 
-    from gdfusion_ros.bags.grid_stream import Listener, require_inputs
+    from gdfusion_ros.bags.grid_stream import ReplayListener, require_inputs
     from gdfusion_ros.bags.reader import bag_reader
     from gdfusion_ros.bags.replay import replay
     from gdfusion_ros.files import refuse_existing
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     network = load_network(model)
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
     with progress(total, 'msg') as bar:
-        listener = Listener(message=bar.update, warning=lines_above(bar))
+        listener = ReplayListener(message=bar.update, warning=lines_above(bar))
         result = replay(args.bag, args.out, network, pipeline, topics, protocol=protocol, listener=listener,
                         storage=args.storage, bag_format=args.format)
     print(tabulate(_rows(result), tablefmt='plain', disable_numparse=True))
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(result: Result) -> list[tuple[str, object]]:
+def _rows(result: ReplayResult) -> list[tuple[str, object]]:
     """What went in, what was dropped for which reason, what came out."""
     counts = result.counts
     images = sum(camera.received for camera in counts.cameras.values())

@@ -19,7 +19,7 @@ from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
     from gdfusion_ros.model.network import OccupancyNetwork
-    from gdfusion_ros.model.weights.checkpoint import Facts
+    from gdfusion_ros.model.weights.checkpoint import WeightsMetadata
 
 HELP = 'list, fetch, check and convert weights'
 
@@ -91,14 +91,14 @@ def _convert(args: argparse.Namespace) -> int:
     return 0
 
 
-def _network(args: argparse.Namespace) -> tuple[OccupancyNetwork, Path, Facts]:
+def _network(args: argparse.Namespace) -> tuple[OccupancyNetwork, Path, WeightsMetadata]:
     """The network with the weights, their file, and what it says of itself."""
-    from gdfusion_ros.model.weights.checkpoint import Facts, load_checkpoint
-    from gdfusion_ros.model.zoo import build, choose
+    from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, load_checkpoint
+    from gdfusion_ros.model.zoo import build, select_model
     from gdfusion_ros.settings import ModelSettings
 
-    chosen = choose(ModelSettings(model=args.model or '', weights=args.weights))
+    chosen = select_model(ModelSettings(model=args.model or '', weights=args.weights))
     assert chosen.weights is not None, 'they are not random, they were named'
     network = build(chosen.spec)
     load_checkpoint(network, chosen.weights)
-    return network, chosen.weights, Facts(chosen.spec.name, chosen.trained_on)
+    return network, chosen.weights, WeightsMetadata(chosen.spec.name, chosen.trained_on)

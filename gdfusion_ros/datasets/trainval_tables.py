@@ -1,4 +1,4 @@
-"""Tables of the size of nuScenes v1.0-trainval, to measure the reader with: every field, made-up values."""
+"""Tables of the size of nuScenes v1.0-trainval, to measure the reader with: every field, synthetic values."""
 
 from __future__ import annotations
 

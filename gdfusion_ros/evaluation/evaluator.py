@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.evaluation.alignment import FrameOf, align
+from gdfusion_ros.evaluation.alignment import GridFrame, align
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.frames import KeyFrame, Truth
 from gdfusion_ros.evaluation.predictions import Predictions, Tally
@@ -28,7 +28,7 @@ class ScoringProtocol:
     """
 
     camera_mask: bool
-    frame_of: FrameOf = 'released'
+    frame_of: GridFrame = 'released'
     rays: bool = True
 
 
@@ -44,7 +44,7 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
 
     Raises:
         GdfusionError: labels or predictions that are not in order or do not belong together, no prediction for any key
-            frame, no camera mask where one is asked for, or no poses where they are needed.
+            frame, no voxel that counts, no camera mask where one is asked for, or no poses where they are needed.
     """
     tally, models = Tally(), set()
     matrix = ConfusionMatrix(truth.label_set)
@@ -59,6 +59,10 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
     if not tally.scored:
         raise GdfusionError(f'none of the {tally.unlabelled} predictions belongs to any of the {len(truth.frames)} '
                             f'labelled key frames, {_span(truth)}; are they of the same scenes?')
+    if not matrix.counts.any():
+        raise GdfusionError(f'nothing to score in {tally.scored} key frames: ' +
+                            ('the camera mask of the labels leaves no voxel; score all with --mask none'
+                             if protocol.camera_mask else "the labels are 'unknown' everywhere"))
     return Report(truth.label_set, tuple(sorted(models)), protocol.camera_mask, protocol.frame_of, tally,
                   len(truth.frames) - tally.scored, truth.unlabelled, matrix, rays)
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from gdfusion_ros.bags.grid_stream import SILENT, Listener, grid_stream
+from gdfusion_ros.bags.grid_stream import SILENT, ReplayListener, grid_stream
 from gdfusion_ros.bags.messages import GRID_TYPE
 from gdfusion_ros.bags.reader import BagReader, bag_reader
 from gdfusion_ros.bags.released import nearest
@@ -130,7 +130,7 @@ class ModelPredictions:
     pipeline: PipelineSettings
     topics: TopicSettings
     protocol: PoseProtocol = 'live'
-    listener: Listener = SILENT
+    listener: ReplayListener = SILENT
 
     def pairs(self, frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
         """See Predictions."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from gdfusion_ros.evaluation.alignment import FrameOf
+from gdfusion_ros.evaluation.alignment import GridFrame
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
 from gdfusion_ros.evaluation.rays import THRESHOLDS, RayCounts
@@ -19,8 +19,8 @@ from gdfusion_ros.perception.labels import LabelSet
 FORMATS = ('text', 'markdown', 'json')
 
 _MOTIONS = {'released': 'as released: nothing is moved',
-            'label': "in the labels' frame: predictions moved by the way of the vehicle",
-            'prediction': "in the predictions' frame: labels moved by the way of the vehicle"}
+            'label': "in the labels' frame: predictions moved by the motion of the vehicle",
+            'prediction': "in the predictions' frame: labels moved by the motion of the vehicle"}
 _RAYS = [f'RayIoU@{threshold:g}' for threshold in THRESHOLDS]
 
 
@@ -43,7 +43,7 @@ class Report:
     label_set: LabelSet
     models: tuple[str, ...]
     camera_mask: bool
-    frame_of: FrameOf
+    frame_of: GridFrame
     tally: Tally
     unpredicted: int
     unlabelled: int

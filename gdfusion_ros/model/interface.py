@@ -37,7 +37,7 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Previous:
-    """The last frame of the sequence, and the way back to it; float32 on the CPU.
+    """The last frame of the sequence, and the transforms back to it; float32 on the CPU.
 
     Attributes:
         calibration: its cameras.
@@ -70,7 +70,7 @@ class Frame:
     lidar_depth: Tensor | None = None
 
     def previous(self, calibration: Calibration | None) -> Previous | None:
-        """The way back to the frame that had that calibration; None at the start of a sequence."""
+        """The transforms back to the frame that had that calibration; None at the start of a sequence."""
         if calibration is None:
             return None
         return Previous(calibration, self.previous_camera_from_camera, self.previous_ego_from_ego)

@@ -33,7 +33,7 @@ class DepthSlot(Protocol):
     def fusion(self) -> nn.Module | None:
         """What fuses geometry with the past, if anything does."""
 
-    def geometry(self, calibration: Calibration, way: Reprojection, cache: CalibrationCache, /) -> Any:
+    def geometry(self, calibration: Calibration, reprojection: Reprojection, cache: CalibrationCache, /) -> Any:
         """What it needs of calibration and poses."""
 
     def __call__(self, images: EncodedImages, geometry: Any, state: Any, run: Pass, /) -> tuple[CellDepth, Any]:
@@ -166,7 +166,7 @@ class OccupancyNetwork(nn.Module):
                lidar_depth: Tensor | None = None, probe: Probe = BLIND) -> Encoded:
         """The part of ``forward`` before the voxels are classified."""
         run = self._run(probe)
-        cells, remembered = self._see_cells(images, geometry, state, lidar_depth, run)
+        cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, run)
         volume = self.view(cells, geometry.view, run)
         volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
         return Encoded(self.decoder.encode(volume, run), cells,
@@ -175,7 +175,7 @@ class OccupancyNetwork(nn.Module):
     def predict_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
                       lidar_depth: Tensor | None = None) -> tuple[CellDepth, SequenceState]:
         """The part of ``forward`` before anything is lifted; nothing of a volume is remembered."""
-        cells, remembered = self._see_cells(images, geometry, state, lidar_depth, self._run(BLIND))
+        cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, self._run(BLIND))
         return cells, SequenceState(geometry.calibration, remembered, None)
 
     def classify_labelled(self, encoded: Any, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
@@ -201,8 +201,8 @@ class OccupancyNetwork(nn.Module):
         """Let the fusion of that cue change little of what goes through it."""
         (self.depth if cue == 'geometry' else self.memory).start_neutral(cue)
 
-    def _see_cells(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None,
-                   lidar_depth: Tensor | None, run: Pass) -> tuple[CellDepth, Any]:
+    def _cell_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None,
+                    lidar_depth: Tensor | None, run: Pass) -> tuple[CellDepth, Any]:
         seen = self.images(images, run)
         if lidar_depth is not None:
             seen = seen._replace(lidar_depth=lidar_depth.to(self.device, non_blocking=True))

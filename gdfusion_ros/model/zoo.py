@@ -90,7 +90,7 @@ def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, dev
     return network.to(device)
 
 @dataclass(frozen=True)
-class Chosen:
+class ModelSelection:
     """Which network runs: its spec, the file of its weights (None: random ones), and what was trained on."""
 
     spec: NetworkSpec
@@ -105,7 +105,7 @@ class Chosen:
         return f'{self.spec.name} ({note})' if note else self.spec.name
 
 
-def choose(settings: ModelSettings) -> Chosen:
+def select_model(settings: ModelSettings) -> ModelSelection:
     """The network that the settings mean. Weights by name, and files that say so, know which network they are of.
 
     Raises:
@@ -114,7 +114,7 @@ def choose(settings: ModelSettings) -> Chosen:
     if settings.untrained:
         if settings.weights:
             raise GdfusionError(f"'weights' ({settings.weights}) and 'untrained' are set; drop one")
-        return Chosen(specification(settings.model or DEFAULT).with_cues(settings.cues), None, '')
+        return ModelSelection(specification(settings.model or DEFAULT).with_cues(settings.cues), None, '')
     name = settings.weights or settings.model or DEFAULT
     if not settings.weights and name not in known():
         raise GdfusionError(f"model {specification(name).name} needs weights: set 'weights' to the path of a "
@@ -126,7 +126,7 @@ def choose(settings: ModelSettings) -> Chosen:
     model = settings.model or facts.model
     if not model:
         raise GdfusionError(f"weights '{name}' do not say which network they are of; set 'model'")
-    return Chosen(specification(model).with_cues(settings.cues), path, facts.trained_on)
+    return ModelSelection(specification(model).with_cues(settings.cues), path, facts.trained_on)
 
 
 def load_network(settings: ModelSettings) -> OccupancyNetwork:
@@ -135,7 +135,7 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     Raises:
         GdfusionError: unknown model, cue or device; weights that are missing or do not fit.
     """
-    chosen = choose(settings)
+    chosen = select_model(settings)
     device = select_device(settings.device)
     if settings.precision == 'autocast' and device.type != 'cuda':
         raise GdfusionError(f"precision 'autocast' needs a CUDA device, but the device is {device}; use 'fp32'")

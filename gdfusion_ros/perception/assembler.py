@@ -199,10 +199,11 @@ class FrameAssembler:
     def _jumped_alone(self, jump: Jump) -> None:
         """Name a stream whose clock is wrong; what it showed with another clock would hide what it shows now."""
         kind, name = cast(tuple[str, str], jump.stream)
-        stream, way = f'{kind}s of {name}', 'ahead' if jump.ahead else 'back'
+        stream, direction = f'{kind}s of {name}', 'ahead' if jump.ahead else 'back'
         self.counters.stream_jumped(
-            stream, f'the clock of the {stream} jumped {way} by {abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
-            f'{stamp_text(jump.after)}, and no other: it is wrong')
+            stream, f'the clock of the {stream} jumped {direction} by '
+            f'{abs(jump.after - jump.before) / NANOSECONDS:.3f} s to {stamp_text(jump.after)}, and no other: '
+            'it is wrong')
         if jump.leads or jump.ahead:
             return
         if kind == 'image':

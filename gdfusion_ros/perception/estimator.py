@@ -24,7 +24,7 @@ from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.image_size import require_size
 from gdfusion_ros.perception.labels import LABEL_SETS
-from gdfusion_ros.perception.poses import product, turn_between, way_between
+from gdfusion_ros.perception.poses import distance_between, product, turn_between
 from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
 from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings
@@ -201,7 +201,7 @@ class OccupancyEstimator:
         if place.stamp - previous.stamp > nanoseconds(self._settings.max_frame_gap):
             return 'frame_gap'
         poses = previous.poses.history_pose, place.poses.history_pose
-        if way_between(*poses) > self._settings.max_ego_jump:
+        if distance_between(*poses) > self._settings.max_ego_jump:
             return 'ego_jump'
         return 'ego_turn' if math.degrees(turn_between(*poses)) > self._settings.max_ego_turn else ''
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from gdfusion_ros.perception.poses import product, turn_between, way_between
+from gdfusion_ros.perception.poses import distance_between, product, turn_between
 from gdfusion_ros.perception.transforms import EpochTransforms, TransformError
 from gdfusion_ros.perception.types import (
     NANOSECONDS,
@@ -81,20 +81,21 @@ class Placement:
             raise UnplacedError('camera_info', f'no camera info of {image.camera}; its topic is the setting '
                                 "'camera_info_topic'", may_heal=True)
         mounting = self._lookup(self._settings.base_frame, image.frame_id, image.stamp, image.epoch)
-        if (way := way_between(np.eye(4), mounting)) > _FARTHEST_MOUNTING:
-            raise UnplacedError('mounting', f"{image.camera} lies {way:.3g} m from '{self._settings.base_frame}': its "
-                                f"frame '{image.frame_id}' is not on the vehicle, or not in metres", may_heal=False)
+        if (distance := distance_between(np.eye(4), mounting)) > _FARTHEST_MOUNTING:
+            raise UnplacedError('mounting', f"{image.camera} lies {distance:.3g} m from '{self._settings.base_frame}': "
+                                f"its frame '{image.frame_id}' is not on the vehicle, or not in metres", may_heal=False)
         return PosedCamera(model, mounting, self._ego_pose(image.stamp, image.epoch))
 
     def _refuse_jump(self, camera_set: CameraSet, placed: Mapping[str, PosedCamera], pose: Matrix) -> None:
         """What no vehicle does between two images of a set is a jump of its localisation."""
         for camera, place in placed.items():
             time = abs(camera_set.images[camera].stamp - camera_set.stamp) / NANOSECONDS
-            way, turn = way_between(pose, place.fixed_from_ego), math.degrees(turn_between(pose, place.fixed_from_ego))
-            if way > self._settings.max_ego_speed * time + _CORRECTION or turn > self._settings.max_ego_turn:
+            distance = distance_between(pose, place.fixed_from_ego)
+            turn = math.degrees(turn_between(pose, place.fixed_from_ego))
+            if distance > self._settings.max_ego_speed * time + _CORRECTION or turn > self._settings.max_ego_turn:
                 raise UnplacedError(
                     'ego_jump', f"the pose of '{self._settings.base_frame}' in '{self._settings.fixed_frame}' jumps by "
-                    f'{way:.1f} m and {turn:.0f} degrees in the {time:.3f} s between {camera} and '
+                    f'{distance:.1f} m and {turn:.0f} degrees in the {time:.3f} s between {camera} and '
                     f'{self._settings.reference_camera} (max_ego_speed, max_ego_turn)', may_heal=False)
 
     def _grid_and_history(self, camera_set: CameraSet, pose: Matrix) -> tuple[GridPlace, Matrix]:

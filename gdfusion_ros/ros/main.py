@@ -40,7 +40,7 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str], stop
     with ros_context(ros_arguments) as context:
         node = OccupancyNode(context, overrides, fail, stop.event.is_set, threads)
         try:
-            if fault := shared_memory.shortage():
+            for fault in filter(None, (shared_memory.shortage(), shared_memory.left_behind())):
                 node.get_logger().warning(fault)
             if node.start():
                 executor = SingleThreadedExecutor(context=context)

@@ -1,8 +1,10 @@
-"""The profile of Fast DDS, which gives images enough shared memory, and whether it was given."""
+"""Shared memory of Fast DDS: the profile that asks for enough, whether it was given, what killed processes left."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -19,6 +21,9 @@ Each refuses the other's file as a whole for one name in it. Fast DDS 3 reads th
 
 _MAPPINGS = Path('/proc/self/maps')
 _PLACE = Path('/dev/shm')
+_LOCK_OF_A_SEGMENT = re.compile(r'(fastrtps|fastdds)_[0-9a-f]{16}_el')
+_WORTH_A_LINE = 10_000_000
+"""Bytes: a tool that was killed leaves half a megabyte, a node with our profile 140."""
 
 
 def set_profile(environment: MutableMapping[str, str]) -> None:
@@ -60,6 +65,34 @@ def shortage(environment: Mapping[str, str] = os.environ) -> str | None:
     if free < wanted:
         return fault + f'{_PLACE} has {free / 1e6:.1f} MB left, make it larger (Docker: --shm-size=1g)'
     return fault + 'it said above what it does not take of this file'
+
+
+def left_behind(place: Path = _PLACE) -> str | None:
+    """What processes that were killed have left in the shared memory, in one line; None for little or nothing.
+
+    Fast DDS removes a segment at the end of its process and at no other time. Its owner has locked the file beside it,
+    and the system takes that lock from whoever dies.
+
+    Args:
+        place: Where the segments are.
+    """
+    dead = [size for lock in sorted(place.glob('fast*_el')) if (size := _dead(lock))]
+    if sum(dead) < _WORTH_A_LINE:
+        return None
+    return f'{place} holds {sum(dead) / 1e6:.0f} MB of {len(dead)} ROS processes that were killed: ' \
+           "'fastdds shm clean' removes what nobody uses"
+
+
+def _dead(lock: Path) -> int:
+    """The size [bytes] of a segment that nobody owns any more; 0 for all else."""
+    if not _LOCK_OF_A_SEGMENT.fullmatch(lock.name):
+        return 0
+    try:
+        with lock.open('rb') as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that two who look do not mislead each other
+        return lock.with_name(lock.name.removesuffix('_el')).stat().st_size
+    except OSError:  # locked, of another user, or gone meanwhile
+        return 0
 
 
 def _wanted(profile: str) -> int:

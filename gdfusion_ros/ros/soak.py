@@ -1,6 +1,6 @@
 """Whether the live node grows while it works: memory, open files and threads over many camera sets.
 
-A made-up vehicle drives straight on. Its cameras give a set every 0.1 s, of which the network sees every fifth, as by
+A synthetic vehicle drives straight on. Its cameras give a set every 0.1 s, of which the network sees every fifth, as by
 default; every output has a subscriber, so that every message is made.
 """
 

@@ -20,7 +20,7 @@ from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.objectives.interface import IGNORE, Sight, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, RaySupervision, Truth
 from gdfusion_ros.model.objectives.losses import depth_bins
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
@@ -30,8 +30,8 @@ from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.types import Matrix, Pixels
 from gdfusion_ros.settings import SURROUND_CAMERAS
 from gdfusion_ros.training.augment import EgoAugmentation, ImageAugmentation
+from gdfusion_ros.training.ray_supervision import look, unknown
 from gdfusion_ros.training.settings import TrainingSettings
-from gdfusion_ros.training.sight import look, unknown
 from gdfusion_ros.training.stream import Item
 
 REFERENCE = 'CAM_FRONT'
@@ -112,7 +112,7 @@ class Examples(TorchDataset[Example]):
         targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
         frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()))
         truth = Truth(torch.from_numpy(targets), self._depth(sample, [post for _, post in images]),
-                      self._sight(labels, frame))
+                      self._rays(labels, frame))
         return Example(frame, truth, start=item.frame == 0)
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
@@ -144,8 +144,8 @@ class Examples(TorchDataset[Example]):
             return labels.semantics
         return np.where(labels.mask_camera, labels.semantics, IGNORE)
 
-    def _sight(self, labels: Occ3DLabels | None, frame: Frame) -> Sight | None:
-        if not self._settings.objective.wants_sight(self._settings.cues):
+    def _rays(self, labels: Occ3DLabels | None, frame: Frame) -> RaySupervision | None:
+        if not self._settings.objective.wants_rays(self._settings.cues):
             return None
         if labels is None:
             return unknown(frame, self._config.feature_stride)

@@ -15,10 +15,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from gdfusion_ros.bags.grid_stream import Listener, require_inputs
+from gdfusion_ros.bags.grid_stream import ReplayListener, require_inputs
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
-from gdfusion_ros.bags.replay import Result, replay
+from gdfusion_ros.bags.replay import ReplayResult, replay
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
@@ -35,14 +35,14 @@ SECOND = 1_000_000_000
 FRONT = 1_600_000_060_464_300_000 - SECOND // 2
 FRONT_STAMPS = [FRONT + index * SECOND // 2 for index in range(3)]
 TF = 'tf2_msgs/msg/TFMessage'
-TOPICS, SILENT = TopicSettings(), Listener()
+TOPICS, SILENT = TopicSettings(), ReplayListener()
 
-Replayed = tuple[Result, list[SemanticGrid], Path]
+Replayed = tuple[ReplayResult, list[SemanticGrid], Path]
 Run = Callable[..., Replayed]
 
 
 def replayed(network: OccupancyNetwork, bag: Path, out: Path, *, topics: TopicSettings = TOPICS,
-             protocol: PoseProtocol = 'live', listener: Listener = SILENT, **settings: Any) -> Replayed:
+             protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT, **settings: Any) -> Replayed:
     """What a replay did, the grids that it wrote, and where."""
     result = replay(bag, out, network, PipelineSettings(**settings), topics, protocol=protocol, listener=listener)
     with bag_reader(out) as reader:
@@ -198,7 +198,8 @@ def test_a_corrupt_jpeg_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path)
         yield edited(message, damage) if hit else message
 
     warnings: list[str] = []
-    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change), listener=Listener(warning=warnings.append))
+    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change),
+                           listener=ReplayListener(warning=warnings.append))
     assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
     assert [grid.frames_since_reset for grid in grids] == [1, 2]
     assert result.counts.frames_refused.total() == 1
@@ -237,7 +238,7 @@ def test_an_image_that_cannot_be_used_costs_one_set(run: Run, scene_bag: Path, t
                                                     reason: str) -> None:
     warnings: list[str] = []
     bag = rewrite(scene_bag, tmp_path / 'bad', second('/CAM_BACK/image/compressed', set_fields(**fields)))
-    result, grids, _ = run(bag, listener=Listener(warning=warnings.append))
+    result, grids, _ = run(bag, listener=ReplayListener(warning=warnings.append))
     assert [grid.frames_since_reset for grid in grids] == [1, 2]
     assert result.counts.frames_refused == {'image': 1}
     [line] = warnings
@@ -255,7 +256,7 @@ def test_an_implausible_camera_info_costs_nothing_but_itself(reference: Replayed
 
     warnings: list[str] = []
     bag = rewrite(scene_bag, tmp_path / 'bad', second('/CAM_BACK/camera_info', spoil))
-    result, grids, _ = run(bag, listener=Listener(warning=warnings.append))
+    result, grids, _ = run(bag, listener=ReplayListener(warning=warnings.append))
     assert_same_grids(reference[1], grids)
     assert result.refused == {'/CAM_BACK/camera_info': 1}
     [line] = warnings
@@ -336,7 +337,7 @@ def test_an_unexpected_error_costs_one_set(run: Run, scene_bag: Path, monkeypatc
         return normalize(*arguments)
 
     monkeypatch.setattr(estimator, 'normalize', breaks_at_the_second)
-    result, grids, _ = run(scene_bag, listener=Listener(warning=warnings.append))
+    result, grids, _ = run(scene_bag, listener=ReplayListener(warning=warnings.append))
     assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
     assert result.counts.frames_refused == result.counts.resets == {'error': 1}
     [line] = warnings
@@ -353,7 +354,8 @@ def test_a_message_without_a_frame_is_refused_and_named_once(run: Run, scene_bag
         yield edited(message, spoil) if hit else message
 
     warnings: list[str] = []
-    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change), listener=Listener(warning=warnings.append))
+    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change),
+                           listener=ReplayListener(warning=warnings.append))
     assert [grid.stamp for grid in grids] == FRONT_STAMPS[:1]
     assert result.refused == {'/CAM_BACK/image/compressed': 2}
     assert len(warnings) == 1
@@ -400,7 +402,7 @@ def test_a_camera_that_never_came_is_masked_if_that_is_wanted(run: Run, scene_ba
 
 def test_one_camera_is_enough_and_that_is_said(run: Run, scene_bag: Path) -> None:
     warnings: list[str] = []
-    _, grids, _ = run(scene_bag, cameras=('CAM_FRONT',), listener=Listener(warning=warnings.append))
+    _, grids, _ = run(scene_bag, cameras=('CAM_FRONT',), listener=ReplayListener(warning=warnings.append))
     assert [grid.cameras for grid in grids] == 3 * [('CAM_FRONT',)]
     [line] = warnings
     assert 'was trained with 6 cameras and gets 1' in line
@@ -419,7 +421,7 @@ def test_ctrl_c_leaves_nothing(run: Run, scene_bag: Path, tmp_path: Path) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(scene_bag, listener=Listener(message=stop))
+        run(scene_bag, listener=ReplayListener(message=stop))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -431,7 +433,7 @@ def test_what_exists_is_not_overwritten(run: Run, scene_bag: Path, tmp_path: Pat
 
 def test_tells_of_every_message(run: Run, scene_bag: Path) -> None:
     told: list[None] = []
-    run(scene_bag, listener=Listener(message=lambda: told.append(None)))
+    run(scene_bag, listener=ReplayListener(message=lambda: told.append(None)))
     with bag_reader(scene_bag) as reader:
         assert len(told) == reader.message_count - reader.count(['/nuscenes/sample_token'])
 

@@ -68,11 +68,11 @@ DATASETS: dict[str, tuple[Callable[[Path], object], str, int]] = {
 def test_every_image_of_the_dataset_is_in_the_bag(nuscenes_root: Path, tmp_path: Path,
                                                   change: Callable[[Path], object], camera: str, images: int) -> None:
     root = tmp_path / 'dataset'
-    (root / 'v1.0-made').mkdir(parents=True)
+    (root / 'v1.0-test').mkdir(parents=True)
     (root / 'samples').symlink_to(nuscenes_root / 'samples')
-    for path in (nuscenes_root / 'v1.0-made').iterdir():
-        (root / 'v1.0-made' / path.name).write_bytes(path.read_bytes())
-    change(root / 'v1.0-made')
+    for path in (nuscenes_root / 'v1.0-test').iterdir():
+        (root / 'v1.0-test' / path.name).write_bytes(path.read_bytes())
+    change(root / 'v1.0-test')
     assert main(['convert', str(root), '--out', str(tmp_path / 'bags'), '--scenes', 'scene-0001']) == 0
     with bag_reader(tmp_path / 'bags' / 'scene-0001') as bag:
         topics = [name for name in bag.topics if name.endswith('/image/compressed')]

@@ -98,7 +98,7 @@ def odd_tables(nuscenes_root: Path, tmp_path: Path) -> Path:
     """A dataset whose version is called ODD, as far as a folder can be."""
     root = tmp_path / 'odd tables'
     root.mkdir()
-    (root / 'odd\x1b[2J\u202e').symlink_to(nuscenes_root / 'v1.0-made')
+    (root / 'odd\x1b[2J\u202e').symlink_to(nuscenes_root / 'v1.0-test')
     (root / 'samples').symlink_to(nuscenes_root / 'samples')
     return root
 
@@ -162,3 +162,45 @@ def test_a_terminal_of_another_encoding_gets_escapes(
     run = verb_of_latin_1('info', path)
     assert (run.returncode, run.stderr) == (0, b'')
     assert rb'\u6771\u4eac' in run.stdout
+
+
+def latin_1(folder: Path, name: str) -> Path:
+    """A name with an e acute as ISO 8859-1 writes it, which is no UTF-8."""
+    return folder / f'{name}-\udce9'
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_bags_are_read_wherever_they_lie(nuscenes_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                         storage: str) -> None:
+    assert main(['convert', str(nuscenes_root), '--out', str(tmp_path), '--scenes', 'scene-0001',
+                 '--storage', storage]) == 0
+    folder = latin_1(tmp_path, 'folder')
+    folder.mkdir()
+    bag = (tmp_path / 'scene-0001').rename(latin_1(folder, 'bag'))
+    assert main(['info', str(bag)]) == 0
+    assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), '--model', 'bevdetocc_gf_small', '--untrained',
+                 '--device', 'cpu', '--set', 'keyframe_interval=9']) == 0
+    with bag_reader(tmp_path / 'grids') as grids:
+        assert grids.custom_data['gdfusion.bag'] == r'bag-\udce9'
+        assert grids.count(['/occ/occupancy']) == 1
+
+
+@pytest.mark.parametrize('arguments', [
+    ['replay', 'BAG', '--out', 'ODD'], ['render', 'BAG', '--out', 'ODD.png'], ['convert', 'TABLES', '--out', 'ODD'],
+    ['weights', '--model', 'gdfusion_nano', 'convert', 'ODD', 'ODD.safetensors'],
+    ['weights', '--model', 'gdfusion_nano', 'check', 'ODD']])
+def test_a_name_that_is_not_utf_8_is_refused_where_a_library_does_not_take_it(
+        odd_bag: Path, odd_tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        arguments: list[str]) -> None:
+    odd = latin_1(tmp_path, 'odd')
+    if 'weights' in arguments:
+        save_file({'a': torch.zeros(1)}, tmp_path / 'safetensors')
+        (tmp_path / 'safetensors').rename(odd)
+    before = set(tmp_path.iterdir())
+    places = {'BAG': odd_bag, 'TABLES': odd_tables,
+              **{f'ODD{suffix}': f'{odd}{suffix}' for suffix in ('', '.png', '.safetensors')}}
+    assert main([str(places.get(argument, argument)) for argument in arguments]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f'gdfusion {arguments[0]}: ')
+    assert 'not UTF-8' in line
+    assert {path for path in tmp_path.iterdir() if path.is_file() or any(path.iterdir())} == before

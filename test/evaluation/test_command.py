@@ -320,6 +320,28 @@ def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(
     assert not (tmp_path / 'out').exists()
 
 
+def test_a_camera_mask_that_leaves_nothing_to_score_is_an_error(
+        npz: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (labelled_root / 'gts' / 'scene-0001').glob('*/labels.npz'):
+        path = tmp_path / 'gts' / file.relative_to(labelled_root / 'gts')
+        path.parent.mkdir(parents=True)
+        arrays = dict(np.load(file))
+        np.savez_compressed(path, **arrays | {'mask_camera': 0 * arrays['mask_camera']})
+    assert main(['evaluate', '--npz', str(npz), '--nuscenes', str(labelled_root), '--labels', str(tmp_path / 'gts'),
+                 '--scenes', 'scene-0001', '--no-rays', '--out', str(tmp_path / 'scores')]) == 1
+    assert capsys.readouterr().err.endswith('gdfusion evaluate: nothing to score in 3 key frames: the camera mask of '
+                                            'the labels leaves no voxel; score all with --mask none\n')
+    assert not (tmp_path / 'scores').exists()
+
+
+def test_labels_that_know_nothing_are_an_error(prediction: Prediction, write_grids: WriteGrids, dataset: Dataset,
+                                               tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = prediction(tokens(dataset, 0)[0], lambda labels: np.full_like(labels, UNKNOWN))
+    bag = write_grids(tmp_path / 'truth', [nothing], '/ground_truth/occupancy')
+    assert main(['evaluate', str(bag), '--topic', '/ground_truth/occupancy', '--mask', 'none', '--no-rays']) == 1
+    assert "nothing to score in 1 key frames: the labels are 'unknown' everywhere" in capsys.readouterr().err
+
+
 @pytest.fixture
 def renamed(truth_bags: list[Path], tmp_path: Path) -> Callable[[Sequence[str]], Path]:
     """``renamed(tokens)``: scene-0001 with its sample tokens called so."""

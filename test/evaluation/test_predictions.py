@@ -95,7 +95,7 @@ def test_a_key_frame_is_scored_once_however_often_a_bag_comes(truth: Truth, pred
 def test_a_bag_that_knows_its_scene_is_matched_with_no_other(truth: Truth, dataset: Dataset, prediction: Prediction,
                                                              write_grids: WriteGrids, tmp_path: Path) -> None:
     grids = [prediction(frame.token) for frame in truth.frames]
-    # Made datasets call all their first scenes the same: the name says nothing.
+    # Synthetic datasets call all their first scenes the same: the name says nothing.
     about = {'nuscenes.scene': 'scene-0001', 'nuscenes.scene_token': dataset.scenes[1].token}
     bag = write_grids(tmp_path / 'grids', grids, custom_data=about)
     pairs, tally = matched(BagPredictions([bag], TOPIC), truth)

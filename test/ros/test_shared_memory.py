@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros import shared_memory
 from gdfusion_ros.ros.environment import for_child
+from gdfusion_ros.ros.process import stop
 from gdfusion_ros.ros.shared_memory import PROFILES, set_profile
 
 SHORTAGE_OF_A_NODE = """
@@ -21,6 +27,7 @@ from gdfusion_ros.ros.context import ros_node
 with ros_node('alone'):
     print('shortage:', shared_memory.shortage())
 """
+NODE = (sys.executable, '-m', 'gdfusion_ros', 'node', '--set', 'autostart=false')
 
 
 def installation(prefix: Path, needs: str) -> dict[str, str]:
@@ -84,3 +91,50 @@ def test_a_profile_that_asks_for_nothing_is_no_fault(tmp_path: Path, text: str |
     if text is not None:
         profile.write_text(text)
     assert shared_memory.shortage({'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}) is None
+
+
+@pytest.fixture
+def start(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Callable[[], tuple[Popen[bytes], str]]]:
+    """Starts a node; the process and what it has said, once it waits."""
+    processes: list[Popen[bytes]] = []
+
+    def run() -> tuple[Popen[bytes], str]:
+        log = tmp_path / f'log-{len(processes)}'
+        with log.open('wb') as output:
+            processes.append(Popen(NODE, stdout=output, stderr=output, env=for_child()))
+        wait_until(lambda: 'unconfigured' in log.read_text())
+        return processes[-1], log.read_text()
+
+    yield run
+    for process in processes:
+        stop(process)
+
+
+@pytest.fixture
+def segment(start: Callable[[], tuple[Popen[bytes], str]]) -> Iterator[Path]:
+    """What a node that was killed has left."""
+    process, _ = start()
+    found = re.findall(r'/dev/shm/fast(?:rtps|dds)_[0-9a-f]{16}$', Path(f'/proc/{process.pid}/maps').read_text(),
+                       re.MULTILINE)
+    largest = max(map(Path, found), key=lambda path: path.stat().st_size)
+    process.kill()
+    process.wait()
+    yield largest
+    for name in found:
+        Path(name).unlink()
+        Path(f'{name}_el').unlink()
+
+
+def test_a_node_says_what_another_left_when_it_was_killed(start: Callable[[], tuple[Popen[bytes], str]],
+                                                          segment: Path, tmp_path: Path) -> None:
+    _, log = start()
+    assert re.search(r"/dev/shm holds \d+ MB of \d+ ROS processes that were killed: 'fastdds shm clean' removes", log)
+    shutil.copyfile(segment, tmp_path / segment.name)
+    lock = tmp_path / f'{segment.name}_el'
+    lock.touch()
+    assert str(shared_memory.left_behind(tmp_path)).startswith(f'{tmp_path} holds 141 MB of 1 ROS processes')
+    with lock.open('rb') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as its owner does
+        assert shared_memory.left_behind(tmp_path) is None
+    os.truncate(tmp_path / segment.name, 549_408)
+    assert shared_memory.left_behind(tmp_path) is None, 'no more than any tool leaves'

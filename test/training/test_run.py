@@ -68,7 +68,7 @@ def test_weights_of_a_run_are_taken_by_the_node(config: Path, labelled_root: Pat
     assert train(config, labelled_root, tmp_path / 'run') == 0
     weights = tmp_path / 'run' / 'weights.safetensors'
     network = load_network(ModelSettings(model='tiny', weights=str(weights), device='cpu'))
-    assert network.title == 'tiny (trained on nuScenes v1.0-made)'
+    assert network.title == 'tiny (trained on nuScenes v1.0-test)'
 
 
 HALTING = """
@@ -235,7 +235,7 @@ def test_one_of_several_versions_is_trained_on(config: Path, labelled_root: Path
                                                capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / 'nuscenes'
     shutil.copytree(labelled_root, root)
-    shutil.copytree(root / 'v1.0-made', root / 'v1.0-other')
+    shutil.copytree(root / 'v1.0-test', root / 'v1.0-other')
     assert train(config, root, tmp_path / 'run') == 1
     assert 'choose one with --version' in capsys.readouterr().err
     assert train(config, root, tmp_path / 'run', '--version', 'v1.0-other') == 0

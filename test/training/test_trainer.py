@@ -15,7 +15,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.model.weights.checkpoint import Facts, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, save_checkpoint
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.settings import CUES
 from gdfusion_ros.training.examples import Example, Examples
@@ -132,7 +132,7 @@ def test_a_switched_off_cue_learns_nothing(tiny_spec: NetworkSpec, batches: Sequ
 def test_a_memory_that_starts_anew_learns(tiny_spec: NetworkSpec, batches: Sequence[list[Example]],
                                           settings: TrainingSettings, tmp_path: Path) -> None:
     cpu, file = torch.device('cpu'), tmp_path / 'trained.safetensors'
-    save_checkpoint(fresh_network('tiny', tiny_spec.cues, 3, '', cpu), file, Facts())
+    save_checkpoint(fresh_network('tiny', tiny_spec.cues, 3, '', cpu), file, WeightsMetadata())
     chosen = dataclasses.replace(settings, model='tiny', initial_weights=str(file), fresh_cues=CUES)
     network = starting_network(chosen, cpu)
     loaded = starting_network(dataclasses.replace(chosen, fresh_cues=()), cpu)

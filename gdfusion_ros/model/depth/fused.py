@@ -1,4 +1,4 @@
-"""What all depth slots have: the depth network, and a memory of geometry where it fuses (bevdetocc_gf.md §3, §3.1)."""
+"""What all depth slots have: the depth network, and the memory of geometry where it fuses (bevdetocc_gf.md §3)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class DepthGeometry:
     Attributes:
         camera_vectors: (N, 27).
         frustum: (N, D, h, w, 3) as ``camera_points`` gives them.
-        way: into the previous images.
+        reprojection: into the previous images.
         ground: (N, D, h, w) as ``ground_bins`` gives it; None where the depth network is not told.
     """
 
     camera_vectors: Tensor
     frustum: Tensor
-    way: Reprojection
+    reprojection: Reprojection
     ground: Tensor | None
 
 
@@ -55,11 +55,11 @@ class FusedDepth(nn.Module):
         self.image_size, self._cells, self._bins = image_size, cells, bins
         self._remembers_geometry, self._ground = remembers_geometry, ground
 
-    def geometry(self, calibration: Calibration, way: Reprojection, cache: CalibrationCache) -> DepthGeometry:
+    def geometry(self, calibration: Calibration, reprojection: Reprojection, cache: CalibrationCache) -> DepthGeometry:
         """What follows from the cameras' matrices."""
         device = self.depths.device
         frustum = cache(self._frustum, calibration.post_rotation, calibration.post_translation, device)
-        return DepthGeometry(camera_vector(calibration).to(device, non_blocking=True), frustum, way.to(device),
+        return DepthGeometry(camera_vector(calibration).to(device, non_blocking=True), frustum, reprojection.to(device),
                              cache(self._ground_bins, calibration, device) if self._ground else None)
 
     def _frustum(self, post_rotation: Tensor, post_translation: Tensor, device: torch.device) -> Tensor:
@@ -85,7 +85,8 @@ class FusedDepth(nn.Module):
         distribution, fused = seen.probability, None
         if self.fusion is not None and self._remembers_geometry:
             with run.probe.stage('geometry'), run.learned():
-                distribution, fused = self.fusion(seen.logits, seen.probability, geometry.frustum, geometry.way, state)
+                distribution, fused = self.fusion(seen.logits, seen.probability, geometry.frustum,
+                                                  geometry.reprojection, state)
             run.probe.record('geometry_fused_logits', fused.logits)
         run.probe.record('geometry', distribution)
         cells = CellDepth(distribution.float(), seen.context.float(), seen.probability,

@@ -32,7 +32,8 @@ class StereoDepth(FusedDepth):
         assert images.stereo is not None, 'the image slot gives what is matched'
         previous, remembered = (images.stereo, None) if state is None else (state.features, state.geometry)
         with run.probe.stage('cost volume'), torch.no_grad():  # matching is not trained (bevdetocc_gf.md §2.1)
-            cost = cost_volume(images.stereo.detach(), previous.detach(), geometry.way, self.image_size, self.depths)
+            cost = cost_volume(images.stereo.detach(), previous.detach(), geometry.reprojection, self.image_size,
+                               self.depths)
         run.probe.record('stereo_ref_feat', previous)
         run.probe.record('cost_volume_softmax', cost)
         cells, fused = self.fused(self.seen(images.cells, cost, geometry, run), geometry, remembered, run)

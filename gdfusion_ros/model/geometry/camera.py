@@ -90,21 +90,21 @@ def rays(u: Tensor, v: Tensor, intrinsics: Tensor, post_rotation: Tensor, post_t
     return transform(product(volume_from_camera[:, :3, :3], inverse(product(post_rotation, intrinsics))), pixels)
 
 
-def previous_pixels(points: Tensor, way: Reprojection) -> tuple[Tensor, Tensor]:
+def previous_pixels(points: Tensor, reprojection: Reprojection) -> tuple[Tensor, Tensor]:
     """Where camera points fall in the same camera's previous image.
 
     Args:
         points: (N, …, 3) as ``camera_points`` gives them.
-        way: to the previous images.
+        reprojection: to the previous images.
 
     Returns:
         (N, …, 3) input pixel u, v and depth in the previous camera [m], and (N, …) whether the point lies behind it.
     """
-    points = translated(way.camera_from_source, points, way.camera_translation)
+    points = translated(reprojection.camera_from_source, points, reprojection.camera_translation)
     behind = points[..., 2] < MIN_DEPTH
-    pixels = transform(way.intrinsics, points)
+    pixels = transform(reprojection.intrinsics, points)
     pixels = torch.cat([pixels[..., :2] / pixels[..., 2:], pixels[..., 2:]], -1)
-    return translated(way.previous_post_rotation, pixels, way.previous_post_translation), behind
+    return translated(reprojection.previous_post_rotation, pixels, reprojection.previous_post_translation), behind
 
 
 def normalised(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:

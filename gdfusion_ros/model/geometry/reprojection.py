@@ -1,4 +1,4 @@
-"""The way from the cameras' pixels into the same cameras' previous images."""
+"""From the cameras' pixels into the same cameras' previous images."""
 
 from __future__ import annotations
 

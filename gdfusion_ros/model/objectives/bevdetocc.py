@@ -11,7 +11,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import losses
-from gdfusion_ros.model.objectives.interface import IGNORE, Objective, Sight, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, Objective, RaySupervision, Truth
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -49,13 +49,13 @@ class LossWeights:
         """Whether LiDAR depth is learned from."""
         return bool(self.depth)
 
-    def wants_sight(self, cues: tuple[str, ...]) -> bool:
+    def wants_rays(self, cues: tuple[str, ...]) -> bool:
         """Whether anything is learned from what the rays of the image cells meet."""
         return bool(self.cell_depth or self.cell_classes or (self.cell_depth_fused and 'geometry' in cues))
 
     def check(self, cues: tuple[str, ...]) -> None:
         """Refuse weights with which a network with those cues cannot learn."""
-        if not (self.wants_volume or self.wants_depth or self.wants_sight(cues)):
+        if not (self.wants_volume or self.wants_depth or self.wants_rays(cues)):
             raise GdfusionError('the weights of all losses are 0: nothing would be learned')
 
     def build(self, network: OccupancyNetwork) -> BevdetoccObjective:
@@ -117,19 +117,19 @@ class BevdetoccObjective(Objective):
         supervised = cells.supervised.float()
         if chosen.depth:
             found['depth'] = chosen.depth * losses.depth_binary(supervised, truth.depth)
-        if chosen.cell_depth and truth.sight is not None:
+        if chosen.cell_depth and truth.rays is not None:
             distributions = [supervised] if cells.fused_logits is None else [supervised, cells.distribution]
-            likelihoods = [_depth_loss(each, truth.sight) for each in distributions]
+            likelihoods = [_depth_loss(each, truth.rays) for each in distributions]
             found['cell_depth'] = chosen.cell_depth * torch.stack(likelihoods).mean()
-        if chosen.cell_depth_fused and truth.sight is not None and cells.fused_logits is not None:
+        if chosen.cell_depth_fused and truth.rays is not None and cells.fused_logits is not None:
             fused = cells.fused_logits.float().softmax(1)
-            found['cell_depth_fused'] = chosen.cell_depth_fused * _depth_loss(fused, truth.sight)
-        if chosen.cell_classes and truth.sight is not None:
-            logits = losses.spread(self.cell_classifier(cells.context), truth.sight.classes.shape)
+            found['cell_depth_fused'] = chosen.cell_depth_fused * _depth_loss(fused, truth.rays)
+        if chosen.cell_classes and truth.rays is not None:
+            logits = losses.spread(self.cell_classifier(cells.context), truth.rays.classes.shape)
             found['cell_classes'] = chosen.cell_classes * losses.cross_entropy(
-                logits.permute(0, 2, 3, 1).flatten(0, 2), losses.targets_of(truth.sight.classes), self.class_weights)
+                logits.permute(0, 2, 3, 1).flatten(0, 2), losses.targets_of(truth.rays.classes), self.class_weights)
         return found
 
 
-def _depth_loss(distribution: Tensor, sight: Sight) -> Tensor:
-    return losses.depth_between(losses.spread(distribution, sight.bins.shape), sight.bins)
+def _depth_loss(distribution: Tensor, rays: RaySupervision) -> Tensor:
+    return losses.depth_between(losses.spread(distribution, rays.bins.shape), rays.bins)

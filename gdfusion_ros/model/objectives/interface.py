@@ -17,7 +17,7 @@ IGNORE = 255
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class RaySupervision:
     """What rays through the cells of N images meet in the labels, r rays along an edge of a cell.
 
     Attributes:
@@ -30,13 +30,13 @@ class Sight:
     bins: Tensor
     classes: Tensor
 
-    def to(self, device: torch.device) -> Sight:
+    def to(self, device: torch.device) -> RaySupervision:
         """The same on ``device``."""
-        return Sight(self.bins.to(device, non_blocking=True), self.classes.to(device, non_blocking=True))
+        return RaySupervision(self.bins.to(device, non_blocking=True), self.classes.to(device, non_blocking=True))
 
-    def pin_memory(self) -> Sight:
+    def pin_memory(self) -> RaySupervision:
         """The same where CUDA fetches it by itself."""
-        return Sight(self.bins.pin_memory(), self.classes.pin_memory())
+        return RaySupervision(self.bins.pin_memory(), self.classes.pin_memory())
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,22 +46,22 @@ class Truth:
     Attributes:
         labels: (Y, X, Z) uint8 classes in the augmented frame of the volume, IGNORE where nothing is to be learned.
         depth: (N, h, w) depth bin of every cell, IGNORE where no LiDAR point fell.
-        sight: what the cells see of the labels; None where that is not learned from.
+        rays: what the cells see of the labels; None where that is not learned from.
     """
 
     labels: Tensor
     depth: Tensor
-    sight: Sight | None = None
+    rays: RaySupervision | None = None
 
     def to(self, device: torch.device) -> Truth:
         """The same on ``device``."""
         return Truth(self.labels.to(device, non_blocking=True), self.depth.to(device, non_blocking=True),
-                     None if self.sight is None else self.sight.to(device))
+                     None if self.rays is None else self.rays.to(device))
 
     def pin_memory(self) -> Truth:
         """The same where CUDA fetches it by itself."""
         return Truth(self.labels.pin_memory(), self.depth.pin_memory(),
-                     None if self.sight is None else self.sight.pin_memory())
+                     None if self.rays is None else self.rays.pin_memory())
 
 
 class Objective(nn.Module):
@@ -102,7 +102,7 @@ class ObjectiveSettings(Protocol):
     def wants_depth(self) -> bool:
         """Whether LiDAR depth is learned from: else it is not read."""
 
-    def wants_sight(self, cues: tuple[str, ...], /) -> bool:
+    def wants_rays(self, cues: tuple[str, ...], /) -> bool:
         """Whether it is learned from what the cells see of the labels, with those cues."""
 
     def check(self, cues: tuple[str, ...], /) -> None:

@@ -12,8 +12,8 @@ from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.sequence import SequenceRunner
 
-_STAMP_WAY = 0.25
-"""The vehicle's way between the first and the last camera's stamp [m]."""
+_STAMP_DISTANCE = 0.25
+"""How far the vehicle drives between the first and the last camera's stamp [m]."""
 
 
 def trial_frames(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
@@ -41,7 +41,7 @@ def trial_frames(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
     before = volume_from_camera
     for _ in range(count):
         now = volume_from_camera.clone()
-        now[:, 0, 3] += _STAMP_WAY * torch.rand(spec.cameras, generator=generator)
+        now[:, 0, 3] += _STAMP_DISTANCE * torch.rand(spec.cameras, generator=generator)
         chain, before = product(affine_inverse(before), forward, now), now
         images = torch.randn(spec.cameras, 3, height, width, generator=generator)
         calibration = Calibration(

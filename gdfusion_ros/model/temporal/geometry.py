@@ -58,7 +58,7 @@ class GeometryFusion(nn.Module):
         self.history_gate.start_at(NEUTRAL_HISTORY)
         self.blend_gate.start_at(0.5)
 
-    def forward(self, logits: Tensor, probability: Tensor, frustum: Tensor, way: Reprojection,
+    def forward(self, logits: Tensor, probability: Tensor, frustum: Tensor, reprojection: Reprojection,
                 state: GeometryState | None) -> tuple[Tensor, GeometryState]:
         """Geometry for the lift, and the state.
 
@@ -66,7 +66,7 @@ class GeometryFusion(nn.Module):
             logits: (N, D, h, w) of the second head.
             probability: (N, D, h, w) of the supervised head.
             frustum: (N, D, h, w, 3) as ``camera_points`` gives them for the current frame.
-            way: to the frame of the state. The history of a camera that is not remembered is not taken.
+            reprojection: to the frame of the state. The history of a camera that is not remembered is not taken.
             state: the last frame's; None at a start.
 
         Returns:
@@ -74,7 +74,7 @@ class GeometryFusion(nn.Module):
         """
         fused = logits
         if state is not None:
-            grid = self.history_grid(frustum, way)
+            grid = self.history_grid(frustum, reprojection)
             history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
             weight = self.history_gate(torch.cat([history, logits], 1))
             # Valid where the warped value is not exactly zero, bin by bin [QUIRK 4].
@@ -84,11 +84,11 @@ class GeometryFusion(nn.Module):
         geometry = blend * softened + (1 - blend) * probability
         return geometry, GeometryState(fused)
 
-    def history_grid(self, frustum: Tensor, way: Reprojection) -> Tensor:
+    def history_grid(self, frustum: Tensor, reprojection: Reprojection) -> Tensor:
         """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18)."""
-        pixels, behind = previous_pixels(frustum, way)
+        pixels, behind = previous_pixels(frustum, reprojection)
         near, far = self.depths[0], self.depths[-1]
         grid = torch.cat([normalised(pixels[..., :2], self.image_size),
                           (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
-        forgotten = ~way.remembered.view(-1, 1, 1, 1)
+        forgotten = ~reprojection.remembered.view(-1, 1, 1, 1)
         return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)

@@ -67,7 +67,7 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Facts:
+class WeightsMetadata:
     """What a file of weights says of itself; empty where it says nothing.
 
     Attributes:
@@ -79,7 +79,7 @@ class Facts:
     trained_on: str = ''
 
 
-def read_facts(path: Path) -> Facts:
+def read_metadata(path: Path) -> WeightsMetadata:
     """What the file says of itself; nothing where it is no safetensors file that was written here.
 
     Raises:
@@ -91,11 +91,11 @@ def read_facts(path: Path) -> Facts:
         with safe_open(path, 'pt') as file:
             said = file.metadata() or {}
     except (OSError, SafetensorError):
-        return Facts()
-    return Facts(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
+        return WeightsMetadata()
+    return WeightsMetadata(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
 
 
-def save_checkpoint(network: OccupancyNetwork, path: Path, facts: Facts, *, half: bool = False) -> None:
+def save_checkpoint(network: OccupancyNetwork, path: Path, facts: WeightsMetadata, *, half: bool = False) -> None:
     """Write the network's weights under published names as safetensors, and the facts with them.
 
     ``half`` writes kernels and matrices as 16-bit floats; vectors, the statistics above all, keep their 32 bits.

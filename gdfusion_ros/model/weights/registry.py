@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.weights.checkpoint import Facts, read_facts
+from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, read_metadata
 from gdfusion_ros.resources import resource
 
 MANIFEST = 'weights/manifest.yaml'
@@ -82,7 +82,7 @@ def find(text: str) -> Path:
     return path
 
 
-def identify(text: str) -> tuple[Path, Facts]:
+def identify(text: str) -> tuple[Path, WeightsMetadata]:
     """The file of the weights that ``text`` means (see ``find``), and what is known of them or the file itself says.
 
     Raises:
@@ -91,10 +91,10 @@ def identify(text: str) -> tuple[Path, Facts]:
     entry = known().get(text)
     if entry is None:
         path = find(text)
-        return path, read_facts(path)
+        return path, read_metadata(path)
     if not entry.model:
         raise GdfusionError(f"weights '{text}' are of a network that this version does not have")
-    return find(text), Facts(entry.model, entry.trained_on)
+    return find(text), WeightsMetadata(entry.model, entry.trained_on)
 
 
 def fetch(entry: Weights) -> Path:

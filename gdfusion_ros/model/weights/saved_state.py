@@ -113,6 +113,8 @@ def _kind_of_other(path: Path, said: str) -> str:
     for start, kind in _OTHERS.items():
         if first.startswith(start):
             return kind
+    if 'not valid UTF-8' in said:
+        return 'in a folder or has a name that is not UTF-8, which safetensors cannot open: rename it'
     if 'TorchScript' in said:
         return 'a TorchScript program, not weights: where it runs, save its state_dict() with torch.save'
     if 'legacy .tar' in said:

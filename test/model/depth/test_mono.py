@@ -31,11 +31,11 @@ def looked(depth: MonoDepth | StereoDepth, frames: list[Frame]) -> list[tuple[Ce
     """What the slot gives for frames of random features."""
     state, then, given = None, None, []
     for frame in frames:
-        way = Reprojection.between(frame.calibration, frame.previous(then))
+        reprojection = Reprojection.between(frame.calibration, frame.previous(then))
         torch.manual_seed(int(100 * frame.images.sum()))
         stereo = torch.rand(2, 8, 16, 24) if isinstance(depth, StereoDepth) else None
         images = EncodedImages(torch.rand(2, 16, *CELLS), stereo)
-        cells, state = depth(images, depth.geometry(frame.calibration, way, CalibrationCache()), state, RUN)
+        cells, state = depth(images, depth.geometry(frame.calibration, reprojection, CalibrationCache()), state, RUN)
         then = frame.calibration
         given.append((cells, state))
     return given

@@ -58,8 +58,8 @@ def recorded_cost(recorded: Any, step: int, frame: Frame) -> Tensor:
     current, previous = (recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last)
                          for which in ('curr', 'prev'))
     # What the recording matches at a start it has prepared itself.
-    way = Reprojection.between(frame.calibration, frame.previous(frame.calibration))
-    cost = cost_volume(current, previous, way, IMAGE, DEPTHS)
+    reprojection = Reprojection.between(frame.calibration, frame.previous(frame.calibration))
+    cost = cost_volume(current, previous, reprojection, IMAGE, DEPTHS)
     if recorded[f'start{step}']:  # all bins alike: the recorded spread is nothing but rounding
         torch.testing.assert_close(cost, recorded[f'cost_softmax{step}'], rtol=1e-5, atol=0)
     else:

@@ -193,8 +193,8 @@ chain[:, 2, 3] = 0.5
 intrinsics = torch.tensor([[[60.0, 0, 48], [0, 60, 32], [0, 0, 1]]])
 calibration = Calibration(intrinsics, torch.eye(3)[None], torch.zeros(1, 3), torch.eye(4)[None], torch.eye(3),
                           torch.ones(1, dtype=torch.bool))
-way = Reprojection.between(calibration, Previous(calibration, chain, torch.eye(4)))
-cost = cpu.matching_cost(current, previous, way, (64, 96), torch.arange(1, 9.0))
+reprojection = Reprojection.between(calibration, Previous(calibration, chain, torch.eye(4)))
+cost = cpu.matching_cost(current, previous, reprojection, (64, 96), torch.arange(1, 9.0))
 print(hashlib.sha256(cost.contiguous().numpy().tobytes()).hexdigest())
 """
 

@@ -32,7 +32,7 @@ from gdfusion_ros.model.temporal.scene import SceneFusion
 from gdfusion_ros.model.view.lift import Lift
 from gdfusion_ros.model.weights.checkpoint import (
     CONSTANTS,
-    Facts,
+    WeightsMetadata,
     load_checkpoint,
     published_state,
     save_checkpoint,
@@ -227,7 +227,7 @@ def test_a_file_is_what_its_bytes_say(tmp_path: Path, name: str, dump: Callable[
 @torch.no_grad()
 def test_a_whole_network_written_and_read(tiny: Any, build_tiny: Any, tmp_path: Path) -> None:
     path = tmp_path / 'tiny.safetensors'
-    save_checkpoint(tiny, path, Facts())
+    save_checkpoint(tiny, path, WeightsMetadata())
     assert [file.name for file in tmp_path.iterdir()] == ['tiny.safetensors']
     assert set(load_file(path)) == set(published_state(tiny))
     other = build_tiny(tiny.spec)
@@ -246,7 +246,7 @@ def test_of_tied_tensors_one_wins_and_both_are_written(tiny: Any, build_tiny: An
         return network
 
     network = tied()
-    save_checkpoint(network, tmp_path / 'equal.safetensors', Facts())
+    save_checkpoint(network, tmp_path / 'equal.safetensors', WeightsMetadata())
     state = load_file(tmp_path / 'equal.safetensors')
     copy, winner = next(iter(network.ties.items()))
     assert torch.equal(state[copy], state[winner])

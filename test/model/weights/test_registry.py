@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.weights import registry
-from gdfusion_ros.model.weights.checkpoint import Facts, read_facts, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, read_metadata, save_checkpoint
 from gdfusion_ros.model.weights.registry import Weights, digest, fetch, find, known, verify
 from gdfusion_ros.model.zoo import ZOO, fresh_network
 
@@ -92,7 +92,7 @@ def test_list_says_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_and_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = fresh_network('gdfusion_nano', (), 0, '', torch.device('cpu'))
     torch.save({'state_dict': network.state_dict()}, tmp_path / 'strange.pth')
-    save_checkpoint(network, tmp_path / 'nano.safetensors', Facts(trained_on='the moon'))
+    save_checkpoint(network, tmp_path / 'nano.safetensors', WeightsMetadata(trained_on='the moon'))
     assert main(['weights', 'check', str(tmp_path / 'nano.safetensors'), '--model', 'gdfusion_nano']) == 0
     assert 'fits gdfusion_nano' in capsys.readouterr().out
     assert main(['weights', 'check', str(tmp_path / 'strange.pth'), '--model', 'gdfusion_nano']) == 1
@@ -103,12 +103,12 @@ def test_check_and_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     out = tmp_path / 'out.safetensors'
     assert main(['weights', 'convert', str(tmp_path / 'nano.safetensors'), str(out), '--model', 'gdfusion_nano']) == 0
     assert out.stat().st_size == pytest.approx((tmp_path / 'nano.safetensors').stat().st_size, abs=100)
-    assert read_facts(out) == Facts('gdfusion_nano', 'the moon')
+    assert read_metadata(out) == WeightsMetadata('gdfusion_nano', 'the moon')
     assert main(['weights', 'check', str(out)]) == 0
     half = tmp_path / 'half.safetensors'
     assert main(['weights', 'convert', str(out), str(half), '--half']) == 0
     assert half.stat().st_size < 0.55 * out.stat().st_size
-    assert read_facts(half) == read_facts(out)
+    assert read_metadata(half) == read_metadata(out)
     for name, value in load_file(half).items():
         assert (value.dtype == torch.float16) == (value.squeeze().dim() > 1), name
     rounded = fresh_network('gdfusion_nano', (), 1, str(half), torch.device('cpu'))
