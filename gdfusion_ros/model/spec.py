@@ -29,6 +29,7 @@ class NetworkSpec:
         frame: where the grid lies: in the vehicle's frame, or the LiDAR's.
         label_set: name of the classes' label set.
         classes: of the label set; the head has one output more, an unused slot before them.
+        lidar_depth: whether it looks at LiDAR depth (Frame.lidar_depth), where there is any.
         cues: the temporal cues that are switched on, as in table 5 of the paper.
     """
 
@@ -44,6 +45,7 @@ class NetworkSpec:
     frame: Literal['ego', 'lidar'] = 'ego'
     label_set: str = 'occ3d_nuscenes'
     classes: int = 18
+    lidar_depth: bool = False
     cues: tuple[str, ...] = CUES
 
     @property

@@ -5,12 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.alocc import (
+    ALOCC_3D_GF,
+    ALOCC_3D_GF_DEPTH,
+    ALOCC_3D_GF_SURROUNDOCC,
+    ALOCC_3D_GF_WAYMO,
+    SURROUNDOCC_SIZES,
+    WAYMO_SIZES,
+    alocc_3d,
+)
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
@@ -40,7 +50,10 @@ class Entry:
 
 
 ZOO = {each.spec.name: each for each in (
-    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano))}
+    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
+    Entry(ALOCC_3D_GF, alocc_3d), Entry(ALOCC_3D_GF_DEPTH, alocc_3d),
+    Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES)),
+    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)))}
 
 DEFAULT = GDFUSION_NANO.name
 

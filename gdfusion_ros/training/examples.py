@@ -18,10 +18,10 @@ from gdfusion_ros.datasets import lidar, occ3d
 from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.depth.measured import nearest_bins
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.objectives.interface import IGNORE, RaySupervision, Truth
-from gdfusion_ros.model.objectives.losses import depth_bins
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
@@ -160,7 +160,7 @@ class Examples(TorchDataset[Example]):
         bins = self._config.depth
         maps = np.stack([_depth_map(points, camera, post, (width, height), bins)
                          for camera, post in zip(_cameras(sample), posts, strict=True)])
-        return depth_bins(torch.from_numpy(maps), stride, bins.first, bins.step, bins.count)
+        return nearest_bins(torch.from_numpy(maps), stride, bins)
 
 
 def _pose(data: SensorData) -> Matrix:

@@ -69,7 +69,9 @@ class Recording:
         calibration = Calibration(
             self[f'intrins{step}'][0], self[f'post_rots{step}'][0], self[f'post_trans{step}'][0], pose,
             self[f'bda{step}'][0], torch.ones(len(pose), dtype=torch.bool))
-        return Frame(torch.empty(len(pose), 3, 0, 0), calibration, self[f'k2s_sensor{step}'][0], torch.eye(4))
+        way = f'k2s_sensor{step}'
+        chain = self[way][0] if way in self.values else torch.eye(4).expand_as(pose)
+        return Frame(torch.empty(len(pose), 3, 0, 0), calibration, chain, torch.eye(4))
 
 
 @pytest.fixture(scope='session')

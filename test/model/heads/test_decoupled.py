@@ -1,0 +1,58 @@
+"""GSD-Occ's head: the recording, in both forms and both ways to compute."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gdfusion_ros.model.heads.decoupled import DECOUPLED_HEAD, DecoupledHead, Raising
+from gdfusion_ros.model.interface import by_voxel
+from gdfusion_ros.model.runtime.prepare import fuse
+
+GATE = 1e-4
+
+
+@pytest.fixture
+def head(recording: Callable[[str], Any]) -> DecoupledHead:
+    """The recorded one."""
+    head = DecoupledHead(16, 80, 2, 18).eval().requires_grad_(False)
+    recording('gsdocc_head').load(head, DECOUPLED_HEAD)
+    return head
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_recorded_head(head: DecoupledHead, recording: Callable[[str], Any], form: str, fused: bool) -> None:
+    recorded = recording('gsdocc_head')
+    if fused:
+        fuse(head)
+        assert not any(isinstance(part, (nn.BatchNorm2d, nn.BatchNorm3d)) for part in head.modules())
+    lifted = recorded['lifted'].contiguous(memory_format=torch.channels_last_3d)
+    prediction = head.predict(head(recorded['bev'], recorded['history'], lifted))
+    assert recorded.error('logits', prediction.logits.permute(3, 0, 1, 2)[None]) <= GATE
+    labels = recorded['logits'][0].argmax(0).permute(1, 0, 2)
+    assert (prediction.labels == labels).float().mean() > 0.999
+    assert prediction.labels.shape == (12, 10, 4)
+
+
+def test_labelled_voxels_have_the_scores_of_the_whole_grid(head: DecoupledHead) -> None:
+    torch.manual_seed(0)
+    volume, places = torch.randn(1, 8, 4, 6, 3), torch.tensor([3, 0, 71])
+    torch.testing.assert_close(head.labelled_scores(volume, places), head.scores(volume)[places], rtol=1e-4, atol=1e-5)
+    whole = by_voxel(head.predict(volume).scores)
+    torch.testing.assert_close(whole.flatten(0, 2), head.scores(volume))
+
+
+def test_a_raised_view_is_features_of_columns_times_gates_of_voxels() -> None:
+    torch.manual_seed(0)
+    raising = Raising(3, 4, 5, 2).eval()
+    view, volume = torch.randn(1, 3, 4, 6), torch.randn(1, 5, 4, 6, 2)
+    kept = copy.deepcopy(volume)
+    gates, features = raising.geometry(view).sigmoid(), raising.semantics(view)
+    expected = volume + torch.einsum('bcyx,bzyx->bcyxz', features, gates)
+    torch.testing.assert_close(raising(view, volume), expected)
+    assert torch.equal(volume, kept)
