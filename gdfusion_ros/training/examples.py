@@ -21,7 +21,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.depth.measured import nearest_bins
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.objectives.interface import IGNORE, RaySupervision, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
@@ -50,7 +50,7 @@ class Example:
     """
 
     frame: Frame
-    truth: Truth
+    truth: FrameTruth
     start: bool
 
     def pin_memory(self) -> Example:
@@ -111,8 +111,8 @@ class Examples(TorchDataset[Example]):
         labels = _labels(root, scene, sample)
         targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
         frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()))
-        truth = Truth(torch.from_numpy(targets), self._depth(sample, [post for _, post in images]),
-                      self._rays(labels, frame))
+        truth = FrameTruth(torch.from_numpy(targets), self._depth(sample, [post for _, post in images]),
+                           self._rays(labels, frame))
         return Example(frame, truth, start=item.frame == 0)
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:

@@ -11,7 +11,7 @@ import yaml
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
-from gdfusion_ros.model.zoo import entry
+from gdfusion_ros.model.zoo import DEFAULT, entry
 from gdfusion_ros.settings import CUES, from_mapping, records, setting
 
 Varies = tuple[str, str]
@@ -29,8 +29,9 @@ class TrainingSettings:
         GdfusionError: settings that contradict each other.
     """
 
-    model: str = setting('gdfusion_nano', 'Name of the network in the zoo.')
-    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on.', choices=CUES)
+    model: str = setting(DEFAULT, 'Name of the network in the zoo.')
+    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
+                                    choices=CUES)
     history: bool = setting(True, 'Carry the memory from frame to frame; without it every frame is the first of a '
                             'sequence, for the stereo matching too.')
     initial_weights: str = setting('', 'Checkpoint to start from (fine-tuning); empty starts from random weights.')

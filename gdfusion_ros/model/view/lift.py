@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.geometry.cache import CalibrationCache
-from gdfusion_ros.model.geometry.camera import camera_points
+from gdfusion_ros.model.geometry.camera import frustum_points
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.small_matrices import inverse, product
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -111,12 +111,11 @@ class ForwardProjection(nn.Module):
 
     def voxel_index(self, calibration: Calibration, cache: CalibrationCache) -> Any:
         """Which points of the frusta lie in which voxel, as the lift wants it, on the network's device."""
-        points = cache(self._frustum, calibration.post_rotation, calibration.post_translation)
+        points = cache(self._frustum, calibration.post_rotation, calibration.post_translation, cache)
         return cache(self._index, points, calibration, self.lift.dx.device)
 
-    def _frustum(self, post_rotation: Tensor, post_translation: Tensor) -> Tensor:
-        points = camera_points(self._image_size, self._cells, self._bins.values(), inverse(post_rotation),
-                               post_translation)
+    def _frustum(self, post_rotation: Tensor, post_translation: Tensor, cache: CalibrationCache) -> Tensor:
+        points = cache(frustum_points, self._image_size, self._cells, self._bins, post_rotation, post_translation)
         return points.permute(0, 2, 3, 1, 4).contiguous()
 
     def _index(self, points: Tensor, calibration: Calibration, device: torch.device) -> Any:
