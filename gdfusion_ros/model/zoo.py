@@ -21,7 +21,15 @@ from gdfusion_ros.model.networks.alocc import (
     WAYMO_SIZES,
     alocc_3d,
 )
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.networks.bevdetocc import (
+    BEVDETOCC,
+    BEVDETOCC_GF,
+    BEVDETOCC_GF_SMALL,
+    BEVDETOCC_SF,
+    bevdetocc,
+    bevdetocc_forgetful,
+    bevdetocc_sf,
+)
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
@@ -51,6 +59,7 @@ class Entry:
 
 ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
+    Entry(BEVDETOCC, bevdetocc_forgetful), Entry(BEVDETOCC_SF, bevdetocc_sf),
     Entry(ALOCC_3D_GF, alocc_3d), Entry(ALOCC_3D_GF_DEPTH, alocc_3d),
     Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES)),
     Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)))}
