@@ -139,6 +139,12 @@ class PipelineSettings:
                                      low=0.1, high=60.0)
     missing_camera: str = setting('skip', 'Without an image of a camera: skip the set, hold its last one, or mask it.',
                                   choices=('skip', 'hold', 'mask'))
+    missing_lidar: str = setting('skip', 'Without a cloud of the LiDAR, for networks that look at one: skip the set, '
+                                 'or go on by the cameras alone.', choices=('skip', 'camera_only'))
+    lidar_tolerance: float = setting(0.1, 'Largest offset of a cloud from the middle of the images of a set [s].',
+                                     low=0.0, high=1.0)
+    lidar_patience: float = setting(0.3, 'How long a complete set waits for its cloud [s], at most tf_timeout; with '
+                                    'lossless, as long as that.', low=0.0, high=10.0)
     max_hold: float = setting(1.0, 'Oldest image that missing_camera=hold may use [s].', low=0.0, high=60.0)
     queue_size: int = setting(10, 'Images kept a camera while sets are made.', low=1, high=1000)
     keyframe_interval: float = setting(0.5, 'Time between the sets that the network sees [s]; 0 takes all.',
@@ -191,6 +197,8 @@ class TopicSettings:
     camera_info_topic: str = setting('/{camera}/camera_info', 'CameraInfo topic of a camera.')
     image_transport: str = setting('compressed', 'compressed: CompressedImage on <image_topic>/compressed; raw: Image.',
                                    choices=('compressed', 'raw'))
+    lidar_topic: str = setting('/LIDAR_TOP/points', 'PointCloud2 topic of the LiDAR; read for networks that look at '
+                               'its depth.')
     tf_topic: str = setting('/tf', 'Topic of the transforms that change.')
     tf_static_topic: str = setting('/tf_static', 'Topic of the transforms that hold for good.')
 
@@ -229,8 +237,8 @@ class NodeSettings:
                                      'grid to those who come late.', choices=('volatile', 'transient_local'))
     tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",
                              choices=('auto', 'tf2', 'own'))
-    camera_timeout: float = setting(1.0, 'A camera without an image for longer is reported as silent [s].',
-                                    low=0.01, high=3600.0)
+    camera_timeout: float = setting(1.0, 'A camera without an image, or a LiDAR without a cloud, for longer is '
+                                    'reported as silent [s].', low=0.01, high=3600.0)
     grid_timeout: float = setting(10.0, 'Without a grid for longer, while images arrive, the node reports an error '
                                   '[s].', low=0.1, high=3600.0)
     diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)

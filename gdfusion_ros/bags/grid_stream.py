@@ -56,7 +56,7 @@ def grid_stream(bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSet
     Raises:
         GdfusionError: the bag lacks topics, or the network needs other cameras.
     """
-    require_inputs(bag, pipeline, topics)
+    require_inputs(bag, pipeline, topics, lidar=network.spec.lidar_depth)
     with closing(Preprocessor(network.spec.image_size)) as preprocessor:
         yield GridStream(bag, network, replace(pipeline, lossless=True), topics, preprocessor, protocol, listener)
 
@@ -71,10 +71,11 @@ class GridStream:
         self._counters = Counters(pipeline.cameras, _first_of_each(listener.warning))
         self._assembler = FrameAssembler(pipeline, preprocessor, counters=self._counters,
                                          grid_frame=pipeline.grid_frame(network.spec.frame),
+                                         takes_clouds=network.spec.lidar_depth,
                                          history_stamp=lidar_stamps(bag) if protocol == 'released' else None)
         self._estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=self._counters)
         self._router = MessageRouter(self._assembler, pipeline, topics)
-        self._topics = list(input_topics(pipeline, topics))
+        self._topics = list(input_topics(pipeline, topics, lidar=network.spec.lidar_depth))
         if doubt := network.spec.doubt_of_cameras(pipeline.cameras):
             listener.warning(doubt)
 
@@ -130,10 +131,12 @@ class GridStream:
                                 f'{reasons or "none"}' + (f'; {counts.last_drop}' if counts.last_drop else ''))
 
 
-def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings) -> None:
+def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings, *,
+                   lidar: bool = False) -> None:
     """Make sure that the bag has what a grid needs.
 
-    Static transforms may be missing, and where ``missing_camera`` is mask, every camera but the reference camera.
+    Static transforms may be missing, and where ``missing_camera`` is mask, every camera but the reference camera. With
+    ``lidar``, clouds have to be there unless ``missing_lidar`` is camera_only.
 
     Raises:
         GdfusionError: names what is missing and lists what is there.
@@ -142,7 +145,9 @@ def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSett
     if pipeline.missing_camera == 'mask':
         for camera in set(pipeline.cameras) - {pipeline.reference_camera}:
             optional |= {topics.image(camera), topics.camera_info(camera)}
-    bag.require({topic: type_name for topic, type_name in input_topics(pipeline, topics).items()
+    if pipeline.missing_lidar == 'camera_only':
+        optional.add(topics.lidar_topic)
+    bag.require({topic: type_name for topic, type_name in input_topics(pipeline, topics, lidar=lidar).items()
                  if topic not in optional})
 
 

@@ -222,6 +222,7 @@ def _truth(inputs: _Inputs, dataset: Dataset | None) -> Truth:
 
 
 def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listener: ReplayListener) -> Predictions:
+    from gdfusion_ros.datasets.plan import Content
     from gdfusion_ros.evaluation.predictions import BagPredictions, ModelPredictions, NpzPredictions, converted
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
@@ -232,6 +233,8 @@ def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listene
     if inputs.model is None:
         return BagPredictions(args.bags, args.topic)
     keep_freed_memory()
-    bags: Iterable[Path] = args.bags or (() if dataset is None else converted(dataset))
-    return ModelPredictions(bags, load_network(inputs.model), inputs.pipeline, inputs.topics,
+    network = load_network(inputs.model)
+    content = Content(lidar=network.spec.lidar_depth)
+    bags: Iterable[Path] = args.bags or (() if dataset is None else converted(dataset, content))
+    return ModelPredictions(bags, network, inputs.pipeline, inputs.topics,
                             'released' if args.released_protocol else 'live', listener)

@@ -59,14 +59,15 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.inputs import input_topics
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
-    from gdfusion_ros.model.zoo import load_network
+    from gdfusion_ros.model.zoo import load_network, select_model
 
     keep_freed_memory()
     pipeline, topics, model = pipeline_settings(args), topic_settings(args), model_settings(args)
     refuse_existing(args.out)
     with bag_reader(args.bag) as bag:
-        require_inputs(bag, pipeline, topics)
-        total = bag.count(list(input_topics(pipeline, topics)))
+        lidar = select_model(model).spec.lidar_depth
+        require_inputs(bag, pipeline, topics, lidar=lidar)
+        total = bag.count(list(input_topics(pipeline, topics, lidar=lidar)))
     network = load_network(model)
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
     with progress(total, 'msg') as bar:
@@ -85,6 +86,8 @@ def _rows(result: ReplayResult) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [('images in', images)]
     rows += [(f'  dropped, {name}: {reason}', count) for name, camera in counts.cameras.items()
              for reason, count in sorted(camera.dropped.items())]
+    if counts.lidar.received or counts.lidar.missing:
+        rows += [('clouds in', counts.lidar.received), ('  sets without one', counts.lidar.missing)]
     rows += [(f'messages refused on {topic}', count) for topic, count in sorted(result.refused.items())]
     rows += [(f'jumps of the clock, {stream}', count) for stream, count in sorted(counts.jumps.items())]
     rows += [('sets made', counts.sets)]

@@ -8,6 +8,7 @@ from functools import partial
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode, images
 from gdfusion_ros.messages.camera_info import camera_model, remarks
+from gdfusion_ros.messages.clouds import cloud
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.image_size import Size
@@ -30,6 +31,8 @@ class MessageRouter:
         self._sizes: dict[str, Size] = {}
         self._read: dict[str, Callable[[str, Message, float], None]] = {
             topics.tf_static_topic: partial(self._transforms, True), topics.tf_topic: partial(self._transforms, False)}
+        if assembler.takes_clouds:
+            self._read[topics.lidar_topic] = self._cloud
         self._frames = {pipeline.base_frame: 'base_frame', pipeline.fixed_frame: 'fixed_frame'}
         self._camera_frames: dict[str, str] = {}
         for camera in pipeline.cameras:
@@ -69,6 +72,9 @@ class MessageRouter:
         if frame and of_images and frame != of_images:
             found.append(f"frame_id '{frame}' is not that of the images, '{of_images}': is it another camera's?")
         self._assembler.counters.remarked(topic, f'{topic}: {"; ".join(found)}' if found else '')
+
+    def _cloud(self, topic: str, message: Message, now: float) -> None:
+        self._assembler.add_cloud(*cloud(message, topic), now)
 
     def _transforms(self, static: bool, topic: str, message: Message, now: float) -> None:
         good, errors = decode.transforms(message, topic)

@@ -13,13 +13,17 @@ import torch
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.alocc import (
+    ALOCC_2D_GF,
     ALOCC_3D_GF,
     ALOCC_3D_GF_DEPTH,
     ALOCC_3D_GF_SURROUNDOCC,
     ALOCC_3D_GF_WAYMO,
+    ALOCC_MINI_GF,
     SURROUNDOCC_SIZES,
     WAYMO_SIZES,
+    alocc_2d,
     alocc_3d,
+    alocc_mini,
 )
 from gdfusion_ros.model.networks.bevdetocc import (
     BEVDETOCC,
@@ -30,8 +34,12 @@ from gdfusion_ros.model.networks.bevdetocc import (
     bevdetocc_forgetful,
     bevdetocc_sf,
 )
+from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
+from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
+from gdfusion_ros.model.objectives.focal import FocalWeights
+from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
@@ -62,7 +70,9 @@ ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC, bevdetocc_forgetful), Entry(BEVDETOCC_SF, bevdetocc_sf),
     Entry(ALOCC_3D_GF, alocc_3d), Entry(ALOCC_3D_GF_DEPTH, alocc_3d),
     Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES)),
-    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)))}
+    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)),
+    Entry(ALOCC_2D_GF, alocc_2d), Entry(ALOCC_MINI_GF, alocc_mini),
+    Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
 DEFAULT = GDFUSION_NANO.name
 

@@ -21,7 +21,7 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.perception.counters import Counters
-from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame, with_lidar_depth
 from gdfusion_ros.perception.image_size import require_size
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.poses import distance_between, product, turn_between
@@ -210,11 +210,12 @@ class OccupancyEstimator:
         height, width = self._network.spec.image_size
         models = [place.model for place in posed.cameras.values()]
         crops = [ResizeCrop((model.width, model.height), (width, height)) for model in models]
-        return make_frame(
+        frame = make_frame(
             images, [model.intrinsics for model in models],
             [PostTransform(crop.post_rotation(), crop.post_translation()) for crop in crops], poses,
             None if self._previous is None else self._previous.poses,
             [camera in posed.camera_set.images for camera in posed.cameras])
+        return frame if posed.sweep is None else with_lidar_depth(frame, posed.sweep, poses, self._network.spec.depth)
 
     def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
         grid = self._network.spec.predicted_grid

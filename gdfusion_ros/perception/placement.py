@@ -15,6 +15,8 @@ from gdfusion_ros.perception.types import (
     CameraModel,
     CameraSet,
     GridPlace,
+    LidarCloud,
+    LidarSweep,
     Matrix,
     PosedCamera,
 )
@@ -74,6 +76,15 @@ class Placement:
             known = self._placed.get(camera, placed[self._settings.reference_camera])
             placed[camera] = PosedCamera(known.model, known.ego_from_camera, pose)
         return {camera: placed[camera] for camera in self._settings.cameras}, grid, history
+
+    def place_cloud(self, cloud: LidarCloud) -> LidarSweep:
+        """A cloud where the LiDAR was at its stamp.
+
+        Raises:
+            UnplacedError: a pose is missing.
+        """
+        pose = self._lookup(self._settings.fixed_frame, cloud.frame_id, cloud.stamp, cloud.epoch)
+        return LidarSweep(cloud.points, pose)
 
     def _place_camera(self, image: CameraImage) -> PosedCamera:
         model = self._models.get(image.camera)

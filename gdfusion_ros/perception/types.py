@@ -124,6 +124,29 @@ class PosedCamera:
 
 
 @dataclass(frozen=True, eq=False)
+class LidarCloud:
+    """One cloud of the LiDAR: (n, 3) float32 ``points`` [m] in its frame ``frame_id``, all finite."""
+
+    epoch: int
+    stamp: int
+    frame_id: str
+    points: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LidarSweep:
+    """Where the points of a cloud were measured.
+
+    Attributes:
+        points: (n, 3) float32 in the LiDAR's frame [m].
+        fixed_from_lidar: (4, 4) the LiDAR's pose at the cloud's own stamp.
+    """
+
+    points: NDArray[np.float32]
+    fixed_from_lidar: Matrix
+
+
+@dataclass(frozen=True, eq=False)
 class GridPlace:
     """The frame that a grid lies in, at one instant.
 
@@ -150,6 +173,7 @@ class PosedSet:
         grid: where the grid lies.
         history_pose: (4, 4) the vehicle's pose that places the memory of the past; the same but for the released
             protocol, which takes it at the LiDAR's stamp (bevdetocc_gf.md §12).
+        sweep: what the LiDAR measured; None where the network does not ask, or goes without.
         completed: when the set's last image arrived, or a missing one was given up [s].
         placed: when the last of its transforms had arrived [s]. Both are on the clock of FrameAssembler's caller.
         generation: FrameAssembler.generation when it was made.
@@ -162,6 +186,7 @@ class PosedSet:
     completed: float
     placed: float
     generation: int = 0
+    sweep: LidarSweep | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,7 +163,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
     def on_configure(self) -> None:
         """Read the parameters, load and warm up the network, create the publishers."""
         settings = parameters.read(self)
-        for topic in input_topics(settings.pipeline, settings.topics):
+        for topic in input_topics(settings.pipeline, settings.topics, lidar=True):
             require_topic_name(topic)
         self.get_logger().info(f'parameters:\n{settings}')
         network = computed(partial(_ready_network, settings.model), self._threads, self._stopped)
@@ -173,7 +173,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         preprocessor = Preprocessor(network.spec.image_size)
         grid_frame = settings.pipeline.grid_frame(network.spec.frame)
         assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters,
-                                   grid_frame=grid_frame)
+                                   grid_frame=grid_frame, takes_clouds=network.spec.lidar_depth)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(
             settings, preprocessor, assembler, estimator,

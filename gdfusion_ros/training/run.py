@@ -239,7 +239,9 @@ class Run:
             content = torch.load(path, map_location='cpu', weights_only=True)
         except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything
             raise GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__})') from error
-        before, now = content['settings'], training_settings.as_mapping(self._settings)
+        # What the run did not know had the effect of its default.
+        before = {**training_settings.as_mapping(TrainingSettings()), **content['settings']}
+        now = training_settings.as_mapping(self._settings)
         changed = [name for name, value in now.items() if before.get(name) != value and name not in _MAY_CHANGE]
         if changed:
             raise GdfusionError(f'{path} was made with other settings: {", ".join(changed)}; go on with the same ones, '

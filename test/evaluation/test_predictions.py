@@ -15,6 +15,7 @@ from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.datasets import occ3d
 from gdfusion_ros.datasets.labels import FORMATS
 from gdfusion_ros.datasets.nuscenes import Dataset
+from gdfusion_ros.datasets.plan import Content
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.export import npz_folder
 from gdfusion_ros.evaluation.frames import Truth
@@ -184,7 +185,7 @@ def test_files_that_are_not_in_order_are_explained(truth: Truth, tmp_path: Path,
 
 def test_every_scene_becomes_a_bag_for_as_long_as_it_is_used(dataset: Dataset) -> None:
     paths = []
-    for path in converted(dataset):
+    for path in converted(dataset, Content()):
         with bag_reader(path) as bag:
             assert bag.custom_data['nuscenes.scene'] == path.name
         paths.append(path)

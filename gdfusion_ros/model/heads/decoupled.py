@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model.interface import Prediction
+from gdfusion_ros.model.layers.bev import BevEncoder, BevNeck
 from gdfusion_ros.model.layers.fusing import FusibleSequential
 from gdfusion_ros.model.layers.large_kernel import LARGE_KERNEL, LargeKernelBlock
 from gdfusion_ros.model.layers.volume import rows
 from gdfusion_ros.model.ops.argmax import argmax
-from gdfusion_ros.model.probe import BLIND, Probe
+from gdfusion_ros.model.probe import BLIND, Pass, Probe
+from gdfusion_ros.model.temporal.flattened import ViewAndVolume
 from gdfusion_ros.model.weights.keys import Table
 
 
@@ -57,7 +59,7 @@ class DecoupledHead(nn.Module):
         self.classifier = nn.Conv3d(hidden // 2, classes, 1, bias=False)
 
     def forward(self, encoded: Tensor, history: Tensor, lifted: Tensor) -> Tensor:
-        """What the voxels are classified by, (1, C / 2, 2 Y, 2 X, 2 Z).
+        """The volume of voxels half as large, (1, C / 2, 2 Y, 2 X, 2 Z).
 
         Args:
             encoded: (1, C, Y, X) the history, encoded.
@@ -68,21 +70,62 @@ class DecoupledHead(nn.Module):
         raised: Tensor = self.view(self.view_up(encoded), volume)
         return raised
 
-    def scores(self, volume: Tensor) -> Tensor:
-        """(1, C / 2, Y, X, Z) -> (Y X Z, classes)."""
-        return rows(self.classifier(self.conv(volume)))
+    def features(self, volume: Tensor) -> Tensor:
+        """(1, C / 2, Y, X, Z) -> (voxels, C / 4): what each voxel is classified by."""
+        return rows(self.conv(volume))
 
-    def labelled_scores(self, volume: Tensor, labelled: Tensor) -> Tensor:
-        """The same of the voxels (n,) alone, by their place among the rows."""
-        return F.linear(rows(self.conv(volume)).index_select(0, labelled), self.classifier.weight.flatten(1))
+    def classify(self, voxels: Tensor) -> Tensor:
+        """(n, C / 4) features -> (n, classes) scores."""
+        return F.linear(voxels, self.classifier.weight.flatten(1))
 
     def predict(self, volume: Tensor, probe: Probe = BLIND) -> Prediction:
         """Scores and the class id of every voxel."""
         y, x, z = volume.shape[2:]
-        scores = self.scores(volume).float()
+        scores = self.classify(self.features(volume)).float()
         probe.record('scores', scores)
         labels = argmax(scores[:, None], first=0).view(y, x, z)
         return Prediction(labels.transpose(0, 1), scores.view(y, 1, x, 1, z, 1, -1))
+
+
+class DecoupledDecoder(nn.Module):
+    """The decoder slot: the view is encoded, the head takes it together with the volume."""
+
+    def __init__(self, encoder: BevEncoder, neck: BevNeck, head: DecoupledHead) -> None:
+        """The neck gives views of the encoder's input size."""
+        super().__init__()
+        self.encoder, self.neck, self.head = encoder, neck, head
+
+    def encode(self, seen: ViewAndVolume, run: Pass) -> Tensor:
+        """What the classifier sees, (1, C, Y, X, Z) of the predicted grid."""
+        with run.probe.stage('encoder'), run.learned():
+            encoded = self.neck(self.encoder(seen.view))
+            volume: Tensor = self.head(encoded, seen.view, seen.volume)
+        run.probe.record('bev_encoded', encoded)
+        return volume
+
+    def forward(self, volume: Tensor, run: Pass) -> Prediction:
+        """Class and scores of every voxel."""
+        with run.probe.stage('head'), run.learned():
+            return self.head.predict(volume, run.probe)
+
+    def classify_labelled(self, volume: Tensor, labels: Tensor, ignore: int, run: Pass) -> tuple[Tensor, Tensor]:
+        """Scores (n, classes) and labels (n,) of the voxels that have a label.
+
+        Args:
+            volume: as ``encode`` gives it.
+            labels: (Y, X, Z) classes of the predicted grid.
+            ignore: the label of a voxel that nothing is known of.
+        """
+        labelled = (labels.flatten() != ignore).nonzero()[:, 0]
+        with run.learned():
+            scores = self.head.classify(self.head.features(volume).index_select(0, labelled))
+        return scores, labels.flatten()[labelled]
+
+    @torch.no_grad()
+    def favour_free(self, bias: float) -> None:
+        """Make free space, the last class, the likely one: the classifier has no bias, but its inputs are positive."""
+        weight = self.head.classifier.weight
+        weight[-1] = bias / weight.shape[1]
 
 
 DECOUPLED_HEAD: Table = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -80,9 +82,12 @@ class QueryHead(nn.Module):
         The class is chosen among sigmoids, not logits: from about 16.6 on they are 1, and of equals the first wins
         [QUIRK].
         """
-        size = volume.shape[2:]
-        outputs = self.classify(self.features(volume)).float()
-        labels = argmax(outputs.sigmoid(), self._first).view(size) + (self._first - 1)
+        return self.chosen(self.classify(self.features(volume)), volume.shape[2:], probe)
+
+    def chosen(self, logits: Tensor, size: Sequence[int], probe: Probe) -> Prediction:
+        """Of (voxels, 1, outputs) logits; ``size`` is (Y, X, Z)."""
+        outputs = logits.float()
+        labels = argmax(outputs.sigmoid(), self._first).view(*size) + (self._first - 1)
         scores = outputs.view(size[0], 1, size[1], 1, size[2], 1, -1)
         probe.record('scores', scores)
         return Prediction(labels.transpose(0, 1), scores[..., 1:])

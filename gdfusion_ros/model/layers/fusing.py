@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -23,6 +24,19 @@ class Fusible(Protocol):
 
     def fuse(self) -> None:
         """Fold what is constant in evaluation mode; nothing but rounding changes."""
+
+
+class Mergeable(nn.Module, ABC):
+    """A module of which files have two forms, as trained and re-parameterised; it is made in the first."""
+
+    @property
+    @abstractmethod
+    def merged(self) -> bool:
+        """Whether it has the second form."""
+
+    @abstractmethod
+    def merge(self) -> None:
+        """Take the second form; nothing but rounding changes."""
 
 
 def folded(conv: Conv, norm: nn.Module) -> Conv:

@@ -6,13 +6,11 @@ As in UniRepLKNet (Ding et al., arXiv 2311.15599). While it learns, smaller dila
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gdfusion_ros.model.layers.fusing import scale_and_shift
+from gdfusion_ros.model.layers.fusing import Mergeable, scale_and_shift
 from gdfusion_ros.model.weights.keys import Table
 
 EDGE = 11
@@ -20,14 +18,6 @@ EDGE = 11
 
 DILATED = ((5, 1), (5, 2), (3, 3), (3, 4), (3, 5))
 """Edge and dilation of the kernels beside it."""
-
-
-@runtime_checkable
-class Mergeable(Protocol):
-    """A module of which files hold two forms, as trained and re-parameterised; it is made in the first."""
-
-    def merge(self) -> None:
-        """Take the second form; nothing but rounding changes."""
 
 
 class PlanarKernel(nn.Module):
@@ -102,7 +92,7 @@ class LayerScale(nn.Module):
         return voxels * self.weight
 
 
-class LargeKernelBlock(nn.Module):
+class LargeKernelBlock(Mergeable):
     """x + f(x): the kernels, a gate of the channels, and a perceptron of every voxel."""
 
     def __init__(self, channels: int) -> None:
@@ -134,10 +124,15 @@ class LargeKernelBlock(nn.Module):
             total = total + kernel(volume)
         return total
 
+    @property
+    def merged(self) -> bool:
+        """Whether it is one kernel and one perceptron."""
+        return isinstance(self.norm, nn.Identity)
+
     @torch.no_grad()
     def merge(self) -> None:
-        """One kernel and one perceptron without normalisations, as the authors' checkpoints for inference have them."""
-        if isinstance(self.norm, nn.Identity):
+        """One kernel and one perceptron without normalisations, as re-parameterised checkpoints have them."""
+        if self.merged:
             return
         self._merge_kernels()
         self._merge_perceptron()

@@ -129,14 +129,6 @@ class ForwardProjection(nn.Module):
         return lifted
 
 
-class NoPreProcess(nn.Module):
-    """Passes the lifted volume on."""
-
-    def forward(self, volume: Tensor) -> list[Tensor]:
-        """The only level."""
-        return [volume]
-
-
 class LiftView(ForwardProjection):
     """The view slot of most networks: lift, then a residual stage over the volume."""
 
@@ -157,3 +149,15 @@ class LiftView(ForwardProjection):
             volume: Tensor = self.pre_process(lifted)[-1]
         run.probe.record('pre_process', volume)
         return volume.float()
+
+
+class BareLiftView(ForwardProjection):
+    """The view slot of networks that take the lifted volume as it is."""
+
+    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> Any:
+        """Which points of the frusta lie in which voxel, on the network's device."""
+        return self.voxel_index(calibration, cache)
+
+    def forward(self, cells: CellDepth, index: Any, run: Pass) -> Tensor:
+        """Features of the cells -> volume (1, C, Y, X, Z)."""
+        return self.lifted(cells, index, run).float()

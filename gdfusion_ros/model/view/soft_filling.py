@@ -44,6 +44,15 @@ class SoftFilling(IntoGrid):
         return volume_of(soft_filling(context, self.grid, (distribution, placed), *others), (y, x, z))
 
 
+class FlatSoftFilling(SoftFilling):
+    """The same into a grid of one height, as a map: what lies far from its lower face along z counts little [QUIRK]."""
+
+    def forward(self, distribution: Tensor, context: Tensor, placed: PlacedPoints,
+                *others: tuple[Tensor, PlacedPoints]) -> Tensor:
+        """Map (1, C, Y, X)."""
+        return super().forward(distribution, context, placed, *others)[..., 0]
+
+
 @dataclass(frozen=True, eq=False)
 class InterRayGeometry:
     """Where the frusta's points lie, and what places others: the way from pixels into the volume's frame.

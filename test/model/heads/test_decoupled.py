@@ -10,9 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from gdfusion_ros.model.heads.decoupled import DECOUPLED_HEAD, DecoupledHead, Raising
+from gdfusion_ros.model.heads.decoupled import DECOUPLED_HEAD, DecoupledDecoder, DecoupledHead, Raising
 from gdfusion_ros.model.interface import by_voxel
+from gdfusion_ros.model.layers.bev import BevEncoder, DoubledBevNeck
+from gdfusion_ros.model.probe import BLIND, Pass
 from gdfusion_ros.model.runtime.prepare import fuse
+from gdfusion_ros.model.temporal.flattened import ViewAndVolume
 
 GATE = 1e-4
 
@@ -39,12 +42,39 @@ def test_recorded_head(head: DecoupledHead, recording: Callable[[str], Any], for
     assert prediction.labels.shape == (12, 10, 4)
 
 
-def test_labelled_voxels_have_the_scores_of_the_whole_grid(head: DecoupledHead) -> None:
+def test_scores_stand_voxel_by_voxel(head: DecoupledHead) -> None:
     torch.manual_seed(0)
-    volume, places = torch.randn(1, 8, 4, 6, 3), torch.tensor([3, 0, 71])
-    torch.testing.assert_close(head.labelled_scores(volume, places), head.scores(volume)[places], rtol=1e-4, atol=1e-5)
-    whole = by_voxel(head.predict(volume).scores)
-    torch.testing.assert_close(whole.flatten(0, 2), head.scores(volume))
+    volume = torch.randn(1, 8, 4, 6, 3)
+    scores = by_voxel(head.predict(volume).scores)
+    assert scores.shape == (4, 6, 3, 18)
+    torch.testing.assert_close(scores.permute(3, 0, 1, 2)[None], head.classifier(head.conv(volume)))
+
+
+@pytest.fixture
+def decoder(head: DecoupledHead) -> DecoupledDecoder:
+    return DecoupledDecoder(BevEncoder(16, (8, 12), (1, 1), (2, 2)), DoubledBevNeck((8, 12), 8, 16), head).eval()
+
+
+def test_labelled_voxels_have_the_scores_of_the_whole_grid(decoder: DecoupledDecoder) -> None:
+    torch.manual_seed(0)
+    volume, labels = torch.randn(1, 8, 4, 6, 3), torch.full((4, 6, 3), 255, dtype=torch.uint8)
+    labels[1, 2, 0], labels[3, 5, 2] = 0, 17
+    run = Pass(BLIND, torch.device('cpu'), False)
+    scores, found = decoder.classify_labelled(volume, labels, 255, run)
+    assert found.tolist() == [0, 17]
+    whole = by_voxel(decoder(volume, run).scores)
+    torch.testing.assert_close(scores, torch.stack([whole[1, 2, 0], whole[3, 5, 2]]))
+
+
+@torch.inference_mode()
+def test_free_space_can_be_made_likely_whatever_the_weights(decoder: DecoupledDecoder) -> None:
+    torch.manual_seed(0)
+    seen = ViewAndVolume(torch.randn(1, 16, 8, 12), torch.randn(1, 80, 8, 12, 2))
+    run = Pass(BLIND, torch.device('cpu'), False)
+    decoder.favour_free(1e3)
+    prediction = decoder(decoder.encode(seen, run), run)
+    assert prediction.labels.shape == (24, 16, 4)
+    assert (prediction.labels == 17).float().mean() > 0.9
 
 
 def test_a_raised_view_is_features_of_columns_times_gates_of_voxels() -> None:

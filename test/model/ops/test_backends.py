@@ -98,6 +98,15 @@ def fields(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
     return torch.randn(voxels, 3), 30 * torch.randn(voxels, 3), turned(reach), size
 
 
+def flat_fields(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    """Of a map, of which nothing moves along z."""
+    offsets, history, transform, _ = fields(_, size, reach)
+    for field in (offsets, history):
+        field[:, 2] = 0
+    transform[2] = 0
+    return offsets, history, transform, size, 2
+
+
 def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, moved: bool) -> tuple[Any, ...]:
     voxels = size[0] * size[1] * size[2]
     return torch.randn(voxels, channels), torch.randn(voxels, 3) if moved else None, turned(reach), size
@@ -158,6 +167,8 @@ def cases() -> Iterator[Case]:
         yield Case(lift, 'lift', partial(lifted, channels=channels, cells=cells, bins=bins), 1e-5)
     for size, reach in product(SIZES, [0.1, 2.0, 50.0]):
         yield Case(motion_step, 'motion_step', partial(fields, size=size, reach=reach), 1e-4)
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(motion_step, 'motion_step', partial(flat_fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
         yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
     for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):

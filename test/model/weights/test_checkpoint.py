@@ -48,6 +48,9 @@ MANIFESTS = {
     'alocc_3d_gf_depth': 'alocc_cd',
     'alocc_3d_gf_surroundocc': 'alocc_3d_r50_900x1600_bevdet_preatrain_gdfusion_surroundocc',
     'alocc_3d_gf_waymo': 'alocc_waymo',
+    'alocc_2d_gf': 'alocc2d_gf',
+    'alocc_mini_gf': 'alocc_mini_gf',
+    'gsdocc': 'gsdocc_r50_256x704_16f',
 }
 
 

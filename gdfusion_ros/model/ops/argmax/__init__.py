@@ -1,4 +1,4 @@
-"""The class of every voxel: the highest score, behind unused slots; of equal ones the first (bevdetocc_gf.md §8)."""
+"""The class of every voxel: the highest score behind unused slots; of equals the first (bevdetocc_gf.md §8)."""
 
 from __future__ import annotations
 
