@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from gdfusion_ros.model.depth.occlusion import IntraInterRay
 from gdfusion_ros.model.layers.blocks2d import ResidualBlock2d
 from gdfusion_ros.model.layers.fusing import TRANSPOSED
 from gdfusion_ros.model.layers.resnet import BasicBlock, Bottleneck
@@ -32,6 +33,8 @@ def initialise(network: OccupancyNetwork, seed: int) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, generator=generator)
         elif isinstance(module, TRANSPOSED):
             taps = math.prod(module.kernel_size) / math.prod(module.stride)  # that reach one place
             nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)), generator=generator)
@@ -40,6 +43,8 @@ def initialise(network: OccupancyNetwork, seed: int) -> None:
         elif isinstance(module, SceneFusion):
             nn.init.normal_(module.weight, std=module.weight.shape[-1] ** -0.5, generator=generator)
     for module in network.modules():
+        if isinstance(module, IntraInterRay):
+            module.start()
         for block, norm in LAST_NORMS.items():
             if isinstance(module, block):
                 nn.init.constant_(module.get_submodule(norm).get_parameter('weight'), 0.5)
