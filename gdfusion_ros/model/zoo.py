@@ -5,13 +5,35 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.networks.alocc import (
+    ALOCC_2D_GF,
+    ALOCC_3D_GF,
+    ALOCC_3D_GF_DEPTH,
+    ALOCC_3D_GF_SURROUNDOCC,
+    ALOCC_3D_GF_WAYMO,
+    ALOCC_MINI_GF,
+    SURROUNDOCC_SIZES,
+    WAYMO_SIZES,
+    alocc_2d,
+    alocc_3d,
+    alocc_mini,
+)
+from gdfusion_ros.model.networks.bevdetocc import (
+    BEVDETOCC,
+    BEVDETOCC_GF,
+    BEVDETOCC_GF_SMALL,
+    BEVDETOCC_SF,
+    bevdetocc,
+    bevdetocc_forgetful,
+    bevdetocc_sf,
+)
 from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
 from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
@@ -45,6 +67,11 @@ class Entry:
 
 ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
+    Entry(BEVDETOCC, bevdetocc_forgetful), Entry(BEVDETOCC_SF, bevdetocc_sf),
+    Entry(ALOCC_3D_GF, alocc_3d), Entry(ALOCC_3D_GF_DEPTH, alocc_3d),
+    Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES)),
+    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)),
+    Entry(ALOCC_2D_GF, alocc_2d), Entry(ALOCC_MINI_GF, alocc_mini),
     Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
 DEFAULT = GDFUSION_NANO.name

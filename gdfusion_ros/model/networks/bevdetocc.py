@@ -1,12 +1,17 @@
-"""BEVDetOcc-GF: stereo depth, lift, the four fusions, a 3-D encoder and a classifier (bevdetocc_gf.md §1)."""
+"""The BEVDetOcc family: stereo depth, lift, a memory of the volume, a 3-D encoder and a classifier.
+
+BEVDetOcc-GF remembers by the four fusions (bevdetocc_gf.md §1); the baselines that it is compared with remember no
+volume, or keep the last ones in a queue (bevdetocc_sf.md §2, §3).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
 
-from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, TWO_HEADS, DepthNet
+from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, ONE_HEAD, TWO_HEADS, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -16,8 +21,10 @@ from gdfusion_ros.model.images import ImageEncoder
 from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
-from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.network import MemorySlot, OccupancyNetwork
 from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.temporal.none import NoMemory
+from gdfusion_ros.model.temporal.queue import QueueMemory
 from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
 from gdfusion_ros.model.temporal.scene import SCENE
 from gdfusion_ros.model.view.lift import Lift, LiftView
@@ -58,22 +65,42 @@ BEVDETOCC_GF_SMALL = replace(
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
 """Half the image and half the grid: for tests and quick trials. No weights are published for it."""
 
-MOUNTS = (
+BEVDETOCC = replace(BEVDETOCC_GF, name='bevdetocc', cues=())
+"""No memory of the volume; the images are matched with the previous ones all the same."""
+
+BEVDETOCC_SF = replace(BEVDETOCC, name='bevdetocc_sf')
+"""The queue of SOLOFusion."""
+
+QUEUE_LENGTH = 16
+
+_AROUND_THE_MEMORY = (
     Mount('images.backbone', 'img_backbone'),
     Mount('images.neck', 'img_neck', PYRAMID),
+    Mount('view.lift', 'view_transformer'),
+    Mount('view.pre_process', 'pre_process'),
+    Mount('decoder.encoder', 'img_bev_encoder_backbone'),
+    Mount('decoder.neck', 'img_bev_encoder_neck'),
+    Mount('decoder.head', 'occupancy_head', HEAD),
+)
+MOUNTS = (
+    *_AROUND_THE_MEMORY,
     Mount('depth.net', 'depth_net', {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS}),
     Mount('depth.fusion.history_gate', 'depth_net.depth_his_fusion_post_layer.gate_net'),
     Mount('depth.fusion.blend_gate', 'depth_net.gate_net'),
-    Mount('view.lift', 'view_transformer'),
-    Mount('view.pre_process', 'pre_process'),
     Mount('memory.motion.offset', 'his_stream_offset_net.history_stream_offset_net'),
     Mount('memory.voxel.time_embedding', 'time_emb_net'),
     Mount('memory.voxel.align', 'history_keyframe_time_conv'),
     Mount('memory.voxel.merge', 'history_keyframe_cat_conv'),
     Mount('memory.scene', 'scene_his_func_after_vox_his', SCENE),
-    Mount('decoder.encoder', 'img_bev_encoder_backbone'),
-    Mount('decoder.neck', 'img_bev_encoder_neck'),
-    Mount('decoder.head', 'occupancy_head', HEAD),
+)
+FORGETFUL_MOUNTS = (
+    *_AROUND_THE_MEMORY,
+    Mount('depth.net', 'depth_net', {**DEPTH_NET, **COST_VOLUME, **ONE_HEAD}),
+)
+QUEUE_MOUNTS = (
+    *FORGETFUL_MOUNTS,
+    Mount('memory.align', 'history_keyframe_time_conv'),
+    Mount('memory.merge', 'history_keyframe_cat_conv'),
 )
 
 
@@ -83,18 +110,34 @@ def halving(stages: int) -> tuple[int, ...]:
 
 
 def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
-    """The network of that spec; the sizes are the released ones unless others are given."""
+    """BEVDetOcc-GF of that spec; the sizes are the released ones unless others are given."""
+    return _with_memory(RecurrentMemory(spec.grid, spec.context_channels, spec.cues), spec, sizes, MOUNTS, fused=True)
+
+
+def bevdetocc_forgetful(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
+    """BEVDetOcc without a memory of the volume."""
+    return _with_memory(NoMemory(), spec, sizes, FORGETFUL_MOUNTS, fused=False)
+
+
+def bevdetocc_sf(spec: NetworkSpec, sizes: Sizes | None = None, length: int = QUEUE_LENGTH) -> OccupancyNetwork:
+    """BEVDetOcc with a queue of the last ``length`` volumes."""
+    return _with_memory(QueueMemory(spec.grid, spec.context_channels, length), spec, sizes, QUEUE_MOUNTS, fused=False)
+
+
+def _with_memory(memory: MemorySlot, spec: NetworkSpec, sizes: Sizes | None, mounts: Sequence[Mount], *,
+                 fused: bool) -> OccupancyNetwork:
+    """The family round a memory; ``fused``: whether the depth network has a head for the fusion of geometry."""
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
     stages = sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride)
+    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride, fused=fused)
     return OccupancyNetwork(
         spec,
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide),
         depth=StereoDepth(net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues),
         view=LiftView(Lift(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size, spec.cells, bins),
-        memory=RecurrentMemory(spec.grid, width, spec.cues),
+        memory=memory,
         decoder=MlpDecoder(
             VolumeEncoder(width, *stages), VolumeNeck(sizes.encoder_channels, width),
             OccupancyHead(nn.Conv3d, width, sizes.classifier_channels, spec.classes + 1)),
-        mounts=MOUNTS)
+        mounts=mounts)
