@@ -108,8 +108,8 @@ def merged(settings_type: type[S], *sources: Mapping[str, object]) -> S:
 class ModelSettings:
     """Which network runs, with which weights, where."""
 
-    model: str = setting('', 'Name of the network: gdfusion_nano, bevdetocc_gf, or bevdetocc_gf_small for trials; '
-                         'empty: the one that the weights are of.')
+    model: str = setting('', "Name of the network ('gdfusion models' lists them); empty: the one that the weights are "
+                         'of.')
     weights: str = setting('', "Name ('gdfusion weights list') or path of the checkpoint (.pth or .safetensors); "
                            "empty: the model's own, and of gdfusion_nano where no model is given.")
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')

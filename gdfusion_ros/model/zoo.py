@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,15 @@ import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
-from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
+from gdfusion_ros.model.networks.about import About
+from gdfusion_ros.model.networks.bevdetocc import (
+    BEVDETOCC_GF,
+    BEVDETOCC_GF_FACTS,
+    BEVDETOCC_GF_SMALL,
+    BEVDETOCC_GF_SMALL_FACTS,
+    bevdetocc,
+)
+from gdfusion_ros.model.networks.nano import GDFUSION_NANO, GDFUSION_NANO_FACTS, nano
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.runtime.device import select_device
@@ -32,15 +40,19 @@ class Entry:
         spec: what it is.
         build: the function that builds one of that spec.
         objective: the settings of what it is trained for; unless another is given, the BEVDetOcc family's.
+        about: what is known of it; None where nothing is.
     """
 
     spec: NetworkSpec
     build: Callable[[NetworkSpec], OccupancyNetwork]
     objective: type[ObjectiveSettings] = LossWeights
+    about: About | None = None
 
 
 ZOO = {each.spec.name: each for each in (
-    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano))}
+    Entry(BEVDETOCC_GF, bevdetocc, about=BEVDETOCC_GF_FACTS),
+    Entry(BEVDETOCC_GF_SMALL, bevdetocc, about=BEVDETOCC_GF_SMALL_FACTS),
+    Entry(GDFUSION_NANO, nano, about=GDFUSION_NANO_FACTS))}
 
 DEFAULT = GDFUSION_NANO.name
 
@@ -52,7 +64,9 @@ def entry(name: str) -> Entry:
         GdfusionError: there is none.
     """
     if name not in ZOO:
-        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(ZOO)}")
+        near = difflib.get_close_matches(name, ZOO, 3)
+        raise GdfusionError(f"unknown model '{name}'; " + (f"did you mean {' or '.join(near)}? " if near else '') +
+                            f"there are {', '.join(ZOO)}: 'gdfusion models' says what they are")
     return ZOO[name]
 
 
