@@ -111,12 +111,13 @@ class ModelSettings:
     model: str = setting('', "Name of the network ('gdfusion models' lists them); empty: the one that the weights are "
                          'of.')
     weights: str = setting('', "Name ('gdfusion weights list') or path of the checkpoint (.pth or .safetensors); "
-                           "empty: the model's own, and of gdfusion_nano where no model is given.")
+                           "empty: the model's own, or those that come with the package.")
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
     precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
                              choices=('fp32', 'autocast'))
-    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on.', choices=CUES)
+    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
+                                    choices=CUES)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing, written_whole
 
 if TYPE_CHECKING:
-    from gdfusion_ros.model.benchmark import BenchmarkResult
+    from gdfusion_ros.benchmark.network import BenchmarkResult
 
 HELP = 'measure the network, the live node, the converter, the reader of nuScenes or training'
 
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
-    from gdfusion_ros.model import benchmark
+    from gdfusion_ros.benchmark import network as benchmark
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
 
@@ -101,7 +101,7 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
 def _table(result: BenchmarkResult) -> str:
     from tabulate import tabulate
 
-    from gdfusion_ros.model.benchmark import in_order
+    from gdfusion_ros.benchmark.network import in_order
 
     rows = [(name, f'{result.stages[name] * 1e3:.1f}', f'{result.stages[name] / result.frame:.1%}',
              f'{result.gmac[name]:.2f}') for name in in_order(result.stages)]
@@ -125,7 +125,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.ros import environment
     environment.isolate(os.environ)
     environment.prepare()
-    from gdfusion_ros.ros import latency
+    from gdfusion_ros.benchmark import latency
     from gdfusion_ros.ros.process import model_arguments
 
     settings = model_settings(args)
@@ -145,7 +145,7 @@ def _soak(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.ros import environment
     environment.isolate(os.environ)
     environment.prepare()
-    from gdfusion_ros.ros import soak
+    from gdfusion_ros.benchmark import soak
     from gdfusion_ros.ros.process import model_arguments
 
     settings = model_settings(args)
@@ -164,7 +164,8 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     from tabulate import tabulate
 
     from gdfusion_ros.bags.info import format_size
-    from gdfusion_ros.datasets import benchmark, nuscenes
+    from gdfusion_ros.benchmark import dataset as benchmark
+    from gdfusion_ros.datasets import nuscenes
 
     dataset = nuscenes.load(args.nuscenes, args.version, args.scenes)
     with progress((args.frames + 1) * len(benchmark.STORAGES), 'run') as bar:
@@ -178,7 +179,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _tables(args: argparse.Namespace) -> dict[str, Any]:
-    from gdfusion_ros.datasets import benchmark
+    from gdfusion_ros.benchmark import dataset as benchmark
 
     result = benchmark.loading(args.share)
     print(f'{result.scenes} scenes, {result.sample_data} rows of sample_data and ego_pose, {result.annotations} '
@@ -187,10 +188,10 @@ def _tables(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
+    from gdfusion_ros.benchmark import training as benchmark
     from gdfusion_ros.cli.train import datasets
     from gdfusion_ros.model.runtime.device import select_device
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
-    from gdfusion_ros.training import benchmark
     from gdfusion_ros.training import settings as training_settings
 
     keep_freed_memory()

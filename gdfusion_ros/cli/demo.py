@@ -9,8 +9,9 @@ of its own, plays the bag to it at its own pace, records what it publishes and c
 what came in, what came out, how long it took and how good it is; exit code 0 says that every camera set gave a grid.
 
 Writes into OUT: synthetic/ (the scene), bags/<scene>, grids (the recording), scores.md, last_grid.png, drive.mp4,
-drive.html (open it in a browser), node.log. The output of an earlier demo in OUT is replaced; any other folder that is
-not empty is refused. Unless ROS_DOMAIN_ID is set, the demo takes a domain of its own and talks to this machine only.
+drive.html (open it in a browser), node.log. The output of an earlier demo in OUT is replaced; any other folder
+that is not empty is refused. Unless ROS_DOMAIN_ID is set, the demo takes a domain of its own and talks to
+this machine only.
 """
 
 from __future__ import annotations

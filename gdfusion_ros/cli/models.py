@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the list."""
+    from gdfusion_ros.model.networks.about import ABOUT
     from gdfusion_ros.model.zoo import ZOO, entry
 
     entries = [entry(name) for name in args.models or ZOO]
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(_table(entries, 'github' if args.format == 'markdown' else 'simple'))
     for each in entries:
-        print(f'\n{each.spec.name}: {"; ".join(_told(each.about))}')
+        print(f'\n{each.spec.name}: {"; ".join(_told(ABOUT.get(each.spec.name)))}')
     return 0
 
 
@@ -61,10 +62,12 @@ def _input(spec: NetworkSpec) -> str:
 def _table(entries: Sequence[Entry], style: str) -> str:
     from tabulate import tabulate
 
+    from gdfusion_ros.model.networks.about import ABOUT
+
     headers = ('model', 'labels', 'input', 'parameters [M]', 'GMAC', 'state [MB]', 'mIoU', 'mIoU_D', 'IoU', 'weights')
     rows = []
     for each in entries:
-        about, spec = each.about, each.spec
+        about, spec = ABOUT.get(each.spec.name), each.spec
         sizes = ('-',) * 3 if about is None else (
             f'{about.parameters / 1e6:.2f}', f'{about.gmac:.1f}', f'{about.state / 1e6:.1f}')
         scores = ('-',) * 3 if about is None or not about.scores else _percents(about.scores[0])
@@ -88,8 +91,10 @@ def _told(about: About | None) -> list[str]:
 
 
 def _as_json(each: Entry) -> dict[str, object]:
+    from gdfusion_ros.model.networks.about import ABOUT
+
     spec = each.spec
-    facts = {} if each.about is None else dataclasses.asdict(each.about)
+    facts = dataclasses.asdict(ABOUT[spec.name]) if spec.name in ABOUT else {}
     return {'model': spec.name, 'label_set': spec.label_set, 'cameras': spec.cameras, 'image_size': spec.image_size,
             'lidar_depth': spec.lidar_depth, 'frame': spec.frame, 'voxels': spec.predicted_grid.shape,
             'weights': _weights(spec), **facts}

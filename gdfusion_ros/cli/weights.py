@@ -71,25 +71,27 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from gdfusion_ros.model.weights.forms import described
     from gdfusion_ros.model.weights.registry import find, known, verify
 
     if entry := known().get(args.weights):
         verify(find(args.weights), entry.size, entry.sha256)
     network, path, _ = _network(args)
-    print(f'{path} fits {network.title}: {len(network.state_dict())} keys with their shapes')
+    print(f'{path} fits {described(network, network.title)}: {len(network.state_dict())} keys with their shapes')
     return 0
 
 
 def _convert(args: argparse.Namespace) -> int:
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.model.weights.checkpoint import save_checkpoint
+    from gdfusion_ros.model.weights.forms import described
 
     if args.out.suffix != '.safetensors':
         raise GdfusionError(f'{args.out}: expected a name that ends in .safetensors')
     refuse_existing(args.out)
     network, _, facts = _network(args)
     save_checkpoint(network, args.out, facts, half=args.half)
-    print(f'{args.out}: {len(network.state_dict())} keys of {network.title}')
+    print(f'{args.out}: {len(network.state_dict())} keys of {described(network, network.title)}')
     return 0
 
 

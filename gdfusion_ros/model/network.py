@@ -167,16 +167,18 @@ class OccupancyNetwork(nn.Module):
         """The part of ``forward`` before the voxels are classified."""
         run = self._run(probe)
         cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, run)
-        volume = self.view(cells, geometry.view, run)
-        volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
-        return Encoded(self.decoder.encode(volume, run), cells,
-                       SequenceState(geometry.calibration, remembered, memory))
+        return self._encoded(cells, remembered, geometry, state, run)
 
     def predict_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
                       lidar_depth: Tensor | None = None) -> tuple[CellDepth, SequenceState]:
         """The part of ``forward`` before anything is lifted; nothing of a volume is remembered."""
         cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, self._run(BLIND))
         return cells, SequenceState(geometry.calibration, remembered, None)
+
+    def encode_cells(self, cells: CellDepth, seen: SequenceState, geometry: FrameGeometry,
+                     state: SequenceState | None = None) -> Encoded:
+        """The part of ``encode`` behind ``predict_depth``, of what that gave or what is rather to be lifted."""
+        return self._encoded(cells, seen.depth, geometry, state, self._run(BLIND))
 
     def classify_labelled(self, encoded: Any, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
         """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled; see the decoder."""
@@ -207,6 +209,14 @@ class OccupancyNetwork(nn.Module):
         if lidar_depth is not None:
             seen = seen._replace(lidar_depth=lidar_depth.to(self.device, non_blocking=True))
         return self.depth(seen, geometry.depth, None if state is None else state.depth, run)
+
+    def _encoded(self, cells: CellDepth, remembered: Any, geometry: FrameGeometry, state: SequenceState | None,
+                 run: Pass) -> Encoded:
+        volume = self.view(cells, geometry.view, run)
+        run.probe.record('volume', volume)
+        volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
+        return Encoded(self.decoder.encode(volume, run), cells,
+                       SequenceState(geometry.calibration, remembered, memory))
 
     def _run(self, probe: Probe) -> Pass:
         return Pass(probe, self.device, self.autocast)

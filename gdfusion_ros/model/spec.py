@@ -79,16 +79,20 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         """Refuse cues that cannot work."""
-        unknown = set(self.cues) - set(CUES)
-        if unknown:
-            raise GdfusionError(f"unknown cue '{unknown.pop()}'; there are {', '.join(CUES)}")
+        _require_known(self.cues)
         if 'motion' in self.cues and 'voxel' not in self.cues:
             raise GdfusionError("the cue 'motion' steers the warp of the cue 'voxel' and cannot be on without it")
 
     def with_cues(self, cues: tuple[str, ...]) -> NetworkSpec:
-        """The same network with other cues switched on.
+        """The same network with no other cues switched on than these; what it does not have stays off.
 
         Raises:
             GdfusionError: an unknown cue, or motion without voxel.
         """
-        return replace(self, cues=cues)
+        _require_known(cues)
+        return replace(self, cues=tuple(cue for cue in cues if cue in self.cues))
+
+
+def _require_known(cues: Sequence[str]) -> None:
+    if unknown := set(cues) - set(CUES):
+        raise GdfusionError(f"unknown cue '{unknown.pop()}'; there are {', '.join(CUES)}")

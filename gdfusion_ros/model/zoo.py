@@ -12,16 +12,13 @@ import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.about import About
-from gdfusion_ros.model.networks.bevdetocc import (
-    BEVDETOCC_GF,
-    BEVDETOCC_GF_FACTS,
-    BEVDETOCC_GF_SMALL,
-    BEVDETOCC_GF_SMALL_FACTS,
-    bevdetocc,
-)
-from gdfusion_ros.model.networks.nano import GDFUSION_NANO, GDFUSION_NANO_FACTS, nano
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
+from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
+from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
+from gdfusion_ros.model.objectives.focal import FocalWeights
+from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
@@ -40,19 +37,16 @@ class Entry:
         spec: what it is.
         build: the function that builds one of that spec.
         objective: the settings of what it is trained for; unless another is given, the BEVDetOcc family's.
-        about: what is known of it; None where nothing is.
     """
 
     spec: NetworkSpec
     build: Callable[[NetworkSpec], OccupancyNetwork]
     objective: type[ObjectiveSettings] = LossWeights
-    about: About | None = None
 
 
 ZOO = {each.spec.name: each for each in (
-    Entry(BEVDETOCC_GF, bevdetocc, about=BEVDETOCC_GF_FACTS),
-    Entry(BEVDETOCC_GF_SMALL, bevdetocc, about=BEVDETOCC_GF_SMALL_FACTS),
-    Entry(GDFUSION_NANO, nano, about=GDFUSION_NANO_FACTS))}
+    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
+    Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
 DEFAULT = GDFUSION_NANO.name
 

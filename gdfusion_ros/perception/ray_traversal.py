@@ -14,7 +14,7 @@ import numpy as np
 
 @numba.njit(cache=True)
 def _slab(lower, upper, origin, direction):  # type: ignore[no-untyped-def]
-    """Where a ray enters and leaves the space between two planes across one axis; an empty interval where it misses."""
+    """Where a ray enters and leaves the space between two planes across an axis; an empty interval where it misses."""
     if direction == 0.0:
         return (-np.inf, np.inf) if lower <= origin < upper else (np.inf, -np.inf)
     near, far = (lower - origin) / direction, (upper - origin) / direction

@@ -42,7 +42,7 @@ from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
 from gdfusion_ros.ros.transforms import Tf2Tree, tf2_is_wanted
-from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker
+from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker, WorkerListener
 from gdfusion_ros.settings import ModelSettings
 
 
@@ -192,10 +192,9 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         pipeline = self._configured
         LifecycleNode.on_activate(self, None)
         pipeline.outputs.announce()
-        self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, on_grid=pipeline.publish,
-                              on_refusal=self._refused, on_failure=self._on_failure,
-                              taken_in=pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless
-                              else lambda: True, on_hung=self._subscriber_hangs)
+        taken_in = pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless else lambda: True
+        listener = WorkerListener(pipeline.publish, self._refused, self._on_failure, taken_in, self._subscriber_hangs)
+        self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, listener)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler)
         pipeline.diagnostics.activate(active=True)

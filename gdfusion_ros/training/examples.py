@@ -19,7 +19,7 @@ from gdfusion_ros.datasets.labels import FORMATS, LIDAR, LabelFormat
 from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.objectives.interface import IGNORE, RaySupervision, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 from gdfusion_ros.model.objectives.losses import depth_bins
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import RigPoses, lidar_depth, make_frame
@@ -47,7 +47,7 @@ class Example:
     """
 
     frame: Frame
-    truth: Truth
+    truth: FrameTruth
     start: bool
 
     def pin_memory(self) -> Example:
@@ -114,7 +114,7 @@ class Examples(TorchDataset[Example]):
         depth = self._lidar_depth(sample, frame, poses)
         frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()),
                         lidar_depth=depth if self._config.lidar_depth else None)
-        truth = Truth(torch.from_numpy(targets), self._depth(depth), self._rays(labels, frame))
+        truth = FrameTruth(torch.from_numpy(targets), self._depth(depth), self._rays(labels, frame))
         return Example(frame, truth, start=item.frame == 0)
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:

@@ -11,7 +11,7 @@ import yaml
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
-from gdfusion_ros.model.zoo import entry
+from gdfusion_ros.model.zoo import DEFAULT, entry
 from gdfusion_ros.settings import CUES, SURROUND_CAMERAS, from_mapping, records, setting
 
 Varies = tuple[str, str]
@@ -29,8 +29,9 @@ class TrainingSettings:
         GdfusionError: settings that contradict each other.
     """
 
-    model: str = setting('gdfusion_nano', 'Name of the network in the zoo.')
-    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on.', choices=CUES)
+    model: str = setting(DEFAULT, 'Name of the network in the zoo.')
+    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
+                                    choices=CUES)
     cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Cameras of the dataset, CAM_FRONT among them, as many as the '
                                        'network takes.')
     history: bool = setting(True, 'Carry the memory from frame to frame; without it every frame is the first of a '

@@ -39,6 +39,7 @@ def test_a_wrong_name_lists_the_near_ones(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_network_of_somebody_else_needs_no_facts(capsys: pytest.CaptureFixture[str],
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ZOO, 'mine', dataclasses.replace(ZOO['gdfusion_nano'], about=None))
+    entry = ZOO['gdfusion_nano']
+    monkeypatch.setitem(ZOO, 'mine', dataclasses.replace(entry, spec=dataclasses.replace(entry.spec, name='mine')))
     assert main(['models', '--format', 'markdown']) == 0
     assert 'nothing more is known of it' in capsys.readouterr().out

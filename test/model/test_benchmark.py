@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from gdfusion_ros.model import benchmark
-from gdfusion_ros.model.benchmark import BenchmarkResult, in_order
+from gdfusion_ros.benchmark import network as benchmark
+from gdfusion_ros.benchmark.network import BenchmarkResult, in_order
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES
 from gdfusion_ros.model.runtime.prepare import prepare

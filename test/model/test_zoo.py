@@ -104,6 +104,14 @@ def test_cues_of_the_settings_are_those_of_the_network() -> None:
     assert network.spec.cues == ('voxel', 'scene')
 
 
+def test_cues_that_a_network_does_not_have_stay_off() -> None:
+    without = dataclasses.replace(BEVDETOCC_GF, cues=())
+    assert without.with_cues(CUES) == without
+    assert BEVDETOCC_GF.with_cues(('geometry',)).with_cues(('voxel', 'geometry')).cues == ('geometry',)
+    with pytest.raises(GdfusionError, match="unknown cue 'smell'"):
+        without.with_cues(('smell',))
+
+
 def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(tiny: OccupancyNetwork,
                                                                           tmp_path: Path) -> None:
     file = tmp_path / 'here.safetensors'

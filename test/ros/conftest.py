@@ -171,10 +171,12 @@ class LiveNode:
     """A node process, driven from the outside.
 
     Attributes:
+        process: the node's number in the system.
         diagnostics: what it has said on /diagnostics, oldest first.
     """
 
-    def __init__(self, node: Any, folder: Path, wait_until: Callable[..., None], patience: float) -> None:
+    def __init__(self, process: int, node: Any, folder: Path, wait_until: Callable[..., None], patience: float) -> None:
+        self.process = process
         self.diagnostics: list[DiagnosticArray] = []
         self._node, self._folder, self._runs = node, folder, 0
         self._wait_until, self._patience = wait_until, patience
@@ -292,7 +294,7 @@ def live(ros_graph: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
     arguments = ['--untrained', '--model', MODEL.model, '--device', 'cpu',
                  *(part for name, value in START.items() for part in ('--set', f'{name}={str(value).lower()}')),
                  *(part for setting in getattr(request.module, 'SETTINGS', ()) for part in ('--set', setting))]
-    with node_process(arguments, timeout=patience), ros_node('test') as node:
-        driver = LiveNode(node, folder, wait_until, patience)
+    with node_process(arguments, timeout=patience) as process, ros_node('test') as node:
+        driver = LiveNode(process.pid, node, folder, wait_until, patience)
         with spinning(node):
             yield driver

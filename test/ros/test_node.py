@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -105,6 +107,46 @@ def test_an_odd_image_costs_one_set(live: Any, drive: Path, edited: Callable[...
     live.wait(lambda: int(live.values('sets')['refused: image']) == before + 1)
 
 
+def most_memory(live: Any) -> int:
+    """The most that the node has had since it was forgotten [kB]; this forgets it."""
+    process = Path('/proc') / str(live.process)
+    most = int(re.findall(r'^VmHWM:\s*(\d+) kB', (process / 'status').read_text(), re.MULTILINE)[0])
+    (process / 'clear_refs').write_text('5')
+    return most
+
+
+def test_images_of_other_sizes_are_not_even_decoded(live: Any, drive: Path, edited: Callable[..., Path],
+                                                    expected: Any) -> None:
+    narrow = second_set(BACK, data=coded(np.zeros((5999, 3), np.uint8), 'JPEG'))
+    large = second_set('/CAM_FRONT/image/compressed', data=coded(np.zeros((6000, 8000), np.uint8), 'JPEG'))
+    most_memory(live)
+    live.play(drive, 3)
+    usual = most_memory(live)
+    live.reset()
+    grids = live.play(edited(drive, lambda message: narrow(large(message))), 2)
+    assert grids.stamps == [expected.stamps[0], expected.stamps[2]]
+    assert most_memory(live) < usual + 46_000, 'the larger one has 48 million pixels'
+
+
+def grey(kind: type[np.unsignedinteger[Any]], text: str) -> Callable[[RawMessage], RawMessage]:
+    """The green channel of every image, in 8 or 16 bits."""
+    def change(message: RawMessage) -> RawMessage:
+        if message.type_name != COMPRESSED:
+            return message
+        picture: Any = typestore().deserialize_cdr(message.data, COMPRESSED)
+        pixels = np.asarray(Image.open(BytesIO(picture.data)))[..., 1].astype(kind)
+        return changed(message, data=coded(pixels * 257 if kind is np.uint16 else pixels, 'PNG'), format=text)
+
+    return change
+
+
+def test_sixteen_bits_are_scaled(live: Any, drive: Path, edited: Callable[..., Path], tmp_path: Path,
+                                 replayed: Callable[[Path], Any]) -> None:
+    of_eight_bits = edited(drive, grey(np.uint8, 'mono8; png compressed mono8')).rename(tmp_path / 'eight')
+    bag = edited(drive, grey(np.uint16, 'mono16; png compressed mono16'))
+    assert live.play(bag, 3).differences(replayed(of_eight_bits)) == []
+
+
 def test_an_implausible_camera_info_costs_nothing(live: Any, drive: Path, edited: Callable[..., Path],
                                                   expected: Any) -> None:
     k = np.array([126.0, 0.0, 1e39, 0.0, 126.0, 45.0, 0.0, 0.0, 1.0])
@@ -128,6 +170,35 @@ def test_a_pose_that_no_vehicle_reaches_costs_one_set(live: Any, drive: Path, ed
     assert grids.stamps == [expected.stamps[0], expected.stamps[2]]
     assert [grid.frames_since_reset for grid in grids.decoded] == [1, 2]
     live.wait(lambda: live.values('sets').get('dropped: ego_jump') == '1')
+
+
+def test_a_turn_that_no_vehicle_makes_starts_the_memory_anew(live: Any, drive: Path, edited: Callable[..., Path],
+                                                             expected: Any) -> None:
+    def change(message: RawMessage) -> RawMessage:
+        """Between the first set and the second the vehicle is found to look the other way."""
+        if message.topic != '/tf' or message.stamp < expected.stamps[1] - 100_000_000:
+            return message
+        content: Any = typestore().deserialize_cdr(message.data, message.type_name)
+        turn = content.transforms[0].transform.rotation
+        turn.x, turn.y, turn.z, turn.w = turn.y, -turn.x, turn.w, -turn.z
+        return changed(message, transforms=content.transforms)
+
+    grids = live.play(edited(drive, change), 3)
+    assert [grid.frames_since_reset for grid in grids.decoded] == [1, 1, 2]
+    assert live.values('recurrent memory')['reset: ego_turn'] == '1'
+
+
+def test_forty_thousand_frames_do_not_matter(live: Any, drive: Path, edited: Callable[..., Path],
+                                             expected: Any) -> None:
+    def change(message: RawMessage) -> RawMessage:
+        if message.topic != '/tf_static':
+            return message
+        content: Any = typestore().deserialize_cdr(message.data, message.type_name)
+        others = [dataclasses.replace(content.transforms[0], child_frame_id=f'frame_{number}')
+                  for number in range(40_000)]
+        return changed(message, transforms=content.transforms + others)
+
+    assert live.play(edited(drive, change), 3).differences(expected) == []
 
 
 def test_mosaics_of_a_region_of_binned_pixels_are_as_in_a_replay(live: Any, drive: Path, edited: Callable[..., Path],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import Log
@@ -39,6 +40,14 @@ def without_size(info: Any) -> None:
     info.width = 0
 
 
+def of_a_film(image: Any) -> None:
+    image.format, image.data = 'h264', np.frombuffer(b'\0\0\0\1g' + bytes(200), np.uint8)
+
+
+def of_a_hostile_frame(image: Any) -> None:
+    image.header.frame_id = 'odd\x1b[2J\u202e' + 3000 * 'x'
+
+
 def second(change: Callable[[Any], None]) -> Callable[[Any], None]:
     """Changes the second message only."""
     seen: list[Any] = []
@@ -68,6 +77,24 @@ def rosout(live: Any) -> Iterator[list[str]]:
     subscription = live._node.create_subscription(Log, '/rosout', lambda log: lines.append(log.msg), qos.recording())
     yield lines
     live._node.destroy_subscription(subscription)
+
+
+def test_what_a_film_has_in_place_of_an_image_is_named(live: Any, drive: Path, edited: Callable[..., Path],
+                                                       rosout: list[str]) -> None:
+    line = "neither JPEG nor PNG; its format is 'h264'"
+    begin = len(live.diagnostics)
+    assert live.play(edited(drive, with_content(BACK, of_a_film)), 0).stamps == []
+    live.wait(lambda: [text for text in rosout if BACK in text and line in text])
+    live.wait(lambda: [status for status in said(live, begin, 'sets', DiagnosticStatus.WARN) if line in status.message])
+
+
+def test_names_of_others_do_nothing_to_whoever_reads_the_log(live: Any, drive: Path, edited: Callable[..., Path],
+                                                             rosout: list[str]) -> None:
+    live.configure(tf_timeout=0.3)
+    assert live.play(edited(drive, with_content(BACK, of_a_hostile_frame)), 0).stamps == []
+    live.wait(lambda: [text for text in rosout if "frame 'odd\\x1b[2J\\u202exxx" in text])
+    texts = [*rosout, *(status.message for array in live.diagnostics for status in array.status)]
+    assert all(text.replace('\n', ' ').isprintable() and len(text) < 5000 for text in texts)
 
 
 @pytest.mark.parametrize(('topic', 'change', 'line', 'grids'), [

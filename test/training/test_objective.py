@@ -16,7 +16,7 @@ from gdfusion_ros.model import zoo
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
-from gdfusion_ros.model.objectives.interface import Objective, Truth
+from gdfusion_ros.model.objectives.interface import FrameTruth, Objective
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.zoo import fresh_network
@@ -135,7 +135,7 @@ class MeanScore(Objective):
         super().__init__(network)
         self._wanted, self.seen = wanted, list[float]()
 
-    def forward(self, frame: Frame, truth: Truth, state: SequenceState | None,
+    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
                 progress: float) -> tuple[Losses, SequenceState]:
         del truth
         self.seen.append(progress)

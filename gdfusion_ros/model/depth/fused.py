@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from gdfusion_ros.model.depth.ground import ground_bins
 from gdfusion_ros.model.depth.net import DepthNet, DepthPrediction, camera_vector
 from gdfusion_ros.model.geometry.cache import CalibrationCache
-from gdfusion_ros.model.geometry.camera import camera_points
+from gdfusion_ros.model.geometry.camera import frustum_points
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.reprojection import Reprojection
-from gdfusion_ros.model.geometry.small_matrices import inverse
 from gdfusion_ros.model.interface import Calibration, CellDepth
 from gdfusion_ros.model.probe import Pass
 from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState
@@ -58,13 +57,13 @@ class FusedDepth(nn.Module):
     def geometry(self, calibration: Calibration, reprojection: Reprojection, cache: CalibrationCache) -> DepthGeometry:
         """What follows from the cameras' matrices."""
         device = self.depths.device
-        frustum = cache(self._frustum, calibration.post_rotation, calibration.post_translation, device)
+        frustum = cache(self._frustum, calibration.post_rotation, calibration.post_translation, device, cache)
         return DepthGeometry(camera_vector(calibration).to(device, non_blocking=True), frustum, reprojection.to(device),
                              cache(self._ground_bins, calibration, device) if self._ground else None)
 
-    def _frustum(self, post_rotation: Tensor, post_translation: Tensor, device: torch.device) -> Tensor:
-        points = camera_points(self.image_size, self._cells, self._bins.values(), inverse(post_rotation),
-                               post_translation)
+    def _frustum(self, post_rotation: Tensor, post_translation: Tensor, device: torch.device,
+                 cache: CalibrationCache) -> Tensor:
+        points = cache(frustum_points, self.image_size, self._cells, self._bins, post_rotation, post_translation)
         return points.to(device, non_blocking=True)
 
     def _ground_bins(self, calibration: Calibration, device: torch.device) -> Tensor:

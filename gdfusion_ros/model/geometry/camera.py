@@ -17,6 +17,7 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.small_matrices import inverse, product
 
 if TYPE_CHECKING:
+    from gdfusion_ros.model.geometry.depth_bins import DepthBins
     from gdfusion_ros.model.geometry.reprojection import Reprojection
 
 MIN_DEPTH = 1e-3
@@ -75,6 +76,12 @@ def camera_points(image_size: tuple[int, int], feature_size: tuple[int, int], de
     cells = torch.stack([u, v, depth], -1) - to_device_of(post_translation, depths)[:, None, None, None]
     points = transform(source_from_input, cells)
     return torch.cat([points[..., :2] * points[..., 2:], points[..., 2:]], -1)
+
+
+def frustum_points(image_size: tuple[int, int], feature_size: tuple[int, int], bins: DepthBins, post_rotation: Tensor,
+                   post_translation: Tensor) -> Tensor:
+    """``camera_points`` of all bins of cameras with those (N, 3, 3) and (N, 3): one for all slots, through a cache."""
+    return camera_points(image_size, feature_size, bins.values(), inverse(post_rotation), post_translation)
 
 
 def translated(matrix: Tensor, points: Tensor, translation: Tensor) -> Tensor:

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.heads.mlp import OccupancyHead
+from gdfusion_ros.model.heads.multiscale import MultiscaleHead
 from gdfusion_ros.model.interface import Prediction
 from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
-from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
+from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck, rows
+from gdfusion_ros.model.layers.volume_pyramid import ProjectedEncoder, VolumePyramid
 from gdfusion_ros.model.probe import Pass
 
 
@@ -54,3 +56,38 @@ class MlpDecoder(nn.Module):
     def favour_free(self, bias: float) -> None:
         """Make free space, the last class, the likely one, whatever the weights."""
         self.head.classifier.get_parameter('2.bias').view(-1, self.head.outputs)[:, -1] = bias
+
+
+class MultiscaleDecoder(nn.Module):
+    """Residual stages, a pyramid of their levels, and a head that sees all of them (fbocc.md §5 to §7)."""
+
+    def __init__(self, encoder: ProjectedEncoder, neck: VolumePyramid, head: MultiscaleHead) -> None:
+        """The head's refined grid is that of the classes."""
+        super().__init__()
+        self.encoder, self.neck, self.head = encoder, neck, head
+
+    def encode(self, volume: Tensor, run: Pass) -> list[Tensor]:
+        """The levels of the pyramid, finest first, from the fused volume (1, C, Y, X, Z)."""
+        with run.probe.stage('encoder'), run.learned():
+            levels: list[Tensor] = self.neck(self.encoder(volume))
+        run.probe.record('bev_encoded', levels[0])
+        return levels
+
+    def forward(self, levels: list[Tensor], run: Pass) -> Prediction:
+        """Class and scores of every voxel."""
+        with run.probe.stage('head'), run.learned():
+            return self.head.predict(levels, run.probe)
+
+    def classify_labelled(self, levels: list[Tensor], labels: Tensor, ignore: int,
+                          run: Pass) -> tuple[Tensor, Tensor]:
+        """Scores (n, K) and labels (n,) of the voxels that are labelled; see ``MlpDecoder``."""
+        with run.learned():
+            scores = rows(self.head.classifier(self.head.features(levels)))
+        labelled = (labels != ignore).flatten().nonzero()[:, 0]
+        return scores.index_select(0, labelled), labels.flatten()[labelled]
+
+    @torch.no_grad()
+    def favour_free(self, bias: float) -> None:
+        """Make free space, the last class, the likely one, whatever the weights; what is classified is not negative."""
+        weight = self.head.classifier.weight
+        weight[-1] = bias / weight.shape[1]

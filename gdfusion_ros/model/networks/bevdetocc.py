@@ -17,7 +17,6 @@ from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.about import PAPER, RELEASE, About, Scores
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
 from gdfusion_ros.model.temporal.scene import SCENE
@@ -58,18 +57,6 @@ BEVDETOCC_GF_SMALL = replace(
     BEVDETOCC_GF, name='bevdetocc_gf_small', image_size=(128, 352),
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
 """Half the image and half the grid: for tests and quick trials. No weights are published for it."""
-
-_RECORDED = ('every module and the whole network at reduced size agree with recordings of the release; '
-             'its keys are those of the published checkpoint; nobody has scored it here')
-
-BEVDETOCC_GF_FACTS = About(
-    what='BEVDetOcc with the four fusions of GDFusion, as released', parameters=34980174, gmac=319.7, state=160298018,
-    checked=_RECORDED, scores=(
-        Scores(43.6, 36.1, 77.8, RELEASE), Scores(43.6, 36.0, 77.8, f'{PAPER}, table 1')))
-
-BEVDETOCC_GF_SMALL_FACTS = About(
-    what='bevdetocc_gf with half the image and half the grid, for tests and quick trials', parameters=34980174,
-    gmac=54.5, state=28878370, checked='the whole network agrees with recordings of the release')
 
 MOUNTS = (
     Mount('images.backbone', 'img_backbone'),

@@ -17,7 +17,6 @@ from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
 from gdfusion_ros.model.layers.resnet import BasicBlock, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.about import About, Scores
 from gdfusion_ros.model.networks.bevdetocc import MOUNTS, halving
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
@@ -55,11 +54,6 @@ GDFUSION_NANO = NetworkSpec(
     context_channels=16,
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)),
     refinement=2)
-
-GDFUSION_NANO_FACTS = About(
-    what='BEVDetOcc-GF in small, for two CPU cores; the default', parameters=4086939, gmac=16.0, state=10069474,
-    checked='trained and scored here, on made scenes alone; its fusions are those of bevdetocc_gf', scores=(
-        Scores(33.1, 20.9, 78.7, 'our own, on held-out made scenes: weights/gdfusion_nano.md'),))
 
 
 def nano(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:

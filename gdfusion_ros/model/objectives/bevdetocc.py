@@ -11,7 +11,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import losses
-from gdfusion_ros.model.objectives.interface import IGNORE, Objective, RaySupervision, Truth
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, RaySupervision
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -82,7 +82,7 @@ class BevdetoccObjective(Objective):
         nn.init.zeros_(self.cell_classifier.weight)
         nn.init.zeros_(self.cell_classifier.get_parameter('bias'))
 
-    def forward(self, frame: Frame, truth: Truth, state: SequenceState | None,
+    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
                 progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``; the losses are the same all through the training."""
         del progress
@@ -95,7 +95,7 @@ class BevdetoccObjective(Objective):
         found = {**self._voxel_losses(seen.volume, truth), **self._cell_losses(seen.cells, truth)}
         return found, seen.state.detach()
 
-    def _voxel_losses(self, volume: Tensor, truth: Truth) -> dict[str, Tensor]:
+    def _voxel_losses(self, volume: Tensor, truth: FrameTruth) -> dict[str, Tensor]:
         """Only cells in which something is labelled are classified."""
         chosen = self._weights
         scores, labels = self.network.classify_labelled(volume, truth.labels, IGNORE)
@@ -112,7 +112,7 @@ class BevdetoccObjective(Objective):
                     found[name] = weight * loss(probability, targets)
         return found
 
-    def _cell_losses(self, cells: CellDepth, truth: Truth) -> dict[str, Tensor]:
+    def _cell_losses(self, cells: CellDepth, truth: FrameTruth) -> dict[str, Tensor]:
         chosen, found = self._weights, {}
         supervised = cells.supervised.float()
         if chosen.depth:

@@ -40,7 +40,7 @@ class RaySupervision:
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class FrameTruth:
     """What is known of one frame.
 
     Attributes:
@@ -53,15 +53,15 @@ class Truth:
     depth: Tensor
     rays: RaySupervision | None = None
 
-    def to(self, device: torch.device) -> Truth:
+    def to(self, device: torch.device) -> FrameTruth:
         """The same on ``device``."""
-        return Truth(self.labels.to(device, non_blocking=True), self.depth.to(device, non_blocking=True),
-                     None if self.rays is None else self.rays.to(device))
+        return FrameTruth(self.labels.to(device, non_blocking=True), self.depth.to(device, non_blocking=True),
+                          None if self.rays is None else self.rays.to(device))
 
-    def pin_memory(self) -> Truth:
+    def pin_memory(self) -> FrameTruth:
         """The same where CUDA fetches it by itself."""
-        return Truth(self.labels.pin_memory(), self.depth.pin_memory(),
-                     None if self.rays is None else self.rays.pin_memory())
+        return FrameTruth(self.labels.pin_memory(), self.depth.pin_memory(),
+                          None if self.rays is None else self.rays.pin_memory())
 
 
 class Objective(nn.Module):
@@ -76,7 +76,7 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, frame: Frame, truth: Truth, state: SequenceState | None,
+    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
                 progress: float) -> tuple[dict[str, Tensor], SequenceState]:
         """See one frame.
 

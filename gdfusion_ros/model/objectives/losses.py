@@ -5,7 +5,8 @@ makes them; all but ``cross_entropy`` want the rows that have a target only, see
 
 BEVDetOcc-GF is trained with ``cross_entropy`` and 0.05 times ``depth_binary``; FB-Occ-GF with ``focal``,
 ``semantic_scaling``, ``geometric_scaling``, ``lovasz_softmax`` and ``depth_binary``; ALOcc-GF with ``mask_binary`` and
-``mask_dice`` of its queries and ``depth_likelihood``. ``depth_between`` is none of theirs.
+``mask_dice`` of its queries and ``depth_likelihood``; GSD-Occ as FB-Occ-GF, all classes alike. ``depth_between`` is
+none of theirs.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ _FOCUS, _BALANCE, _FOCAL_SCALE = 2.0, 0.25, 100.0
 _MASK_SCALE = 5.0
 
 
-def targets_of(labels: Tensor) -> Tensor:
-    """The targets (n,) of labels (…,): one higher for the unused slot 0, NO_TARGET where there is no label."""
+def targets_of(labels: Tensor, unused: int = 1) -> Tensor:
+    """The targets (n,) of labels (…,): higher by the number of unused slots, NO_TARGET where there is no label."""
     flat = labels.reshape(-1)
-    return torch.where(flat == IGNORE, NO_TARGET, flat.long() + 1)
+    return torch.where(flat == IGNORE, NO_TARGET, flat.long() + unused)
 
 
 def known(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows of (n, K) logits that have a target, and those targets."""
+    """The rows of (n, K) logits that have a target, and those targets, or what else is said of rows."""
     chosen = (targets != NO_TARGET).nonzero()[:, 0]
     return logits.index_select(0, chosen), targets[chosen]
 
@@ -99,16 +100,16 @@ def balance(label_set: str, exponent: float) -> Tensor:
 def semantic_scaling(probability: Tensor, targets: Tensor) -> Tensor:
     """Mean over the classes that are there, free space apart, of -ln(precision) - ln(recall) - ln(specificity).
 
-    ``probability`` is (n, K), a softmax; column 0 is the unused slot and the last one free space.
+    ``probability`` is (n, K), a softmax, whose last column is free space; an unused slot is never there.
     """
     true = probability.new_zeros(probability.shape[1]).index_add(0, targets, torch.ones_like(probability[:, 0]))
     hits = torch.zeros_like(true).index_add(0, targets, probability.gather(1, targets[:, None])[:, 0])
-    there = true[1:-1] > 0
+    there = true[:-1] > 0
     if not bool(there.any()):
         return probability.sum() * 0
     predicted, others = probability.sum(0), len(targets) - true
     rejected = others - (predicted - hits)
-    return _scaling(*(terms[1:-1][there] for terms in (hits, predicted, true, rejected, others))).mean()
+    return _scaling(*(terms[:-1][there] for terms in (hits, predicted, true, rejected, others))).mean()
 
 
 def geometric_scaling(probability: Tensor, targets: Tensor) -> Tensor:

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from gdfusion_ros.model.layers.fusing import FusibleSequential
+from gdfusion_ros.model.layers.pointwise import applied, folded_weights, pointwise
 from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
 from gdfusion_ros.model.ops.warp import warp
 
@@ -39,8 +37,8 @@ class VoxelFusion(nn.Module):
         self.channels = channels
         self.time_embedding = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels))
-        self.align = FusibleSequential(nn.Conv3d(channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
-        self.merge = FusibleSequential(nn.Conv3d(2 * channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
+        self.align = pointwise(nn.Conv3d, channels, channels)
+        self.merge = pointwise(nn.Conv3d, 2 * channels, channels)
 
     @torch.no_grad()
     def start_neutral(self) -> None:
@@ -82,16 +80,16 @@ class VoxelFusion(nn.Module):
     def _learning(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
         """The layers one by one; the batch normalisation of ``align`` sees both inputs as one batch."""
         embedded = torch.stack([voxels, history]) + self.embeddings(frames, voxels.device)[:, None]
-        now, then = _apply(self.align, embedded.flatten(0, 1)).chunk(2)
-        return _apply(self.merge, torch.cat([now, then], -1))
+        now, then = applied(self.align, embedded.flatten(0, 1)).chunk(2)
+        return applied(self.merge, torch.cat([now, then], -1))
 
     def _constant(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
         """The same with running statistics: two matrix products.
 
         The embedding of time is a constant of the frame, so it goes into the bias of the convolution that follows.
         """
-        align, align_bias = _pointwise(self.align)
-        merge, merge_bias = _pointwise(self.merge)
+        align, align_bias = folded_weights(self.align)
+        merge, merge_bias = folded_weights(self.merge)
         biases = align_bias + self.embeddings(frames, voxels.device) @ align.t()
         fused = []
         for now, then in zip(chunks(voxels), chunks(history), strict=True):
@@ -111,25 +109,3 @@ def sinusoid(times: Tensor, channels: int) -> Tensor:
     frequency = 10000 ** (-torch.arange(0, channels, 2, dtype=torch.float32) / channels)
     phase = times[..., None] * frequency
     return torch.stack([phase.sin(), phase.cos()], -1).flatten(-2)
-
-
-def _apply(block: nn.Sequential, voxels: Tensor) -> Tensor:
-    """A 1x1x1 convolution as a product of matrices, its batch normalisation, ReLU: (n, in) -> (n, out)."""
-    conv, norm = block[0], block[1]
-    assert isinstance(conv, nn.Conv3d)
-    product = F.linear(voxels, conv.weight.flatten(1), conv.bias)
-    return F.relu(norm(product[..., None, None, None]).flatten(1))
-
-
-def _pointwise(block: nn.Sequential) -> tuple[Tensor, Tensor]:
-    """Weight (out, in) and bias (out,) of a 1x1x1 convolution with its batch normalisation, where it still has one."""
-    conv, norm = block[0], block[1]
-    assert isinstance(conv, nn.Conv3d)
-    weight, bias = conv.weight, conv.bias
-    assert bias is not None
-    if isinstance(norm, nn.BatchNorm3d):
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        weight, bias = fuse_conv_bn_weights(weight, bias, norm.running_mean, norm.running_var, norm.eps,
-                                            norm.weight, norm.bias)
-    return weight.flatten(1), bias

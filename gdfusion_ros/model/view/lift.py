@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.geometry.cache import CalibrationCache
-from gdfusion_ros.model.geometry.camera import camera_points
+from gdfusion_ros.model.geometry.camera import frustum_points
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.small_matrices import inverse, product
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -75,35 +75,64 @@ class Lift(nn.Module):
         return mix.bias.to(mixed.dtype).expand(self.grid.voxels, -1).index_copy(0, index.occupied, mixed)
 
 
-class LiftView(nn.Module):
-    """The view slot of the BEVDetOcc family: lift, then a residual stage over the volume."""
+class ForwardProjection(nn.Module):
+    """Features of the cells, lifted into the volume: what the view slots that lift have in common."""
 
-    def __init__(self, lift: Lift, pre_process: VolumeEncoder, image_size: tuple[int, int], cells: tuple[int, int],
-                 bins: DepthBins) -> None:
+    def __init__(self, lift: Lift, image_size: tuple[int, int], cells: tuple[int, int], bins: DepthBins) -> None:
         """``cells`` (h, w) of the features."""
         super().__init__()
-        self.lift, self.pre_process = lift, pre_process
+        self.lift = lift
         self._image_size, self._cells, self._bins = image_size, cells, bins
 
-    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> VoxelIndex:
+    def voxel_index(self, calibration: Calibration, cache: CalibrationCache) -> VoxelIndex:
         """Which points of the frusta lie in which voxel, on the network's device."""
-        points = cache(self._frustum, calibration.post_rotation, calibration.post_translation)
+        points = cache(self._frustum, calibration.post_rotation, calibration.post_translation, cache)
         return cache(self._index, points, calibration, self.lift.dx.device)
 
-    def _frustum(self, post_rotation: Tensor, post_translation: Tensor) -> Tensor:
-        points = camera_points(self._image_size, self._cells, self._bins.values(), inverse(post_rotation),
-                               post_translation)
+    def _frustum(self, post_rotation: Tensor, post_translation: Tensor, cache: CalibrationCache) -> Tensor:
+        points = cache(frustum_points, self._image_size, self._cells, self._bins, post_rotation, post_translation)
         return points.permute(0, 2, 3, 1, 4).contiguous()
 
     def _index(self, points: Tensor, calibration: Calibration, device: torch.device) -> VoxelIndex:
         return self.lift.geometry(points, calibration).to(device)
 
-    def forward(self, cells: CellDepth, index: VoxelIndex, run: Pass) -> Tensor:
+    def lifted(self, cells: CellDepth, index: VoxelIndex, run: Pass) -> Tensor:
         """Features of the cells -> volume (1, C, Y, X, Z)."""
         with run.probe.stage('lift'), run.learned():
-            lifted = self.lift(cells.distribution, cells.context, index)
+            lifted: Tensor = self.lift(cells.distribution, cells.context, index)
+        run.probe.record('lifted', lifted)
+        return lifted
+
+
+class LiftView(ForwardProjection):
+    """The view slot of the BEVDetOcc family: lift, then a residual stage over the volume."""
+
+    def __init__(self, lift: Lift, pre_process: VolumeEncoder, image_size: tuple[int, int], cells: tuple[int, int],
+                 bins: DepthBins) -> None:
+        """``cells`` (h, w) of the features."""
+        super().__init__(lift, image_size, cells, bins)
+        self.pre_process = pre_process
+
+    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> VoxelIndex:
+        """Which points of the frusta lie in which voxel, on the network's device."""
+        return self.voxel_index(calibration, cache)
+
+    def forward(self, cells: CellDepth, index: VoxelIndex, run: Pass) -> Tensor:
+        """Features of the cells -> volume (1, C, Y, X, Z)."""
+        lifted = self.lifted(cells, index, run)
         with run.probe.stage('pre-process'), run.learned():
             volume: Tensor = self.pre_process(lifted)[-1]
-        run.probe.record('lifted', lifted)
         run.probe.record('pre_process', volume)
         return volume.float()
+
+
+class BareLiftView(ForwardProjection):
+    """The view slot of networks that take the lifted volume as it is."""
+
+    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> VoxelIndex:
+        """Which points of the frusta lie in which voxel, on the network's device."""
+        return self.voxel_index(calibration, cache)
+
+    def forward(self, cells: CellDepth, index: VoxelIndex, run: Pass) -> Tensor:
+        """Features of the cells -> volume (1, C, Y, X, Z)."""
+        return self.lifted(cells, index, run).float()

@@ -18,6 +18,7 @@ from torch import Tensor
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.weights.forms import described, take_form
 from gdfusion_ros.model.weights.keys import to_published
 from gdfusion_ros.model.weights.saved_state import read_state
 from gdfusion_ros.names import printable
@@ -40,21 +41,24 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
     ``read_state`` says which files can be read; keys may share a prefix (``module.``). Every key must be there with its
     shape, as floats where the network has floats, nothing else, every number finite, and the constants must agree as
     far as the file's precision tells. Batch normalisation's counters, which only training reads, may be missing,
-    or lists of one. Of tied tensors (``network.ties``) the one that wins is taken for both.
+    or lists of one. Of tied tensors (``network.ties``) the one that wins is taken for both. A network of which files
+    have two forms takes the one that the file has.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
     """
+    found = _without_prefix(read_state(path), published_state(network))
+    take_form(network, found)
     own = network.state_dict()
     expected = {to_published(key, network.mounts): key for key in own}
-    found = _without_prefix(read_state(path), expected)
     for name, key in expected.items():
         if name.endswith(COUNTER) and found.get(name, own[key]).numel() == 1:
             found[name] = found.get(name, own[key]).reshape(own[key].shape)
     faults = _faults(found, {name: own[key] for name, key in expected.items()})
     if faults:
         said = '; '.join(f'{len(names)} {kind}: {_listed(names)}' for kind, names in faults.items())
-        raise GdfusionError(f'{path} does not fit {network.spec.name}: {said}. {_remedy(set(faults))}')
+        raise GdfusionError(f'{path} does not fit {described(network, network.spec.name)}: {said}. '
+                            f'{_remedy(set(faults))}')
     # The constants agree, but a file of 16-bit numbers has them rounded.
     state = {key: own[key] if _is_constant(name) else found[name].to(own[key].dtype) for name, key in expected.items()}
     state |= {expected[copy]: state[expected[winner]] for copy, winner in network.ties.items()}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
 from gdfusion_ros.model.layers.blocks2d import ResidualBlock2d
+from gdfusion_ros.model.layers.fusing import TRANSPOSED
 from gdfusion_ros.model.layers.resnet import BasicBlock, Bottleneck
 from gdfusion_ros.model.layers.volume import ResidualBlock3d
 from gdfusion_ros.model.network import OccupancyNetwork
@@ -27,6 +30,11 @@ def initialise(network: OccupancyNetwork, seed: int) -> None:
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
             nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, TRANSPOSED):
+            taps = math.prod(module.kernel_size) / math.prod(module.stride)  # that reach one place
+            nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)), generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, SceneFusion):

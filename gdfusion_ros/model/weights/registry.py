@@ -21,7 +21,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: What 'weights' of the node and of the command line may be.
         model: The network in the zoo that takes them.
-        file: Name of the file.
+        file: Name of the file; empty where the authors give it none.
         license: Of the file, and what it was trained on.
         trained_on: The data, in words.
         about: One sentence.
@@ -82,8 +82,8 @@ def find(text: str) -> Path:
         return Path(text).expanduser()
     path = entry.path()
     if path is None and entry.by_hand:
-        raise GdfusionError(f"weights '{text}' are given by their authors alone ({entry.by_hand}): bring the file "
-                            f"{entry.file}, and set 'weights' to its path and 'model' to {entry.model}")
+        raise GdfusionError(f"weights '{text}' are given by their authors alone ({entry.by_hand}): bring their file, "
+                            f"and set 'weights' to its path and 'model' to {entry.model}")
     if path is None:
         raise GdfusionError(f"weights '{text}' are not on this machine; 'gdfusion weights fetch {text}' brings them")
     return path

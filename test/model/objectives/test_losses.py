@@ -141,3 +141,14 @@ def test_mask_losses_by_hand() -> None:
     assert float(losses.mask_binary(logits, truth, weights)) == pytest.approx(5 * math.log(2))
     dice = [1 - 3 / 5, 1 - 1 / 3]
     assert float(losses.mask_dice(logits, truth, weights)) == pytest.approx(5 * (3 * dice[0] + dice[1]) / 4)
+
+
+def test_without_an_unused_slot_the_first_class_counts_like_others() -> None:
+    labels = torch.tensor([0, 0, 2, IGNORE], dtype=torch.uint8)
+    assert losses.targets_of(labels, unused=0).tolist() == [0, 0, 2, losses.NO_TARGET]
+    targets = torch.tensor([0, 0, 1, 2])
+    sure = 20.0 * torch.nn.functional.one_hot(targets, 3)
+    assert float(losses.semantic_scaling(sure.softmax(1), targets)) < 1e-3
+    wrong = sure.clone()
+    wrong[:2] = sure[3]  # of the first class alone
+    assert float(losses.semantic_scaling(wrong.softmax(1), targets)) > 5

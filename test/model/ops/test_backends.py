@@ -20,7 +20,17 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Previous
-from gdfusion_ros.model.ops import argmax, compiled, cost_volume, lift, motion_step, voxel_index, warp
+from gdfusion_ros.model.ops import (
+    argmax,
+    compiled,
+    cost_volume,
+    deformable_attention,
+    lift,
+    motion_step,
+    voxel_index,
+    warp,
+)
+from gdfusion_ros.model.ops.deformable_attention import Views
 from gdfusion_ros.model.ops.voxel_index import Placement, VoxelIndex
 
 SIZES = [(1, 1, 2), (5, 7, 3), (8, 4, 6)]  # Y, X, Z
@@ -79,10 +89,27 @@ def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, move
     return torch.randn(voxels, channels), torch.randn(voxels, 3) if moved else None, turned(reach), size
 
 
-def scores(_: Any, shape: tuple[int, int, int]) -> tuple[Any, ...]:
+def warped_map(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    """A volume of one layer, which is left by nothing."""
+    transform = turned(reach)
+    transform[2] = 0
+    return torch.randn(size[0] * size[1], 5), None, transform, size
+
+
+def scores(_: Any, shape: tuple[int, int, int], first: int) -> tuple[Any, ...]:
     drawn = torch.randint(-3, 4, shape).float()  # many are equal
-    drawn[..., 0] = 9
-    return (drawn,)
+    drawn[..., 0] = 9 * first
+    return drawn, first
+
+
+def attended(_: Any, heads: int, channels: int, points: int, around: int, reach: float) -> tuple[Any, ...]:
+    """Of 7 queries, the first without a view; places far outside among them."""
+    queries = torch.tensor([1, 1, 1, 2, 3, 3, 4, 5, 6, 6])
+    starts = torch.searchsorted(queries, torch.arange(8))
+    views = Views(starts, queries, torch.randint(3, (10,)), reach * torch.randn(10, around, 2))
+    views.anchors[3] *= 1e9
+    return (torch.randn(3, 4, 6, heads * channels), 3 * torch.randn(7, heads, points, 2),
+            torch.randn(7, heads, points).softmax(-1), views, torch.rand(10, around))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +142,13 @@ def cases() -> Iterator[Case]:
         yield Case(motion_step, 'motion_step', partial(fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
         yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
-    for shape in [(1, 1, 2), (7, 3, 5), (50, 64, 19)]:
-        yield Case(argmax, 'argmax', partial(scores, shape=shape))
+    for (heads, channels), (points, around), reach in product([(1, 3), (8, 10)], [(1, 1), (8, 4)], [3.0, 30.0]):
+        yield Case(deformable_attention, 'deformable_attention', partial(
+            attended, heads=heads, channels=channels, points=points, around=around, reach=reach), 1e-5)
+    for shape, first in product([(1, 1, 2), (7, 3, 5), (50, 64, 19)], (0, 1)):
+        yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
 
 
 @pytest.mark.parametrize('backend', ['cpu'])

@@ -26,7 +26,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, MOUNTS, bevdetocc
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, MOUNTS
 from gdfusion_ros.model.temporal.motion import MotionFusion
 from gdfusion_ros.model.temporal.scene import SceneFusion
 from gdfusion_ros.model.view.lift import Lift
@@ -40,17 +40,10 @@ from gdfusion_ros.model.weights.checkpoint import (
 from gdfusion_ros.model.weights.keys import Mount, to_published
 from gdfusion_ros.model.zoo import ZOO
 
-CONFIGURATION = 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion'
-KEYS = 616
-
-
-@pytest.fixture(scope='module')
-def full() -> OccupancyNetwork:
-    """The published network; weights without values, constants with theirs."""
-    with torch.device('meta'):
-        network = bevdetocc(BEVDETOCC_GF)
-    network.get_submodule('view').lift = Lift(BEVDETOCC_GF.grid)
-    return network
+MANIFESTS = {
+    'bevdetocc_gf': 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion',
+    'gsdocc': 'gsdocc_r50_256x704_16f',
+}
 
 
 @pytest.mark.parametrize('name', ZOO)
@@ -76,11 +69,15 @@ def test_a_key_without_a_name_is_named() -> None:
             to_published(key, mounts)
 
 
-def test_keys_shapes_and_types_of_the_manifest(recordings: Path, full: OccupancyNetwork) -> None:
-    manifest = json.loads((recordings / 'manifests' / f'{CONFIGURATION}.json').read_text())
-    published = {key: (list(value.shape), str(value.dtype)) for key, value in published_state(full).items()}
-    assert published == {key: (shape, f'torch.{dtype}') for key, shape, dtype in manifest}
-    assert len(manifest) == KEYS
+@pytest.mark.parametrize(('name', 'manifest'), MANIFESTS.items(), ids=MANIFESTS)
+def test_keys_shapes_and_types_of_the_manifest(recordings: Path, name: str, manifest: str) -> None:
+    with torch.device('meta'):
+        network = ZOO[name].build(ZOO[name].spec)
+    listed = json.loads((recordings / 'manifests' / f'{manifest}.json').read_text())
+    published = {key: (list(value.shape), str(value.dtype)) for key, value in published_state(network).items()}
+    assert published == {key: (shape, f'torch.{dtype}') for key, shape, dtype in listed}
+    ties = network.ties.items()
+    assert {winner: published[copy] for copy, winner in ties} == {winner: published[winner] for _, winner in ties}
 
 
 class Part(OccupancyNetwork):

@@ -65,7 +65,7 @@ def test_what_authors_give_by_hand_is_taken_by_path(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(registry, 'known', lambda: {'x': by_hand})
     assert by_hand.path() is None
     with pytest.raises(GdfusionError, match=r"'x' are given by their authors alone \(their README links it\): bring "
-                       r"the file weights\.pth, and set 'weights' to its path and 'model' to gdfusion_nano"):
+                       r"their file, and set 'weights' to its path and 'model' to gdfusion_nano"):
         find('x')
     with pytest.raises(GdfusionError, match='cannot be fetched: their authors give them by hand'):
         fetch(by_hand)

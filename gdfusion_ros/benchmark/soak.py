@@ -165,9 +165,9 @@ def _drive() -> Iterator[list[RawMessage]]:
 
     stamp, messages = _START, [raw(TF_STATIC_TOPIC, _START, static_transforms(cameras, _START, make))]
     while True:
-        way = _SPEED * (stamp - _START) / NANOSECONDS
-        taken = [SensorData('', stamp, Path(), '', _WIDTH, _HEIGHT, camera, Pose((way, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)))
-                 for camera in cameras]
+        driven = _SPEED * (stamp - _START) / NANOSECONDS
+        pose = Pose((driven, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+        taken = [SensorData('', stamp, Path(), '', _WIDTH, _HEIGHT, camera, pose) for camera in cameras]
         messages.append(raw(TF_TOPIC, stamp, ego_transform(taken[0], make)))
         for data in taken:
             name = data.calibration.channel

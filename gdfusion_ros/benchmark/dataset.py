@@ -11,10 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gdfusion_ros.datasets import nuscenes, plain_write, trainval_tables
+from gdfusion_ros.benchmark import plain_write, trainval_tables
+from gdfusion_ros.benchmark.plain_write import Picture
+from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.nuscenes import Dataset
-from gdfusion_ros.datasets.plain_write import Picture
 from gdfusion_ros.datasets.plan import Job, plan
 
 STORAGES = ('mcap', 'sqlite3')

@@ -24,8 +24,9 @@ from gdfusion_ros.model.sequence import SequenceRunner
 
 FUSIONS = ('geometry', 'motion', 'voxel', 'scene')
 GIGA = 1e9
-PRODUCTS = (torch.ops.aten.conv2d, torch.ops.aten.conv3d, torch.ops.aten.linear, torch.ops.aten.addmm,
-            torch.ops.aten.mm, torch.ops.aten.bmm)
+PRODUCTS = (torch.ops.aten.conv2d, torch.ops.aten.conv3d, torch.ops.aten.conv_transpose2d,
+            torch.ops.aten.conv_transpose3d, torch.ops.aten.linear, torch.ops.aten.addmm, torch.ops.aten.mm,
+            torch.ops.aten.bmm)
 
 
 @dataclass(frozen=True)
