@@ -13,6 +13,7 @@ from gdfusion_ros.model.layers.resnet import BasicBlock, Bottleneck
 from gdfusion_ros.model.layers.volume import ResidualBlock3d
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.temporal.scene import SceneFusion
+from gdfusion_ros.model.view.backward_projection import BackwardProjection
 
 UNTRAINED_SEED = 0
 UNTRAINED_FREE_BIAS = 8.0
@@ -39,6 +40,9 @@ def initialise(network: OccupancyNetwork, seed: int) -> None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, SceneFusion):
             nn.init.normal_(module.weight, std=module.weight.shape[-1] ** -0.5, generator=generator)
+        elif isinstance(module, BackwardProjection):
+            for learned in (module.queries, module.column_code, module.row_code):
+                nn.init.normal_(learned, generator=generator)
     for module in network.modules():
         for block, norm in LAST_NORMS.items():
             if isinstance(module, block):

@@ -42,8 +42,11 @@ from gdfusion_ros.model.zoo import ZOO
 
 MANIFESTS = {
     'bevdetocc_gf': 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion',
+    'fbocc_gf': 'fbocc-r50-cbgs_depth_16f_16x4_20e_gdfusion',
     'gsdocc': 'gsdocc_r50_256x704_16f',
 }
+UNUSED = {'backward_projection.transformer.cams_embeds'}
+"""Keys of the manifests that no network has: what they hold is multiplied by zero."""
 
 
 @pytest.mark.parametrize('name', ZOO)
@@ -75,7 +78,7 @@ def test_keys_shapes_and_types_of_the_manifest(recordings: Path, name: str, mani
         network = ZOO[name].build(ZOO[name].spec)
     listed = json.loads((recordings / 'manifests' / f'{manifest}.json').read_text())
     published = {key: (list(value.shape), str(value.dtype)) for key, value in published_state(network).items()}
-    assert published == {key: (shape, f'torch.{dtype}') for key, shape, dtype in listed}
+    assert published == {key: (shape, f'torch.{dtype}') for key, shape, dtype in listed if key not in UNUSED}
     ties = network.ties.items()
     assert {winner: published[copy] for copy, winner in ties} == {winner: published[winner] for _, winner in ties}
 
