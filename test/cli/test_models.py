@@ -6,8 +6,10 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from gdfusion_ros.cli import main
+from gdfusion_ros.model.networks.about import ABOUT
 from gdfusion_ros.model.zoo import ZOO
 
 
@@ -43,3 +45,13 @@ def test_a_network_of_somebody_else_needs_no_facts(capsys: pytest.CaptureFixture
     monkeypatch.setitem(ZOO, 'mine', dataclasses.replace(entry, spec=dataclasses.replace(entry.spec, name='mine')))
     assert main(['models', '--format', 'markdown']) == 0
     assert 'nothing more is known of it' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', ZOO)
+def test_the_facts_of_every_network_are_those_of_the_network(name: str) -> None:
+    about = ABOUT[name]
+    with torch.device('meta'):
+        network = ZOO[name].build(ZOO[name].spec)
+    assert about.parameters == sum(parameter.numel() for parameter in network.parameters())
+    assert about.gmac > 0
+    assert about.state > 0

@@ -60,10 +60,10 @@ ABOUT = {
         'trained and scored here, on made scenes alone; its fusions are those of bevdetocc_gf',
         (Scores(33.1, 20.9, 78.7, 'our own, on held-out made scenes: weights/gdfusion_nano.md'),)),
     'fbocc_gf': About(
-        'FB-Occ with the four fusions of GDFusion, as released', 68480043, 0.0, 0, _RECORDED,
+        'FB-Occ with the four fusions of GDFusion, as released', 68480043, 536.0, 27938530, _RECORDED,
         (Scores(42.1, 36.4, 73.3, _RELEASE), Scores(41.7, 35.8, 73.2, f'{_PAPER}, table 1'))),
     'gsdocc': About(
-        'GSD-Occ (AAAI 2025): geometry and semantics in two branches, a queue of 16 frames', 115007530, 0.0, 0,
+        'GSD-Occ (AAAI 2025): geometry and semantics in two branches, a queue of 16 frames', 115007530, 506.2, 48000930,
         'its modules agree with recordings of its release; re-parameterised it agrees with itself as trained; its keys '
         'are those of the checkpoint; nobody has scored it here',
         (Scores(39.4, None, None, 'README of the GSD-Occ release'),)),
