@@ -1,4 +1,4 @@
-"""Backward projection: columns of the volume look back at the images, as deep as they see there (fbocc.md §2 to §4).
+"""Backward projection: columns of the volume look back at the images, as deep as they see there (fbocc.md §2, §3, §4).
 
 Of FB-BEV (Li et al., ICCV 2023). What the forward projection, the lift, leaves empty gets its features here.
 """
