@@ -57,10 +57,12 @@ def gradients(network: OccupancyNetwork, tick: Callable[[], object] = lambda: No
         hook.remove()
     volume, alignment, moved = given[motion]
     offsets, _ = motion(volume, alignment, None)
-    offsets += 0.3 * torch.rand_like(offsets)  # random networks leave empty voxels on corners, where no slope is
+    # Random networks leave empty voxels on corners, where no slope is.
+    offsets[:, :motion.offset.out_channels] += 0.3 * torch.rand(len(offsets), motion.offset.out_channels,
+                                                                device=offsets.device)
     fused, taken = given[scene]
     layer = rows(fused), scene.weight[0] - taken.weight, scene.bias[0, :, 0] - taken.bias
-    step = offsets, moved.offsets, alignment, tuple(volume.shape[2:])
+    step = offsets, moved.offsets, alignment, (*volume.shape[2:], 1)[:3], motion.offset.out_channels
     return [_compared('motion', lambda: [motion_step(*step)], lambda: [motion_step_by_autograd(*step)],
                       network.device, tick),
             _compared('scene', lambda: scene.gradients(*layer), lambda: scene_gradients_by_autograd(scene, *layer),
@@ -85,15 +87,15 @@ def _compared(cue: str, closed_form: Callable[[], Sequence[Tensor]], autograd: C
 
 
 def motion_step_by_autograd(offsets: Tensor, history: Tensor, previous_from_current: Tensor,
-                            size: tuple[int, ...]) -> Tensor:
+                            size: tuple[int, ...], axes: int) -> Tensor:
     """What ``motion_step`` gives, by autograd through grid_sample (equations 14 to 17 of the paper)."""
-    last = offsets.new_tensor([size[1] - 1, size[0] - 1, size[2] - 1])
+    last = offsets.new_tensor([max(size[axis] - 1, 1) for axis in (1, 0, 2)])
     with torch.enable_grad():
         leaf = offsets.clone().requires_grad_()
         positions = sampled_positions(leaf, previous_from_current.to(leaf.device), size)
         grid = (2 * positions / last - 1).roll(1, 1).view(1, *size, 3)
         sampled = F.grid_sample(volume_of(history, size), grid, padding_mode='border', align_corners=True)
-        loss = (rows(sampled) - leaf).square().mean(-1).sum()
+        loss = (rows(sampled) - leaf)[:, :axes].square().mean(-1).sum()
         gradient, = torch.autograd.grad(loss, leaf)
     inside = ((positions >= 0) & (positions <= last)).all(-1, keepdim=True)
     return torch.where(inside, offsets - STEP_SIZE * gradient.clamp(-LIMIT, LIMIT), offsets)

@@ -19,7 +19,8 @@ import torch
 from gdfusion_ros.benchmark.network import peak_memory
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_SF, bevdetocc, bevdetocc_sf
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_SF, bevdetocc
+from gdfusion_ros.model.networks.memories import FUSIONS, queue
 from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.runtime.trial import trial_frames
@@ -85,7 +86,7 @@ def measure(spec: NetworkSpec, length: int, frames: int, device: torch.device) -
     keep_freed_memory()
     if length:
         spec = replace(spec, name=BEVDETOCC_SF.name, cues=())
-    network = bevdetocc_sf(spec, length=length) if length else bevdetocc(spec)
+    network = bevdetocc(spec, memory=queue(length) if length else FUSIONS)
     untrained(network)
     runner = SequenceRunner(prepare(network, device))
     times, sizes = [], []

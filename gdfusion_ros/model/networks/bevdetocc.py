@@ -6,12 +6,11 @@ volume, or keep the last ones in a queue (bevdetocc_sf.md §2, §3).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
 
-from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, ONE_HEAD, TWO_HEADS, DepthNet
+from gdfusion_ros.model.depth.net import COST_VOLUME, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -21,12 +20,9 @@ from gdfusion_ros.model.images import ImageEncoder
 from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
-from gdfusion_ros.model.network import MemorySlot, OccupancyNetwork
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.memories import FUSIONS, Memory
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.model.temporal.none import NoMemory
-from gdfusion_ros.model.temporal.queue import QueueMemory
-from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
-from gdfusion_ros.model.temporal.scene import SCENE
 from gdfusion_ros.model.view.lift import Lift, LiftView
 from gdfusion_ros.model.weights.keys import Mount
 
@@ -71,9 +67,7 @@ BEVDETOCC = replace(BEVDETOCC_GF, name='bevdetocc', cues=())
 BEVDETOCC_SF = replace(BEVDETOCC, name='bevdetocc_sf')
 """The queue of SOLOFusion."""
 
-QUEUE_LENGTH = 16
-
-_AROUND_THE_MEMORY = (
+AROUND_THE_MEMORY = (
     Mount('images.backbone', 'img_backbone'),
     Mount('images.neck', 'img_neck', PYRAMID),
     Mount('view.lift', 'view_transformer'),
@@ -82,26 +76,7 @@ _AROUND_THE_MEMORY = (
     Mount('decoder.neck', 'img_bev_encoder_neck'),
     Mount('decoder.head', 'occupancy_head', HEAD),
 )
-MOUNTS = (
-    *_AROUND_THE_MEMORY,
-    Mount('depth.net', 'depth_net', {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS}),
-    Mount('depth.fusion.history_gate', 'depth_net.depth_his_fusion_post_layer.gate_net'),
-    Mount('depth.fusion.blend_gate', 'depth_net.gate_net'),
-    Mount('memory.motion.offset', 'his_stream_offset_net.history_stream_offset_net'),
-    Mount('memory.voxel.time_embedding', 'time_emb_net'),
-    Mount('memory.voxel.align', 'history_keyframe_time_conv'),
-    Mount('memory.voxel.merge', 'history_keyframe_cat_conv'),
-    Mount('memory.scene', 'scene_his_func_after_vox_his', SCENE),
-)
-FORGETFUL_MOUNTS = (
-    *_AROUND_THE_MEMORY,
-    Mount('depth.net', 'depth_net', {**DEPTH_NET, **COST_VOLUME, **ONE_HEAD}),
-)
-QUEUE_MOUNTS = (
-    *FORGETFUL_MOUNTS,
-    Mount('memory.align', 'history_keyframe_time_conv'),
-    Mount('memory.merge', 'history_keyframe_cat_conv'),
-)
+MOUNTS = (*AROUND_THE_MEMORY, FUSIONS.depth_mount(COST_VOLUME), *FUSIONS.mounts)
 
 
 def halving(stages: int) -> tuple[int, ...]:
@@ -109,35 +84,20 @@ def halving(stages: int) -> tuple[int, ...]:
     return (1, *[2] * (stages - 1))
 
 
-def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
-    """BEVDetOcc-GF of that spec; the sizes are the released ones unless others are given."""
-    return _with_memory(RecurrentMemory(spec.grid, spec.context_channels, spec.cues), spec, sizes, MOUNTS, fused=True)
-
-
-def bevdetocc_forgetful(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
-    """BEVDetOcc without a memory of the volume."""
-    return _with_memory(NoMemory(), spec, sizes, FORGETFUL_MOUNTS, fused=False)
-
-
-def bevdetocc_sf(spec: NetworkSpec, sizes: Sizes | None = None, length: int = QUEUE_LENGTH) -> OccupancyNetwork:
-    """BEVDetOcc with a queue of the last ``length`` volumes."""
-    return _with_memory(QueueMemory(spec.grid, spec.context_channels, length), spec, sizes, QUEUE_MOUNTS, fused=False)
-
-
-def _with_memory(memory: MemorySlot, spec: NetworkSpec, sizes: Sizes | None, mounts: Sequence[Mount], *,
-                 fused: bool) -> OccupancyNetwork:
-    """The family round a memory; ``fused``: whether the depth network has a head for the fusion of geometry."""
+def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FUSIONS) -> OccupancyNetwork:
+    """The network of that spec; sizes and memory are those of the released network unless others are given."""
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
     stages = sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride, fused=fused)
+    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride,
+                   fused=memory.fused_depth)
     return OccupancyNetwork(
         spec,
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide),
         depth=StereoDepth(net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues),
         view=LiftView(Lift(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size, spec.cells, bins),
-        memory=memory,
+        memory=memory.slot(spec, nn.Conv3d),
         decoder=MlpDecoder(
             VolumeEncoder(width, *stages), VolumeNeck(sizes.encoder_channels, width),
             OccupancyHead(nn.Conv3d, width, sizes.classifier_channels, spec.classes + 1)),
-        mounts=mounts)
+        mounts=(*AROUND_THE_MEMORY, memory.depth_mount(COST_VOLUME), *memory.mounts))

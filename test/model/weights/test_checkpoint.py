@@ -44,6 +44,9 @@ from gdfusion_ros.model.zoo import ZOO
 MANIFESTS = {
     'bevdetocc_gf': 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion',
     'bevdetocc': 'bevdetocc_nohist',
+    'alocc_3d': 'alocc3d_16f',
+    'alocc_2d': 'alocc2d',
+    'alocc_mini': 'alocc_mini',
     'bevdetocc_sf': 'bevdetocc_sf',
     'alocc_3d_gf': 'alocc_3d_r50_256x704_bevdet_preatrain_gdfusion',
     'alocc_3d_gf_depth': 'alocc_cd',
