@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -88,7 +89,9 @@ def entry(name: str) -> Entry:
         GdfusionError: there is none.
     """
     if name not in ZOO:
-        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(ZOO)}")
+        near = difflib.get_close_matches(name, ZOO, 3)
+        raise GdfusionError(f"unknown model '{name}'; " + (f"did you mean {' or '.join(near)}? " if near else '') +
+                            f"there are {', '.join(ZOO)}: 'gdfusion models' says what they are")
     return ZOO[name]
 
 

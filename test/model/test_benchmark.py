@@ -85,3 +85,17 @@ def test_cues_that_are_off_have_no_stage(with_cues: Callable[[tuple[str, ...]], 
     result = benchmark.run(prepare(with_cues(('voxel',)), torch.device('cpu')), frames=1)
     assert set(STAGES_OF_TINY) - set(result.stages) == {'geometry', 'motion', 'scene'}
     assert in_order({'head': 1.0, 'backbone': 1.0}) == ['backbone', 'head']
+
+
+def test_transposed_convolutions_are_products_too(tiny_gsdocc: OccupancyNetwork,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+
+    def alone(call: Any, device: torch.device) -> float:
+        seen.add(call.operator.overloadpacket)
+        return 0.0
+
+    monkeypatch.setattr(benchmark, '_alone', alone)
+    result = benchmark.run(prepare(tiny_gsdocc, torch.device('cpu')), frames=1)
+    assert {torch.ops.aten.conv_transpose2d, torch.ops.aten.conv_transpose3d} <= seen
+    assert set(result.stages) == {'backbone', 'depth', 'lift', 'queue', 'encoder', 'head'}
