@@ -22,7 +22,7 @@ $(INSTALLED): $(INPUTS) | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,dev]'
 	@touch $@
 
-demo: setup  ## a made scene to a bag, the bag to the live node, grids to scores and pictures in demo/
+demo: setup  ## a synthetic scene to a bag, the bag to the live node, grids to scores and pictures in demo/
 	$(BIN)/gdfusion demo $(DEMO_ARGUMENTS)
 
 test: lint  ## lint, then all tests

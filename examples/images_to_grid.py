@@ -1,6 +1,6 @@
 """Images in memory to a grid, with the memory of the frames before: what a program of one's own would do.
 
-A made-up rig of six cameras drives 2 m a frame; the images are noise, so the grids mean nothing.
+A synthetic rig of six cameras drives 2 m a frame; the images are noise, so the grids mean nothing.
 """
 
 import numpy as np

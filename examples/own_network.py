@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gdfusion_ros import ModelSettings, load_network
-from gdfusion_ros.model.benchmark import in_order, run
+from gdfusion_ros.benchmark.network import in_order, run
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, Sizes, nano
 from gdfusion_ros.model.zoo import ZOO, Entry
 

@@ -10,9 +10,10 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.renamed import current
 
 SURROUND_CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
 CUES = ('voxel', 'scene', 'motion', 'geometry')
@@ -41,11 +42,9 @@ def setting(default: Value, description: str, *, low: float | None = None, high:
 
 
 def records(settings_type: type) -> dict[str, tuple[Value, Record]]:
-    """Name -> (default, record) of a settings class, in the order of its fields."""
-    found: dict[str, tuple[Value, Record]] = {}
-    for item in dataclasses.fields(settings_type):
-        found[item.name] = (cast(Value, item.default), item.metadata['record'])
-    return found
+    """Name -> (default, record) of a settings class, in the order of its fields; fields without a record are none."""
+    return {item.name: (cast(Value, item.default), item.metadata['record'])
+            for item in dataclasses.fields(settings_type) if item.metadata}
 
 
 def checked(name: str, value: object, default: Value, record: Record) -> Value:
@@ -88,7 +87,7 @@ def from_mapping(settings_type: type[S], values: Mapping[str, object]) -> S:
     Raises:
         GdfusionError: an unknown name, or a value that its record does not allow.
     """
-    known = records(settings_type)
+    known, values = records(settings_type), current(values)
     for name in values:
         if name not in known:
             raise GdfusionError(f"unknown setting '{name}'; there are {', '.join(known)}")
@@ -109,15 +108,16 @@ def merged(settings_type: type[S], *sources: Mapping[str, object]) -> S:
 class ModelSettings:
     """Which network runs, with which weights, where."""
 
-    model: str = setting('', 'Name of the network: gdfusion_nano, bevdetocc_gf, or bevdetocc_gf_small for trials; '
-                         'empty: the one that the weights are of.')
+    model: str = setting('', "Name of the network ('gdfusion models' lists them); empty: the one that the weights are "
+                         'of.')
     weights: str = setting('', "Name ('gdfusion weights list') or path of the checkpoint (.pth or .safetensors); "
-                           "empty: the model's own, and of gdfusion_nano where no model is given.")
+                           "empty: the model's own, or those that come with the package.")
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
     precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
                              choices=('fp32', 'autocast'))
-    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on.', choices=CUES)
+    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
+                                    choices=CUES)
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,8 @@ class PipelineSettings:
     cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Camera names, in the order the network was trained with.')
     reference_camera: str = setting('CAM_FRONT', 'Camera whose stamp is the stamp of a set and of its grid.')
     base_frame: str = setting('base_link', 'TF frame of the vehicle; the grid is given in it.')
+    lidar_frame: str = setting('LIDAR_TOP', 'TF frame of the LiDAR; the grid of a network that was trained so is given '
+                               'in it instead.')
     fixed_frame: str = setting('map', 'TF frame that the ego pose is continuous in (odom or map).')
     sync_tolerance: float = setting(0.06, 'Largest offset of an image from the reference image in a set [s].',
                                     low=0.0, high=1.0)
@@ -137,6 +139,12 @@ class PipelineSettings:
                                      low=0.1, high=60.0)
     missing_camera: str = setting('skip', 'Without an image of a camera: skip the set, hold its last one, or mask it.',
                                   choices=('skip', 'hold', 'mask'))
+    missing_lidar: str = setting('skip', 'Without a cloud of the LiDAR, for networks that look at one: skip the set, '
+                                 'or go on by the cameras alone.', choices=('skip', 'camera_only'))
+    lidar_tolerance: float = setting(0.1, 'Largest offset of a cloud from the middle of the images of a set [s].',
+                                     low=0.0, high=1.0)
+    lidar_patience: float = setting(0.3, 'How long a complete set waits for its cloud [s], at most tf_timeout; with '
+                                    'lossless, as long as that.', low=0.0, high=10.0)
     max_hold: float = setting(1.0, 'Oldest image that missing_camera=hold may use [s].', low=0.0, high=60.0)
     queue_size: int = setting(10, 'Images kept a camera while sets are made.', low=1, high=1000)
     keyframe_interval: float = setting(0.5, 'Time between the sets that the network sees [s]; 0 takes all.',
@@ -144,7 +152,7 @@ class PipelineSettings:
     tf_timeout: float = setting(1.0, 'How long a set waits for its transforms [s].', low=0.0, high=60.0)
     tf_history: float = setting(10.0, 'Span of transforms that is kept [s].', low=0.1, high=3600.0)
     max_frame_gap: float = setting(3.0, 'A longer time between two frames resets the memory [s].', low=0.0, high=3600.0)
-    max_ego_jump: float = setting(50.0, 'A longer way of the vehicle between two frames resets the memory [m].',
+    max_ego_jump: float = setting(50.0, 'A greater distance of the vehicle between two frames resets the memory [m].',
                                   low=0.0, high=1e6)
     max_ego_turn: float = setting(90.0, 'A larger turn of the vehicle between two frames resets the memory [deg].',
                                   low=0.0, high=180.0)
@@ -155,6 +163,10 @@ class PipelineSettings:
     lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
     confidence: bool = setting(False, "Give the probability of each voxel's label, too.")
 
+    def grid_frame(self, kind: Literal['ego', 'lidar']) -> str:
+        """The TF frame that the grid of a network of this kind lies in."""
+        return self.base_frame if kind == 'ego' else self.lidar_frame
+
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
         if len(set(self.cameras)) != len(self.cameras):
@@ -162,7 +174,7 @@ class PipelineSettings:
         if self.reference_camera not in self.cameras:
             raise GdfusionError(f"setting 'reference_camera': '{self.reference_camera}' is not among the cameras "
                                 f'({", ".join(self.cameras)})')
-        for name in ('base_frame', 'fixed_frame'):
+        for name in ('base_frame', 'lidar_frame', 'fixed_frame'):
             if getattr(self, name).startswith('/'):
                 raise GdfusionError(f"setting '{name}': TF frames begin without a slash, got '{getattr(self, name)}'")
             if not getattr(self, name):
@@ -185,6 +197,8 @@ class TopicSettings:
     camera_info_topic: str = setting('/{camera}/camera_info', 'CameraInfo topic of a camera.')
     image_transport: str = setting('compressed', 'compressed: CompressedImage on <image_topic>/compressed; raw: Image.',
                                    choices=('compressed', 'raw'))
+    lidar_topic: str = setting('/LIDAR_TOP/points', 'PointCloud2 topic of the LiDAR; read for networks that look at '
+                               'its depth.')
     tf_topic: str = setting('/tf', 'Topic of the transforms that change.')
     tf_static_topic: str = setting('/tf_static', 'Topic of the transforms that hold for good.')
 
@@ -223,8 +237,8 @@ class NodeSettings:
                                      'grid to those who come late.', choices=('volatile', 'transient_local'))
     tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",
                              choices=('auto', 'tf2', 'own'))
-    camera_timeout: float = setting(1.0, 'A camera without an image for longer is reported as silent [s].',
-                                    low=0.01, high=3600.0)
+    camera_timeout: float = setting(1.0, 'A camera without an image, or a LiDAR without a cloud, for longer is '
+                                    'reported as silent [s].', low=0.01, high=3600.0)
     grid_timeout: float = setting(10.0, 'Without a grid for longer, while images arrive, the node reports an error '
                                   '[s].', low=0.1, high=3600.0)
     diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)

@@ -99,12 +99,12 @@ def recordings() -> Path:
 
 @pytest.fixture(scope='session')
 def nuscenes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A made nuScenes folder to read, never to change: scene-0001 and scene-0002, 3 key frames each, 160 x 90 images.
+    """A synthetic nuScenes folder to read, never to change: scene-0001, scene-0002, 3 key frames each, 160 x 90 images.
 
     It has the seven needed tables, six cameras, LIDAR_TOP and a radar without files, and sweep rows without files.
     """
     root = tmp_path_factory.mktemp('nuscenes')
-    _MadeNuScenes(root).write('v1.0-made')
+    _MadeNuScenes(root).write('v1.0-test')
     return root
 
 
@@ -112,7 +112,7 @@ def nuscenes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nuscenes_complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with all that a dataset can have: images and LiDAR of the sweeps, annotated boxes, Occ3D labels."""
     root = tmp_path_factory.mktemp('nuscenes_complete')
-    _CompleteNuScenes(root).write('v1.0-made')
+    _CompleteNuScenes(root).write('v1.0-test')
     return root
 
 
@@ -248,7 +248,7 @@ class _CompleteNuScenes(_MadeNuScenes):
 
 @pytest.fixture(scope='session')
 def scene_bag(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scene-0001 of the made nuScenes: three key frames of six cameras. To read, never to change."""
+    """scene-0001 of the synthetic nuScenes: three key frames of six cameras. To read, never to change."""
     job = plan(nuscenes.load(nuscenes_root, None, ['scene-0001']), tmp_path_factory.mktemp('bags'))[0]
     convert(job)
     return job.path

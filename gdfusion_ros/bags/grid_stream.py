@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from gdfusion_ros.bags.reader import BagReader, DecodedMessage
 from gdfusion_ros.bags.released import lidar_stamps
 from gdfusion_ros.errors import GdfusionError, RepeatedError
-from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import input_topics
+from gdfusion_ros.messages.router import MessageRouter
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters, Counts
@@ -29,20 +29,20 @@ _LOOK_AHEAD = 1  # sets whose images are decoded while the network sees the one 
 
 
 @dataclass(frozen=True)
-class Listener:
+class ReplayListener:
     """Who is told how it goes on: ``message`` after every message that was read, ``warning`` with one line."""
 
     message: Callable[[], object] = lambda: None
     warning: Callable[[str], object] = lambda _: None
 
 
-SILENT = Listener()
+SILENT = ReplayListener()
 """Nobody is told."""
 
 
 @contextmanager
 def grid_stream(bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings, *,
-                protocol: PoseProtocol = 'live', listener: Listener = SILENT) -> Iterator[GridStream]:
+                protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT) -> Iterator[GridStream]:
     """The grids that ``network`` makes of an open bag.
 
     Args:
@@ -56,7 +56,7 @@ def grid_stream(bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSet
     Raises:
         GdfusionError: the bag lacks topics, or the network needs other cameras.
     """
-    require_inputs(bag, pipeline, topics)
+    require_inputs(bag, pipeline, topics, lidar=network.spec.lidar_depth)
     with closing(Preprocessor(network.spec.image_size)) as preprocessor:
         yield GridStream(bag, network, replace(pipeline, lossless=True), topics, preprocessor, protocol, listener)
 
@@ -65,15 +65,19 @@ class GridStream:
     """Iterates once over the grids of a bag; made by ``grid_stream``."""
 
     def __init__(self, bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings,
-                 preprocessor: Preprocessor, protocol: PoseProtocol, listener: Listener) -> None:
+                 preprocessor: Preprocessor, protocol: PoseProtocol, listener: ReplayListener) -> None:
         """See ``grid_stream``."""
         self._bag, self._listener = bag, listener
         self._counters = Counters(pipeline.cameras, _first_of_each(listener.warning))
         self._assembler = FrameAssembler(pipeline, preprocessor, counters=self._counters,
+                                         grid_frame=pipeline.grid_frame(network.spec.frame),
+                                         takes_clouds=network.spec.lidar_depth,
                                          history_stamp=lidar_stamps(bag) if protocol == 'released' else None)
         self._estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=self._counters)
-        self._feed = Feed(self._assembler, pipeline, topics)
-        self._topics = list(input_topics(pipeline, topics))
+        self._router = MessageRouter(self._assembler, pipeline, topics)
+        self._topics = list(input_topics(pipeline, topics, lidar=network.spec.lidar_depth))
+        if doubt := network.spec.doubt_of_cameras(pipeline.cameras):
+            listener.warning(doubt)
 
     @property
     def counts(self) -> Counts:
@@ -108,7 +112,7 @@ class GridStream:
         """Every set that the messages make, with the record time [ns] of the one that completed it."""
         stamp = 0
         for topic, stamp, message in messages:
-            self._feed(topic, message, stamp / NANOSECONDS)
+            self._router(topic, message, stamp / NANOSECONDS)
             self._assembler.poll(stamp / NANOSECONDS)
             while (posed := self._assembler.take()) is not None:
                 yield posed, stamp
@@ -127,10 +131,12 @@ class GridStream:
                                 f'{reasons or "none"}' + (f'; {counts.last_drop}' if counts.last_drop else ''))
 
 
-def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings) -> None:
+def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings, *,
+                   lidar: bool = False) -> None:
     """Make sure that the bag has what a grid needs.
 
-    Static transforms may be missing, and where ``missing_camera`` is mask, every camera but the reference camera.
+    Static transforms may be missing, and where ``missing_camera`` is mask, every camera but the reference camera. With
+    ``lidar``, clouds have to be there unless ``missing_lidar`` is camera_only.
 
     Raises:
         GdfusionError: names what is missing and lists what is there.
@@ -139,7 +145,9 @@ def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSett
     if pipeline.missing_camera == 'mask':
         for camera in set(pipeline.cameras) - {pipeline.reference_camera}:
             optional |= {topics.image(camera), topics.camera_info(camera)}
-    bag.require({topic: type_name for topic, type_name in input_topics(pipeline, topics).items()
+    if pipeline.missing_lidar == 'camera_only':
+        optional.add(topics.lidar_topic)
+    bag.require({topic: type_name for topic, type_name in input_topics(pipeline, topics, lidar=lidar).items()
                  if topic not in optional})
 
 

@@ -20,7 +20,7 @@ before the LiDAR, key frames are at least 400 ms apart."""
 def lidar_stamps(bag: BagReader) -> Callable[[int], int | None]:
     """Stamp of a camera image [ns] -> LiDAR stamp of its key frame [ns]; None where no key frame is within 0.1 s.
 
-    The authors warp the memory by the ego poses at these stamps (spec section 1, QUIRK 2).
+    The authors warp the memory by the ego poses at these stamps (bevdetocc_gf.md §1, QUIRK 2).
 
     Raises:
         GdfusionError: the bag has no sample tokens.

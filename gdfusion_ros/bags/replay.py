@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gdfusion_ros import __version__
-from gdfusion_ros.bags.grid_stream import SILENT, Listener, grid_stream
+from gdfusion_ros.bags.grid_stream import SILENT, ReplayListener, grid_stream
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.reader import bag_reader
@@ -32,7 +32,7 @@ OUTPUTS = (OCCUPANCY, POINTS, MARKERS)
 
 
 @dataclass(frozen=True)
-class Result:
+class ReplayResult:
     """What a replay has done.
 
     Attributes:
@@ -47,8 +47,8 @@ class Result:
 
 
 def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings, *,
-           protocol: PoseProtocol = 'live', listener: Listener = SILENT, storage: str = 'mcap',
-           bag_format: str = 'jazzy') -> Result:
+           protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT, storage: str = 'mcap',
+           bag_format: str = 'jazzy') -> ReplayResult:
     """Run ``network`` over the bag ``path`` and write its grids to the bag ``out``.
 
     Args:
@@ -76,7 +76,7 @@ def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineS
             outputs.announce(bag.start, LABEL_SETS[network.spec.label_set])
             for grid, stamp in stream:
                 outputs.write(grid, stamp)
-    return Result(stream.counts, stream.refused, time.monotonic() - begin)
+    return ReplayResult(stream.counts, stream.refused, time.monotonic() - begin)
 
 
 class _Outputs:

@@ -1,4 +1,4 @@
-"""Try everything: a made scene, a bag, the live node over DDS, scores against ground truth, pictures.
+"""Try everything: a synthetic scene, a bag, the live node over DDS, scores against ground truth, pictures.
 
   gdfusion demo                                                  a scene made for the demo, the default model
   gdfusion demo --seed 5 --frames 40                             another scene, as long as those of nuScenes
@@ -8,9 +8,10 @@ Makes a short scene with ground truth (or takes scenes of nuScenes), converts it
 of its own, plays the bag to it at its own pace, records what it publishes and compares it with the ground truth. Prints
 what came in, what came out, how long it took and how good it is; exit code 0 says that every camera set gave a grid.
 
-Writes into OUT: made/ (the scene), bags/<scene>, grids (the recording), scores.md, last_grid.png, drive.mp4, drive.html
-(open it in a browser), node.log. The output of an earlier demo in OUT is replaced; any other folder that is not empty
-is refused. Unless ROS_DOMAIN_ID is set, the demo takes a domain of its own and talks to this machine only.
+Writes into OUT: synthetic/ (the scene), bags/<scene>, grids (the recording), scores.md, last_grid.png, drive.mp4,
+drive.html (open it in a browser), node.log. The output of an earlier demo in OUT is replaced; any other folder
+that is not empty is refused. Unless ROS_DOMAIN_ID is set, the demo takes a domain of its own and talks to
+this machine only.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from gdfusion_ros.errors import GdfusionError
 if TYPE_CHECKING:
     from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.demo.folder import Folder
-    from gdfusion_ros.demo.run import Result
+    from gdfusion_ros.demo.run import DemoResult
 
-HELP = 'a made scene to a bag, to the live node, to scores and pictures'
+HELP = 'a synthetic scene to a bag, to the live node, to scores and pictures'
 
 _SCENES = 2
 
@@ -45,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_version_argument(parser)
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
                         help=f'scene names; default: the first {_SCENES}')
-    parser.add_argument('--seed', type=int, default=7, help='of the made scene; default: %(default)s')
-    parser.add_argument('--frames', type=int, default=12, help='key frames of the made scene; default: %(default)s')
+    parser.add_argument('--seed', type=int, default=7, help='of the synthetic scene; default: %(default)s')
+    parser.add_argument('--frames', type=int, default=12,
+                        help='key frames of the synthetic scene; default: %(default)s')
     parser.add_argument('--out', type=Path, default=Path('demo'), metavar='DIR', help='default: %(default)s')
     add_bag_arguments(parser)
     add_model_arguments(parser)
@@ -85,7 +87,7 @@ def _chosen(args: argparse.Namespace) -> Dataset:
     return dataset if args.scenes else replace(dataset, scenes=dataset.scenes[:_SCENES])
 
 
-def _report(result: Result, folder: Folder) -> None:
+def _report(result: DemoResult, folder: Folder) -> None:
     from tabulate import tabulate
 
     from gdfusion_ros.bags.recording import capacity, percentiles

@@ -11,12 +11,14 @@ PREDICTIONS are, in this order of the examples: grids that a model makes of the 
 images (--weights, --untrained, --model and so on); the grids on --topic of bags; files <sample token>.npz of the Occ3D
 benchmark, or <scene>/<sample token>.npz as the authors' code writes them. --export writes the former.
 
-TRUTH is in the dataset (--nuscenes; Occ3D's gts/ unless --labels and --label-set say otherwise), in other bags
-(--truth) or in the input bags themselves, on /ground_truth/occupancy; 'gdfusion convert --labels' writes it.
+TRUTH is in the dataset (--nuscenes; the labels of the model's label set, or Occ3D's gts/, unless --labels and
+--label-set say otherwise), in other bags (--truth) or in the input bags themselves, on /ground_truth/occupancy;
+'gdfusion convert --labels' writes it.
 
 Predictions are matched with key frames by sample token, or by the nearest stamp within 0.1 s; what has no partner is
 counted and said. All scenes go into one confusion matrix. Where a prediction says 'unknown' it counts as free; where
-the labels do, nothing counts. A grid with other voxels than the labels' is sampled at their centres.
+the labels do, nothing counts, or with '--ignored free' free space does: GDFusion's release scores SurroundOcc's labels
+so, and --released-protocol does. A grid with other voxels than the labels' is sampled at their centres.
 
 mIoU is the mean over the classes but free, mIoU_D over those that move, IoU that of occupied against free. RayIoU
 compares what rays from the LiDAR's places in the scene meet first, without camera mask; it is the mean at 1, 2 and 4 m.
@@ -51,10 +53,11 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, records
 
 if TYPE_CHECKING:
-    from gdfusion_ros.bags.grid_stream import Listener
+    from gdfusion_ros.bags.grid_stream import ReplayListener
     from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.evaluation.frames import Truth
     from gdfusion_ros.evaluation.predictions import Predictions
+    from gdfusion_ros.evaluation.report import Ignored
 
 HELP = 'score grids against ground truth'
 
@@ -72,15 +75,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_version_argument(truth)
     truth.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
                        help='scene names, ranges scene-0001..scene-0010, splits; default: those that the bags are of')
-    truth.add_argument('--label-set', metavar='NAME', help=f'which labels of nuScenes: {LABEL_SET} (the default), '
-                       'surroundocc_nuscenes or openoccupancy_nuscenes')
+    truth.add_argument('--label-set', metavar='NAME', help=f'which labels of nuScenes: {LABEL_SET}, '
+                       'surroundocc_nuscenes or openoccupancy_nuscenes; default: that of the model, '
+                       f'{LABEL_SET} without one')
     truth.add_argument('--labels', type=Path, metavar='DIR',
-                       help="folder of the labels: Occ3D's gts (default: the one in nuScenes), SurroundOcc's "
-                       "nuscenes_occ, OpenOccupancy's with scene_<token>")
+                       help="folder of the labels: Occ3D's, SurroundOcc's with samples/, OpenOccupancy's with "
+                       'scene_<token>/; default: gts, gts_surroundocc or nuScenes-Occupancy-v0.1 in nuScenes')
     truth.add_argument('--truth', type=Path, nargs='+', metavar='BAG', help='bags with /ground_truth/occupancy')
     scores = parser.add_argument_group('scores')
     scores.add_argument('--mask', choices=('camera', 'none'),
                         help="camera: only voxels that the cameras can see count; default: camera for Occ3D's labels")
+    scores.add_argument('--ignored', choices=('drop', 'free'),
+                        help='voxels that the labels say to ignore (see above); default: drop')
     scores.add_argument('--frame-of', choices=('released', 'label', 'prediction'), default='released',
                         help='whose frame the comparison is made in (see above); default: %(default)s')
     scores.add_argument('--no-rays', action='store_true', help='leave out RayIoU')
@@ -106,7 +112,7 @@ class _Inputs:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; print or write the scores."""
-    from gdfusion_ros.bags.grid_stream import Listener
+    from gdfusion_ros.bags.grid_stream import ReplayListener
     from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
     from gdfusion_ros.evaluation.export import npz_folder
     from gdfusion_ros.files import refuse_existing, written_whole
@@ -116,11 +122,12 @@ def run(args: argparse.Namespace) -> int:
         refuse_existing(path)
     dataset = _dataset(args)
     truth = _truth(inputs, dataset)
+    _require_labels_of_model(inputs, truth)
     protocol = ScoringProtocol(truth.label_set.camera_masked if args.mask is None else args.mask == 'camera',
-                               args.frame_of, not args.no_rays)
+                               args.frame_of, not args.no_rays, args.ignored or _ignored(args, truth))
     with ExitStack() as stack:
         bar = stack.enter_context(progress(len(truth.frames), 'frame'))
-        predictions = _predictions(inputs, dataset, truth, Listener(warning=lines_above(bar)))
+        predictions = _predictions(inputs, dataset, truth, ReplayListener(warning=lines_above(bar)))
         export = stack.enter_context(npz_folder(args.export)) if args.export else lambda *_: None
         report = evaluate(truth, predictions, protocol, lambda *pair: (export(*pair), bar.update()))
     text = report.render(args.format)
@@ -174,23 +181,48 @@ def _dataset(args: argparse.Namespace) -> Dataset | None:
     return nuscenes.load(args.nuscenes, args.version, scenes if all(scenes) else ())
 
 
+def _ignored(args: argparse.Namespace, truth: Truth) -> Ignored:
+    return 'free' if args.released_protocol and truth.label_set.ignored_is_free else 'drop'
+
+
+def _label_set_of(model: ModelSettings) -> str:
+    from gdfusion_ros.model.zoo import select_model
+
+    return select_model(model).spec.label_set
+
+
+def _require_labels_of_model(inputs: _Inputs, truth: Truth) -> None:
+    """Refuse to run a model for nothing.
+
+    Raises:
+        GdfusionError: it predicts other classes than the labels have.
+    """
+    if inputs.model is None or (predicted := _label_set_of(inputs.model)) == truth.label_set.name:
+        return
+    raise GdfusionError(f'the labels are of {truth.label_set.name}, but the model predicts classes of {predicted}; '
+                        'give labels of the same set (--label-set, --labels, --truth), or another model')
+
+
 def _truth(inputs: _Inputs, dataset: Dataset | None) -> Truth:
     from gdfusion_ros.datasets.labels import FORMATS
     from gdfusion_ros.evaluation.truth import truth_of_bags, truth_of_dataset
+    from gdfusion_ros.perception.labels import LABEL_SETS
 
     args = inputs.args
     if dataset is None:
         return truth_of_bags(args.truth or args.bags, inputs.pipeline, inputs.topics)
-    name = args.label_set or LABEL_SET
+    name = args.label_set or (LABEL_SET if inputs.model is None else _label_set_of(inputs.model))
     if name not in FORMATS:
-        raise GdfusionError(f"unknown label set '{name}'; there are {', '.join(FORMATS)}")
-    if not args.labels and not FORMATS[name].folder:
-        raise GdfusionError(f'--label-set {name} needs --labels DIR, the folder of its labels')
+        fault = 'no labels of nuScenes are of the' if name in LABEL_SETS else 'unknown'
+        raise GdfusionError(f"{fault} label set '{name}'; there are {', '.join(FORMATS)}")
     folder = args.labels or args.nuscenes / FORMATS[name].folder
+    if not args.labels and not folder.is_dir():
+        raise GdfusionError(f'label set {name} needs --labels DIR, the folder of its labels: there is no {folder}')
     return truth_of_dataset(dataset, FORMATS[name], folder, inputs.pipeline)
 
 
-def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listener: Listener) -> Predictions:
+def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listener: ReplayListener) -> Predictions:
+    from gdfusion_ros.datasets.plan import Content
     from gdfusion_ros.evaluation.predictions import BagPredictions, ModelPredictions, NpzPredictions, converted
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
     from gdfusion_ros.model.zoo import load_network
@@ -201,6 +233,8 @@ def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listene
     if inputs.model is None:
         return BagPredictions(args.bags, args.topic)
     keep_freed_memory()
-    bags: Iterable[Path] = args.bags or (() if dataset is None else converted(dataset))
-    return ModelPredictions(bags, load_network(inputs.model), inputs.pipeline, inputs.topics,
+    network = load_network(inputs.model)
+    content = Content(lidar=network.spec.lidar_depth)
+    bags: Iterable[Path] = args.bags or (() if dataset is None else converted(dataset, content))
+    return ModelPredictions(bags, network, inputs.pipeline, inputs.topics,
                             'released' if args.released_protocol else 'live', listener)

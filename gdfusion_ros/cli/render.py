@@ -31,8 +31,8 @@ from gdfusion_ros.cli.common import progress
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
-    from gdfusion_ros.bags.frames import BagFrames
-    from gdfusion_ros.visualization.frame import Frame, Parts
+    from gdfusion_ros.bags.snapshots import BagSnapshots
+    from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
 HELP = 'render grids as a picture, a video or an HTML page'
 KINDS = ('.png', '.mp4', '.html')
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render, and say what was written."""
-    from gdfusion_ros.bags.frames import Sources, bag_frames
+    from gdfusion_ros.bags.snapshots import Sources, bag_snapshots
     from gdfusion_ros.visualization.video import frame_rate
 
     _check(args)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         _write(args.out, [frame], frame.parts, args.fps or frame_rate([]))
         _report(args.out, 1, frame.parts)
         return 0
-    with bag_frames(Sources(args.source, args.topic, tuple(args.images), args.truth)) as frames:
+    with bag_snapshots(Sources(args.source, args.topic, tuple(args.images), args.truth)) as frames:
         chosen = _chosen(args, frames)
         parts = frames.parts if len(chosen) > 1 else frames[chosen[0]].parts
         _write(args.out, _read(frames, chosen), parts, args.fps or frame_rate([frames.stamps[i] for i in chosen]))
@@ -98,14 +98,14 @@ def _check(args: argparse.Namespace) -> None:
         raise GdfusionError(f'{args.source} has no stamp by which --images could be found; render a bag')
 
 
-def _frame_of_files(args: argparse.Namespace) -> Frame:
+def _frame_of_files(args: argparse.Namespace) -> Snapshot:
     from gdfusion_ros.datasets.grid_file import read_grid
-    from gdfusion_ros.visualization.frame import Frame
+    from gdfusion_ros.visualization.snapshot import Snapshot
 
-    return Frame(read_grid(args.source), read_grid(args.truth) if args.truth else None)
+    return Snapshot(read_grid(args.source), read_grid(args.truth) if args.truth else None)
 
 
-def _chosen(args: argparse.Namespace, frames: BagFrames) -> Sequence[int]:
+def _chosen(args: argparse.Namespace, frames: BagSnapshots) -> Sequence[int]:
     """Numbers of the grids to show."""
     count = len(frames)
     if args.stamp is not None:
@@ -120,7 +120,7 @@ def _chosen(args: argparse.Namespace, frames: BagFrames) -> Sequence[int]:
     return range(0, count, -(-count // most))
 
 
-def _read(frames: BagFrames, chosen: Sequence[int]) -> Iterator[Frame]:
+def _read(frames: BagSnapshots, chosen: Sequence[int]) -> Iterator[Snapshot]:
     """The chosen frames, with a progress bar where there are several."""
     if len(chosen) == 1:
         yield frames[chosen[0]]
@@ -131,7 +131,7 @@ def _read(frames: BagFrames, chosen: Sequence[int]) -> Iterator[Frame]:
             bar.update()
 
 
-def _write(out: Path, frames: Iterable[Frame], parts: Parts, rate: Fraction) -> None:
+def _write(out: Path, frames: Iterable[Snapshot], parts: Parts, rate: Fraction) -> None:
     from gdfusion_ros.visualization import page, sheet, video
 
     if out.suffix == '.mp4':

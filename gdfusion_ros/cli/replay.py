@@ -32,7 +32,7 @@ from gdfusion_ros.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from gdfusion_ros.bags.replay import Result
+    from gdfusion_ros.bags.replay import ReplayResult
     from gdfusion_ros.perception.estimator import PoseProtocol
 
 HELP = 'bag in, bag with grids out, without ROS'
@@ -53,24 +53,25 @@ def run(args: argparse.Namespace) -> int:
     """Replay, then print what went in and what came out."""
     from tabulate import tabulate
 
-    from gdfusion_ros.bags.grid_stream import Listener, require_inputs
+    from gdfusion_ros.bags.grid_stream import ReplayListener, require_inputs
     from gdfusion_ros.bags.reader import bag_reader
     from gdfusion_ros.bags.replay import replay
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.inputs import input_topics
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
-    from gdfusion_ros.model.zoo import load_network
+    from gdfusion_ros.model.zoo import load_network, select_model
 
     keep_freed_memory()
     pipeline, topics, model = pipeline_settings(args), topic_settings(args), model_settings(args)
     refuse_existing(args.out)
     with bag_reader(args.bag) as bag:
-        require_inputs(bag, pipeline, topics)
-        total = bag.count(list(input_topics(pipeline, topics)))
+        lidar = select_model(model).spec.lidar_depth
+        require_inputs(bag, pipeline, topics, lidar=lidar)
+        total = bag.count(list(input_topics(pipeline, topics, lidar=lidar)))
     network = load_network(model)
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
     with progress(total, 'msg') as bar:
-        listener = Listener(message=bar.update, warning=lines_above(bar))
+        listener = ReplayListener(message=bar.update, warning=lines_above(bar))
         result = replay(args.bag, args.out, network, pipeline, topics, protocol=protocol, listener=listener,
                         storage=args.storage, bag_format=args.format)
     print(tabulate(_rows(result), tablefmt='plain', disable_numparse=True))
@@ -78,13 +79,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(result: Result) -> list[tuple[str, object]]:
+def _rows(result: ReplayResult) -> list[tuple[str, object]]:
     """What went in, what was dropped for which reason, what came out."""
     counts = result.counts
     images = sum(camera.received for camera in counts.cameras.values())
     rows: list[tuple[str, object]] = [('images in', images)]
     rows += [(f'  dropped, {name}: {reason}', count) for name, camera in counts.cameras.items()
              for reason, count in sorted(camera.dropped.items())]
+    if counts.lidar.received or counts.lidar.missing:
+        rows += [('clouds in', counts.lidar.received), ('  sets without one', counts.lidar.missing)]
     rows += [(f'messages refused on {topic}', count) for topic, count in sorted(result.refused.items())]
     rows += [(f'jumps of the clock, {stream}', count) for stream, count in sorted(counts.jumps.items())]
     rows += [('sets made', counts.sets)]

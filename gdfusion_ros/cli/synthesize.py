@@ -1,7 +1,7 @@
 """Make a dataset in nuScenes format, with Occ3D labels: drives through towns that do not exist.
 
   gdfusion synthesize made --scenes 10 --frames 40
-  gdfusion synthesize held_out --scenes 4 --seed 100000 --moods night rain
+  gdfusion synthesize held_out --scenes 4 --seed 100000 --weather night rain
   gdfusion synthesize made --scenes 2 --frames 20 --sweeps --lidar --resolution 1600x900
   gdfusion synthesize made --check
 
@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING
 
 from gdfusion_ros.cli.common import progress
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.renamed import add_old_flag
 
 if TYPE_CHECKING:
-    from gdfusion_ros.synthetic.agreement import Agreement
+    from gdfusion_ros.synthetic.consistency_check import Consistency
     from gdfusion_ros.synthetic.recipes import Recipe
 
 HELP = 'make a dataset in nuScenes format with ground truth'
@@ -44,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--frames', type=int, default=40,
                         help='key frames of a scene, about two a second; default: %(default)s')
     parser.add_argument('--resolution', default='704x256', metavar='WxH', help='of the images; default: %(default)s')
-    parser.add_argument('--moods', nargs='+', default=(), metavar='MOOD', help='light and weather to choose from; '
+    parser.add_argument('--weather', nargs='+', default=(), metavar='WEATHER', help='light and weather to choose from; '
                         'default: all. An unknown one gives the list')
+    add_old_flag(parser, '--moods', nargs='+')
     parser.add_argument('--crowded', action='store_true', help='streets full of people, cycles, trucks, roadworks and '
                         'all else that is rare on an ordinary day: more to learn from in every image')
     parser.add_argument('--sweeps', action='store_true', help='images at 12 Hz, and LiDAR at 20 Hz with --lidar')
@@ -68,14 +70,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    from gdfusion_ros.synthetic.moods import MOODS
     from gdfusion_ros.synthetic.recipes import Recipe
+    from gdfusion_ros.synthetic.weather import WEATHER
 
     width, separator, height = args.resolution.partition('x')
     if not (separator and width.isdecimal() and height.isdecimal()):
         raise GdfusionError(f'--resolution {args.resolution}: expected WIDTHxHEIGHT, e.g. 704x256')
     return Recipe(args.seed, args.scenes, args.frames, int(width), int(height), args.sweeps, args.lidar,
-                  tuple(args.moods) or tuple(MOODS), args.crowded)
+                  tuple(args.weather) or tuple(WEATHER), args.crowded)
 
 
 def _make(out: Path, recipe: Recipe, jobs: int) -> None:
@@ -91,28 +93,28 @@ def _make(out: Path, recipe: Recipe, jobs: int) -> None:
 
 def _check(out: Path, jobs: int) -> int:
     from gdfusion_ros.synthetic import recipes
-    from gdfusion_ros.synthetic.agreement import examine
+    from gdfusion_ros.synthetic.consistency_check import examine
 
     recipe = recipes.read(out)
     with progress(recipe.scenes * recipe.frames, 'frame', 'checking') as bar:
-        agreement = examine(out, jobs, bar.update)
-    _report(agreement)
-    return 0 if agreement.holds else 1
+        consistency = examine(out, jobs, bar.update)
+    _report(consistency)
+    return 0 if consistency.holds else 1
 
 
-def _report(agreement: Agreement) -> None:
+def _report(consistency: Consistency) -> None:
     from tabulate import tabulate
 
     from gdfusion_ros.perception.labels import OCC3D_NUSCENES
-    from gdfusion_ros.synthetic.agreement import REQUIRED
+    from gdfusion_ros.synthetic.consistency_check import REQUIRED
 
-    counts = [(label.name, int(agreement.visible[label.id]), int(agreement.agreeing[label.id]))
-              for label in OCC3D_NUSCENES.classes if agreement.visible[label.id]]
+    counts = [(label.name, int(consistency.visible[label.id]), int(consistency.agreeing[label.id]))
+              for label in OCC3D_NUSCENES.classes if consistency.visible[label.id]]
     print(tabulate([(name, visible, f'{agreeing / visible:.2%}') for name, visible, agreeing in counts],
                    headers=('class', 'visible voxels', 'agree'), disable_numparse=True,
                    colalign=('left', 'right', 'right')))
-    if agreement.differing:
-        print(f'{len(agreement.differing)} images are not the ones that the seed gives: '
-              f'{", ".join(agreement.differing[:3])}{", …" if len(agreement.differing) > 3 else ""}')
-    print(f'{agreement.share:.2%} of the visible voxels agree with the images ({REQUIRED:.0%} required): '
-          f'{"passed" if agreement.holds else "FAILED"}')
+    if consistency.differing:
+        print(f'{len(consistency.differing)} images are not the ones that the seed gives: '
+              f'{", ".join(consistency.differing[:3])}{", …" if len(consistency.differing) > 3 else ""}')
+    print(f'{consistency.share:.2%} of the visible voxels agree with the images ({REQUIRED:.0%} required): '
+          f'{"passed" if consistency.holds else "FAILED"}')

@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, then print what came of it."""
     from gdfusion_ros.model.runtime.device import select_device
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.zoo import specification
     from gdfusion_ros.training import settings as training_settings
     from gdfusion_ros.training.examples import labelled
     from gdfusion_ros.training.processes import joined
@@ -71,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
             _require(folder, resume=args.resume)
             print(training_settings.text(settings))
             frames = sum(len(scene.samples) for dataset in data.training for scene in dataset.scenes)
+            labels = labelled(data.training, specification(settings.model))
             print(f'{frames} key frames in {sum(len(dataset.scenes) for dataset in data.training)} scenes, '
-                  f'{labelled(data.training)} labelled; {processes.count} x {settings.slots} slots, {device}')
+                  f'{labels} labelled; {processes.count} x {settings.slots} slots, {device}')
         processes.wait()
         network = starting_network(settings, device)
         training = Run(network, settings, data, folder, processes)

@@ -19,7 +19,7 @@ from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
     from gdfusion_ros.model.network import OccupancyNetwork
-    from gdfusion_ros.model.weights.checkpoint import Facts
+    from gdfusion_ros.model.weights.checkpoint import WeightsMetadata
 
 HELP = 'list, fetch, check and convert weights'
 
@@ -52,8 +52,10 @@ def _list(_: argparse.Namespace) -> int:
     for entry in known().values():
         path = entry.path()
         here = format_size(path.stat().st_size) if path else 'no'
-        rows.append((entry.name, entry.model or 'none yet', here, entry.about, entry.license))
-    print(tabulate(rows, headers=('name', 'model', 'here', 'about', 'license'), maxcolwidths=[None] * 3 + [50, 30]))
+        source = entry.by_hand or (f'Hub: {entry.repository}' if entry.repository else 'this package')
+        rows.append((entry.name, entry.model, here, source, entry.about, entry.license))
+    print(tabulate(rows, headers=('name', 'model', 'here', 'from', 'about', 'license'),
+                   maxcolwidths=[None] * 3 + [30, 50, 30]))
     print("\n'gdfusion weights fetch NAME' brings what is not here")
     return 0
 
@@ -69,36 +71,38 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from gdfusion_ros.model.weights.forms import described
     from gdfusion_ros.model.weights.registry import find, known, verify
 
     if entry := known().get(args.weights):
         verify(find(args.weights), entry.size, entry.sha256)
     network, path, _ = _network(args)
-    print(f'{path} fits {network.title}: {len(network.state_dict())} keys with their shapes')
+    print(f'{path} fits {described(network, network.title)}: {len(network.state_dict())} keys with their shapes')
     return 0
 
 
 def _convert(args: argparse.Namespace) -> int:
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.model.weights.checkpoint import save_checkpoint
+    from gdfusion_ros.model.weights.forms import described
 
     if args.out.suffix != '.safetensors':
         raise GdfusionError(f'{args.out}: expected a name that ends in .safetensors')
     refuse_existing(args.out)
     network, _, facts = _network(args)
     save_checkpoint(network, args.out, facts, half=args.half)
-    print(f'{args.out}: {len(network.state_dict())} keys of {network.title}')
+    print(f'{args.out}: {len(network.state_dict())} keys of {described(network, network.title)}')
     return 0
 
 
-def _network(args: argparse.Namespace) -> tuple[OccupancyNetwork, Path, Facts]:
+def _network(args: argparse.Namespace) -> tuple[OccupancyNetwork, Path, WeightsMetadata]:
     """The network with the weights, their file, and what it says of itself."""
-    from gdfusion_ros.model.weights.checkpoint import Facts, load_checkpoint
-    from gdfusion_ros.model.zoo import build, choose
+    from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, load_checkpoint
+    from gdfusion_ros.model.zoo import build, select_model
     from gdfusion_ros.settings import ModelSettings
 
-    chosen = choose(ModelSettings(model=args.model or '', weights=args.weights))
+    chosen = select_model(ModelSettings(model=args.model or '', weights=args.weights))
     assert chosen.weights is not None, 'they are not random, they were named'
     network = build(chosen.spec)
     load_checkpoint(network, chosen.weights)
-    return network, chosen.weights, Facts(chosen.spec.name, chosen.trained_on)
+    return network, chosen.weights, WeightsMetadata(chosen.spec.name, chosen.trained_on)

@@ -108,7 +108,7 @@ def dense_labels(path: Path, label_set: LabelSet, voxels: Sequence[int], columns
         raise GdfusionError(f'labels {path} are {rows.dtype} {rows.shape}, expected numbers in rows of '
                             f'{" or ".join(map(str, columns))}')
     numbers = rows[:, [*voxels, -1]]
-    highest = np.array([*label_set.grid.shape, len(label_set.classes)]) - 1
+    highest = np.array([*(edge - 1 for edge in label_set.grid.shape), max(label.id for label in label_set.occupied)])
     if rows.dtype.kind in 'ui' and np.iinfo(rows.dtype).max < highest.max():
         raise GdfusionError(f'labels {path} are {rows.dtype}, which cannot hold indices up to {highest.max()}: they '
                             'were cut off; save them as int16 or wider')
@@ -121,6 +121,11 @@ def dense_labels(path: Path, label_set: LabelSet, voxels: Sequence[int], columns
     labels = np.full(label_set.grid.shape, label_set.free, np.uint8, order='F')
     labels[x, y, z] = np.where(stored == 0, UNKNOWN, stored)
     return labels
+
+
+def as_numbered(labels: NDArray[np.uint8], label_set: LabelSet) -> NDArray[np.uint8]:
+    """Labels of a file with the one id that free space has here (``LabelSet.free_in_files``)."""
+    return np.where(np.isin(labels, list(label_set.free_in_files)), np.uint8(label_set.free), labels)
 
 
 def labels_of(array: NDArray[Any], grid: VoxelGrid, place: str, *, flags: bool = False) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""One grid in a file of its own: labels of Occ3D-nuScenes, or a prediction as its benchmark takes them."""
+"""One grid in a file of its own: labels of Occ3D (nuScenes, Waymo), or a prediction as its benchmark takes them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets import occ3d
-from gdfusion_ros.datasets.arrays import labels_of, read_one_of, require_free
+from gdfusion_ros.datasets import occ3d, waymo
+from gdfusion_ros.datasets.arrays import as_numbered, labels_of, read_one_of, require_free
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
@@ -28,13 +28,22 @@ def read_grid(path: Path) -> SemanticGrid:
     Raises:
         GdfusionError: the file cannot be read, or is neither.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if f'{_LABELS}.npy' in archive.namelist():
-                return occ3d.read_grid(path, 0, _FRAME)
+    arrays = _names(path)
+    if set(waymo.MASKS) <= arrays:
+        return waymo.read_grid(path, 0, _FRAME)
+    if _LABELS in arrays:
+        return occ3d.read_grid(path, 0, _FRAME)
     labels, grid = read_prediction(path, OCC3D_NUSCENES), OCC3D_NUSCENES.grid
     return SemanticGrid(0, _FRAME, grid.lower, grid.voxel_size, np.asfortranarray(labels), None, OCC3D_NUSCENES,
                         path.name, 0, (), 0)
+
+
+def _names(path: Path) -> set[str]:
+    """Of the arrays in an ``.npz`` file; none where it is no such file."""
+    if not zipfile.is_zipfile(path):
+        return set()
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix('.npy') for name in archive.namelist()}
 
 
 def read_prediction(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
@@ -44,10 +53,10 @@ def read_prediction(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
         GdfusionError: a damaged file, another shape or type, a class that the label set does not have, no free voxel.
     """
     name, array = read_one_of(path, _PREDICTIONS)
-    labels = labels_of(array, label_set.grid, f'prediction {path}: {name}')
+    labels = as_numbered(labels_of(array, label_set.grid, f'prediction {path}: {name}'), label_set)
     highest = labels.max(where=labels != UNKNOWN, initial=0)
-    if highest >= len(label_set.classes):
-        raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has 0 to '
-                            f'{len(label_set.classes) - 1}: number the classes so')
+    if highest > label_set.ids[-1]:
+        raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has '
+                            f'{label_set.ids[0]} to {label_set.ids[-1]}: number the classes so')
     require_free(labels, label_set.free, f'prediction {path}')
     return labels

@@ -19,7 +19,7 @@ from gdfusion_ros.settings import PipelineSettings
 LIDAR = 'LIDAR_TOP'
 """Channel and TF frame of the LiDAR whose stamps the samples have."""
 
-FRAME_IDS = {'ego': PipelineSettings().base_frame, 'lidar': LIDAR}
+FRAME_IDS = {'ego': PipelineSettings().base_frame, 'lidar': PipelineSettings().lidar_frame}
 """TF frame of a label set's ``frame``."""
 
 
@@ -29,7 +29,7 @@ class LabelFormat:
 
     Attributes:
         label_set: their classes, grid and frame.
-        folder: where they are below the dataset's folder; empty where no place is usual.
+        folder: where they are below the dataset's folder, if they are there.
         path: file of a sample's labels below the folder of the labels.
         read: the grid in that file, of a LiDAR stamp [ns]; raises GdfusionError where it is not in order.
     """
@@ -62,10 +62,10 @@ FORMATS = {label_format.label_set.name: label_format for label_format in (
     LabelFormat(OCC3D_NUSCENES, occ3d.FOLDER,
                 lambda folder, scene, sample: occ3d.path_in(folder, scene.name, sample.token),
                 _read_occ3d),
-    LabelFormat(SURROUNDOCC_NUSCENES, '',
+    LabelFormat(SURROUNDOCC_NUSCENES, 'gts_surroundocc',
                 lambda folder, scene, sample: surroundocc.label_path(folder, _lidar(scene, sample)),
                 _reader(SURROUNDOCC_NUSCENES, surroundocc.read)),
-    LabelFormat(OPENOCCUPANCY_NUSCENES, '',
+    LabelFormat(OPENOCCUPANCY_NUSCENES, 'nuScenes-Occupancy-v0.1',
                 lambda folder, scene, sample: openoccupancy.label_path(folder, scene, _lidar(scene, sample)),
                 _reader(OPENOCCUPANCY_NUSCENES, openoccupancy.read)))}
 """By the name of the label set."""

@@ -19,8 +19,8 @@ class Folder:
 
     @property
     def dataset(self) -> Path:
-        """The made scene, where none was given."""
-        return self.path / 'made'
+        """The synthetic scene, where none was given."""
+        return self.path / 'synthetic'
 
     @property
     def bags(self) -> Path:

@@ -62,7 +62,7 @@ def run_node(bags: Sequence[Path], folder: Folder, model: ModelSettings, expecte
             with node_process([*model_arguments(model), *EVERY_SET], name=NODE, log=log) as process:
                 watch = _Watch(process, recorder, bar)
                 recorder.wait_for_publishers(_SUBSCRIPTION_TIMEOUT)
-                play(bags, Playback(wait=_SUBSCRIPTION_TIMEOUT), lambda _: watch.look())
+                play(bags, Playback(wait=_SUBSCRIPTION_TIMEOUT), lambda _: watch.finish())
                 watch.wait(expected)
         except GdfusionError as error:
             raise GdfusionError(f'{error}; {folder.log} ends with: {_last_line(folder.log)}') from error
@@ -83,7 +83,7 @@ class _Watch:
     def __init__(self, process: subprocess.Popen[bytes], recorder: Recorder, bar: Bar) -> None:
         self._process, self._recorder, self._bar = process, recorder, bar
 
-    def look(self) -> None:
+    def finish(self) -> None:
         """Show how far it is.
 
         Raises:
@@ -104,8 +104,8 @@ class _Watch:
         deadline = time.monotonic() + _GRID_TIMEOUT
         while (grids := self._recorder.counts[GRIDS_TOPIC]) < expected and time.monotonic() < deadline:
             time.sleep(_LOOK_UP)
-            self.look()
+            self.finish()
             if self._recorder.counts[GRIDS_TOPIC] > grids:
                 deadline = time.monotonic() + _GRID_TIMEOUT
         self._recorder.wait_for(DIAGNOSTICS, self._recorder.counts[DIAGNOSTICS] + 2, _DIAGNOSTICS_TIMEOUT)
-        self.look()
+        self.finish()

@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.bags.frames import BagFrames, Sources, bag_frames
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.bags.recording import Row, counts, latencies
+from gdfusion_ros.bags.snapshots import BagSnapshots, Sources, bag_snapshots
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.nuscenes import Dataset
@@ -27,13 +27,13 @@ from gdfusion_ros.evaluation.predictions import BagPredictions
 from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.files import written_whole
-from gdfusion_ros.model.zoo import choose
+from gdfusion_ros.model.zoo import select_model
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
-from gdfusion_ros.synthetic.moods import EVERYDAY
 from gdfusion_ros.synthetic.recipes import Recipe
 from gdfusion_ros.synthetic.synthesize import synthesize
+from gdfusion_ros.synthetic.weather import EVERYDAY
 from gdfusion_ros.visualization import page, sheet, video
-from gdfusion_ros.visualization.frame import Frame
+from gdfusion_ros.visualization.snapshot import Snapshot
 
 
 class ProgressBars(Protocol):
@@ -45,7 +45,7 @@ class ProgressBars(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class DemoResult:
     """What a demo did.
 
     Attributes:
@@ -71,20 +71,20 @@ def check(model: ModelSettings) -> None:
     Raises:
         GdfusionError: there is no such network, its weights are missing, or videos cannot be written.
     """
-    choose(model)
+    select_model(model)
     video.require_encoder()
 
 
 def make_scene(folder: Folder, seed: int, frames: int, jobs: int, progress: ProgressBars) -> Dataset:
     """A scene that nobody has driven through, in nuScenes' format with ground truth."""
-    recipe = Recipe(seed, scenes=1, frames=frames, width=704, height=256, sweeps=False, lidar=False, moods=EVERYDAY)
+    recipe = Recipe(seed, scenes=1, frames=frames, width=704, height=256, sweeps=False, lidar=False, weather=EVERYDAY)
     with progress(frames, 'frame', 'synthesize') as bar:
         synthesize(folder.dataset, recipe, jobs, bar.update)
     return nuscenes.load(folder.dataset)
 
 
 def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: ProgressBars, *, storage: str = 'mcap',
-        bag_format: str = 'jazzy') -> Result:
+        bag_format: str = 'jazzy') -> DemoResult:
     """Convert ``dataset``, run the node on it, score and render the grids.
 
     ``storage`` and ``bag_format`` are those of the bags, see ``bag_writer``.
@@ -100,11 +100,11 @@ def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: Progre
     with progress(expected, 'grid', 'live node') as bar:
         grids = run_node(bags, folder, model, expected, bar, storage=storage, bag_format=bag_format)
     scores = _score(jobs, folder, progress)
-    with bag_frames(Sources(folder.grids, GRIDS_TOPIC, tuple(bags))) as frames:
+    with bag_snapshots(Sources(folder.grids, GRIDS_TOPIC, tuple(bags))) as frames:
         _render(frames, folder, progress)
         title = frames[len(frames) - 1].grid.model
     with bag_reader(folder.grids) as bag:
-        return Result(expected, grids, list(counts(bag, DIAGNOSTICS)), latencies(bag, LATENCY), scores, title)
+        return DemoResult(expected, grids, list(counts(bag, DIAGNOSTICS)), latencies(bag, LATENCY), scores, title)
 
 
 def _score(jobs: Sequence[Job], folder: Folder, progress: ProgressBars) -> Report | None:
@@ -120,14 +120,14 @@ def _score(jobs: Sequence[Job], folder: Folder, progress: ProgressBars) -> Repor
     return report
 
 
-def _render(frames: BagFrames, folder: Folder, progress: ProgressBars) -> None:
+def _render(frames: BagSnapshots, folder: Folder, progress: ProgressBars) -> None:
     sheet.write(folder.picture, frames[len(frames) - 1])
     with progress(2 * len(frames), 'frame', 'render') as bar:
         video.write(folder.video, _read(frames, bar), frames.parts, video.frame_rate(frames.stamps))
         page.write(folder.page, _read(frames, bar), frames.parts)
 
 
-def _read(frames: BagFrames, bar: Bar) -> Iterator[Frame]:
+def _read(frames: BagSnapshots, bar: Bar) -> Iterator[Snapshot]:
     for index in range(len(frames)):
         yield frames[index]
         bar.update(1)

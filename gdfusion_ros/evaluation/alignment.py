@@ -14,17 +14,17 @@ from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.regrid import regrid, voxel_grid
 from gdfusion_ros.perception.types import SemanticGrid
 
-FrameOf = Literal['released', 'label', 'prediction']
+GridFrame = Literal['released', 'label', 'prediction']
 """Whose frame the comparison is made in.
 
 Predictions are in the vehicle's frame at the reference camera's stamp, labels at the LiDAR's, which is up to 50 ms
 later: 0.2 m on average, half a voxel. 'released', the benchmarks' protocol, takes the two frames for one and moves
-nothing; 'label' moves the prediction by the way of the vehicle, 'prediction' moves the labels.
+nothing; 'label' moves the prediction by the motion of the vehicle, 'prediction' moves the labels.
 """
 
 
 def align(truth: SemanticGrid, prediction: SemanticGrid, drive: Drive,
-          frame_of: FrameOf = 'released') -> tuple[SemanticGrid, SemanticGrid]:
+          frame_of: GridFrame = 'released') -> tuple[SemanticGrid, SemanticGrid]:
     """Truth and prediction over the same voxels: those of the labels, or with 'prediction' those of the prediction.
 
     A prediction with other voxels than the labels is sampled at their centres. Where it was moved to, and so does not

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.evaluation.alignment import FrameOf, align
+from gdfusion_ros.evaluation.alignment import GridFrame, align, known_labels
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.frames import KeyFrame, Truth
 from gdfusion_ros.evaluation.predictions import Predictions, Tally
 from gdfusion_ros.evaluation.rays import RayCounts, ray_origins
-from gdfusion_ros.evaluation.report import Report
+from gdfusion_ros.evaluation.report import Ignored, Report
 from gdfusion_ros.perception.regrid import voxel_grid
 from gdfusion_ros.perception.transforms import TransformError
 from gdfusion_ros.perception.types import SemanticGrid, stamp_text
@@ -25,11 +25,14 @@ class ScoringProtocol:
         camera_mask: only voxels that the cameras can see count (not for RayIoU, which has no mask).
         frame_of: whose frame the comparison is made in.
         rays: whether RayIoU is measured.
+        ignored: voxels that the labels say to ignore: 'drop' does not count them, 'free' counts them as free space, as
+            GDFusion's release scores SurroundOcc's labels (alocc.md §9.2).
     """
 
     camera_mask: bool
-    frame_of: FrameOf = 'released'
+    frame_of: GridFrame = 'released'
     rays: bool = True
+    ignored: Ignored = 'drop'
 
 
 def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
@@ -63,8 +66,8 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
         raise GdfusionError(f'nothing to score in {tally.scored} key frames: ' +
                             ('the camera mask of the labels leaves no voxel; score all with --mask none'
                              if protocol.camera_mask else "the labels are 'unknown' everywhere"))
-    return Report(truth.label_set, tuple(sorted(models)), protocol.camera_mask, protocol.frame_of, tally,
-                  len(truth.frames) - tally.scored, truth.unlabelled, matrix, rays)
+    return Report(truth.label_set, tuple(sorted(models)), protocol.camera_mask, protocol.ignored, protocol.frame_of,
+                  tally, len(truth.frames) - tally.scored, truth.unlabelled, matrix, rays)
 
 
 def _score(frame: KeyFrame, prediction: SemanticGrid, protocol: ScoringProtocol, matrix: ConfusionMatrix,
@@ -74,6 +77,8 @@ def _score(frame: KeyFrame, prediction: SemanticGrid, protocol: ScoringProtocol,
     if truth.label_set != matrix.label_set:
         raise GdfusionError(f'the labels are of {truth.label_set.name}, those before of {matrix.label_set.name}; '
                             'evaluate them one by one')
+    if protocol.ignored == 'free':
+        truth = replace(truth, labels=known_labels(truth))
     truth, prediction = align(truth, prediction, frame.drive, protocol.frame_of)
     mask = None
     if protocol.camera_mask:

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from gdfusion_ros.bags.grid_stream import SILENT, Listener, grid_stream
+from gdfusion_ros.bags.grid_stream import SILENT, ReplayListener, grid_stream
 from gdfusion_ros.bags.messages import GRID_TYPE
 from gdfusion_ros.bags.reader import BagReader, bag_reader
 from gdfusion_ros.bags.released import nearest
@@ -17,7 +17,7 @@ from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.grid_file import read_prediction
 from gdfusion_ros.datasets.labels import FRAME_IDS
 from gdfusion_ros.datasets.nuscenes import Dataset
-from gdfusion_ros.datasets.plan import plan
+from gdfusion_ros.datasets.plan import Content, plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.frames import KeyFrame
 from gdfusion_ros.messages import decode
@@ -130,7 +130,7 @@ class ModelPredictions:
     pipeline: PipelineSettings
     topics: TopicSettings
     protocol: PoseProtocol = 'live'
-    listener: Listener = SILENT
+    listener: ReplayListener = SILENT
 
     def pairs(self, frames: Sequence[KeyFrame], tally: Tally) -> Iterator[Pair]:
         """See Predictions."""
@@ -143,15 +143,15 @@ class ModelPredictions:
                 yield _scene(bag), (grid for grid, _ in stream)
 
 
-def converted(dataset: Dataset) -> Iterator[Path]:
-    """A bag of every scene of ``dataset``, which is there until the next is asked for.
+def converted(dataset: Dataset, content: Content) -> Iterator[Path]:
+    """A bag of every scene of ``dataset`` with that content, which is there until the next is asked for.
 
     Raises:
         GdfusionError: images are missing, or the bag cannot be written.
     """
     for scene in dataset.scenes:
         with tempfile.TemporaryDirectory(prefix='gdfusion-') as folder:
-            for job in plan(Dataset(dataset.root, dataset.version, (scene,)), Path(folder)):
+            for job in plan(Dataset(dataset.root, dataset.version, (scene,)), Path(folder), content):
                 convert(job)
                 yield job.path
 

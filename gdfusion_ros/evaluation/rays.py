@@ -1,6 +1,6 @@
 """RayIoU: intersection over union of what rays from the LiDAR's places meet first (SparseOcc: Liu et al., ECCV 2024).
 
-Every ray gives the class of the first occupied voxel on its way and the depth at which it leaves that voxel, as the
+Every ray gives the class of the first occupied voxel that it meets and the depth at which it leaves that voxel, as the
 released metric measures it. Where the truth has nothing, a ray does not count. It is a hit of its class where the
 prediction gives the same class and a depth that differs by less than 1, 2 or 4 m.
 """
@@ -17,7 +17,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import iou, nanmean
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
-from gdfusion_ros.perception.voxel_walk import first_voxel
+from gdfusion_ros.perception.ray_traversal import first_voxel
 
 THRESHOLDS = (1.0, 2.0, 4.0)
 """Differences of depth [m]."""
@@ -146,7 +146,7 @@ class RayCounts:
 
 @numba.njit(cache=True, parallel=True)
 def _cast(labels, solid, origins, directions, met, depths):  # type: ignore[no-untyped-def]
-    """``origins`` and ``directions`` are in voxels, so that a way along a ray remains in metres."""
+    """``origins`` and ``directions`` are in voxels, so that a distance along a ray remains in metres."""
     for ray in numba.prange(met.size):
         start, direction = origins[ray // len(directions)], directions[ray % len(directions)]
         x, y, z, _, _, leave = first_voxel(solid, start, direction, True)

@@ -6,21 +6,25 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tabulate import tabulate
 
-from gdfusion_ros.evaluation.alignment import FrameOf
+from gdfusion_ros.evaluation.alignment import GridFrame
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
 from gdfusion_ros.evaluation.rays import THRESHOLDS, RayCounts
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import LabelSet
 
+Ignored = Literal['drop', 'free']
+"""What becomes of voxels that the labels say to ignore: see ScoringProtocol."""
+
 FORMATS = ('text', 'markdown', 'json')
 
 _MOTIONS = {'released': 'as released: nothing is moved',
-            'label': "in the labels' frame: predictions moved by the way of the vehicle",
-            'prediction': "in the predictions' frame: labels moved by the way of the vehicle"}
+            'label': "in the labels' frame: predictions moved by the motion of the vehicle",
+            'prediction': "in the predictions' frame: labels moved by the motion of the vehicle"}
 _RAYS = [f'RayIoU@{threshold:g}' for threshold in THRESHOLDS]
 
 
@@ -32,6 +36,7 @@ class Report:
         label_set: the classes.
         models: what made the predictions.
         camera_mask: whether only voxels that the cameras can see were counted.
+        ignored: what became of voxels that the labels say to ignore.
         frame_of: whose frame the comparison was made in.
         tally: what became of the predictions.
         unpredicted: key frames with labels, without a prediction.
@@ -43,7 +48,8 @@ class Report:
     label_set: LabelSet
     models: tuple[str, ...]
     camera_mask: bool
-    frame_of: FrameOf
+    ignored: Ignored
+    frame_of: GridFrame
     tally: Tally
     unpredicted: int
     unlabelled: int
@@ -72,7 +78,7 @@ class Report:
         """All of it; scores are 0..1, None where nothing was counted."""
         return {
             'label_set': self.label_set.name, 'models': list(self.models), 'camera_mask': self.camera_mask,
-            'frame_of': self.frame_of,
+            'ignored': self.ignored, 'frame_of': self.frame_of,
             'key_frames': {'scored': self.tally.scored, 'without_prediction': self.unpredicted,
                            'without_labels': self.unlabelled},
             'predictions': {'scored': self.tally.scored, 'without_labels': self.tally.unlabelled,
@@ -105,7 +111,8 @@ class Report:
             ('predictions of', printable(', '.join(self.models), 200)),
             ('labels', self.label_set.name),
             ('voxels', f'{self.matrix.counts.sum()} counted, ' + ('only what the cameras can see' if self.camera_mask
-                                                                 else 'seen by the cameras or not')),
+                                                                 else 'seen by the cameras or not')
+             + (', ignored ones as free' if self.ignored == 'free' else '')),
             ('frames', _MOTIONS[self.frame_of]),
             ('key frames scored', tally.scored)]
         left_out = {'key frames without prediction': self.unpredicted, 'key frames without labels': self.unlabelled,

@@ -10,27 +10,43 @@ from numpy.typing import NDArray
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.encode import pose
 from gdfusion_ros.messages.factory import Message, MessageFactory, header, time
-from gdfusion_ros.perception.labels import OCC3D_NUSCENES, LabelSet
+from gdfusion_ros.perception.labels import LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import setting
 
 OCCUPIED, FREE, UNKNOWN = 100, 0, -1
 
-_GROUND = tuple(label.name for label in OCC3D_NUSCENES.classes if label.id in OCC3D_NUSCENES.ground)
-_OBSTACLES = tuple(label.name for label in OCC3D_NUSCENES.classes
-                   if label.id not in OCC3D_NUSCENES.ground | {OCC3D_NUSCENES.free})
+GROUND, OBSTACLES = 'ground', 'obstacles'
+"""What a vehicle can stand on, and all else that is not free: of any label set."""
 
 
 @dataclass(frozen=True)
 class BevSettings:
-    """Which voxels block a column of the grid, and which make it free to drive on."""
+    """Which voxels block a column of the grid, and which make it free to drive on.
+
+    Classes go by the names that the network's label set gives them, or by GROUND and OBSTACLES.
+    """
 
     bev_min_height: float = setting(0.2, 'Lower edge of the height band that can block [m above the ego frame].',
                                     low=-100.0, high=100.0)
     bev_max_height: float = setting(2.0, 'Upper edge of the height band: what is higher is driven under [m].',
                                     low=-100.0, high=100.0)
-    bev_occupied: tuple[str, ...] = setting(_OBSTACLES, 'Classes that block a column (100) within the band.')
-    bev_free: tuple[str, ...] = setting(_GROUND, 'Classes that make a column free (0) at or below the band.')
+    bev_occupied: tuple[str, ...] = setting((OBSTACLES,), 'Classes that block a column (100) within the band: names of '
+                                            "the network's label set; obstacles: all but ground and free.")
+    bev_free: tuple[str, ...] = setting((GROUND,), 'Classes that make a column free (0) at or below the band, named '
+                                        'so too; ground: what a vehicle can stand on.')
+
+    def require(self, label_set: LabelSet) -> None:
+        """Refuse classes that a label set does not have.
+
+        Raises:
+            GdfusionError: names the setting, the class and those that there are.
+        """
+        for name in ('bev_occupied', 'bev_free'):
+            try:
+                _member(label_set, getattr(self, name))
+            except GdfusionError as error:
+                raise GdfusionError(f"setting '{name}': {error}, {GROUND} and {OBSTACLES}") from error
 
 
 def bev(grid: SemanticGrid, settings: BevSettings, make: MessageFactory) -> Message:
@@ -47,7 +63,7 @@ def bev(grid: SemanticGrid, settings: BevSettings, make: MessageFactory) -> Mess
     if resolution != size:
         raise GdfusionError(f'bev: cells must be square, the voxels are {resolution} x {size} m')
     info = make('nav_msgs/msg/MapMetaData', map_load_time=time(grid.stamp, make), resolution=resolution, width=size_x,
-                height=size_y, origin=pose((grid.origin[0], grid.origin[1], 0.0), make))
+                height=size_y, origin=pose((grid.origin[0], grid.origin[1], -grid.height), make))
     return make('nav_msgs/msg/OccupancyGrid', header=header(grid.stamp, grid.frame_id, make), info=info,
                 data=make.array(columns(grid, settings).reshape(-1, order='F')))
 
@@ -60,7 +76,7 @@ def columns(grid: SemanticGrid, settings: BevSettings) -> NDArray[np.int8]:
     Raises:
         GdfusionError: a class that the grid's label set does not have.
     """
-    heights = grid.origin[2] + (np.arange(grid.labels.shape[2]) + 0.5) * grid.voxel_size[2]
+    heights = grid.height + grid.origin[2] + (np.arange(grid.labels.shape[2]) + 0.5) * grid.voxel_size[2]
     below = heights <= settings.bev_max_height
     band = below & (heights >= settings.bev_min_height)
     blocks = _member(grid.label_set, settings.bev_occupied)
@@ -72,7 +88,13 @@ def columns(grid: SemanticGrid, settings: BevSettings) -> NDArray[np.int8]:
 
 
 def _member(label_set: LabelSet, names: tuple[str, ...]) -> NDArray[np.bool_]:
-    """(256,) whether a label is one of the named classes."""
+    """(256,) whether a label is one of the named classes.
+
+    Raises:
+        GdfusionError: the label set does not have one of them.
+    """
+    groups = {GROUND: label_set.ground, OBSTACLES: {*label_set.ids} - {*label_set.ground, label_set.free}}
     table = np.zeros(256, np.bool_)
-    table[[label_set.by_name(name).id for name in names]] = True
+    for name in names:
+        table[list(groups[name] if name in groups else {label_set.by_name(name).id})] = True
     return table

@@ -41,8 +41,8 @@ def transform(message: Message, topic: str) -> StampedTransform:
     rotation = (float(turn.x), float(turn.y), float(turn.z), float(turn.w))
     if not all(map(math.isfinite, translation + rotation)):
         raise GdfusionError(f'{place} is not finite')
-    if (way := math.hypot(*translation)) > _FARTHEST:
-        raise GdfusionError(f'{place} is {way:.3g} m long, beyond every map')
+    if (distance := math.hypot(*translation)) > _FARTHEST:
+        raise GdfusionError(f'{place} is {distance:.3g} m long, beyond every map')
     if abs(math.hypot(*rotation) - 1) > 0.01:
         raise GdfusionError(f'{place} has no unit quaternion: {rotation}')
     return StampedTransform(parent, child, measured_at(message, place), translation, rotation)

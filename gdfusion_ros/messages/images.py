@@ -16,7 +16,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.compressed import load_compressed
 from gdfusion_ros.messages.encodings import ENCODINGS, refusal, to_rgb
 from gdfusion_ros.messages.factory import Message
-from gdfusion_ros.messages.place import camera_frame, measured_at, place_of
+from gdfusion_ros.messages.place import measured_at, place_of, sensor_frame
 from gdfusion_ros.perception.image_size import Size, require_size
 from gdfusion_ros.perception.types import Pixels
 
@@ -37,7 +37,7 @@ Fallback = Callable[[Message, str], Pixels]
 def compressed_image(message: Message, topic: str, size: Size | None = None) -> EncodedImage:
     """``sensor_msgs/CompressedImage`` (JPEG or PNG); ``load`` refuses another ``size`` before it decodes."""
     place = place_of(message, topic)
-    return EncodedImage(measured_at(message, place), camera_frame(message, place),
+    return EncodedImage(measured_at(message, place), sensor_frame(message, place),
                         partial(_placed, place, partial(load_compressed, message.data, str(message.format), size)))
 
 
@@ -47,7 +47,7 @@ def image(message: Message, topic: str, size: Size | None = None, *, fallback: F
     ``fallback`` decodes the encodings that are not known here (cv_bridge does).
     """
     place = place_of(message, topic)
-    stamp, frame_id = measured_at(message, place), camera_frame(message, place)
+    stamp, frame_id = measured_at(message, place), sensor_frame(message, place)
     if reason := refusal(message.encoding):
         raise GdfusionError(f'{place}: {reason}')
     if message.encoding in ENCODINGS:

@@ -24,13 +24,13 @@ def measured_at(message: Message, place: str) -> int:
     return stamp_of(stamp)
 
 
-def camera_frame(message: Message, place: str) -> str:
-    """The optical frame of an image; a leading slash is dropped, as tf2 does.
+def sensor_frame(message: Message, place: str) -> str:
+    """The frame that an image or a cloud was measured in; a leading slash is dropped, as tf2 does.
 
     Raises:
         GdfusionError: the header names none.
     """
     frame_id = str(message.header.frame_id)
     if not frame_id:
-        raise GdfusionError(f'{place}: the header has no frame_id, so the camera cannot be placed by TF')
+        raise GdfusionError(f'{place}: the header has no frame_id, so the sensor cannot be placed by TF')
     return frame_id.lstrip('/')

@@ -1,4 +1,4 @@
-"""Image slot: features of every image (spec section 2)."""
+"""Image slot: features of every image (bevdetocc_gf.md §2)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from gdfusion_ros.model.probe import Pass
 
 
 class EncodedImages(NamedTuple):
-    """Features of N images: of their cells (N, C, h, w), and finer ones (N, C', H / 4, W / 4) to be matched."""
+    """What is seen of N cameras.
+
+    Attributes:
+        cells: (N, C, h, w) features of the images' cells.
+        stereo: (N, C', H / 4, W / 4) finer ones to be matched; None where nothing is.
+        lidar_depth: (N, H, W) as in Frame; None without LiDAR.
+    """
 
     cells: Tensor
-    stereo: Tensor
+    stereo: Tensor | None
+    lidar_depth: Tensor | None = None
 
 
 class ImageEncoder(nn.Module):
-    """A ResNet, its last two stages in a pyramid; the first stage's features are matched."""
+    """A ResNet, its last two stages in a pyramid; in stereo, the first stage's features are matched."""
 
-    def __init__(self, backbone: ResNet, channels: int) -> None:
+    def __init__(self, backbone: ResNet, channels: int, *, stereo: bool = True) -> None:
         """``channels`` of the cells' features."""
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self._stereo = backbone, stereo
         self.neck = FeaturePyramid(backbone.channels[-2], backbone.channels[-1], channels)
 
     def forward(self, images: Tensor, run: Pass) -> EncodedImages:
@@ -36,4 +43,4 @@ class ImageEncoder(nn.Module):
             features = self.neck(levels)
         run.probe.record('img_feat', features)
         run.probe.record('stereo_feat', levels.stereo)
-        return EncodedImages(features, levels.stereo.float())
+        return EncodedImages(features, levels.stereo.float() if self._stereo else None)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The N cameras of one set, as the network's images are made of theirs (spec section 1).
+    """The N cameras of one set, as the network's images are made of theirs (bevdetocc_gf.md §1).
 
     All matrices are float32 on the CPU: everything that follows from calibration and poses alone is computed there.
 
@@ -21,22 +21,23 @@ class Calibration:
         intrinsics: (N, 3, 3) K of the source images [px].
         post_rotation: (N, 3, 3) and
         post_translation: (N, 3) [px]: source pixel (u, v, 1) -> pixel of the network's input image.
-        ego_from_camera: (N, 4, 4) each camera at its own stamp -> ego frame at the reference camera's stamp.
-        bda: (3, 3) augmentation of the ego frame; the identity when not training.
+        volume_from_camera: (N, 4, 4) each camera at its own stamp -> the frame that the volume lies in
+            (NetworkSpec.frame): the vehicle's at the reference camera's stamp, or the LiDAR's.
+        bda: (3, 3) augmentation of the volume's frame; the identity when not training.
         visible: (N,) bool; False masks a camera out: it adds nothing to the volume and to the memory.
     """
 
     intrinsics: Tensor
     post_rotation: Tensor
     post_translation: Tensor
-    ego_from_camera: Tensor
+    volume_from_camera: Tensor
     bda: Tensor
     visible: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Previous:
-    """The last frame of the sequence, and the way back to it; float32 on the CPU.
+    """The last frame of the sequence, and the transforms back to it; float32 on the CPU.
 
     Attributes:
         calibration: its cameras.
@@ -58,18 +59,34 @@ class Frame:
         calibration: of the cameras.
         previous_camera_from_camera: (N, 4, 4) camera now -> the same camera at the previous frame. Ignored at a start.
         previous_ego_from_ego: (4, 4) ego now -> ego at the previous frame. Ignored at a start.
+        lidar_depth: (N, H, W) float32 depth of the nearest LiDAR return in each pixel of the images [m], 0 where there
+            is none; None without LiDAR.
     """
 
     images: Tensor
     calibration: Calibration
     previous_camera_from_camera: Tensor
     previous_ego_from_ego: Tensor
+    lidar_depth: Tensor | None = None
 
     def previous(self, calibration: Calibration | None) -> Previous | None:
-        """The way back to the frame that had that calibration; None at the start of a sequence."""
+        """The transforms back to the frame that had that calibration; None at the start of a sequence."""
         if calibration is None:
             return None
         return Previous(calibration, self.previous_camera_from_camera, self.previous_ego_from_ego)
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """What the cells of N images say of the 3 x 3 places round theirs: rows a and columns b of places, l of depths.
+
+    Attributes:
+        weights: (N, a, b, l, h, w) in 0..1.
+        offsets: (N, a, b, 2, h, w) of the places from the cell's own, along u and v [px of the network's images].
+    """
+
+    weights: Tensor
+    offsets: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +98,14 @@ class CellDepth:
         context: (N, C, h, w) float32 features that are lifted.
         supervised: (N, D, h, w) distribution of the head that is taught depth.
         fused_logits: (N, D, h, w) of the head that is fused with history; None without that cue.
+        neighbours: what is lifted beside each cell's own ray; None where nothing is.
     """
 
     distribution: Tensor
     context: Tensor
     supervised: Tensor
     fused_logits: Tensor | None
+    neighbours: Neighbours | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +114,8 @@ class Prediction:
 
     Attributes:
         labels: (X, Y, Z) uint8 class ids of the network's label set.
-        scores: (Y, dy, X, dx, Z, dz, K) float32 of the dy x dx x dz voxels in each of the head's cells; channel 0 is an
-            unused slot, channel k + 1 belongs to class id k (spec section 8).
+        scores: (Y, dy, X, dx, Z, dz, K) float32 of the K classes for the dy x dx x dz voxels in each of the head's
+            cells.
     """
 
     labels: Tensor
@@ -109,8 +128,7 @@ class Prediction:
 
     def confidence(self) -> Tensor:
         """Softmax probability of each voxel's label, (X, Y, Z) uint8, 255 = 1."""
-        scores = self.scores[..., 1:]
-        probability = by_voxel(torch.exp(scores.amax(-1) - scores.logsumexp(-1)))
+        probability = by_voxel(torch.exp(self.scores.amax(-1) - self.scores.logsumexp(-1)))
         return probability.mul_(255).round_().to(torch.uint8).transpose(0, 1)
 
 

@@ -1,8 +1,8 @@
-"""A network: five slots in the order of Algorithm 1 of the paper (spec section 9)."""
+"""A network: five slots in the order of Algorithm 1 of the paper (bevdetocc_gf.md §9)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,10 +30,10 @@ class DepthSlot(Protocol):
     """Where along its ray each image cell sees something. Geometry and state are its own affair."""
 
     @property
-    def fusion(self) -> nn.Module:
-        """What fuses geometry with the past."""
+    def fusion(self) -> nn.Module | None:
+        """What fuses geometry with the past, if anything does."""
 
-    def geometry(self, calibration: Calibration, way: Reprojection, cache: CalibrationCache, /) -> Any:
+    def geometry(self, calibration: Calibration, reprojection: Reprojection, cache: CalibrationCache, /) -> Any:
         """What it needs of calibration and poses."""
 
     def __call__(self, images: EncodedImages, geometry: Any, state: Any, run: Pass, /) -> tuple[CellDepth, Any]:
@@ -62,8 +62,8 @@ class MemorySlot(Protocol):
     def geometry(self, calibration: Calibration, previous: Previous | None, /) -> Any:
         """What it needs of calibration and poses."""
 
-    def __call__(self, volume: Tensor, geometry: Any, state: Any, run: Pass, /) -> tuple[Tensor, Any]:
-        """The volume with what is remembered, and what is to be remembered."""
+    def __call__(self, volume: Tensor, geometry: Any, state: Any, run: Pass, /) -> tuple[Any, Any]:
+        """The volume with what is remembered, as the network's decoder takes it, and what is to be remembered."""
 
     def fusion(self, cue: str, /) -> nn.Module:
         """What fuses motion, voxel or scene with the past."""
@@ -75,13 +75,13 @@ class MemorySlot(Protocol):
 class DecoderSlot(Protocol):
     """Classes from the volume."""
 
-    def encode(self, volume: Tensor, run: Pass, /) -> Tensor:
-        """What the classifier sees."""
+    def encode(self, volume: Any, run: Pass, /) -> Any:
+        """What the classifier sees of what the network's memory gives."""
 
-    def __call__(self, encoded: Tensor, run: Pass, /) -> Prediction:
+    def __call__(self, encoded: Any, run: Pass, /) -> Prediction:
         """Class and scores of every voxel."""
 
-    def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int, run: Pass, /) -> tuple[Tensor, Tensor]:
+    def classify_labelled(self, encoded: Any, labels: Tensor, ignore: int, run: Pass, /) -> tuple[Tensor, Tensor]:
         """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled."""
 
     def favour_free(self, bias: float, /) -> None:
@@ -102,7 +102,7 @@ class FrameGeometry:
 class Encoded:
     """A frame before its voxels are classified: what the classifier sees, what the cells see, and the memory."""
 
-    volume: Tensor
+    volume: Any
     cells: CellDepth
     state: SequenceState
 
@@ -116,10 +116,14 @@ class OccupancyNetwork(nn.Module):
     """
 
     def __init__(self, spec: NetworkSpec, images: ImageSlot, depth: DepthSlot, view: ViewSlot, memory: MemorySlot,
-                 decoder: DecoderSlot, mounts: Sequence[Mount]) -> None:
-        """Put together by hand, in ``networks``; every slot is a module. ``mounts``: the published names of weights."""
+                 decoder: DecoderSlot, mounts: Sequence[Mount], ties: Mapping[str, str] | None = None) -> None:
+        """Put together by hand, in ``networks``; every slot is a module.
+
+        ``mounts`` are the published names of weights. A tensor that stands in two places has two of them: ``ties``
+        maps the one whose value in a file does not count to the one that wins.
+        """
         super().__init__()
-        self.spec, self.mounts = spec, mounts
+        self.spec, self.mounts, self.ties = spec, mounts, dict(ties or {})
         self.title = spec.name
         self.autocast = False
         self.images, self.depth, self.view, self.memory, self.decoder = images, depth, view, memory, decoder
@@ -145,35 +149,38 @@ class OccupancyNetwork(nn.Module):
                              self.view.geometry(calibration, cache), self.memory.geometry(calibration, previous))
 
     def forward(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
-                probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
+                lidar_depth: Tensor | None = None, probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
         """See one camera set.
 
         Args:
             images: (N, 3, H, W) float32, normalised, channels B, G, R; on any device.
             geometry: of the frame.
             state: what the last frame of the sequence gave; None at its start.
+            lidar_depth: (N, H, W) as in Frame; networks without that input do not look at it.
             probe: looks on.
         """
-        encoded = self.encode(images, geometry, state, probe)
+        encoded = self.encode(images, geometry, state, lidar_depth, probe)
         return self.decoder(encoded.volume, self._run(probe)), encoded.state
 
     def encode(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
-               probe: Probe = BLIND) -> Encoded:
+               lidar_depth: Tensor | None = None, probe: Probe = BLIND) -> Encoded:
         """The part of ``forward`` before the voxels are classified."""
         run = self._run(probe)
-        cells, remembered = self._see_cells(images, geometry, state, run)
-        volume = self.view(cells, geometry.view, run)
-        volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
-        return Encoded(self.decoder.encode(volume, run), cells,
-                       SequenceState(geometry.calibration, remembered, memory))
+        cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, run)
+        return self._encoded(cells, remembered, geometry, state, run)
 
-    def predict_depth(self, images: Tensor, geometry: FrameGeometry,
-                      state: SequenceState | None = None) -> tuple[CellDepth, SequenceState]:
+    def predict_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
+                      lidar_depth: Tensor | None = None) -> tuple[CellDepth, SequenceState]:
         """The part of ``forward`` before anything is lifted; nothing of a volume is remembered."""
-        cells, remembered = self._see_cells(images, geometry, state, self._run(BLIND))
+        cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, self._run(BLIND))
         return cells, SequenceState(geometry.calibration, remembered, None)
 
-    def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
+    def encode_cells(self, cells: CellDepth, seen: SequenceState, geometry: FrameGeometry,
+                     state: SequenceState | None = None) -> Encoded:
+        """The part of ``encode`` behind ``predict_depth``, of what that gave or what is rather to be lifted."""
+        return self._encoded(cells, seen.depth, geometry, state, self._run(BLIND))
+
+    def classify_labelled(self, encoded: Any, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
         """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled; see the decoder."""
         return self.decoder.classify_labelled(encoded, labels, ignore, self._run(BLIND))
 
@@ -182,16 +189,34 @@ class OccupancyNetwork(nn.Module):
         return self.depth.camera_statistics()
 
     def fusion(self, cue: str) -> nn.Module:
-        """What fuses that cue with the past."""
-        return self.depth.fusion if cue == 'geometry' else self.memory.fusion(cue)
+        """What fuses that cue with the past.
+
+        Raises:
+            KeyError: nothing does.
+        """
+        fusion = self.depth.fusion if cue == 'geometry' else self.memory.fusion(cue)
+        if fusion is None:
+            raise KeyError(cue)
+        return fusion
 
     def start_neutral(self, cue: str) -> None:
         """Let the fusion of that cue change little of what goes through it."""
         (self.depth if cue == 'geometry' else self.memory).start_neutral(cue)
 
-    def _see_cells(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None,
-                   run: Pass) -> tuple[CellDepth, Any]:
-        return self.depth(self.images(images, run), geometry.depth, None if state is None else state.depth, run)
+    def _cell_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None,
+                    lidar_depth: Tensor | None, run: Pass) -> tuple[CellDepth, Any]:
+        seen = self.images(images, run)
+        if lidar_depth is not None:
+            seen = seen._replace(lidar_depth=lidar_depth.to(self.device, non_blocking=True))
+        return self.depth(seen, geometry.depth, None if state is None else state.depth, run)
+
+    def _encoded(self, cells: CellDepth, remembered: Any, geometry: FrameGeometry, state: SequenceState | None,
+                 run: Pass) -> Encoded:
+        volume = self.view(cells, geometry.view, run)
+        run.probe.record('volume', volume)
+        volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
+        return Encoded(self.decoder.encode(volume, run), cells,
+                       SequenceState(geometry.calibration, remembered, memory))
 
     def _run(self, probe: Probe) -> Pass:
         return Pass(probe, self.device, self.autocast)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-STAGES = ('backbone', 'cost volume', 'depth', 'geometry', 'lift', 'pre-process', 'motion', 'voxel', 'scene', 'encoder',
-          'head')
+STAGES = ('backbone', 'cost volume', 'depth', 'geometry', 'lift', 'backward projection', 'pre-process', 'motion',
+          'voxel', 'scene', 'queue', 'encoder', 'head')
 
 
 class Probe:

@@ -30,7 +30,8 @@ class SequenceRunner:
 
     def look(self, frame: Frame, probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
         """See the next frame, and leave it to the caller whether to remember it."""
-        return self.network(frame.images, self.geometry(frame), self.state, probe)  # type: ignore[no-any-return]
+        return self.network(  # type: ignore[no-any-return]
+            frame.images, self.geometry(frame), self.state, frame.lidar_depth, probe)
 
     def predict(self, frame: Frame, probe: Probe = BLIND) -> Prediction:
         """See the next frame, and remember it."""

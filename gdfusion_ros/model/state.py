@@ -1,4 +1,4 @@
-"""The memory of a sequence: a part a slot, and the last frame's calibration (paper section 4.6, spec section 9)."""
+"""The memory of a sequence: a part a slot, and the last frame's calibration (paper section 4.6, bevdetocc_gf.md §9)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from gdfusion_ros.model.depth.stereo import StereoState
 from gdfusion_ros.model.interface import Calibration
 from gdfusion_ros.model.temporal.geometry import GeometryState
 from gdfusion_ros.model.temporal.motion import MotionState
+from gdfusion_ros.model.temporal.queue import QueueState
 from gdfusion_ros.model.temporal.recurrent import RecurrentState
 from gdfusion_ros.model.temporal.scene import SceneState
 from gdfusion_ros.model.temporal.voxel import VoxelState
@@ -32,24 +33,28 @@ class SequenceState:
 
     Attributes:
         calibration: of the last frame; small matrices on the CPU.
-        depth: what the depth slot remembers of the images.
-        memory: what the memory slot remembers of the volume; None without one.
+        depth: what the depth slot remembers of the images,
+        memory: and the memory slot of the volume: dataclasses of their own files; None where that is nothing.
     """
 
     calibration: Calibration
-    depth: StereoState
-    memory: RecurrentState | None
+    depth: Any
+    memory: Any
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors."""
-        return sum(tensor.nbytes for _, tensor in _tensors(self))
+        return sum(self.sizes().values())
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every tensor by its name."""
+        return {name: tensor.nbytes for name, tensor in _tensors(self)}
 
     def is_finite(self) -> bool:
         """Whether every feature is a number; a sum shows it without a pass that writes."""
         features = (*_tensors(self.depth), *_tensors(self.memory))
         sums = [tensor.sum(dtype=torch.float32) for _, tensor in features]
-        return bool(torch.stack(sums).isfinite().all())
+        return not sums or bool(torch.stack(sums).isfinite().all())
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name, e.g. ``memory.voxel.volume``: copies on the CPU, laid out as they are.
@@ -112,48 +117,53 @@ class SequenceState:
 
 
 _TYPES: dict[str, type] = {part.__name__: part for part in (
-    SequenceState, Calibration, StereoState, GeometryState, RecurrentState, MotionState, VoxelState, SceneState)}
+    SequenceState, Calibration, StereoState, GeometryState, RecurrentState, MotionState, VoxelState, SceneState,
+    QueueState)}
 """Whatever a state may be made of."""
 
 
+def _children(part: Any) -> Iterator[tuple[str, Any]]:
+    """What a dataclass or a tuple is made of, by name; of anything else, nothing."""
+    if is_dataclass(part):
+        yield from ((item.name, getattr(part, item.name)) for item in fields(part))
+    elif isinstance(part, tuple):
+        yield from ((str(index), value) for index, value in enumerate(part))
+
+
 def _tensors(part: Any, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
-    if not is_dataclass(part):
-        return
-    for item in fields(part):
-        value = getattr(part, item.name)
+    for name, value in _children(part):
         if isinstance(value, Tensor):
-            yield prefix + item.name, value
+            yield prefix + name, value
         else:
-            yield from _tensors(value, f'{prefix}{item.name}.')
+            yield from _tensors(value, f'{prefix}{name}.')
 
 
 def _structure(part: Any) -> dict[str, Any]:
     found: dict[str, Any] = {'type': type(part).__name__}
-    for item in fields(part):
-        value = getattr(part, item.name)
+    if isinstance(part, tuple):
+        found['length'] = len(part)
+    for name, value in _children(part):
         if not isinstance(value, Tensor):
-            found[item.name] = _structure(value) if is_dataclass(value) else value
+            found[name] = _structure(value) if is_dataclass(value) or isinstance(value, tuple) else value
     return found
 
 
 def _restored(structure: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Any:
+    def part(name: str) -> Any:
+        if name not in structure:
+            return tensors[prefix + name]
+        value = structure[name]
+        return _restored(value, tensors, f'{prefix}{name}.') if isinstance(value, Mapping) else value
+
+    if structure['type'] == 'tuple':
+        return tuple(part(str(index)) for index in range(structure['length']))
     kind = _TYPES[structure['type']]
-    values: dict[str, Any] = {}
-    for item in fields(kind):
-        if item.name not in structure:
-            values[item.name] = tensors[prefix + item.name]
-        elif isinstance(value := structure[item.name], Mapping):
-            values[item.name] = _restored(value, tensors, f'{prefix}{item.name}.')
-        else:
-            values[item.name] = value
-    return kind(**values)
+    return kind(**{item.name: part(item.name) for item in fields(kind)})
 
 
 def _map(part: D, change: Callable[[Tensor], Tensor]) -> D:
-    if not is_dataclass(part):
-        return part
-    changed: dict[str, Any] = {}
-    for item in fields(part):
-        value = getattr(part, item.name)
-        changed[item.name] = change(value) if isinstance(value, Tensor) else _map(value, change)
-    return cast(D, replace(part, **changed))  # type: ignore[type-var]
+    changed = {name: change(value) if isinstance(value, Tensor) else _map(value, change)
+               for name, value in _children(part)}
+    if isinstance(part, tuple):
+        return cast(D, tuple(changed.values()))
+    return cast(D, replace(part, **changed)) if is_dataclass(part) else part  # type: ignore[type-var]

@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.networks.alocc import (
+    ALOCC_2D,
+    ALOCC_2D_GF,
+    ALOCC_3D,
+    ALOCC_3D_GF,
+    ALOCC_3D_GF_DEPTH,
+    ALOCC_3D_GF_SURROUNDOCC,
+    ALOCC_3D_GF_WAYMO,
+    ALOCC_MINI,
+    ALOCC_MINI_GF,
+    SURROUNDOCC_SIZES,
+    WAYMO_SIZES,
+    alocc_2d,
+    alocc_3d,
+    alocc_mini,
+)
+from gdfusion_ros.model.networks.bevdetocc import (
+    BEVDETOCC,
+    BEVDETOCC_GF,
+    BEVDETOCC_GF_SMALL,
+    BEVDETOCC_SF,
+    bevdetocc,
+)
+from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
+from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
+from gdfusion_ros.model.networks.memories import NOTHING, queue
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
+from gdfusion_ros.model.objectives.bevdetocc import LossWeights
+from gdfusion_ros.model.objectives.focal import FocalWeights
+from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
+from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.spec import NetworkSpec
@@ -24,16 +55,44 @@ from gdfusion_ros.settings import ModelSettings
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the zoo: what it is, and the function that builds one of that spec."""
+    """A network of the zoo.
+
+    Attributes:
+        spec: what it is.
+        build: the function that builds one of that spec.
+        objective: the settings of what it is trained for; unless another is given, the BEVDetOcc family's.
+    """
 
     spec: NetworkSpec
     build: Callable[[NetworkSpec], OccupancyNetwork]
+    objective: type[ObjectiveSettings] = LossWeights
 
 
-ZOO = {entry.spec.name: entry for entry in (
-    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano))}
+ZOO = {each.spec.name: each for each in (
+    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
+    Entry(BEVDETOCC, partial(bevdetocc, memory=NOTHING)), Entry(BEVDETOCC_SF, partial(bevdetocc, memory=queue())),
+    Entry(ALOCC_3D, partial(alocc_3d, memory=queue())), Entry(ALOCC_2D, partial(alocc_2d, memory=queue())),
+    Entry(ALOCC_MINI, partial(alocc_mini, memory=queue())),
+    Entry(ALOCC_3D_GF, alocc_3d), Entry(ALOCC_3D_GF_DEPTH, alocc_3d),
+    Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES)),
+    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)),
+    Entry(ALOCC_2D_GF, alocc_2d), Entry(ALOCC_MINI_GF, alocc_mini),
+    Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
 DEFAULT = GDFUSION_NANO.name
+
+
+def entry(name: str) -> Entry:
+    """The network of that name.
+
+    Raises:
+        GdfusionError: there is none.
+    """
+    if name not in ZOO:
+        near = difflib.get_close_matches(name, ZOO, 3)
+        raise GdfusionError(f"unknown model '{name}'; " + (f"did you mean {' or '.join(near)}? " if near else '') +
+                            f"there are {', '.join(ZOO)}: 'gdfusion models' says what they are")
+    return ZOO[name]
 
 
 def specification(name: str) -> NetworkSpec:
@@ -42,9 +101,7 @@ def specification(name: str) -> NetworkSpec:
     Raises:
         GdfusionError: there is none.
     """
-    if name not in ZOO:
-        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(ZOO)}")
-    return ZOO[name].spec
+    return entry(name).spec
 
 
 def build(spec: NetworkSpec) -> OccupancyNetwork:
@@ -72,7 +129,7 @@ def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, dev
     return network.to(device)
 
 @dataclass(frozen=True)
-class Chosen:
+class ModelSelection:
     """Which network runs: its spec, the file of its weights (None: random ones), and what was trained on."""
 
     spec: NetworkSpec
@@ -87,7 +144,7 @@ class Chosen:
         return f'{self.spec.name} ({note})' if note else self.spec.name
 
 
-def choose(settings: ModelSettings) -> Chosen:
+def select_model(settings: ModelSettings) -> ModelSelection:
     """The network that the settings mean. Weights by name, and files that say so, know which network they are of.
 
     Raises:
@@ -96,7 +153,7 @@ def choose(settings: ModelSettings) -> Chosen:
     if settings.untrained:
         if settings.weights:
             raise GdfusionError(f"'weights' ({settings.weights}) and 'untrained' are set; drop one")
-        return Chosen(specification(settings.model or DEFAULT).with_cues(settings.cues), None, '')
+        return ModelSelection(specification(settings.model or DEFAULT).with_cues(settings.cues), None, '')
     name = settings.weights or settings.model or DEFAULT
     if not settings.weights and name not in known():
         raise GdfusionError(f"model {specification(name).name} needs weights: set 'weights' to the path of a "
@@ -108,7 +165,7 @@ def choose(settings: ModelSettings) -> Chosen:
     model = settings.model or facts.model
     if not model:
         raise GdfusionError(f"weights '{name}' do not say which network they are of; set 'model'")
-    return Chosen(specification(model).with_cues(settings.cues), path, facts.trained_on)
+    return ModelSelection(specification(model).with_cues(settings.cues), path, facts.trained_on)
 
 
 def load_network(settings: ModelSettings) -> OccupancyNetwork:
@@ -117,7 +174,7 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     Raises:
         GdfusionError: unknown model, cue or device; weights that are missing or do not fit.
     """
-    chosen = choose(settings)
+    chosen = select_model(settings)
     device = select_device(settings.device)
     if settings.precision == 'autocast' and device.type != 'cuda':
         raise GdfusionError(f"precision 'autocast' needs a CUDA device, but the device is {device}; use 'fp32'")

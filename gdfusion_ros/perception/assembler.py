@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.cadence import KeyframeSelector
+from gdfusion_ros.perception.clouds import CloudQueue
 from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.epochs import EpochClock, Jump
 from gdfusion_ros.perception.placement import Placement, UnplacedError
@@ -23,6 +27,8 @@ from gdfusion_ros.perception.types import (
     CameraImage,
     CameraModel,
     CameraSet,
+    LidarCloud,
+    LidarSweep,
     Pixels,
     PosedSet,
     StampedTransform,
@@ -66,15 +72,17 @@ class _WaitingSet:
     Attributes:
         completed: when it was completed, on the callers' clock [s].
         deadline: when it is dropped, on the patient one [s].
+        cloud_deadline: when its cloud is given up, on that one [s].
     """
 
     camera_set: CameraSet
     completed: float
     deadline: float
+    cloud_deadline: float
 
 
 class FrameAssembler:
-    """Collects images, calibration and transforms until they make a PosedSet.
+    """Collects images, calibration and transforms, and the LiDAR's clouds if asked, until they make a PosedSet.
 
     Every method but ``wait`` returns at once and all may be called from any thread: images are decoded in the
     preprocessor's pool, and nothing waits for a transform. ``now`` [s] is the caller's clock, for waiting times only:
@@ -84,17 +92,23 @@ class FrameAssembler:
     Attributes:
         counters: of what comes and what is lost.
         generation: how often everything was forgotten; sets of an older one are of the past.
+        takes_clouds: whether sets are given the LiDAR's points.
     """
 
     def __init__(self, settings: PipelineSettings, preprocessor: Preprocessor, *,
                  make_tree: Callable[[int], Tree] = TransformTree,
-                 history_stamp: Callable[[int], int | None] | None = None,
-                 counters: Counters | None = None) -> None:
+                 grid_frame: str = '', history_stamp: Callable[[int], int | None] | None = None,
+                 takes_clouds: bool = False, counters: Counters | None = None) -> None:
         """``make_tree`` makes a tree that keeps a span [ns] of transforms.
+
+        ``grid_frame`` of TF is the one that the network's grid lies in: the vehicle's, unless another is named.
 
         ``history_stamp`` gives the stamp of PosedSet.history_pose for the stamp of a set (the released protocol's
         LiDAR stamp), None where there is none: that set is dropped. Without it, the set's own stamp is taken.
+
+        With ``takes_clouds`` each set is given the LiDAR's points of its time.
         """
+        self.takes_clouds = takes_clouds
         self.counters = counters or Counters(settings.cameras)
         self.generation = 0
         self._settings = settings
@@ -102,8 +116,9 @@ class FrameAssembler:
         self._clock = EpochClock(nanoseconds(settings.time_jump_back), self._jumped_alone)
         self._transforms = EpochTransforms(self._clock, settings.base_frame,
                                            partial(make_tree, nanoseconds(settings.tf_history)))
-        self._placement = Placement(settings, self._transforms, history_stamp)
+        self._placement = Placement(settings, self._transforms, grid_frame or settings.base_frame, history_stamp)
         self._synchronizer = CameraSynchronizer(settings, self.counters)
+        self._clouds = CloudQueue(settings, self.counters)
         self._selector = KeyframeSelector(nanoseconds(settings.keyframe_interval))
         self._waiting: deque[_WaitingSet] = deque()
         self._ready: deque[PosedSet] = deque()
@@ -139,6 +154,15 @@ class FrameAssembler:
             if self._selector.wants(epoch, stamp + nanoseconds(self._settings.sync_tolerance)):
                 image.input.start()
             self._accept(self._synchronizer.add(image))
+
+    def add_cloud(self, stamp: int, frame_id: str, points: NDArray[np.float32], now: float) -> None:
+        """A cloud of the LiDAR: (n, 3) float32 ``points`` [m] in ``frame_id``, all finite. Only if ``takes_clouds``."""
+        with self._condition:
+            self.counters.cloud_received(stamp, now)
+            self._time.advance(now)
+            epoch = self._clock.observe(('cloud', 'the LiDAR'), stamp, leads=False)
+            self._clouds.add(LidarCloud(epoch, stamp, frame_id, points))
+            self._place_waiting()
 
     def add_transforms(self, transforms: Iterable[StampedTransform], now: float, *, static: bool) -> None:
         """Transforms of /tf, or of /tf_static with ``static``."""
@@ -190,6 +214,7 @@ class FrameAssembler:
             self._synchronizer.clear()
             self._selector = KeyframeSelector(nanoseconds(self._settings.keyframe_interval))
             self._placement.clear()
+            self._clouds.clear()
             self._waiting.clear()
             self._ready.clear()
             self._last_image = math.inf
@@ -197,14 +222,17 @@ class FrameAssembler:
     def _jumped_alone(self, jump: Jump) -> None:
         """Name a stream whose clock is wrong; what it showed with another clock would hide what it shows now."""
         kind, name = cast(tuple[str, str], jump.stream)
-        stream, way = f'{kind}s of {name}', 'ahead' if jump.ahead else 'back'
+        stream, direction = f'{kind}s of {name}', 'ahead' if jump.ahead else 'back'
         self.counters.stream_jumped(
-            stream, f'the clock of the {stream} jumped {way} by {abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
+            stream, f'the clock of the {stream} jumped {direction} by '
+            f'{abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
             f'{stamp_text(jump.after)}, and no other: it is wrong')
         if jump.leads or jump.ahead:
             return
         if kind == 'image':
             self._synchronizer.restart(name)
+        elif kind == 'cloud':
+            self._clouds.clear()
         else:
             self._transforms.forget(name)
 
@@ -217,7 +245,8 @@ class FrameAssembler:
             for image in camera_set.images.values():
                 image.input.start()
             deadline = self._time.elapsed + self._settings.tf_timeout
-            self._waiting.append(_WaitingSet(camera_set, self._time.now, deadline))
+            patience = self._settings.tf_timeout if self._settings.lossless else self._settings.lidar_patience
+            self._waiting.append(_WaitingSet(camera_set, self._time.now, deadline, self._time.elapsed + patience))
         if sets:
             self._place_waiting()
 
@@ -225,10 +254,11 @@ class FrameAssembler:
         """Place the oldest sets as far as that can be done; drop those that have waited too long."""
         while self._waiting:
             waiting = self._waiting[0]
+            may_wait = patient and self._time.elapsed < waiting.deadline
             try:
-                posed = self._pose(waiting)
+                posed = self._pose(waiting, may_wait=may_wait)
             except UnplacedError as error:
-                if patient and error.may_heal and self._time.elapsed < waiting.deadline:
+                if may_wait and error.may_heal:
                     return
                 self._give_up(waiting.camera_set, error.reason,
                               f'set at {stamp_text(waiting.camera_set.stamp)}: {error}')
@@ -247,7 +277,21 @@ class FrameAssembler:
             image.input.cancel()
         self.counters.set_dropped(reason, detail)
 
-    def _pose(self, waiting: _WaitingSet) -> PosedSet:
-        cameras, pose, history = self._placement.place(waiting.camera_set)
-        return PosedSet(waiting.camera_set, cameras, pose, history, waiting.completed,
-                        max(waiting.completed, self._time.now), self.generation)
+    def _pose(self, waiting: _WaitingSet, *, may_wait: bool) -> PosedSet:
+        cameras, grid, history = self._placement.place(waiting.camera_set)
+        sweep = self._sweep(waiting, may_wait=may_wait) if self.takes_clouds else None
+        return PosedSet(waiting.camera_set, cameras, grid, history, waiting.completed,
+                        max(waiting.completed, self._time.now), self.generation, sweep)
+
+    def _sweep(self, waiting: _WaitingSet, *, may_wait: bool) -> LidarSweep | None:
+        """What the LiDAR measured at the time of a set; None where ``missing_lidar`` lets it go without."""
+        patient = may_wait and self._time.elapsed < waiting.cloud_deadline
+        try:
+            return self._placement.place_cloud(self._clouds.match(waiting.camera_set, patient=patient))
+        except UnplacedError as error:
+            if may_wait and error.may_heal:
+                raise
+            self.counters.cloud_missing(f'set at {stamp_text(waiting.camera_set.stamp)}: {error}')
+            if self._settings.missing_lidar == 'skip':
+                raise
+            return None

@@ -13,16 +13,16 @@ from gdfusion_ros.names import printable
 
 
 @dataclass
-class CameraCounts:
-    """What one camera's stream has done.
+class StreamCounts:
+    """What the stream of one camera, or of the LiDAR, has done.
 
     Attributes:
-        received: images.
-        dropped: images that went into no set, by reason.
-        missing: sets that had no image of this camera at the time.
-        last_stamp: stamp of the newest image [ns].
+        received: images, or clouds.
+        dropped: those that went into no set, by reason.
+        missing: sets that had none of this sensor at the time.
+        last_stamp: stamp of the newest one [ns].
         last_arrival: when it arrived [s], on the clock of the caller of FrameAssembler.
-        last_change: when an image arrived last whose stamp was another than that of the one before [s], on that clock.
+        last_change: when one arrived last whose stamp was another than that of the one before [s], on that clock.
     """
 
     received: int = 0
@@ -32,6 +32,13 @@ class CameraCounts:
     last_arrival: float | None = None
     last_change: float | None = None
 
+    def receive(self, stamp: int, now: float) -> None:
+        """Count what arrived at ``now`` [s] with ``stamp`` [ns]."""
+        self.received += 1
+        if stamp != self.last_stamp:
+            self.last_change = now
+        self.last_stamp, self.last_arrival = stamp, now
+
 
 @dataclass
 class Counts:
@@ -39,6 +46,7 @@ class Counts:
 
     Attributes:
         cameras: by camera name.
+        lidar: its clouds, where the network looks at them.
         sets: camera sets that were made, before the choice of key frames.
         sets_dropped: sets that came to nothing, by reason.
         grids: frames that the network has seen.
@@ -52,7 +60,8 @@ class Counts:
         last_drop: one line on the last set that was dropped, or refused; empty if there was none.
     """
 
-    cameras: dict[str, CameraCounts]
+    cameras: dict[str, StreamCounts]
+    lidar: StreamCounts = field(default_factory=StreamCounts)
     sets: int = 0
     sets_dropped: Counter[str] = field(default_factory=Counter)
     grids: int = 0
@@ -79,16 +88,28 @@ class Counters:
         """
         self._warn = warn
         self._lock = threading.Lock()
-        self._counts = Counts({camera: CameraCounts() for camera in cameras})
+        self._counts = Counts({camera: StreamCounts() for camera in cameras})
 
     def image_received(self, camera: str, stamp: int, now: float) -> None:
         """An image of ``camera`` came in."""
         with self._lock:
-            counts = self._counts.cameras[camera]
-            counts.received += 1
-            if stamp != counts.last_stamp:
-                counts.last_change = now
-            counts.last_stamp, counts.last_arrival = stamp, now
+            self._counts.cameras[camera].receive(stamp, now)
+
+    def cloud_received(self, stamp: int, now: float) -> None:
+        """A cloud of the LiDAR came in."""
+        with self._lock:
+            self._counts.lidar.receive(stamp, now)
+
+    def cloud_dropped(self, reason: str) -> None:
+        """A cloud will go into no set."""
+        with self._lock:
+            self._counts.lidar.dropped[reason] += 1
+
+    def cloud_missing(self, detail: str) -> None:
+        """A set goes without a cloud; ``detail`` is one line for people."""
+        with self._lock:
+            self._counts.lidar.missing += 1
+        self._warn('lidar', printable(detail, LONGEST))
 
     def message_refused(self, topic: str, detail: str) -> None:
         """A message of ``topic``, or one of its transforms, is no valid input."""

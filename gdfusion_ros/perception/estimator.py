@@ -21,10 +21,10 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.perception.counters import Counters
-from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame, with_lidar_depth
 from gdfusion_ros.perception.image_size import require_size
 from gdfusion_ros.perception.labels import LABEL_SETS
-from gdfusion_ros.perception.poses import product, turn_between, way_between
+from gdfusion_ros.perception.poses import distance_between, product, turn_between
 from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
 from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings
@@ -59,7 +59,7 @@ class OccupancyEstimator:
         """``network`` is made by ``gdfusion_ros.model.zoo.load_network``.
 
         ``protocol``: 'live' computes with the poses in float64; 'released' rounds the cameras' to float32 first, as
-        the authors' data is (spec section 1). Both give float32 at the end.
+        the authors' data is (bevdetocc_gf.md §1). Both give float32 at the end.
 
         Raises:
             GdfusionError: the network needs another number of cameras than the settings name.
@@ -181,7 +181,7 @@ class OccupancyEstimator:
 
         cameras = [product(rounded(place.fixed_from_ego), rounded(place.ego_from_camera))
                    for place in posed.cameras.values()]
-        poses = RigPoses(rounded(posed.fixed_from_ego), np.stack(cameras), posed.history_pose)
+        poses = RigPoses(rounded(posed.grid.fixed_from_grid), np.stack(cameras), posed.history_pose)
         return _Place(posed.camera_set.epoch, posed.camera_set.stamp, poses)
 
     def _forget_if_due(self, place: _Place, generation: int) -> None:
@@ -200,8 +200,8 @@ class OccupancyEstimator:
             return 'time_jump'
         if place.stamp - previous.stamp > nanoseconds(self._settings.max_frame_gap):
             return 'frame_gap'
-        poses = previous.poses.fixed_from_ego, place.poses.fixed_from_ego
-        if way_between(*poses) > self._settings.max_ego_jump:
+        poses = previous.poses.history_pose, place.poses.history_pose
+        if distance_between(*poses) > self._settings.max_ego_jump:
             return 'ego_jump'
         return 'ego_turn' if math.degrees(turn_between(*poses)) > self._settings.max_ego_turn else ''
 
@@ -210,17 +210,18 @@ class OccupancyEstimator:
         height, width = self._network.spec.image_size
         models = [place.model for place in posed.cameras.values()]
         crops = [ResizeCrop((model.width, model.height), (width, height)) for model in models]
-        return make_frame(
+        frame = make_frame(
             images, [model.intrinsics for model in models],
             [PostTransform(crop.post_rotation(), crop.post_translation()) for crop in crops], poses,
             None if self._previous is None else self._previous.poses,
             [camera in posed.camera_set.images for camera in posed.cameras])
+        return frame if posed.sweep is None else with_lidar_depth(frame, posed.sweep, poses, self._network.spec.depth)
 
     def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
         grid = self._network.spec.predicted_grid
         return SemanticGrid(
-            stamp=posed.camera_set.stamp,
-            frame_id=self._settings.base_frame,
+            stamp=posed.grid.stamp,
+            frame_id=posed.grid.frame_id,
             origin=grid.lower,
             voxel_size=grid.voxel_size,
             labels=_x_fastest(prediction.labels),
@@ -229,7 +230,8 @@ class OccupancyEstimator:
             model=self._network.title,
             frames_since_reset=self._frames + 1,
             cameras=tuple(posed.camera_set.images),
-            stamp_spread=posed.camera_set.spread)
+            stamp_spread=posed.camera_set.spread,
+            height=posed.grid.height)
 
 
 def _x_fastest(voxels: Tensor) -> NDArray[np.uint8]:

@@ -1,17 +1,19 @@
-"""The network's input from images, calibration and poses (spec section 1): where all of its matrices are made."""
+"""The network's input from images, calibration and poses (bevdetocc_gf.md §1): where all of its matrices are made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gdfusion_ros.model.depth.lidar import depth_maps
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.perception.poses import inverse, product
-from gdfusion_ros.perception.types import Matrix
+from gdfusion_ros.perception.types import LidarSweep, Matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +21,12 @@ class RigPoses:
     """Where a camera set was taken, in the fixed frame.
 
     Attributes:
-        fixed_from_ego: (4, 4) the vehicle at the set's stamp.
+        fixed_from_volume: (4, 4) the frame that the network's volume lies in.
         fixed_from_camera: (N, 4, 4) each camera at its own stamp.
         history_pose: (4, 4) the vehicle's pose that places the memory of the past (see PosedSet).
     """
 
-    fixed_from_ego: Matrix
+    fixed_from_volume: Matrix
     fixed_from_camera: Matrix
     history_pose: Matrix
 
@@ -54,7 +56,7 @@ def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[Post
         intrinsics=_tensor(intrinsics),
         post_rotation=_tensor([transform.rotation for transform in post]),
         post_translation=_tensor([transform.translation for transform in post]),
-        ego_from_camera=_tensor(product(inverse(now.fixed_from_ego), now.fixed_from_camera)),
+        volume_from_camera=_tensor(product(inverse(now.fixed_from_volume), now.fixed_from_camera)),
         bda=torch.eye(3),
         visible=torch.tensor(visible))
     return Frame(
@@ -64,6 +66,25 @@ def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[Post
             product(inverse(then), pose)
             for then, pose in zip(before.fixed_from_camera, now.fixed_from_camera, strict=True)]),
         previous_ego_from_ego=_tensor(product(inverse(before.history_pose), now.history_pose)))
+
+
+def with_lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins) -> Frame:
+    """The frame with the depth that a sweep gives its images, the way between the sensors' stamps taken into account.
+
+    Args:
+        frame: made of ``now``.
+        sweep: of about the same time.
+        now: where the cameras were.
+        bins: of the network: the range that counts.
+    """
+    return replace(frame, lidar_depth=lidar_depth(frame, sweep, now, bins).to(frame.images.device))
+
+
+def lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins) -> Tensor:
+    """(N, H, W) on the CPU, as in Frame; arguments as above."""
+    camera_from_lidar = _tensor([product(inverse(pose), sweep.fixed_from_lidar) for pose in now.fixed_from_camera])
+    height, width = frame.images.shape[-2:]
+    return depth_maps(torch.from_numpy(sweep.points), camera_from_lidar, frame.calibration, (height, width), bins)
 
 
 def _tensor(values: Matrix | Sequence[Matrix]) -> Tensor:

@@ -34,6 +34,9 @@ class LabelSet:
         grid: the voxels of the dataset's labels.
         frame: where that grid lies: in the vehicle's or the LiDAR's frame, at the LiDAR's stamp.
         camera_masked: whether the labels say what the cameras can see, and are scored there only.
+        free_in_files: other ids that files give to free space; they are read as ``free``.
+        ignored_is_free: whether the released networks learn voxels that the labels say to ignore as free space, and are
+            scored so (alocc.md §9.2).
     """
 
     name: str
@@ -44,6 +47,13 @@ class LabelSet:
     grid: VoxelGrid
     frame: Literal['ego', 'lidar']
     camera_masked: bool
+    free_in_files: frozenset[int] = frozenset()
+    ignored_is_free: bool = False
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Of all classes, rising; not every set begins at 0."""
+        return tuple(label.id for label in self.classes)
 
     @property
     def occupied(self) -> tuple[LabelClass, ...]:
@@ -66,11 +76,11 @@ class LabelSet:
 _Row = tuple[str, tuple[int, int, int]]
 
 
-def _classes(*rows: _Row) -> tuple[LabelClass, ...]:
-    return tuple(LabelClass(index, name, color) for index, (name, color) in enumerate(rows))
+def _classes(*rows: _Row, first: int = 0) -> tuple[LabelClass, ...]:
+    return tuple(LabelClass(index, name, color) for index, (name, color) in enumerate(rows, first))
 
 
-# In all three sets these are the ids 1 to 16.
+# In all sets of nuScenes these are the ids 1 to 16.
 _NUSCENES: tuple[_Row, ...] = (
     ('barrier', (255, 120, 50)),
     ('bicycle', (255, 192, 203)),
@@ -99,10 +109,12 @@ OCC3D_NUSCENES = LabelSet(
 """Occ3D-nuScenes (Tian et al., NeurIPS 2023)."""
 
 SURROUNDOCC_NUSCENES = LabelSet(
-    name='surroundocc_nuscenes', classes=_classes(_FREE, *_NUSCENES), free=0,
-    dynamic=_DYNAMIC, ground=_GROUND, frame='lidar', camera_masked=False,
+    name='surroundocc_nuscenes', classes=_classes(*_NUSCENES, _FREE, first=1), free=17,
+    dynamic=_DYNAMIC, ground=_GROUND, frame='lidar', camera_masked=False, free_in_files=frozenset({0}),
+    ignored_is_free=True,
     grid=VoxelGrid(lower=(-50.0, -50.0, -5.0), voxel_size=(0.5, 0.5, 0.5), shape=(200, 200, 16)))
-"""SurroundOcc (Wei et al., ICCV 2023)."""
+"""SurroundOcc (Wei et al., ICCV 2023). Its files list what is occupied, so free space has the id that networks give it:
+17; no voxel is of a class 0 (alocc.md §9.2)."""
 
 OPENOCCUPANCY_NUSCENES = LabelSet(
     name='openoccupancy_nuscenes', classes=_classes(_FREE, *_NUSCENES), free=0,
@@ -110,5 +122,27 @@ OPENOCCUPANCY_NUSCENES = LabelSet(
     grid=VoxelGrid(lower=(-51.2, -51.2, -5.0), voxel_size=(0.2, 0.2, 0.2), shape=(512, 512, 40)))
 """OpenOccupancy (Wang et al., ICCV 2023)."""
 
+WAYMO = LabelSet(
+    name='waymo', free=15, dynamic=frozenset({1, 2, 4, 8, 9}), ground=frozenset({13, 14}), frame='ego',
+    camera_masked=True, free_in_files=frozenset({23}), grid=OCC3D_NUSCENES.grid,
+    classes=_classes(
+        ('general_object', (110, 110, 110)),
+        ('vehicle', (0, 150, 245)),
+        ('pedestrian', (255, 0, 0)),
+        ('sign', (255, 120, 50)),
+        ('bicyclist', (255, 130, 200)),
+        ('traffic_light', (255, 225, 25)),
+        ('pole', (135, 60, 0)),
+        ('construction_cone', (255, 240, 150)),
+        ('bicycle', (255, 192, 203)),
+        ('motorcycle', (200, 180, 0)),
+        ('building', (230, 230, 250)),
+        ('vegetation', (0, 175, 0)),
+        ('tree_trunk', (110, 80, 30)),
+        ('road', (255, 0, 255)),
+        ('walkable', (75, 0, 75)),
+        _FREE))
+"""Occ3D-Waymo (Tian et al., NeurIPS 2023), of the Waymo Open Dataset: five cameras (alocc.md §9.4)."""
+
 LABEL_SETS = {label_set.name: label_set
-              for label_set in (OCC3D_NUSCENES, SURROUNDOCC_NUSCENES, OPENOCCUPANCY_NUSCENES)}
+              for label_set in (OCC3D_NUSCENES, SURROUNDOCC_NUSCENES, OPENOCCUPANCY_NUSCENES, WAYMO)}

@@ -51,7 +51,7 @@ def _product(left: Matrix, right: Matrix) -> Matrix:
     return result
 
 
-def way_between(first: Matrix, second: Matrix) -> float:
+def distance_between(first: Matrix, second: Matrix) -> float:
     """Distance [m] between the origins of two (4, 4) poses in the same frame."""
     return math.dist(first[:3, 3], second[:3, 3])
 

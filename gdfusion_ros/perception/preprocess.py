@@ -1,4 +1,4 @@
-"""From full images to the network's input (spec section 1)."""
+"""From full images to the network's input (bevdetocc_gf.md §1)."""
 
 from __future__ import annotations
 

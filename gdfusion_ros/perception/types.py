@@ -114,13 +114,53 @@ class PosedCamera:
 
     Attributes:
         model: the camera's intrinsics.
-        ego_from_camera: (4, 4) its mounting (S of spec section 1), optical frame -> base frame.
-        fixed_from_ego: (4, 4) the vehicle's pose at the image's stamp (E of spec section 1).
+        ego_from_camera: (4, 4) its mounting (S of bevdetocc_gf.md §1), optical frame -> base frame.
+        fixed_from_ego: (4, 4) the vehicle's pose at the image's stamp (E of bevdetocc_gf.md §1).
     """
 
     model: CameraModel
     ego_from_camera: Matrix
     fixed_from_ego: Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class LidarCloud:
+    """One cloud of the LiDAR: (n, 3) float32 ``points`` [m] in its frame ``frame_id``, all finite."""
+
+    epoch: int
+    stamp: int
+    frame_id: str
+    points: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LidarSweep:
+    """Where the points of a cloud were measured.
+
+    Attributes:
+        points: (n, 3) float32 in the LiDAR's frame [m].
+        fixed_from_lidar: (4, 4) the LiDAR's pose at the cloud's own stamp.
+    """
+
+    points: NDArray[np.float32]
+    fixed_from_lidar: Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class GridPlace:
+    """The frame that a grid lies in, at one instant.
+
+    Attributes:
+        frame_id: of TF: the vehicle's, or the LiDAR's.
+        stamp: when; the set's, but for the released protocol, which takes the LiDAR at its own stamp.
+        fixed_from_grid: (4, 4) its pose then.
+        height: of its origin above the vehicle's [m].
+    """
+
+    frame_id: str
+    stamp: int
+    fixed_from_grid: Matrix
+    height: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +170,10 @@ class PosedSet:
     Attributes:
         camera_set: the images.
         cameras: one entry for each camera of the rig, in its order, the masked ones too (see FrameAssembler).
-        fixed_from_ego: (4, 4) the vehicle's pose at the set's stamp: the grid's frame.
+        grid: where the grid lies.
         history_pose: (4, 4) the vehicle's pose that places the memory of the past; the same but for the released
-            protocol, which takes it at the LiDAR's stamp (spec QUIRK 2).
+            protocol, which takes it at the LiDAR's stamp (bevdetocc_gf.md §12).
+        sweep: what the LiDAR measured; None where the network does not ask, or goes without.
         completed: when the set's last image arrived, or a missing one was given up [s].
         placed: when the last of its transforms had arrived [s]. Both are on the clock of FrameAssembler's caller.
         generation: FrameAssembler.generation when it was made.
@@ -140,20 +181,22 @@ class PosedSet:
 
     camera_set: CameraSet
     cameras: Mapping[str, PosedCamera]
-    fixed_from_ego: Matrix
+    grid: GridPlace
     history_pose: Matrix
     completed: float
     placed: float
     generation: int = 0
+    sweep: LidarSweep | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class SemanticGrid:
-    """A voxel grid of classes in the ego frame at ``stamp`` (the reference camera's).
+    """A voxel grid of classes in the frame ``frame_id`` at ``stamp`` (see GridPlace).
 
     ``labels`` and ``confidence`` are (X, Y, Z) uint8, index [x][y][z], laid out in memory with x fastest (Fortran
     order), which is the order of SemanticOccupancyGrid.labels. ``origin`` is the minimum corner of voxel (0, 0, 0)
-    and ``voxel_size`` the edge lengths, both [m] along x, y, z.
+    and ``voxel_size`` the edge lengths, both [m] along x, y, z. ``height`` is that of the frame's origin above the
+    vehicle's [m].
     """
 
     stamp: int
@@ -167,6 +210,7 @@ class SemanticGrid:
     frames_since_reset: int
     cameras: tuple[str, ...]
     stamp_spread: int
+    height: float = 0.0
 
     @property
     def occupied(self) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -19,7 +20,7 @@ from rclpy.node import Node
 from gdfusion_ros.errors import LONGEST
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.assembler import FrameAssembler
-from gdfusion_ros.perception.counters import Counts
+from gdfusion_ros.perception.counters import Counts, StreamCounts
 from gdfusion_ros.perception.types import NANOSECONDS, stamp_text
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.log import Log
@@ -36,6 +37,15 @@ class NetworkFacts:
     title: str
     untrained: bool
     device: torch.device
+
+
+class _Stream(NamedTuple):
+    """A sensor's stream: its name, what comes on which topic, and how bad it is when nothing does."""
+
+    name: str
+    what: str
+    topic: str
+    level: bytes
 
 
 class Diagnostics:
@@ -86,7 +96,8 @@ class Diagnostics:
         frames = [self._frames.get() for _ in range(self._frames.qsize())]
         cameras = [self._camera(name, counts, now) for name in counts.cameras]
         self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
-        statuses = [self._network_status(), *cameras, self._inputs(counts), self._sets(counts),
+        clouds = [self._lidar(counts, now)] if self._assembler.takes_clouds else []
+        statuses = [self._network_status(), *cameras, *clouds, self._inputs(counts), self._sets(counts),
                     self._grids(counts, now), self._memory(counts), self._latency(frames)]
         self._last, self._last_time = counts, now
         array = DiagnosticArray(status=statuses)
@@ -102,24 +113,38 @@ class Diagnostics:
         return self._status('network', OK, self._network.title, values)
 
     def _camera(self, name: str, counts: Counts, now: float) -> DiagnosticStatus:
-        camera, before = counts.cameras[name], self._last.cameras[name]
-        age = now - max(self._begin, camera.last_arrival or 0.0)
-        still = now - max(self._begin, camera.last_change or 0.0)
-        rate = (camera.received - before.received) / (now - self._last_time)
-        values = {'rate [Hz]': f'{rate:.2f}', 'received': camera.received,
-                  'age by arrival [s]': 'none' if camera.last_arrival is None else f'{now - camera.last_arrival:.2f}',
-                  'age by stamp [s]': 'none' if camera.last_stamp is None else f'{self._age(camera.last_stamp):.2f}',
-                  'sets without it': camera.missing, **_reasons('dropped', camera.dropped)}
+        level = ERROR if self._settings.pipeline.missing_camera == 'skip' else WARN
+        return self._stream(_Stream(name, 'image', self._settings.topics.image(name), level), counts.cameras[name],
+                            self._last.cameras[name], now)
+
+    def _lidar(self, counts: Counts, now: float) -> DiagnosticStatus:
+        """The LiDAR's clouds; that sets go without one is named even where clouds arrive."""
+        policy, topic = self._settings.pipeline.missing_lidar, self._settings.topics.lidar_topic
+        level = ERROR if policy == 'skip' else WARN
+        status = self._stream(_Stream('lidar', 'cloud', topic, level), counts.lidar, self._last.lidar, now)
+        if missing := counts.lidar.missing - self._last.lidar.missing:
+            status.level = max(status.level, level)
+            status.message += f'; {missing} sets without a cloud (missing_lidar: {policy})'
+        return status
+
+    def _stream(self, stream: _Stream, counts: StreamCounts, before: StreamCounts, now: float) -> DiagnosticStatus:
+        age = now - max(self._begin, counts.last_arrival or 0.0)
+        still = now - max(self._begin, counts.last_change or 0.0)
+        rate = (counts.received - before.received) / (now - self._last_time)
+        values = {'rate [Hz]': f'{rate:.2f}', 'received': counts.received,
+                  'age by arrival [s]': 'none' if counts.last_arrival is None else f'{now - counts.last_arrival:.2f}',
+                  'age by stamp [s]': 'none' if counts.last_stamp is None else f'{self._age(counts.last_stamp):.2f}',
+                  'sets without it': counts.missing, **_reasons('dropped', counts.dropped)}
         if not self._active or max(age, still) <= self._settings.node.camera_timeout:
-            return self._status(name, OK, 'receiving' if self._active else 'not active', values)
-        if camera.last_stamp is None:
-            said = f'no image yet, for {age:.1f} s'
+            return self._status(stream.name, OK, 'receiving' if self._active else 'not active', values)
+        if counts.last_stamp is None:
+            said = f'no {stream.what} yet, for {age:.1f} s'
         elif age > self._settings.node.camera_timeout:
             said = f'silent for {age:.1f} s'
         else:
-            said = f'images arrive, but their stamp stands still at {stamp_text(camera.last_stamp)} for {still:.1f} s'
-        level = ERROR if self._settings.pipeline.missing_camera == 'skip' else WARN
-        return self._status(name, level, f'{said}, on {self._settings.topics.image(name)}', values)
+            said = (f'{stream.what}s arrive, but their stamp stands still at {stamp_text(counts.last_stamp)} for '
+                    f'{still:.1f} s')
+        return self._status(stream.name, stream.level, f'{said}, on {stream.topic}', values)
 
     def _age(self, stamp: int) -> float:
         """How far a stamp [ns] lies behind the node's clock [s]."""

@@ -14,8 +14,8 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from gdfusion_ros.messages.factory import Message
-from gdfusion_ros.messages.feed import Feed
 from gdfusion_ros.messages.inputs import input_topics
+from gdfusion_ros.messages.router import MessageRouter
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.factory import message_class
@@ -37,14 +37,14 @@ class Inputs:
     def __init__(self, node: Node, settings: Settings, assembler: FrameAssembler) -> None:
         """Subscribe."""
         self._node, self._assembler = node, assembler
-        self._feed = Feed(assembler, settings.pipeline, settings.topics, bridge())
+        self._router = MessageRouter(assembler, settings.pipeline, settings.topics, bridge())
         profiles = {settings.topics.tf_topic: qos.transforms(),
                     settings.topics.tf_static_topic: qos.static_transforms()}
         depth = qos.EVERY_MESSAGE if settings.pipeline.lossless else settings.node.input_depth
         cameras = qos.camera(settings.node.input_reliability, depth)
-        self._subscriptions = [
-            self._subscribe(topic, type_name, profiles.get(topic, cameras))
-            for topic, type_name in input_topics(settings.pipeline, settings.topics).items()]
+        topics = input_topics(settings.pipeline, settings.topics, lidar=assembler.takes_clouds)
+        self._subscriptions = [self._subscribe(topic, type_name, profiles.get(topic, cameras))
+                               for topic, type_name in topics.items()]
         self._timer = node.create_timer(_POLL_PERIOD, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def destroy(self) -> None:
@@ -55,7 +55,7 @@ class Inputs:
 
     def _subscribe(self, topic: str, type_name: str, profile: QoSProfile) -> Subscription:
         def take(message: Message, info: Mapping[str, Any]) -> None:
-            self._feed(topic, message, arrival(info))
+            self._router(topic, message, arrival(info))
 
         # Humble's rclpy does not tell a callback when its message arrived.
         callback = take if hasattr(Subscription, 'CallbackType') else partial(take, info={})

@@ -42,7 +42,7 @@ from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
 from gdfusion_ros.ros.transforms import Tf2Tree, tf2_is_wanted
-from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker
+from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker, WorkerListener
 from gdfusion_ros.settings import ModelSettings
 
 
@@ -83,6 +83,7 @@ class _Pipeline:
     estimator: OccupancyEstimator
     outputs: Outputs
     diagnostics: Diagnostics
+    grid_frame: str
     publishing: threading.Lock = field(default_factory=threading.Lock)
 
     def publish(self, posed: PosedSet, taken: float, grid: SemanticGrid) -> None:
@@ -100,7 +101,7 @@ class _Pipeline:
         with self.publishing:
             self.assembler.clear()
             self.estimator.reset(reason, self.assembler.generation)
-            self.outputs.clear(self.settings.pipeline.base_frame)
+            self.outputs.clear(self.grid_frame)
 
 
 class OccupancyNode(LifecycleNode):  # type: ignore[misc]
@@ -162,7 +163,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
     def on_configure(self) -> None:
         """Read the parameters, load and warm up the network, create the publishers."""
         settings = parameters.read(self)
-        for topic in input_topics(settings.pipeline, settings.topics):
+        for topic in input_topics(settings.pipeline, settings.topics, lidar=True):
             require_topic_name(topic)
         self.get_logger().info(f'parameters:\n{settings}')
         network = computed(partial(_ready_network, settings.model), self._threads, self._stopped)
@@ -170,14 +171,18 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
         make_tree = Tf2Tree if tf2_is_wanted(settings.node.tf_source) else TransformTree
         preprocessor = Preprocessor(network.spec.image_size)
-        assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters)
+        grid_frame = settings.pipeline.grid_frame(network.spec.frame)
+        assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters,
+                                   grid_frame=grid_frame, takes_clouds=network.spec.lidar_depth)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         self._pipeline = _Pipeline(
             settings, preprocessor, assembler, estimator,
             Outputs(self, settings.bev, qos.output(settings.node.output_durability),
                     LABEL_SETS[network.spec.label_set]),
-            Diagnostics(self, settings, facts, assembler, self._log))
+            Diagnostics(self, settings, facts, assembler, self._log), grid_frame)
         self.get_logger().info(f'configured: {network.title} on {network.device}')
+        if doubt := network.spec.doubt_of_cameras(settings.pipeline.cameras):
+            self.get_logger().warning(doubt)
         if settings.model.untrained:
             self.get_logger().warning('the network is UNTRAINED: its weights are random and the grids mean nothing')
 
@@ -187,10 +192,9 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         pipeline = self._configured
         LifecycleNode.on_activate(self, None)
         pipeline.outputs.announce()
-        self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, on_grid=pipeline.publish,
-                              on_refusal=self._refused, on_failure=self._on_failure,
-                              taken_in=pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless
-                              else lambda: True, on_hung=self._subscriber_hangs)
+        taken_in = pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless else lambda: True
+        listener = WorkerListener(pipeline.publish, self._refused, self._on_failure, taken_in, self._subscriber_hangs)
+        self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, listener)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler)
         pipeline.diagnostics.activate(active=True)

@@ -31,8 +31,7 @@ class Outputs:
         Raises:
             GdfusionError: ``bev`` names a class that ``label_set`` does not have, or a message type is not installed.
         """
-        for name in (*bev.bev_occupied, *bev.bev_free):
-            label_set.by_name(name)
+        bev.require(label_set)
         self._node = node
         self._label_set = label_set
         self._make = RclpyMessages()

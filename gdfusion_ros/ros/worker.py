@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gdfusion_ros.errors import GdfusionError, RepeatedError
 from gdfusion_ros.perception.assembler import FrameAssembler
@@ -23,32 +24,44 @@ TAKEN_IN_WITHIN = 15.0
 subscriber, and there would be nobody to name any more."""
 
 
+@dataclass(frozen=True)
+class WorkerListener:
+    """Who is told what the thread does; all is called in the thread.
+
+    Attributes:
+        grid: gets the set, the monotonic time [s] at which it was taken, and its grid.
+        refusal: gets the error of a set that could not be used.
+        failure: told that the thread ends, by errors that nobody expected in several sets in a row; the traceback of
+            the last one is printed.
+        taken_in: whether all that ``grid`` gave out has arrived; the next set waits for that.
+        hung: told that it did not arrive in time; until it has, no set waits any more.
+    """
+
+    grid: Callable[[PosedSet, float, SemanticGrid], None]
+    refusal: Callable[[GdfusionError], None]
+    failure: Callable[[], None]
+    taken_in: Callable[[], bool] = lambda: True
+    hung: Callable[[], None] = lambda: None
+
+
 class Worker:
     """Takes sets from the assembler, runs the estimator on them and hands the grids on."""
 
-    def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int, *,
-                 on_grid: Callable[[PosedSet, float, SemanticGrid], None], on_refusal: Callable[[GdfusionError], None],
-                 on_failure: Callable[[], None], taken_in: Callable[[], bool] = lambda: True,
-                 on_hung: Callable[[], None] = lambda: None, patience: float = TAKEN_IN_WITHIN) -> None:
-        """All callables are called in the thread.
+    def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int,
+                 listener: WorkerListener, patience: float = TAKEN_IN_WITHIN) -> None:
+        """Ready to ``start``.
 
         Args:
             assembler: Gives the sets.
             estimator: Used by this thread alone.
             threads: Those of the ComputingThread.
-            on_grid: Gets the set, the monotonic time [s] at which it was taken, and its grid.
-            on_refusal: Gets the error of a set that could not be used.
-            on_failure: Told that the thread ends, by errors that nobody expected in several sets in a row; the
-                traceback of the last one is printed.
-            taken_in: Whether all that ``on_grid`` gave out has arrived; the next set waits for that.
-            on_hung: Told that it did not arrive within ``patience`` [s]; until it has, no set waits any more.
-            patience: See there.
+            listener: Gets the grids, and is told of the rest.
+            patience: How long what was given out may take to arrive [s].
         """
         self._assembler = assembler
         self._estimator = estimator
         self._faults = Faults(assembler.counters)
-        self._on_grid, self._on_refusal, self._on_failure = on_grid, on_refusal, on_failure
-        self._taken_in, self._on_hung, self._patience = taken_in, on_hung, patience
+        self._listener, self._patience = listener, patience
         self._hung = False
         self._stop = threading.Event()
         self._thread = ComputingThread(self._run, threads)
@@ -68,16 +81,16 @@ class Worker:
                 if self._assembler.wait(_LOOK_UP):
                     self._work_off()
         except BaseException:
-            self._on_failure()
+            self._listener.failure()
             raise
 
     def _may_go_on(self) -> bool:
         """Wait until what was handed on is taken in, or its taker seems to hang; False if the thread shall stop."""
         deadline = time.monotonic() + self._patience
-        while not (arrived := self._taken_in()) and not self._hung and not self._stop.is_set():
+        while not (arrived := self._listener.taken_in()) and not self._hung and not self._stop.is_set():
             if time.monotonic() > deadline:
                 self._hung = True
-                self._on_hung()
+                self._listener.hung()
             self._stop.wait(_TAKEN_IN_LOOK_UP)
         self._hung = self._hung and not arrived
         return not self._stop.is_set()
@@ -87,8 +100,8 @@ class Worker:
             taken = time.monotonic()
             try:
                 with self._faults.cost_a_set(posed.camera_set.stamp):
-                    self._on_grid(posed, taken, self._estimator.process(posed))
+                    self._listener.grid(posed, taken, self._estimator.process(posed))
             except RepeatedError:
                 raise
             except GdfusionError as error:
-                self._on_refusal(error)
+                self._listener.refusal(error)

@@ -1,1 +1,1 @@
-"""A made world of streets with exact ground truth, written in nuScenes' format."""
+"""A synthetic world of streets with exact ground truth, written in nuScenes' format."""

@@ -1,4 +1,4 @@
-"""The things that a made world can hold, by kind."""
+"""The objects that a synthetic world can hold, by kind."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gdfusion_ros.synthetic.things.buildings import building
-from gdfusion_ros.synthetic.things.cars import car
-from gdfusion_ros.synthetic.things.furniture import (
+from gdfusion_ros.synthetic.objects.buildings import building
+from gdfusion_ros.synthetic.objects.cars import car
+from gdfusion_ros.synthetic.objects.furniture import (
     barrier,
     bench,
     bin_,
@@ -19,9 +19,9 @@ from gdfusion_ros.synthetic.things.furniture import (
     traffic_light,
     wall,
 )
-from gdfusion_ros.synthetic.things.people import bicycle, motorcycle, pedestrian
-from gdfusion_ros.synthetic.things.plants import bush, hedge, mound, tree
-from gdfusion_ros.synthetic.things.trucks import bus, construction_vehicle, trailer, truck
+from gdfusion_ros.synthetic.objects.people import bicycle, motorcycle, pedestrian
+from gdfusion_ros.synthetic.objects.plants import bush, hedge, mound, tree
+from gdfusion_ros.synthetic.objects.trucks import bus, construction_vehicle, trailer, truck
 from gdfusion_ros.synthetic.world import Model
 
 __all__ = ['KINDS', 'building', 'make']
@@ -39,7 +39,7 @@ KINDS = tuple(_MAKERS)
 
 
 def make(kind: str, rng: np.random.Generator) -> Model:
-    """A thing of a kind, with shape, size and colours by chance; the same ``rng`` state makes the same thing.
+    """An object of a kind, with shape, size and colours by chance; the same ``rng`` state makes the same object.
 
     Raises:
         KeyError: there is no such kind.

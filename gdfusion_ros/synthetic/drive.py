@@ -87,5 +87,5 @@ def plan(recipe: Recipe, index: int) -> Drive:
     key_times = _BEGIN + np.concatenate([[0], periods.cumsum()]).astype(np.int64)
     start = _EPOCH + index * _SCENE_SPACING
     duration = math.ceil(key_times[-1] / MICROSECONDS + 0.5)
-    world = build(str(rng.choice(recipe.moods)), duration, CROWDED if recipe.crowded else ORDINARY, rng)
+    world = build(str(rng.choice(recipe.weather)), duration, CROWDED if recipe.crowded else ORDINARY, rng)
     return Drive(index, recipe, world, rig.build(recipe.width, recipe.height, rng), start + key_times, start)

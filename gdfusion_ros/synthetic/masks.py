@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.poses import inverse
 from gdfusion_ros.perception.types import Matrix
-from gdfusion_ros.synthetic.optics.compiled import inlined, kernel
-from gdfusion_ros.synthetic.world import View
+from gdfusion_ros.synthetic.rendering.compiled import inlined, kernel
+from gdfusion_ros.synthetic.world import PinholeCamera
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ AZIMUTHS = 1084
 _STEP = 0.005  # [rad] between two rays of a camera: 0.3 m at the farthest corner of the grid
 
 
-def camera_rays(view: View) -> Floats:
+def camera_rays(view: PinholeCamera) -> Floats:
     """(n, 3) directions, in the world, of rays that are spread evenly over a camera's image."""
     focal = view.intrinsics[0, 0]
     columns = np.linspace(0, view.width, math.ceil(view.width / focal / _STEP) + 1)
@@ -39,7 +39,7 @@ def camera_rays(view: View) -> Floats:
 
 
 def surface_rays(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix,
-                 view: View) -> Floats:
+                 view: PinholeCamera) -> Floats:
     """(n, 3) directions, in the world, of rays to the tops of the occupied voxels that lie within a camera's image.
 
     Level ground far away is narrower than the space between evenly spread rays.

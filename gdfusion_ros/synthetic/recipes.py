@@ -1,14 +1,16 @@
-"""What a made dataset follows from, and the file in it that says so."""
+"""What a synthetic dataset follows from, and the file in it that says so."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.synthetic.moods import MOODS
+from gdfusion_ros.renamed import current
+from gdfusion_ros.synthetic.weather import WEATHER
 
 FILE = 'recipe.json'
 
@@ -29,7 +31,7 @@ class Recipe:
         width, height: Of the images [px].
         sweeps: Whether there are measurements between the key frames.
         lidar: Whether LiDAR points are written.
-        moods: Names of the moods that a scene may have.
+        weather: Names of the kinds of weather that a scene may have.
         crowded: Whether the streets are full of what is rare on an ordinary day.
     """
 
@@ -40,7 +42,7 @@ class Recipe:
     height: int
     sweeps: bool
     lidar: bool
-    moods: tuple[str, ...]
+    weather: tuple[str, ...]
     crowded: bool = False
 
 
@@ -54,9 +56,9 @@ def check(recipe: Recipe) -> None:
                             ('width', SMALLEST, LARGEST), ('height', SMALLEST, LARGEST)):
         if not low <= getattr(recipe, name) <= high:
             raise GdfusionError(f'{name} {getattr(recipe, name)}: expected {low} to {high}')
-    unknown = [mood for mood in recipe.moods if mood not in MOODS]
-    if unknown or not recipe.moods:
-        raise GdfusionError(f'no mood {", ".join(unknown) or "given"}; there are {", ".join(MOODS)}')
+    unknown = [weather for weather in recipe.weather if weather not in WEATHER]
+    if unknown or not recipe.weather:
+        raise GdfusionError(f'no weather {", ".join(unknown) or "given"}; there are {", ".join(WEATHER)}')
 
 
 def write(root: Path, recipe: Recipe) -> None:
@@ -72,7 +74,8 @@ def read(root: Path) -> Recipe:
     """
     path = root / FILE
     try:
-        recipe = msgspec.json.decode(path.read_bytes(), type=Recipe)
+        fields = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        recipe = msgspec.convert(current(fields), Recipe)
     except OSError as error:
         raise GdfusionError(f'{path} cannot be read: {error.strerror}; only a dataset made by gdfusion synthesize has '
                             'it') from error

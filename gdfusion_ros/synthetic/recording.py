@@ -1,4 +1,4 @@
-"""The files of a made scene: images, labels, LiDAR points, the map's mask."""
+"""The files of a synthetic scene: images, labels, LiDAR points, the map's mask."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gdfusion_ros.synthetic.render import Renderer
 from gdfusion_ros.synthetic.rig import CAMERAS, LIDAR, OFFSETS
 from gdfusion_ros.synthetic.tables import filename, map_filename, sample_token
 from gdfusion_ros.synthetic.voxelize import voxelize
-from gdfusion_ros.synthetic.world import SURFACE_LABELS, Rendering, View
+from gdfusion_ros.synthetic.world import SURFACE_LABELS, PinholeCamera, Rendering
 
 QUALITY = 90
 """Of the JPEG files."""
@@ -113,5 +113,5 @@ def _sensor_pose(drive: Drive, channel: str, stamp: int) -> Matrix:
     return np.asarray(drive.ego_pose(stamp) @ drive.rig.sensors[channel].ego_from_sensor, np.float64)
 
 
-def _view(drive: Drive, channel: str, stamp: int) -> View:
+def _view(drive: Drive, channel: str, stamp: int) -> PinholeCamera:
     return drive.rig.view(channel, drive.ego_pose(stamp))

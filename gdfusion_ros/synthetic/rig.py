@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from gdfusion_ros.perception.types import Matrix
-from gdfusion_ros.synthetic.world import Track, View
+from gdfusion_ros.synthetic.world import PinholeCamera, Trajectory
 
 LIDAR = 'LIDAR_TOP'
 OFFSETS = {'CAM_FRONT_LEFT': -43_300, 'CAM_FRONT': -35_700, 'CAM_FRONT_RIGHT': -27_800, 'CAM_BACK_RIGHT': -20_200,
@@ -49,12 +49,12 @@ class Rig:
     width: int
     height: int
 
-    def view(self, channel: str, world_from_ego: Matrix) -> View:
+    def view(self, channel: str, world_from_ego: Matrix) -> PinholeCamera:
         """What a camera sees from a pose of the vehicle."""
         sensor = self.sensors[channel]
         if sensor.intrinsics is None:
             raise ValueError(f'{channel} is no camera')
-        return View(self.width, self.height, sensor.intrinsics, world_from_ego @ sensor.ego_from_sensor)
+        return PinholeCamera(self.width, self.height, sensor.intrinsics, world_from_ego @ sensor.ego_from_sensor)
 
 
 def build(width: int, height: int, rng: Generator) -> Rig:
@@ -76,9 +76,9 @@ def build(width: int, height: int, rng: Generator) -> Rig:
     return Rig(sensors, width, height)
 
 
-def ego_pose(track: Track, time: float) -> Matrix:
+def ego_pose(trajectory: Trajectory, time: float) -> Matrix:
     """(4, 4) ego frame -> world frame; braking lowers the vehicle's nose, a bend leans it outward."""
-    samples = np.array([track.at(time + step) for step in (-_PITCH_STEP, 0.0, _PITCH_STEP)])
+    samples = np.array([trajectory.at(time + step) for step in (-_PITCH_STEP, 0.0, _PITCH_STEP)])
     x, y, yaw = samples[1]
     acceleration = (samples[2, :2] - 2 * samples[1, :2] + samples[0, :2]) / _PITCH_STEP ** 2
     along, across = np.clip(acceleration @ _turn(2, yaw)[:2, :2], -_HARDEST, _HARDEST)

@@ -1,4 +1,4 @@
-"""A made dataset: a folder as nuScenes has it, with Occ3D labels, written whole or not at all.
+"""A synthetic dataset: a folder as nuScenes has it, with Occ3D labels, written whole or not at all.
 
 Several processes plan and film its scenes; the result does not depend on how many there are.
 """

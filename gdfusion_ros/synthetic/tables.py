@@ -1,7 +1,7 @@
-"""The tables of nuScenes v1.0 for made scenes.
+"""The tables of nuScenes v1.0 for synthetic scenes.
 
 Tokens are hashes of what they name, so that the same recipe gives the same tables. The layout is that of nuScenes'
-schema; what a made scene does not have (radar, CAN bus) has no rows.
+schema; what a synthetic scene does not have (radar, CAN bus) has no rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gdfusion_ros.perception.types import Matrix
 from gdfusion_ros.synthetic.drive import MICROSECONDS, Drive, Shot
 from gdfusion_ros.synthetic.recipes import Recipe
 from gdfusion_ros.synthetic.rig import LIDAR, OFFSETS
-from gdfusion_ros.synthetic.world import Thing
+from gdfusion_ros.synthetic.world import WorldObject
 
 Row = dict[str, Any]
 Rows = Mapping[str, Sequence[Row]]
@@ -33,7 +33,7 @@ _CATEGORIES = {
     'parked_motorcycle': 'vehicle.motorcycle', 'bicycle': 'vehicle.bicycle', 'parked_bicycle': 'vehicle.bicycle',
     'pedestrian': 'human.pedestrian.adult', 'traffic_cone': 'movable_object.trafficcone',
     'barrier': 'movable_object.barrier'}
-"""Kind of thing -> nuScenes' category; other kinds get no boxes."""
+"""Kind of object -> nuScenes' category; other kinds get no boxes."""
 
 _ATTRIBUTES = ('vehicle.moving', 'vehicle.stopped', 'vehicle.parked', 'cycle.with_rider', 'cycle.without_rider',
                'pedestrian.moving', 'pedestrian.standing')
@@ -100,12 +100,12 @@ def map_filename(drive: Drive) -> str:
 
 def _logfile(drive: Drive) -> str:
     begin = datetime.fromtimestamp(drive.start / MICROSECONDS, timezone.utc)
-    return f'made{drive.recipe.seed}-{begin:%Y-%m-%d-%H-%M-%S}+0000'
+    return f'synthetic{drive.recipe.seed}-{begin:%Y-%m-%d-%H-%M-%S}+0000'
 
 
 def _log(drive: Drive) -> Row:
     begin = datetime.fromtimestamp(drive.start / MICROSECONDS, timezone.utc)
-    return {'token': token(drive.recipe, 'log', drive.index), 'logfile': _logfile(drive), 'vehicle': 'made',
+    return {'token': token(drive.recipe, 'log', drive.index), 'logfile': _logfile(drive), 'vehicle': 'synthetic',
             'date_captured': f'{begin:%Y-%m-%d}', 'location': 'synthetic'}
 
 
@@ -119,7 +119,7 @@ def _scene(drive: Drive) -> Row:
     return {'token': token(recipe, 'scene', drive.index), 'log_token': token(recipe, 'log', drive.index),
             'nbr_samples': recipe.frames, 'first_sample_token': sample_token(drive, 0),
             'last_sample_token': sample_token(drive, recipe.frames - 1), 'name': drive.name,
-            'description': f'Made by gdfusion: {drive.world.mood}, seed {recipe.seed}, a drive through a town'}
+            'description': f'Made by gdfusion: {drive.world.weather}, seed {recipe.seed}, a drive through a town'}
 
 
 def _samples(drive: Drive) -> Iterator[Row]:
@@ -160,15 +160,15 @@ def _sample_data(drive: Drive) -> Iterator[Row]:
 
 
 def _annotations(drive: Drive) -> Rows:
-    """Boxes of the things near the vehicle at every key frame, and the instances that they show."""
+    """Boxes of the objects near the vehicle at every key frame, and the instances that they show."""
     found: dict[int, list[tuple[int, Row]]] = defaultdict(list)
     for frame, stamp in enumerate(drive.key_stamps.tolist()):
         time = drive.time(stamp)
         ego = drive.world.ego.at(time)
-        for number, thing in enumerate(drive.world.things):
-            x, y, yaw = thing.track.at(time)
-            if thing.model.kind in _CATEGORIES and math.hypot(x - ego[0], y - ego[1]) < _BOX_RANGE:
-                found[number].append((frame, _box(drive, thing, time, (x, y, yaw))))
+        for number, item in enumerate(drive.world.objects):
+            x, y, yaw = item.trajectory.at(time)
+            if item.model.kind in _CATEGORIES and math.hypot(x - ego[0], y - ego[1]) < _BOX_RANGE:
+                found[number].append((frame, _box(drive, item, time, (x, y, yaw))))
     annotations, instances = [], []
     for number, rows in found.items():
         instance = token(drive.recipe, 'instance', drive.index, number)
@@ -176,34 +176,34 @@ def _annotations(drive: Drive) -> Rows:
         for place, (frame, row) in enumerate(rows):
             annotations.append({'token': tokens[place + 1], 'sample_token': sample_token(drive, frame),
                                 'instance_token': instance, **row, 'prev': tokens[place], 'next': tokens[place + 2]})
-        category = _CATEGORIES[drive.world.things[number].model.kind]
+        category = _CATEGORIES[drive.world.objects[number].model.kind]
         instances.append({'token': instance, 'category_token': token(drive.recipe, 'category', category),
                           'nbr_annotations': len(rows), 'first_annotation_token': tokens[1],
                           'last_annotation_token': tokens[-2]})
     return {'sample_annotation': annotations, 'instance': instances}
 
 
-def _box(drive: Drive, thing: Thing, time: float, place: tuple[float, float, float]) -> Row:
-    """What an annotation says of one thing; everything counts as well visible and as met by one LiDAR point."""
+def _box(drive: Drive, item: WorldObject, time: float, place: tuple[float, float, float]) -> Row:
+    """What an annotation says of one object; everything counts as well visible and as met by one LiDAR point."""
     x, y, yaw = place
-    length, width, height = thing.model.size
-    attributes = [token(drive.recipe, 'attribute', name) for name in _attributes(thing, time)]
+    length, width, height = item.model.size
+    attributes = [token(drive.recipe, 'attribute', name) for name in _attributes(item, time)]
     return {'visibility_token': '4', 'attribute_tokens': attributes, 'translation': [x, y, height / 2],
             'size': [width, length, height], 'rotation': [math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)],
             'num_lidar_pts': 1, 'num_radar_pts': 0}
 
 
-def _attributes(thing: Thing, time: float) -> tuple[str, ...]:
-    """What nuScenes says of the thing's state; nothing of cones and barriers."""
-    (x, y, _), (later_x, later_y, _) = thing.track.at(time), thing.track.at(time + _MOVING_SPAN)
+def _attributes(item: WorldObject, time: float) -> tuple[str, ...]:
+    """What nuScenes says of the object's state; nothing of cones and barriers."""
+    (x, y, _), (later_x, later_y, _) = item.trajectory.at(time), item.trajectory.at(time + _MOVING_SPAN)
     moving = math.hypot(later_x - x, later_y - y) > _MOVING
-    category = _CATEGORIES[thing.model.kind]
+    category = _CATEGORIES[item.model.kind]
     if category.startswith('human'):
         return ('pedestrian.moving' if moving else 'pedestrian.standing',)
     if category.endswith('cycle'):
-        return ('cycle.without_rider' if thing.model.kind.startswith('parked') else 'cycle.with_rider',)
+        return ('cycle.without_rider' if item.model.kind.startswith('parked') else 'cycle.with_rider',)
     if category.startswith('vehicle'):
-        standing = 'vehicle.parked' if len(thing.track.times) == 1 else 'vehicle.stopped'
+        standing = 'vehicle.parked' if len(item.trajectory.times) == 1 else 'vehicle.stopped'
         return ('vehicle.moving' if moving else standing,)
     return ()
 

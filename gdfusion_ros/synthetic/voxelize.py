@@ -1,4 +1,4 @@
-"""Exact occupancy of a made world, as Occ3D labels it.
+"""Exact occupancy of a synthetic world, as Occ3D labels it.
 
 Every voxel is asked at 3 x 3 x 3 points, the centres of its small cubes. It is occupied when any of them lies in a
 solid or when the ground's surface crosses it, and has the class that takes most of the points. The ground's surface
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import Matrix
-from gdfusion_ros.synthetic.optics.compiled import inlined, kernel
-from gdfusion_ros.synthetic.optics.packing import Cast, GroundMap, Ints, Shapes, cast_of, pack_ground
-from gdfusion_ros.synthetic.optics.tracing import surface_at
-from gdfusion_ros.synthetic.things.solids import Floats
+from gdfusion_ros.synthetic.objects.solids import Floats
+from gdfusion_ros.synthetic.rendering.compiled import inlined, kernel
+from gdfusion_ros.synthetic.rendering.packing import Cast, GroundMap, Ints, Shapes, cast_of, pack_ground
+from gdfusion_ros.synthetic.rendering.tracing import surface_at
 from gdfusion_ros.synthetic.world import World
 
 SAMPLES = 3
@@ -35,12 +35,12 @@ _ALL = (1 << SAMPLES ** 3) - 1
 
 
 class _Shares(NamedTuple):
-    """The things that reach into a grid.
+    """The objects that reach into a grid.
 
     Attributes:
         models: (k,) model of each in Shapes.
         first, last: (k, 3) the voxels that they may touch: from ``first`` on, before ``last``.
-        frames: (k, 3, 4) from places counted in voxels to the thing's frame.
+        frames: (k, 3, 4) from places counted in voxels to the object's frame.
         radius: from a voxel's centre to its corner [m].
     """
 
@@ -76,7 +76,7 @@ def _frame(grid: VoxelGrid) -> Matrix:
 
 
 def _shares(cast: Cast, world_from_voxels: Matrix, grid: VoxelGrid, time: float) -> _Shares:
-    """The things that reach into the grid."""
+    """The objects that reach into the grid."""
     placed = cast.place(time)
     world_from_things = np.tile(np.eye(4), (len(placed.models), 1, 1))
     cos, sin = placed.poses[:, 2], placed.poses[:, 3]
@@ -113,7 +113,7 @@ def _count_ground(ground: GroundMap, frame: Matrix, counts: NDArray[np.uint8]) -
 
 @kernel
 def _count_things(shapes: Shapes, margins: Floats, shares: _Shares, counts: NDArray[np.uint8]) -> None:
-    """Add the points that lie in things."""
+    """Add the points that lie in objects."""
     for index in range(len(shares.models)):
         model = shares.models[index]
         label = shapes.model_labels[model]
@@ -148,7 +148,7 @@ def _points_within(shapes: Shapes, model: int, margins: Floats, shares: _Shares,
 
 @inlined
 def _moved(frames: Floats, index: int, spot: Any) -> Any:
-    """A place counted in voxels, in the frame of a thing."""
+    """A place counted in voxels, in the frame of an object."""
     x, y, z = spot
     return (frames[index, 0, 0] * x + frames[index, 0, 1] * y + frames[index, 0, 2] * z + frames[index, 0, 3],
             frames[index, 1, 0] * x + frames[index, 1, 1] * y + frames[index, 1, 2] * z + frames[index, 1, 3],

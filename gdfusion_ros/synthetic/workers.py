@@ -1,4 +1,4 @@
-"""Processes that work on the scenes of a made dataset, a few key frames at a time."""
+"""Processes that work on the scenes of a synthetic dataset, a few key frames at a time."""
 
 from __future__ import annotations
 

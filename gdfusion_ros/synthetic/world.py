@@ -1,7 +1,7 @@
-"""What a made world consists of.
+"""What a synthetic world consists of.
 
-Metres, seconds, radians. The world frame is nuScenes' global frame: z is up and the ground lies at z = 0. A thing's own
-frame has x forward, y left, z up and its origin on the ground below its centre.
+Metres, seconds, radians. The world frame is nuScenes' global frame: z is up and the ground lies at z = 0. An object's
+own frame has x forward, y left, z up and its origin on the ground below its centre.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SURFACE_LABELS = {Surface.ASPHALT: 11, Surface.LINE_WHITE: 11, Surface.LINE_YELL
 
 
 class Material(IntEnum):
-    """What the parts of things are made of; decides texture and gloss."""
+    """What the parts of objects are made of; decides texture and gloss."""
 
     PAINT = 0
     GLASS = 1
@@ -86,7 +86,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A rigid thing of one class.
+    """A rigid object of one class.
 
     ``kind`` is its name in the catalogue, ``label`` its id in the label set occ3d_nuscenes, ``size`` (length, width,
     height) the box round it, which is centred on its origin and stands on the ground.
@@ -99,8 +99,8 @@ class Model:
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
-    """Where a thing is over time: (n,) ``times`` [s], increasing, (n, 3) ``poses`` x, y, yaw; one pose stands still.
+class Trajectory:
+    """Where an object is over time: (n,) ``times`` [s], increasing, (n, 3) ``poses`` x, y, yaw; one pose stands still.
 
     Yaw is unwrapped, so that what lies between two poses is linear.
     """
@@ -115,11 +115,11 @@ class Track:
 
 
 @dataclass(frozen=True, eq=False)
-class Thing:
-    """One thing in the world."""
+class WorldObject:
+    """One object in the world."""
 
     model: Model
-    track: Track
+    trajectory: Trajectory
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,18 +127,18 @@ class World:
     """A scene: the ground, what stands and moves on it, the way of the vehicle that films it, and the light.
 
     ``ego`` is the track of nuScenes' ego frame (on the ground below the rear axle); the ego vehicle itself is not among
-    the ``things``. ``mood`` is a name of moods.MOODS. ``seed`` chooses textures and noise.
+    the ``objects``. ``weather`` is a name of weather.WEATHER. ``seed`` chooses textures and noise.
     """
 
     seed: int
-    mood: str
+    weather: str
     ground: Ground
-    things: tuple[Thing, ...]
-    ego: Track
+    objects: tuple[WorldObject, ...]
+    ego: Trajectory
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class PinholeCamera:
     """A pinhole camera in the world: image size [px], (3, 3) intrinsics [px], (4, 4) optical frame -> world frame."""
 
     width: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,27 +14,25 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from gdfusion_ros.datasets import lidar, occ3d
+from gdfusion_ros.datasets import lidar
+from gdfusion_ros.datasets.labels import FORMATS, LIDAR, LabelFormat
 from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
-from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.depth.measured import nearest_bins
 from gdfusion_ros.model.interface import Frame
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
-from gdfusion_ros.perception.labels import OCC3D_NUSCENES
-from gdfusion_ros.perception.poses import inverse, product
+from gdfusion_ros.perception.framing import RigPoses, lidar_depth, make_frame
+from gdfusion_ros.perception.labels import UNKNOWN
+from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.preprocess import normalize
-from gdfusion_ros.perception.types import Matrix, Pixels
-from gdfusion_ros.settings import SURROUND_CAMERAS
+from gdfusion_ros.perception.types import LidarSweep, Matrix, Pixels, SemanticGrid
 from gdfusion_ros.training.augment import EgoAugmentation, ImageAugmentation
-from gdfusion_ros.training.losses import IGNORE, depth_bins
+from gdfusion_ros.training.ray_supervision import look, unknown
 from gdfusion_ros.training.settings import TrainingSettings
-from gdfusion_ros.training.sight import Sight, look, unknown
 from gdfusion_ros.training.stream import Item
 
 REFERENCE = 'CAM_FRONT'
-_LIDAR = 'LIDAR_TOP'
 _CPU = torch.device('cpu')
 
 
@@ -44,23 +42,24 @@ class Example:
 
     Attributes:
         frame: the network's input.
-        labels: (Y, X, Z) uint8 classes in the augmented ego frame, IGNORE where nothing is to be learned.
-        depth: (N, h, w) depth bin of every cell, IGNORE where no LiDAR point fell.
+        truth: what is known of it.
         start: whether it begins a sequence.
-        sight: what the cells see; None where that is not learned from.
     """
 
     frame: Frame
-    labels: Tensor
-    depth: Tensor
+    truth: FrameTruth
     start: bool
-    sight: Sight | None = None
 
     def pin_memory(self) -> Example:
         """The same with its large tensors where CUDA fetches them by itself; torch's DataLoader calls it."""
-        return replace(self, frame=replace(self.frame, images=self.frame.images.pin_memory()),
-                       labels=self.labels.pin_memory(), depth=self.depth.pin_memory(),
-                       sight=None if self.sight is None else self.sight.pin_memory())
+        return replace(self, frame=_with_tensors(self.frame, lambda tensor: tensor.pin_memory()),
+                       truth=self.truth.pin_memory())
+
+    def to(self, device: torch.device) -> Example:
+        """The same with its large tensors on ``device``; matrices stay on the CPU, their place."""
+        frame = _with_tensors(self.frame, lambda tensor: tensor.to(device, non_blocking=True))
+        images = frame.images.to(memory_format=torch.channels_last)
+        return replace(self, frame=replace(frame, images=images), truth=self.truth.to(device))
 
 
 class Examples(TorchDataset[Example]):
@@ -71,9 +70,12 @@ class Examples(TorchDataset[Example]):
         """``config`` is the network's; without ``augment`` examples are what the node would see.
 
         Raises:
-            GdfusionError: the network predicts other voxels than those of the labels.
+            GdfusionError: the network predicts other voxels than those of the labels, needs another number of cameras
+                than the settings name, or nuScenes has no labels of its set.
         """
-        labelled = OCC3D_NUSCENES.grid
+        self._format = label_format(config)
+        config.require_cameras(settings.cameras)
+        labelled = self._format.label_set.grid
         if config.predicted_grid != labelled:
             raise GdfusionError(f'{config.name} predicts {config.predicted_grid.shape} voxels, but the labels have '
                                 f'{labelled.shape}: it cannot be trained on them')
@@ -102,21 +104,23 @@ class Examples(TorchDataset[Example]):
         ego, augmentations = self._drawn(item)
         output = self._config.image_size[::-1]
         images = [augmentation(_pixels(camera), output)
-                  for augmentation, camera in zip(augmentations, _cameras(sample), strict=True)]
+                  for augmentation, camera in zip(augmentations, self._cameras(sample), strict=True)]
+        poses = self._poses(sample)
         frame = make_frame(
-            normalize([pixels for pixels, _ in images], _CPU), [intrinsics(camera) for camera in _cameras(sample)],
-            [post for _, post in images], self._poses(sample), None if before is None else self._poses(before),
-            [True] * len(images))
-        truth = _labels(root, scene, sample)
-        labels = np.ascontiguousarray(ego.labels(self._observed(truth)).transpose(1, 0, 2))
-        frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()))
-        return Example(frame, torch.from_numpy(labels), self._depth(sample, [post for _, post in images]),
-                       start=item.frame == 0, sight=self._sight(truth, frame))
+            normalize([pixels for pixels, _ in images], _CPU), [intrinsics(camera) for camera in self._cameras(sample)],
+            [post for _, post in images], poses, None if before is None else self._poses(before), [True] * len(images))
+        labels = self._labels(root, scene, sample)
+        targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
+        depth = self._lidar_depth(sample, frame, poses)
+        frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()),
+                        lidar_depth=depth if self._config.lidar_depth else None)
+        truth = FrameTruth(torch.from_numpy(targets), self._depth(depth), self._rays(labels, frame))
+        return Example(frame, truth, start=item.frame == 0)
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
         """The item's augmentation of the ego frame and of each camera's image."""
         if not self._augment:
-            return EgoAugmentation(), [ImageAugmentation()] * len(SURROUND_CAMERAS)
+            return EgoAugmentation(), [ImageAugmentation()] * len(self._settings.cameras)
 
         def random(kind: int, varies: str) -> np.random.Generator:
             return np.random.default_rng(
@@ -124,39 +128,85 @@ class Examples(TorchDataset[Example]):
 
         images = random(1, self._settings.image_varies)
         return (EgoAugmentation.draw(self._settings, random(0, self._settings.bev_varies)),
-                [ImageAugmentation.draw(self._settings, images) for _ in SURROUND_CAMERAS])
+                [ImageAugmentation.draw(self._settings, images) for _ in self._settings.cameras])
 
     def _poses(self, sample: Sample) -> RigPoses:
         reference = _measurement(sample, REFERENCE).ego_pose.matrix()
-        cameras = np.stack([_pose(camera) for camera in _cameras(sample)])
+        cameras = np.stack([_pose(camera) for camera in self._cameras(sample)])
         history = reference
         if self._settings.pose_protocol == 'released':
-            history = _measurement(sample, _LIDAR).ego_pose.matrix()
-        return RigPoses(reference, cameras, history)
+            history = _measurement(sample, LIDAR).ego_pose.matrix()
+        volume = reference
+        if self._config.frame == 'lidar':
+            volume = product(history, _measurement(sample, LIDAR).calibration.pose.matrix())
+        return RigPoses(volume, cameras, history)
 
-    def _observed(self, truth: Occ3DLabels | None) -> NDArray[np.uint8]:
-        """(X, Y, Z) classes to learn; IGNORE everywhere where the dataset has no labels."""
-        if truth is None:
-            return np.full(OCC3D_NUSCENES.grid.shape, IGNORE, np.uint8)
-        return np.where(truth.mask_camera, truth.semantics, IGNORE) if self._settings.camera_mask else truth.semantics
+    def _cameras(self, sample: Sample) -> list[SensorData]:
+        return [_measurement(sample, camera) for camera in self._settings.cameras]
 
-    def _sight(self, truth: Occ3DLabels | None, frame: Frame) -> Sight | None:
-        if not self._settings.looks_through_cells:
+    def _labels(self, root: Path, scene: Scene, sample: Sample) -> SemanticGrid | None:
+        path = self._format.path(root / self._format.folder, scene, sample)
+        if not path.exists():
             return None
-        if truth is None:
-            return unknown(frame, self._config.feature_stride)
-        return look(truth.semantics, OCC3D_NUSCENES, frame, self._config.depth, self._config.feature_stride)
+        labels = self._format.read(path, sample.stamp)
+        if self._masked and labels.confidence is None:
+            raise GdfusionError(f"labels {path} have no camera mask; set 'camera_mask' to false to learn all voxels")
+        return labels
 
-    def _depth(self, sample: Sample, posts: Sequence[PostTransform]) -> Tensor:
-        stride, (height, width) = self._config.feature_stride, self._config.image_size
-        sweep = sample.data.get(_LIDAR)
-        if not self._settings.depth or sweep is None or not sweep.path.exists():
-            return torch.full((len(posts), height // stride, width // stride), IGNORE)
-        points = product(_pose(sweep), _points(sweep.path))
-        bins = self._config.depth
-        maps = np.stack([_depth_map(points, camera, post, (width, height), bins)
-                         for camera, post in zip(_cameras(sample), posts, strict=True)])
-        return depth_bins(torch.from_numpy(maps), stride, bins.first, bins.step, bins.count)
+    @property
+    def _masked(self) -> bool:
+        return self._settings.camera_mask and self._format.label_set.camera_masked
+
+    def _observed(self, labels: SemanticGrid | None) -> NDArray[np.uint8]:
+        """(X, Y, Z) classes to learn; IGNORE everywhere where the dataset has no labels."""
+        label_set = self._format.label_set
+        if labels is None:
+            return np.full(label_set.grid.shape, IGNORE, np.uint8)
+        unknown_as = label_set.free if label_set.ignored_is_free else IGNORE
+        known = np.where(labels.labels == UNKNOWN, np.uint8(unknown_as), labels.labels)
+        if not self._masked or labels.confidence is None:
+            return known
+        return np.where(labels.confidence, known, np.uint8(IGNORE))
+
+    def _rays(self, labels: SemanticGrid | None, frame: Frame) -> RaySupervision | None:
+        if not self._settings.objective.wants_rays(self._settings.cues):
+            return None
+        if labels is None:
+            return unknown(frame, self._config.feature_stride)
+        return look(labels.labels, labels.label_set, frame, self._config.depth, self._config.feature_stride)
+
+    def _lidar_depth(self, sample: Sample, frame: Frame, poses: RigPoses) -> Tensor | None:
+        """(N, H, W) as in Frame; None where nobody asks, or the dataset has no LiDAR."""
+        data = sample.data.get(LIDAR)
+        wanted = self._settings.objective.wants_depth or self._config.lidar_depth
+        if not wanted or data is None or not data.path.exists():
+            return None
+        return lidar_depth(frame, LidarSweep(_points(data.path), _pose(data)), poses, self._config.depth)
+
+    def _depth(self, maps: Tensor | None) -> Tensor:
+        """(N, h, w) depth bins of the cells."""
+        bins, (rows, columns) = self._config.depth, self._config.cells
+        if maps is None or not self._settings.objective.wants_depth:
+            return torch.full((len(self._settings.cameras), rows, columns), IGNORE)
+        return nearest_bins(maps, self._config.feature_stride, bins)
+
+
+def _with_tensors(frame: Frame, change: Callable[[Tensor], Tensor]) -> Frame:
+    """The frame with its large tensors changed."""
+    depth = frame.lidar_depth
+    return replace(frame, images=change(frame.images), lidar_depth=None if depth is None else change(depth))
+
+
+def label_format(spec: NetworkSpec) -> LabelFormat:
+    """How the labels that a network learns are stored in nuScenes.
+
+    Raises:
+        GdfusionError: nuScenes has none of its label set.
+    """
+    if spec.label_set not in FORMATS:
+        raise GdfusionError(f'{spec.name} predicts classes of {spec.label_set}, of which nuScenes has no labels: it '
+                            'cannot be trained on them')
+    return FORMATS[spec.label_set]
 
 
 def _pose(data: SensorData) -> Matrix:
@@ -164,14 +214,10 @@ def _pose(data: SensorData) -> Matrix:
     return product(data.ego_pose.matrix(), data.calibration.pose.matrix())
 
 
-def _labels(root: Path, scene: Scene, sample: Sample) -> Occ3DLabels | None:
-    path = occ3d.label_path(root, scene.name, sample.token)
-    return occ3d.read(path) if path.exists() else None
-
-
-def labelled(datasets: Sequence[Dataset]) -> int:
-    """How many key frames have Occ3D labels."""
-    return sum(occ3d.label_path(dataset.root, scene.name, sample.token).exists()
+def labelled(datasets: Sequence[Dataset], spec: NetworkSpec) -> int:
+    """How many key frames have labels that a network can learn."""
+    form = label_format(spec)
+    return sum(form.path(dataset.root / form.folder, scene, sample).exists()
                for dataset in datasets for scene in dataset.scenes for sample in scene.samples)
 
 
@@ -186,10 +232,6 @@ def _measurement(sample: Sample, channel: str) -> SensorData:
     return sample.data[channel]
 
 
-def _cameras(sample: Sample) -> list[SensorData]:
-    return [_measurement(sample, camera) for camera in SURROUND_CAMERAS]
-
-
 def _pixels(camera: SensorData) -> Pixels:
     try:
         return np.asarray(Image.open(camera.path).convert('RGB'))
@@ -197,25 +239,9 @@ def _pixels(camera: SensorData) -> Pixels:
         raise GdfusionError(f'image {camera.path} cannot be read: {error}') from error
 
 
-def _points(path: Path) -> Matrix:
-    """(4, n) homogeneous points of a LiDAR sweep."""
+def _points(path: Path) -> NDArray[np.float32]:
+    """(n, 3) points of a LiDAR sweep that are finite."""
     points = lidar.read(path)
-    return np.stack([*(points[axis].astype(np.float64) for axis in 'xyz'), np.ones(len(points))])
-
-
-def _depth_map(points: Matrix, camera: SensorData, post: PostTransform, size: tuple[int, int],
-               bins: DepthBins) -> NDArray[np.float32]:
-    """(H, W) depth [m] of the nearest of the (4, n) points in the fixed frame, in the network's image; 0 where none.
-
-    Points beyond the bins, nearer ones too, hide nothing (spec of the training, section 3).
-    """
-    width, height = size
-    seen = product(inverse(_pose(camera)), points)[:3]
-    seen = seen[:, (seen[2] >= bins.first) & (seen[2] < bins.first + bins.step * bins.count)]
-    pixels = product(intrinsics(camera), seen) / seen[2]
-    pixels = np.rint(product(post.rotation, pixels) + post.translation[:, None])[:2]
-    inside = ((pixels >= 0) & (pixels < [[width], [height]])).all(0)
-    columns, rows = pixels[:, inside].astype(np.int64)
-    depth = np.full((height, width), np.inf, np.float32)
-    np.minimum.at(depth, (rows, columns), seen[2, inside].astype(np.float32))
-    return np.where(np.isfinite(depth), depth, np.float32(0))
+    values: NDArray[np.float32] = np.stack([points[axis] for axis in 'xyz'], axis=1)
+    finite: NDArray[np.float32] = values[np.isfinite(values).all(1)]
+    return finite

@@ -21,7 +21,7 @@ from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.model.weights.checkpoint import Facts, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, save_checkpoint
 from gdfusion_ros.stopping import stop_signals
 from gdfusion_ros.training import settings as training_settings
 from gdfusion_ros.training.examples import Example, Examples
@@ -70,7 +70,7 @@ class RunFolder:
         return self.path / 'curves.png'
 
 
-class Listener(Protocol):
+class TrainingListener(Protocol):
     """Who is told how a run goes on."""
 
     def step(self, loss: float | None) -> None:
@@ -99,7 +99,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainingResult:
     """What a run has done: steps in all, seconds of this process, and the share of them that it waited for data."""
 
     steps: int
@@ -114,7 +114,7 @@ class Run:
                  processes: Processes) -> None:
         """``network`` is fresh, on its device. Raises GdfusionError where the folder's checkpoint does not fit."""
         self._settings, self._folder, self._processes = settings, folder, processes
-        self._facts = Facts(settings.model, data.about)
+        self._facts = WeightsMetadata(settings.model, data.about)
         self._trainer = Trainer(network, settings, distributed=processes.count > 1)
         self._examples = Examples(data.training, network.spec, settings, augment=True)
         self._validation = Examples(data.validation, network.spec, settings, augment=False)
@@ -133,7 +133,7 @@ class Run:
         """What the run gives: the averaged weights."""
         return self._trainer.average.network
 
-    def train(self, listener: Listener) -> Result:
+    def train(self, listener: TrainingListener) -> TrainingResult:
         """Take the steps that are left, and validate.
 
         Raises:
@@ -162,7 +162,7 @@ class Run:
         if self._journal is not None:
             self._journal.close()
         seconds = time.perf_counter() - start
-        return Result(self.done, seconds, waited / seconds)
+        return TrainingResult(self.done, seconds, waited / seconds)
 
     def _begin(self) -> None:
         """From here on the run can be gone on with."""
@@ -188,7 +188,7 @@ class Run:
         assert found is not None
         return found
 
-    def _learn(self, examples: Sequence[Example], listener: Listener) -> None:
+    def _learn(self, examples: Sequence[Example], listener: TrainingListener) -> None:
         rate = learning_rate(self._settings, self.done)
         found = self._trainer.step(examples)
         if self.done % LOG_EVERY == 0 or self.done in (1, self._settings.steps):
@@ -199,7 +199,7 @@ class Run:
         else:
             listener.step(None)
 
-    def _validate(self, listener: Listener, stop_requested: Callable[[], bool]) -> None:
+    def _validate(self, listener: TrainingListener, stop_requested: Callable[[], bool]) -> None:
         """Score the averaged weights, every process on its share of the scenes."""
         frames = len(own_items(self._validation, self._processes))
         done = 0
@@ -239,7 +239,9 @@ class Run:
             content = torch.load(path, map_location='cpu', weights_only=True)
         except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything
             raise GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__})') from error
-        before, now = content['settings'], training_settings.as_mapping(self._settings)
+        # What the run did not know had the effect of its default.
+        before = {**training_settings.as_mapping(TrainingSettings()), **content['settings']}
+        now = training_settings.as_mapping(self._settings)
         changed = [name for name, value in now.items() if before.get(name) != value and name not in _MAY_CHANGE]
         if changed:
             raise GdfusionError(f'{path} was made with other settings: {", ".join(changed)}; go on with the same ones, '

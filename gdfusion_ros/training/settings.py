@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.settings import CUES, from_mapping, records, setting
+from gdfusion_ros.model.objectives.bevdetocc import LossWeights
+from gdfusion_ros.model.objectives.interface import ObjectiveSettings
+from gdfusion_ros.model.zoo import DEFAULT, entry
+from gdfusion_ros.settings import CUES, SURROUND_CAMERAS, from_mapping, records, setting
 
 Varies = tuple[str, str]
 VARIES: Varies = ('sequence', 'frame')
@@ -20,12 +22,18 @@ VARIES: Varies = ('sequence', 'frame')
 class TrainingSettings:
     """How a network is trained.
 
+    Attributes:
+        objective: what may be chosen of the model's objective; in a file, its settings stand among the others.
+
     Raises:
         GdfusionError: settings that contradict each other.
     """
 
-    model: str = setting('gdfusion_nano', 'Name of the network in the zoo.')
-    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on.', choices=CUES)
+    model: str = setting(DEFAULT, 'Name of the network in the zoo.')
+    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
+                                    choices=CUES)
+    cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Cameras of the dataset, CAM_FRONT among them, as many as the '
+                                       'network takes.')
     history: bool = setting(True, 'Carry the memory from frame to frame; without it every frame is the first of a '
                             'sequence, for the stereo matching too.')
     initial_weights: str = setting('', 'Checkpoint to start from (fine-tuning); empty starts from random weights.')
@@ -52,20 +60,6 @@ class TrainingSettings:
                                      'on a CPU, which is faster where it has instructions for that.',
                              choices=('fp32', 'autocast'))
     camera_mask: bool = setting(True, 'Train only on voxels that the cameras observe.')
-    cross_entropy: float = setting(1.0, 'Weight of the cross-entropy.', low=0.0, high=1e3)
-    class_balance: float = setting(0.0, 'Exponent of the inverse class frequency that weighs the cross-entropy.',
-                                   low=0.0, high=1.0)
-    semantic_scaling: float = setting(0.0, 'Weight of the semantic scaling loss.', low=0.0, high=1e3)
-    geometric_scaling: float = setting(0.0, 'Weight of the geometric scaling loss.', low=0.0, high=1e3)
-    lovasz: float = setting(0.0, 'Weight of the Lovasz-softmax loss.', low=0.0, high=1e3)
-    depth: float = setting(0.05, 'Weight of the depth loss; it needs LiDAR.', low=0.0, high=1e3)
-    cell_depth: float = setting(0.0, 'Weight of the depth loss of the image cells, by rays through the labels.',
-                                low=0.0, high=1e3)
-    cell_depth_fused: float = setting(0.0, 'Weight of the same loss for the depth fused with history, before it is '
-                                      'blended with the other; what the blend alone teaches, its gate may shut out.',
-                                      low=0.0, high=1e3)
-    cell_classes: float = setting(0.0, 'Weight of the cross-entropy of what the image cells see, by the same rays.',
-                                  low=0.0, high=1e3)
     zoom_out: float = setting(0.136, 'Largest relative reduction of an image.', low=0.0, high=0.9)
     zoom_in: float = setting(0.25, 'Largest relative enlargement of an image.', low=0.0, high=10.0)
     image_rotation: float = setting(5.4, 'Largest rotation of an image [degrees].', low=0.0, high=45.0)
@@ -81,27 +75,18 @@ class TrainingSettings:
     validate_every: int = setting(2000, 'Steps between validations; 0 validates at the end only.', low=0, high=10**8)
     checkpoint_every: int = setting(500, 'Steps between checkpoints.', low=1, high=10**8)
 
+    objective: ObjectiveSettings = field(default_factory=LossWeights)
+
     @property
     def frames_per_step(self) -> int:
         """Of a process."""
         return self.slots // self.turns
 
-    @property
-    def lifts(self) -> bool:
-        """Whether anything is to be learned behind the images: if not, the network ends at them."""
-        return any((self.cross_entropy, self.semantic_scaling, self.geometric_scaling, self.lovasz))
-
-    @property
-    def looks_through_cells(self) -> bool:
-        """Whether anything is learned from what the rays of the image cells meet."""
-        return bool(self.cell_depth or self.cell_classes or (self.cell_depth_fused and 'geometry' in self.cues))
-
     def __post_init__(self) -> None:
         """Refuse a run that cannot learn."""
         if self.slots % self.turns:
             raise GdfusionError(f'{self.slots} slots cannot take {self.turns} turns: the second must divide the first')
-        if not (self.lifts or self.depth or self.looks_through_cells):
-            raise GdfusionError('the weights of all losses are 0: nothing would be learned')
+        self.objective.check(self.cues)
 
 
 def read(path: Path, overrides: Mapping[str, object]) -> TrainingSettings:
@@ -117,16 +102,28 @@ def read(path: Path, overrides: Mapping[str, object]) -> TrainingSettings:
     if not isinstance(document, dict):
         raise GdfusionError(f'{path}: expected "name: value" lines of settings')
     try:
-        return from_mapping(TrainingSettings, {**document, **overrides})
+        return _from_mapping({**document, **overrides})
     except GdfusionError as error:
         raise GdfusionError(f'{path}: {error}') from error
 
 
+def _from_mapping(values: Mapping[str, object]) -> TrainingSettings:
+    """Settings with the defaults replaced by ``values``, among them those of the model's objective."""
+    model = from_mapping(TrainingSettings, {name: value for name, value in values.items() if name == 'model'}).model
+    kind = entry(model).objective
+    objective = {name: values[name] for name in values if name in records(kind)}
+    known = [*records(TrainingSettings), *records(kind)]
+    if unknown := [name for name in values if name not in known]:
+        raise GdfusionError(f"unknown setting '{unknown[0]}'; there are {', '.join(known)}")
+    others = {name: values[name] for name in values if name not in objective}
+    return replace(from_mapping(TrainingSettings, others), objective=from_mapping(kind, objective))
+
+
 def text(settings: TrainingSettings) -> str:
     """The settings as a YAML file that ``read`` takes, each with its description."""
-    lines = []
-    for name, (_, record) in records(TrainingSettings).items():
-        value = getattr(settings, name)
+    lines, values = [], as_mapping(settings)
+    for name, (_, record) in {**records(TrainingSettings), **records(type(settings.objective))}.items():
+        value = values[name]
         written = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True, width=1e9)
         lines += [f'# {record.description}', f'{name}: {written.splitlines()[0]}']
     return '\n'.join(lines) + '\n'
@@ -134,4 +131,5 @@ def text(settings: TrainingSettings) -> str:
 
 def as_mapping(settings: TrainingSettings) -> dict[str, object]:
     """The settings as plain values, for a checkpoint."""
-    return dataclasses.asdict(settings)
+    objective = settings.objective
+    return {name: getattr(part, name) for part in (settings, objective) for name in records(type(part))}

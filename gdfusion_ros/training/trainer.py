@@ -19,7 +19,6 @@ from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.training.average import WeightAverage
 from gdfusion_ros.training.examples import Example
-from gdfusion_ros.training.objective import Objective, on_device
 from gdfusion_ros.training.settings import TrainingSettings
 
 _WARMUP_START = 1e-3
@@ -59,7 +58,7 @@ class Trainer:
         self.average = WeightAverage(network, settings.average_decay)
         self._settings = settings
         lay_out(network)
-        self._objective = Objective(network, settings).to(network.device)
+        self._objective = settings.objective.build(network).to(network.device)
         # Where a cue is switched off, its weights take no part.
         self._parallel = DistributedDataParallel(self._objective, find_unused_parameters=True) if distributed else None
         self._optimizer = torch.optim.AdamW(self._objective.parameters(), lr=settings.learning_rate,
@@ -86,7 +85,9 @@ class Trainer:
         for slot, example in enumerate(examples, start=first):
             with self._together(last=slot == first + len(examples) - 1):
                 state = self._states[slot] if self._settings.history and not example.start else None
-                found, state = (self._parallel or self._objective)(on_device(example, self.network.device), state)
+                seen = example.to(self.network.device)
+                found, state = (self._parallel or self._objective)(seen.frame, seen.truth, state,
+                                                                   self.done / self._settings.steps)
                 self._scaler.scale(sum(found.values()) / len(examples)).backward()
             self._states[slot] = state
             for name, loss in found.items():

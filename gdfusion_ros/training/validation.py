@@ -9,13 +9,12 @@ import torch
 
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.objectives.interface import IGNORE
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.training.examples import Examples
 from gdfusion_ros.training.loading import load
-from gdfusion_ros.training.losses import IGNORE
-from gdfusion_ros.training.objective import on_device
 from gdfusion_ros.training.processes import ALONE, Processes
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
@@ -43,8 +42,8 @@ def validate(network: OccupancyNetwork, examples: Examples, settings: TrainingSe
     for example in load(examples, items, settings.workers, network.device):
         if example.start or not settings.history:
             runner.state = None
-        prediction = runner.predict(on_device(example, network.device).frame)
-        truth = example.labels.numpy().transpose(1, 0, 2)
+        prediction = runner.predict(example.to(network.device).frame)
+        truth = example.truth.labels.numpy().transpose(1, 0, 2)
         matrix.add(truth, prediction.labels.cpu().numpy(), truth != IGNORE)
         tick()
     return matrix

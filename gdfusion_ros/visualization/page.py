@@ -22,7 +22,7 @@ from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid, stamp_text
 from gdfusion_ros.visualization.canvas import fitted, palette
-from gdfusion_ros.visualization.frame import Frame, Parts
+from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 from gdfusion_ros.visualization.voxels import VEHICLE
 
 MODULES = {
@@ -36,7 +36,7 @@ _VIEWER = files('gdfusion_ros.visualization') / 'viewer'
 _IMAGE_SIZE, _JPEG_QUALITY = (400, 225), 75
 
 
-def write(path: Path, frames: Iterable[Frame], parts: Parts) -> None:
+def write(path: Path, frames: Iterable[Snapshot], parts: Parts) -> None:
     """Write a page of ``frames`` with a place for ``parts``.
 
     Raises:
@@ -56,7 +56,7 @@ def write(path: Path, frames: Iterable[Frame], parts: Parts) -> None:
         file.write(tail)
 
 
-def _template(frame: Frame, parts: Parts) -> tuple[str, str]:
+def _template(frame: Snapshot, parts: Parts) -> tuple[str, str]:
     """The page before and behind its frames."""
     grid = frame.grid
     colors = palette(grid.label_set).astype(int)
@@ -77,7 +77,7 @@ def _filled(template: str, contents: Mapping[str, str]) -> str:
     return re.sub(r'\{\{(\w+)\}\}', lambda place: contents[place[1]], template)
 
 
-def _script(frame: Frame, start: int) -> str:
+def _script(frame: Snapshot, start: int) -> str:
     """The element that holds ``frame``; its time counts from the stamp ``start`` [ns]."""
     content = {
         'stamp': stamp_text(frame.grid.stamp) if frame.grid.stamp else '',

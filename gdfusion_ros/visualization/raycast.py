@@ -1,6 +1,6 @@
 """A small software renderer for labelled voxel grids: flat colours, sun and shadow, darker corners, thin seams.
 
-Rays walk the grid voxel by voxel, see ``perception.voxel_walk``.
+Rays walk the grid voxel by voxel, see ``perception.ray_traversal``.
 Inside this module points and directions are measured in voxels, from the grid's lower corner.
 """
 
@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.perception.voxel_walk import cross_box, first_voxel
+from gdfusion_ros.perception.ray_traversal import cross_box, first_voxel
 
 Vector = tuple[float, float, float]
 Floats = NDArray[np.float64]
@@ -25,7 +25,7 @@ _SEAM_WIDTH, _SEAM_RANGE = 0.05, 160.0
 
 
 @dataclass(frozen=True)
-class View:
+class Viewpoint:
     """A perspective camera: where it stands, where it looks [m], and its horizontal opening angle [deg]."""
 
     eye: Vector
@@ -42,7 +42,7 @@ class View:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Drawing:
     """What is drawn.
 
     ``labels`` is (X, Y, Z), ``colors`` (256, 3) float32 of every label in 0..255, ``solid`` (256,) bool whether voxels
@@ -59,7 +59,7 @@ class Scene:
     box_colors: NDArray[np.float32]
 
 
-def render(scene: Scene, view: View, width: int, height: int, samples: int = 2) -> NDArray[np.float32]:
+def render(scene: Drawing, view: Viewpoint, width: int, height: int, samples: int = 2) -> NDArray[np.float32]:
     """(height, width, 4) float32: colour 0..255 multiplied by coverage, and coverage 0..1.
 
     ``samples`` x ``samples`` rays a pixel are averaged.

@@ -17,7 +17,7 @@ from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import Pixels, SemanticGrid, stamp_text
 from gdfusion_ros.visualization.birdseye import birdseye
 from gdfusion_ros.visualization.canvas import FAINT, INK, LINE, PAGE, PANEL, WARNING, fitted, font, palette, text
-from gdfusion_ros.visualization.frame import Frame, Parts
+from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 from gdfusion_ros.visualization.voxels import perspective
 
 WIDTH, HEIGHT, MARGIN, HEADER = 1920, 1080, 16, 84
@@ -26,7 +26,7 @@ WIDTH, HEIGHT, MARGIN, HEADER = 1920, 1080, 16, 84
 _GAP, _IMAGES_SHOWN = 8, 64
 
 
-def write(path: Path, frame: Frame) -> None:
+def write(path: Path, frame: Snapshot) -> None:
     """Write the page of ``frame`` as a PNG file.
 
     Raises:
@@ -81,7 +81,7 @@ def _layout(parts: Parts) -> Layout:
     return SINGLE if parts.images else SINGLE_WITHOUT_IMAGES
 
 
-def picture(frame: Frame, parts: Parts | None = None) -> Image.Image:
+def picture(frame: Snapshot, parts: Parts | None = None) -> Image.Image:
     """The page of a frame, WIDTH x HEIGHT, with a place for ``parts``; for what the frame has, unless given."""
     layout = _layout(parts or frame.parts)
     page = Image.new('RGB', (WIDTH, HEIGHT), PAGE)
@@ -97,7 +97,7 @@ def picture(frame: Frame, parts: Parts | None = None) -> Image.Image:
     return page
 
 
-def _draw_title(page: Image.Image, frame: Frame) -> None:
+def _draw_title(page: Image.Image, frame: Snapshot) -> None:
     draw = ImageDraw.Draw(page)
     end = text(draw, (MARGIN, 12), frame.model, 30)
     if frame.untrained:
@@ -144,7 +144,7 @@ def _draw_tag(page: Image.Image, corner: tuple[int, int], words: str) -> None:
     text(draw, (x + 8, y + 12), words, 15, PAGE, 'lm')
 
 
-def _draw_legend(page: Image.Image, frame: Frame, box: Box) -> None:
+def _draw_legend(page: Image.Image, frame: Snapshot, box: Box) -> None:
     """Colour and name of every class; where there is room, how many voxels are occupied and how many a class has."""
     draw = ImageDraw.Draw(page)
     draw.rectangle(box.outline, fill=PANEL)

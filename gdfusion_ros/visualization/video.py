@@ -14,8 +14,8 @@ import numpy as np
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing, written_whole
 from gdfusion_ros.perception.types import NANOSECONDS
-from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.sheet import HEIGHT, WIDTH, picture
+from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
 _SLOWEST, _FASTEST = Fraction(1, 10), Fraction(60)
 _ENCODER: Final = 'libx264'
@@ -45,7 +45,7 @@ def require_encoder() -> None:
         raise GdfusionError(f"PyAV is built without {_ENCODER}; pip has it with: pip install 'gdfusion_ros[video]'")
 
 
-def write(path: Path, frames: Iterable[Frame], parts: Parts, rate: Fraction) -> None:
+def write(path: Path, frames: Iterable[Snapshot], parts: Parts, rate: Fraction) -> None:
     """Write ``frames`` at ``rate`` a second, with a place for ``parts`` on each.
 
     Raises:

@@ -14,10 +14,10 @@ from mcap import records
 from mcap.data_stream import RecordBuilder
 from mcap.writer import Writer
 
-from gdfusion_ros.bags.grid_stream import Listener
+from gdfusion_ros.bags.grid_stream import ReplayListener
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import bag_reader
-from gdfusion_ros.bags.replay import Result, replay
+from gdfusion_ros.bags.replay import ReplayResult, replay
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, stamp_of
@@ -48,7 +48,7 @@ def tiny_network() -> Iterator[OccupancyNetwork]:
 class Edited:
     """What a replay made of a changed bag; ``error`` where it ended with one."""
 
-    result: Result | None
+    result: ReplayResult | None
     stamps: list[int]
     warnings: list[str]
     error: str = ''
@@ -73,7 +73,7 @@ def replay_edited(tiny_network: OccupancyNetwork, scene_bag: Path, tmp_path: Pat
         warnings: list[str] = []
         try:
             result = replay(bag, out, tiny_network, PipelineSettings(**settings), topics or TopicSettings(),
-                            listener=Listener(warning=warnings.append))
+                            listener=ReplayListener(warning=warnings.append))
         except GdfusionError as error:
             return Edited(None, [], warnings, str(error))
         with bag_reader(out) as reader:

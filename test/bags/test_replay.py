@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BytesIO
@@ -15,34 +17,43 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from gdfusion_ros.bags.grid_stream import Listener, require_inputs
+from gdfusion_ros.bags.grid_stream import ReplayListener, require_inputs
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
-from gdfusion_ros.bags.replay import Result, replay
+from gdfusion_ros.bags.replay import ReplayResult, replay
 from gdfusion_ros.bags.writer import bag_writer
+from gdfusion_ros.datasets import nuscenes
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import Content, plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.images import compressed_image
+from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF
+from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.perception import estimator
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
+from gdfusion_ros.training.examples import Examples
+from gdfusion_ros.training.settings import TrainingSettings
+from gdfusion_ros.training.stream import Item
 
 SECOND = 1_000_000_000
 FRONT = 1_600_000_060_464_300_000 - SECOND // 2
 FRONT_STAMPS = [FRONT + index * SECOND // 2 for index in range(3)]
 TF = 'tf2_msgs/msg/TFMessage'
-TOPICS, SILENT = TopicSettings(), Listener()
+TOPICS, SILENT = TopicSettings(), ReplayListener()
 
-Replayed = tuple[Result, list[SemanticGrid], Path]
+Replayed = tuple[ReplayResult, list[SemanticGrid], Path]
 Run = Callable[..., Replayed]
 
 
 def replayed(network: OccupancyNetwork, bag: Path, out: Path, *, topics: TopicSettings = TOPICS,
-             protocol: PoseProtocol = 'live', listener: Listener = SILENT, **settings: Any) -> Replayed:
+             protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT, **settings: Any) -> Replayed:
     """What a replay did, the grids that it wrote, and where."""
     result = replay(bag, out, network, PipelineSettings(**settings), topics, protocol=protocol, listener=listener)
     with bag_reader(out) as reader:
@@ -198,7 +209,8 @@ def test_a_corrupt_jpeg_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path)
         yield edited(message, damage) if hit else message
 
     warnings: list[str] = []
-    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change), listener=Listener(warning=warnings.append))
+    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change),
+                           listener=ReplayListener(warning=warnings.append))
     assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
     assert [grid.frames_since_reset for grid in grids] == [1, 2]
     assert result.counts.frames_refused.total() == 1
@@ -237,7 +249,7 @@ def test_an_image_that_cannot_be_used_costs_one_set(run: Run, scene_bag: Path, t
                                                     reason: str) -> None:
     warnings: list[str] = []
     bag = rewrite(scene_bag, tmp_path / 'bad', second('/CAM_BACK/image/compressed', set_fields(**fields)))
-    result, grids, _ = run(bag, listener=Listener(warning=warnings.append))
+    result, grids, _ = run(bag, listener=ReplayListener(warning=warnings.append))
     assert [grid.frames_since_reset for grid in grids] == [1, 2]
     assert result.counts.frames_refused == {'image': 1}
     [line] = warnings
@@ -255,7 +267,7 @@ def test_an_implausible_camera_info_costs_nothing_but_itself(reference: Replayed
 
     warnings: list[str] = []
     bag = rewrite(scene_bag, tmp_path / 'bad', second('/CAM_BACK/camera_info', spoil))
-    result, grids, _ = run(bag, listener=Listener(warning=warnings.append))
+    result, grids, _ = run(bag, listener=ReplayListener(warning=warnings.append))
     assert_same_grids(reference[1], grids)
     assert result.refused == {'/CAM_BACK/camera_info': 1}
     [line] = warnings
@@ -336,7 +348,7 @@ def test_an_unexpected_error_costs_one_set(run: Run, scene_bag: Path, monkeypatc
         return normalize(*arguments)
 
     monkeypatch.setattr(estimator, 'normalize', breaks_at_the_second)
-    result, grids, _ = run(scene_bag, listener=Listener(warning=warnings.append))
+    result, grids, _ = run(scene_bag, listener=ReplayListener(warning=warnings.append))
     assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
     assert result.counts.frames_refused == result.counts.resets == {'error': 1}
     [line] = warnings
@@ -353,7 +365,8 @@ def test_a_message_without_a_frame_is_refused_and_named_once(run: Run, scene_bag
         yield edited(message, spoil) if hit else message
 
     warnings: list[str] = []
-    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change), listener=Listener(warning=warnings.append))
+    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change),
+                           listener=ReplayListener(warning=warnings.append))
     assert [grid.stamp for grid in grids] == FRONT_STAMPS[:1]
     assert result.refused == {'/CAM_BACK/image/compressed': 2}
     assert len(warnings) == 1
@@ -398,6 +411,14 @@ def test_a_camera_that_never_came_is_masked_if_that_is_wanted(run: Run, scene_ba
     assert {grid.cameras for grid in grids} == {tuple(c for c in SURROUND_CAMERAS if c != 'CAM_BACK')}
 
 
+def test_one_camera_is_enough_and_that_is_said(run: Run, scene_bag: Path) -> None:
+    warnings: list[str] = []
+    _, grids, _ = run(scene_bag, cameras=('CAM_FRONT',), listener=ReplayListener(warning=warnings.append))
+    assert [grid.cameras for grid in grids] == 3 * [('CAM_FRONT',)]
+    [line] = warnings
+    assert 'was trained with 6 cameras and gets 1' in line
+
+
 def test_without_the_cameras_places_there_is_no_grid_and_no_bag(run: Run, scene_bag: Path, tmp_path: Path) -> None:
     bag = rewrite(scene_bag, tmp_path / 'less', without('/tf_static'))
     with pytest.raises(GdfusionError) as error:
@@ -411,7 +432,7 @@ def test_ctrl_c_leaves_nothing(run: Run, scene_bag: Path, tmp_path: Path) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(scene_bag, listener=Listener(message=stop))
+        run(scene_bag, listener=ReplayListener(message=stop))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -423,7 +444,7 @@ def test_what_exists_is_not_overwritten(run: Run, scene_bag: Path, tmp_path: Pat
 
 def test_tells_of_every_message(run: Run, scene_bag: Path) -> None:
     told: list[None] = []
-    run(scene_bag, listener=Listener(message=lambda: told.append(None)))
+    run(scene_bag, listener=ReplayListener(message=lambda: told.append(None)))
     with bag_reader(scene_bag) as reader:
         assert len(told) == reader.message_count - reader.count(['/nuscenes/sample_token'])
 
@@ -479,3 +500,95 @@ def test_the_reference_camera_is_needed_even_where_others_are_masked(scene_bag: 
         with pytest.raises(GdfusionError, match='/CAM_ROOF/camera_info'):
             require_inputs(bag, PipelineSettings(cameras=rig, reference_camera='CAM_ROOF', missing_camera='mask'),
                            TopicSettings())
+
+
+@pytest.fixture(scope='module')
+def swept_root(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic dataset with LiDAR sweeps."""
+    root = tmp_path_factory.mktemp('swept') / 'nuscenes'
+    shutil.copytree(nuscenes_root, root)
+    for sample in nuscenes.load(root, scenes=('scene-0001',)).scenes[0].samples:
+        path = sample.data['LIDAR_TOP'].path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        points = np.random.default_rng(0).uniform(-20, 20, (500, 5)).astype(np.float32)
+        points[:, 4] = 7
+        points.tofile(path)
+    return root
+
+
+@pytest.fixture
+def lidar_bag(swept_root: Path, tmp_path: Path) -> Path:
+    """The scene with point clouds."""
+    [job] = plan(nuscenes.load(swept_root, scenes=('scene-0001',)), tmp_path, Content(lidar=True))
+    convert(job)
+    return job.path
+
+
+@pytest.fixture
+def looking(tiny_network: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
+    """The network says that it looks at LiDAR depth; the frames that it is given."""
+    monkeypatch.setattr(tiny_network, 'spec', dataclasses.replace(tiny_network.spec, lidar_depth=True))
+    seen: list[Frame] = []
+    look = SequenceRunner.look
+    monkeypatch.setattr(SequenceRunner, 'look', lambda runner, frame, *more: (seen.append(frame),
+                                                                              look(runner, frame, *more))[1])
+    return seen
+
+
+def test_clouds_become_depth_of_the_images(run: Run, lidar_bag: Path, looking: list[Frame], swept_root: Path) -> None:
+    result, grids, _ = run(lidar_bag)
+    assert len(grids) == len(looking) == 3
+    assert (result.counts.lidar.received, result.counts.lidar.missing) == (3, 0)
+    spec = dataclasses.replace(BEVDETOCC_GF, image_size=(64, 176), lidar_depth=True, frame='ego')
+    examples = Examples([nuscenes.load(swept_root, scenes=('scene-0001',))], spec, TrainingSettings(), augment=False)
+    for index, frame in enumerate(looking):
+        assert frame.lidar_depth is not None
+        assert frame.lidar_depth.shape == (6, 64, 176)
+        assert (frame.lidar_depth > 0).any()
+        offline = examples[Item(0, index, 0)].frame.lidar_depth
+        assert offline is not None
+        assert ((frame.lidar_depth - offline).abs() > 1e-2).float().mean() < 1e-4, 'training sees the same'
+
+
+def without_clouds(message: RawMessage) -> Iterable[RawMessage]:
+    return () if message.topic == '/LIDAR_TOP/points' and message.stamp > FRONT + SECOND // 4 else (message,)
+
+
+def test_sets_without_a_cloud_are_skipped_or_seen_by_the_cameras_alone(run: Run, lidar_bag: Path, tmp_path: Path,
+                                                                       looking: list[Frame]) -> None:
+    bag = rewrite(lidar_bag, tmp_path / 'silent', without_clouds)
+    result, grids, _ = run(bag)
+    assert [grid.stamp for grid in grids] == FRONT_STAMPS[:1]
+    assert dict(result.counts.sets_dropped) == {'lidar': 2}
+    looking.clear()
+    result, grids, _ = run(bag, 'alone', missing_lidar='camera_only')
+    assert [grid.stamp for grid in grids] == FRONT_STAMPS
+    assert [frame.lidar_depth is None for frame in looking] == [False, True, True]
+    assert result.counts.lidar.missing == 2
+
+
+def test_a_bag_without_clouds_is_refused_at_once_unless_the_cameras_may_do(run: Run, scene_bag: Path,
+                                                                           looking: list[Frame]) -> None:
+    with pytest.raises(GdfusionError, match='/LIDAR_TOP/points'):
+        run(scene_bag)
+    _, grids, _ = run(scene_bag, 'alone', missing_lidar='camera_only')
+    assert [frame.lidar_depth for frame in looking] == [None] * len(grids) == [None] * 3
+
+
+def test_a_damaged_cloud_costs_its_set_only(run: Run, lidar_bag: Path, tmp_path: Path, looking: list[Frame]) -> None:
+    def damage(message: RawMessage) -> Iterable[RawMessage]:
+        second = message.topic == '/LIDAR_TOP/points' and message.stamp > FRONT + SECOND // 4 \
+            and message.stamp < FRONT + 3 * SECOND // 4
+
+        def cut(cloud: Message) -> Message:
+            cloud.fields = cloud.fields[1:]
+            return cloud
+
+        return (edited(message, cut) if second else message,)
+
+    lines: list[str] = []
+    bag = rewrite(lidar_bag, tmp_path / 'damaged', damage)
+    result, grids, _ = run(bag, listener=ReplayListener(warning=lines.append))
+    assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
+    assert result.refused == {'/LIDAR_TOP/points': 1}
+    assert any('the cloud has no x; its fields are y, z, intensity, ring' in line for line in lines)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdfusion_ros.bags.grid_stream import Listener
+from gdfusion_ros.bags.grid_stream import ReplayListener
 from gdfusion_ros.bags.replay import replay
 from gdfusion_ros.messages.factory import Message, stamp_of
 from gdfusion_ros.model.network import OccupancyNetwork
@@ -123,7 +123,7 @@ def test_a_clock_that_jumps_alone_is_named(
     """A camera's costs its sets and no epoch, which the reference camera and the vehicle's transforms begin."""
     warnings: list[str] = []
     counts = replay(strung(scene_bag, 6, off(topic, offset)), tmp_path / 'out', tiny_network, PipelineSettings(),
-                    TopicSettings(), listener=Listener(warning=warnings.append)).counts
+                    TopicSettings(), listener=ReplayListener(warning=warnings.append)).counts
     line, = warnings
     assert line.startswith(f'the clock of the {stream} jumped {way} ')
     assert counts.jumps == {stream: 2 if offset > 0 else 1}, 'away, and back where the others are or were'

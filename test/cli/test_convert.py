@@ -17,7 +17,7 @@ def test_converts_and_says_what_it_wrote(nuscenes_root: Path, tmp_path: Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['convert', str(nuscenes_root), '--out', str(tmp_path / 'bags')]) == 0
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert printed[1][:5] == ['v1.0-made:', '2', 'scenes,', '36', 'images,']
+    assert printed[1][:5] == ['v1.0-test:', '2', 'scenes,', '36', 'images,']
     assert ' '.join(printed[2]) == 'not in the dataset, not needed: maps, CAN bus, radar, LiDAR, sweeps, Occ3D labels'
     assert [row[:3] for row in printed[5:7]] == [[f'{tmp_path}/bags/scene-000{n}', '3', '18'] for n in (1, 2)]
     assert printed[7][:2] == ['2', 'bags,']
@@ -29,7 +29,7 @@ def test_converts_and_says_what_it_wrote(nuscenes_root: Path, tmp_path: Path,
 
 def test_converts_the_scenes_that_are_named(nuscenes_root: Path, tmp_path: Path) -> None:
     assert main(['convert', str(nuscenes_root), '--out', str(tmp_path), '--scenes', 'scene-0002',
-                 '--storage', 'sqlite3', '--format', 'humble', '--version', 'v1.0-made']) == 0
+                 '--storage', 'sqlite3', '--format', 'humble', '--version', 'v1.0-test']) == 0
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*')} == {
         'scene-0002', 'scene-0002/scene-0002.db3', 'scene-0002/metadata.yaml'}
 

@@ -75,7 +75,7 @@ def assert_ends_well_with(path: Path, content: bytes, convert: Convert, *argumen
 @given(data=st.data(), table=st.sampled_from(TABLES))
 @settings(max_examples=80)
 def test_a_row_with_another_value(root: Path, convert: Convert, data: st.DataObject, table: str) -> None:
-    path = root / 'v1.0-made' / f'{table}.json'
+    path = root / 'v1.0-test' / f'{table}.json'
     rows: list[dict[str, Any]] = json.loads(path.read_text())
     row = data.draw(st.sampled_from(rows))
     field = data.draw(st.sampled_from(sorted(row)))
@@ -89,7 +89,7 @@ def test_a_row_with_another_value(root: Path, convert: Convert, data: st.DataObj
 @given(data=st.data(), table=st.sampled_from(TABLES))
 @settings(max_examples=25)
 def test_a_table_with_other_bytes(root: Path, convert: Convert, data: st.DataObject, table: str) -> None:
-    path = root / 'v1.0-made' / f'{table}.json'
+    path = root / 'v1.0-test' / f'{table}.json'
     assert_ends_well_with(path, data.draw(damaged(path.read_bytes())), convert)
 
 
@@ -97,7 +97,7 @@ def test_a_table_with_other_bytes(root: Path, convert: Convert, data: st.DataObj
 @settings(max_examples=15)
 def test_a_table_of_something_else(root: Path, convert: Convert, data: st.DataObject, table: str,
                                    rows: object) -> None:
-    assert_ends_well_with(root / 'v1.0-made' / f'{table}.json', json.dumps(rows).encode(), convert)
+    assert_ends_well_with(root / 'v1.0-test' / f'{table}.json', json.dumps(rows).encode(), convert)
 
 
 @given(data=st.data(), kind=st.sampled_from(sorted(FILES)))

@@ -96,10 +96,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 def dataset(nuscenes_root: Path, tmp_path: Path) -> Path:
     """Its tables may be changed."""
     root = tmp_path / 'dataset'
-    (root / 'v1.0-made').mkdir(parents=True)
+    (root / 'v1.0-test').mkdir(parents=True)
     (root / 'samples').symlink_to(nuscenes_root / 'samples')
-    for path in (nuscenes_root / 'v1.0-made').iterdir():
-        (root / 'v1.0-made' / path.name).write_bytes(path.read_bytes())
+    for path in (nuscenes_root / 'v1.0-test').iterdir():
+        (root / 'v1.0-test' / path.name).write_bytes(path.read_bytes())
     return root
 
 
@@ -107,7 +107,7 @@ def dataset(nuscenes_root: Path, tmp_path: Path) -> Path:
 def test_what_would_be_lost_or_misplaced_is_refused_by_row(dataset: Path, tmp_path: Path, said: str,
                                                            change: Callable[[Path], object],
                                                            capsys: pytest.CaptureFixture[str]) -> None:
-    change(dataset / 'v1.0-made')
+    change(dataset / 'v1.0-test')
     assert main(['convert', str(dataset), '--out', str(tmp_path / 'bags')]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith('gdfusion convert: ')
@@ -116,7 +116,7 @@ def test_what_would_be_lost_or_misplaced_is_refused_by_row(dataset: Path, tmp_pa
 
 
 def test_png_images_a_lens_and_a_name_with_a_space(dataset: Path, tmp_path: Path) -> None:
-    tables, samples = dataset / 'v1.0-made', dataset / 'samples'
+    tables, samples = dataset / 'v1.0-test', dataset / 'samples'
     images = len(list(samples.glob('*/*.jpg')))
     source = samples.resolve()
     samples.unlink()
@@ -139,7 +139,7 @@ def test_png_images_a_lens_and_a_name_with_a_space(dataset: Path, tmp_path: Path
 @pytest.mark.parametrize(('change', 'camera', 'images'), DATASETS.values(), ids=DATASETS)
 def test_every_image_of_the_dataset_is_in_the_bag(dataset: Path, tmp_path: Path, change: Callable[[Path], object],
                                                   camera: str, images: int) -> None:
-    change(dataset / 'v1.0-made')
+    change(dataset / 'v1.0-test')
     assert main(['convert', str(dataset), '--out', str(tmp_path / 'bags'), '--scenes', 'scene-0001']) == 0
     with bag_reader(tmp_path / 'bags' / 'scene-0001') as bag:
         topics = [name for name in bag.topics if name.endswith('/image/compressed')]

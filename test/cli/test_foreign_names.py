@@ -99,7 +99,7 @@ def odd_tables(nuscenes_root: Path, tmp_path: Path) -> Path:
     """A dataset whose version is called ODD, as far as a folder can be."""
     root = tmp_path / 'odd tables'
     root.mkdir()
-    (root / 'odd\x1b[2J\u202e').symlink_to(nuscenes_root / 'v1.0-made')
+    (root / 'odd\x1b[2J\u202e').symlink_to(nuscenes_root / 'v1.0-test')
     (root / 'samples').symlink_to(nuscenes_root / 'samples')
     return root
 

@@ -10,7 +10,7 @@ from gdfusion_ros.cli import main
 
 pytestmark = pytest.mark.slow
 
-TINY = ('--scenes', '1', '--frames', '1', '--resolution', '176x64', '--moods', 'overcast', '--jobs', '1')
+TINY = ('--scenes', '1', '--frames', '1', '--resolution', '176x64', '--weather', 'overcast', '--jobs', '1')
 
 
 def test_makes_checks_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,7 +29,7 @@ def test_makes_checks_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (('--scenes', '1', '--resolution', '704'), 'expected WIDTHxHEIGHT'),
-    (('--scenes', '1', '--moods', 'sunny'), 'no mood sunny; there are noon'),
+    (('--scenes', '1', '--weather', 'sunny'), 'no weather sunny; there are noon'),
     (('--scenes', '1', '--jobs', '0'), '--jobs 0'),
     ((), '--scenes: how many'),
     (('--check',), 'recipe.json cannot be read')])

@@ -214,7 +214,7 @@ def test_sqlite_does_not_compress_by_itself(nuscenes_root: Path, tmp_path: Path)
 def test_sweeps_are_only_in_the_bag_where_asked_for(nuscenes_complete: Path, tmp_path: Path) -> None:
     scene = nuscenes.load(nuscenes_complete, sweeps=True, annotations=True).scenes[0]
     key_frames = replace(scene, sweeps=())
-    dataset = nuscenes.Dataset(nuscenes_complete, 'v1.0-made', (scene,))
+    dataset = nuscenes.Dataset(nuscenes_complete, 'v1.0-test', (scene,))
     convert(plan(dataset, tmp_path)[0])
     bag = Bag(tmp_path / scene.name)
     assert_holds(bag, key_frames)
@@ -290,7 +290,7 @@ def test_scene_is_described_in_the_metadata(nuscenes_root: Path, tmp_path: Path)
     metadata = yaml.safe_load((tmp_path / 'scene-0002' / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
     about = metadata['custom_data']
     assert metadata['version'] == 9
-    assert (about['nuscenes.scene'], about['nuscenes.version']) == ('scene-0002', 'v1.0-made')
+    assert (about['nuscenes.scene'], about['nuscenes.version']) == ('scene-0002', 'v1.0-test')
     assert (about['nuscenes.scene_token'], about['nuscenes.location']) == (scene.token, 'nowhere')
 
 
@@ -376,12 +376,12 @@ def test_an_image_that_vanishes_is_named(spoiled: Path, tmp_path: Path) -> None:
 def test_a_sensor_that_moved_is_refused(nuscenes_root: Path, tmp_path: Path) -> None:
     root = tmp_path / 'nuscenes'
     shutil.copytree(nuscenes_root, root)
-    path = root / 'v1.0-made' / 'sample_data.json'
+    path = root / 'v1.0-test' / 'sample_data.json'
     rows = json.loads(path.read_text())
     row = next(row for row in rows if row['filename'].startswith('samples/CAM_BACK/'))
     row['calibrated_sensor_token'] = 'calibration-scene-0001-other'
     path.write_text(json.dumps(rows))
-    path = root / 'v1.0-made' / 'calibrated_sensor.json'
+    path = root / 'v1.0-test' / 'calibrated_sensor.json'
     rows = json.loads(path.read_text())
     row = next(row for row in rows if row['token'] == 'calibration-scene-0001-CAM_BACK')
     path.write_text(json.dumps([*rows, {**row, 'token': 'calibration-scene-0001-other', 'translation': [0, 0, 0]}]))
@@ -390,7 +390,7 @@ def test_a_sensor_that_moved_is_refused(nuscenes_root: Path, tmp_path: Path) -> 
 
 
 def edit(root: Path, table: str, change: Callable[[dict[str, Any]], object]) -> None:
-    path = root / 'v1.0-made' / f'{table}.json'
+    path = root / 'v1.0-test' / f'{table}.json'
     rows = json.loads(path.read_text())
     for row in rows:
         change(row)
@@ -444,7 +444,7 @@ def test_one_image_of_another_size_is_said_too(nuscenes_root: Path, tmp_path: Pa
     ids=['zeros', 'identity', 'shares of the image', 'transposed', 'of another size'])
 def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(nuscenes_root: Path, tmp_path: Path, said: str,
                                                                   matrix: list[list[float]]) -> None:
-    for name in ('v1.0-made', 'samples'):
+    for name in ('v1.0-test', 'samples'):
         (tmp_path / name).symlink_to(nuscenes_root / name)
     dataset = nuscenes.load(tmp_path)
     calibration = dataset.scenes[0].samples[0].data['CAM_BACK'].calibration

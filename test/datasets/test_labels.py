@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from gdfusion_ros.datasets import nuscenes, occ3d, openoccupancy, surroundocc
+from gdfusion_ros.datasets.grid_file import read_grid, read_prediction
 from gdfusion_ros.datasets.labels import FORMATS
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.perception.labels import UNKNOWN
+from gdfusion_ros.perception.labels import SURROUNDOCC_NUSCENES, UNKNOWN, WAYMO
 from gdfusion_ros.perception.regrid import voxel_grid
 
 
@@ -27,8 +28,8 @@ def save(path: Path, array: object) -> Path:
 def test_surroundocc_lists_x_y_z_class(tmp_path: Path) -> None:
     labels = surroundocc.read(save(tmp_path / 'a.npy', [[1, 2, 3, 4], [199, 0, 15, 16], [0, 199, 0, 0]]))
     assert labels.shape == (200, 200, 16)
-    assert (labels[1, 2, 3], labels[199, 0, 15], labels[0, 199, 0], labels[5, 5, 5]) == (4, 16, UNKNOWN, 0)
-    assert np.count_nonzero(labels) == 3
+    assert (labels[1, 2, 3], labels[199, 0, 15], labels[0, 199, 0], labels[5, 5, 5]) == (4, 16, UNKNOWN, 17)
+    assert np.count_nonzero(labels != 17) == 3
 
 
 @pytest.mark.parametrize('rows', [
@@ -42,7 +43,7 @@ def test_openoccupancy_lists_z_y_x_class(tmp_path: Path, rows: list[list[float]]
 
 
 def test_nothing_listed_is_free(tmp_path: Path) -> None:
-    assert not surroundocc.read(save(tmp_path / 'a.npy', np.zeros((0, 4)))).any()
+    assert (surroundocc.read(save(tmp_path / 'a.npy', np.zeros((0, 4)))) == 17).all()
 
 
 @pytest.mark.parametrize(('rows', 'reason'), [
@@ -95,6 +96,42 @@ def test_occ3d_labels_of_any_whole_numbers(tmp_path: Path, kind: str, flags: str
     assert np.array_equal(grid.labels, street)
     assert grid.confidence is not None
     assert np.array_equal(grid.confidence == 255, seen)
+
+
+def waymo_arrays() -> dict[str, NDArray[np.uint8]]:
+    random = np.random.default_rng(2)
+    shape = (200, 200, 16)
+    labels = random.choice(np.array([*range(15), 23], np.uint8), shape)
+    return {'voxel_label': labels, 'infov': random.integers(0, 2, shape, np.uint8),
+            'final_voxel_state': random.integers(0, 3, shape, np.uint8)}
+
+
+def test_waymo_labels_have_their_own_free_and_count_where_seen_and_observed(tmp_path: Path) -> None:
+    made = waymo_arrays()
+    np.savez(tmp_path / 'a.npz', **made)
+    grid = read_grid(tmp_path / 'a.npz')
+    assert grid.label_set is WAYMO
+    assert np.array_equal(grid.labels, np.where(made['voxel_label'] == 23, 15, made['voxel_label']))
+    assert grid.confidence is not None
+    assert np.array_equal(grid.confidence == 255, (made['infov'] > 0) & (made['final_voxel_state'] > 0))
+
+
+@pytest.mark.parametrize(('change', 'reason'), [
+    ({'voxel_label': np.full((200, 200, 16), 16, np.uint8)}, 'there is a class 16; expected 0 to 14'),
+    ({'voxel_label': np.ones((200, 200, 16), np.uint8)}, 'no voxel is free'),
+    ({'infov': np.ones((200, 200), np.uint8)}, 'infov is uint8')])
+def test_waymo_labels_that_are_not_in_order_are_explained(tmp_path: Path, change: dict[str, NDArray[np.uint8]],
+                                                          reason: str) -> None:
+    np.savez(tmp_path / 'a.npz', **{**waymo_arrays(), **change})
+    with pytest.raises(GdfusionError, match=reason):
+        read_grid(tmp_path / 'a.npz')
+
+
+def test_predictions_of_surroundocc_may_have_0_for_free(tmp_path: Path) -> None:
+    labels = np.zeros((200, 200, 16), np.uint8)
+    labels[5, 6, 7] = 4
+    read = read_prediction(save(tmp_path / 'a.npy', labels), SURROUNDOCC_NUSCENES)
+    assert (read[5, 6, 7], np.count_nonzero(read == 17)) == (4, labels.size - 1)
 
 
 def test_an_array_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:

@@ -21,12 +21,12 @@ Edit = Callable[[list[dict[str, Any]]], object]
 @pytest.fixture
 def root(nuscenes_root: Path, tmp_path: Path) -> Path:
     """The tables alone, to spoil."""
-    shutil.copytree(nuscenes_root / 'v1.0-made', tmp_path / 'v1.0-made')
+    shutil.copytree(nuscenes_root / 'v1.0-test', tmp_path / 'v1.0-test')
     return tmp_path
 
 
 def edit(root: Path, table: str, change: Edit) -> None:
-    path = root / 'v1.0-made' / f'{table}.json'
+    path = root / 'v1.0-test' / f'{table}.json'
     rows = json.loads(path.read_text())
     change(rows)
     path.write_text(json.dumps(rows))
@@ -136,7 +136,7 @@ def test_chooses_ranges(nuscenes_root: Path) -> None:
 
 def test_reads_scenes_samples_and_poses(nuscenes_root: Path) -> None:
     dataset = nuscenes.load(nuscenes_root)
-    assert dataset.version == 'v1.0-made'
+    assert dataset.version == 'v1.0-test'
     assert [scene.name for scene in dataset.scenes] == ['scene-0001', 'scene-0002']
     scene = dataset.scenes[0]
     assert (scene.description, scene.log['vehicle']) == ('A left bend', 'n001')
@@ -163,7 +163,7 @@ def test_leaves_out_radar_and_sweeps(nuscenes_root: Path) -> None:
 
 def test_chooses_scenes_in_the_order_of_the_table(nuscenes_root: Path) -> None:
     assert [s.name for s in nuscenes.load(nuscenes_root, None, ['scene-0002']).scenes] == ['scene-0002']
-    both = nuscenes.load(nuscenes_root, 'v1.0-made', ['scene-0002', 'scene-0001']).scenes
+    both = nuscenes.load(nuscenes_root, 'v1.0-test', ['scene-0002', 'scene-0001']).scenes
     assert [s.name for s in both] == ['scene-0001', 'scene-0002']
 
 
@@ -189,12 +189,12 @@ def test_refuses_a_folder_without_tables(tmp_path: Path) -> None:
 
 
 def test_sends_who_names_the_table_folder_one_up(root: Path) -> None:
-    assert f'give the folder above it, {root}' in refusal(root / 'v1.0-made')
+    assert f'give the folder above it, {root}' in refusal(root / 'v1.0-test')
 
 
 def test_asks_for_a_version_where_there_are_several(root: Path) -> None:
-    shutil.copytree(root / 'v1.0-made', root / 'v1.0-other')
-    assert 'v1.0-made, v1.0-other; choose one with --version' in refusal(root)
+    shutil.copytree(root / 'v1.0-test', root / 'v1.0-other')
+    assert 'v1.0-test, v1.0-other; choose one with --version' in refusal(root)
     assert nuscenes.load(root, 'v1.0-other').version == 'v1.0-other'
     assert "no version 'v1.0-mini'" in refusal(root, 'v1.0-mini')
 
@@ -204,14 +204,14 @@ def test_asks_for_a_version_where_there_are_several(root: Path) -> None:
     ('\udcff', 'not whole JSON')])
 @pytest.mark.parametrize('table', ['scene', 'ego_pose'])
 def test_refuses_broken_tables(root: Path, table: str, content: str, reason: str) -> None:
-    (root / 'v1.0-made' / f'{table}.json').write_text(content, errors='surrogateescape')
+    (root / 'v1.0-test' / f'{table}.json').write_text(content, errors='surrogateescape')
     text = refusal(root)
     assert f'{table}.json' in text
     assert reason in text
 
 
 def test_refuses_a_missing_table(root: Path) -> None:
-    (root / 'v1.0-made' / 'sensor.json').unlink()
+    (root / 'v1.0-test' / 'sensor.json').unlink()
     assert 'sensor.json cannot be read: No such file' in refusal(root)
 
 
@@ -263,7 +263,7 @@ def test_a_value_of_another_kind_is_refused_with_what_belongs_there(root: Path, 
 
 
 def test_a_dataset_without_scenes_is_refused_with_what_it_may_be(root: Path) -> None:
-    (root / 'v1.0-made' / 'scene.json').unlink()
+    (root / 'v1.0-test' / 'scene.json').unlink()
     assert 'scene.json cannot be read: No such file or directory; unpack all metadata' in refusal(root)
     assert 'nuImages' in refusal(root)
 
@@ -315,7 +315,7 @@ def test_what_other_tools_write_otherwise_does_not_matter(nuscenes_root: Path, r
 
 
 def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_the_table(root: Path) -> None:
-    path = root / 'v1.0-made' / 'scene.json'
+    path = root / 'v1.0-test' / 'scene.json'
     path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
     assert len(nuscenes.load(root).scenes) == 2
     path.write_text(path.read_text('utf-8-sig'), 'utf-16')
@@ -343,8 +343,8 @@ def test_files_outside_of_the_dataset_are_refused_by_row(root: Path, name: str) 
 @pytest.mark.parametrize('token', [name for name in FOREIGN_NAMES if ':' not in name])
 @pytest.mark.parametrize('table', ['sample', 'scene', 'sample_data'])
 def test_tokens_that_name_no_files_are_refused_by_row(root: Path, table: str, token: str) -> None:
-    old = json.loads((root / 'v1.0-made' / f'{table}.json').read_text())[0]['token']
-    for path in (root / 'v1.0-made').glob('*.json'):
+    old = json.loads((root / 'v1.0-test' / f'{table}.json').read_text())[0]['token']
+    for path in (root / 'v1.0-test').glob('*.json'):
         path.write_text(path.read_text().replace(json.dumps(old), json.dumps(token)))
     said = refusal(root)
     assert f'{table}.json: row' in said

@@ -14,11 +14,11 @@ from PIL import Image
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
-from gdfusion_ros.bags.frames import Sources, bag_frames
 from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.bags.snapshots import Sources, bag_snapshots
 from gdfusion_ros.cli import main
 from gdfusion_ros.ros import environment
-from gdfusion_ros.visualization.frame import Parts
+from gdfusion_ros.visualization.snapshot import Parts
 
 SMALL = ('--model', 'bevdetocc_gf_small')
 
@@ -39,7 +39,7 @@ def test_a_made_scene_goes_the_whole_way(tmp_path: Path) -> None:
     assert re.search(r'^key frames scored +3$', done.stdout, re.MULTILINE)
     scores = (out / 'scores.md').read_text()
     assert all(f'| {name} ' in scores for name in ('mIoU', 'mIoU_D', 'IoU', 'RayIoU', 'vegetation'))
-    with bag_frames(Sources(out / 'grids', '/occ/occupancy', (out / 'bags' / 'scene-0001',))) as frames:
+    with bag_snapshots(Sources(out / 'grids', '/occ/occupancy', (out / 'bags' / 'scene-0001',))) as frames:
         assert frames.parts == Parts(truth=True, images=True)
     with bag_reader(out / 'bags' / 'scene-0001') as bag:
         assert 'CC0' in bag.custom_data['nuscenes.license']
@@ -70,7 +70,7 @@ def test_every_camera_set_of_a_dataset_gives_one_grid(nuscenes_root: Path, tmp_p
         assert [counts[f'/occ/{name}'] for name in ('occupancy', 'points', 'bev', 'debug/latency', 'label_info')] == [
             6, 6, 6, 6, 1]
         assert counts['/occ/markers'] >= 6  # the node takes the markers away when it stops
-    with bag_frames(Sources(out / 'grids', '/occ/occupancy')) as frames:
+    with bag_snapshots(Sources(out / 'grids', '/occ/occupancy')) as frames:
         assert frames[len(frames) - 1].grid.model == 'bevdetocc_gf_small (untrained)'
     assert Image.open(out / 'last_grid.png').width == 1920
     assert 'no ground truth to compare with' in done.stdout

@@ -1,4 +1,4 @@
-"""Made labels of the made nuScenes, as files and in a bag."""
+"""Synthetic labels of the synthetic nuScenes, as files and in a bag."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def made_labels(seed: int) -> occ3d.Occ3DLabels:
 
 @pytest.fixture(scope='session')
 def dataset(nuscenes_root: Path) -> Dataset:
-    """scene-0001 and scene-0002 of the made nuScenes, three key frames each."""
+    """scene-0001 and scene-0002 of the synthetic nuScenes, three key frames each."""
     return nuscenes.load(nuscenes_root)
 
 
 @pytest.fixture(scope='session')
 def labels(dataset: Dataset) -> dict[str, occ3d.Occ3DLabels]:
-    """Sample token -> made labels. To read, never to change."""
+    """Sample token -> synthetic labels. To read, never to change."""
     samples = [sample for scene in dataset.scenes for sample in scene.samples]
     return {sample.token: made_labels(seed) for seed, sample in enumerate(samples)}
 
@@ -56,7 +56,7 @@ def labels(dataset: Dataset) -> dict[str, occ3d.Occ3DLabels]:
 @pytest.fixture(scope='session')
 def labelled_root(dataset: Dataset, labels: dict[str, occ3d.Occ3DLabels],
                   tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The made nuScenes with Occ3D's labels: of scene-0001 three, of scene-0002 two. To read, never to change."""
+    """The synthetic nuScenes with Occ3D's labels: of scene-0001 three, of scene-0002 two. To read, never to change."""
     root = tmp_path_factory.mktemp('labelled')
     for folder in (dataset.version, 'samples'):
         (root / folder).symlink_to(dataset.root / folder)

@@ -141,6 +141,23 @@ def test_truth_itself_is_perfect_in_the_frame_of_the_lidar(scores: Scores, label
     assert result['voxels'] == (labels != UNKNOWN).sum()
     for frame_of in ('label', 'prediction'):
         assert scores(*arguments, '--frame-of', frame_of, '--no-rays')['mIoU'] == 1.0
+    as_free = scores(*arguments, '--ignored', 'free', '--no-rays')
+    assert as_free['voxels'] == labels.size
+    assert as_free['classes']['pedestrian']['predicted'] == (guess == 7).sum()
+    assert as_free['mIoU'] < 1.0
+
+
+def test_a_model_of_another_label_set_is_not_run_in_vain(labelled_root: Path, capsys: pytest.CaptureFixture[str],
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = ZOO['bevdetocc_gf_small']
+    monkeypatch.setitem(ZOO, 'bevdetocc_gf_small', dataclasses.replace(
+        entry, spec=dataclasses.replace(entry.spec, label_set='waymo')))
+    model = ['--model', 'bevdetocc_gf_small', '--untrained', '--nuscenes', str(labelled_root)]
+    for more, reason in ((['--label-set', 'occ3d_nuscenes'],
+                          'the labels are of occ3d_nuscenes, but the model predicts classes of waymo; give labels'),
+                         ([], "no labels of nuScenes are of the label set 'waymo'; there are occ3d_nuscenes, ")):
+        assert main(['evaluate', *model, *more]) == 1
+        assert reason in capsys.readouterr().err.splitlines()[-1]
 
 
 def swap_classes(labels: Labels) -> Labels:

@@ -84,7 +84,7 @@ arrays = st.one_of(
 
 @pytest.fixture(scope='module')
 def one_label(labelled_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The made nuScenes' Occ3D folder with the labels of one key frame only."""
+    """The synthetic nuScenes' Occ3D folder with the labels of one key frame only."""
     folder = tmp_path_factory.mktemp('one') / 'gts'
     (folder / SCENE).mkdir(parents=True)
     shutil.copytree(labelled_root / 'gts' / SCENE / TOKEN, folder / SCENE / TOKEN)

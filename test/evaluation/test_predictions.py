@@ -15,6 +15,7 @@ from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.datasets import occ3d
 from gdfusion_ros.datasets.labels import FORMATS
 from gdfusion_ros.datasets.nuscenes import Dataset
+from gdfusion_ros.datasets.plan import Content
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.export import npz_folder
 from gdfusion_ros.evaluation.frames import Truth
@@ -95,7 +96,7 @@ def test_a_key_frame_is_scored_once_however_often_a_bag_comes(truth: Truth, pred
 def test_a_bag_that_knows_its_scene_is_matched_with_no_other(truth: Truth, dataset: Dataset, prediction: Prediction,
                                                              write_grids: WriteGrids, tmp_path: Path) -> None:
     grids = [prediction(frame.token) for frame in truth.frames]
-    # Made datasets call all their first scenes the same: the name says nothing.
+    # Synthetic datasets call all their first scenes the same: the name says nothing.
     about = {'nuscenes.scene': 'scene-0001', 'nuscenes.scene_token': dataset.scenes[1].token}
     bag = write_grids(tmp_path / 'grids', grids, custom_data=about)
     pairs, tally = matched(BagPredictions([bag], TOPIC), truth)
@@ -184,7 +185,7 @@ def test_files_that_are_not_in_order_are_explained(truth: Truth, tmp_path: Path,
 
 def test_every_scene_becomes_a_bag_for_as_long_as_it_is_used(dataset: Dataset) -> None:
     paths = []
-    for path in converted(dataset):
+    for path in converted(dataset, Content()):
         with bag_reader(path) as bag:
             assert bag.custom_data['nuscenes.scene'] == path.name
         paths.append(path)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.evaluation.rays import RayCounts, cast, ray_directions, ray_origins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.perception.labels import OCC3D_NUSCENES, SURROUNDOCC_NUSCENES, UNKNOWN
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES, OPENOCCUPANCY_NUSCENES, UNKNOWN
 
 GRID = VoxelGrid((-9.0, -6.0, -2.0), (1.5, 1.2, 0.6), (12, 10, 8))
 
@@ -139,7 +139,7 @@ def test_the_scores_by_their_definition(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_truth_itself_is_all_right_whatever_the_free_label_is() -> None:
     labels = random_labels(8, free=0)
-    counts = RayCounts(SURROUNDOCC_NUSCENES)
+    counts = RayCounts(OPENOCCUPANCY_NUSCENES)
     counts.add(labels, labels.copy(order='F'), GRID, np.array([[0.0, 0.0, 0.5]]))
     assert counts.at_thresholds == (1.0, 1.0, 1.0)
     assert counts.truth[0] == 0

@@ -8,7 +8,7 @@ import pytest
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.bev import FREE, OCCUPIED, UNKNOWN, BevSettings, bev, columns
 from gdfusion_ros.messages.factory import MessageFactory
-from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES, LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 
 
@@ -34,6 +34,13 @@ def test_the_band_has_a_lower_edge(scene: SemanticGrid) -> None:
     assert columns(scene, BevSettings(bev_min_height=0.5))[2, 3] == UNKNOWN
 
 
+def test_heights_are_above_the_vehicle_wherever_the_grid_lies(scene: SemanticGrid, make: MessageFactory) -> None:
+    raised = dataclasses.replace(scene, height=0.3)
+    assert columns(raised, BevSettings(bev_min_height=0.6))[2, 3] == OCCUPIED
+    assert columns(raised, BevSettings(bev_min_height=0.8))[2, 3] == UNKNOWN
+    assert bev(raised, BevSettings(), make).info.origin.position.z == -0.3
+
+
 def test_obstacle_on_the_road_blocks(scene: SemanticGrid) -> None:
     scene.labels[1, 1, 1] = OCC3D_NUSCENES.by_name('traffic_cone').id
     assert columns(scene, BevSettings())[1, 1] == OCCUPIED
@@ -49,14 +56,27 @@ def test_policy_without_classes_knows_nothing(scene: SemanticGrid) -> None:
     assert (columns(scene, BevSettings(bev_occupied=(), bev_free=())) == UNKNOWN).all()
 
 
-def test_every_class_has_a_default() -> None:
-    settings = BevSettings()
-    assert {*settings.bev_occupied, *settings.bev_free, 'free'} == {label.name for label in OCC3D_NUSCENES.classes}
+@pytest.mark.parametrize('label_set', LABEL_SETS.values(), ids=list(LABEL_SETS))
+def test_every_class_of_every_label_set_has_a_default(scene: SemanticGrid, label_set: LabelSet) -> None:
+    settings = BevSettings(bev_min_height=-100.0)
+    settings.require(label_set)
+    for label in label_set.classes:
+        grid = dataclasses.replace(scene, labels=np.full_like(scene.labels, label.id), label_set=label_set)
+        expected = UNKNOWN if label.id == label_set.free else FREE if label.id in label_set.ground else OCCUPIED
+        assert (columns(grid, settings) == expected).all(), label.name
 
 
 def test_unknown_class_is_named(scene: SemanticGrid, make: MessageFactory) -> None:
     with pytest.raises(GdfusionError, match="no class 'tram'"):
         bev(scene, BevSettings(bev_occupied=('tram',)), make)
+
+
+def test_classes_of_another_label_set_are_named_with_their_setting() -> None:
+    settings = BevSettings(bev_free=('ground', 'driveable_surface'))
+    settings.require(OCC3D_NUSCENES)
+    with pytest.raises(GdfusionError, match=r"setting 'bev_free': no class 'driveable_surface' in label set waymo; it "
+                                            'has general_object.* road, walkable, free, ground and obstacles$'):
+        settings.require(LABEL_SETS['waymo'])
 
 
 def test_oblong_cells_are_refused(scene: SemanticGrid, make: MessageFactory) -> None:

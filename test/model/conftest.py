@@ -19,7 +19,7 @@ from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Frame, Prediction
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks import bevdetocc, nano
+from gdfusion_ros.model.networks import bevdetocc, fbocc, gsdocc, nano
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.sequence import SequenceRunner
@@ -35,6 +35,12 @@ SIZES = bevdetocc.Sizes(image_channels=16, pyramid_channels=8, encoder_channels=
                         classifier_channels=12)
 NANO_SIZES = nano.Sizes(backbone_widths=(16, 20, 24), backbone_blocks=(1, 2, 1), image_channels=16, pyramid_channels=8,
                         encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), classifier_channels=12)
+GSDOCC_SIZES = gsdocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
+                             past_views=3, view_channels=16, encoder_channels=(12, 16), encoder_blocks=(1, 2))
+
+FBOCC_SIZES = fbocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
+                          depth_channels=16, encoder_channels=(8, 12, 16), pyramid_channels=12, head_channels=12,
+                          classifier_channels=8)
 
 
 class Recording:
@@ -69,7 +75,9 @@ class Recording:
         calibration = Calibration(
             self[f'intrins{step}'][0], self[f'post_rots{step}'][0], self[f'post_trans{step}'][0], pose,
             self[f'bda{step}'][0], torch.ones(len(pose), dtype=torch.bool))
-        return Frame(torch.empty(len(pose), 3, 0, 0), calibration, self[f'k2s_sensor{step}'][0], torch.eye(4))
+        way = f'k2s_sensor{step}'
+        chain = self[way][0] if way in self.values else torch.eye(4).expand_as(pose)
+        return Frame(torch.empty(len(pose), 3, 0, 0), calibration, chain, torch.eye(4))
 
 
 @pytest.fixture(scope='session')
@@ -149,6 +157,35 @@ def tiny(_tiny: OccupancyNetwork) -> OccupancyNetwork:
     return copy.deepcopy(_tiny)
 
 
+@pytest.fixture(scope='session')
+def build_tiny_gsdocc() -> Callable[[], OccupancyNetwork]:
+    """Builds a tiny GSD-Occ; its weights are to be drawn."""
+    spec = dataclasses.replace(TINY, refinement=2, cues=())
+    return lambda: gsdocc.gsdocc(spec, GSDOCC_SIZES)
+
+
+@pytest.fixture(scope='session')
+def _tiny_gsdocc(build_tiny_gsdocc: Callable[[], OccupancyNetwork]) -> OccupancyNetwork:
+    return _filled(build_tiny_gsdocc())
+
+
+@pytest.fixture
+def tiny_gsdocc(_tiny_gsdocc: OccupancyNetwork) -> OccupancyNetwork:
+    """A whole GSD-Occ for the same cameras and volume; unfolded, as it was trained."""
+    return copy.deepcopy(_tiny_gsdocc)
+
+
+@pytest.fixture(scope='session')
+def _tiny_fbocc() -> OccupancyNetwork:
+    return _filled(fbocc.fbocc(dataclasses.replace(TINY, refinement=2), FBOCC_SIZES))
+
+
+@pytest.fixture
+def tiny_fbocc(_tiny_fbocc: OccupancyNetwork) -> OccupancyNetwork:
+    """A whole FB-Occ-GF for the same cameras and volume; unfolded."""
+    return copy.deepcopy(_tiny_fbocc)
+
+
 @pytest.fixture
 def with_cues(tiny: OccupancyNetwork) -> Callable[[tuple[str, ...]], OccupancyNetwork]:
     """``tiny`` with other cues and the same weights."""
@@ -197,7 +234,7 @@ class Drive:
             intrinsics=intrinsics,
             post_rotation=torch.diag(torch.tensor([0.06, 0.06, 1.0])).repeat(2, 1, 1),
             post_translation=torch.tensor([[0.0, 10.0, 0.0]]).repeat(2, 1),
-            ego_from_camera=tensor(np.linalg.inv(self.ego(index)) @ camera(index)),
+            volume_from_camera=tensor(np.linalg.inv(self.ego(index)) @ camera(index)),
             bda=torch.eye(3), visible=torch.ones(2, dtype=torch.bool))
         return Frame(
             images=nn.functional.interpolate(images, size=TINY.image_size, mode='bicubic'),
@@ -222,6 +259,9 @@ def everything(part: object) -> Iterator[Tensor]:
     elif dataclasses.is_dataclass(part):
         for item in dataclasses.fields(part):
             yield from everything(getattr(part, item.name))
+    elif isinstance(part, tuple):
+        for value in part:
+            yield from everything(value)
 
 
 @pytest.fixture

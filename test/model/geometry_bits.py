@@ -71,15 +71,15 @@ def geometry() -> dict[str, Tensor]:
     cameras = made.calibration
     points = camera_points(IMAGE, CELLS, DEPTHS, inverse(cameras.post_rotation), cameras.post_translation)
     u, v = pixel_grid(IMAGE, CELLS)
-    way = Reprojection.between(cameras, made.previous(cameras))
+    reprojection = Reprojection.between(cameras, made.previous(cameras))
     index = index_transform(GRID, made.previous_ego_from_ego, bda, torch.eye(3))
-    beams = rays(u, v, cameras.intrinsics, cameras.post_rotation, cameras.post_translation, cameras.ego_from_camera)
+    beams = rays(u, v, cameras.intrinsics, cameras.post_rotation, cameras.post_translation, cameras.volume_from_camera)
     return {
-        'ego_from_camera': cameras.ego_from_camera, 'previous_camera': made.previous_camera_from_camera,
+        'volume_from_camera': cameras.volume_from_camera, 'previous_camera': made.previous_camera_from_camera,
         'previous_ego': made.previous_ego_from_ego, 'columns': u, 'rows': v,
         'large_image': torch.cat([*pixel_grid((256, 704), (64, 176)), *pixel_grid((900, 1600), (56, 100))]),
         'points': points, 'rays': beams, 'ground': ground_bins(cameras, IMAGE, CELLS, DEPTHS),
-        'stereo': sampling_grid(CELLS, way, IMAGE, DEPTHS),
+        'stereo': sampling_grid(CELLS, reprojection, IMAGE, DEPTHS),
         'index': index, 'positions': sampled_positions(None, index, (100, 100, 8)),
         'voxels': located(points, replace(cameras, bda=bda), 1), 'parts': located(points, cameras, 2)}
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from gdfusion_ros.benchmark.network import run
 from gdfusion_ros.cli import main
 from gdfusion_ros.model import zoo
-from gdfusion_ros.model.benchmark import run
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.settings import ModelSettings
 

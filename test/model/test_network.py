@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.depth import stereo
+from gdfusion_ros.model.depth import fused, stereo
+from gdfusion_ros.model.geometry import camera
 from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
@@ -88,7 +89,7 @@ Recalibrated = Callable[..., Frame]
 def test_shapes_of_what_comes_out(network: OccupancyNetwork, drive: Any) -> None:
     prediction, state = look(network, drive.frame(0))
     assert prediction.labels.shape == prediction.confidence().shape == (20, 16, 4)
-    assert prediction.logits.shape == (16, 20, 4, 19)
+    assert prediction.logits.shape == (16, 20, 4, 18)
     assert prediction.labels.unique().numel() > 2
     assert state.depth.features.shape == (2, 256, 16, 24)
     assert state.memory is not None
@@ -206,7 +207,7 @@ def test_half_precision_is_for_learned_layers_alone(grounded: OccupancyNetwork, 
 
         monkeypatch.setattr(owner, name, checking)
 
-    geometric = ((stereo, 'cost_volume'), (stereo, 'ground_bins'), (recurrent, 'index_transform'),
+    geometric = ((stereo, 'cost_volume'), (fused, 'ground_bins'), (recurrent, 'index_transform'),
                  (lift, 'voxel_index'), (GeometryFusion, 'history_grid'))
     for owner, name in geometric:
         check(owner, name)
@@ -237,7 +238,8 @@ def test_a_network_that_has_run_is_as_one_that_never_ran(either: OccupancyNetwor
     copied = copy.deepcopy(either)
     moved = copy.deepcopy(either).to('meta').to_empty(device='cpu')
     moved.load_state_dict(other.state_dict())
-    moved.get_buffer('depth.fusion.depths').copy_(other.get_buffer('depth.fusion.depths'))
+    for name, constant in other.named_buffers():
+        moved.get_buffer(name).copy_(constant)
     expected = run(other, drive.frames(3))
     for network in (either, copied, moved):
         runner.network, runner.state = network, None
@@ -276,7 +278,7 @@ def test_a_changed_calibration_is_noticed(grounded: OccupancyNetwork, drive: Any
                                           same: Same, name: str) -> None:
     runner = SequenceRunner(prepare(grounded, torch.device('cpu')))
     runner.predict(drive.frame(0))
-    frame = recalibrated(drive.frame(1), ego_from_camera=drive.frame(0).calibration.ego_from_camera)
+    frame = recalibrated(drive.frame(1), volume_from_camera=drive.frame(0).calibration.volume_from_camera)
     usual, _ = runner.look(frame)
     changed = with_a_change(frame, name, seed=len(name))
     expected, actual = look(runner.network, changed, runner.state), runner.look(changed)
@@ -294,14 +296,13 @@ def test_an_unchanged_calibration_computes_nothing_again(grounded: OccupancyNetw
         function = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *args: (calls.append(name), function(*args))[1])
 
-    spy(stereo, 'camera_points')
-    spy(stereo, 'ground_bins')
-    spy(lift, 'camera_points')
+    spy(camera, 'camera_points')
+    spy(fused, 'ground_bins')
     spy(lift, 'voxel_index')
-    pose = drive.frame(0).calibration.ego_from_camera
+    pose = drive.frame(0).calibration.volume_from_camera
     run(prepare(grounded, torch.device('cpu')),
-        [recalibrated(frame, ego_from_camera=pose.clone()) for frame in drive.frames(3)])
-    assert sorted(calls) == ['camera_points', 'camera_points', 'ground_bins', 'voxel_index']
+        [recalibrated(frame, volume_from_camera=pose.clone()) for frame in drive.frames(3)])
+    assert sorted(calls) == ['camera_points', 'ground_bins', 'voxel_index']
 
 
 def test_one_cache_serves_two_networks(tiny: OccupancyNetwork, grounded: OccupancyNetwork, drive: Any,

@@ -1,11 +1,12 @@
-"""The whole small network against the recording of the released code: five frames, the fifth a new sequence."""
+"""Whole small networks against recordings of the released code: five frames, the fifth a new sequence."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,29 +18,66 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.alignment import index_transform
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Frame, Prediction, by_voxel
 from gdfusion_ros.model.layers.volume import rows
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.networks.alocc import ALOCC_3D_GF
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF_SMALL
+from gdfusion_ros.model.networks.fbocc import FBOCC_GF
 from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.motion_step import motion_step
 from gdfusion_ros.model.ops.warp.reference import sample, sampled_positions
 from gdfusion_ros.model.probe import Probe
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
+from gdfusion_ros.model.temporal import motion
+from gdfusion_ros.model.temporal.queue import QueueState
 from gdfusion_ros.model.weights.checkpoint import load_checkpoint, published_state
 from gdfusion_ros.model.weights.registry import known
-from gdfusion_ros.model.zoo import load_network
+from gdfusion_ros.model.zoo import build, load_network
 from gdfusion_ros.settings import ModelSettings
 
 pytestmark = pytest.mark.slow
 
-SPEC = BEVDETOCC_GF_SMALL
-SIZE = (100, 100, 8)  # Y, X, Z
-LARGEST_ERROR, AGREEMENT = 2e-3, 0.9998
-AGREEMENT_ON_CUDA = 0.998
+IMAGE = BEVDETOCC_GF_SMALL.image_size
+AGREEMENT, AGREEMENT_ON_CUDA = 0.9998, 0.998
 NEVER_KEPT = {'scene_dgamma', 'scene_dbeta'}  # zero in the released code
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network of the zoo, its recording, and how far each of so many recorded tensors, and the labels, may be off.
+
+    ``below``: by frame, the voxel (y, x, z) whose motion step samples at a y that is a whole number in float32, and
+    that the released code's rounding puts just below it. There the history has another slope, and what is seen around
+    that voxel differs by up to 3e-2.
+    """
+
+    spec: NetworkSpec
+    recording: str
+    tensors: int
+    largest_error: float
+    agreement: float = AGREEMENT
+    below: Mapping[int, tuple[int, int, int]] = dataclasses.field(default_factory=dict)
+
+
+ALOCC_SMALL = dataclasses.replace(ALOCC_3D_GF, image_size=IMAGE, grid=VoxelGrid(
+    lower=(-40.0, -40.0, -1.0), voxel_size=(1.0, 1.0, 0.8), shape=(80, 80, 8)))
+CASES = (Case(BEVDETOCC_GF_SMALL, 'bevdetocc_gf_small', 20, 2e-3),
+         Case(dataclasses.replace(BEVDETOCC_GF_SMALL, name='bevdetocc_sf', cues=()), 'bevdetocc_sf_small', 11, 1e-3),
+         Case(dataclasses.replace(FBOCC_GF, image_size=IMAGE), 'fbocc_gf_small', 17, 1e-3,
+              below={2: (33, 71, 2), 3: (12, 52, 3)}),
+         Case(ALOCC_SMALL, 'alocc_gf_small', 20, 5e-3, 0.9995))
+
+
+@pytest.fixture(scope='module', params=CASES, ids=lambda case: case.recording)
+def case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
 
 
 @pytest.fixture(scope='module')
@@ -54,8 +92,8 @@ def generator(recordings: Path) -> ModuleType:
 
 
 @pytest.fixture(scope='module')
-def recorded(recording: Callable[[str], Any]) -> Any:
-    return recording('bevdetocc_gf_small')
+def recorded(recording: Callable[[str], Any], case: Case) -> Any:
+    return recording(case.recording)
 
 
 def frame_of(inputs: dict[str, NDArray[Any]]) -> Frame:
@@ -72,14 +110,14 @@ def frame_of(inputs: dict[str, NDArray[Any]]) -> Frame:
 
 @pytest.fixture(scope='module')
 def frames(generator: ModuleType) -> list[Frame]:
-    return [frame_of(generator.frame_inputs(time, previous, *SPEC.image_size))
+    return [frame_of(generator.frame_inputs(time, previous, *IMAGE))
             for _, time, previous, _ in generator.FRAMES]
 
 
 @pytest.fixture(scope='module')
-def network(generator: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> OccupancyNetwork:
+def network(generator: ModuleType, case: Case, tmp_path_factory: pytest.TempPathFactory) -> OccupancyNetwork:
     """Unfolded, with the recordings' weights, through a checkpoint."""
-    network = bevdetocc(SPEC).eval()
+    network = build(case.spec).eval()
     weights = published_state(network)
     for key, value in weights.items():
         made = generator.tensor(key, value.shape, str(value.dtype).removeprefix('torch.'))
@@ -94,33 +132,34 @@ def network(generator: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> 
 class Watch(Probe):
     """Keeps what the network shows, as the recording lays it out."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: NetworkSpec) -> None:
+        (x, y, z), self._grid = spec.grid.shape, spec.grid
+        self.size, self.last = (y, x, z), torch.tensor([x - 1.0, y - 1.0, z - 1.0])
         self.seen: dict[str, Tensor] = {}
 
     def record(self, name: str, tensor: Tensor) -> None:
         self.seen[name] = tensor.clone()
 
-    def add_warp(self, frame: Frame, before: SequenceState | None, after: SequenceState) -> None:
-        """Where the history was sampled, and what was found there."""
-        assert after.memory is not None
-        assert after.memory.motion is not None
-        matrix, field = torch.eye(4), rows(self.seen['pre_process'])
+    def add_memory(self, frame: Frame, before: SequenceState | None, after: SequenceState) -> None:
+        """What is kept, or where the history was sampled and what was found there."""
+        if isinstance(after.memory, QueueState):
+            self.seen['voxel_state'] = torch.cat(after.memory.volumes, 1)
+            return
+        matrix, field = torch.eye(4), rows(self.seen['volume'])
         if before is not None:
-            assert before.memory is not None
-            assert before.memory.voxel is not None
             field = before.memory.voxel.volume
-            matrix = index_transform(SPEC.grid, frame.previous_ego_from_ego, frame.calibration.bda,
+            matrix = index_transform(self._grid, frame.previous_ego_from_ego, frame.calibration.bda,
                                      before.calibration.bda)
-        positions = sampled_positions(after.memory.motion.offsets, matrix, SIZE)
-        self.seen['sample_grid'] = positions / torch.tensor([99.0, 99.0, 7.0]) * 2 - 1
-        self.seen['sampled_history'] = sample(field, positions, SIZE)
+        positions = sampled_positions(after.memory.motion.offsets, matrix, self.size)
+        self.seen['sample_grid'] = positions / self.last * 2 - 1
+        self.seen['sampled_history'] = sample(field, positions, self.size)
 
     def laid_out(self, name: str) -> Tensor:
         if name == 'logits':
             return by_voxel(self.seen['scores']).permute(3, 0, 1, 2)
         tensor = self.seen[name]
         if name in {'motion_fused', 'voxel_state', 'sampled_history'}:
-            tensor = tensor.view(*SIZE, -1).permute(3, 2, 0, 1)
+            tensor = tensor.view(*self.size, -1).permute(3, 2, 0, 1)
         return tensor
 
 
@@ -143,9 +182,20 @@ def agreement(recorded: Any, index: int, prediction: Prediction) -> float:
     return float((prediction.labels.cpu() == recorded[f'f{index}/argmax']).float().mean())
 
 
+def step_from_below(voxel: tuple[int, int, int] | None, patch: pytest.MonkeyPatch) -> None:
+    """Have the motion step of one voxel sample just below the y that it would sample at; None: of no voxel."""
+    def stepped(offsets: Tensor, history: Tensor, matrix: Tensor, size: tuple[int, ...]) -> Tensor:
+        if voxel is not None:
+            offsets = offsets.clone()
+            offsets.view(*size, 3)[voxel][1] -= 1e-4
+        return motion_step(offsets, history, matrix, size)
+
+    patch.setattr(motion, 'motion_step', stepped)
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize('form', ['plain', 'prepared'])
-def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Frame], recorded: Any,
+def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Frame], case: Case, recorded: Any,
                                      generator: ModuleType, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     if form == 'prepared':
         network = prepare(copy.deepcopy(network), torch.device('cpu'))
@@ -154,14 +204,15 @@ def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Fra
     runner = SequenceRunner(network)
     for index, (frame, (_, _, _, start)) in enumerate(zip(frames, generator.FRAMES, strict=True)):
         runner.state = before = None if start else runner.state
-        watch = Watch()
+        watch = Watch(case.spec)
+        step_from_below(case.below.get(index), monkeypatch)
         prediction = runner.predict(frame, watch)
         assert runner.state is not None
-        watch.add_warp(frame, before, runner.state)
+        watch.add_memory(frame, before, runner.state)
         found = errors(recorded, generator, index, watch)
-        assert len(found) == 20
-        assert {name: error for name, error in found.items() if not error <= LARGEST_ERROR} == {}, f'frame {index}'
-        assert agreement(recorded, index, prediction) >= AGREEMENT
+        assert len(found) == case.tensors
+        assert {name: error for name, error in found.items() if not error <= case.largest_error} == {}, f'frame {index}'
+        assert agreement(recorded, index, prediction) >= case.agreement
 
 
 @torch.inference_mode()
@@ -186,6 +237,7 @@ def test_reference_forms_give_the_grids_that_they_always_gave(name: str, generat
     runner = SequenceRunner(load_network(ModelSettings(model=name, untrained=untrained, device='cpu')))
     with np.load(recordings / 'grids_of_reference_forms.npz') as stored:
         for time in range(2):
-            labels = runner.predict(frame_of(generator.frame_inputs(time, max(time - 1, 0), *SPEC.image_size))).labels
+            frame = frame_of(generator.frame_inputs(time, max(time - 1, 0), *IMAGE))
+            labels = runner.predict(frame).labels
             assert (labels.numpy() == stored[f'{name}/{time}']).mean() >= AGREEMENT, f'frame {time}'
     torch.set_num_threads(threads)

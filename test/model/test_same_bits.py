@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 STORED = {
-    'ego_from_camera': '3b94b188c28440cc', 'previous_camera': '602936c29c9a1a6f', 'previous_ego': 'fee519c3c34b0782',
+    'volume_from_camera': '3b94b188c28440cc', 'previous_camera': '602936c29c9a1a6f', 'previous_ego': 'fee519c3c34b0782',
     'columns': '72db4c77cc373934', 'rows': '504e70c2be1a2157', 'large_image': '51d62af45d8eec2b',
     'points': '8c4c05749fdb1b29', 'rays': 'a9c2e1732dfb86e2', 'ground': '75167a57ec55c43c',
     'stereo': 'a2888da4fefde8d2', 'index': 'bba90745fd63967b', 'positions': '8a006a32ac90f3fe',

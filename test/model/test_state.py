@@ -18,6 +18,7 @@ from gdfusion_ros.model.interface import Calibration
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.temporal.geometry import GeometryState
 from gdfusion_ros.model.temporal.motion import MotionState
+from gdfusion_ros.model.temporal.queue import QueueState
 from gdfusion_ros.model.temporal.recurrent import RecurrentState
 from gdfusion_ros.model.temporal.scene import SceneState
 from gdfusion_ros.model.temporal.voxel import VoxelState
@@ -67,6 +68,21 @@ def test_without_a_memory_of_the_volume_there_is_none(state: SequenceState, same
     assert loaded.memory is None
     assert same(loaded, state)
     assert state.is_finite()
+
+
+def test_a_queue_is_kept_slot_by_slot(state: SequenceState, same: Same, tmp_path: Path) -> None:
+    queue = QueueState((torch.randn(24, 6), torch.randn(24, 6), torch.randn(24, 6)), frames=2)
+    state = dataclasses.replace(state, depth=None, memory=queue)
+    state.save(tmp_path / 'state.safetensors')
+    loaded = SequenceState.load(tmp_path / 'state.safetensors')
+    assert same(loaded, state)
+    assert loaded.memory.frames == 2
+    assert isinstance(loaded.memory.volumes, tuple)
+    assert loaded.structure() == state.structure()
+    assert state.nbytes == 4 * 3 * 24 * 6 + CALIBRATION_BYTES
+    assert state.to('meta').memory.volumes[2].device.type == 'meta'
+    queue.volumes[1][-1] = float('nan')
+    assert not state.is_finite()
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])

@@ -18,9 +18,9 @@ from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights import registry
-from gdfusion_ros.model.weights.checkpoint import Facts, read_facts, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, read_metadata, save_checkpoint
 from gdfusion_ros.model.weights.initialise import initialise
-from gdfusion_ros.model.zoo import ZOO, Chosen, Entry, choose, fresh_network, load_network
+from gdfusion_ros.model.zoo import ZOO, Entry, ModelSelection, fresh_network, load_network, select_model
 from gdfusion_ros.settings import CUES, ModelSettings
 
 
@@ -54,14 +54,15 @@ def twice_encoded(network: OccupancyNetwork, frame: Frame) -> Tensor:
     """What the classifier sees of a frame after itself."""
     state = network.encode(frame.images, network.geometry(frame.calibration)).state
     geometry = network.geometry(frame.calibration, frame.previous(state.calibration))
-    return network.encode(frame.images, geometry, state).volume
+    volume: Tensor = network.encode(frame.images, geometry, state).volume
+    return volume
 
 
 @torch.inference_mode()
 def test_fusions_that_start_anew_change_little_of_what_goes_through_them(tiny: OccupancyNetwork, drive: Any,
                                                                          tmp_path: Path) -> None:
     file = tmp_path / 'trained.safetensors'
-    save_checkpoint(tiny, file, Facts())
+    save_checkpoint(tiny, file, WeightsMetadata())
     cpu = torch.device('cpu')
     fresh = fresh_network('tiny', CUES, 1, str(file), cpu, CUES).eval()
     without = fresh_network('tiny', (), 1, str(file), cpu).eval()
@@ -85,7 +86,7 @@ def test_an_untrained_network_sees_more_than_one_class_and_no_infinity(drive: An
 
 @torch.inference_mode()
 def test_weights_from_a_file(tiny: OccupancyNetwork, drive: Any, look: Any, tmp_path: Path) -> None:
-    save_checkpoint(tiny, tmp_path / 'tiny.safetensors', Facts())
+    save_checkpoint(tiny, tmp_path / 'tiny.safetensors', WeightsMetadata())
     network = load_network(ModelSettings(model='tiny', weights=str(tmp_path / 'tiny.safetensors'), device='cpu'))
     assert network.title == 'tiny'
     expected, _ = look(tiny, drive.frame(0))
@@ -94,7 +95,7 @@ def test_weights_from_a_file(tiny: OccupancyNetwork, drive: Any, look: Any, tmp_
 
 def test_weights_below_home(tiny: OccupancyNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('HOME', str(tmp_path))
-    save_checkpoint(tiny, tmp_path / 'tiny.safetensors', Facts())
+    save_checkpoint(tiny, tmp_path / 'tiny.safetensors', WeightsMetadata())
     load_network(ModelSettings(model='tiny', weights='~/tiny.safetensors', device='cpu'))
 
 
@@ -103,41 +104,51 @@ def test_cues_of_the_settings_are_those_of_the_network() -> None:
     assert network.spec.cues == ('voxel', 'scene')
 
 
+def test_cues_that_a_network_does_not_have_stay_off() -> None:
+    without = dataclasses.replace(BEVDETOCC_GF, cues=())
+    assert without.with_cues(CUES) == without
+    assert BEVDETOCC_GF.with_cues(('geometry',)).with_cues(('voxel', 'geometry')).cues == ('geometry',)
+    with pytest.raises(GdfusionError, match="unknown cue 'smell'"):
+        without.with_cues(('smell',))
+
+
 def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(tiny: OccupancyNetwork,
                                                                           tmp_path: Path) -> None:
     file = tmp_path / 'here.safetensors'
-    save_checkpoint(tiny, file, Facts('tiny', 'the moon'))
+    save_checkpoint(tiny, file, WeightsMetadata('tiny', 'the moon'))
     network = load_network(ModelSettings(weights=str(file), device='cpu'))
     assert (network.spec.name, network.title) == ('tiny', 'tiny (trained on the moon)')
     with pytest.raises(GdfusionError, match="are of the model tiny, not of bevdetocc_gf; drop 'model'"):
-        choose(ModelSettings(model='bevdetocc_gf', weights=str(file)))
-    save_checkpoint(tiny, file, Facts())
+        select_model(ModelSettings(model='bevdetocc_gf', weights=str(file)))
+    save_checkpoint(tiny, file, WeightsMetadata())
     with pytest.raises(GdfusionError, match="do not say which network they are of; set 'model'"):
-        choose(ModelSettings(weights=str(file)))
+        select_model(ModelSettings(weights=str(file)))
 
 
 def test_the_default_is_the_network_that_comes_with_the_package() -> None:
-    chosen = choose(ModelSettings())
+    chosen = select_model(ModelSettings())
     assert chosen.title == 'gdfusion_nano (trained on the synthetic world)'
-    assert chosen == choose(ModelSettings(model='gdfusion_nano')) == choose(ModelSettings(weights='gdfusion_nano'))
+    assert chosen == select_model(ModelSettings(model='gdfusion_nano'))
+    assert chosen == select_model(ModelSettings(weights='gdfusion_nano'))
     assert chosen.weights is not None
-    assert read_facts(chosen.weights) == Facts('gdfusion_nano', 'the synthetic world')
+    assert read_metadata(chosen.weights) == WeightsMetadata('gdfusion_nano', 'the synthetic world')
 
 
 def test_a_name_of_weights_tells_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(registry, 'find', lambda name: tmp_path / name)
     for settings in (ModelSettings(weights='bevdetocc_gf'), ModelSettings(model='bevdetocc_gf')):
-        assert choose(settings) == Chosen(BEVDETOCC_GF, tmp_path / 'bevdetocc_gf', 'nuScenes')
+        assert select_model(settings) == ModelSelection(BEVDETOCC_GF, tmp_path / 'bevdetocc_gf', 'nuScenes')
 
 
 @pytest.mark.parametrize(('settings', 'message'), [
     (ModelSettings(model='resnet', untrained=True), "unknown model 'resnet'; there are bevdetocc_gf, "),
+    (ModelSettings(model='bevdetocc_fg', untrained=True),
+     r"unknown model 'bevdetocc_fg'; did you mean bevdetocc_gf or bevdetocc_gf_small\? there are .*'gdfusion models'"),
     (ModelSettings(model='tiny', untrained=True, device='gpu'), "unknown device 'gpu'"),
     (ModelSettings(model='tiny', untrained=True, device='cpu', precision='autocast'), "'autocast' needs a CUDA device"),
     (ModelSettings(model='tiny', untrained=True, cues=('motion',)), "'motion'"),
     (ModelSettings(model='tiny'), "model tiny needs weights: .*'weights'.*'untrained'"),
     (ModelSettings(model='bevdetocc_gf'), "'bevdetocc_gf' are not on this machine; 'gdfusion weights fetch"),
-    (ModelSettings(weights='alocc_3d_gf'), "'alocc_3d_gf' are of a network that this version does not have"),
     (ModelSettings(weights='/nowhere/here.pth'), r'there are no weights /nowhere/here\.pth'),
     (ModelSettings(model='tiny', weights='here.pth', untrained=True), r'here\.pth.*drop one'),
     (ModelSettings(model='tiny', weights='/nowhere/here.pth'), r'/nowhere/here\.pth'),

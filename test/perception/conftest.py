@@ -142,9 +142,11 @@ def make_assembler(preprocessor: Preprocessor,
                    make_settings: Callable[..., PipelineSettings]) -> Callable[..., FrameAssembler]:
     """An assembler that knows the mountings; arguments of FrameAssembler by name, the others are settings."""
     def make(*, make_tree: Callable[[int], Tree] = TransformTree, history_stamp: Any = None,
-             warn: Callable[[str, str], object] = lambda *_: None, **values: Any) -> FrameAssembler:
-        made = FrameAssembler(make_settings(**values), preprocessor, make_tree=make_tree,
-                              history_stamp=history_stamp, counters=Counters(make_settings(**values).cameras, warn))
+             grid_frame: str = '', takes_clouds: bool = False, warn: Callable[[str, str], object] = lambda *_: None,
+             **values: Any) -> FrameAssembler:
+        made = FrameAssembler(make_settings(**values), preprocessor, make_tree=make_tree, grid_frame=grid_frame,
+                              history_stamp=history_stamp, takes_clouds=takes_clouds,
+                              counters=Counters(make_settings(**values).cameras, warn))
         made.add_transforms(mountings(), 0.0, static=True)
         return made
 

@@ -19,7 +19,7 @@ from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.poses import inverse, pose_matrix
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.transforms import AfterSpanError, TransformTree
-from gdfusion_ros.perception.types import CameraModel, Matrix, Pixels, PosedSet, nanoseconds
+from gdfusion_ros.perception.types import CameraModel, Matrix, Pixels, PosedSet, StampedTransform, nanoseconds
 
 Make = Callable[..., FrameAssembler]
 
@@ -31,7 +31,7 @@ def content(posed: PosedSet) -> tuple[Any, ...]:
                    for camera, image in made.images.items())
     places = tuple((camera, place.model.intrinsics.tobytes(), place.ego_from_camera.tobytes(),
                     place.fixed_from_ego.tobytes()) for camera, place in posed.cameras.items())
-    return (made.epoch, made.stamp, made.held, made.masked, images, places, posed.fixed_from_ego.tobytes(),
+    return (made.epoch, made.stamp, made.held, made.masked, images, places, posed.grid.fixed_from_grid.tobytes(),
             posed.history_pose.tobytes())
 
 
@@ -47,8 +47,8 @@ def test_every_camera_is_placed_at_its_own_stamp(make_assembler: Make, street: A
     (posed,) = street.send(make_assembler(), street.run([10.0]))
     assert posed.camera_set.stamp == nanoseconds(10.0)
     assert tuple(posed.cameras) == street.cameras
-    np.testing.assert_array_equal(posed.fixed_from_ego, pose_matrix(*street.pose(10.0)))
-    np.testing.assert_array_equal(posed.history_pose, posed.fixed_from_ego)
+    np.testing.assert_array_equal(posed.grid.fixed_from_grid, pose_matrix(*street.pose(10.0)))
+    np.testing.assert_array_equal(posed.history_pose, posed.grid.fixed_from_grid)
     for (camera, place), mounting in zip(posed.cameras.items(), street.mountings(), strict=True):
         stamp = posed.camera_set.images[camera].stamp
         np.testing.assert_allclose(place.fixed_from_ego, pose_matrix(*street.pose(stamp / 1e9)), atol=1e-6)
@@ -251,7 +251,7 @@ def test_a_masked_camera_is_where_it_was_mounted(make_assembler: Make, street: A
     before, masked = sets[0], street.taken(assembler)[0]
     assert masked.camera_set.masked == ('back',)
     np.testing.assert_array_equal(masked.cameras['back'].ego_from_camera, before.cameras['back'].ego_from_camera)
-    np.testing.assert_array_equal(masked.cameras['back'].fixed_from_ego, masked.fixed_from_ego)
+    np.testing.assert_array_equal(masked.cameras['back'].fixed_from_ego, masked.grid.fixed_from_grid)
 
 
 def test_a_camera_that_was_never_there_stands_where_the_reference_camera_is(make_assembler: Make, street: Any) -> None:
@@ -268,9 +268,29 @@ def test_the_history_pose_may_belong_to_another_stamp(make_assembler: Make, stre
     assembler = make_assembler(history_stamp=stamps.get)
     (posed,) = street.send(assembler, street.run([10.0, 10.5]))
     np.testing.assert_array_equal(posed.history_pose, pose_matrix(*street.pose(10.036)))
-    np.testing.assert_array_equal(posed.fixed_from_ego, pose_matrix(*street.pose(10.0)))
+    np.testing.assert_array_equal(posed.grid.fixed_from_grid, pose_matrix(*street.pose(10.0)))
     assert posed.placed == pytest.approx(10.036), 'the set waits for that pose'
     assert drops(assembler) == {'history_pose': 1}
+
+
+def test_the_grid_may_lie_in_the_frame_of_a_lidar_at_its_stamp(make_assembler: Make, street: Any) -> None:
+    lidar = StampedTransform('base_link', 'lidar', 0, (0.9, 0.0, 1.8), (0.0, 0.0, -math.sqrt(0.5), math.sqrt(0.5)))
+    assembler = make_assembler(history_stamp=lambda stamp: stamp + nanoseconds(0.036), grid_frame='lidar')
+    assembler.add_transforms([lidar], 0.0, static=True)
+    (posed,) = street.send(assembler, street.run([10.0]))
+    assert (posed.grid.frame_id, posed.grid.stamp, posed.grid.height) == ('lidar', nanoseconds(10.036), 1.8)
+    mounting = pose_matrix(lidar.translation, lidar.rotation)
+    np.testing.assert_allclose(posed.grid.fixed_from_grid, pose_matrix(*street.pose(10.036)) @ mounting, atol=1e-9)
+    np.testing.assert_array_equal(posed.history_pose, pose_matrix(*street.pose(10.036)))
+
+
+def test_a_set_waits_for_the_mounting_of_the_lidar(make_assembler: Make, street: Any) -> None:
+    assembler = make_assembler(grid_frame='lidar')
+    assert street.send(assembler, street.run([10.0])) == []
+    assembler.add_transforms([StampedTransform('base_link', 'lidar', 0, (0.9, 0.0, 1.8), (0.0, 0.0, 0.0, 1.0))], 11.0,
+                             static=True)
+    (posed,) = street.taken(assembler)
+    assert posed.grid.stamp == nanoseconds(10.0)
 
 
 class Elsewhere(TransformTree):
@@ -297,7 +317,7 @@ def test_poses_may_come_from_another_tree(make_assembler: Make, street: Any) -> 
         tree.there = True
     assembler.poll(10.2)
     (posed,) = street.taken(assembler)
-    np.testing.assert_array_equal(posed.fixed_from_ego, np.eye(4))
+    np.testing.assert_array_equal(posed.grid.fixed_from_grid, np.eye(4))
     assert trees[0]._history == nanoseconds(7.0)
     assembler.clear()
     assert street.send(assembler, street.run([20.0])) == [], 'a new tree'
@@ -353,7 +373,7 @@ def test_two_frames_half_a_second_apart_may_be_looped(make_assembler: Make, stre
         (run, time) for run in range(4) for time in (10.0, 10.5)]
     for posed in sets:
         expected = pose_matrix(*street.pose(posed.camera_set.stamp / 1e9, 100.0 * posed.camera_set.epoch))
-        np.testing.assert_allclose(posed.fixed_from_ego, expected, atol=1e-9)
+        np.testing.assert_allclose(posed.grid.fixed_from_grid, expected, atol=1e-9)
     counts = assembler.counters.snapshot()
     assert counts.sets_dropped == {}
     assert all(not camera.dropped for camera in counts.cameras.values())
@@ -444,7 +464,7 @@ def test_threads_may_send_at_will(make_assembler: Make, street: Any) -> None:
 
 def test_the_way_from_one_frame_to_the_next_is_that_of_the_vehicle(make_assembler: Make, street: Any) -> None:
     first, second = street.send(make_assembler(), street.run([10.0, 10.5]))
-    moved = inverse(first.fixed_from_ego) @ second.fixed_from_ego
+    moved = inverse(first.grid.fixed_from_grid) @ second.grid.fixed_from_grid
     expected = inverse(pose_matrix(*street.pose(10.0))) @ pose_matrix(*street.pose(10.5))
     np.testing.assert_allclose(moved, expected, atol=1e-9)
 

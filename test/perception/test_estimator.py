@@ -29,6 +29,7 @@ from gdfusion_ros.perception.types import (
     CameraImage,
     CameraModel,
     CameraSet,
+    GridPlace,
     InputImage,
     Matrix,
     Pixels,
@@ -87,7 +88,7 @@ class EchoNetwork(nn.Module):
         return calibration, previous
 
     def forward(self, images: Tensor, geometry: tuple[Calibration, Previous | None], state: Tensor | None,
-                probe: object = None) -> tuple[Prediction, Tensor]:
+                lidar_depth: Tensor | None = None, probe: object = None) -> tuple[Prediction, Tensor]:
         self.during()
         if self.failure is not None:
             raise self.failure
@@ -95,7 +96,7 @@ class EchoNetwork(nn.Module):
         self.seen.append(Seen(images, calibration, previous))
         self.states.append(state)
         seen = torch.stack([images.double().sum(), calibration.intrinsics.double().sum(),
-                            calibration.ego_from_camera.double().sum(), calibration.visible.sum().double()])
+                            calibration.volume_from_camera.double().sum(), calibration.visible.sum().double()])
         if state is not None:
             assert previous is not None
             seen = seen + 0.5 * state + previous.camera_from_camera.double().sum() * 0.1 \
@@ -141,7 +142,7 @@ def test_the_frame_is_what_the_spec_says(make_assembler: MakeAssembler, make_est
     np.testing.assert_array_equal(frame.calibration.post_translation[1], [0.0, -4.0, 0.0])
     np.testing.assert_array_equal(frame.calibration.bda, np.eye(3))
     assert frame.calibration.visible.tolist() == [True] * 3
-    matrices = frame.calibration.ego_from_camera, frame.previous.ego_from_ego
+    matrices = frame.calibration.volume_from_camera, frame.previous.ego_from_ego
     assert all(matrix.dtype == torch.float32 for matrix in matrices)
     offsets = {'left': -0.008, 'front': 0.0, 'back': 0.035}
     reference, before = pose_matrix(*street.pose(10.5)), pose_matrix(*street.pose(10.0))
@@ -149,7 +150,8 @@ def test_the_frame_is_what_the_spec_says(make_assembler: MakeAssembler, make_est
         camera = pose_matrix(mounting.translation, mounting.rotation)
         now = pose_matrix(*street.pose(10.5 + offsets[mounting.child])) @ camera
         then = pose_matrix(*street.pose(10.0 + offsets[mounting.child])) @ camera
-        np.testing.assert_allclose(frame.calibration.ego_from_camera[index], np.linalg.inv(reference) @ now, atol=2e-6)
+        expected = np.linalg.inv(reference) @ now
+        np.testing.assert_allclose(frame.calibration.volume_from_camera[index], expected, atol=2e-6)
         np.testing.assert_allclose(frame.previous.camera_from_camera[index], np.linalg.inv(then) @ now, atol=2e-6)
     np.testing.assert_allclose(frame.previous.ego_from_ego, np.linalg.inv(before) @ reference, atol=2e-6)
 
@@ -339,7 +341,7 @@ def test_a_masked_camera_is_black_and_not_visible(make_assembler: MakeAssembler,
     assert frame.calibration.visible.tolist() == [True, True, False]
     np.testing.assert_allclose(frame.images[2, :, 0, 0], [-123.675 / 58.395, -116.28 / 57.12, -103.53 / 57.375],
                                rtol=1e-6)
-    assert torch.isfinite(torch.linalg.inv(frame.calibration.ego_from_camera)).all()
+    assert torch.isfinite(torch.linalg.inv(frame.calibration.volume_from_camera)).all()
     assert grid.cameras == ('left', 'front')
     assert grid.stamp_spread == nanoseconds(0.008)
 
@@ -348,15 +350,16 @@ def test_a_masked_camera_is_black_and_not_visible(make_assembler: MakeAssembler,
 def test_a_network_that_takes_any_cameras_takes_fewer(make_settings: Callable[..., PipelineSettings],
                                                       count: int) -> None:
     network = EchoNetwork(cameras=6)
-    network.spec = replace(network.spec, any_cameras=True)
     settings = make_settings(cameras=('left', 'front')[:count], reference_camera='left')
     estimator = OccupancyEstimator(network, settings)  # type: ignore[arg-type]
     assert estimator._counters.snapshot().cameras.keys() == set(settings.cameras)
 
 
 def test_a_network_for_another_rig_is_refused(make_settings: Callable[..., PipelineSettings]) -> None:
+    network = EchoNetwork(cameras=6)
+    network.spec = replace(network.spec, any_cameras=False)
     with pytest.raises(GdfusionError, match=r'needs 6 cameras, but .* names 3: left, front, back'):
-        OccupancyEstimator(EchoNetwork(cameras=6), make_settings())  # type: ignore[arg-type]
+        OccupancyEstimator(network, make_settings())  # type: ignore[arg-type]
 
 
 def black_set(stamp: int, places: Sequence[PosedCamera], reference: Matrix, history: Matrix) -> PosedSet:
@@ -371,8 +374,8 @@ def black_set(stamp: int, places: Sequence[PosedCamera], reference: Matrix, hist
             return InputImage(np.zeros((256, 704, 3), np.uint8), (1600, 900))
 
     images = {camera: CameraImage(camera, 0, stamp, camera, Black()) for camera in SURROUND_CAMERAS}
-    return PosedSet(CameraSet(stamp, 0, images), dict(zip(SURROUND_CAMERAS, places, strict=True)), reference, history,
-                    0.0, 0.0)
+    return PosedSet(CameraSet(stamp, 0, images), dict(zip(SURROUND_CAMERAS, places, strict=True)),
+                    GridPlace('base_link', stamp, reference), history, 0.0, 0.0)
 
 
 def recorded_pose(recorded: Any, name: str) -> Matrix:
@@ -398,8 +401,8 @@ def test_matrices_equal_the_recorded_ones(recordings: Path, protocol: Any) -> No
         return np.asarray(recorded[f'occ3d/{name}'], np.float64)
 
     # The recorded ones were composed in float32 at 1650 m from the origin.
-    np.testing.assert_allclose(made.calibration.ego_from_camera[:, :3, :3], exact('rots'), atol=1e-6)
-    np.testing.assert_allclose(made.calibration.ego_from_camera[:, :3, 3], exact('trans'), atol=2e-4)
+    np.testing.assert_allclose(made.calibration.volume_from_camera[:, :3, :3], exact('rots'), atol=1e-6)
+    np.testing.assert_allclose(made.calibration.volume_from_camera[:, :3, 3], exact('trans'), atol=2e-4)
     np.testing.assert_array_equal(made.calibration.intrinsics, exact('intrins'))
     np.testing.assert_allclose(made.calibration.post_rotation, exact('post_rots'), rtol=1e-7)
     np.testing.assert_array_equal(made.calibration.post_translation, exact('post_trans'))
@@ -447,7 +450,8 @@ def test_it_runs_the_real_network() -> None:
                   for camera in settings.cameras}
         places = {camera: PosedCamera(model, mounting, pose) for camera in settings.cameras}
         made = CameraSet(nanoseconds(0.5 * index), 0, images)
-        grids.append(estimator.process(PosedSet(made, places, pose, pose, 0.0, 0.0)))
+        grid = GridPlace('base_link', made.stamp, pose)
+        grids.append(estimator.process(PosedSet(made, places, grid, pose, 0.0, 0.0)))
     preprocessor.close()
     assert [grid.frames_since_reset for grid in grids] == [1, 2]
     assert [grid.labels.shape for grid in grids] == [(100, 100, 8)] * 2

@@ -12,13 +12,13 @@ from scipy.spatial.transform import Rotation
 
 from gdfusion_ros.perception.poses import (
     Quaternion,
+    distance_between,
     interpolate_vectors,
     inverse,
     pose_matrix,
     product,
     slerp,
     turn_between,
-    way_between,
 )
 
 components = st.floats(-1, 1)
@@ -83,6 +83,6 @@ def test_way_and_turn_between_two_poses() -> None:
     half = math.radians(170) / 2
     first = pose_matrix((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0))
     second = pose_matrix((4.0, 6.0, 3.0), (0.0, math.sin(half), 0.0, math.cos(half)))
-    assert way_between(first, second) == pytest.approx(5.0)
+    assert distance_between(first, second) == pytest.approx(5.0)
     assert turn_between(first, second) == pytest.approx(math.radians(170))
     assert turn_between(second, second) == pytest.approx(0.0, abs=1e-7)

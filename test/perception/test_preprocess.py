@@ -23,7 +23,7 @@ LARGE, SMALL = (704, 256), (352, 128)
 
 
 def pattern(camera: int, index: int) -> Pixels:
-    """The made image that was recorded: (900, 1600, 3) RGB."""
+    """The synthetic image that was recorded: (900, 1600, 3) RGB."""
     u, v = np.meshgrid(np.arange(1600), np.arange(900))
     red = (7 * u + 3 * v + 11 * index + 29 * camera) % 256
     green = (u * u // 97 + 5 * v + 17 * camera) % 256
@@ -36,7 +36,7 @@ def noise(width: int, height: int) -> Pixels:
 
 
 def whole(full: Pixels, output: tuple[int, int]) -> Pixels:
-    """Spec section 1 word by word: resize all of the image (the columns first, as Pillow 7 to 12 do), then crop."""
+    """bevdetocc_gf.md §1 word by word: resize all of the image (the columns first, as Pillow 7 to 12 do), then crop."""
     height, width = full.shape[:2]
     scaled = (output[0], height * output[0] // width)
     top = scaled[1] - output[1]

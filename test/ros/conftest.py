@@ -1,4 +1,4 @@
-"""A graph of its own for every module of tests, and a short made-up drive to play to a node that is its own process."""
+"""A graph of its own for every module of tests, and a short synthetic drive to play to a node in its own process."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gdfusion_ros.ros import latency
+from gdfusion_ros.benchmark import latency
 from gdfusion_ros.ros.player import Player
 from gdfusion_ros.ros.process import model_arguments
 from gdfusion_ros.ros.timing import STAGES

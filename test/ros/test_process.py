@@ -132,17 +132,13 @@ def test_what_is_not_allowed_ends_it_with_one_line(arguments: tuple[str, ...], s
     assert said in line
 
 
-@pytest.mark.parametrize(('arguments', 'said'), [
-    (('--model', 'bevdetocc_gf_small'), 'needs weights'),
-    ((*TRIAL, '--set', 'cameras=[CAM_FRONT]'), 'needs 6 cameras'),
-])
-def test_what_cannot_be_configured_ends_it_with_one_error(arguments: tuple[str, ...], said: str) -> None:
-    result = subprocess.run(command(*arguments), env=environment.for_child(), capture_output=True, text=True,
-                            check=False)
+def test_what_cannot_be_configured_ends_it_with_one_error() -> None:
+    result = subprocess.run(command('--model', 'bevdetocc_gf_small'), env=environment.for_child(), capture_output=True,
+                            text=True, check=False)
     assert result.returncode == 1
     errors = [line for line in result.stderr.splitlines() if '[ERROR]' in line or line.startswith('gdfusion node:')]
     assert len(errors) == 1
-    assert said in errors[0]
+    assert 'needs weights' in errors[0]
     assert 'Traceback' not in result.stderr
 
 

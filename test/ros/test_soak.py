@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from rclpy.executors import SingleThreadedExecutor
 
+from gdfusion_ros.benchmark import soak
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.ros import soak
 from gdfusion_ros.ros.context import ros_node, serve
 from gdfusion_ros.ros.process import model_arguments
 from gdfusion_ros.settings import ModelSettings

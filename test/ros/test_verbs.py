@@ -21,7 +21,7 @@ def run(verb: str, *arguments: str | Path) -> None:
 def test_a_made_drive_played_to_the_node_gives_the_grids_of_its_replay(live: Any, tmp_path: Path) -> None:
     bag, grids = tmp_path / 'bags' / 'scene-0001', tmp_path / 'grids'
     run('synthesize', tmp_path / 'made', '--scenes', '1', '--frames', str(FRAMES), '--resolution', '176x64',
-        '--moods', 'overcast')
+        '--weather', 'overcast')
     run('convert', tmp_path / 'made', '--out', bag.parent)
     run('replay', bag, '--out', grids, '--untrained', '--model', 'bevdetocc_gf_small', '--device', 'cpu')
     live.configure()

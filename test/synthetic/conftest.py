@@ -1,4 +1,4 @@
-"""A made dataset to read, never to change."""
+"""A synthetic dataset to read, never to change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gdfusion_ros.synthetic.synthesize import synthesize
 @pytest.fixture(scope='session')
 def recipe() -> Recipe:
     """One scene of two key frames, with sweeps and LiDAR."""
-    return Recipe(seed=5, scenes=1, frames=2, width=352, height=128, sweeps=True, lidar=True, moods=('overcast',))
+    return Recipe(seed=5, scenes=1, frames=2, width=352, height=128, sweeps=True, lidar=True, weather=('overcast',))
 
 
 @pytest.fixture(scope='session')

@@ -5,7 +5,7 @@ import pytest
 
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.synthetic import catalogue
-from gdfusion_ros.synthetic.things.solids import bounds
+from gdfusion_ros.synthetic.objects.solids import bounds
 from gdfusion_ros.synthetic.world import Model
 
 CLASSES = {'bench': 'others', 'bin': 'others', 'mound': 'terrain', 'parked_motorcycle': 'motorcycle',

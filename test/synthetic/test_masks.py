@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.synthetic.masks import AZIMUTHS, camera_rays, lidar_rays, observed, surface_rays
-from gdfusion_ros.synthetic.world import View
+from gdfusion_ros.synthetic.world import PinholeCamera
 
 GRID = VoxelGrid((-2.0, -1.0, 0.0), (0.5, 0.25, 0.5), (8, 10, 6))
 
@@ -58,10 +58,10 @@ def test_the_grid_lies_in_its_own_frame() -> None:
     assert np.argwhere(seen).tolist() == [[x, 4, 2] for x in range(8)]
 
 
-def camera() -> View:
+def camera() -> PinholeCamera:
     """At the origin, 1 m up, looking along x."""
     world_from_camera = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1]], float)
-    return View(80, 40, np.array([[50.0, 0, 40], [0, 50, 20], [0, 0, 1]]), world_from_camera)
+    return PinholeCamera(80, 40, np.array([[50.0, 0, 40], [0, 50, 20], [0, 0, 1]]), world_from_camera)
 
 
 def test_camera_rays_fill_the_image_and_no_more() -> None:

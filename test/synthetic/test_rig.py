@@ -10,7 +10,7 @@ import pytest
 from gdfusion_ros.synthetic import rig
 from gdfusion_ros.synthetic.drive import Drive
 from gdfusion_ros.synthetic.rig import CAMERAS, LIDAR, OFFSETS
-from gdfusion_ros.synthetic.world import Track
+from gdfusion_ros.synthetic.world import Trajectory
 
 
 def test_a_flat_image_is_the_lower_part_of_a_full_one() -> None:
@@ -36,10 +36,10 @@ def test_where_cameras_look(camera: str, yaw: float) -> None:
 
 def test_the_body_pitches_when_it_brakes_and_leans_in_a_bend() -> None:
     times = np.arange(0, 4, 0.1)
-    braking = Track(times, np.column_stack([10 * times - 1.5 * times ** 2, 0 * times, 0 * times]))
+    braking = Trajectory(times, np.column_stack([10 * times - 1.5 * times ** 2, 0 * times, 0 * times]))
     assert rig.ego_pose(braking, 1.5)[2, 0] == pytest.approx(-0.0036, abs=0.0003)  # 3 m/s2: the x axis points down
     angles = 0.5 * times
-    bend = Track(times, np.column_stack([20 * np.sin(angles), 20 - 20 * np.cos(angles), angles]))  # left, 10 m/s
+    bend = Trajectory(times, np.column_stack([20 * np.sin(angles), 20 - 20 * np.cos(angles), angles]))  # left, 10 m/s
     pose = rig.ego_pose(bend, 1.5)
     assert pose[2, 1] == pytest.approx(0.0036, abs=0.0004)  # 5 m/s2, as for 3: the left side rises
     np.testing.assert_allclose(pose[:2, 3], bend.at(1.5)[:2])

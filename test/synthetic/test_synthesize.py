@@ -29,7 +29,7 @@ from gdfusion_ros.synthetic.workers import recorder
 
 pytestmark = pytest.mark.slow
 
-SMALL = Recipe(seed=1, scenes=2, frames=2, width=64, height=36, sweeps=False, lidar=False, moods=('noon', 'overcast'))
+SMALL = Recipe(seed=1, scenes=2, frames=2, width=64, height=36, sweeps=False, lidar=False, weather=('noon', 'overcast'))
 
 
 def hashes(root: Path) -> dict[str, str]:
@@ -186,7 +186,8 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, wait_until: Callable[..., None]) 
 
 @pytest.mark.parametrize(('field', 'value', 'message'), [
     ('scenes', 0, 'scenes 0: expected 1 to 9999'), ('frames', 0, 'frames 0'), ('width', 8, 'width 8: expected 32'),
-    ('seed', -1, 'seed -1'), ('moods', ('sunny',), 'no mood sunny; there are noon'), ('moods', (), 'no mood given')])
+    ('seed', -1, 'seed -1'), ('weather', ('sunny',), 'no weather sunny; there are noon'),
+    ('weather', (), 'no weather given')])
 def test_recipes_out_of_bounds(tmp_path: Path, field: str, value: Any, message: str) -> None:
     with pytest.raises(GdfusionError, match=message):
         synthesize(tmp_path / 'made', dataclasses.replace(SMALL, **{field: value}), 1)

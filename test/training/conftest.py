@@ -56,7 +56,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope='session')
 def labelled_root(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The made nuScenes folder with LiDAR sweeps, and with labels for its first scene."""
+    """The synthetic nuScenes folder with LiDAR sweeps, and with labels for its first scene."""
     root = tmp_path_factory.mktemp('labelled') / 'nuscenes'
     shutil.copytree(nuscenes_root, root)
     random = np.random.default_rng(0)

@@ -13,9 +13,11 @@ from msgspec import structs
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.objectives.interface import IGNORE
 from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.perception.labels import SURROUNDOCC_NUSCENES
+from gdfusion_ros.settings import SURROUND_CAMERAS
 from gdfusion_ros.training.examples import Examples, labelled
-from gdfusion_ros.training.losses import IGNORE
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
 
@@ -38,24 +40,24 @@ def test_a_frame_as_the_node_would_make_it(source: Dataset, tiny_spec: NetworkSp
 
 def test_labels_are_transposed_and_masked(source: Dataset, tiny_spec: NetworkSpec,
                                           settings: TrainingSettings) -> None:
-    labels = Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].labels
+    labels = Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].truth.labels
     assert labels.shape == (200, 200, 16)
     assert (labels[:, :40] == IGNORE).all()  # x < 40 is not observed; axes are y, x, z
     assert (labels[:60, 40:160, 2] == 15).all()
     assert (labels[60:, 40:160, 2] == 11).all()
     everything = dataclasses.replace(settings, camera_mask=False)
-    labels = Examples([source], tiny_spec, everything, augment=False)[Item(0, 0, 0)].labels
+    labels = Examples([source], tiny_spec, everything, augment=False)[Item(0, 0, 0)].truth.labels
     assert (labels[150:170, 20:40, 3] == 4).all()
 
 
 def test_a_scene_without_labels_teaches_depth_alone(source: Dataset, tiny_spec: NetworkSpec,
                                                     settings: TrainingSettings) -> None:
     example = Examples([source], tiny_spec, settings, augment=False)[Item(1, 0, 0)]
-    assert (example.labels == IGNORE).all()
-    known = example.depth != IGNORE
+    assert (example.truth.labels == IGNORE).all()
+    known = example.truth.depth != IGNORE
     assert known.any()
-    assert example.depth.shape == (6, 4, 8)
-    assert labelled([source]) == 3
+    assert example.truth.depth.shape == (6, 4, 8)
+    assert labelled([source], tiny_spec) == 3
 
 
 def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings,
@@ -71,10 +73,49 @@ def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_spec: NetworkSpec
     swept = dataclasses.replace(sample, data={**sample.data, 'LIDAR_TOP': lidar})
     scene = dataclasses.replace(source.scenes[0], samples=(swept,))
     one = dataclasses.replace(source, scenes=(scene,))
-    depth = Examples([one], tiny_spec, settings, augment=False)[Item(0, 0, 0)].depth
+    depth = Examples([one], tiny_spec, settings, augment=False)[Item(0, 0, 0)].truth.depth
     seen = (depth[1] != IGNORE).nonzero().tolist()
     assert len(seen) == 1
     assert depth[1, seen[0][0], seen[0][1]] == 4
+
+
+def test_a_network_that_looks_at_lidar_depth_gets_it_and_others_do_not(
+        source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings) -> None:
+    assert Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].frame.lidar_depth is None
+    looking = dataclasses.replace(tiny_spec, lidar_depth=True)
+    example = Examples([source], looking, settings, augment=False)[Item(0, 0, 0)]
+    maps = example.frame.lidar_depth
+    assert maps is not None
+    assert maps.shape == (6, 32, 64)
+    assert torch.equal((maps > 0).unfold(1, 8, 8).unfold(2, 8, 8).flatten(3).any(-1), example.truth.depth != IGNORE)
+
+
+def test_labels_cameras_and_grid_are_those_of_the_network(source: Dataset, tiny_spec: NetworkSpec, tmp_path: Path,
+                                                          settings: TrainingSettings) -> None:
+    dataset = dataclasses.replace(source, root=tmp_path)
+    grid = SURROUNDOCC_NUSCENES.grid
+    spec = dataclasses.replace(tiny_spec, label_set='surroundocc_nuscenes', frame='lidar', refinement=1, grid=grid,
+                               cameras=5, any_cameras=False)
+    five = dataclasses.replace(settings, cameras=SURROUND_CAMERAS[:5])
+    sweep = source.scenes[0].samples[0].data['LIDAR_TOP']
+    path = tmp_path / 'gts_surroundocc' / 'samples' / f'{sweep.path.name}.npy'
+    path.parent.mkdir(parents=True)
+    np.save(path, [[1, 2, 3, 4], [5, 6, 7, 0]])
+    examples = Examples([dataset], spec, five, augment=False)
+    example = examples[Item(0, 0, 0)]
+    assert example.frame.images.shape[0] == example.truth.depth.shape[0] == 5
+    assert [int(example.truth.labels[2, 1, 3]), int(example.truth.labels[6, 5, 7])] == [4, 17]
+    assert (example.truth.labels != 17).sum() == 1
+    assert (examples[Item(0, 1, 0)].truth.labels == IGNORE).all()
+    assert labelled([dataset], spec) == 1
+    camera = source.scenes[0].samples[0].data['CAM_FRONT']
+    lidar = camera.ego_pose.matrix() @ sweep.calibration.pose.matrix()
+    expected = np.linalg.inv(lidar) @ camera.ego_pose.matrix() @ camera.calibration.pose.matrix()
+    torch.testing.assert_close(example.frame.calibration.volume_from_camera[1], torch.tensor(expected).float())
+    with pytest.raises(GdfusionError, match='tiny needs 5 cameras'):
+        Examples([dataset], spec, settings, augment=False)
+    with pytest.raises(GdfusionError, match='predicts classes of waymo, of which nuScenes has no labels'):
+        Examples([dataset], dataclasses.replace(spec, label_set='waymo'), five, augment=False)
 
 
 def test_augmentation_follows_seed_and_place_alone(source: Dataset, tiny_spec: NetworkSpec,
@@ -93,13 +134,13 @@ def test_augmentation_follows_seed_and_place_alone(source: Dataset, tiny_spec: N
 
 def test_mirroring_moves_labels_and_volume_alike(source: Dataset, tiny_spec: NetworkSpec,
                                                  settings: TrainingSettings) -> None:
-    plain = Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].labels
+    plain = Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].truth.labels
     examples = Examples([source], tiny_spec, settings, augment=True)
     for draw in range(8):
         example = examples[Item(0, 0, draw)]
         x, y, _ = example.frame.calibration.bda.diagonal().tolist()
         flips = [axis for axis, sign in ((0, y), (1, x)) if sign < 0]
-        assert torch.equal(example.labels, plain.flip(flips))
+        assert torch.equal(example.truth.labels, plain.flip(flips))
 
 
 @pytest.mark.parametrize('damage', ['image', 'lidar', 'channel'])

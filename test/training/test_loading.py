@@ -50,5 +50,5 @@ def test_all_large_tensors_are_pinned(source: Dataset, tiny_spec: NetworkSpec, s
     examples = Examples([source], tiny_spec, settings, augment=False)
     for example in load(examples, [Item(0, 0, 0)], 0, CPU):
         example.pin_memory()
-        large = [example.frame.images, example.labels, example.depth]
+        large = [example.frame.images, example.truth.labels, example.truth.depth]
         assert pinned == [id(tensor) for tensor in large]

@@ -20,6 +20,7 @@ from gdfusion_ros.cli import main
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
+from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.settings import ModelSettings
 from gdfusion_ros.training import settings as training_settings
@@ -67,7 +68,7 @@ def test_weights_of_a_run_are_taken_by_the_node(config: Path, labelled_root: Pat
     assert train(config, labelled_root, tmp_path / 'run') == 0
     weights = tmp_path / 'run' / 'weights.safetensors'
     network = load_network(ModelSettings(model='tiny', weights=str(weights), device='cpu'))
-    assert network.title == 'tiny (trained on nuScenes v1.0-made)'
+    assert network.title == 'tiny (trained on nuScenes v1.0-test)'
 
 
 HALTING = """
@@ -234,14 +235,14 @@ def test_one_of_several_versions_is_trained_on(config: Path, labelled_root: Path
                                                capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / 'nuscenes'
     shutil.copytree(labelled_root, root)
-    shutil.copytree(root / 'v1.0-made', root / 'v1.0-other')
+    shutil.copytree(root / 'v1.0-test', root / 'v1.0-other')
     assert train(config, root, tmp_path / 'run') == 1
     assert 'choose one with --version' in capsys.readouterr().err
     assert train(config, root, tmp_path / 'run', '--version', 'v1.0-other') == 0
 
 
 def test_settings_as_text_are_read_back(tmp_path: Path) -> None:
-    settings = training_settings.TrainingSettings(cues=('voxel',), depth=0.25, initial_weights='a: b')
+    settings = TrainingSettings(cues=('voxel',), initial_weights='a: b', objective=LossWeights(depth=0.25))
     (tmp_path / 's.yaml').write_text(training_settings.text(settings))
     assert training_settings.read(tmp_path / 's.yaml', {}) == settings
     with pytest.raises(GdfusionError, match='cannot be read'):

@@ -15,7 +15,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.model.weights.checkpoint import Facts, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, save_checkpoint
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.settings import CUES
 from gdfusion_ros.training.examples import Example, Examples
@@ -44,9 +44,7 @@ def weights(network: torch.nn.Module) -> list[torch.Tensor]:
 
 
 def frames_of(state: SequenceState) -> int:
-    assert state.memory is not None
-    assert state.memory.voxel is not None
-    return state.memory.voxel.frames
+    return int(state.memory.voxel.frames)
 
 
 def total(found: dict[str, torch.Tensor]) -> float:
@@ -56,7 +54,7 @@ def total(found: dict[str, torch.Tensor]) -> float:
 def test_the_loss_falls_on_what_is_seen_again(network: OccupancyNetwork, batches: Sequence[list[Example]],
                                               settings: TrainingSettings) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, steps=12, learning_rate=5e-3))
-    starts = [example for batch in batches for example in batch if example.start and (example.labels != 255).any()]
+    starts = [each for batch in batches for each in batch if each.start and (each.truth.labels != 255).any()]
     losses = [total(trainer.step(starts[:2])) for _ in range(12)]
     assert losses[-1] < 0.8 * losses[0]
     assert trainer.done == 12
@@ -134,7 +132,7 @@ def test_a_switched_off_cue_learns_nothing(tiny_spec: NetworkSpec, batches: Sequ
 def test_a_memory_that_starts_anew_learns(tiny_spec: NetworkSpec, batches: Sequence[list[Example]],
                                           settings: TrainingSettings, tmp_path: Path) -> None:
     cpu, file = torch.device('cpu'), tmp_path / 'trained.safetensors'
-    save_checkpoint(fresh_network('tiny', tiny_spec.cues, 3, '', cpu), file, Facts())
+    save_checkpoint(fresh_network('tiny', tiny_spec.cues, 3, '', cpu), file, WeightsMetadata())
     chosen = dataclasses.replace(settings, model='tiny', initial_weights=str(file), fresh_cues=CUES)
     network = starting_network(chosen, cpu)
     loaded = starting_network(dataclasses.replace(chosen, fresh_cues=()), cpu)

@@ -14,8 +14,8 @@ from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.visualization.birdseye import birdseye
 from gdfusion_ros.visualization.canvas import PANEL
-from gdfusion_ros.visualization.frame import Frame
 from gdfusion_ros.visualization.page import write
+from gdfusion_ros.visualization.snapshot import Snapshot
 from gdfusion_ros.visualization.voxels import perspective
 
 CAR, FREE = OCC3D_NUSCENES.by_name('car').id, OCC3D_NUSCENES.free
@@ -47,7 +47,7 @@ def test_what_is_occupied_shows_in_both_views(grid: SemanticGrid) -> None:
     free = dataclasses.replace(grid, labels=np.full_like(grid.labels, FREE))
     for view in (birdseye, perspective):
         assert (np.asarray(view(grid, 300, 200)) != np.asarray(view(free, 300, 200))).any(), view.__name__
-    assert Frame(grid).moment
+    assert Snapshot(grid).moment
 
 
 @pytest.mark.filterwarnings('error')
@@ -76,7 +76,7 @@ def test_lines_of_the_map_keep_their_distance(grid: SemanticGrid) -> None:
 def test_places_that_no_vehicle_has_are_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     for frame in ((block(**change), None), (block(), block(**change))):
         with pytest.raises(GdfusionError) as error:
-            write(tmp_path / 'page.html', [Frame(*frame)], Frame(block()).parts)
+            write(tmp_path / 'page.html', [Snapshot(*frame)], Snapshot(block()).parts)
         assert said in str(error.value)
         assert 'the grid at 1600000000.000000000 in base_link' in str(error.value)
         assert 'mend voxel_size and origin' in str(error.value)

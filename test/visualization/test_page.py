@@ -19,8 +19,8 @@ from PIL import Image
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.resources import PACKAGE
-from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.page import MODULES, write
+from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
 ALL = Parts(truth=True, images=True)
 VIEWER = PACKAGE / 'visualization' / 'viewer'
@@ -56,17 +56,17 @@ class Scripts(HTMLParser):
 
 
 @pytest.fixture(scope='module')
-def frames(street: SemanticGrid) -> list[Frame]:
+def frames(street: SemanticGrid) -> list[Snapshot]:
     """The street, and half a second later without its lowest layer; the second without ground truth and images."""
     later = street.labels.copy(order='F')
     later[..., 0] = street.label_set.free
     model = 'tiny </script><b> (untrained)'
-    return [Frame(dataclasses.replace(street, model=model), street, {'CAM_FRONT': IMAGE}),
-            Frame(dataclasses.replace(street, model=model, labels=later, stamp=street.stamp + 500_000_000))]
+    return [Snapshot(dataclasses.replace(street, model=model), street, {'CAM_FRONT': IMAGE}),
+            Snapshot(dataclasses.replace(street, model=model, labels=later, stamp=street.stamp + 500_000_000))]
 
 
 @pytest.fixture(scope='module')
-def page(frames: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Scripts:
+def page(frames: list[Snapshot], tmp_path_factory: pytest.TempPathFactory) -> Scripts:
     path = tmp_path_factory.mktemp('page') / 'page.html'
     write(path, iter(frames), ALL)
     return Scripts(path.read_text('utf-8'))
@@ -78,7 +78,7 @@ def labels_of(grid: dict[str, Any]) -> Pixels:
     return labels.reshape(grid['shape'][::-1]).T
 
 
-def test_grids_come_back_as_they_were(page: Scripts, frames: list[Frame]) -> None:
+def test_grids_come_back_as_they_were(page: Scripts, frames: list[Snapshot]) -> None:
     carried = page.json(**{'class': 'frame'})
     assert len(carried) == 2
     for frame, content in zip(frames, carried, strict=True):
@@ -136,14 +136,14 @@ def test_three_js_is_what_its_readme_says() -> None:
         assert hashlib.sha256((VIEWER / 'three' / name).read_bytes()).hexdigest() == digest
 
 
-def test_the_same_frames_give_the_same_bytes(frames: list[Frame], tmp_path: Path) -> None:
+def test_the_same_frames_give_the_same_bytes(frames: list[Snapshot], tmp_path: Path) -> None:
     for name in ('a.html', 'b.html'):
         write(tmp_path / name, frames, ALL)
     assert (tmp_path / 'a.html').read_bytes() == (tmp_path / 'b.html').read_bytes()
 
 
-def test_what_is_stopped_leaves_nothing(frames: list[Frame], tmp_path: Path) -> None:
-    def stopped() -> Iterator[Frame]:
+def test_what_is_stopped_leaves_nothing(frames: list[Snapshot], tmp_path: Path) -> None:
+    def stopped() -> Iterator[Snapshot]:
         yield frames[0]
         raise KeyboardInterrupt
 
@@ -152,7 +152,7 @@ def test_what_is_stopped_leaves_nothing(frames: list[Frame], tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_page_is_kept_and_an_empty_one_refused(frames: list[Frame], tmp_path: Path) -> None:
+def test_an_existing_page_is_kept_and_an_empty_one_refused(frames: list[Snapshot], tmp_path: Path) -> None:
     path = tmp_path / 'page.html'
     with pytest.raises(GdfusionError, match='no frames'):
         write(path, [], ALL)
@@ -165,5 +165,5 @@ def test_an_existing_page_is_kept_and_an_empty_one_refused(frames: list[Frame], 
 def test_a_name_that_looks_like_a_place_in_the_page_is_a_name(street: SemanticGrid, tmp_path: Path) -> None:
     path = tmp_path / 'page.html'
     grid = dataclasses.replace(street, model='{{frames}} {{style}}\x1b[2J')
-    write(path, [Frame(grid)], Parts(truth=False, images=False))
+    write(path, [Snapshot(grid)], Parts(truth=False, images=False))
     assert '{{frames}} {{style}}\\\\x1b[2J' in path.read_text()

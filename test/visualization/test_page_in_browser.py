@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
-from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.page import write
+from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 _SWITCHES = ('--headless=new', '--no-sandbox', '--remote-debugging-pipe', '--use-gl=angle', '--use-angle=swiftshader',
@@ -186,15 +186,15 @@ def cubes(grid: SemanticGrid, *hidden: int) -> int:
 
 
 @pytest.fixture(scope='module')
-def frames(street: SemanticGrid) -> list[Frame]:
+def frames(street: SemanticGrid) -> list[Snapshot]:
     """Three frames of a drive; the second has no ground truth."""
     grids = [crop(street, 60 + 5 * number, number) for number in range(3)]
     image: Pixels = np.full((90, 160, 3), (20, 120, 60), np.uint8)
-    return [Frame(grid, grid if number != 1 else None, {'CAM_FRONT': image}) for number, grid in enumerate(grids)]
+    return [Snapshot(grid, grid if number != 1 else None, {'CAM_FRONT': image}) for number, grid in enumerate(grids)]
 
 
 @pytest.fixture(scope='module')
-def page(frames: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(frames: list[Snapshot], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('page') / 'page.html'
     write(path, frames, Parts(truth=True, images=True))
     return path
@@ -233,7 +233,7 @@ def magenta(pixels: NDArray[np.int64]) -> float:
     return float(((red > 2 * green + 40) & (blue > 2 * green + 40)).mean())
 
 
-def test_it_says_and_shows_what_it_draws(tab: Browser, page: Path, frames: list[Frame]) -> None:
+def test_it_says_and_shows_what_it_draws(tab: Browser, page: Path, frames: list[Snapshot]) -> None:
     said = tab.open(page)
     assert said['state'] == 'ready'
     assert (said['frame'], said['frames'], said['view']) == ('0', '3', 'both')
@@ -257,7 +257,7 @@ def test_prediction_and_truth_are_seen_from_the_same_place(tab: Browser, page: P
     assert np.abs(left - right).mean() < 3
 
 
-def test_slider_and_keys_move_through_the_frames(tab: Browser, page: Path, frames: list[Frame]) -> None:
+def test_slider_and_keys_move_through_the_frames(tab: Browser, page: Path, frames: list[Snapshot]) -> None:
     tab.open(page, '#view=prediction')
     first = canvas(tab)
     tab.evaluate("(() => { const slider = document.getElementById('slider'); slider.value = 2; "
@@ -271,7 +271,7 @@ def test_slider_and_keys_move_through_the_frames(tab: Browser, page: Path, frame
     assert np.array_equal(canvas(tab), first)
 
 
-def test_a_class_is_switched_off_and_on(tab: Browser, page: Path, frames: list[Frame]) -> None:
+def test_a_class_is_switched_off_and_on(tab: Browser, page: Path, frames: list[Snapshot]) -> None:
     tab.open(page, '#view=prediction')
     first = canvas(tab)
     box = f"document.querySelector('#classes li[data-label=\"{ROAD}\"] input')"
@@ -285,7 +285,7 @@ def test_a_class_is_switched_off_and_on(tab: Browser, page: Path, frames: list[F
     assert np.array_equal(canvas(tab), first)
 
 
-def test_the_address_says_what_is_shown(tab: Browser, page: Path, frames: list[Frame]) -> None:
+def test_the_address_says_what_is_shown(tab: Browser, page: Path, frames: list[Snapshot]) -> None:
     said = tab.open(page, '#frame=2&hide=driveable_surface,car&view=truth')
     assert (said['frame'], said['hidden'], said['view']) == ('2', 'car,driveable_surface', 'truth')
     assert (int(said['cubes']), int(said['truthCubes'])) == (0, cubes(frames[2].grid, ROAD, CAR))
@@ -350,7 +350,7 @@ def test_odd_grids_are_shown(tab: Browser, street: SemanticGrid, tmp_path: Path,
     pixels = []
     for name, shown in (('grid', grid), ('free', free)):
         path = tmp_path / name
-        write(path.with_suffix('.html'), [Frame(shown)], Parts(truth=False, images=False))
+        write(path.with_suffix('.html'), [Snapshot(shown)], Parts(truth=False, images=False))
         tab.requests.clear()
         said = tab.open(path.with_suffix('.html'))
         assert said['state'] == 'ready', tab.complaints

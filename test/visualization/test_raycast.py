@@ -7,30 +7,30 @@ import pytest
 from numpy.typing import NDArray
 
 from gdfusion_ros.perception.types import Pixels
-from gdfusion_ros.visualization.raycast import Scene, Vector, View, render
+from gdfusion_ros.visualization.raycast import Drawing, Vector, Viewpoint, render
 
 RED, GREEN, BLUE, FREE = 0, 1, 2, 9
 SIZE = 41
 
 
 def scene_of(labels: Pixels, *, voxel_size: Vector = (1.0, 1.0, 1.0), lower: Vector = (0.0, 0.0, 0.0),
-             boxes: Sequence[tuple[Vector, Vector]] = (), box_color: Vector = (255, 255, 255)) -> Scene:
+             boxes: Sequence[tuple[Vector, Vector]] = (), box_color: Vector = (255, 255, 255)) -> Drawing:
     colors = np.zeros((256, 3), np.float32)
     colors[:3] = np.eye(3) * 255
     solid = np.ones(256, np.bool_)
     solid[FREE] = False
     corners = np.array(boxes, float).reshape(-1, 2, 3)
-    return Scene(labels, colors, solid, lower, voxel_size, corners,
-                 np.full((len(corners), 3), box_color, np.float32))
+    return Drawing(labels, colors, solid, lower, voxel_size, corners,
+                   np.full((len(corners), 3), box_color, np.float32))
 
 
 def empty(*shape: int) -> Pixels:
     return np.full(shape, FREE, np.uint8)
 
 
-def side_view(center: Vector) -> View:
+def side_view(center: Vector) -> Viewpoint:
     """From x = -20, looking along x: y goes to the left, z up."""
-    return View((-20.0, center[1], center[2]), center, 40)
+    return Viewpoint((-20.0, center[1], center[2]), center, 40)
 
 
 def shares(image: NDArray[np.float32], channel: int) -> NDArray[np.bool_]:
@@ -90,7 +90,7 @@ def test_oblong_voxels_look_like_the_cubes_that_fill_them() -> None:
     fine[4:6, 2:4, 0:8] = RED
     coarse = empty(4, 4, 2)
     coarse[2, 1, :] = RED
-    view = View((-9.0, -4.0, 9.0), (0.0, 0.0, 2.0), 45)
+    view = Viewpoint((-9.0, -4.0, 9.0), (0.0, 0.0, 2.0), 45)
     images = [render(scene_of(labels, voxel_size=size, lower=(-2.0, -2.0, 0.0)), view, SIZE, SIZE)
               for labels, size in ((fine, (0.5, 0.5, 0.5)), (coarse, (1.0, 1.0, 2.0)))]
     assert images[0][..., 3].sum() > 20
@@ -100,7 +100,7 @@ def test_oblong_voxels_look_like_the_cubes_that_fill_them() -> None:
 def test_shadow_falls_below_a_roof() -> None:
     labels = empty(20, 20, 6)
     labels[:, :, 0] = RED
-    view = View((-6.0, 10.0, 12.0), (10.0, 10.0, 0.0), 40)
+    view = Viewpoint((-6.0, 10.0, 12.0), (10.0, 10.0, 0.0), 40)
     open_ground = render(scene_of(labels), view, SIZE, SIZE)[..., RED]
     labels[8:12, 8:12, 5] = GREEN
     under_roof = render(scene_of(labels), view, SIZE, SIZE)
@@ -111,7 +111,7 @@ def test_shadow_falls_below_a_roof() -> None:
 def test_corners_are_darker() -> None:
     labels = empty(9, 9, 3)
     labels[:, :, 0] = RED
-    view = View((4.5, 4.49, 30.0), (4.5, 4.5, 0.0), 20)
+    view = Viewpoint((4.5, 4.49, 30.0), (4.5, 4.5, 0.0), 20)
     flat = render(scene_of(labels), view, SIZE, SIZE)[..., RED]
     labels[4, :, 1] = GREEN
     image = render(scene_of(labels), view, SIZE, SIZE)
@@ -123,7 +123,7 @@ def test_every_ray_finds_the_first_solid_voxel() -> None:
     """Against a dense walk along each ray."""
     random = np.random.default_rng(3)
     labels = random.choice([RED, GREEN, BLUE, FREE], (7, 8, 5), p=[0.04, 0.04, 0.04, 0.88]).astype(np.uint8)
-    view = View((-5.3, 3.7, 6.1), (3.0, 4.2, 1.8), 70)
+    view = Viewpoint((-5.3, 3.7, 6.1), (3.0, 4.2, 1.8), 70)
     image = render(scene_of(labels), view, 24, 20, samples=1)
     corner, across, down = view.image_plane(24, 20)
     steps = np.arange(0, 30, 2e-3)
@@ -143,6 +143,6 @@ def test_every_ray_finds_the_first_solid_voxel() -> None:
 def test_a_ray_along_an_axis_is_followed() -> None:
     labels = empty(5, 5, 5)
     labels[3, 2, 2] = RED
-    view = View((-20.0, 2.5, 2.5), (0.0, 2.5, 2.5), 10)
+    view = Viewpoint((-20.0, 2.5, 2.5), (0.0, 2.5, 2.5), 10)
     image = render(scene_of(labels), view, 1, 1, samples=1)
     assert image[0, 0, RED] > 0

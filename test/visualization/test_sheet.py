@@ -11,7 +11,6 @@ from PIL import Image
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.visualization.canvas import WARNING
-from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.sheet import (
     DOUBLE,
     HEADER,
@@ -23,6 +22,7 @@ from gdfusion_ros.visualization.sheet import (
     picture,
     write,
 )
+from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
 pytestmark = pytest.mark.slow
 
@@ -47,12 +47,12 @@ def warned(page: Image.Image) -> bool:
 
 @pytest.fixture(scope='module')
 def bare(street: SemanticGrid) -> Image.Image:
-    return picture(Frame(street))
+    return picture(Snapshot(street))
 
 
 @pytest.fixture(scope='module')
 def whole(street: SemanticGrid) -> Image.Image:
-    return picture(Frame(street, images=flat_images(street.cameras)))
+    return picture(Snapshot(street, images=flat_images(street.cameras)))
 
 
 @pytest.fixture(scope='module')
@@ -79,7 +79,7 @@ def test_a_camera_that_did_not_go_in_leaves_its_place_empty(street: SemanticGrid
     images = flat_images(street.cameras)
     del images['CAM_FRONT']
     others = tuple(camera for camera in street.cameras if camera != 'CAM_FRONT')
-    page = np.asarray(picture(Frame(dataclasses.replace(street, cameras=others), images=images)))
+    page = np.asarray(picture(Snapshot(dataclasses.replace(street, cameras=others), images=images)))
     front, front_right = ((np.asarray(whole) == color).all(axis=-1) for color in ((15, 0, 200), (25, 0, 200)))
     assert not (page == (15, 0, 200)).all(axis=-1).any()
     assert front.any()
@@ -89,7 +89,7 @@ def test_a_camera_that_did_not_go_in_leaves_its_place_empty(street: SemanticGrid
 @pytest.mark.parametrize('count', [1, 4, 8])
 def test_other_rigs_find_their_place(street: SemanticGrid, count: int) -> None:
     cameras = tuple(f'camera_{index}' for index in range(count))
-    page = picture(Frame(dataclasses.replace(street, cameras=cameras), images=flat_images(cameras)))
+    page = picture(Snapshot(dataclasses.replace(street, cameras=cameras), images=flat_images(cameras)))
     assert SINGLE.images
     shown = part(page, SINGLE.images)
     assert all((shown == (10 * index + 5, 0, 200)).all(axis=-1).any() for index in range(count))
@@ -100,7 +100,7 @@ def test_without_images_the_view_takes_their_place(bare: Image.Image) -> None:
 
 
 def test_ground_truth_stands_beside_the_prediction(street: SemanticGrid, truth: SemanticGrid) -> None:
-    page = picture(Frame(street, truth, flat_images(street.cameras)))
+    page = picture(Snapshot(street, truth, flat_images(street.cameras)))
     for left, right in (DOUBLE.views, DOUBLE.maps):
         car = np.array((20, 140, 220))
         blue = [(np.abs(part(page, box).astype(int) - car).max(axis=-1) < 30).mean() for box in (left, right)]
@@ -109,7 +109,7 @@ def test_ground_truth_stands_beside_the_prediction(street: SemanticGrid, truth: 
 
 
 def test_a_missing_ground_truth_leaves_its_place_empty(street: SemanticGrid) -> None:
-    page = picture(Frame(street), Parts(truth=True, images=True))
+    page = picture(Snapshot(street), Parts(truth=True, images=True))
     assert colors(page, DOUBLE.views[0]) > 100
     empty = dataclasses.replace(DOUBLE.views[1], top=DOUBLE.views[1].top + 30, height=100)
     assert colors(page, empty) == 1
@@ -117,13 +117,13 @@ def test_a_missing_ground_truth_leaves_its_place_empty(street: SemanticGrid) -> 
 
 def test_untrained_is_said_in_red(street: SemanticGrid, bare: Image.Image) -> None:
     assert not warned(bare)
-    assert warned(picture(Frame(dataclasses.replace(street, model='bevdetocc_gf (untrained)'))))
+    assert warned(picture(Snapshot(dataclasses.replace(street, model='bevdetocc_gf (untrained)'))))
 
 
 def test_every_voxel_that_is_added_shows_in_the_legend(street: SemanticGrid, bare: Image.Image) -> None:
     labels = street.labels.copy(order='F')
     labels[100, 100, 0] = 0  # below the road: hidden in both views
-    page = picture(Frame(dataclasses.replace(street, labels=labels)))
+    page = picture(Snapshot(dataclasses.replace(street, labels=labels)))
     assert (part(page, SINGLE.legend) != part(bare, SINGLE.legend)).any()
     assert np.array_equal(part(page, SINGLE.maps[0]), part(bare, SINGLE.maps[0]))
 
@@ -131,13 +131,13 @@ def test_every_voxel_that_is_added_shows_in_the_legend(street: SemanticGrid, bar
 @pytest.mark.parametrize('shape', [(100, 100, 8), (40, 80, 16), (1, 1, 1)])
 def test_other_grids_are_drawn(street: SemanticGrid, shape: tuple[int, int, int]) -> None:
     labels = np.full(shape, CAR, np.uint8, order='F')
-    assert picture(Frame(dataclasses.replace(street, labels=labels))).width == WIDTH
+    assert picture(Snapshot(dataclasses.replace(street, labels=labels))).width == WIDTH
 
 
 def test_labels_of_no_class_are_said_and_drawn(street: SemanticGrid, bare: Image.Image) -> None:
     labels = street.labels.copy(order='F')
     labels[90:110, 90:110, 15] = 200
-    page = picture(Frame(dataclasses.replace(street, labels=labels)))
+    page = picture(Snapshot(dataclasses.replace(street, labels=labels)))
     header = Box(0, 50, WIDTH, HEADER - 50)
     assert (part(page, header) != part(bare, header)).any()
     assert (part(page, SINGLE.maps[0]) != part(bare, SINGLE.maps[0])).any()
@@ -147,28 +147,28 @@ def test_labels_of_no_class_are_said_and_drawn(street: SemanticGrid, bare: Image
 def test_images_of_any_shape_are_drawn(street: SemanticGrid, shape: tuple[int, int, int]) -> None:
     image = np.full(shape, (5, 0, 200), np.uint8)
     assert SINGLE.images
-    shown = part(picture(Frame(street, images={'CAM_FRONT': image})), SINGLE.images)
+    shown = part(picture(Snapshot(street, images={'CAM_FRONT': image})), SINGLE.images)
     assert (shown == (5, 0, 200)).all(axis=-1).any()
 
 
 def test_of_a_huge_rig_the_first_images_are_drawn(street: SemanticGrid) -> None:
     cameras = tuple(f'camera_{index}' for index in range(300))
     images = {camera: np.full((9, 16, 3), (5, 0, 200), np.uint8) for camera in cameras}
-    page = picture(Frame(dataclasses.replace(street, cameras=cameras), images=images))
+    page = picture(Snapshot(dataclasses.replace(street, cameras=cameras), images=images))
     assert SINGLE.images
     assert (part(page, SINGLE.images) == (5, 0, 200)).all(axis=-1).mean() > 0.3
 
 
 def test_file_is_written_whole_and_never_in_the_place_of_another(street: SemanticGrid, tmp_path: Path) -> None:
     path = tmp_path / 'new' / 'picture.png'
-    write(path, Frame(street))
+    write(path, Snapshot(street))
     assert Image.open(path).size == (WIDTH, HEIGHT)
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(GdfusionError, match='exists already'):
-        write(path, Frame(street))
+        write(path, Snapshot(street))
 
 
 def test_a_folder_that_is_a_file_is_one_clear_line(street: SemanticGrid, tmp_path: Path) -> None:
     (tmp_path / 'file').write_text('')
     with pytest.raises(GdfusionError, match='cannot be written'):
-        write(tmp_path / 'file' / 'picture.png', Frame(street))
+        write(tmp_path / 'file' / 'picture.png', Snapshot(street))

@@ -11,8 +11,8 @@ import pytest
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.types import SemanticGrid
-from gdfusion_ros.visualization.frame import Frame, Parts
 from gdfusion_ros.visualization.sheet import HEIGHT, WIDTH, picture
+from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 from gdfusion_ros.visualization.video import frame_rate, write
 
 pytestmark = pytest.mark.slow
@@ -22,13 +22,13 @@ NOTHING = Parts(truth=False, images=False)
 
 
 @pytest.fixture(scope='module')
-def frames(street: SemanticGrid) -> list[Frame]:
+def frames(street: SemanticGrid) -> list[Snapshot]:
     """A block of cars, one of buses, one of cars."""
     cars, buses = (np.full((9, 9, 3), street.label_set.by_name(name).id, np.uint8) for name in ('car', 'bus'))
-    return [Frame(dataclasses.replace(street, labels=labels)) for labels in (cars, buses, cars)]
+    return [Snapshot(dataclasses.replace(street, labels=labels)) for labels in (cars, buses, cars)]
 
 
-def test_video_has_every_frame_at_its_time(frames: list[Frame], tmp_path: Path) -> None:
+def test_video_has_every_frame_at_its_time(frames: list[Snapshot], tmp_path: Path) -> None:
     av = pytest.importorskip('av', reason='PyAV is not installed')
     path = tmp_path / 'video.mp4'
     write(path, iter(frames), NOTHING, Fraction(2))
@@ -43,7 +43,7 @@ def test_video_has_every_frame_at_its_time(frames: list[Frame], tmp_path: Path) 
         assert np.abs(pixels.astype(int) - np.asarray(picture(frame, NOTHING))).mean() < 5
 
 
-def test_players_find_the_index_before_the_pictures(frames: list[Frame], tmp_path: Path) -> None:
+def test_players_find_the_index_before_the_pictures(frames: list[Snapshot], tmp_path: Path) -> None:
     pytest.importorskip('av', reason='PyAV is not installed')
     path = tmp_path / 'video.mp4'
     write(path, frames[1:2], NOTHING, Fraction(10))
@@ -52,10 +52,10 @@ def test_players_find_the_index_before_the_pictures(frames: list[Frame], tmp_pat
     assert content.index(b'moov') < content.index(b'mdat')
 
 
-def test_what_is_stopped_leaves_nothing(frames: list[Frame], tmp_path: Path) -> None:
+def test_what_is_stopped_leaves_nothing(frames: list[Snapshot], tmp_path: Path) -> None:
     pytest.importorskip('av', reason='PyAV is not installed')
 
-    def stopped() -> Iterator[Frame]:
+    def stopped() -> Iterator[Snapshot]:
         yield frames[1]
         raise KeyboardInterrupt
 
@@ -64,7 +64,7 @@ def test_what_is_stopped_leaves_nothing(frames: list[Frame], tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_existing_file_is_kept(frames: list[Frame], tmp_path: Path) -> None:
+def test_existing_file_is_kept(frames: list[Snapshot], tmp_path: Path) -> None:
     pytest.importorskip('av', reason='PyAV is not installed')
     path = tmp_path / 'video.mp4'
     path.write_text('mine')

@@ -1,1 +1,1 @@
-"""Depth slot: where along its ray each image cell sees something (spec sections 2.1 and 3)."""
+"""Depth slot: where along its ray each image cell sees something (bevdetocc_gf.md §2.1, §3)."""

@@ -24,7 +24,7 @@ def ground_bins(calibration: Calibration, image_size: tuple[int, int], cells: tu
     """
     u, v = pixel_grid(image_size, cells)
     down = -rays(u, v, calibration.intrinsics, calibration.post_rotation, calibration.post_translation,
-                 calibration.ego_from_camera)[..., 2]
-    height = calibration.ego_from_camera[:, 2, 3].view(-1, 1, 1)
+                 calibration.volume_from_camera)[..., 2]
+    height = calibration.volume_from_camera[:, 2, 3].view(-1, 1, 1)
     met = torch.where(down > 0, height / down, torch.inf)
     return (1 - (met[:, None] - depths.view(-1, 1, 1)).abs() / (depths[1] - depths[0])).clamp(min=0)

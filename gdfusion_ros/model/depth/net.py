@@ -1,4 +1,4 @@
-"""Depth network: depth distribution and context features of every image cell (spec section 3)."""
+"""Depth network: depth distribution and context features of every image cell (bevdetocc_gf.md §3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def camera_vector(calibration: Calibration) -> Tensor:
     parts = [k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2],
              r[:, 0, 0], r[:, 0, 1], t[:, 0], r[:, 1, 0], r[:, 1, 1], t[:, 1],
              b[:, 0, 0], b[:, 0, 1], b[:, 1, 0], b[:, 1, 1], b[:, 2, 2]]
-    return torch.cat([torch.stack(parts, -1), calibration.ego_from_camera[:, :3].flatten(1)], -1)
+    return torch.cat([torch.stack(parts, -1), calibration.volume_from_camera[:, :3].flatten(1)], -1)
 
 
 class CameraGate(nn.Module):
@@ -48,24 +48,31 @@ class DepthPrediction(NamedTuple):
 
     Attributes:
         probability: (N, D, h, w) softmax of the supervised head.
-        logits: (N, D, h, w) of the second head, which enters the geometry fusion [DIFF 1].
+        logits: (N, D, h, w) of the second head, which enters the geometry fusion [DIFF 1]; None without one.
         context: (N, C, h, w) features that are lifted.
+        gated: (N, C', h, w) features, gated by the camera for depth, before anything is matched.
+        looked_at: (N, C'', h, w) all that the trunk looks at.
     """
 
     probability: Tensor
-    logits: Tensor
+    logits: Tensor | None
     context: Tensor
+    gated: Tensor
+    looked_at: Tensor
 
 
 class DepthNet(nn.Module):
-    """Depth and context from image features, the stereo cost volume and the camera's parameters.
+    """Depth and context from image features, the camera's parameters and, in stereo, a cost volume.
 
     Where it is told the ``ground_bins``, it need not find out from examples which row of which camera sees how far.
     """
 
     def __init__(self, in_channels: int, channels: int, context_channels: int, bins: int, pyramid_channels: int,
-                 stride: int = 16, *, ground: bool = False) -> None:
-        """``channels`` is the width of the trunk, ``bins`` the number of depth bins, ``stride`` of the features."""
+                 stride: int = 16, *, stereo: bool = True, fused: bool = True, ground: bool = False) -> None:
+        """``channels`` is the width of the trunk, ``bins`` the number of depth bins, ``stride`` of the features.
+
+        ``stereo``: whether it is shown a cost volume; ``fused``: whether it has a head for what geometry fusion fuses.
+        """
         super().__init__()
         self.bn = nn.BatchNorm1d(CAMERA_PARAMETERS)
         self.reduce = FusibleSequential(
@@ -73,31 +80,34 @@ class DepthNet(nn.Module):
         self.context_gate = CameraGate(channels)
         self.depth_gate = CameraGate(channels)
         self.context = nn.Conv2d(channels, context_channels, 1)
-        self.cost_volume = FusibleSequential(nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
-                                         nn.Conv2d(bins, bins, 3, stride // 8, 1), nn.BatchNorm2d(bins))
+        self.cost_volume = FusibleSequential(
+            nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
+            nn.Conv2d(bins, bins, 3, stride // 8, 1), nn.BatchNorm2d(bins)) if stereo else None
         self.trunk = nn.Sequential(
-            ResidualBlock2d(channels + (1 + ground) * bins, channels), ResidualBlock2d(channels, channels),
+            ResidualBlock2d(channels + (stereo + ground) * bins, channels), ResidualBlock2d(channels, channels),
             ResidualBlock2d(channels, channels), SpatialPyramid(channels, pyramid_channels))
         self.probability_head = nn.Conv2d(channels, bins, 1)
-        self.logits_head = nn.Conv2d(channels, bins, 1)
+        self.logits_head = nn.Conv2d(channels, bins, 1) if fused else None
 
-    def forward(self, features: Tensor, cost_volume: Tensor, camera_vectors: Tensor,
+    def forward(self, features: Tensor, cost_volume: Tensor | None, camera_vectors: Tensor,
                 ground: Tensor | None = None) -> DepthPrediction:
         """Depth and context of every cell.
 
         Args:
             features: (N, in, h, w).
-            cost_volume: (N, D, H / 4, W / 4).
+            cost_volume: (N, D, H / 4, W / 4), in stereo.
             camera_vectors: (N, 27).
             ground: (N, D, h, w) as ``ground_bins`` gives it, where the network is told.
         """
         cameras = self.bn(camera_vectors)
         features = self.reduce(features)
         context = self.context(features * self.context_gate(cameras))
-        seen = [features * self.depth_gate(cameras), self.cost_volume(cost_volume),
-                *([] if ground is None else [ground])]
-        depth = self.trunk(torch.cat(seen, 1))
-        return DepthPrediction(self.probability_head(depth).softmax(1), self.logits_head(depth), context)
+        gated = features * self.depth_gate(cameras)
+        looked_at = torch.cat([gated, *([] if self.cost_volume is None else [self.cost_volume(cost_volume)]),
+                               *([] if ground is None else [ground])], 1)
+        depth = self.trunk(looked_at)
+        return DepthPrediction(self.probability_head(depth).softmax(1),
+                               None if self.logits_head is None else self.logits_head(depth), context, gated, looked_at)
 
 
 DEPTH_NET: Table = {
@@ -106,9 +116,11 @@ DEPTH_NET: Table = {
     **{f'{which}_gate.{ours}': f'{which}_{published}' for which in ('depth', 'context')
        for ours, published in (('fc', 'mlp.fc'), ('reduce.', 'se.conv_reduce.'), ('expand.', 'se.conv_expand.'))},
     'context.': 'context_conv.',
-    'cost_volume.': 'cost_volumn_net.',
     'trunk.': 'depth_conv.',
     **{f'trunk.3.{ours}': f'depth_conv.3.{published}' for ours, published in SPATIAL_PYRAMID.items()},
-    'probability_head.': 'depth_head.',
-    'logits_head.': 'depth_head2.',
 }
+"""What all depth networks have; the tables of what they differ in are added."""
+
+COST_VOLUME: Table = {'cost_volume.': 'cost_volumn_net.'}
+ONE_HEAD: Table = {'probability_head.': 'depth_conv.4.'}
+TWO_HEADS: Table = {'probability_head.': 'depth_head.', 'logits_head.': 'depth_head2.'}

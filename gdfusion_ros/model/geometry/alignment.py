@@ -1,4 +1,4 @@
-"""Where the voxels of the current grid lie in the previous one (paper equation 4; spec section 5)."""
+"""Where the voxels of the current grid lie in the previous one (paper equation 4; bevdetocc_gf.md §5)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,22 @@ def index_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor,
     metres = _metres(grid)
     return product(affine_inverse(metres), _homogeneous(previous_bda), previous_ego_from_ego.double(),
                    _homogeneous(inverse(bda.double())), metres).float()
+
+
+def plane_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor, previous_bda: Tensor) -> Tensor:
+    """The same for a map of the ground plan, whose cells stand for points 1 m above the ground (alocc.md §9.6).
+
+    Their third coordinate is 1 where they are taken from, and 0 where they are looked for [QUIRK]: a map lies there as
+    a volume of one layer.
+    """
+    (x, y, _), (dx, dy, _) = grid.lower, grid.voxel_size
+    metres_high = VoxelGrid((x, y, 0.0), (dx, dy, 1.0), grid.shape)
+    transform = index_transform(metres_high, previous_ego_from_ego, bda, previous_bda)
+    height = transform[:, 2].clone()
+    transform[:, 2] = 0
+    transform[:, 3] += height
+    transform[2] = 0
+    return transform
 
 
 @cache

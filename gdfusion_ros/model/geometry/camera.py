@@ -1,4 +1,4 @@
-"""Frusta, rays and projections of the cameras (spec sections 2.1, 3.1, 4, 16).
+"""Frusta, rays and projections of the cameras (bevdetocc_gf.md §2.1, §3.1, §4, §16).
 
 Everything here is float32 in a fixed order of operations, without fused multiply-add: exact-zero tests and truncation
 to voxel indices make rounding visible, so the order is part of what the published weights expect. Small matrices are
@@ -17,6 +17,7 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.small_matrices import inverse, product
 
 if TYPE_CHECKING:
+    from gdfusion_ros.model.geometry.depth_bins import DepthBins
     from gdfusion_ros.model.geometry.reprojection import Reprojection
 
 MIN_DEPTH = 1e-3
@@ -77,34 +78,40 @@ def camera_points(image_size: tuple[int, int], feature_size: tuple[int, int], de
     return torch.cat([points[..., :2] * points[..., 2:], points[..., 2:]], -1)
 
 
+def frustum_points(image_size: tuple[int, int], feature_size: tuple[int, int], bins: DepthBins, post_rotation: Tensor,
+                   post_translation: Tensor) -> Tensor:
+    """``camera_points`` of all bins of cameras with those (N, 3, 3) and (N, 3): one for all slots, through a cache."""
+    return camera_points(image_size, feature_size, bins.values(), inverse(post_rotation), post_translation)
+
+
 def translated(matrix: Tensor, points: Tensor, translation: Tensor) -> Tensor:
     """``transform`` followed by the addition of (N, 3) translations."""
     return transform(matrix, points) + to_device_of(translation, points).view(-1, *[1] * (points.dim() - 2), 3)
 
 
 def rays(u: Tensor, v: Tensor, intrinsics: Tensor, post_rotation: Tensor, post_translation: Tensor,
-         ego_from_camera: Tensor) -> Tensor:
+         volume_from_camera: Tensor) -> Tensor:
     """(N, h, w, 3) of the rays through columns ``u`` and rows ``v``, in the ego frame, as long as a metre of depth."""
     v, u = torch.meshgrid(v, u, indexing='ij')
     pixels = torch.stack([u, v, torch.ones_like(u)], -1) - post_translation[:, None, None]
-    return transform(product(ego_from_camera[:, :3, :3], inverse(product(post_rotation, intrinsics))), pixels)
+    return transform(product(volume_from_camera[:, :3, :3], inverse(product(post_rotation, intrinsics))), pixels)
 
 
-def previous_pixels(points: Tensor, way: Reprojection) -> tuple[Tensor, Tensor]:
+def previous_pixels(points: Tensor, reprojection: Reprojection) -> tuple[Tensor, Tensor]:
     """Where camera points fall in the same camera's previous image.
 
     Args:
         points: (N, …, 3) as ``camera_points`` gives them.
-        way: to the previous images.
+        reprojection: to the previous images.
 
     Returns:
         (N, …, 3) input pixel u, v and depth in the previous camera [m], and (N, …) whether the point lies behind it.
     """
-    points = translated(way.camera_from_source, points, way.camera_translation)
+    points = translated(reprojection.camera_from_source, points, reprojection.camera_translation)
     behind = points[..., 2] < MIN_DEPTH
-    pixels = transform(way.intrinsics, points)
+    pixels = transform(reprojection.intrinsics, points)
     pixels = torch.cat([pixels[..., :2] / pixels[..., 2:], pixels[..., 2:]], -1)
-    return translated(way.previous_post_rotation, pixels, way.previous_post_translation), behind
+    return translated(reprojection.previous_post_rotation, pixels, reprojection.previous_post_translation), behind
 
 
 def normalised(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The way from the cameras' pixels into the same cameras' previous images."""
+"""From the cameras' pixels into the same cameras' previous images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gdfusion_ros.model.interface import Calibration, Previous
 
 @dataclass(frozen=True, eq=False)
 class Reprojection:
-    """Float32 matrices of N cameras; a camera that is not remembered sees itself from where it is (spec section 9).
+    """Float32 matrices of N cameras; a camera that is not remembered sees itself from where it is (bevdetocc_gf.md §9).
 
     Attributes:
         source_from_input, post_translation: (N, 3, 3), (N, 3): pixel of the network's image, less the translation [px],
@@ -38,7 +38,7 @@ class Reprojection:
     @staticmethod
     def between(now: Calibration, previous: Previous | None) -> Reprojection:
         """From the cameras ``now`` to the previous ones; None at the start of a sequence."""
-        here, post = torch.eye(4).expand_as(now.ego_from_camera), (now.post_rotation, now.post_translation)
+        here, post = torch.eye(4).expand_as(now.volume_from_camera), (now.post_rotation, now.post_translation)
         remembered = torch.zeros_like(now.visible)
         if previous is not None:
             remembered, then = previous.calibration.visible, previous.calibration

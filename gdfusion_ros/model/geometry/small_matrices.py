@@ -3,7 +3,7 @@
 ``@`` and ``linalg.inv`` go to BLAS and LAPACK, which take other ways, with other last bits, on processors of other
 makers; a test for exact zero or a truncation to an index makes that visible. Here every element is a sum of products in
 a written order, each operation rounded by itself, in the matrices' own type. On upper triangular matrices, which
-intrinsics are, the order is the one of the recordings (spec section 16).
+intrinsics are, the order is the one of the recordings (bevdetocc_gf.md §16).
 """
 
 from __future__ import annotations

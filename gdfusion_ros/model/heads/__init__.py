@@ -1,1 +1,1 @@
-"""Decoder slot: classes from the volume (spec section 8)."""
+"""Decoder slot: classes from the volume (bevdetocc_gf.md §8)."""

@@ -1,4 +1,4 @@
-"""Decoder slot: an encoder over the volume or its columns, and the classifier (spec section 8)."""
+"""Decoder slot: an encoder over the volume or its columns, and the classifier (bevdetocc_gf.md §8)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.heads.mlp import OccupancyHead
+from gdfusion_ros.model.heads.multiscale import MultiscaleHead
+from gdfusion_ros.model.heads.query import QueryHead
 from gdfusion_ros.model.interface import Prediction
-from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
-from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
+from gdfusion_ros.model.layers.volume import rows
+from gdfusion_ros.model.layers.volume_pyramid import ProjectedEncoder, VolumePyramid
 from gdfusion_ros.model.probe import Pass
 
 
 class MlpDecoder(nn.Module):
     """Residual stages, their levels fused at the finest, and a classifier of every cell."""
 
-    def __init__(self, encoder: VolumeEncoder | ColumnEncoder, neck: VolumeNeck | ColumnNeck,
-                 head: OccupancyHead) -> None:
-        """All three are of volumes, or all of columns."""
+    def __init__(self, encoder: nn.Module, neck: nn.Module, head: OccupancyHead | QueryHead) -> None:
+        """All three are of volumes, or all of columns; ``encoder`` gives levels, ``neck`` makes one of them."""
         super().__init__()
         self.encoder, self.neck, self.head = encoder, neck, head
 
@@ -31,9 +32,7 @@ class MlpDecoder(nn.Module):
     def forward(self, encoded: Tensor, run: Pass) -> Prediction:
         """Class and scores of every voxel."""
         with run.probe.stage('head'), run.learned():
-            prediction = self.head.predict(encoded)
-        run.probe.record('scores', prediction.scores)
-        return prediction
+            return self.head.predict(encoded, run.probe)
 
     def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int, run: Pass) -> tuple[Tensor, Tensor]:
         """Scores of the voxels in all cells in which something is labelled, and those voxels' labels.
@@ -55,4 +54,39 @@ class MlpDecoder(nn.Module):
     @torch.no_grad()
     def favour_free(self, bias: float) -> None:
         """Make free space, the last class, the likely one, whatever the weights."""
-        self.head.classifier.get_parameter('2.bias').view(-1, self.head.outputs)[:, -1] = bias
+        self.head.favour_free(bias)
+
+
+class MultiscaleDecoder(nn.Module):
+    """Residual stages, a pyramid of their levels, and a head that sees all of them (fbocc.md §5, §6, §7)."""
+
+    def __init__(self, encoder: ProjectedEncoder, neck: VolumePyramid, head: MultiscaleHead) -> None:
+        """The head's refined grid is that of the classes."""
+        super().__init__()
+        self.encoder, self.neck, self.head = encoder, neck, head
+
+    def encode(self, volume: Tensor, run: Pass) -> list[Tensor]:
+        """The levels of the pyramid, finest first, from the fused volume (1, C, Y, X, Z)."""
+        with run.probe.stage('encoder'), run.learned():
+            levels: list[Tensor] = self.neck(self.encoder(volume))
+        run.probe.record('bev_encoded', levels[0])
+        return levels
+
+    def forward(self, levels: list[Tensor], run: Pass) -> Prediction:
+        """Class and scores of every voxel."""
+        with run.probe.stage('head'), run.learned():
+            return self.head.predict(levels, run.probe)
+
+    def classify_labelled(self, levels: list[Tensor], labels: Tensor, ignore: int,
+                          run: Pass) -> tuple[Tensor, Tensor]:
+        """Scores (n, K) and labels (n,) of the voxels that are labelled; see ``MlpDecoder``."""
+        with run.learned():
+            scores = rows(self.head.classifier(self.head.features(levels)))
+        labelled = (labels != ignore).flatten().nonzero()[:, 0]
+        return scores.index_select(0, labelled), labels.flatten()[labelled]
+
+    @torch.no_grad()
+    def favour_free(self, bias: float) -> None:
+        """Make free space, the last class, the likely one, whatever the weights; what is classified is not negative."""
+        weight = self.head.classifier.weight
+        weight[-1] = bias / weight.shape[1]

@@ -1,4 +1,4 @@
-"""Occupancy head: volume -> class scores of every voxel (spec section 8)."""
+"""Occupancy head: volume -> class scores of every voxel (bevdetocc_gf.md §8)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gdfusion_ros.model.interface import Prediction, by_voxel
 from gdfusion_ros.model.layers.volume import chunks, rows
 from gdfusion_ros.model.ops.argmax import argmax
+from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.weights.keys import Table
 
 
@@ -54,11 +55,17 @@ class OccupancyHead(nn.Module):
         cells = labels.view(y // dy, dy, x // dx, dx, z // dz, dz).permute(0, 2, 4, 1, 3, 5)
         return cells.reshape(-1, math.prod(self.inner))
 
-    def predict(self, volume: Tensor) -> Prediction:
-        """Scores and the class id of every voxel of (1, C, Y, X, Z) or (1, C, Y, X); labels are (X, Y, Z)."""
-        scores = self.classify(self.features(volume)).float()
-        labels = by_voxel(self._in_order(argmax(scores), volume))
-        return Prediction(labels.transpose(0, 1), self._in_order(scores, volume))
+    def predict(self, volume: Tensor, probe: Probe = BLIND) -> Prediction:
+        """Scores and the class id of every voxel of (1, C, Y, X, Z) or (1, C, Y, X); the unused slot is left out."""
+        outputs = self.classify(self.features(volume)).float()
+        labels, scores = by_voxel(self._in_order(argmax(outputs), volume)), self._in_order(outputs, volume)
+        probe.record('scores', scores)
+        return Prediction(labels.transpose(0, 1), scores[..., 1:])
+
+    @torch.no_grad()
+    def favour_free(self, bias: float) -> None:
+        """Make free space, the last class, the likely one, whatever the weights."""
+        self.classifier.get_parameter('2.bias').view(-1, self.outputs)[:, -1] = bias
 
     def _in_order(self, voxels: Tensor, volume: Tensor) -> Tensor:
         """(cells, voxels, …) -> a view (Y, dy, X, dx, Z, dz, …); cells of columns count as one along z."""

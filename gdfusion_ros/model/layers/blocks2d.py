@@ -1,4 +1,4 @@
-"""2-D residual blocks and the spatial pyramid of the depth networks (spec section 3)."""
+"""2-D residual blocks and the spatial pyramid of the depth networks (bevdetocc_gf.md §3)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from gdfusion_ros.model.weights.keys import Table
 
 
 class ResidualBlock2d(nn.Module):
-    """Two 3x3 convolutions beside an identity, or a 1x1 convolution where the channels change."""
+    """Two 3x3 convolutions, the stride in the first, beside an identity or a convolution without normalisation."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
-        """Channels of the input and of the output."""
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: int | None = None) -> None:
+        """Channels of the input and of the output.
+
+        ``shortcut`` is the edge of the kernel of the convolution on the shortcut, 0 for the identity; where it is left
+        open, it is 1 where the channels change and 0 elsewhere.
+        """
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False)
         self.bn1: nn.Module = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2: nn.Module = nn.BatchNorm2d(channels)
-        self.downsample = nn.Conv2d(in_channels, channels, 1) if in_channels != channels else None
+        edge = int(in_channels != channels) if shortcut is None else shortcut
+        self.downsample = nn.Conv2d(in_channels, channels, edge, stride, edge // 2) if edge else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in, h, w) -> (N, out, h, w)."""
+        """(N, in, h, w) -> (N, out, h / stride, w / stride)."""
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
         y += x if self.downsample is None else self.downsample(x)
         return F.relu(y, inplace=True)

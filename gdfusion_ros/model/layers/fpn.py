@@ -1,4 +1,4 @@
-"""Two-level feature pyramid (spec section 2)."""
+"""Two-level feature pyramid (bevdetocc_gf.md §2)."""
 
 from __future__ import annotations
 

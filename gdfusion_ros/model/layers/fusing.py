@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Protocol, TypeVar, runtime_checkable
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Conv = TypeVar('Conv', bound=nn.Module)
-NORMS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+TRANSPOSED = nn.ConvTranspose2d, nn.ConvTranspose3d
+NORMS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d,
+    nn.ConvTranspose2d: nn.BatchNorm2d, nn.ConvTranspose3d: nn.BatchNorm3d}
 
 
 @runtime_checkable
@@ -20,6 +26,19 @@ class Fusible(Protocol):
         """Fold what is constant in evaluation mode; nothing but rounding changes."""
 
 
+class Mergeable(nn.Module, ABC):
+    """A module of which files have two forms, as trained and re-parameterised; it is made in the first."""
+
+    @property
+    @abstractmethod
+    def merged(self) -> bool:
+        """Whether it has the second form."""
+
+    @abstractmethod
+    def merge(self) -> None:
+        """Take the second form; nothing but rounding changes."""
+
+
 def folded(conv: Conv, norm: nn.Module) -> Conv:
     """One convolution that gives what ``conv`` and then ``norm`` give, in evaluation mode; computed in float64.
 
@@ -27,8 +46,18 @@ def folded(conv: Conv, norm: nn.Module) -> Conv:
     """
     if isinstance(norm, nn.Identity):
         return conv
-    fused: Conv = fuse_conv_bn_eval(conv.double(), norm.double()).float()  # type: ignore[type-var, arg-type]
+    fused: Conv = fuse_conv_bn_eval(  # type: ignore[type-var]
+        conv.double(), norm.double(), transpose=isinstance(conv, TRANSPOSED)).float()  # type: ignore[arg-type]
     return fused
+
+
+def scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """What batch normalisation is in evaluation mode: a factor and a summand a channel; float64."""
+    assert isinstance(norm, _BatchNorm)
+    weight, bias = norm.get_parameter('weight').double(), norm.get_parameter('bias').double()
+    mean, variance = norm.get_buffer('running_mean').double(), norm.get_buffer('running_var').double()
+    scale = weight / torch.sqrt(variance + norm.eps)
+    return scale, bias - mean * scale
 
 
 class FusibleSequential(nn.Sequential):

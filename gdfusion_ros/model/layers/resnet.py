@@ -1,4 +1,4 @@
-"""ResNet (spec section 2)."""
+"""ResNet (bevdetocc_gf.md §2)."""
 
 from __future__ import annotations
 

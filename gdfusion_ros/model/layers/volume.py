@@ -1,4 +1,4 @@
-"""3-D residual blocks, the volume encoder and its neck (spec sections 4 and 8).
+"""3-D residual blocks, the volume encoder and its neck (bevdetocc_gf.md §4, §8).
 
 Volumes are (1, C, Y, X, Z) tensors in channels_last_3d memory, so that their voxels are rows of C values in the order
 y, x, z and nothing is transposed between convolutions and the per-voxel modules.
@@ -6,7 +6,7 @@ y, x, z and nothing is transposed between convolutions and the per-voxel modules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -28,17 +28,18 @@ def chunks(voxels: Tensor) -> tuple[Tensor, ...]:
 
 
 def volume_of(voxels: Tensor, size: Sequence[int]) -> Tensor:
-    """(Y X Z, C) rows -> (1, C, Y, X, Z) view in channels_last_3d memory; ``size`` is (Y, X, Z)."""
-    return voxels.reshape(1, *size, -1).permute(0, 4, 1, 2, 3)
+    """(Y X Z, C) rows -> (1, C, Y, X, Z) view in channels-last memory; ``size`` is (Y, X, Z), or (Y, X) of a map."""
+    return voxels.reshape(1, *size, -1).movedim(-1, 1)
 
 
 class ConvNorm3d(nn.Module):
-    """Convolution without bias, then batch normalisation."""
+    """Convolution, then batch normalisation."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, *,
+                 bias: bool = False) -> None:
         """``kernel`` is the edge of the cubic kernel; the padding keeps the size at stride 1."""
         super().__init__()
-        self.conv = nn.Conv3d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
+        self.conv = nn.Conv3d(in_channels, out_channels, kernel, stride, kernel // 2, bias=bias)
         self.bn: nn.Module = nn.BatchNorm3d(out_channels)
 
     def forward(self, volume: Tensor) -> Tensor:
@@ -54,12 +55,14 @@ class ConvNorm3d(nn.Module):
 class ResidualBlock3d(nn.Module):
     """Two 3x3x3 convolutions beside an identity, or beside a third one where ``downsample``."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, downsample: bool) -> None:
-        """``downsample`` puts a strided 3x3x3 convolution on the shortcut."""
+    def __init__(self, in_channels: int, out_channels: int, stride: int, downsample: bool, *,
+                 shortcut_kernel: int = 3, bias: bool = False) -> None:
+        """``downsample`` puts a strided convolution on the shortcut; ``bias`` is of all convolutions."""
         super().__init__()
-        self.conv1 = ConvNorm3d(in_channels, out_channels, 3, stride)
-        self.conv2 = ConvNorm3d(out_channels, out_channels, 3)
-        self.downsample = ConvNorm3d(in_channels, out_channels, 3, stride) if downsample else None
+        self.conv1 = ConvNorm3d(in_channels, out_channels, 3, stride, bias=bias)
+        self.conv2 = ConvNorm3d(out_channels, out_channels, 3, bias=bias)
+        shortcut = ConvNorm3d(in_channels, out_channels, shortcut_kernel, stride, bias=bias) if downsample else None
+        self.downsample = shortcut
 
     def forward(self, volume: Tensor) -> Tensor:
         """(1, in, Y, X, Z) -> (1, out, Y / stride, X / stride, Z / stride)."""
@@ -71,15 +74,17 @@ class ResidualBlock3d(nn.Module):
 class VolumeEncoder(nn.Module):
     """Stages of residual blocks; the first block of each stage changes size and channels."""
 
-    def __init__(self, in_channels: int, channels: Sequence[int], blocks: Sequence[int],
-                 strides: Sequence[int]) -> None:
-        """One entry a stage in ``channels``, ``blocks`` and ``strides``."""
+    def __init__(self, in_channels: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int],
+                 block: Callable[[int, int, int, bool], nn.Module] = ResidualBlock3d) -> None:
+        """One entry a stage in ``channels``, ``blocks`` and ``strides``.
+
+        ``block`` makes one from its channels in and out, its stride, and whether it is the first of its stage.
+        """
         super().__init__()
         self.layers = nn.ModuleList()
         for width, count, stride in zip(channels, blocks, strides, strict=True):
-            stage = [ResidualBlock3d(in_channels, width, stride, downsample=True)]
-            stage += [ResidualBlock3d(width, width, 1, downsample=False) for _ in range(count - 1)]
-            self.layers.append(nn.Sequential(*stage))
+            others = (block(width, width, 1, False) for _ in range(count - 1))
+            self.layers.append(nn.Sequential(block(in_channels, width, stride, True), *others))
             in_channels = width
 
     def forward(self, volume: Tensor) -> list[Tensor]:

@@ -12,8 +12,8 @@ from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.sequence import SequenceRunner
 
-_STAMP_WAY = 0.25
-"""The vehicle's way between the first and the last camera's stamp [m]."""
+_STAMP_DISTANCE = 0.25
+"""How far the vehicle drives between the first and the last camera's stamp [m]."""
 
 
 def trial_frames(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
@@ -29,19 +29,19 @@ def trial_frames(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
     yaw = torch.arange(spec.cameras) * (2 * torch.pi / spec.cameras)
     zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
     # Columns: the camera's right, down and forward in the ego frame.
-    ego_from_camera = torch.eye(4).repeat(spec.cameras, 1, 1)
-    ego_from_camera[:, :3, :3] = torch.stack([torch.stack([yaw.sin(), zero, yaw.cos()], -1),
+    volume_from_camera = torch.eye(4).repeat(spec.cameras, 1, 1)
+    volume_from_camera[:, :3, :3] = torch.stack([torch.stack([yaw.sin(), zero, yaw.cos()], -1),
                                               torch.stack([-yaw.cos(), zero, yaw.sin()], -1),
                                               torch.stack([zero, -one, zero], -1)], 1)
-    ego_from_camera[:, 2, 3] = 1.5
+    volume_from_camera[:, 2, 3] = 1.5
     intrinsics = torch.tensor([[1266.0, 0, 800], [0, 1266.0, 450], [0, 0, 1]]).repeat(spec.cameras, 1, 1)
     forward = torch.eye(4)
     forward[0, 3] = 2.5
     post_translation = torch.tensor([0.0, height - 900 * scale, 0.0]).repeat(spec.cameras, 1)
-    before = ego_from_camera
+    before = volume_from_camera
     for _ in range(count):
-        now = ego_from_camera.clone()
-        now[:, 0, 3] += _STAMP_WAY * torch.rand(spec.cameras, generator=generator)
+        now = volume_from_camera.clone()
+        now[:, 0, 3] += _STAMP_DISTANCE * torch.rand(spec.cameras, generator=generator)
         chain, before = product(affine_inverse(before), forward, now), now
         images = torch.randn(spec.cameras, 3, height, width, generator=generator)
         calibration = Calibration(

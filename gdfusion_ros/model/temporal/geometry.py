@@ -1,4 +1,4 @@
-"""Temporal geometry fusion (paper section 4.4, equations 18 to 22; spec section 3.1).
+"""Temporal geometry fusion (paper section 4.4, equations 18 to 22; bevdetocc_gf.md §3.1).
 
 The released network differs from the paper: the state holds raw logits of a second head instead of the distribution
 [DIFF 1]; the gate weighs the history, so eta_g = 1 - gate, one scalar a pixel for all bins, and bins that the warp does
@@ -40,6 +40,11 @@ class Gate(nn.Sequential):
         nn.init.constant_(self[2].get_parameter('bias'), math.log(share / (1 - share)))
 
 
+def mixed(history: Tensor, weight: Tensor, current: Tensor) -> Tensor:
+    """Both by weight, bin by bin where the warped value is not exactly zero, else the current one [QUIRK 4]."""
+    return torch.where(history != 0, weight * history + (1 - weight) * current, current)
+
+
 class GeometryFusion(nn.Module):
     """Depth logits fused with the warped history, then blended with the current distribution."""
 
@@ -58,7 +63,7 @@ class GeometryFusion(nn.Module):
         self.history_gate.start_at(NEUTRAL_HISTORY)
         self.blend_gate.start_at(0.5)
 
-    def forward(self, logits: Tensor, probability: Tensor, frustum: Tensor, way: Reprojection,
+    def forward(self, logits: Tensor, probability: Tensor, frustum: Tensor, reprojection: Reprojection,
                 state: GeometryState | None) -> tuple[Tensor, GeometryState]:
         """Geometry for the lift, and the state.
 
@@ -66,7 +71,7 @@ class GeometryFusion(nn.Module):
             logits: (N, D, h, w) of the second head.
             probability: (N, D, h, w) of the supervised head.
             frustum: (N, D, h, w, 3) as ``camera_points`` gives them for the current frame.
-            way: to the frame of the state. The history of a camera that is not remembered is not taken.
+            reprojection: to the frame of the state. The history of a camera that is not remembered is not taken.
             state: the last frame's; None at a start.
 
         Returns:
@@ -74,21 +79,28 @@ class GeometryFusion(nn.Module):
         """
         fused = logits
         if state is not None:
-            grid = self.history_grid(frustum, way)
-            history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
-            weight = self.history_gate(torch.cat([history, logits], 1))
-            # Valid where the warped value is not exactly zero, bin by bin [QUIRK 4].
-            fused = torch.where(history != 0, weight * history + (1 - weight) * logits, logits)
-        softened = fused.softmax(1)
-        blend = self.blend_gate(torch.cat([softened, probability], 1))
-        geometry = blend * softened + (1 - blend) * probability
-        return geometry, GeometryState(fused)
+            history, weight = self.history(logits, frustum, reprojection, state)
+            fused = mixed(history, weight, logits)
+        softened, blend = self.blend(fused, probability)
+        return blend * softened + (1 - blend) * probability, GeometryState(fused)
 
-    def history_grid(self, frustum: Tensor, way: Reprojection) -> Tensor:
+    def history(self, logits: Tensor, frustum: Tensor, reprojection: Reprojection,
+                state: GeometryState) -> tuple[Tensor, Tensor]:
+        """The warped history (N, D, h, w), and its weight (N, 1, h, w) against the current logits."""
+        grid = self.history_grid(frustum, reprojection)
+        history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
+        return history, self.history_gate(torch.cat([history, logits], 1))
+
+    def blend(self, fused: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
+        """The fused distribution (N, D, h, w), and its weight (N, 1, h, w) against the current one [DIFF 3]."""
+        softened = fused.softmax(1)
+        return softened, self.blend_gate(torch.cat([softened, probability], 1))
+
+    def history_grid(self, frustum: Tensor, reprojection: Reprojection) -> Tensor:
         """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18)."""
-        pixels, behind = previous_pixels(frustum, way)
+        pixels, behind = previous_pixels(frustum, reprojection)
         near, far = self.depths[0], self.depths[-1]
         grid = torch.cat([normalised(pixels[..., :2], self.image_size),
                           (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
-        forgotten = ~way.remembered.view(-1, 1, 1, 1)
+        forgotten = ~reprojection.remembered.view(-1, 1, 1, 1)
         return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)

@@ -1,4 +1,4 @@
-"""Scene-level fusion (paper section 4.2, equations 7 to 13; spec section 7).
+"""Scene-level fusion (paper section 4.2, equations 7 to 13; bevdetocc_gf.md §7).
 
 A layer whose weights are the memory: each frame takes one gradient step on a self-supervised loss, then the volume goes
 through the updated layer. The released network differs from the paper: the loss reads the fused volume [DIFF 9]; the

@@ -1,4 +1,4 @@
-"""Voxel-level fusion (paper section 4.5, equation 23; spec section 5).
+"""Voxel-level fusion (paper section 4.5, equation 23; bevdetocc_gf.md §5).
 
 The released network differs from the paper: instead of the linear A warp(H) + B V, each input gets an embedding of the
 time since the sequence's start and a shared 1x1x1 convolution with batch normalisation and ReLU, then both are
@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from gdfusion_ros.model.layers.fusing import FusibleSequential
+from gdfusion_ros.model.layers.pointwise import applied, folded_weights, pointwise
 from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
 from gdfusion_ros.model.ops.warp import warp
 
@@ -33,36 +31,37 @@ class VoxelState:
 class VoxelFusion(nn.Module):
     """The current volume fused with the warped fused volume of the last frame."""
 
-    def __init__(self, channels: int) -> None:
-        """``channels`` of the volume."""
+    def __init__(self, channels: int, conv: type[nn.Conv2d | nn.Conv3d] = nn.Conv3d) -> None:
+        """``channels`` of the volume, or with Conv2d of a map."""
         super().__init__()
         self.channels = channels
         self.time_embedding = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels))
-        self.align = FusibleSequential(nn.Conv3d(channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
-        self.merge = FusibleSequential(nn.Conv3d(2 * channels, channels, 1), nn.BatchNorm3d(channels), nn.ReLU())
+        self.align = pointwise(conv, channels, channels)
+        self.merge = pointwise(conv, 2 * channels, channels)
 
     @torch.no_grad()
     def start_neutral(self) -> None:
         """Take the mean of both inputs, and no notice of the time; random weights would spoil what goes through."""
         for layer in (*self.time_embedding, *self.align, *self.merge):
-            if isinstance(layer, (nn.Linear, nn.Conv3d)):
+            if isinstance(layer, (nn.Linear, nn.Conv2d, nn.Conv3d)):
                 nn.init.zeros_(layer.get_parameter('bias'))
-            elif isinstance(layer, nn.BatchNorm3d):
+            elif isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)):
                 layer.reset_parameters()
                 # Neutral as they are: they are not to be replaced by a frame's own.
                 layer.get_buffer('num_batches_tracked').fill_(1)
         nn.init.zeros_(self.time_embedding[-1].get_parameter('weight'))
-        one = torch.eye(self.channels)[..., None, None, None]
-        self.align[0].get_parameter('weight').copy_(one)
-        self.merge[0].get_parameter('weight').copy_(torch.cat([one, one], 1) / 2)
+        one = torch.eye(self.channels)
+        for block, weight in ((self.align, one), (self.merge, torch.cat([one, one], 1) / 2)):
+            kernel = block[0].get_parameter('weight')
+            kernel.copy_(weight.view_as(kernel))
 
     def forward(self, volume: Tensor, offsets: Tensor | None, previous_from_current: Tensor,
                 state: VoxelState | None) -> tuple[Tensor, VoxelState]:
         """Fused volume (1, C, Y, X, Z), and the state H_v.
 
         Args:
-            volume: (1, C, Y, X, Z), V^t.
+            volume: (1, C, Y, X, Z), V^t, or a map (1, C, Y, X).
             offsets: (Y X Z, 3) M_f of the motion fusion [voxels]; None without it.
             previous_from_current: (4, 4) voxel index now -> index in the previous grid; the identity at a start.
             state: the last frame's; None at a start.
@@ -70,7 +69,7 @@ class VoxelFusion(nn.Module):
         frames = 0 if state is None else state.frames
         history = rows(volume) if state is None else state.volume
         size = tuple(volume.shape[2:])
-        warped = warp(history, offsets, previous_from_current, size)
+        warped = warp(history, offsets, previous_from_current, (*size, 1)[:3])
         fused = self.merged(rows(volume), warped, frames)
         output = volume if state is None else volume_of(fused, size)
         return output, VoxelState(fused, frames + 1)
@@ -82,16 +81,16 @@ class VoxelFusion(nn.Module):
     def _learning(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
         """The layers one by one; the batch normalisation of ``align`` sees both inputs as one batch."""
         embedded = torch.stack([voxels, history]) + self.embeddings(frames, voxels.device)[:, None]
-        now, then = _apply(self.align, embedded.flatten(0, 1)).chunk(2)
-        return _apply(self.merge, torch.cat([now, then], -1))
+        now, then = applied(self.align, embedded.flatten(0, 1)).chunk(2)
+        return applied(self.merge, torch.cat([now, then], -1))
 
     def _constant(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
         """The same with running statistics: two matrix products.
 
         The embedding of time is a constant of the frame, so it goes into the bias of the convolution that follows.
         """
-        align, align_bias = _pointwise(self.align)
-        merge, merge_bias = _pointwise(self.merge)
+        align, align_bias = folded_weights(self.align)
+        merge, merge_bias = folded_weights(self.merge)
         biases = align_bias + self.embeddings(frames, voxels.device) @ align.t()
         fused = []
         for now, then in zip(chunks(voxels), chunks(history), strict=True):
@@ -111,25 +110,3 @@ def sinusoid(times: Tensor, channels: int) -> Tensor:
     frequency = 10000 ** (-torch.arange(0, channels, 2, dtype=torch.float32) / channels)
     phase = times[..., None] * frequency
     return torch.stack([phase.sin(), phase.cos()], -1).flatten(-2)
-
-
-def _apply(block: nn.Sequential, voxels: Tensor) -> Tensor:
-    """A 1x1x1 convolution as a product of matrices, its batch normalisation, ReLU: (n, in) -> (n, out)."""
-    conv, norm = block[0], block[1]
-    assert isinstance(conv, nn.Conv3d)
-    product = F.linear(voxels, conv.weight.flatten(1), conv.bias)
-    return F.relu(norm(product[..., None, None, None]).flatten(1))
-
-
-def _pointwise(block: nn.Sequential) -> tuple[Tensor, Tensor]:
-    """Weight (out, in) and bias (out,) of a 1x1x1 convolution with its batch normalisation, where it still has one."""
-    conv, norm = block[0], block[1]
-    assert isinstance(conv, nn.Conv3d)
-    weight, bias = conv.weight, conv.bias
-    assert bias is not None
-    if isinstance(norm, nn.BatchNorm3d):
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        weight, bias = fuse_conv_bn_weights(weight, bias, norm.running_mean, norm.running_var, norm.eps,
-                                            norm.weight, norm.bias)
-    return weight.flatten(1), bias

@@ -1,1 +1,1 @@
-"""View slot: from image cells into the voxel volume (spec section 4)."""
+"""View slot: from image cells into the voxel volume (bevdetocc_gf.md §4)."""

@@ -1,4 +1,4 @@
-"""Published checkpoints in and out, key by key (spec section 10).
+"""Published checkpoints in and out, key by key (bevdetocc_gf.md §10).
 
 Files carry the published names (see keys.py). Files that are written here also say which network they are of, and what
 it was trained on.
@@ -18,11 +18,14 @@ from torch import Tensor
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.weights.forms import described, take_form
 from gdfusion_ros.model.weights.keys import to_published
 from gdfusion_ros.model.weights.saved_state import read_state
 from gdfusion_ros.names import printable
 
-CONSTANTS = frozenset({'view_transformer.dx', 'view_transformer.bx', 'view_transformer.nx'})
+CONSTANTS = frozenset({'dx', 'bx', 'nx'})
+"""Last parts of the names of a lift's voxels, which are no weights."""
+
 COUNTER = 'num_batches_tracked'
 NAMES_SHOWN = 20
 
@@ -38,23 +41,27 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
     ``read_state`` says which files can be read; keys may share a prefix (``module.``). Every key must be there with its
     shape, as floats where the network has floats, nothing else, every number finite, and the constants must agree as
     far as the file's precision tells. Batch normalisation's counters, which only training reads, may be missing,
-    or lists of one.
+    or lists of one. Of tied tensors (``network.ties``) the one that wins is taken for both. A network of which files
+    have two forms takes the one that the file has.
 
     Raises:
         GdfusionError: the file cannot be read, or does not fit; every key that does not is named.
     """
+    found = _without_prefix(read_state(path), published_state(network))
+    take_form(network, found)
     own = network.state_dict()
     expected = {to_published(key, network.mounts): key for key in own}
-    found = _without_prefix(read_state(path), expected)
     for name, key in expected.items():
         if name.endswith(COUNTER) and found.get(name, own[key]).numel() == 1:
             found[name] = found.get(name, own[key]).reshape(own[key].shape)
     faults = _faults(found, {name: own[key] for name, key in expected.items()})
     if faults:
         said = '; '.join(f'{len(names)} {kind}: {_listed(names)}' for kind, names in faults.items())
-        raise GdfusionError(f'{path} does not fit {network.spec.name}: {said}. {_remedy(set(faults))}')
+        raise GdfusionError(f'{path} does not fit {described(network, network.spec.name)}: {said}. '
+                            f'{_remedy(set(faults))}')
     # The constants agree, but a file of 16-bit numbers has them rounded.
-    state = {key: own[key] if name in CONSTANTS else found[name].to(own[key].dtype) for name, key in expected.items()}
+    state = {key: own[key] if _is_constant(name) else found[name].to(own[key].dtype) for name, key in expected.items()}
+    state |= {expected[copy]: state[expected[winner]] for copy, winner in network.ties.items()}
     overflown = [name for name, key in expected.items() if not torch.isfinite(state[key]).all()]
     if overflown:
         raise GdfusionError(f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
@@ -64,7 +71,7 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Facts:
+class WeightsMetadata:
     """What a file of weights says of itself; empty where it says nothing.
 
     Attributes:
@@ -76,7 +83,7 @@ class Facts:
     trained_on: str = ''
 
 
-def read_facts(path: Path) -> Facts:
+def read_metadata(path: Path) -> WeightsMetadata:
     """What the file says of itself; nothing where it is no safetensors file that was written here.
 
     Raises:
@@ -88,11 +95,11 @@ def read_facts(path: Path) -> Facts:
         with safe_open(path, 'pt') as file:
             said = file.metadata() or {}
     except (OSError, SafetensorError):
-        return Facts()
-    return Facts(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
+        return WeightsMetadata()
+    return WeightsMetadata(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
 
 
-def save_checkpoint(network: OccupancyNetwork, path: Path, facts: Facts, *, half: bool = False) -> None:
+def save_checkpoint(network: OccupancyNetwork, path: Path, facts: WeightsMetadata, *, half: bool = False) -> None:
     """Write the network's weights under published names as safetensors, and the facts with them.
 
     ``half`` writes kernels and matrices as 16-bit floats; vectors, the statistics above all, keep their 32 bits.
@@ -101,6 +108,7 @@ def save_checkpoint(network: OccupancyNetwork, path: Path, facts: Facts, *, half
         GdfusionError: the file cannot be written.
     """
     state = {name: value.cpu().contiguous() for name, value in published_state(network).items()}
+    state |= {copy: state[copy].clone() for copy in network.ties}  # safetensors writes no tensor twice
     if half:
         state = {name: value.half() if value.squeeze().dim() > 1 else value for name, value in state.items()}
     with written_whole(path) as draft:
@@ -115,6 +123,10 @@ def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) ->
     if anchor in found or not prefix:
         return found
     return {key.removeprefix(prefix): value for key, value in found.items()}
+
+
+def _is_constant(name: str) -> bool:
+    return name.rpartition('.')[2] in CONSTANTS
 
 
 _UNEXPECTED, _CONSTANTS_DIFFER = 'unexpected', 'constants that differ'
@@ -138,7 +150,7 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict
     types = [f'{key} {_type_of(found[key])} instead of {_type_of(expected[key])}'
              for key in shared if not _holds_numbers_of(found[key], expected[key])]
     constants = [f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
-                 for key in shared if key in CONSTANTS and found[key].shape == expected[key].shape
+                 for key in shared if _is_constant(key) and found[key].shape == expected[key].shape
                  and _holds_numbers_of(found[key], expected[key]) and not _equal_as_stored(found[key], expected[key])]
     kinds = {
         'missing': [key for key in expected if key not in found],

@@ -1,4 +1,4 @@
-"""Published names of weights: tables relative to building blocks, and networks that mount them (spec section 10).
+"""Published names of weights: tables relative to building blocks, and networks that mount them (bevdetocc_gf.md §10).
 
 Inside the package modules have names that say what they are; files carry the published ones. A building block says in a
 table how its own keys are called there, a network says where each of its blocks stands in both worlds.

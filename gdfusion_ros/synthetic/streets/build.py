@@ -12,7 +12,7 @@ from gdfusion_ros.synthetic.world import World
 _SIGHT = 90.0  # [m] from the way that is filmed
 
 
-def build(mood: str, duration: float, density: Density, rng: Generator) -> World:
+def build(weather: str, duration: float, density: Density, rng: Generator) -> World:
     """A world in which something happens for ``duration`` seconds."""
     plan = town.build(rng)
     ways = lanes.build(plan)
@@ -22,4 +22,4 @@ def build(mood: str, duration: float, density: Density, rng: Generator) -> World
     parcels.furnish(site, plan)
     kerbside.furnish(site, plan, density)
     surfaces = ground.draw(plan, site.yards, site.driveways)
-    return World(int(rng.integers(2 ** 31)), mood, surfaces, (*site.things, *people.things), people.ego)
+    return World(int(rng.integers(2 ** 31)), weather, surfaces, (*site.objects, *people.objects), people.ego)

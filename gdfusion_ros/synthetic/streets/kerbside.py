@@ -22,7 +22,7 @@ _WALK_WIDTH = 1.7  # [m] kept free for people
 
 
 def reserve_ways(site: Site, town: Town, lanes: tuple[Lane, ...]) -> None:
-    """Keep lanes, crosswalks and the ways of people free of things, and buildings off the streets."""
+    """Keep lanes, crosswalks and the ways of people free of objects, and buildings off the streets."""
     for street in town.streets:
         outer, lanes_edge = street.profile.outer, street.profile.lanes_edge
         site.mark_street(band(street.centre, outer, -outer))

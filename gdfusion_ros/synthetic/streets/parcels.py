@@ -40,12 +40,12 @@ class Parcel:
         return bool(self.site.rng.random() < share)
 
     def put(self, kind: str, u: float, v: float, turn: float | None = None, margin: float = 0.1) -> bool:
-        """Put a thing; ``turn`` from the street's direction [rad], by chance without."""
+        """Put an object; ``turn`` from the street's direction [rad], by chance without."""
         yaw = self.edge.yaw + (self.draw(-math.pi, math.pi) if turn is None else turn)
         return self.site.put(kind, self.edge.at(u, v), yaw, margin)
 
     def scatter(self, kind: str, count: int, v: tuple[float, float], margin: float = 0.4) -> None:
-        """Put things of a kind anywhere between two v."""
+        """Put objects of a kind anywhere between two v."""
         for _ in range(count):
             self.put(kind, self.draw(0.5 - self.width / 2, self.width / 2 - 0.5), self.draw(*v), margin=margin)
 

@@ -13,8 +13,8 @@ from gdfusion_ros.synthetic import catalogue
 from gdfusion_ros.synthetic.streets.density import Density
 from gdfusion_ros.synthetic.streets.lanes import Lane
 from gdfusion_ros.synthetic.streets.paths import Points
-from gdfusion_ros.synthetic.streets.traffic import Mover, plan_route, simulate, track
-from gdfusion_ros.synthetic.world import Model, Thing, Track
+from gdfusion_ros.synthetic.streets.traffic import Mover, plan_route, simulate, trajectory
+from gdfusion_ros.synthetic.world import Model, Trajectory, WorldObject
 
 REAR_AXLE = 1.25  # [m] behind the middle of the vehicle that films
 
@@ -51,10 +51,10 @@ WALKER = Driver((1.0, 1.9), 1.0, (-0.6, -0.3))
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """What moves: the things, the way of the vehicle that films (the ego frame), and its lanes' points (n, 2)."""
+    """What moves: the objects, the way of the vehicle that films (the ego frame), and its lanes' points (n, 2)."""
 
-    things: tuple[Thing, ...]
-    ego: Track
+    objects: tuple[WorldObject, ...]
+    ego: Trajectory
     way: Points
 
 
@@ -68,19 +68,19 @@ def populate(lanes: Sequence[Lane], duration: float, density: Density, rng: Gene
     way = np.vstack([lanes[index].path.at(np.arange(0.0, lanes[index].path.length, 5.0)) for index in ego.route])
     crowd: Crowd = [(ego, ()), *_vehicles(lanes, way, ego, density, rng), *_walkers(lanes, way, density, rng)]
     simulate(lanes, [mover for mover, _ in crowd], duration, rng)
-    things = tuple(thing for mover, models in crowd for thing in _things(lanes, mover, models))
-    driven = track(lanes, ego)
+    objects = tuple(item for mover, models in crowd for item in _things(lanes, mover, models))
+    driven = trajectory(lanes, ego)
     heading = np.column_stack([np.cos(driven.poses[:, 2]), np.sin(driven.poses[:, 2]), np.zeros(len(driven.poses))])
-    return Population(things, Track(driven.times, driven.poses - REAR_AXLE * heading), driven.poses[::5, :2])
+    return Population(objects, Trajectory(driven.times, driven.poses - REAR_AXLE * heading), driven.poses[::5, :2])
 
 
-def _things(lanes: Sequence[Lane], mover: Mover, models: Sequence[Model]) -> list[Thing]:
+def _things(lanes: Sequence[Lane], mover: Mover, models: Sequence[Model]) -> list[WorldObject]:
     """A mover's models, one behind the other from its front to its rear."""
-    things, front = [], -mover.length / 2
+    objects, front = [], -mover.length / 2
     for model in models:
-        things.append(Thing(model, track(lanes, mover, front + model.size[0] / 2, model.size[0])))
+        objects.append(WorldObject(model, trajectory(lanes, mover, front + model.size[0] / 2, model.size[0])))
         front += model.size[0] + _HITCH
-    return things
+    return objects
 
 
 def _vehicles(lanes: Sequence[Lane], way: Points, ego: Mover, density: Density, rng: Generator) -> Crowd:

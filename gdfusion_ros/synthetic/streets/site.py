@@ -1,4 +1,4 @@
-"""Where things are put: a plan of the free land, the things that stand on it and the ground that they bring along."""
+"""Where objects are put: a plan of the free land, the objects that stand on it and the ground that they bring along."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from gdfusion_ros.synthetic import catalogue
 from gdfusion_ros.synthetic.streets.ground import Patch
 from gdfusion_ros.synthetic.streets.paths import Path, Points, rectangle
-from gdfusion_ros.synthetic.world import Model, Thing, Track
+from gdfusion_ros.synthetic.world import Model, Trajectory, WorldObject
 
 _CELL = 0.2  # [m] of the plan
 _LAND, _STREET, _TAKEN = range(3)
@@ -41,7 +41,7 @@ class Edge:
 
 
 class Site:
-    """Things put so far; nothing is put on what is taken, nor far from the way that is filmed."""
+    """Objects put so far; nothing is put on what is taken, nor far from the way that is filmed."""
 
     def __init__(self, size: tuple[float, float], way: Points, reach: float, rng: Generator) -> None:
         """An empty site.
@@ -50,9 +50,9 @@ class Site:
             size: Of the land, which is [0, size] [m].
             way: (n, 2) points of the way that is filmed.
             reach: How far from it the land is furnished [m].
-            rng: Chooses the looks of things.
+            rng: Chooses how objects look.
         """
-        self.things: list[Thing] = []
+        self.objects: list[WorldObject] = []
         self.yards: list[Patch] = []
         self.driveways: list[Patch] = []
         self.rng = rng
@@ -74,7 +74,7 @@ class Site:
         return self._highest(outline) == _LAND
 
     def take(self, outline: Points) -> None:
-        """Keep what lies within an (n, 2) outline free of things put later."""
+        """Keep what lies within an (n, 2) outline free of objects put later."""
         self._raise(outline, _TAKEN)
 
     def mark_street(self, outline: Points) -> None:
@@ -97,10 +97,10 @@ class Site:
     def add(self, what: str | Model, place: tuple[float, float], yaw: float) -> None:
         """Put a model, or a new one of a kind of the catalogue, without asking whether there is room."""
         model = catalogue.make(what, self.rng) if isinstance(what, str) else what
-        self.things.append(Thing(model, Track(np.zeros(1), np.array([[*place, yaw]]))))
+        self.objects.append(WorldObject(model, Trajectory(np.zeros(1), np.array([[*place, yaw]]))))
 
     def row(self, kind: str, start: tuple[float, float], end: tuple[float, float], gap: float = 0.0) -> None:
-        """Put things of a kind along a straight line, their longer sides on it, as many as there is room for."""
+        """Put objects of a kind along a straight line, their longer sides on it, as many as there is room for."""
         if not self.near(*start):
             return
         vector = np.subtract(end, start)

@@ -17,7 +17,7 @@ from numpy.random import Generator
 
 from gdfusion_ros.synthetic.streets.lanes import Lane
 from gdfusion_ros.synthetic.streets.paths import Path, Points, joined
-from gdfusion_ros.synthetic.world import Track
+from gdfusion_ros.synthetic.world import Trajectory
 
 STEP = 0.1  # [s] of the simulation and of the tracks
 WARM_UP = 8.0  # [s] that traffic runs before the scene begins
@@ -79,7 +79,7 @@ def simulate(lanes: Sequence[Lane], movers: Sequence[Mover], duration: float, rn
         simulation.advance(step * STEP)
 
 
-def track(lanes: Sequence[Lane], mover: Mover, behind: float = 0.0, length: float | None = None) -> Track:
+def trajectory(lanes: Sequence[Lane], mover: Mover, behind: float = 0.0, length: float | None = None) -> Trajectory:
     """The track of a mover, or of a trailer of ``length`` whose middle is ``behind`` metres behind the mover's own."""
     way = joined([lanes[index].path for index in mover.route]).shifted(mover.side)
     start = mover.station - mover.travelled + sum(lanes[index].path.length for index in mover.route[:mover.index])
@@ -87,7 +87,7 @@ def track(lanes: Sequence[Lane], mover: Mover, behind: float = 0.0, length: floa
     begin = round(WARM_UP / STEP)
     stations = start + history[begin:] - behind
     poses = _poses(way, stations, _REST * (mover.length if length is None else length))
-    return Track(np.arange(len(poses)) * STEP, poses)
+    return Trajectory(np.arange(len(poses)) * STEP, poses)
 
 
 def _poses(way: Path, stations: Points, reach: float) -> Points:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gdfusion_ros.model.depth.ground import ground_bins
-from gdfusion_ros.model.depth.net import DEPTH_NET, CameraGate, DepthNet, camera_vector
+from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, TWO_HEADS, CameraGate, DepthNet, camera_vector
 from gdfusion_ros.model.geometry.camera import camera_points
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.geometry.small_matrices import inverse
@@ -27,11 +27,12 @@ IMAGE = (64, 96)
 DEPTHS = torch.arange(1, 9, 0.5)
 
 
-def test_recorded_steps(recording: Callable[[str], Any], form: str) -> None:
+@pytest.mark.parametrize('stereo', [True, False])
+def test_recorded_steps(recording: Callable[[str], Any], form: str, stereo: bool) -> None:
     """Cost volume, depth net and geometry fusion together: the released code has them in one module."""
-    recorded = recording('depth_net_stereo')
-    net, fusion = DepthNet(16, 16, 8, 16, 8).eval(), GeometryFusion(IMAGE, DEPTHS)
-    recorded.load(net, DEPTH_NET)
+    recorded = recording('depth_net_stereo' if stereo else 'depth_net_nostereo')
+    net, fusion = DepthNet(16, 16, 8, 16, 8, stereo=stereo).eval(), GeometryFusion(IMAGE, DEPTHS)
+    recorded.load(net, {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS})
     recorded.load(fusion, {'history_gate.': 'depth_his_fusion_post_layer.gate_net.', 'blend_gate.': 'gate_net.'})
     state: GeometryState | None = None
     then: Calibration | None = None
@@ -39,15 +40,9 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str) -> None:
         frame = recorded.frame(str(step))
         now, vectors = frame.calibration, camera_vector(frame.calibration)
         assert recorded.error(f'mlp_input{step}', vectors[None]) <= GATE
-        current, previous = (recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last)
-                             for which in ('curr', 'prev'))
-        # What the recording matches at a start it has prepared itself.
-        cost = cost_volume(current, previous, Reprojection.between(now, frame.previous(now)), IMAGE, DEPTHS)
-        if recorded[f'start{step}']:  # all bins alike: the recorded spread is nothing but rounding
-            torch.testing.assert_close(cost, recorded[f'cost_softmax{step}'], rtol=1e-5, atol=0)
+        if recorded[f'start{step}']:
             state = then = None
-        else:
-            assert recorded.error(f'cost_softmax{step}', cost) <= GATE
+        cost = recorded_cost(recorded, step, frame) if stereo else None
         depth = net(recorded[f'x{step}'][0], cost, vectors)
         points = camera_points(IMAGE, (4, 6), DEPTHS, inverse(now.post_rotation), now.post_translation)
         geometry, state = fusion(depth.logits, depth.probability, points,
@@ -56,6 +51,20 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str) -> None:
         for name, value in (('depth_pred', depth.probability), ('context', depth.context), ('geometry', geometry),
                             ('hist', state.logits)):
             assert recorded.error(f'{name}{step}', value[None]) <= GATE
+
+
+def recorded_cost(recorded: Any, step: int, frame: Frame) -> Tensor:
+    """The cost volume, which has to be the recorded one."""
+    current, previous = (recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last)
+                         for which in ('curr', 'prev'))
+    # What the recording matches at a start it has prepared itself.
+    reprojection = Reprojection.between(frame.calibration, frame.previous(frame.calibration))
+    cost = cost_volume(current, previous, reprojection, IMAGE, DEPTHS)
+    if recorded[f'start{step}']:  # all bins alike: the recorded spread is nothing but rounding
+        torch.testing.assert_close(cost, recorded[f'cost_softmax{step}'], rtol=1e-5, atol=0)
+    else:
+        assert recorded.error(f'cost_softmax{step}', cost) <= GATE
+    return cost
 
 
 def test_ground_is_met_where_a_level_camera_sees_it() -> None:
@@ -92,7 +101,7 @@ def test_camera_vector_entry_by_entry(drive: Any) -> None:
     rotation = torch.tensor([[0.06, 0.01, 0], [-0.02, 0.05, 0], [0, 0, 1]]).repeat(2, 1, 1)
     bda = torch.tensor([[0.9, -0.1, 0], [0.2, 1.1, 0], [0, 0, 0.95]])
     vector = camera_vector(dataclasses.replace(calibration, post_rotation=rotation, bda=bda))
-    k, t, e = calibration.intrinsics[1], calibration.post_translation[1], calibration.ego_from_camera[1]
+    k, t, e = calibration.intrinsics[1], calibration.post_translation[1], calibration.volume_from_camera[1]
     expected = [k[0, 0], k[1, 1], k[0, 2], k[1, 2], 0.06, 0.01, t[0], -0.02, 0.05, t[1], 0.9, -0.1, 0.2, 1.1, 0.95,
                 *e[0], *e[1], *e[2]]
     assert torch.equal(vector[1], torch.tensor([float(value) for value in expected]))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from gdfusion_ros.model.geometry.alignment import index_transform
+from gdfusion_ros.model.geometry.alignment import index_transform, plane_transform
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.ops.warp.reference import sampled_positions
 
@@ -28,6 +28,20 @@ def test_an_index_stands_for_the_lower_corner_of_its_voxel() -> None:
         previous_ego = previous_ego_from_ego[:3, :3] @ ego + previous_ego_from_ego[:3, 3]
         expected = (flip_x @ previous_ego - np.array(GRID.lower)) / np.array(GRID.voxel_size)
         np.testing.assert_allclose(matrix[:3].double().numpy() @ [*index, 1.0], expected, atol=1e-5)
+
+
+def test_a_cell_of_a_map_stands_for_a_point_a_metre_above_the_ground() -> None:
+    previous_ego_from_ego = np.eye(4)
+    previous_ego_from_ego[:3, :3] = Rotation.from_euler('zyx', [20, -15, 12], degrees=True).as_matrix()
+    previous_ego_from_ego[:3, 3] = 1.2, -0.3, 0.05
+    flip_y = np.diag([1.0, -1, 1])
+    matrix = plane_transform(GRID, torch.from_numpy(previous_ego_from_ego), torch.from_numpy(flip_y), torch.eye(3))
+    for ix, iy in product(range(5), range(4)):
+        metres = np.array([-3.0 + 0.5 * ix, -2.0 + 0.4 * iy, 1.0])
+        previous = previous_ego_from_ego[:3, :3] @ flip_y @ metres + previous_ego_from_ego[:3, 3]
+        expected = [(previous[0] + 3) / 0.5, (previous[1] + 2) / 0.4, 0]
+        np.testing.assert_allclose(matrix[:3].double().numpy() @ [ix, iy, 0, 1.0], expected, atol=1e-5)
+    assert not matrix[2].any(), 'looked for in the only layer, exactly'
 
 
 def test_a_vehicle_that_stands_still_moves_no_voxel() -> None:

@@ -34,7 +34,8 @@ def test_scores_voxel_by_voxel(head: OccupancyHead, monkeypatch: pytest.MonkeyPa
     first, _, second = exact.classifier
     for y, x, z in product(*map(range, SIZE)):
         hidden = torch.log1p(torch.exp(first.weight @ features[0, :, y, x, z] + first.bias))
-        torch.testing.assert_close(logits[y, x, z].double(), second.weight @ hidden + second.bias, rtol=1e-4, atol=1e-5)
+        scores = (second.weight @ hidden + second.bias)[1:]
+        torch.testing.assert_close(logits[y, x, z].double(), scores, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(('conv', 'size', 'inner'), [(nn.Conv3d, SIZE, (2, 2, 2)), (nn.Conv2d, SIZE[:2], (2, 2, 4))])
@@ -44,7 +45,7 @@ def test_voxels_within_are_classified_in_the_order_of_their_labels(conv: type[nn
     head = OccupancyHead(conv, 5, 7, 4, inner).requires_grad_(False)
     volume = torch.randn(1, 5, *size)
     prediction = head.predict(volume)
-    labels = prediction.logits[..., 1:].argmax(-1).to(torch.uint8)
+    labels = prediction.logits.argmax(-1).to(torch.uint8)
     assert labels.shape == (6, 8, 4)
     assert torch.equal(prediction.labels, labels.transpose(0, 1))
     cells = head.features(volume)
@@ -70,7 +71,7 @@ def test_labels_leave_out_the_unused_slot_and_run_along_x_first(head: OccupancyH
     assert labels.shape == (4, 3, 2)
     assert labels.dtype == torch.uint8
     for y, x, z in product(*map(range, SIZE)):
-        scores = logits[y, x, z].tolist()[1:]
+        scores = logits[y, x, z].tolist()
         assert int(labels[x, y, z]) == scores.index(max(scores))
     assert len(labels.unique()) > 1
 
@@ -82,11 +83,10 @@ def test_the_unused_slot_never_wins(head: OccupancyHead) -> None:
 
 
 def test_confidence_is_the_probability_of_the_label() -> None:
-    logits = 3 * torch.randn(*SIZE, 19, generator=torch.Generator().manual_seed(2))
-    logits[..., 0] = 50
-    labels = logits[..., 1:].argmax(-1).to(torch.uint8).transpose(0, 1)
+    logits = 3 * torch.randn(*SIZE, 18, generator=torch.Generator().manual_seed(2))
+    labels = logits.argmax(-1).to(torch.uint8).transpose(0, 1)
     confidence = Prediction(labels, logits[:, None, :, None, :, None]).confidence()
     assert confidence.dtype == torch.uint8
     for y, x, z in product(*map(range, SIZE)):
-        powers = [math.exp(value) for value in logits[y, x, z].tolist()[1:]]
+        powers = [math.exp(value) for value in logits[y, x, z].tolist()]
         assert abs(int(confidence[x, y, z]) - 255 * max(powers) / sum(powers)) <= 0.51

@@ -20,7 +20,18 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Previous
-from gdfusion_ros.model.ops import argmax, compiled, cost_volume, lift, motion_step, voxel_index, warp
+from gdfusion_ros.model.ops import (
+    argmax,
+    compiled,
+    cost_volume,
+    deformable_attention,
+    lift,
+    motion_step,
+    soft_filling,
+    voxel_index,
+    warp,
+)
+from gdfusion_ros.model.ops.deformable_attention import Views
 from gdfusion_ros.model.ops.voxel_index import Placement, VoxelIndex
 
 SIZES = [(1, 1, 2), (5, 7, 3), (8, 4, 6)]  # Y, X, Z
@@ -69,9 +80,31 @@ def lifted(_: Any, channels: int, cells: tuple[int, int], bins: int) -> tuple[An
     return torch.rand(3, bins, *cells), torch.randn(3, channels, *cells), index_of(60, points)
 
 
+def places_round(grid: VoxelGrid, cells: tuple[int, int], points: int) -> Tensor:
+    """Of three cameras' points, in and round the grid; some exactly on voxels' borders."""
+    places = torch.rand(3, *cells, points, 3) * (torch.tensor(grid.shape) + 4) - 2
+    return torch.where(torch.rand(places.shape) < 0.2, places.round(), places)
+
+
+def filled(_: Any, channels: int, points: tuple[int, ...]) -> tuple[Any, ...]:
+    cells = 3, 5
+    filling = [(torch.rand(3, count, *cells), soft_filling.place_points(places_round(GRID, cells, count), GRID))
+               for count in points]
+    return torch.randn(3, channels, *cells), GRID.shape, filling
+
+
 def fields(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
     voxels = size[0] * size[1] * size[2]
     return torch.randn(voxels, 3), 30 * torch.randn(voxels, 3), turned(reach), size
+
+
+def flat_fields(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    """Of a map, of which nothing moves along z."""
+    offsets, history, transform, _ = fields(_, size, reach)
+    for field in (offsets, history):
+        field[:, 2] = 0
+    transform[2] = 0
+    return offsets, history, transform, size, 2
 
 
 def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, moved: bool) -> tuple[Any, ...]:
@@ -79,10 +112,27 @@ def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, move
     return torch.randn(voxels, channels), torch.randn(voxels, 3) if moved else None, turned(reach), size
 
 
-def scores(_: Any, shape: tuple[int, int, int]) -> tuple[Any, ...]:
+def warped_map(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    """A volume of one layer, which is left by nothing."""
+    transform = turned(reach)
+    transform[2] = 0
+    return torch.randn(size[0] * size[1], 5), None, transform, size
+
+
+def scores(_: Any, shape: tuple[int, int, int], first: int) -> tuple[Any, ...]:
     drawn = torch.randint(-3, 4, shape).float()  # many are equal
-    drawn[..., 0] = 9
-    return (drawn,)
+    drawn[..., :first] = 9
+    return drawn, first
+
+
+def attended(_: Any, heads: int, channels: int, points: int, around: int, reach: float) -> tuple[Any, ...]:
+    """Of 7 queries, the first without a view; places far outside among them."""
+    queries = torch.tensor([1, 1, 1, 2, 3, 3, 4, 5, 6, 6])
+    starts = torch.searchsorted(queries, torch.arange(8))
+    views = Views(starts, queries, torch.randint(3, (10,)), reach * torch.randn(10, around, 2))
+    views.anchors[3] *= 1e9
+    return (torch.randn(3, 4, 6, heads * channels), 3 * torch.randn(7, heads, points, 2),
+            torch.randn(7, heads, points).softmax(-1), views, torch.rand(10, around))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +156,10 @@ def cases() -> Iterator[Case]:
                    1e-4)
     for parts in (1, 2):
         yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts))
+    yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1])
+    yield Case(soft_filling, 'lowest_voxels', lambda _: (places_round(GRID, (3, 5), 7), GRID.shape))
+    for channels, sets in product([1, 16, 33], [(7,), (1, 5)]):
+        yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=sets), 1e-5)
     for count in (1, 60):
         yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)))
         yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)))
@@ -113,10 +167,17 @@ def cases() -> Iterator[Case]:
         yield Case(lift, 'lift', partial(lifted, channels=channels, cells=cells, bins=bins), 1e-5)
     for size, reach in product(SIZES, [0.1, 2.0, 50.0]):
         yield Case(motion_step, 'motion_step', partial(fields, size=size, reach=reach), 1e-4)
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(motion_step, 'motion_step', partial(flat_fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
         yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
-    for shape in [(1, 1, 2), (7, 3, 5), (50, 64, 19)]:
-        yield Case(argmax, 'argmax', partial(scores, shape=shape))
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
+    for (heads, channels), (points, around), reach in product([(1, 3), (8, 10)], [(1, 1), (8, 4)], [3.0, 30.0]):
+        yield Case(deformable_attention, 'deformable_attention', partial(
+            attended, heads=heads, channels=channels, points=points, around=around, reach=reach), 1e-5)
+    for shape, first in [((1, 1, 2), 0), ((1, 1, 2), 1), ((7, 3, 5), 2), ((50, 64, 19), 0), ((50, 64, 19), 1)]:
+        yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
 
 
 @pytest.mark.parametrize('backend', ['cpu'])
@@ -184,8 +245,8 @@ chain[:, 2, 3] = 0.5
 intrinsics = torch.tensor([[[60.0, 0, 48], [0, 60, 32], [0, 0, 1]]])
 calibration = Calibration(intrinsics, torch.eye(3)[None], torch.zeros(1, 3), torch.eye(4)[None], torch.eye(3),
                           torch.ones(1, dtype=torch.bool))
-way = Reprojection.between(calibration, Previous(calibration, chain, torch.eye(4)))
-cost = cpu.matching_cost(current, previous, way, (64, 96), torch.arange(1, 9.0))
+reprojection = Reprojection.between(calibration, Previous(calibration, chain, torch.eye(4)))
+cost = cpu.matching_cost(current, previous, reprojection, (64, 96), torch.arange(1, 9.0))
 print(hashlib.sha256(cost.contiguous().numpy().tobytes()).hexdigest())
 """
 

@@ -99,10 +99,10 @@ def test_cost_volume_by_definition(cameras: Cameras, form: str) -> None:
 
 
 def test_depths_are_taken_in_parts_of_any_size(cameras: Cameras, monkeypatch: pytest.MonkeyPatch) -> None:
-    way = Reprojection.between(cameras.now, cameras.previous)
-    whole = reference.matching_cost(features(1), features(2), way, IMAGE, DEPTHS)
+    reprojection = Reprojection.between(cameras.now, cameras.previous)
+    whole = reference.matching_cost(features(1), features(2), reprojection, IMAGE, DEPTHS)
     monkeypatch.setattr(reference, 'DEPTHS_AT_ONCE', 2)
-    assert torch.equal(reference.matching_cost(features(1), features(2), way, IMAGE, DEPTHS), whole)
+    assert torch.equal(reference.matching_cost(features(1), features(2), reprojection, IMAGE, DEPTHS), whole)
 
 
 def test_an_image_against_itself_from_the_same_place_costs_nothing_anywhere(cameras: Cameras, form: str) -> None:

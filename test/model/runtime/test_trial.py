@@ -39,7 +39,7 @@ def test_out_of_memory_is_one_line(tiny: OccupancyNetwork, monkeypatch: pytest.M
 
 def test_the_cameras_places_change_with_every_frame_as_on_a_vehicle(tiny: OccupancyNetwork) -> None:
     first, second, third = trial_frames(tiny, 3)
-    before, now = second.calibration.ego_from_camera, third.calibration.ego_from_camera
-    assert not torch.equal(first.calibration.ego_from_camera, before)
+    before, now = second.calibration.volume_from_camera, third.calibration.volume_from_camera
+    assert not torch.equal(first.calibration.volume_from_camera, before)
     seen = torch.linalg.inv(before) @ third.previous_ego_from_ego @ now
     torch.testing.assert_close(seen, third.previous_camera_from_camera)

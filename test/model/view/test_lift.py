@@ -37,7 +37,7 @@ def test_recorded_points_and_volume(recording: Callable[[str], Any], form: str) 
     frame, lift = recorded.frame(), Lift(GRID)
     for name in ('dx', 'bx', 'nx'):
         assert torch.equal(getattr(lift, name), recorded[name])
-    calibration, pose = frame.calibration, frame.calibration.ego_from_camera
+    calibration, pose = frame.calibration, frame.calibration.volume_from_camera
     points = translated(pose[:, :3, :3] @ torch.linalg.inv(calibration.intrinsics), frustum(frame), pose[:, :3, 3])
     assert recorded.error('points', transform(calibration.bda.expand(2, 3, 3), points)[None]) <= GATE
     volume = lift(recorded['depth'][0], recorded['context'][0], index_of(lift, frame))
@@ -52,7 +52,7 @@ def lifted_point_by_point(geometry: Tensor, context: Tensor, frame: Frame, kinds
         pixel = torch.tensor([19.0 * column, 21.0 * row, float(DEPTHS[k])]).double()
         point = torch.linalg.inv(calibration.post_rotation[n].double()) @ (pixel - calibration.post_translation[n])
         point = torch.stack([point[0] * point[2], point[1] * point[2], point[2]])
-        pose = calibration.ego_from_camera[n].double()
+        pose = calibration.volume_from_camera[n].double()
         point = pose[:3, :3] @ torch.linalg.inv(calibration.intrinsics[n].double()) @ point + pose[:3, 3]
         cell = (calibration.bda.double() @ point - torch.tensor(GRID.lower)) / torch.tensor(GRID.voxel_size)
         assert (cell - cell.round()).abs().min() > 1e-6, 'a point so near a border decides nothing'
@@ -74,7 +74,7 @@ def test_lift_by_definition(drive: Any, recalibrated: Callable[..., Frame], form
     torch.manual_seed(0)
     geometry, context = torch.rand(2, 16, *CELLS), torch.randn(2, 5, *CELLS)
     frame = recalibrated(drive.frame(3), bda=bda, visible=torch.tensor(visible))
-    frame.calibration.ego_from_camera[:, 2, 3] -= 1.5  # so low that points fall just below the grid
+    frame.calibration.volume_from_camera[:, 2, 3] -= 1.5  # so low that points fall just below the grid
     kinds = dict.fromkeys(('inside', 'below', 'outside', 'masked'), 0)
     expected = lifted_point_by_point(geometry, context, frame, kinds)
     assert (kinds['masked'] > 0) == (visible != [True, True])

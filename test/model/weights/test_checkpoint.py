@@ -22,17 +22,18 @@ import torch
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
+from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, MOUNTS, bevdetocc
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, MOUNTS
 from gdfusion_ros.model.temporal.motion import MotionFusion
 from gdfusion_ros.model.temporal.scene import SceneFusion
 from gdfusion_ros.model.view.lift import Lift
 from gdfusion_ros.model.weights.checkpoint import (
     CONSTANTS,
-    Facts,
+    WeightsMetadata,
     load_checkpoint,
     published_state,
     save_checkpoint,
@@ -40,17 +41,22 @@ from gdfusion_ros.model.weights.checkpoint import (
 from gdfusion_ros.model.weights.keys import Mount, to_published
 from gdfusion_ros.model.zoo import ZOO
 
-CONFIGURATION = 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion'
-KEYS = 616
-
-
-@pytest.fixture(scope='module')
-def full() -> OccupancyNetwork:
-    """The published network; weights without values, constants with theirs."""
-    with torch.device('meta'):
-        network = bevdetocc(BEVDETOCC_GF)
-    network.get_submodule('view').lift = Lift(BEVDETOCC_GF.grid)
-    return network
+MANIFESTS = {
+    'bevdetocc_gf': 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion',
+    'bevdetocc': 'bevdetocc_nohist',
+    'alocc_3d': 'alocc3d_16f',
+    'alocc_2d': 'alocc2d',
+    'alocc_mini': 'alocc_mini',
+    'bevdetocc_sf': 'bevdetocc_sf',
+    'alocc_3d_gf': 'alocc_3d_r50_256x704_bevdet_preatrain_gdfusion',
+    'alocc_3d_gf_depth': 'alocc_cd',
+    'alocc_3d_gf_surroundocc': 'alocc_3d_r50_900x1600_bevdet_preatrain_gdfusion_surroundocc',
+    'alocc_3d_gf_waymo': 'alocc_waymo',
+    'alocc_2d_gf': 'alocc2d_gf',
+    'alocc_mini_gf': 'alocc_mini_gf',
+    'fbocc_gf': 'fbocc-r50-cbgs_depth_16f_16x4_20e_gdfusion',
+    'gsdocc': 'gsdocc_r50_256x704_16f',
+}
 
 
 @pytest.mark.parametrize('name', ZOO)
@@ -61,7 +67,7 @@ def test_published_names_are_one_to_one(name: str) -> None:
     own = network.state_dict()
     names = [to_published(key, network.mounts) for key in own]
     assert len(names) == len(set(names)) == len(own)
-    assert set(names) >= CONSTANTS
+    assert {name.rpartition('.')[2] for name in names} >= CONSTANTS
     for mount in network.mounts:
         for ours, published in mount.full.items():
             used = [key for key in own if key.startswith(ours)]
@@ -76,11 +82,15 @@ def test_a_key_without_a_name_is_named() -> None:
             to_published(key, mounts)
 
 
-def test_keys_shapes_and_types_of_the_manifest(recordings: Path, full: OccupancyNetwork) -> None:
-    manifest = json.loads((recordings / 'manifests' / f'{CONFIGURATION}.json').read_text())
-    published = {key: (list(value.shape), str(value.dtype)) for key, value in published_state(full).items()}
-    assert published == {key: (shape, f'torch.{dtype}') for key, shape, dtype in manifest}
-    assert len(manifest) == KEYS
+@pytest.mark.parametrize(('name', 'manifest'), MANIFESTS.items(), ids=MANIFESTS)
+def test_keys_shapes_and_types_of_the_manifest(recordings: Path, name: str, manifest: str) -> None:
+    with torch.device('meta'):
+        network = ZOO[name].build(ZOO[name].spec)
+    listed = json.loads((recordings / 'manifests' / f'{manifest}.json').read_text())
+    published = {key: (list(value.shape), str(value.dtype)) for key, value in published_state(network).items()}
+    assert published == {key: (shape, f'torch.{dtype}') for key, shape, dtype in listed}
+    ties = network.ties.items()
+    assert {winner: published[copy] for copy, winner in ties} == {winner: published[winner] for _, winner in ties}
 
 
 class Part(OccupancyNetwork):
@@ -227,12 +237,33 @@ def test_a_file_is_what_its_bytes_say(tmp_path: Path, name: str, dump: Callable[
 @torch.no_grad()
 def test_a_whole_network_written_and_read(tiny: Any, build_tiny: Any, tmp_path: Path) -> None:
     path = tmp_path / 'tiny.safetensors'
-    save_checkpoint(tiny, path, Facts())
+    save_checkpoint(tiny, path, WeightsMetadata())
     assert [file.name for file in tmp_path.iterdir()] == ['tiny.safetensors']
     assert set(load_file(path)) == set(published_state(tiny))
     other = build_tiny(tiny.spec)
     load_checkpoint(other, path)
     assert equal(other, tiny)
+
+
+@torch.no_grad()
+def test_of_tied_tensors_one_wins_and_both_are_written(tiny: Any, build_tiny: Any, tmp_path: Path) -> None:
+    def tied() -> Any:
+        network = build_tiny(tiny.spec)
+        block = network.decoder.encoder.layers[2][1]
+        block.conv2.conv = block.conv1.conv
+        place = 'img_bev_encoder_backbone.layers.2.1'
+        network.ties = {f'{place}.conv2.conv.weight': f'{place}.conv1.conv.weight'}
+        return network
+
+    network = tied()
+    save_checkpoint(network, tmp_path / 'equal.safetensors', WeightsMetadata())
+    state = load_file(tmp_path / 'equal.safetensors')
+    copy, winner = next(iter(network.ties.items()))
+    assert torch.equal(state[copy], state[winner])
+    save_file({**state, copy: state[copy] + 1, winner: state[winner] + 2}, tmp_path / 'other.safetensors')
+    other = tied()
+    load_checkpoint(other, tmp_path / 'other.safetensors')
+    assert torch.equal(published_state(other)[copy], state[winner] + 2)
 
 
 def without(*names: str) -> Change:
@@ -410,3 +441,43 @@ def test_a_file_of_something_else(tmp_path: Path, content: object, message: str)
 def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(GdfusionError, match='there is no checkpoint'):
         load_checkpoint(Part(2), tmp_path / name)
+
+
+def checkpoint(name: str, recordings: Path) -> dict[str, Tensor]:
+    """A state dict as the manifest says, all weights one: each tensor takes four bytes of a file, however large."""
+    rows = json.loads((recordings / 'manifests' / f'{MANIFESTS[name]}.json').read_text())
+    grid = ZOO[name].spec.grid
+    constants = {'dx': torch.tensor(grid.voxel_size), 'nx': torch.tensor([float(count) for count in grid.shape]),
+                 'bx': torch.tensor([low + size / 2 for low, size in zip(grid.lower, grid.voxel_size, strict=True)])}
+    return {key: constants.get(key.rpartition('.')[2], torch.ones(())).to(getattr(torch, kind)).expand(shape)
+            for key, shape, kind in rows}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', MANIFESTS)
+def test_a_file_of_the_manifest_fits_and_spoilt_ones_do_not(
+        name: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = checkpoint(name, recordings)
+    wide = max(good, key=lambda key: good[key].numel())
+
+    def check(content: dict[str, object]) -> tuple[int, str]:
+        path = tmp_path / 'file.pth'
+        torch.save(content, path)
+        code = main(['weights', 'check', str(path), '--model', name])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    code, said = check({'state_dict': good})
+    assert code == 0, said
+    assert f'fits {name}' in said
+    code, said = check({'state_dict': {key: value for key, value in good.items() if key != wide}})
+    assert code == 1
+    assert f'does not fit {name}' in said
+    assert f': 1 missing: {wide}. ' in said
+    code, said = check({'state_dict': {**good, wide: good[wide][1:]}})
+    assert code == 1
+    assert f'1 of another shape: {wide} ' in said
+    code, said = check({'state_dict': good, 'meta': Code(tmp_path / 'it_ran')})
+    assert code == 1
+    assert not (tmp_path / 'it_ran').exists()
+    assert said.count('\n') == 1, said

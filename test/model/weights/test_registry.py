@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.weights import registry
-from gdfusion_ros.model.weights.checkpoint import Facts, read_facts, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, read_metadata, save_checkpoint
 from gdfusion_ros.model.weights.registry import Weights, digest, fetch, find, known, verify
 from gdfusion_ros.model.zoo import ZOO, fresh_network
 
@@ -45,8 +45,8 @@ def entry(**fields: Any) -> Weights:
 def test_the_manifest_names_models_of_the_zoo_and_what_comes_with_the_package() -> None:
     for name, weights_ in known().items():
         assert name == weights_.name
-        assert weights_.model in ('', *ZOO)
-        if not weights_.repository:
+        assert weights_.model in ZOO, 'no entry that cannot run'
+        if not weights_.repository and not weights_.by_hand:
             path = weights_.path()
             assert path is not None
             verify(path, weights_.size, weights_.sha256)
@@ -58,6 +58,18 @@ def test_a_name_means_the_fetched_file_and_anything_else_a_path(hub: Path, monke
     assert find('some/file.pth') == Path('some/file.pth')
     with pytest.raises(GdfusionError, match="'gdfusion weights fetch y' brings them"):
         find('y')
+
+
+def test_what_authors_give_by_hand_is_taken_by_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    by_hand = entry(repository='', by_hand='their README links it')
+    monkeypatch.setattr(registry, 'known', lambda: {'x': by_hand})
+    assert by_hand.path() is None
+    with pytest.raises(GdfusionError, match=r"'x' are given by their authors alone \(their README links it\): bring "
+                       r"their file, and set 'weights' to its path and 'model' to gdfusion_nano"):
+        find('x')
+    with pytest.raises(GdfusionError, match='cannot be fetched: their authors give them by hand'):
+        fetch(by_hand)
+    assert find(str(tmp_path)) == tmp_path
 
 
 def test_what_is_fetched_is_verified(hub: Path) -> None:
@@ -92,7 +104,7 @@ def test_list_says_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_and_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = fresh_network('gdfusion_nano', (), 0, '', torch.device('cpu'))
     torch.save({'state_dict': network.state_dict()}, tmp_path / 'strange.pth')
-    save_checkpoint(network, tmp_path / 'nano.safetensors', Facts(trained_on='the moon'))
+    save_checkpoint(network, tmp_path / 'nano.safetensors', WeightsMetadata(trained_on='the moon'))
     assert main(['weights', 'check', str(tmp_path / 'nano.safetensors'), '--model', 'gdfusion_nano']) == 0
     assert 'fits gdfusion_nano' in capsys.readouterr().out
     assert main(['weights', 'check', str(tmp_path / 'strange.pth'), '--model', 'gdfusion_nano']) == 1
@@ -103,12 +115,12 @@ def test_check_and_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     out = tmp_path / 'out.safetensors'
     assert main(['weights', 'convert', str(tmp_path / 'nano.safetensors'), str(out), '--model', 'gdfusion_nano']) == 0
     assert out.stat().st_size == pytest.approx((tmp_path / 'nano.safetensors').stat().st_size, abs=100)
-    assert read_facts(out) == Facts('gdfusion_nano', 'the moon')
+    assert read_metadata(out) == WeightsMetadata('gdfusion_nano', 'the moon')
     assert main(['weights', 'check', str(out)]) == 0
     half = tmp_path / 'half.safetensors'
     assert main(['weights', 'convert', str(out), str(half), '--half']) == 0
     assert half.stat().st_size < 0.55 * out.stat().st_size
-    assert read_facts(half) == read_facts(out)
+    assert read_metadata(half) == read_metadata(out)
     for name, value in load_file(half).items():
         assert (value.dtype == torch.float16) == (value.squeeze().dim() > 1), name
     rounded = fresh_network('gdfusion_nano', (), 1, str(half), torch.device('cpu'))

@@ -13,8 +13,8 @@ from gdfusion_ros.synthetic.drive import Drive
 from gdfusion_ros.synthetic.recipes import Recipe
 from gdfusion_ros.synthetic.streets.lanes import Lane
 from gdfusion_ros.synthetic.streets.paths import Points, line, rectangle
-from gdfusion_ros.synthetic.streets.traffic import STEP, WARM_UP, Mover, simulate, track
-from gdfusion_ros.synthetic.world import Thing
+from gdfusion_ros.synthetic.streets.traffic import STEP, WARM_UP, Mover, simulate, trajectory
+from gdfusion_ros.synthetic.world import WorldObject
 
 pytestmark = pytest.mark.slow
 
@@ -32,17 +32,17 @@ def busy(request: pytest.FixtureRequest) -> Drive:
 
 
 def test_crowded_streets_have_more_of_what_is_rare() -> None:
-    ordinary, crowded = (Counter(thing.model.kind for seed in range(15, 19)
-                                 for thing in planned(seed, crowded=crowded).world.things)
+    ordinary, crowded = (Counter(item.model.kind for seed in range(15, 19)
+                                 for item in planned(seed, crowded=crowded).world.objects)
                          for crowded in (False, True))
     rare = ('pedestrian', 'bicycle', 'motorcycle', 'truck', 'bus', 'trailer', 'traffic_cone', 'barrier')
     assert [kind for kind in rare if crowded[kind] < 1.5 * ordinary[kind]] == []
 
 
-def outlines(things: list[Thing], time: float) -> list[Points]:
-    """Of what things cover on the ground, a little smaller than they are."""
-    return [rectangle(*thing.track.at(time), thing.model.size[0] - DEPTH, thing.model.size[1] - DEPTH)
-            for thing in things]
+def outlines(objects: list[WorldObject], time: float) -> list[Points]:
+    """Of what objects cover on the ground, a little smaller than they are."""
+    return [rectangle(*item.trajectory.at(time), item.model.size[0] - DEPTH, item.model.size[1] - DEPTH)
+            for item in objects]
 
 
 def overlap(a: Points, b: Points) -> bool:
@@ -55,12 +55,12 @@ def overlap(a: Points, b: Points) -> bool:
 
 
 def test_nobody_drives_into_anybody_or_into_a_building(busy: Drive) -> None:
-    moving = [thing for thing in busy.world.things if len(thing.track.times) > 1]
-    vehicles = [thing for thing in moving if thing.model.kind != 'pedestrian']
-    people = [thing for thing in moving if thing.model.kind == 'pedestrian']
-    solid = [thing for thing in busy.world.things
-             if thing.model.kind in ('building', 'car', 'truck', 'bus', 'wall', 'barrier', 'construction_vehicle')
-             and len(thing.track.times) == 1]
+    moving = [item for item in busy.world.objects if len(item.trajectory.times) > 1]
+    vehicles = [item for item in moving if item.model.kind != 'pedestrian']
+    people = [item for item in moving if item.model.kind == 'pedestrian']
+    solid = [item for item in busy.world.objects
+             if item.model.kind in ('building', 'car', 'truck', 'bus', 'wall', 'barrier', 'construction_vehicle')
+             and len(item.trajectory.times) == 1]
     assert len(vehicles) > 5
     for time in np.arange(0.0, 12.0, 1.0):
         there = outlines(vehicles, time)
@@ -109,7 +109,7 @@ def test_who_crosses_waits_for_the_other() -> None:
             straight(900.0, (5,), start=(70.0, 10.0), heading=(0.0, 1.0), origin=(3,))]
     movers = [Mover(4.5, 10.0, 2.0, 0.0, [0], 10.0), Mover(4.5, 10.0, 2.0, 0.0, [3], 10.0)]
     simulate(road, movers, 15.0, np.random.default_rng(0))
-    ways = [track(road, mover) for mover in movers]
+    ways = [trajectory(road, mover) for mover in movers]
     distances = [np.hypot(*np.subtract(ways[0].at(time)[:2], ways[1].at(time)[:2])) for time in np.arange(0, 15, 0.1)]
     assert min(distances) > 4.0
     assert all(mover.route[mover.index] in (2, 5) for mover in movers)
@@ -122,7 +122,7 @@ def test_a_trailer_follows_its_truck_round_the_bend() -> None:
     road = [bend, straight(500.0, (1,), start=(20.0, 20.0), heading=(0.0, 1.0), origin=(1,))]
     truck = Mover(18.0, 6.0, 1.5, 0.0, [0], 10.0)
     simulate(road, [truck], 2.0, np.random.default_rng(0))
-    front, rear = (track(road, truck, behind, 8.0) for behind in (-5.0, 5.0))
+    front, rear = (trajectory(road, truck, behind, 8.0) for behind in (-5.0, 5.0))
     distance = np.linalg.norm(front.poses[:, :2] - rear.poses[:, :2], axis=1)
     np.testing.assert_allclose(distance, 10.0, atol=0.3)
     assert len(front.times) == round(2.0 / STEP) + 1

@@ -1,4 +1,4 @@
-"""The class of every voxel: the highest score behind the unused slot 0; of equal ones the first (spec section 8)."""
+"""The class of every voxel: the highest score behind unused slots; of equals the first (bevdetocc_gf.md §8)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.ops.argmax import cpu, reference
 
 
-def argmax(scores: Tensor) -> Tensor:
-    """(n, m, K) scores -> (n, m) uint8 class ids: the place of the highest score, less one."""
-    return cpu.argmax(scores) if compiled.usable(scores) else reference.argmax(scores)
+def argmax(scores: Tensor, first: int = 1) -> Tensor:
+    """(n, m, K) scores -> (n, m) uint8 class ids: the place of the highest score from the place ``first`` on."""
+    highest = cpu.argmax if compiled.usable(scores) else reference.argmax
+    return highest(scores, first)

@@ -11,21 +11,21 @@ from torch import Tensor
 from gdfusion_ros.model.ops.compiled import Floats, kernel, share_threads
 
 
-def argmax(scores: Tensor) -> Tensor:
+def argmax(scores: Tensor, first: int = 1) -> Tensor:
     """See ``gdfusion_ros.model.ops.argmax.argmax``."""
     share_threads()
     labels = torch.empty(scores.shape[:2], dtype=torch.uint8)
-    _argmax(scores.numpy(), labels.numpy())
+    _argmax(scores.numpy(), first, labels.numpy())
     return labels
 
 
 @kernel
-def _argmax(scores: Floats, labels: NDArray[np.uint8]) -> None:
+def _argmax(scores: Floats, first: int, labels: NDArray[np.uint8]) -> None:
     cells, voxels, classes = scores.shape
     for cell in numba.prange(cells):
         for voxel in range(voxels):
-            highest, label = scores[cell, voxel, 1], 1
-            for k in range(2, classes):
+            highest, label = scores[cell, voxel, first], first
+            for k in range(first + 1, classes):
                 if scores[cell, voxel, k] > highest:
                     highest, label = scores[cell, voxel, k], k
-            labels[cell, voxel] = label - 1
+            labels[cell, voxel] = label - first

@@ -6,6 +6,6 @@ import torch
 from torch import Tensor
 
 
-def argmax(scores: Tensor) -> Tensor:
+def argmax(scores: Tensor, first: int = 1) -> Tensor:
     """See ``gdfusion_ros.model.ops.argmax.argmax``."""
-    return scores[..., 1:].argmax(-1).to(torch.uint8)
+    return scores[..., first:].argmax(-1).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""Cost volume: how well each depth bin of a cell matches the same camera's previous image (spec section 2.1)."""
+"""Cost volume: how well each depth bin of a cell matches the same camera's previous image (bevdetocc_gf.md §2.1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.ops.cost_volume import cpu, reference
 
 
-def cost_volume(current: Tensor, previous: Tensor, way: Reprojection, image_size: tuple[int, int],
+def cost_volume(current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
                 depths: Tensor) -> Tensor:
     """Probability of each depth bin from the match of the two images' features.
 
@@ -20,7 +20,7 @@ def cost_volume(current: Tensor, previous: Tensor, way: Reprojection, image_size
     Args:
         current: (N, C, h, w) features of the images, channels_last memory.
         previous: the same of the previous images. A camera that is not remembered is matched with itself instead.
-        way: from each camera's pixels into its previous image.
+        reprojection: from each camera's pixels into its previous image.
         image_size: (H, W) of the network's images [px].
         depths: (D,) of the bins [m], on the features' device.
 
@@ -28,6 +28,6 @@ def cost_volume(current: Tensor, previous: Tensor, way: Reprojection, image_size
         (N, D, h, w) softmax over the bins of the negative cost.
     """
     matching_cost = cpu.matching_cost if compiled.usable(current, previous) else reference.matching_cost
-    cost = matching_cost(current, previous, way, image_size, depths)
+    cost = matching_cost(current, previous, reprojection, image_size, depths)
     # Over the bins where they lie side by side in memory.
     return torch.softmax(-cost.permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2)

@@ -34,20 +34,21 @@ LANES = 16
 """Channels that are added up side by side: a cache line of float32."""
 
 
-def matching_cost(current: Tensor, previous: Tensor, way: Reprojection, image_size: tuple[int, int],
+def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
                   depths: Tensor) -> Tensor:
     """(N, D, h, w), the bins of a cell side by side in memory; see ``cost_volume``."""
     share_threads()
     cameras, channels, height, width = current.shape
     u, v = pixel_grid(image_size, (height, width))
     last = functional.pad(last_pixel(image_size), (0, 1)).expand(cameras, 3)
-    matrices = torch.stack([way.source_from_input, way.camera_from_source, way.intrinsics, way.previous_post_rotation],
-                           1)
-    vectors = torch.stack([way.camera_translation, way.post_translation, way.previous_post_translation, last], 1)
+    matrices = torch.stack([reprojection.source_from_input, reprojection.camera_from_source, reprojection.intrinsics,
+                            reprojection.previous_post_rotation], 1)
+    vectors = torch.stack([reprojection.camera_translation, reprojection.post_translation,
+                           reprojection.previous_post_translation, last], 1)
     cost = np.empty((cameras, height, width, len(depths)), Float)
     now = _in_lanes(current)
     then = now if previous is current else _in_lanes(previous)
-    _matching_cost(now, then, way.remembered.numpy(), (u.numpy(), v.numpy(), depths.numpy()), matrices.numpy(),
+    _matching_cost(now, then, reprojection.remembered.numpy(), (u.numpy(), v.numpy(), depths.numpy()), matrices.numpy(),
                    vectors.numpy(), divmod(channels + reference.TESTED_CHANNEL, LANES), cost)
     return torch.from_numpy(cost).permute(0, 3, 1, 2)
 

@@ -15,12 +15,12 @@ TESTED_CHANNEL = -4
 DEPTHS_AT_ONCE = 8
 
 
-def matching_cost(current: Tensor, previous: Tensor, way: Reprojection, image_size: tuple[int, int],
+def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
                   depths: Tensor) -> Tensor:
     """(N, D, h, w); see ``cost_volume``."""
     cameras, channels, height, width = current.shape
-    previous = torch.where(way.remembered.view(-1, 1, 1, 1), previous, current)
-    grid = sampling_grid((height, width), way, image_size, depths)
+    previous = torch.where(reprojection.remembered.view(-1, 1, 1, 1), previous, current)
+    grid = sampling_grid((height, width), reprojection, image_size, depths)
     costs = []
     for part in torch.split(grid, DEPTHS_AT_ONCE, dim=1):
         warped = F.grid_sample(previous, part.flatten(1, 2), align_corners=True)
@@ -30,8 +30,9 @@ def matching_cost(current: Tensor, previous: Tensor, way: Reprojection, image_si
     return torch.cat(costs, 1)
 
 
-def sampling_grid(cells: tuple[int, int], way: Reprojection, image_size: tuple[int, int], depths: Tensor) -> Tensor:
+def sampling_grid(cells: tuple[int, int], reprojection: Reprojection, image_size: tuple[int, int],
+                  depths: Tensor) -> Tensor:
     """(N, D, h, w, 2) where every bin of every cell is seen in the previous image, in grid_sample's coordinates."""
-    points = camera_points(image_size, cells, depths, way.source_from_input, way.post_translation)
-    pixels, behind = previous_pixels(points, way)
+    points = camera_points(image_size, cells, depths, reprojection.source_from_input, reprojection.post_translation)
+    pixels, behind = previous_pixels(points, reprojection)
     return normalised(pixels[..., :2], image_size).masked_fill_(behind[..., None], OUTSIDE)

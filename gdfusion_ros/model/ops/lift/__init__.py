@@ -1,4 +1,4 @@
-"""The sum of all points in each row of the volume: depth probability times context (spec section 4)."""
+"""The sum of all points in each row of the volume: depth probability times context (bevdetocc_gf.md §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The previous volume, sampled where the current voxels lie in it (paper equation 4; spec section 5)."""
+"""The previous volume, sampled where the current voxels lie in it (paper equation 4; bevdetocc_gf.md §5)."""
 
 from __future__ import annotations
 

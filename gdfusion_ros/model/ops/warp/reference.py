@@ -16,8 +16,11 @@ def warp(field: Tensor, offsets: Tensor | None, previous_from_current: Tensor, s
 
 
 def sample(field: Tensor, positions: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Trilinear samples of (Y X Z, C) rows at (Y X Z, 3) positions along x, y, z [voxels], zero outside."""
-    last = to_device_of(torch.tensor([size[1] - 1.0, size[0] - 1.0, size[2] - 1.0]), positions)
+    """Trilinear samples of (Y X Z, C) rows at (Y X Z, 3) positions along x, y, z [voxels], zero outside.
+
+    Along an axis of one voxel every position is that voxel's.
+    """
+    last = to_device_of(torch.tensor([max(size[axis] - 1.0, 1.0) for axis in (1, 0, 2)]), positions)
     normalised = 2 * positions / last - 1
     # grid_sample takes the volume's axes in reverse: the volume is (Y, X, Z), so the order is z, x, y.
     grid = normalised.roll(1, 1).view(1, *size, 3)

@@ -1,0 +1,1 @@
+"""What ``gdfusion benchmark`` measures: the network, the live node, reading and converting datasets, training."""

@@ -1,1 +1,0 @@
-"""How pictures of a made world come about: rays, surfaces, light, film."""

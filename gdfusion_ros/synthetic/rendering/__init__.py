@@ -1,0 +1,1 @@
+"""How pictures of a synthetic world come about: rays, surfaces, light, film."""

@@ -1,1 +1,0 @@
-"""The shapes and colours of the things that a made world holds, kind by kind."""
