@@ -108,7 +108,7 @@ def merged(settings_type: type[S], *sources: Mapping[str, object]) -> S:
 class ModelSettings:
     """Which network runs, with which weights, where."""
 
-    model: str = setting('', 'Name of the network, an unknown one gives the list; empty: the one that the weights are '
+    model: str = setting('', "Name of the network ('gdfusion models' lists them); empty: the one that the weights are "
                          'of.')
     weights: str = setting('', "Name ('gdfusion weights list') or path of the checkpoint (.pth or .safetensors); "
                            "empty: the model's own, or those that come with the package.")

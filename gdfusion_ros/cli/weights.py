@@ -52,8 +52,10 @@ def _list(_: argparse.Namespace) -> int:
     for entry in known().values():
         path = entry.path()
         here = format_size(path.stat().st_size) if path else 'no'
-        rows.append((entry.name, entry.model or 'none yet', here, entry.about, entry.license))
-    print(tabulate(rows, headers=('name', 'model', 'here', 'about', 'license'), maxcolwidths=[None] * 3 + [50, 30]))
+        source = entry.by_hand or (f'Hub: {entry.repository}' if entry.repository else 'this package')
+        rows.append((entry.name, entry.model, here, source, entry.about, entry.license))
+    print(tabulate(rows, headers=('name', 'model', 'here', 'from', 'about', 'license'),
+                   maxcolwidths=[None] * 3 + [30, 50, 30]))
     print("\n'gdfusion weights fetch NAME' brings what is not here")
     return 0
 

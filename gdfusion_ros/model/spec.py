@@ -29,7 +29,7 @@ class NetworkSpec:
         heights: how many times more lie along z, where the volume is a map of the ground plan.
         frame: where the grid lies: in the vehicle's frame, or the LiDAR's.
         label_set: name of the classes' label set.
-        classes: of the label set; the head has one output more, an unused slot before them.
+        classes: of the label set; a head may have one output more, an unused slot before them.
         lidar_depth: whether it looks at LiDAR depth (Frame.lidar_depth), where there is any.
         cues: the temporal cues that are switched on, as in table 5 of the paper.
     """

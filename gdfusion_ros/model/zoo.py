@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +14,14 @@ import torch
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.alocc import (
+    ALOCC_2D,
     ALOCC_2D_GF,
+    ALOCC_3D,
     ALOCC_3D_GF,
     ALOCC_3D_GF_DEPTH,
     ALOCC_3D_GF_SURROUNDOCC,
     ALOCC_3D_GF_WAYMO,
+    ALOCC_MINI,
     ALOCC_MINI_GF,
     SURROUNDOCC_SIZES,
     WAYMO_SIZES,
@@ -25,9 +29,16 @@ from gdfusion_ros.model.networks.alocc import (
     alocc_3d,
     alocc_mini,
 )
-from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL, bevdetocc
+from gdfusion_ros.model.networks.bevdetocc import (
+    BEVDETOCC,
+    BEVDETOCC_GF,
+    BEVDETOCC_GF_SMALL,
+    BEVDETOCC_SF,
+    bevdetocc,
+)
 from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
 from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
+from gdfusion_ros.model.networks.memories import NOTHING, queue
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
 from gdfusion_ros.model.objectives.alocc import AloccWeights
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
@@ -60,6 +71,10 @@ class Entry:
 
 ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
+    Entry(BEVDETOCC, partial(bevdetocc, memory=NOTHING)), Entry(BEVDETOCC_SF, partial(bevdetocc, memory=queue())),
+    Entry(ALOCC_3D, partial(alocc_3d, memory=queue()), AloccWeights),
+    Entry(ALOCC_2D, partial(alocc_2d, memory=queue()), AloccWeights),
+    Entry(ALOCC_MINI, partial(alocc_mini, memory=queue()), AloccWeights),
     Entry(ALOCC_3D_GF, alocc_3d, AloccWeights), Entry(ALOCC_3D_GF_DEPTH, alocc_3d, AloccWeights),
     Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES), AloccWeights),
     Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES), AloccWeights),
@@ -76,7 +91,9 @@ def entry(name: str) -> Entry:
         GdfusionError: there is none.
     """
     if name not in ZOO:
-        raise GdfusionError(f"unknown model '{name}'; there are {', '.join(ZOO)}")
+        near = difflib.get_close_matches(name, ZOO, 3)
+        raise GdfusionError(f"unknown model '{name}'; " + (f"did you mean {', '.join(near)}? " if near else '') +
+                            f"there are {', '.join(ZOO)}: 'gdfusion models' says what they are")
     return ZOO[name]
 
 

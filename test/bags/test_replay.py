@@ -504,7 +504,7 @@ def test_the_reference_camera_is_needed_even_where_others_are_masked(scene_bag: 
 
 @pytest.fixture(scope='module')
 def swept_root(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The made dataset with LiDAR sweeps."""
+    """The synthetic dataset with LiDAR sweeps."""
     root = tmp_path_factory.mktemp('swept') / 'nuscenes'
     shutil.copytree(nuscenes_root, root)
     for sample in nuscenes.load(root, scenes=('scene-0001',)).scenes[0].samples:

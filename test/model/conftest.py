@@ -19,7 +19,7 @@ from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Frame, Prediction
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks import bevdetocc, gsdocc, nano
+from gdfusion_ros.model.networks import bevdetocc, fbocc, gsdocc, nano
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.sequence import SequenceRunner
@@ -37,6 +37,10 @@ NANO_SIZES = nano.Sizes(backbone_widths=(16, 20, 24), backbone_blocks=(1, 2, 1),
                         encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), classifier_channels=12)
 GSDOCC_SIZES = gsdocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
                              past_views=3, view_channels=16, encoder_channels=(12, 16), encoder_blocks=(1, 2))
+
+FBOCC_SIZES = fbocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
+                          depth_channels=16, encoder_channels=(8, 12, 16), pyramid_channels=12, head_channels=12,
+                          classifier_channels=8)
 
 
 class Recording:
@@ -169,6 +173,17 @@ def _tiny_gsdocc(build_tiny_gsdocc: Callable[[], OccupancyNetwork]) -> Occupancy
 def tiny_gsdocc(_tiny_gsdocc: OccupancyNetwork) -> OccupancyNetwork:
     """A whole GSD-Occ for the same cameras and volume; unfolded, as it was trained."""
     return copy.deepcopy(_tiny_gsdocc)
+
+
+@pytest.fixture(scope='session')
+def _tiny_fbocc() -> OccupancyNetwork:
+    return _filled(fbocc.fbocc(dataclasses.replace(TINY, refinement=2), FBOCC_SIZES))
+
+
+@pytest.fixture
+def tiny_fbocc(_tiny_fbocc: OccupancyNetwork) -> OccupancyNetwork:
+    """A whole FB-Occ-GF for the same cameras and volume; unfolded."""
+    return copy.deepcopy(_tiny_fbocc)
 
 
 @pytest.fixture

@@ -142,12 +142,13 @@ def test_a_name_of_weights_tells_the_network(monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.mark.parametrize(('settings', 'message'), [
     (ModelSettings(model='resnet', untrained=True), "unknown model 'resnet'; there are bevdetocc_gf, "),
+    (ModelSettings(model='bevdetocc_fg', untrained=True),
+     r"unknown model 'bevdetocc_fg'; did you mean bevdetocc_gf, bevdetocc_gf_small.*\? there are .*'gdfusion models'"),
     (ModelSettings(model='tiny', untrained=True, device='gpu'), "unknown device 'gpu'"),
     (ModelSettings(model='tiny', untrained=True, device='cpu', precision='autocast'), "'autocast' needs a CUDA device"),
     (ModelSettings(model='tiny', untrained=True, cues=('motion',)), "'motion'"),
     (ModelSettings(model='tiny'), "model tiny needs weights: .*'weights'.*'untrained'"),
     (ModelSettings(model='bevdetocc_gf'), "'bevdetocc_gf' are not on this machine; 'gdfusion weights fetch"),
-    (ModelSettings(weights='alocc_3d_gf'), "'alocc_3d_gf' are of a network that this version does not have"),
     (ModelSettings(weights='/nowhere/here.pth'), r'there are no weights /nowhere/here\.pth'),
     (ModelSettings(model='tiny', weights='here.pth', untrained=True), r'here\.pth.*drop one'),
     (ModelSettings(model='tiny', weights='/nowhere/here.pth'), r'/nowhere/here\.pth'),

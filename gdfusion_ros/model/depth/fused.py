@@ -1,4 +1,4 @@
-"""What all depth slots have: the depth network, and the memory of geometry where it fuses (bevdetocc_gf.md §3)."""
+"""What all depth slots have: the depth network, and the memory of geometry if any (bevdetocc_gf.md §3)."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class MlpDecoder(nn.Module):
 
 
 class MultiscaleDecoder(nn.Module):
-    """Residual stages, a pyramid of their levels, and a head that sees all of them (fbocc.md §5 to §7)."""
+    """Residual stages, a pyramid of their levels, and a head that sees all of them (fbocc.md §5, §6, §7)."""
 
     def __init__(self, encoder: ProjectedEncoder, neck: VolumePyramid, head: MultiscaleHead) -> None:
         """The head's refined grid is that of the classes."""

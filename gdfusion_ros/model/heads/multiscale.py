@@ -31,7 +31,8 @@ class MultiscaleHead(nn.Module):
         self.refine = FusibleSequential(nn.ConvTranspose3d(channels, width, 2, 2, bias=False), nn.BatchNorm3d(width),
                                         nn.ReLU(inplace=True))
         self.levels = nn.ModuleList(
-            FusibleSequential(nn.Conv3d(channels, width, 3, padding=1, bias=False), nn.BatchNorm3d(width), nn.ReLU())
+            FusibleSequential(nn.Conv3d(channels, width, 3, padding=1, bias=False), nn.BatchNorm3d(width),
+                              nn.ReLU(inplace=True))
             for _ in range(levels))
         self.weigh = FusibleSequential(nn.Conv3d(width, hidden, 1, bias=False), nn.BatchNorm3d(hidden),
                                        nn.ReLU(inplace=True), nn.Conv3d(hidden, levels + 1, 1, bias=False))
@@ -50,10 +51,9 @@ class MultiscaleHead(nn.Module):
     def predict(self, levels: Sequence[Tensor], probe: Probe = BLIND) -> Prediction:
         """Scores and the class id of every voxel; slab by slab, so that what lies between stays in a CPU's cache."""
         upsampled = self._upsampled(levels)
-        count = slab_height(levels[0])
-        parts = [self.classifier(self._blended(slab, [each[:, :, 2 * count * index:][:, :, :2 * slab.shape[2]]
-                                                      for each in upsampled]))
-                 for index, slab in enumerate(levels[0].split(count, 2))]
+        height = slab_height(levels[0])
+        slabs = zip(levels[0].split(height, 2), *(level.split(2 * height, 2) for level in upsampled), strict=True)
+        parts = [self.classifier(self._blended(finest, others)) for finest, *others in slabs]
         size = upsampled[0].shape[2:]
         outputs = rows(torch.cat(parts, 2)).float()
         labels = argmax(outputs[:, None])

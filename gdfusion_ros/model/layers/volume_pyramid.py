@@ -44,10 +44,10 @@ class VolumePyramid(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Levels of the encoder, finest first -> as many of the same sizes."""
-        summed = [F.relu(lateral(level)) for lateral, level in zip(self.lateral, levels, strict=True)]
+        summed = [F.relu(lateral(level), inplace=True) for lateral, level in zip(self.lateral, levels, strict=True)]
         for index in reversed(range(len(summed) - 1)):
             summed[index] = summed[index] + resized(summed[index + 1], summed[index].shape[2:])
-        return [F.relu(output(level)) for output, level in zip(self.output, summed, strict=True)]
+        return [F.relu(output(level), inplace=True) for output, level in zip(self.output, summed, strict=True)]
 
 
 def resized(volume: Tensor, size: Sequence[int]) -> Tensor:

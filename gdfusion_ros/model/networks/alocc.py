@@ -8,7 +8,7 @@ from torch import nn
 
 from gdfusion_ros.model.depth.measured import MeasuredStereoDepth
 from gdfusion_ros.model.depth.mono import MonoDepth
-from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, TWO_HEADS, DepthNet
+from gdfusion_ros.model.depth.net import COST_VOLUME, DepthNet
 from gdfusion_ros.model.depth.occlusion import INTER_RAY, INTRA_RAY, IntraInterRay, IntraRay
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
@@ -23,9 +23,8 @@ from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, halving
+from gdfusion_ros.model.networks.memories import FUSIONS, Memory
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
-from gdfusion_ros.model.temporal.scene import SCENE
 from gdfusion_ros.model.view.lift import BareLiftView
 from gdfusion_ros.model.view.soft_filling import FlatSoftFilling, InterRayView, SoftFilling
 from gdfusion_ros.model.weights.keys import Mount
@@ -90,35 +89,29 @@ ALOCC_2D_GF = replace(
 ALOCC_MINI_GF = replace(
     ALOCC_2D_GF, name='alocc_mini_gf', context_channels=40, depth=DepthBins(first=1.0, step=1.0, count=44))
 
+ALOCC_3D = replace(ALOCC_3D_GF, name='alocc_3d', cues=())
+ALOCC_2D = replace(ALOCC_2D_GF, name='alocc_2d', cues=())
+ALOCC_MINI = replace(ALOCC_MINI_GF, name='alocc_mini', cues=())
+"""The baselines, which keep their last 16 volumes or maps in a queue (alocc.md §9.5, §9.6)."""
+
 DOWNSAMPLE = 'depth_net.{}_conv.0.downsample.{}'
 TIES = {DOWNSAMPLE.format('depth', kind): DOWNSAMPLE.format('occ', kind) for kind in ('weight', 'bias')}
 """Both trunks of the depth network have one shortcut (alocc.md §2)."""
 
 IMAGES = Mount('images.backbone', 'img_backbone'), Mount('images.neck', 'img_neck', PYRAMID)
-FUSIONS = (
-    Mount('depth.fusion.history_gate', 'depth_net.depth_his_fusion_post_layer.gate_net'),
-    Mount('depth.fusion.blend_gate', 'depth_net.gate_net'),
-    Mount('memory.motion.offset', 'his_stream_offset_net.history_stream_offset_net'),
-    Mount('memory.voxel.time_embedding', 'time_emb_net'),
-    Mount('memory.voxel.align', 'history_keyframe_time_conv'),
-    Mount('memory.voxel.merge', 'history_keyframe_cat_conv'),
-    Mount('memory.scene', 'scene_his_func_after_vox_his', SCENE),
-)
 DECODER = (
     Mount('decoder.encoder', 'img_bev_encoder_backbone'),
     Mount('decoder.neck', 'img_bev_encoder_neck'),
     Mount('decoder.head', 'alocc_head', QUERY_HEAD),
 )
 LIFT, PRE_PROCESS = Mount('view.lift', 'view_transformer'), Mount('view.pre_process', 'pre_process')
-DEPTH = Mount('depth.net', 'depth_net', {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS})
-MONO_DEPTH = Mount('depth.net', 'depth_net', {**DEPTH_NET, **TWO_HEADS})
 BEHIND = Mount('depth.occlusion', 'depth_net', INTRA_RAY)
 BEHIND_AND_BESIDE = Mount('depth.occlusion', 'depth_net', {**INTRA_RAY, **INTER_RAY})
 RAISED = Mount('decoder.raise_up', 'final_conv')
 CONTEXT = Mount('decoder.head', 'alocc_head', CONTEXT_QUERIES)
 
 
-def alocc_3d(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
+def alocc_3d(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FUSIONS) -> OccupancyNetwork:
     """The network of that spec; the sizes are the released ones for nuScenes unless others are given."""
     sizes = sizes or Sizes()
     width, bins = spec.context_channels, spec.depth
@@ -126,44 +119,47 @@ def alocc_3d(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
     return OccupancyNetwork(
         spec,
         images=_images(sizes),
-        depth=_stereo_depth(spec, sizes),
+        depth=_stereo_depth(spec, sizes, memory),
         view=InterRayView(SoftFilling(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size,
                           spec.cells, bins),
-        memory=RecurrentMemory(spec.grid, width, spec.cues),
+        memory=memory.slot(spec, nn.Conv3d),
         decoder=MlpDecoder(
             VolumeEncoder(width, sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))),
             VolumeNeck(sizes.encoder_channels, sizes.voxel_channels),
             QueryHead(sizes.voxel_channels, spec.classes + 1, width if context else 0, sizes.first_output)),
-        mounts=(*IMAGES, DEPTH, BEHIND_AND_BESIDE, *FUSIONS, LIFT, PRE_PROCESS, *DECODER, *context), ties=TIES)
+        mounts=(*IMAGES, memory.depth_mount(COST_VOLUME), BEHIND_AND_BESIDE, *memory.mounts, LIFT, PRE_PROCESS,
+                *DECODER, *context), ties=TIES)
 
 
-def alocc_2d(spec: NetworkSpec, sizes: Sizes = SIZES_2D) -> OccupancyNetwork:
+def alocc_2d(spec: NetworkSpec, sizes: Sizes = SIZES_2D, memory: Memory = FUSIONS) -> OccupancyNetwork:
     """The same over maps of the ground plan, which are raised into a volume at the end (alocc.md §9.6, §9.7)."""
     width = spec.context_channels
     return OccupancyNetwork(
         spec,
         images=_images(sizes),
-        depth=_stereo_depth(spec, sizes),
+        depth=_stereo_depth(spec, sizes, memory),
         view=InterRayView(FlatSoftFilling(spec.grid), BevEncoder(width, (width,), (1,), (1,)), spec.image_size,
                           spec.cells, spec.depth),
-        memory=RecurrentMemory(spec.grid, width, spec.cues, nn.Conv2d),
+        memory=memory.slot(spec, nn.Conv2d),
         decoder=_map_decoder(spec, sizes),
-        mounts=(*IMAGES, DEPTH, BEHIND_AND_BESIDE, *FUSIONS, LIFT, PRE_PROCESS, *DECODER, RAISED, CONTEXT), ties=TIES)
+        mounts=(*IMAGES, memory.depth_mount(COST_VOLUME), BEHIND_AND_BESIDE, *memory.mounts, LIFT, PRE_PROCESS,
+                *DECODER, RAISED, CONTEXT), ties=TIES)
 
 
-def alocc_mini(spec: NetworkSpec, sizes: Sizes = MINI_SIZES) -> OccupancyNetwork:
+def alocc_mini(spec: NetworkSpec, sizes: Sizes = MINI_SIZES, memory: Memory = FUSIONS) -> OccupancyNetwork:
     """A smaller one over maps, which matches no images and lifts nothing beside the rays."""
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride, stereo=False)
+    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride, stereo=False,
+                   fused=memory.fused_depth)
     return OccupancyNetwork(
         spec,
         images=_images(sizes, stereo=False),
         depth=MonoDepth(net, spec.image_size, spec.cells, bins, occlusion=IntraRay(net.trunk, REACH_BEHIND),
                         remembers_geometry='geometry' in spec.cues),
         view=BareLiftView(FlatSoftFilling(spec.grid), spec.image_size, spec.cells, bins),
-        memory=RecurrentMemory(spec.grid, width, spec.cues, nn.Conv2d),
+        memory=memory.slot(spec, nn.Conv2d),
         decoder=_map_decoder(spec, sizes),
-        mounts=(*IMAGES, MONO_DEPTH, BEHIND, *FUSIONS, LIFT, *DECODER, RAISED, CONTEXT))
+        mounts=(*IMAGES, memory.depth_mount(), BEHIND, *memory.mounts, LIFT, *DECODER, RAISED, CONTEXT))
 
 
 def _images(sizes: Sizes, *, stereo: bool = True) -> ImageEncoder:
@@ -171,9 +167,10 @@ def _images(sizes: Sizes, *, stereo: bool = True) -> ImageEncoder:
                         stereo=stereo)
 
 
-def _stereo_depth(spec: NetworkSpec, sizes: Sizes) -> StereoDepth:
+def _stereo_depth(spec: NetworkSpec, sizes: Sizes, memory: Memory) -> StereoDepth:
     wide = sizes.image_channels
-    net = DepthNet(wide, wide, spec.context_channels, spec.depth.count, sizes.pyramid_channels, spec.feature_stride)
+    net = DepthNet(wide, wide, spec.context_channels, spec.depth.count, sizes.pyramid_channels, spec.feature_stride,
+                   fused=memory.fused_depth)
     slot = MeasuredStereoDepth if spec.lidar_depth else StereoDepth
     return slot(net, spec.image_size, spec.cells, spec.depth, occlusion=IntraInterRay(net.trunk, REACH_BEHIND, wide),
                 remembers_geometry='geometry' in spec.cues)

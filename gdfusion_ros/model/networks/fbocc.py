@@ -96,8 +96,8 @@ def fbocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
         spec,
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide, stereo=False),
         depth=MonoDepth(net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues),
-        view=ForwardBackwardView(Lift(spec.grid), BackwardProjection(spec.grid, width), spec.image_size, spec.cells,
-                                 bins),
+        view=ForwardBackwardView(Lift(spec.grid), BackwardProjection(spec.grid, width, spec.cameras), spec.image_size,
+                                 spec.cells, bins),
         memory=RecurrentMemory(spec.grid, width, spec.cues),
         decoder=MultiscaleDecoder(
             ProjectedEncoder(width, *stages), VolumePyramid(sizes.encoder_channels, sizes.pyramid_channels),

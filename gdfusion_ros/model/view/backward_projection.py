@@ -1,4 +1,4 @@
-"""Backward projection: columns of the volume look back at the images, as deep as they see there (fbocc.md §2 to §4).
+"""Backward projection: columns of the volume look back at the images, as deep as they see there (fbocc.md §2, §3, §4).
 
 Of FB-BEV (Li et al., ICCV 2023). What the forward projection, the lift, leaves empty gets its features here.
 """
@@ -51,16 +51,22 @@ def column_views(grid: VoxelGrid) -> Views:
 
 
 class BackwardProjection(nn.Module):
-    """One layer of a transformer whose queries are the columns of the volume: themselves, the images, a perceptron."""
+    """One layer of a transformer whose queries are the columns of the volume: themselves, the images, a perceptron.
 
-    def __init__(self, grid: VoxelGrid, channels: int) -> None:
-        """``grid`` and ``channels`` of the volume."""
+    The code of each camera is in published checkpoints, and is carried along; nothing asks for it (fbocc.md §2).
+    """
+
+    camera_code: Tensor
+
+    def __init__(self, grid: VoxelGrid, channels: int, cameras: int = 6) -> None:
+        """``grid`` and ``channels`` of the volume, ``cameras`` that it was trained with."""
         super().__init__()
         x, y, _ = grid.shape
         self.grid = grid
         self.queries = nn.Parameter(torch.randn(x * y, channels))
         self.column_code = nn.Parameter(torch.rand(x, channels // 2))
         self.row_code = nn.Parameter(torch.rand(y, channels // 2))
+        self.register_buffer('camera_code', torch.zeros(cameras, channels))
         self.self_attention = DeformableAttention(channels, HEADS, NEIGHBOURS)
         self.cross_attention = DeformableAttention(channels, HEADS, POINTS)
         self.perceptron = nn.Sequential(nn.Linear(channels, 4 * channels), nn.ReLU(),
@@ -115,6 +121,7 @@ BACKWARD_PROJECTION: Table = {
     'queries': 'bev_embedding.weight',
     'column_code': 'positional_encoding.col_embed.weight',
     'row_code': 'positional_encoding.row_embed.weight',
+    'camera_code': 'transformer.cams_embeds',
     **{f'{ours}.{part}': published
        for ours, index, inner in (('self_attention', 0, ''), ('cross_attention', 1, 'deformable_attention.'))
        for part, published in _attention(f'{_LAYER}attentions.{index}.', inner).items()},

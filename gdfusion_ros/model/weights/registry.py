@@ -20,12 +20,13 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: What 'weights' of the node and of the command line may be.
-        model: The network in the zoo that takes them; empty where none does.
-        file: Name of the file.
+        model: The network in the zoo that takes them.
+        file: Name of the file; empty where the authors give it none.
         license: Of the file, and what it was trained on.
         trained_on: The data, in words.
         about: One sentence.
-        repository: On the Hugging Face Hub; empty for a file that comes with the package.
+        repository: On the Hugging Face Hub; empty for a file that comes from elsewhere.
+        by_hand: Where their authors give them by hand; empty for others. The file's path is to be given then.
         size: Bytes; 0 where it is not known.
         sha256: Of the file; empty where it is not known.
     """
@@ -37,11 +38,14 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trained_on: str
     about: str
     repository: str = ''
+    by_hand: str = ''
     size: int = 0
     sha256: str = ''
 
     def path(self) -> Path | None:
         """Where the file lies on this machine; None where it does not."""
+        if self.by_hand:
+            return None
         if not self.repository:
             packaged = resource(MANIFEST).parent / self.file
             return packaged if packaged.is_file() else None
@@ -77,6 +81,9 @@ def find(text: str) -> Path:
     if entry is None:
         return Path(text).expanduser()
     path = entry.path()
+    if path is None and entry.by_hand:
+        raise GdfusionError(f"weights '{text}' are given by their authors alone ({entry.by_hand}): bring their file, "
+                            f"and set 'weights' to its path and 'model' to {entry.model}")
     if path is None:
         raise GdfusionError(f"weights '{text}' are not on this machine; 'gdfusion weights fetch {text}' brings them")
     return path
@@ -86,14 +93,12 @@ def identify(text: str) -> tuple[Path, WeightsMetadata]:
     """The file of the weights that ``text`` means (see ``find``), and what is known of them or the file itself says.
 
     Raises:
-        GdfusionError: there is no such file on this machine, or no such network in this version.
+        GdfusionError: there is no such file on this machine.
     """
     entry = known().get(text)
     if entry is None:
         path = find(text)
         return path, read_metadata(path)
-    if not entry.model:
-        raise GdfusionError(f"weights '{text}' are of a network that this version does not have")
     return find(text), WeightsMetadata(entry.model, entry.trained_on)
 
 
@@ -103,6 +108,9 @@ def fetch(entry: Weights) -> Path:
     Raises:
         GdfusionError: huggingface_hub is not installed, the file cannot be had, or it is not what it should be.
     """
+    if entry.by_hand:
+        raise GdfusionError(f"weights '{entry.name}' cannot be fetched: their authors give them by hand "
+                            f'({entry.by_hand})')
     if not entry.repository:
         raise GdfusionError(f"weights '{entry.name}' come with the package, nothing has to be fetched")
     try:

@@ -27,7 +27,7 @@ GRID = VoxelGrid(lower=(-12.8, -9.6, -1.0), voxel_size=(1.6, 1.6, 0.8), shape=(1
 
 def test_recorded_stages(recording: Callable[[str], Any], form: str) -> None:
     recorded = recording('fbocc_backward_projection')
-    projection = BackwardProjection(GRID, 16)
+    projection = BackwardProjection(GRID, 16, 3)
     recorded.load(projection, BACKWARD_PROJECTION)
     for step in '01':
         calibration = recorded.frame(step).calibration
@@ -63,7 +63,7 @@ def test_a_camera_that_is_masked_out_is_not_asked(recording: Callable[[str], Any
 
 def test_no_camera_sees_anything(recording: Callable[[str], Any], form: str) -> None:
     recorded = recording('fbocc_backward_projection')
-    projection = BackwardProjection(GRID, 16)
+    projection = BackwardProjection(GRID, 16, 3)
     recorded.load(projection, BACKWARD_PROJECTION)
     blind = dataclasses.replace(recorded.frame('0').calibration, visible=torch.zeros(3, dtype=torch.bool))
     pillars = pillar_views(project(projection.points(), blind, IMAGE), CELLS, BINS)

@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
+from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.layers.fpn import PYRAMID
@@ -42,12 +43,18 @@ from gdfusion_ros.model.zoo import ZOO
 
 MANIFESTS = {
     'bevdetocc_gf': 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion',
+    'bevdetocc': 'bevdetocc_nohist',
+    'alocc_3d': 'alocc3d_16f',
+    'alocc_2d': 'alocc2d',
+    'alocc_mini': 'alocc_mini',
+    'bevdetocc_sf': 'bevdetocc_sf',
     'alocc_3d_gf': 'alocc_3d_r50_256x704_bevdet_preatrain_gdfusion',
     'alocc_3d_gf_depth': 'alocc_cd',
     'alocc_3d_gf_surroundocc': 'alocc_3d_r50_900x1600_bevdet_preatrain_gdfusion_surroundocc',
     'alocc_3d_gf_waymo': 'alocc_waymo',
     'alocc_2d_gf': 'alocc2d_gf',
     'alocc_mini_gf': 'alocc_mini_gf',
+    'fbocc_gf': 'fbocc-r50-cbgs_depth_16f_16x4_20e_gdfusion',
     'gsdocc': 'gsdocc_r50_256x704_16f',
 }
 
@@ -434,3 +441,43 @@ def test_a_file_of_something_else(tmp_path: Path, content: object, message: str)
 def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(GdfusionError, match='there is no checkpoint'):
         load_checkpoint(Part(2), tmp_path / name)
+
+
+def checkpoint(name: str, recordings: Path) -> dict[str, Tensor]:
+    """A state dict as the manifest says, all weights one: each tensor takes four bytes of a file, however large."""
+    rows = json.loads((recordings / 'manifests' / f'{MANIFESTS[name]}.json').read_text())
+    grid = ZOO[name].spec.grid
+    constants = {'dx': torch.tensor(grid.voxel_size), 'nx': torch.tensor([float(count) for count in grid.shape]),
+                 'bx': torch.tensor([low + size / 2 for low, size in zip(grid.lower, grid.voxel_size, strict=True)])}
+    return {key: constants.get(key.rpartition('.')[2], torch.ones(())).to(getattr(torch, kind)).expand(shape)
+            for key, shape, kind in rows}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', MANIFESTS)
+def test_a_file_of_the_manifest_fits_and_spoilt_ones_do_not(
+        name: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = checkpoint(name, recordings)
+    wide = max(good, key=lambda key: good[key].numel())
+
+    def check(content: dict[str, object]) -> tuple[int, str]:
+        path = tmp_path / 'file.pth'
+        torch.save(content, path)
+        code = main(['weights', 'check', str(path), '--model', name])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    code, said = check({'state_dict': good})
+    assert code == 0, said
+    assert f'fits {name}' in said
+    code, said = check({'state_dict': {key: value for key, value in good.items() if key != wide}})
+    assert code == 1
+    assert f'does not fit {name}' in said
+    assert f': 1 missing: {wide}. ' in said
+    code, said = check({'state_dict': {**good, wide: good[wide][1:]}})
+    assert code == 1
+    assert f'1 of another shape: {wide} ' in said
+    code, said = check({'state_dict': good, 'meta': Code(tmp_path / 'it_ran')})
+    assert code == 1
+    assert not (tmp_path / 'it_ran').exists()
+    assert said.count('\n') == 1, said

@@ -45,8 +45,8 @@ def entry(**fields: Any) -> Weights:
 def test_the_manifest_names_models_of_the_zoo_and_what_comes_with_the_package() -> None:
     for name, weights_ in known().items():
         assert name == weights_.name
-        assert weights_.model in ('', *ZOO)
-        if not weights_.repository:
+        assert weights_.model in ZOO, 'no entry that cannot run'
+        if not weights_.repository and not weights_.by_hand:
             path = weights_.path()
             assert path is not None
             verify(path, weights_.size, weights_.sha256)
@@ -58,6 +58,18 @@ def test_a_name_means_the_fetched_file_and_anything_else_a_path(hub: Path, monke
     assert find('some/file.pth') == Path('some/file.pth')
     with pytest.raises(GdfusionError, match="'gdfusion weights fetch y' brings them"):
         find('y')
+
+
+def test_what_authors_give_by_hand_is_taken_by_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    by_hand = entry(repository='', by_hand='their README links it')
+    monkeypatch.setattr(registry, 'known', lambda: {'x': by_hand})
+    assert by_hand.path() is None
+    with pytest.raises(GdfusionError, match=r"'x' are given by their authors alone \(their README links it\): bring "
+                       r"their file, and set 'weights' to its path and 'model' to gdfusion_nano"):
+        find('x')
+    with pytest.raises(GdfusionError, match='cannot be fetched: their authors give them by hand'):
+        fetch(by_hand)
+    assert find(str(tmp_path)) == tmp_path
 
 
 def test_what_is_fetched_is_verified(hub: Path) -> None:
