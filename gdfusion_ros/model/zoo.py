@@ -16,6 +16,7 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.alocc import (
     ALOCC_2D,
     ALOCC_2D_GF,
+    ALOCC_2D_GF_OPENOCCUPANCY,
     ALOCC_3D,
     ALOCC_3D_GF,
     ALOCC_3D_GF_DEPTH,
@@ -23,6 +24,7 @@ from gdfusion_ros.model.networks.alocc import (
     ALOCC_3D_GF_WAYMO,
     ALOCC_MINI,
     ALOCC_MINI_GF,
+    OPENOCCUPANCY_SIZES,
     SURROUNDOCC_SIZES,
     WAYMO_SIZES,
     alocc_2d,
@@ -78,6 +80,7 @@ ZOO = {each.spec.name: each for each in (
     Entry(ALOCC_3D_GF, alocc_3d, AloccWeights), Entry(ALOCC_3D_GF_DEPTH, alocc_3d, AloccWeights),
     Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES), AloccWeights),
     Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES), AloccWeights),
+    Entry(ALOCC_2D_GF_OPENOCCUPANCY, partial(alocc_2d, sizes=OPENOCCUPANCY_SIZES), AloccWeights),
     Entry(ALOCC_2D_GF, alocc_2d, AloccWeights), Entry(ALOCC_MINI_GF, alocc_mini, AloccWeights),
     Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
