@@ -48,6 +48,9 @@ _PAPER = 'GDFusion, arXiv 2504.12959'
 _RECORDED = ('modules and the whole network at reduced size agree with recordings of the release; its keys are those '
              'of the published checkpoint; nobody has scored it here')
 
+_BY_PARTS = ('modules agree with recordings of the release; its keys are those of its configuration; nobody has scored '
+             'it here')
+
 ABOUT = {
     'bevdetocc_gf': About(
         'BEVDetOcc with the four fusions of GDFusion, as released', 34980174, 319.7, 160298018, _RECORDED,
@@ -67,5 +70,26 @@ ABOUT = {
         'its modules agree with recordings of its release; re-parameterised it agrees with itself as trained; its keys '
         'are those of the checkpoint; nobody has scored it here',
         (Scores(39.4, None, None, 'README of the GSD-Occ release'),)),
+    'alocc_3d_gf': About(
+        'ALOcc with the four fusions of GDFusion, as released', 52901758, 334.9, 160298018, _RECORDED,
+        (Scores(46.5, 40.2, 77.4, _RELEASE), Scores(46.5, 40.2, 77.4, f'{_PAPER}, table 1'))),
+    'alocc_3d_gf_depth': About(
+        'alocc_3d_gf, shown LiDAR depth', 52901758, 334.9, 160298018,
+        'its depth slot agrees with recordings of the release, the rest is alocc_3d_gf; nobody has scored it here',
+        (Scores(54.9, 51.4, 85.9, _RELEASE),)),
+    'alocc_3d_gf_surroundocc': About(
+        'ALOcc-3D-GF for the labels of SurroundOcc, in the LiDAR frame, as released', 53199358, 1271.7, 655966754, _BY_PARTS,
+        (Scores(25.5, 22.5, 38.2, _RELEASE), Scores(25.5, 22.5, 38.2, f'{_PAPER}, table 2'))),
+    'alocc_3d_gf_waymo': About(
+        'ALOcc-3D-GF for five cameras and the labels of Waymo', 108154542, 1187.6, 373617421, _BY_PARTS),
+    'alocc_2d_gf': About(
+        'ALOcc over maps of the ground plan, with the four fusions; no weights are published', 63714637, 316.5,
+        83999714, _BY_PARTS),
+    'alocc_2d_gf_openoccupancy': About(
+        'alocc_2d_gf for the labels of OpenOccupancy, in the LiDAR frame; its sizes are assumed in part', 79944349,
+        1760.2, 588146402, f'{_BY_PARTS}; no configuration of it is published', (Scores(17.9, 13.7, 28.6, f'{_PAPER}, table 3'),)),
+    'alocc_mini_gf': About(
+        'a smaller ALOcc over maps, of one image a camera, with the four fusions; no weights are published', 36236408,
+        164.8, 7630914, _BY_PARTS, (Scores(42.0, 35.7, 71.9, f'{_PAPER}, table 1'),)),
 }
 """By the name of the network."""

@@ -91,11 +91,12 @@ ALOCC_2D_GF = replace(
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 6.4), shape=(200, 200, 1)))
 
 ALOCC_2D_GF_OPENOCCUPANCY = replace(
-    ALOCC_2D_GF, name='alocc_2d_gf_openoccupancy', frame='lidar', label_set='openoccupancy_nuscenes', classes=17,
+    ALOCC_2D_GF, name='alocc_2d_gf_openoccupancy', image_size=(896, 1600),
+    depth=ALOCC_3D_GF_SURROUNDOCC.depth, frame='lidar', label_set='openoccupancy_nuscenes', classes=17,
     grid=VoxelGrid(lower=(-51.2, -51.2, -5.0), voxel_size=(0.4, 0.4, 8.0), shape=(256, 256, 1)), refinement=2,
     heights=20)
-"""Of no published configuration: that the map has cells of 0.4 m, each classified as 2 x 2 x 40 voxels, that the depth
-bins are those for Occ3D, and that no other loss or layer is for it, are assumptions."""
+"""Of no published configuration. The paper has the size of its images; that its map has cells of 0.4 m, each classified
+as 2 x 2 x 40 voxels, that its depth bins are those for SurroundOcc and all layers those for Occ3D are assumptions."""
 
 ALOCC_MINI_GF = replace(
     ALOCC_2D_GF, name='alocc_mini_gf', context_channels=40, depth=DepthBins(first=1.0, step=1.0, count=44))
