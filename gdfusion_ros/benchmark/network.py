@@ -78,18 +78,19 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lam
                 runner.predict(next(steps), clock)
             tick()
         assert runner.state is not None
-        size, peak = runner.state.nbytes, _peak_memory(network.device)
+        size, peak = runner.state.nbytes, peak_memory(network.device)
         counter = _Recorder()
         runner.predict(next(steps), counter)
         del runner
         floor = sum(count * _alone(call, network.device) for call, count in counter.calls.items())
     return BenchmarkResult(
-        network.title, _device_name(network.device), 'autocast' if network.autocast else 'fp32', frames,
+        network.title, device_name(network.device), 'autocast' if network.autocast else 'fp32', frames,
         {name: statistics.median(times) for name, times in clock.times.items()}, statistics.median(totals),
         counter.gmac, floor, peak, size)
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
 
@@ -103,10 +104,10 @@ class _StageClock(Probe):
 
     @contextmanager
     def timed(self, times: list[float]) -> Iterator[None]:
-        _synchronize(self._device)
+        synchronize(self._device)
         start = time.perf_counter()
         yield
-        _synchronize(self._device)
+        synchronize(self._device)
         times.append(time.perf_counter() - start)
 
     def stage(self, name: str) -> AbstractContextManager[object]:
@@ -169,21 +170,23 @@ def _alone(call: _Call, device: torch.device, repeats: int = 5) -> float:
     call.operator(*arguments)
     times = []
     for _ in range(repeats):
-        _synchronize(device)
+        synchronize(device)
         start = time.perf_counter()
         call.operator(*arguments)
-        _synchronize(device)
+        synchronize(device)
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
 
-def _peak_memory(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
+    """Bytes that were in use at once: by the process on a CPU, by torch's allocator on CUDA."""
     if device.type == 'cuda':
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """The device in words."""
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
     return f'CPU, {torch.get_num_threads()} threads'

@@ -1,7 +1,11 @@
-"""Measure speed: the network by stage, the live node, the converter, the reader of nuScenes, training; or growth.
+"""Measure speed: the network by stage, the live node, the converter, the reader of nuScenes, training; or memory.
 
   gdfusion benchmark                                  the default model, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
+  gdfusion benchmark cues --model bevdetocc_gf        what the four fusions take of a frame, and what their gradients
+                                                      would take by autograd
+  gdfusion benchmark memory --figure memory.png       bevdetocc_sf, which keeps 1 to 16 volumes, against bevdetocc_gf,
+                                                      which fuses all into one: state and peak memory
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
   gdfusion benchmark soak --frames 1600               sends synthetic camera sets to a node over DDS; an error if its
@@ -40,8 +44,9 @@ HELP = 'measure the network, the live node, the converter, the reader of nuScene
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure, how often, and the network."""
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
-                        help='the network alone (default), the live node over DDS (needs ROS), whether it grows '
-                        '(soak), the converter, the reader of the tables, or training')
+                        help='the network alone (default), its fusions (cues), what remembering costs (memory), the '
+                        'live node over DDS (needs ROS), whether it grows (soak), the converter, the reader of the '
+                        'tables, or training')
     parser.add_argument('--frames', type=int, default=10,
                         help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
     parser.add_argument('--bag', type=Path, help='bag to play to the node')
@@ -52,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="see 'gdfusion convert'")
     parser.add_argument('--share', type=float, default=1.0,
                         help="size of the generated tables as a share of v1.0-trainval's. Default: 1.")
+    parser.add_argument('--figure', type=Path, metavar='FILE', help='draw what memory costs into FILE, a PNG')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     add_model_arguments(parser)
 
@@ -73,8 +79,9 @@ def run(args: argparse.Namespace) -> int:
     # Speed does not depend on what the weights are, so random ones will do where none are given.
     if not args.weights:
         args.untrained = True
-    if args.json is not None:
-        refuse_existing(args.json)
+    for path in (args.json, args.figure):
+        if path is not None:
+            refuse_existing(path)
     numbers = _MEASURES[args.what](args)
     if args.json is not None:
         with written_whole(args.json) as draft:
@@ -115,6 +122,61 @@ def _table(result: BenchmarkResult) -> str:
     head = f'{result.model} on {result.device}, {result.precision}, medians of {result.frames} frames'
     stages = tabulate(rows, headers=('stage', 'ms', 'share', 'GMAC'), stralign='right', disable_numparse=True)
     return '\n'.join([head, stages, '', tabulate(facts, tablefmt='plain')])
+
+
+def _cues(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import cues
+    from gdfusion_ros.benchmark import network as benchmark
+    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.zoo import load_network
+
+    keep_freed_memory()
+    network = load_network(model_settings(args))
+    if missing := set(benchmark.FUSIONS) - set(network.spec.cues):
+        raise GdfusionError(f'model {network.spec.name} runs without {", ".join(sorted(missing))}: all four cues are '
+                            'compared')
+    with progress(args.frames + 2 * cues.REPEATS, 'step') as bar:
+        result = benchmark.run(network, args.frames, bar.update)
+        costs = cues.gradients(network, bar.update)
+    shares = [(name, f'{result.stages[name] * 1e3:.1f}', f'{result.stages[name] / result.frame:.1%}')
+              for name in benchmark.FUSIONS]
+    shares.append(('all four', f'{result.fusion_share * result.frame * 1e3:.1f}', f'{result.fusion_share:.1%}'))
+    print(f'{result.model} on {result.device}, medians of {result.frames} frames of {result.frame * 1e3:.1f} ms')
+    print(tabulate(shares, headers=('fusion', 'ms', 'share'), stralign='right', disable_numparse=True))
+    print(tabulate([(cost.cue, f'{cost.closed_form * 1e3:.1f}', f'{cost.autograd * 1e3:.1f}',
+                     f'{cost.autograd / cost.closed_form:.1f}', f'{cost.difference:.0e}') for cost in costs],
+                   headers=('gradient step', 'closed form [ms]', 'autograd [ms]', 'times', 'difference'),
+                   stralign='right', disable_numparse=True))
+    return {**dataclasses.asdict(result), 'gradients': [dataclasses.asdict(cost) for cost in costs]}
+
+
+def _memory(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import memory
+    from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL
+    from gdfusion_ros.model.runtime.device import select_device
+
+    settings = model_settings(args)
+    specs = {spec.name: spec for spec in (BEVDETOCC_GF, BEVDETOCC_GF_SMALL)}
+    name = settings.model or BEVDETOCC_GF.name
+    if name not in specs:
+        raise GdfusionError(f"model {name} has no sister that keeps its volumes; compare {' or '.join(specs)}")
+    with progress(len(memory.LENGTHS) + 1, 'network') as bar:
+        uses = memory.run(specs[name], args.frames, select_device(settings.device), bar.update)
+    print(f'random weights, {args.frames} frames after {memory.WARM_UP} that warm up, each network in a process of its '
+          'own')
+    print(tabulate([(use.model, use.length or 'all, fused', f'{use.state / 1e6:.1f}', f'{use.history / 1e6:.1f}',
+                     f'{use.growth / 1e6:.1f}', f'{use.peak_memory / 1e9:.2f}', f'{use.frame * 1e3:.0f}')
+                    for use in uses],
+                   headers=('model', 'remembers', 'state [MB]', 'history [MB]', 'growth [MB]', 'peak [GB]', 'ms'),
+                   stralign='right', disable_numparse=True))
+    if args.figure is not None:
+        memory.draw(uses, args.figure)
+        print(f'figure in {args.figure}')
+    return {'frames': args.frames, 'networks': [dataclasses.asdict(use) for use in uses]}
 
 
 def _node(args: argparse.Namespace) -> dict[str, Any]:
@@ -205,4 +267,5 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    'network': _network, 'node': _node, 'soak': _soak, 'convert': _convert, 'tables': _tables, 'train': _train}
+    'network': _network, 'cues': _cues, 'memory': _memory, 'node': _node, 'soak': _soak, 'convert': _convert,
+    'tables': _tables, 'train': _train}

@@ -77,6 +77,19 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
+class Neighbours:
+    """What the cells of N images say of the 3 x 3 places round theirs: rows a and columns b of places, l of depths.
+
+    Attributes:
+        weights: (N, a, b, l, h, w) in 0..1.
+        offsets: (N, a, b, 2, h, w) of the places from the cell's own, along u and v [px of the network's images].
+    """
+
+    weights: Tensor
+    offsets: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class CellDepth:
     """What the cells of N images see.
 
@@ -85,12 +98,14 @@ class CellDepth:
         context: (N, C, h, w) float32 features that are lifted.
         supervised: (N, D, h, w) distribution of the head that is taught depth.
         fused_logits: (N, D, h, w) of the head that is fused with history; None without that cue.
+        neighbours: what is lifted beside each cell's own ray; None where nothing is.
     """
 
     distribution: Tensor
     context: Tensor
     supervised: Tensor
     fused_logits: Tensor | None
+    neighbours: Neighbours | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,9 +26,10 @@ class NetworkSpec:
         context_channels: of the features that are lifted.
         grid: the volume.
         refinement: how many voxels of the predicted grid lie along an edge of the volume's voxels.
+        heights: how many times more lie along z, where the volume is a map of the ground plan.
         frame: where the grid lies: in the vehicle's frame, or the LiDAR's.
         label_set: name of the classes' label set.
-        classes: of the label set; the head has one output more, an unused slot before them.
+        classes: of the label set; a head may have one output more, an unused slot before them.
         lidar_depth: whether it looks at LiDAR depth (Frame.lidar_depth), where there is any.
         cues: the temporal cues that are switched on, as in table 5 of the paper.
     """
@@ -40,6 +41,7 @@ class NetworkSpec:
     context_channels: int
     grid: VoxelGrid
     refinement: int = 1
+    heights: int = 1
     cameras: int = 6
     any_cameras: bool = True
     frame: Literal['ego', 'lidar'] = 'ego'
@@ -51,7 +53,7 @@ class NetworkSpec:
     @property
     def predicted_grid(self) -> VoxelGrid:
         """The grid of the classes: the volume's, refined."""
-        return self.grid.refined(self.refinement)
+        return self.grid.refined(self.refinement, self.heights)
 
     @property
     def cells(self) -> tuple[int, int]:

@@ -44,7 +44,11 @@ class SequenceState:
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors."""
-        return sum(tensor.nbytes for _, tensor in _tensors(self))
+        return sum(self.sizes().values())
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every tensor by its name."""
+        return {name: tensor.nbytes for name, tensor in _tensors(self)}
 
     def is_finite(self) -> bool:
         """Whether every feature is a number; a sum shows it without a pass that writes."""

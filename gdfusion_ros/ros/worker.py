@@ -19,8 +19,9 @@ _LOOK_UP = 0.1
 
 _TAKEN_IN_LOOK_UP = 0.005
 
-TAKEN_IN_WITHIN = 20.0
-"""How long the thread waits for what it handed on to be taken in [s]; as long as DDS waits for a sign of life."""
+TAKEN_IN_WITHIN = 15.0
+"""How long the thread waits for what it handed on to be taken in [s]. After 20 s without a sign of life DDS drops a
+subscriber, and there would be nobody to name any more."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from gdfusion_ros.datasets import lidar
 from gdfusion_ros.datasets.labels import FORMATS, LIDAR, LabelFormat
 from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.depth.measured import nearest_bins
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
-from gdfusion_ros.model.objectives.losses import depth_bins
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import RigPoses, lidar_depth, make_frame
 from gdfusion_ros.perception.labels import UNKNOWN
@@ -188,7 +188,7 @@ class Examples(TorchDataset[Example]):
         bins, (rows, columns) = self._config.depth, self._config.cells
         if maps is None or not self._settings.objective.wants_depth:
             return torch.full((len(self._settings.cameras), rows, columns), IGNORE)
-        return depth_bins(maps, self._config.feature_stride, bins.first, bins.step, bins.count)
+        return nearest_bins(maps, self._config.feature_stride, bins)
 
 
 def _with_tensors(frame: Frame, change: Callable[[Tensor], Tensor]) -> Frame:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,11 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from PIL import Image
+from rcl_interfaces.msg import Log
 
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
-from gdfusion_ros.ros import qos
+from gdfusion_ros.ros import environment, qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.player import Playback, play
@@ -90,6 +94,43 @@ def test_both_sources_of_transforms_give_the_grids_of_the_replay(live: Any, driv
                                                                  expected: Any, source: str) -> None:
     live.configure(tf_source=source)
     assert live.play(drive, 6, loops=2).differences(expected.repeated(2)) == []
+
+
+def test_the_time_of_a_bag_is_the_nodes_where_it_is_asked_for(live: Any, drive: Path, expected: Any) -> None:
+    live.configure()
+    assert all(result.successful for result in live.set_parameters(use_sim_time=True))
+    assert live.play(drive, 6, loops=2, clock=100).differences(expected.repeated(2)) == []
+    assert live.diagnostics[-1].header.stamp.sec == pytest.approx(expected.stamps[-1] / 1e9, abs=3)
+    assert all(result.successful for result in live.set_parameters(use_sim_time=False))
+
+
+VIEWER = """
+from gdfusion_ros.ros import environment, qos
+from gdfusion_ros.ros.context import ros_node, spinning
+from gdfusion_ros.ros.factory import message_class
+with ros_node('viewer') as node, spinning(node):
+    node.create_subscription(message_class('gdfusion_ros/msg/SemanticOccupancyGrid'), '/occ/occupancy',
+                             lambda grid: print('grid', flush=True), qos.recording())
+    input()
+"""
+
+
+def test_a_subscriber_that_hangs_is_named_and_not_waited_for_again(live: Any, drive: Path, patience: float) -> None:
+    live.configure()
+    begin, lines = int(live.values('sets')['grids']), []
+    with subprocess.Popen([sys.executable, '-c', VIEWER], env=environment.for_child(), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as viewer, ros_node('listener') as node:
+        node.create_subscription(Log, '/rosout', lambda log: lines.append(log.msg), qos.recording())
+        with spinning(node):
+            live.wait(lambda: live._node.count_subscribers('/occ/occupancy'))
+            play([drive], Playback(wait=patience))
+            assert viewer.stdout is not None
+            assert viewer.stdout.readline() == 'grid\n'
+            viewer.send_signal(signal.SIGSTOP)
+            play([drive], Playback(wait=patience, loops=2))
+            live.wait(lambda: [line for line in lines if 'has not acknowledged a grid for 15 s' in line])
+            live.wait(lambda: int(live.values('sets')['grids']) == begin + 9)
+        viewer.kill()
 
 
 def test_the_memory_goes_on_while_nobody_listens(live: Any, drive: Path, edited: Callable[..., Path],

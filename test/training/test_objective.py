@@ -28,6 +28,7 @@ from gdfusion_ros.training.stream import Item
 from gdfusion_ros.training.trainer import Trainer
 
 LABELLED, UNLABELLED = 0, 1
+CONFIGURATIONS = Path(__file__).parents[2] / 'config'
 IMAGES_ONLY = LossWeights(cross_entropy=0.0, depth=0.0, cell_depth=1.0, cell_classes=1.0)
 
 
@@ -163,3 +164,9 @@ def test_a_network_brings_its_own_objective(source: Dataset, tiny_spec: NetworkS
         file.write_text(text)
         with pytest.raises(GdfusionError, match=message):
             training_settings.read(file, {})
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGURATIONS.glob('train_*.yaml')), ids=lambda path: str(path.stem))
+def test_configurations_that_ship_are_of_networks_that_there_are(path: Path) -> None:
+    settings = training_settings.read(path, {})
+    assert isinstance(settings.objective, zoo.entry(settings.model).objective)

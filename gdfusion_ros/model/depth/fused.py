@@ -1,4 +1,4 @@
-"""What all depth slots have: the depth network, and the memory of geometry where it fuses (bevdetocc_gf.md §3)."""
+"""What all depth slots have: the depth network, and the memory of geometry if any (bevdetocc_gf.md §3)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from gdfusion_ros.model.depth.ground import ground_bins
 from gdfusion_ros.model.depth.net import DepthNet, DepthPrediction, camera_vector
+from gdfusion_ros.model.depth.occlusion import NoOcclusion
 from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.geometry.camera import frustum_points
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.images import EncodedImages
 from gdfusion_ros.model.interface import Calibration, CellDepth
 from gdfusion_ros.model.probe import Pass
 from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState
@@ -41,14 +43,16 @@ class FusedDepth(nn.Module):
     depths: Tensor
 
     def __init__(self, net: DepthNet, image_size: tuple[int, int], cells: tuple[int, int], bins: DepthBins, *,
-                 remembers_geometry: bool = False, ground: bool = False) -> None:
+                 occlusion: nn.Module | None = None, remembers_geometry: bool = False, ground: bool = False) -> None:
         """``cells`` (h, w) of the features; ``ground``: whether ``net`` is told where each ray meets level ground.
+
+        ``occlusion`` says what lies behind and beside what is seen; nothing does unless it is given.
 
         The weights of the fusion exist where ``net`` has logits to fuse, whether or not the memory of geometry is
         switched on.
         """
         super().__init__()
-        self.net = net
+        self.net, self.occlusion = net, occlusion or NoOcclusion()
         self.fusion = None if net.logits_head is None else GeometryFusion(image_size, bins.values())
         self.register_buffer('depths', bins.values(), persistent=False)
         self.image_size, self._cells, self._bins = image_size, cells, bins
@@ -70,27 +74,40 @@ class FusedDepth(nn.Module):
         bins = ground_bins(calibration, self.image_size, self._cells, self._bins.values())
         return bins.to(device, non_blocking=True)
 
-    def seen(self, cells: Tensor, cost: Tensor | None, geometry: DepthGeometry, run: Pass) -> DepthPrediction:
-        """What the depth network sees in features (N, C, h, w) and in the cost volume (N, D, H / 4, W / 4), if any."""
+    def fused(self, images: EncodedImages, cost: Tensor | None, geometry: DepthGeometry, state: GeometryState | None,
+              run: Pass) -> tuple[CellDepth, GeometryState | None]:
+        """The depth that is lifted, and H_g; without a memory of geometry, what is seen as it is.
+
+        Args:
+            images: their features.
+            cost: (N, D, H / 4, W / 4) volume of a match, if any.
+            geometry: of the frame.
+            state: H_g of the last frame; None at a start.
+            run: of the frame.
+        """
         with run.probe.stage('depth'), run.learned():
-            seen: DepthPrediction = self.net(cells, cost, geometry.camera_vectors, geometry.ground)
+            seen: DepthPrediction = self.net(images.cells, cost, geometry.camera_vectors, geometry.ground)
+            distribution, neighbours = self.occlusion(seen)
         run.probe.record('depth_pred', seen.probability)
         run.probe.record('context', seen.context)
-        return seen
-
-    def fused(self, seen: DepthPrediction, geometry: DepthGeometry, state: GeometryState | None,
-              run: Pass) -> tuple[CellDepth, GeometryState | None]:
-        """The depth that is lifted, and H_g; without a memory of geometry, what is seen as it is."""
-        distribution, fused = seen.probability, None
-        if self.fusion is not None and self._remembers_geometry:
+        fused: GeometryState | None = None
+        if seen.logits is not None and self._remembers_geometry:
             with run.probe.stage('geometry'), run.learned():
-                distribution, fused = self.fusion(seen.logits, seen.probability, geometry.frustum,
-                                                  geometry.reprojection, state)
+                distribution, fused = self.blended(images, seen.logits, distribution, geometry, state)
             run.probe.record('geometry_fused_logits', fused.logits)
         run.probe.record('geometry', distribution)
         cells = CellDepth(distribution.float(), seen.context.float(), seen.probability,
-                          None if fused is None else fused.logits)
+                          None if fused is None else fused.logits, neighbours)
         return cells, fused
+
+    def blended(self, images: EncodedImages, logits: Tensor, distribution: Tensor, geometry: DepthGeometry,
+                state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+        """What is seen now, (N, D, h, w) logits and distribution, fused with the history."""
+        del images
+        assert self.fusion is not None
+        fused: tuple[Tensor, GeometryState] = self.fusion(logits, distribution, geometry.frustum,
+                                                          geometry.reprojection, state)
+        return fused
 
     def camera_statistics(self) -> nn.BatchNorm1d:
         """The normalisation of the camera vectors, whose statistics are of rigs, not of images."""

@@ -15,4 +15,4 @@ class MonoDepth(FusedDepth):
     def forward(self, images: EncodedImages, geometry: DepthGeometry, state: GeometryState | None,
                 run: Pass) -> tuple[CellDepth, GeometryState | None]:
         """Depth distribution and features of every image cell, and what is to be remembered of their depth."""
-        return self.fused(self.seen(images.cells, None, geometry, run), geometry, state, run)
+        return self.fused(images, None, geometry, state, run)

@@ -50,11 +50,15 @@ class DepthPrediction(NamedTuple):
         probability: (N, D, h, w) softmax of the supervised head.
         logits: (N, D, h, w) of the second head, which enters the geometry fusion [DIFF 1]; None without one.
         context: (N, C, h, w) features that are lifted.
+        gated: (N, C', h, w) features, gated by the camera for depth, before anything is matched.
+        looked_at: (N, C'', h, w) all that the trunk looks at.
     """
 
     probability: Tensor
     logits: Tensor | None
     context: Tensor
+    gated: Tensor
+    looked_at: Tensor
 
 
 class DepthNet(nn.Module):
@@ -98,12 +102,12 @@ class DepthNet(nn.Module):
         cameras = self.bn(camera_vectors)
         features = self.reduce(features)
         context = self.context(features * self.context_gate(cameras))
-        seen = [features * self.depth_gate(cameras),
-                *([] if self.cost_volume is None else [self.cost_volume(cost_volume)]),
-                *([] if ground is None else [ground])]
-        depth = self.trunk(torch.cat(seen, 1))
+        gated = features * self.depth_gate(cameras)
+        looked_at = torch.cat([gated, *([] if self.cost_volume is None else [self.cost_volume(cost_volume)]),
+                               *([] if ground is None else [ground])], 1)
+        depth = self.trunk(looked_at)
         return DepthPrediction(self.probability_head(depth).softmax(1),
-                               None if self.logits_head is None else self.logits_head(depth), context)
+                               None if self.logits_head is None else self.logits_head(depth), context, gated, looked_at)
 
 
 DEPTH_NET: Table = {

@@ -36,5 +36,5 @@ class StereoDepth(FusedDepth):
                                self.depths)
         run.probe.record('stereo_ref_feat', previous)
         run.probe.record('cost_volume_softmax', cost)
-        cells, fused = self.fused(self.seen(images.cells, cost, geometry, run), geometry, remembered, run)
+        cells, fused = self.fused(images, cost, geometry, remembered, run)
         return cells, StereoState(images.stereo, fused)

@@ -15,10 +15,10 @@ class VoxelGrid:
     voxel_size: Triple
     shape: tuple[int, int, int]
 
-    def refined(self, times: int) -> VoxelGrid:
-        """The same space with voxels whose edges are ``times`` shorter."""
-        (dx, dy, dz), (x, y, z) = self.voxel_size, self.shape
-        return VoxelGrid(self.lower, (dx / times, dy / times, dz / times), (times * x, times * y, times * z))
+    def refined(self, times: int, heights: int = 1) -> VoxelGrid:
+        """The same space with voxels whose edges are ``times`` shorter, along z ``heights`` times more."""
+        (dx, dy, dz), (x, y, z), tall = self.voxel_size, self.shape, times * heights
+        return VoxelGrid(self.lower, (dx / times, dy / times, dz / tall), (times * x, times * y, tall * z))
 
     @property
     def voxels(self) -> int:

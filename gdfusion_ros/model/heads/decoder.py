@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from gdfusion_ros.model.heads.mlp import OccupancyHead
 from gdfusion_ros.model.heads.multiscale import MultiscaleHead
+from gdfusion_ros.model.heads.query import QueryHead
 from gdfusion_ros.model.interface import Prediction
-from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
-from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck, rows
+from gdfusion_ros.model.layers.volume import rows
 from gdfusion_ros.model.layers.volume_pyramid import ProjectedEncoder, VolumePyramid
 from gdfusion_ros.model.probe import Pass
 
@@ -17,9 +17,8 @@ from gdfusion_ros.model.probe import Pass
 class MlpDecoder(nn.Module):
     """Residual stages, their levels fused at the finest, and a classifier of every cell."""
 
-    def __init__(self, encoder: VolumeEncoder | ColumnEncoder, neck: VolumeNeck | ColumnNeck,
-                 head: OccupancyHead) -> None:
-        """All three are of volumes, or all of columns."""
+    def __init__(self, encoder: nn.Module, neck: nn.Module, head: OccupancyHead | QueryHead) -> None:
+        """All three are of volumes, or all of columns; ``encoder`` gives levels, ``neck`` makes one of them."""
         super().__init__()
         self.encoder, self.neck, self.head = encoder, neck, head
 
@@ -55,7 +54,7 @@ class MlpDecoder(nn.Module):
     @torch.no_grad()
     def favour_free(self, bias: float) -> None:
         """Make free space, the last class, the likely one, whatever the weights."""
-        self.head.classifier.get_parameter('2.bias').view(-1, self.head.outputs)[:, -1] = bias
+        self.head.favour_free(bias)
 
 
 class MultiscaleDecoder(nn.Module):

@@ -62,6 +62,11 @@ class OccupancyHead(nn.Module):
         probe.record('scores', scores)
         return Prediction(labels.transpose(0, 1), scores[..., 1:])
 
+    @torch.no_grad()
+    def favour_free(self, bias: float) -> None:
+        """Make free space, the last class, the likely one, whatever the weights."""
+        self.classifier.get_parameter('2.bias').view(-1, self.outputs)[:, -1] = bias
+
     def _in_order(self, voxels: Tensor, volume: Tensor) -> Tensor:
         """(cells, voxels, …) -> a view (Y, dy, X, dx, Z, dz, …); cells of columns count as one along z."""
         size = (*volume.shape[2:], 1)[:3]

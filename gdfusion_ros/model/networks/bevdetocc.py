@@ -1,4 +1,8 @@
-"""BEVDetOcc-GF: stereo depth, lift, the four fusions, a 3-D encoder and a classifier (bevdetocc_gf.md §1)."""
+"""The BEVDetOcc family: stereo depth, lift, a memory of the volume, a 3-D encoder and a classifier.
+
+BEVDetOcc-GF remembers by the four fusions (bevdetocc_gf.md §1); the baselines that it is compared with remember no
+volume, or keep the last ones in a queue (bevdetocc_sf.md §2, §3).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, TWO_HEADS, DepthNet
+from gdfusion_ros.model.depth.net import COST_VOLUME, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -17,9 +21,8 @@ from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.memories import FUSIONS, Memory
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
-from gdfusion_ros.model.temporal.scene import SCENE
 from gdfusion_ros.model.view.lift import Lift, LiftView
 from gdfusion_ros.model.weights.keys import Mount
 
@@ -58,23 +61,22 @@ BEVDETOCC_GF_SMALL = replace(
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
 """Half the image and half the grid: for tests and quick trials. No weights are published for it."""
 
-MOUNTS = (
+BEVDETOCC = replace(BEVDETOCC_GF, name='bevdetocc', cues=())
+"""No memory of the volume; the images are matched with the previous ones all the same."""
+
+BEVDETOCC_SF = replace(BEVDETOCC, name='bevdetocc_sf')
+"""The queue of SOLOFusion."""
+
+AROUND_THE_MEMORY = (
     Mount('images.backbone', 'img_backbone'),
     Mount('images.neck', 'img_neck', PYRAMID),
-    Mount('depth.net', 'depth_net', {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS}),
-    Mount('depth.fusion.history_gate', 'depth_net.depth_his_fusion_post_layer.gate_net'),
-    Mount('depth.fusion.blend_gate', 'depth_net.gate_net'),
     Mount('view.lift', 'view_transformer'),
     Mount('view.pre_process', 'pre_process'),
-    Mount('memory.motion.offset', 'his_stream_offset_net.history_stream_offset_net'),
-    Mount('memory.voxel.time_embedding', 'time_emb_net'),
-    Mount('memory.voxel.align', 'history_keyframe_time_conv'),
-    Mount('memory.voxel.merge', 'history_keyframe_cat_conv'),
-    Mount('memory.scene', 'scene_his_func_after_vox_his', SCENE),
     Mount('decoder.encoder', 'img_bev_encoder_backbone'),
     Mount('decoder.neck', 'img_bev_encoder_neck'),
     Mount('decoder.head', 'occupancy_head', HEAD),
 )
+MOUNTS = (*AROUND_THE_MEMORY, FUSIONS.depth_mount(COST_VOLUME), *FUSIONS.mounts)
 
 
 def halving(stages: int) -> tuple[int, ...]:
@@ -82,19 +84,20 @@ def halving(stages: int) -> tuple[int, ...]:
     return (1, *[2] * (stages - 1))
 
 
-def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
-    """The network of that spec; the sizes are the released ones unless others are given."""
+def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FUSIONS) -> OccupancyNetwork:
+    """The network of that spec; sizes and memory are those of the released network unless others are given."""
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
     stages = sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride)
+    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride,
+                   fused=memory.fused_depth)
     return OccupancyNetwork(
         spec,
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide),
         depth=StereoDepth(net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues),
         view=LiftView(Lift(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size, spec.cells, bins),
-        memory=RecurrentMemory(spec.grid, width, spec.cues),
+        memory=memory.slot(spec, nn.Conv3d),
         decoder=MlpDecoder(
             VolumeEncoder(width, *stages), VolumeNeck(sizes.encoder_channels, width),
             OccupancyHead(nn.Conv3d, width, sizes.classifier_channels, spec.classes + 1)),
-        mounts=MOUNTS)
+        mounts=(*AROUND_THE_MEMORY, memory.depth_mount(COST_VOLUME), *memory.mounts))

@@ -193,14 +193,6 @@ def spread(cells: Tensor, size: torch.Size) -> Tensor:
     return cells.repeat_interleave(rays, 2).repeat_interleave(rays, 3)
 
 
-def depth_bins(depth: Tensor, patch: int, first: float, step: float, count: int) -> Tensor:
-    """(N, H, W) metres, 0 where none, -> (N, H / patch, W / patch) bin of the nearest depth, IGNORE where none."""
-    cells = depth.unfold(1, patch, patch).unfold(2, patch, patch).flatten(3)
-    nearest = cells.masked_fill(cells == 0, torch.inf).amin(-1)
-    bins = ((nearest - first) / step).floor()
-    return torch.where((bins >= 0) & (bins < count), bins, IGNORE).long()
-
-
 def mask_binary(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """5 times the mean binary cross-entropy of (r, p) mask logits of r queries at p points, weighted by query (r,)."""
     losses = F.binary_cross_entropy_with_logits(logits, truth, reduction='none').mean(1)

@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 Triple = tuple[Float, Float, Float]
 Size = tuple[int, int, int]
 
-ZERO, ONE, TWO, THREE = Float(0), Float(1), Float(2), Float(3)
+ZERO, ONE, TWO = Float(0), Float(1), Float(2)
 
 
 def kernel(function: F) -> F:

@@ -40,6 +40,11 @@ class Gate(nn.Sequential):
         nn.init.constant_(self[2].get_parameter('bias'), math.log(share / (1 - share)))
 
 
+def mixed(history: Tensor, weight: Tensor, current: Tensor) -> Tensor:
+    """Both by weight, bin by bin where the warped value is not exactly zero, else the current one [QUIRK 4]."""
+    return torch.where(history != 0, weight * history + (1 - weight) * current, current)
+
+
 class GeometryFusion(nn.Module):
     """Depth logits fused with the warped history, then blended with the current distribution."""
 
@@ -74,15 +79,22 @@ class GeometryFusion(nn.Module):
         """
         fused = logits
         if state is not None:
-            grid = self.history_grid(frustum, reprojection)
-            history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
-            weight = self.history_gate(torch.cat([history, logits], 1))
-            # Valid where the warped value is not exactly zero, bin by bin [QUIRK 4].
-            fused = torch.where(history != 0, weight * history + (1 - weight) * logits, logits)
+            history, weight = self.history(logits, frustum, reprojection, state)
+            fused = mixed(history, weight, logits)
+        softened, blend = self.blend(fused, probability)
+        return blend * softened + (1 - blend) * probability, GeometryState(fused)
+
+    def history(self, logits: Tensor, frustum: Tensor, reprojection: Reprojection,
+                state: GeometryState) -> tuple[Tensor, Tensor]:
+        """The warped history (N, D, h, w), and its weight (N, 1, h, w) against the current logits."""
+        grid = self.history_grid(frustum, reprojection)
+        history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
+        return history, self.history_gate(torch.cat([history, logits], 1))
+
+    def blend(self, fused: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
+        """The fused distribution (N, D, h, w), and its weight (N, 1, h, w) against the current one [DIFF 3]."""
         softened = fused.softmax(1)
-        blend = self.blend_gate(torch.cat([softened, probability], 1))
-        geometry = blend * softened + (1 - blend) * probability
-        return geometry, GeometryState(fused)
+        return softened, self.blend_gate(torch.cat([softened, probability], 1))
 
     def history_grid(self, frustum: Tensor, reprojection: Reprojection) -> Tensor:
         """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18)."""

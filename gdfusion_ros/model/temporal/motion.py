@@ -27,10 +27,10 @@ class MotionState:
 class MotionFusion(nn.Module):
     """Per-voxel offsets, moved by one gradient step towards the warped offsets of the last frame."""
 
-    def __init__(self, channels: int) -> None:
-        """``channels`` of the volume."""
+    def __init__(self, channels: int, axes: int = 3) -> None:
+        """``channels`` of the volume, or of a map, whose ``axes`` are 2: nothing moves out of it."""
         super().__init__()
-        self.offset = nn.Conv3d(channels, 3, 1)
+        self.offset = nn.Conv3d(channels, axes, 1)
 
     def start_neutral(self) -> None:
         """Nothing moves."""
@@ -42,14 +42,16 @@ class MotionFusion(nn.Module):
         """Fused offsets M_f (Y X Z, 3) along x, y, z [voxels], and the state H_m, which is the same.
 
         Args:
-            volume: (1, C, Y, X, Z), V^t.
+            volume: (1, C, Y, X, Z), V^t, or a map (1, C, Y, X).
             previous_from_current: (4, 4) voxel index (x, y, z, 1) now -> index in the previous grid.
             state: the last frame's; None at a start.
         """
+        axes, size = self.offset.out_channels, (*volume.shape[2:], 1)[:3]
         offsets = F.linear(rows(volume), self.offset.weight.flatten(1), self.offset.bias).clamp_(-LIMIT, LIMIT)
+        offsets = offsets if axes == 3 else F.pad(offsets, (0, 3 - axes))
         if state is not None:
             # The step is a constant to whoever trains: the offsets get the gradient of the fused ones as it is.
             with torch.no_grad():
-                moved = motion_step(offsets.detach(), state.offsets, previous_from_current, tuple(volume.shape[2:]))
+                moved = motion_step(offsets.detach(), state.offsets, previous_from_current, size, axes)
             offsets = offsets + (moved - offsets).detach() if torch.is_grad_enabled() else moved
         return offsets, MotionState(offsets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gdfusion_ros.model.geometry.alignment import index_transform
+from gdfusion_ros.model.geometry.alignment import index_transform, plane_transform
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Previous
 from gdfusion_ros.model.probe import Pass
@@ -31,24 +31,27 @@ class RecurrentMemory(nn.Module):
     The cues are a choice: any of motion, voxel and scene, motion only with voxel.
     """
 
-    def __init__(self, grid: VoxelGrid, channels: int, cues: tuple[str, ...]) -> None:
-        """``grid`` and ``channels`` of the volume."""
+    def __init__(self, grid: VoxelGrid, channels: int, cues: tuple[str, ...],
+                 conv: type[nn.Conv2d | nn.Conv3d] = nn.Conv3d) -> None:
+        """``grid`` and ``channels`` of the volume, or with Conv2d of the map."""
         super().__init__()
-        self.motion = MotionFusion(channels)
-        self.voxel = VoxelFusion(channels)
+        flat = conv is nn.Conv2d
+        self.motion = MotionFusion(channels, 2 if flat else 3)
+        self.voxel = VoxelFusion(channels, conv)
         self.scene = SceneFusion(channels)
         self._grid, self._cues = grid, cues
+        self._transform = plane_transform if flat else index_transform
 
     def geometry(self, calibration: Calibration, previous: Previous | None) -> Tensor:
         """(4, 4) voxel index now -> index in the previous grid, on the network's device; the identity at a start."""
         alignment = torch.eye(4)
         if previous is not None:
-            alignment = index_transform(self._grid, previous.ego_from_ego, calibration.bda, previous.calibration.bda)
+            alignment = self._transform(self._grid, previous.ego_from_ego, calibration.bda, previous.calibration.bda)
         return alignment.to(self.scene.weight.device, non_blocking=True)
 
     def forward(self, volume: Tensor, alignment: Tensor, state: RecurrentState | None,
                 run: Pass) -> tuple[Tensor, RecurrentState]:
-        """The volume (1, C, Y, X, Z) with what is remembered, and what is to be remembered."""
+        """The volume (1, C, Y, X, Z) or map (1, C, Y, X) with what is remembered, and what is to be remembered."""
         motion: MotionState | None = None
         voxel: VoxelState | None = None
         scene: SceneState | None = None

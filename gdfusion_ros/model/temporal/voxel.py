@@ -31,36 +31,37 @@ class VoxelState:
 class VoxelFusion(nn.Module):
     """The current volume fused with the warped fused volume of the last frame."""
 
-    def __init__(self, channels: int) -> None:
-        """``channels`` of the volume."""
+    def __init__(self, channels: int, conv: type[nn.Conv2d | nn.Conv3d] = nn.Conv3d) -> None:
+        """``channels`` of the volume, or with Conv2d of a map."""
         super().__init__()
         self.channels = channels
         self.time_embedding = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels))
-        self.align = pointwise(nn.Conv3d, channels, channels)
-        self.merge = pointwise(nn.Conv3d, 2 * channels, channels)
+        self.align = pointwise(conv, channels, channels)
+        self.merge = pointwise(conv, 2 * channels, channels)
 
     @torch.no_grad()
     def start_neutral(self) -> None:
         """Take the mean of both inputs, and no notice of the time; random weights would spoil what goes through."""
         for layer in (*self.time_embedding, *self.align, *self.merge):
-            if isinstance(layer, (nn.Linear, nn.Conv3d)):
+            if isinstance(layer, (nn.Linear, nn.Conv2d, nn.Conv3d)):
                 nn.init.zeros_(layer.get_parameter('bias'))
-            elif isinstance(layer, nn.BatchNorm3d):
+            elif isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)):
                 layer.reset_parameters()
                 # Neutral as they are: they are not to be replaced by a frame's own.
                 layer.get_buffer('num_batches_tracked').fill_(1)
         nn.init.zeros_(self.time_embedding[-1].get_parameter('weight'))
-        one = torch.eye(self.channels)[..., None, None, None]
-        self.align[0].get_parameter('weight').copy_(one)
-        self.merge[0].get_parameter('weight').copy_(torch.cat([one, one], 1) / 2)
+        one = torch.eye(self.channels)
+        for block, weight in ((self.align, one), (self.merge, torch.cat([one, one], 1) / 2)):
+            kernel = block[0].get_parameter('weight')
+            kernel.copy_(weight.view_as(kernel))
 
     def forward(self, volume: Tensor, offsets: Tensor | None, previous_from_current: Tensor,
                 state: VoxelState | None) -> tuple[Tensor, VoxelState]:
         """Fused volume (1, C, Y, X, Z), and the state H_v.
 
         Args:
-            volume: (1, C, Y, X, Z), V^t.
+            volume: (1, C, Y, X, Z), V^t, or a map (1, C, Y, X).
             offsets: (Y X Z, 3) M_f of the motion fusion [voxels]; None without it.
             previous_from_current: (4, 4) voxel index now -> index in the previous grid; the identity at a start.
             state: the last frame's; None at a start.
@@ -68,7 +69,7 @@ class VoxelFusion(nn.Module):
         frames = 0 if state is None else state.frames
         history = rows(volume) if state is None else state.volume
         size = tuple(volume.shape[2:])
-        warped = warp(history, offsets, previous_from_current, size)
+        warped = warp(history, offsets, previous_from_current, (*size, 1)[:3])
         fused = self.merged(rows(volume), warped, frames)
         output = volume if state is None else volume_of(fused, size)
         return output, VoxelState(fused, frames + 1)

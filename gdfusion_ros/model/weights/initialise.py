@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from gdfusion_ros.model.depth.occlusion import IntraInterRay
 from gdfusion_ros.model.layers.blocks2d import ResidualBlock2d
 from gdfusion_ros.model.layers.fusing import TRANSPOSED
 from gdfusion_ros.model.layers.resnet import BasicBlock, Bottleneck
@@ -29,24 +30,31 @@ def initialise(network: OccupancyNetwork, seed: int) -> None:
     """
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, TRANSPOSED):
-            taps = math.prod(module.kernel_size) / math.prod(module.stride)  # that reach one place
-            nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)), generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, SceneFusion):
-            nn.init.normal_(module.weight, std=module.weight.shape[-1] ** -0.5, generator=generator)
-        elif isinstance(module, BackwardProjection):
-            for learned in (module.queries, module.column_code, module.row_code):
-                nn.init.normal_(learned, generator=generator)
+        _draw(module, generator)
     for module in network.modules():
+        if isinstance(module, IntraInterRay):
+            module.start()
         for block, norm in LAST_NORMS.items():
             if isinstance(module, block):
                 nn.init.constant_(module.get_submodule(norm).get_parameter('weight'), 0.5)
+
+
+def _draw(module: nn.Module, generator: torch.Generator) -> None:
+    """The module's own weights; batch normalisation keeps those that it is made with."""
+    if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
+        nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
+    elif isinstance(module, TRANSPOSED):
+        taps = math.prod(module.kernel_size) / math.prod(module.stride)  # that reach one place
+        nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)), generator=generator)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, generator=generator)
+    elif isinstance(module, SceneFusion):
+        nn.init.normal_(module.weight, std=module.weight.shape[-1] ** -0.5, generator=generator)
+    elif isinstance(module, BackwardProjection):
+        for learned in (module.queries, module.column_code, module.row_code):
+            nn.init.normal_(learned, generator=generator)
+    if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear, *TRANSPOSED)) and module.bias is not None:
+        nn.init.zeros_(module.bias)
 
 
 def untrained(network: OccupancyNetwork) -> None:

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from gdfusion_ros.model.depth.measured import nearest_bins
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.objectives import losses
 from gdfusion_ros.model.objectives.interface import IGNORE
 
@@ -48,7 +50,7 @@ def test_voxel_losses_are_as_recorded(recorded: dict[str, Tensor], voxels: tuple
 
 
 def test_depth_and_mask_losses_are_as_recorded(recorded: dict[str, Tensor]) -> None:
-    bins = losses.depth_bins(recorded['gt_depth'][0], 16, 1.0, 0.5, 16)
+    bins = nearest_bins(recorded['gt_depth'][0], 16, DepthBins(1.0, 0.5, 16))
     probability = recorded['depth_pred'][0]
     masks = recorded['mask_logits'], recorded['mask_target'], recorded['mask_weight']
     for value, name in ((0.05 * losses.depth_binary(probability, bins), 'depth_bce_w005'),
@@ -108,9 +110,9 @@ def test_depth_bins_take_the_nearest_depth_of_a_patch() -> None:
     depth = torch.zeros(1, 4, 8)
     depth[0, 0, 1], depth[0, 3, 3] = 7.9, 2.0  # one patch; 2.0 is its nearest
     depth[0, 1, 6] = 1.49
-    assert losses.depth_bins(depth, 4, 1.0, 0.5, 10).tolist() == [[[2, 0]]]
+    assert nearest_bins(depth, 4, DepthBins(1.0, 0.5, 10)).tolist() == [[[2, 0]]]
     depth[0, 3, 3], depth[0, 1, 6] = 0.9, 0.0  # before the first bin; none at all
-    assert losses.depth_bins(depth, 4, 1.0, 0.5, 10).tolist() == [[[IGNORE, IGNORE]]]
+    assert nearest_bins(depth, 4, DepthBins(1.0, 0.5, 10)).tolist() == [[[IGNORE, IGNORE]]]
 
 
 def test_depth_losses_by_hand() -> None:

@@ -27,6 +27,7 @@ from gdfusion_ros.model.ops import (
     deformable_attention,
     lift,
     motion_step,
+    soft_filling,
     voxel_index,
     warp,
 )
@@ -79,9 +80,31 @@ def lifted(_: Any, channels: int, cells: tuple[int, int], bins: int) -> tuple[An
     return torch.rand(3, bins, *cells), torch.randn(3, channels, *cells), index_of(60, points)
 
 
+def places_round(grid: VoxelGrid, cells: tuple[int, int], points: int) -> Tensor:
+    """Of three cameras' points, in and round the grid; some exactly on voxels' borders."""
+    places = torch.rand(3, *cells, points, 3) * (torch.tensor(grid.shape) + 4) - 2
+    return torch.where(torch.rand(places.shape) < 0.2, places.round(), places)
+
+
+def filled(_: Any, channels: int, points: tuple[int, ...]) -> tuple[Any, ...]:
+    cells = 3, 5
+    filling = [(torch.rand(3, count, *cells), soft_filling.place_points(places_round(GRID, cells, count), GRID))
+               for count in points]
+    return torch.randn(3, channels, *cells), GRID.shape, filling
+
+
 def fields(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
     voxels = size[0] * size[1] * size[2]
     return torch.randn(voxels, 3), 30 * torch.randn(voxels, 3), turned(reach), size
+
+
+def flat_fields(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, ...]:
+    """Of a map, of which nothing moves along z."""
+    offsets, history, transform, _ = fields(_, size, reach)
+    for field in (offsets, history):
+        field[:, 2] = 0
+    transform[2] = 0
+    return offsets, history, transform, size, 2
 
 
 def warped(_: Any, size: tuple[int, int, int], channels: int, reach: float, moved: bool) -> tuple[Any, ...]:
@@ -98,7 +121,7 @@ def warped_map(_: Any, size: tuple[int, int, int], reach: float) -> tuple[Any, .
 
 def scores(_: Any, shape: tuple[int, int, int], first: int) -> tuple[Any, ...]:
     drawn = torch.randint(-3, 4, shape).float()  # many are equal
-    drawn[..., 0] = 9 * first
+    drawn[..., :first] = 9
     return drawn, first
 
 
@@ -133,6 +156,10 @@ def cases() -> Iterator[Case]:
                    1e-4)
     for parts in (1, 2):
         yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts))
+    yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1])
+    yield Case(soft_filling, 'lowest_voxels', lambda _: (places_round(GRID, (3, 5), 7), GRID.shape))
+    for channels, sets in product([1, 16, 33], [(7,), (1, 5)]):
+        yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=sets), 1e-5)
     for count in (1, 60):
         yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)))
         yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)))
@@ -140,15 +167,17 @@ def cases() -> Iterator[Case]:
         yield Case(lift, 'lift', partial(lifted, channels=channels, cells=cells, bins=bins), 1e-5)
     for size, reach in product(SIZES, [0.1, 2.0, 50.0]):
         yield Case(motion_step, 'motion_step', partial(fields, size=size, reach=reach), 1e-4)
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(motion_step, 'motion_step', partial(flat_fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
         yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
+    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
+        yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
     for (heads, channels), (points, around), reach in product([(1, 3), (8, 10)], [(1, 1), (8, 4)], [3.0, 30.0]):
         yield Case(deformable_attention, 'deformable_attention', partial(
             attended, heads=heads, channels=channels, points=points, around=around, reach=reach), 1e-5)
-    for shape, first in product([(1, 1, 2), (7, 3, 5), (50, 64, 19)], (0, 1)):
+    for shape, first in [((1, 1, 2), 0), ((1, 1, 2), 1), ((7, 3, 5), 2), ((50, 64, 19), 0), ((50, 64, 19), 1)]:
         yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
-    for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
-        yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
 
 
 @pytest.mark.parametrize('backend', ['cpu'])

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gdfusion_ros.model.geometry.alignment import index_transform
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.interface import Calibration, Previous
 from gdfusion_ros.model.layers import volume as volumes
 from gdfusion_ros.model.layers.volume import rows
+from gdfusion_ros.model.probe import BLIND, Pass
 from gdfusion_ros.model.temporal.motion import MotionFusion, MotionState
+from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
 from gdfusion_ros.model.temporal.voxel import VoxelFusion, VoxelState, sinusoid
 
 GATE = 1e-4
@@ -57,6 +60,34 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str, name: str, s
         for key, value in ((f'out{step}', output[0]), (f'state{step}', as_recorded(state.volume))):
             expected = recorded[key][sample]
             assert (value - expected).abs().max() <= GATE * expected.std()
+
+
+def test_recorded_steps_of_maps(recording: Callable[[str], Any], form: str) -> None:
+    recorded = recording('voxel_motion_fusion_2d')
+    grid = VoxelGrid(lower=(-6.0, -5.0, -1.0), voxel_size=(1.0, 1.0, 4.0), shape=(12, 10, 1))
+    memory = RecurrentMemory(grid, 8, ('motion', 'voxel'), nn.Conv2d).eval()
+    for module, name in ((memory.voxel.time_embedding, 'time_emb_net'),
+                         (memory.voxel.align, 'history_keyframe_time_conv'),
+                         (memory.voxel.merge, 'history_keyframe_cat_conv'),
+                         (memory.motion.offset, 'his_stream_offset_net.history_stream_offset_net')):
+        recorded.load(module, recorded=f'{name}.')
+    nothing, state, before = torch.empty(0), None, torch.eye(3)
+    for step in range(5):
+        bda = recorded[f'bda{step}'][0]
+        now, then = (Calibration(nothing, nothing, nothing, nothing, augmentation, nothing)
+                     for augmentation in (bda, before))
+        previous = None if recorded[f'start{step}'] else Previous(then, nothing, recorded[f'rt{step}'][0])
+        output, state = memory(recorded[f'x{step}'], memory.geometry(now, previous), state if previous else None,
+                               Pass(BLIND, torch.device('cpu'), autocast=False))
+        assert state.motion is not None
+        assert state.voxel is not None
+        moved = state.motion.offsets.view(10, 12, 3)
+        assert not moved[..., 2].any()
+        found = {'out': output, 'state': state.voxel.volume.view(10, 12, 8).permute(2, 0, 1)[None, :, None],
+                 'motion_state': moved[..., :2].permute(2, 0, 1)[None, :, None]}
+        assert {name: error for name, value in found.items()
+                if not (error := recorded.error(f'{name}{step}', value)) <= GATE} == {}, f'step {step}'
+        before = bda
 
 
 @pytest.mark.parametrize('channels', [32, 8])

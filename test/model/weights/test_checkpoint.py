@@ -43,6 +43,17 @@ from gdfusion_ros.model.zoo import ZOO
 
 MANIFESTS = {
     'bevdetocc_gf': 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion',
+    'bevdetocc': 'bevdetocc_nohist',
+    'alocc_3d': 'alocc3d_16f',
+    'alocc_2d': 'alocc2d',
+    'alocc_mini': 'alocc_mini',
+    'bevdetocc_sf': 'bevdetocc_sf',
+    'alocc_3d_gf': 'alocc_3d_r50_256x704_bevdet_preatrain_gdfusion',
+    'alocc_3d_gf_depth': 'alocc_cd',
+    'alocc_3d_gf_surroundocc': 'alocc_3d_r50_900x1600_bevdet_preatrain_gdfusion_surroundocc',
+    'alocc_3d_gf_waymo': 'alocc_waymo',
+    'alocc_2d_gf': 'alocc2d_gf',
+    'alocc_mini_gf': 'alocc_mini_gf',
     'fbocc_gf': 'fbocc-r50-cbgs_depth_16f_16x4_20e_gdfusion',
     'gsdocc': 'gsdocc_r50_256x704_16f',
 }

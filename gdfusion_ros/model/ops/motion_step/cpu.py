@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model.ops.compiled import (
-    THREE,
     TWO,
     ZERO,
     Float,
@@ -26,11 +25,13 @@ from gdfusion_ros.model.ops.motion_step import reference
 LIMIT, STEP_SIZE = Float(reference.LIMIT), Float(reference.STEP_SIZE)
 
 
-def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...]) -> Tensor:
+def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...],
+                axes: int = 3) -> Tensor:
     """See ``reference.motion_step``."""
     share_threads()
     fused = torch.empty_like(offsets)
-    _motion_step(offsets.numpy(), history.numpy(), previous_from_current.numpy(), cast(Size, size), fused.numpy())
+    _motion_step(offsets.numpy(), history.numpy(), previous_from_current.numpy(), cast(Size, size), Float(axes),
+                 fused.numpy())
     return fused
 
 
@@ -55,12 +56,13 @@ def _component(history: Floats, corners: tuple[int, ...], fractions: Triple,
 
 
 @inlined
-def _stepped(offset: Float, gradient: Float) -> Float:
-    return offset - STEP_SIZE * min(max(gradient / THREE, -LIMIT), LIMIT)
+def _stepped(offset: Float, gradient: Float, axes: Float) -> Float:
+    return offset - STEP_SIZE * min(max(gradient / axes, -LIMIT), LIMIT)
 
 
 @inlined
-def _step_voxel(offset: Floats, history: Floats, size: Size, position: Triple, fused: Floats) -> None:
+def _step_voxel(offset: Floats, history: Floats, size: Size, position: Triple, axes: Float,
+                fused: Floats) -> None:
     """One gradient step of one voxel that samples inside the grid."""
     ny, nx, nz = size
     px, py, pz = position
@@ -73,13 +75,14 @@ def _step_voxel(offset: Floats, history: Floats, size: Size, position: Triple, f
     s1, x1_, y1_, z1_ = _component(history, corners, fractions, 1)
     s2, x2, y2, z2 = _component(history, corners, fractions, 2)
     d0, d1, d2 = TWO * (s0 - offset[0]), TWO * (s1 - offset[1]), TWO * (s2 - offset[2])
-    fused[0] = _stepped(offset[0], x0 * d0 + x1_ * d1 + x2 * d2 - d0)
-    fused[1] = _stepped(offset[1], y0 * d0 + y1_ * d1 + y2 * d2 - d1)
-    fused[2] = _stepped(offset[2], z0 * d0 + z1_ * d1 + z2 * d2 - d2)
+    fused[0] = _stepped(offset[0], x0 * d0 + x1_ * d1 + x2 * d2 - d0, axes)
+    fused[1] = _stepped(offset[1], y0 * d0 + y1_ * d1 + y2 * d2 - d1, axes)
+    fused[2] = _stepped(offset[2], z0 * d0 + z1_ * d1 + z2 * d2 - d2, axes)
 
 
 @kernel
-def _motion_step(offsets: Floats, history: Floats, transform: Floats, size: Size, fused: Floats) -> None:
+def _motion_step(offsets: Floats, history: Floats, transform: Floats, size: Size, axes: Float,
+                 fused: Floats) -> None:
     ny, nx, nz = size
     for y in numba.prange(ny):
         for x in range(nx):
@@ -89,6 +92,6 @@ def _motion_step(offsets: Floats, history: Floats, transform: Floats, size: Size
                 px, py, pz = px + offsets[voxel, 0], py + offsets[voxel, 1], pz + offsets[voxel, 2]
                 if (px >= ZERO and py >= ZERO and pz >= ZERO
                         and px <= Float(nx - 1) and py <= Float(ny - 1) and pz <= Float(nz - 1)):
-                    _step_voxel(offsets[voxel], history, size, (px, py, pz), fused[voxel])
+                    _step_voxel(offsets[voxel], history, size, (px, py, pz), axes, fused[voxel])
                 else:
                     fused[voxel] = offsets[voxel]

@@ -15,12 +15,13 @@ LIMIT = 20.0
 STEP_SIZE = 0.1
 
 
-def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...]) -> Tensor:
+def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...],
+                axes: int = 3) -> Tensor:
     """See ``gdfusion_ros.model.ops.motion_step.motion_step``."""
     positions = sampled_positions(offsets, to_device_of(previous_from_current, offsets), size)
     sampled, jacobian = sample_with_jacobian(history, positions, size)
     delta = 2 * (sampled - offsets)
-    gradient = ((jacobian * delta[:, None]).sum(-1) - delta) / 3
+    gradient = ((jacobian * delta[:, None]).sum(-1) - delta) / axes
     last = to_device_of(torch.tensor([size[1] - 1.0, size[0] - 1.0, size[2] - 1.0]), positions)
     inside = ((positions >= 0) & (positions <= last)).all(-1, keepdim=True)
     return torch.where(inside, offsets - STEP_SIZE * gradient.clamp(-LIMIT, LIMIT), offsets)

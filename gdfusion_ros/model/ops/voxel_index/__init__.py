@@ -8,9 +8,9 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.ops.voxel_index import cpu, reference
-from gdfusion_ros.model.ops.voxel_index.reference import NOWHERE, Placement, VoxelIndex
+from gdfusion_ros.model.ops.voxel_index.reference import BEYOND, NOWHERE, Placement, VoxelIndex
 
-__all__ = ['NOWHERE', 'Placement', 'VoxelIndex', 'locate', 'voxel_index']
+__all__ = ['BEYOND', 'NOWHERE', 'Placement', 'VoxelIndex', 'locate', 'places', 'voxel_index']
 
 
 @torch.no_grad()
@@ -27,6 +27,15 @@ def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int = 1
     """
     located = cpu.locate if compiled.usable(points) else reference.locate
     return located(points, placement, grid, parts)
+
+
+def places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
+    """Where every point lies in the grid: (N, h, w, D, 3) along x, y, z, in voxels from the grid's lower corner.
+
+    Points of a camera that is not to be seen are BEYOND; others may lie outside, too. See ``locate``.
+    """
+    placed = cpu.places if compiled.usable(points) else reference.places
+    return placed(points, placement, grid)
 
 
 @torch.no_grad()

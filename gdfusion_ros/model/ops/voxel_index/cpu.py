@@ -9,8 +9,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.ops.compiled import ONE, Float, Floats, Ints, Size, kernel, row, serial, share_threads
+from gdfusion_ros.model.ops.compiled import (
+    ONE,
+    Float,
+    Floats,
+    Ints,
+    Size,
+    Triple,
+    inlined,
+    kernel,
+    row,
+    serial,
+    share_threads,
+)
+from gdfusion_ros.model.ops.voxel_index import reference
 from gdfusion_ros.model.ops.voxel_index.reference import NOWHERE, Placement
+
+BEYOND = Float(reference.BEYOND)
 
 
 def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) -> Tensor:
@@ -25,19 +40,23 @@ def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) ->
     return voxels
 
 
+@inlined
+def _place(pose: tuple[Floats, Floats, Floats], place: tuple[Floats, Floats], point: Floats) -> Triple:
+    """Where a camera's point lies in the grid, in voxels from its lower corner."""
+    (matrix, shift, bda), (lower, size) = pose, place
+    x, y, z = point[0], point[1], point[2]
+    ex, ey = row(matrix, 0, x, y, z) + shift[0], row(matrix, 1, x, y, z) + shift[1]
+    ez = row(matrix, 2, x, y, z) + shift[2]
+    return ((row(bda, 0, ex, ey, ez) - lower[0]) / size[0], (row(bda, 1, ex, ey, ez) - lower[1]) / size[1],
+            (row(bda, 2, ex, ey, ez) - lower[2]) / size[2])
+
+
 @kernel
 def _locate(points: Floats, matrices: Floats, shifts: Floats, bda: Floats, visible: NDArray[np.bool_],
             place: tuple[Floats, Floats], shape: Size, parts: int, voxels: NDArray[np.int32]) -> None:
-    lower, size = place
     for n in numba.prange(len(points)):
-        matrix, shift = matrices[n], shifts[n]
         for i in range(points.shape[1]):
-            x, y, z = points[n, i, 0], points[n, i, 1], points[n, i, 2]
-            ex, ey = row(matrix, 0, x, y, z) + shift[0], row(matrix, 1, x, y, z) + shift[1]
-            ez = row(matrix, 2, x, y, z) + shift[2]
-            vx = (row(bda, 0, ex, ey, ez) - lower[0]) / size[0]
-            vy = (row(bda, 1, ex, ey, ez) - lower[1]) / size[1]
-            vz = (row(bda, 2, ex, ey, ez) - lower[2]) / size[2]
+            vx, vy, vz = _place((matrices[n], shifts[n], bda), place, points[n, i])
             inside = vx > -ONE and vy > -ONE and vz > -ONE and vx < shape[0] and vy < shape[1] and vz < shape[2]
             if visible[n] and inside:
                 cx, cy, cz = int(vx), int(vy), int(vz)
@@ -46,6 +65,28 @@ def _locate(points: Floats, matrices: Floats, shifts: Floats, bda: Floats, visib
                 voxels[n, i] = voxel * parts ** 3 + part
             else:
                 voxels[n, i] = NOWHERE
+
+
+def places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
+    """See ``gdfusion_ros.model.ops.voxel_index.places``."""
+    share_threads()
+    found = torch.empty_like(points)
+    _places(points.flatten(1, 3).numpy(), placement.rotation.numpy(), placement.translation.numpy(),
+            placement.bda.numpy(), placement.visible.numpy(),
+            (np.array(grid.lower, Float), np.array(grid.voxel_size, Float)), found.flatten(1, 3).numpy())
+    return found
+
+
+@kernel
+def _places(points: Floats, matrices: Floats, shifts: Floats, bda: Floats, visible: NDArray[np.bool_],
+            place: tuple[Floats, Floats], found: Floats) -> None:
+    for n in numba.prange(len(points)):
+        for i in range(points.shape[1]):
+            x, y, z = _place((matrices[n], shifts[n], bda), place, points[n, i])
+            if visible[n]:
+                found[n, i, 0], found[n, i, 1], found[n, i, 2] = x, y, z
+            else:
+                found[n, i, 0], found[n, i, 1], found[n, i, 2] = BEYOND, BEYOND, BEYOND
 
 
 def renumbered(rows: Tensor, voxels: int, parts: int) -> tuple[Tensor, Tensor]:

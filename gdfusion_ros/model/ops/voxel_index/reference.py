@@ -13,10 +13,13 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 NOWHERE = -1
 """Voxel of a point outside the grid, or of a camera that is not to be seen."""
 
+BEYOND = -2.0
+"""Place along every axis of a point of a camera that is not to be seen: so far below the grid that it fills nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where N cameras lie in the volume's frame; small, on the CPU.
+    """Where N cameras lie in the volume's frame; small.
 
     Attributes:
         rotation, translation: (N, 3, 3) and (N, 3): source pixel times depth -> the volume's frame [m].
@@ -28,6 +31,11 @@ class Placement:
     translation: Tensor
     bda: Tensor
     visible: Tensor
+
+    def to(self, device: torch.device) -> Placement:
+        """The same on another device."""
+        return Placement(*(tensor.to(device, non_blocking=True)
+                           for tensor in (self.rotation, self.translation, self.bda, self.visible)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +62,35 @@ class VoxelIndex:
 
 def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) -> Tensor:
     """See ``gdfusion_ros.model.ops.voxel_index.locate``."""
-    fine, cameras = grid.refined(parts), len(points)
-    points = translated(placement.rotation, points, placement.translation)
-    points = transform(placement.bda.expand(cameras, 3, 3), points)
-    lower, size, shape = (to_device_of(torch.tensor(each, dtype=points.dtype), points)
-                          for each in (fine.lower, fine.voxel_size, fine.shape))
-    # A true division and truncation toward zero: points up to one voxel below the lower bounds land in index 0
-    # [QUIRK 5].
-    places = (points - lower) / size
-    inside = ((places > -1) & (places < shape)).all(-1)
-    inside &= to_device_of(placement.visible, points).view(-1, *[1] * (inside.dim() - 1))
-    x, y, z = torch.where(inside[..., None], places, 0).to(torch.int32).unbind(-1)
+    fine = grid.refined(parts)
+    found = _places(points, placement, fine)
+    shape = to_device_of(torch.tensor(fine.shape, dtype=points.dtype), points)
+    # Truncation toward zero: points up to one voxel below the lower bounds land in index 0 [QUIRK 5].
+    inside = ((found > -1) & (found < shape)).all(-1) & _seen(placement, points)
+    x, y, z = torch.where(inside[..., None], found, 0).to(torch.int32).unbind(-1)
     columns, heights = grid.shape[0], grid.shape[2]
     voxel = (y // parts * columns + x // parts) * heights + z // parts
     part = (y % parts * parts + x % parts) * parts + z % parts
     return torch.where(inside, voxel * parts ** 3 + part, NOWHERE)
+
+
+def places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
+    """See ``gdfusion_ros.model.ops.voxel_index.places``."""
+    return torch.where(_seen(placement, points)[..., None], _places(points, placement, grid), BEYOND)
+
+
+def _places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
+    """The same, whether or not the camera is to be seen."""
+    points = translated(placement.rotation, points, placement.translation)
+    points = transform(placement.bda.expand(len(points), 3, 3), points)
+    lower, size = (to_device_of(torch.tensor(each, dtype=points.dtype), points)
+                   for each in (grid.lower, grid.voxel_size))
+    return (points - lower) / size  # a true division: its rounding decides
+
+
+def _seen(placement: Placement, points: Tensor) -> Tensor:
+    """Whether each point (N, …, 3) is of a visible camera, to be broadcast to (N, …)."""
+    return to_device_of(placement.visible, points).view(-1, *[1] * (points.dim() - 2))
 
 
 def renumbered(rows: Tensor, voxels: int, parts: int) -> tuple[Tensor, Tensor]:

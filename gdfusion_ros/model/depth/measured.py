@@ -1,0 +1,89 @@
+"""The depth slot that looks at what a LiDAR has measured (alocc.md §9.3)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model.depth.fused import DepthGeometry
+from gdfusion_ros.model.depth.stereo import StereoDepth
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.images import EncodedImages
+from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState, mixed
+
+NO_BIN = 255
+"""Of a cell in which nothing is measured."""
+
+
+def nearest_bins(depth: Tensor, patch: int, bins: DepthBins) -> Tensor:
+    """(N, H, W) metres, 0 where none, -> (N, H / patch, W / patch) int64 bin of the nearest depth, NO_BIN where none.
+
+    Bin k holds what lies between its depth and the next one's.
+    """
+    cells = depth.unfold(1, patch, patch).unfold(2, patch, patch).flatten(3)
+    nearest = cells.masked_fill(cells == 0, torch.inf).amin(-1)
+    place = (nearest - (bins.first - bins.step)) / bins.step
+    return torch.where((place >= 1) & (place < bins.count + 1), place.trunc() - 1, NO_BIN).long()
+
+
+class Measured(NamedTuple):
+    """What a LiDAR says of the cells of N images.
+
+    Attributes:
+        bins: (N, D, h, w) 1 in the bin of the nearest depth, else 0.
+        known: (N, 1, h, w) bool; where something is measured.
+    """
+
+    bins: Tensor
+    known: Tensor
+
+    @staticmethod
+    def of(depth: Tensor, patch: int, bins: DepthBins) -> Measured:
+        """What the maps (N, H, W) say of cells of ``patch`` pixels."""
+        found = nearest_bins(depth, patch, bins)[:, None]
+        counted = torch.arange(bins.count, device=depth.device).view(-1, 1, 1)
+        return Measured((found == counted).to(depth.dtype), found != NO_BIN)
+
+    def over(self, predicted: Tensor) -> Tensor:
+        """(N, D, h, w) what is measured where something is, else what is predicted."""
+        return torch.where(self.known, self.bins, predicted)
+
+
+class MeasuredGeometryFusion(GeometryFusion):
+    """Geometry fusion of which measured bins take part: in what is lifted now, and in what is remembered."""
+
+    def with_measured(self, logits: Tensor, probability: Tensor, measured: Measured, frustum: Tensor,
+                      reprojection: Reprojection, state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+        """As ``forward``, but the measured bins stand for the logits in the state, and for ``probability`` in the end.
+
+        The gates see what is predicted alone. Measured bins, 0 or 1, and logits are kept in one state as they are
+        [QUIRK].
+        """
+        fused, remembered = logits, measured.over(logits)
+        if state is not None:
+            history, weight = self.history(logits, frustum, reprojection, state)
+            fused, remembered = mixed(history, weight, logits), mixed(history, weight, remembered)
+        softened, blend = self.blend(fused, probability)
+        return blend * softened + (1 - blend) * measured.over(probability), GeometryState(remembered)
+
+
+class MeasuredStereoDepth(StereoDepth):
+    """The depth slot that looks at LiDAR depth where there is any; without it, it is StereoDepth."""
+
+    fusion: MeasuredGeometryFusion
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """See ``FusedDepth``."""
+        super().__init__(*arguments, **options)
+        self.fusion = MeasuredGeometryFusion(self.image_size, self.depths)
+
+    def blended(self, images: EncodedImages, logits: Tensor, distribution: Tensor, geometry: DepthGeometry,
+                state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+        """What is seen and measured now, fused with the history."""
+        if images.lidar_depth is None:
+            return super().blended(images, logits, distribution, geometry, state)
+        measured = Measured.of(images.lidar_depth, self.image_size[0] // logits.shape[2], self._bins)
+        return self.fusion.with_measured(logits, distribution, measured, geometry.frustum, geometry.reprojection, state)
