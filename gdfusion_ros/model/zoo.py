@@ -90,7 +90,7 @@ def entry(name: str) -> Entry:
     """
     if name not in ZOO:
         near = difflib.get_close_matches(name, ZOO, 3)
-        raise GdfusionError(f"unknown model '{name}'; " + (f"did you mean {' or '.join(near)}? " if near else '') +
+        raise GdfusionError(f"unknown model '{name}'; " + (f"did you mean {', '.join(near)}? " if near else '') +
                             f"there are {', '.join(ZOO)}: 'gdfusion models' says what they are")
     return ZOO[name]
 

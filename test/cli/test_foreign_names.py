@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -162,6 +163,24 @@ def test_a_terminal_of_another_encoding_gets_escapes(
     run = verb_of_latin_1('info', path)
     assert (run.returncode, run.stderr) == (0, b'')
     assert rb'\u6771\u4eac' in run.stdout
+
+
+def test_a_bag_whose_metadata_unfolds_to_megabytes_is_one_line(odd_bag: Path, tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    bag = Path(shutil.copytree(odd_bag, tmp_path / 'odd bag'))
+    aliases = ''.join(f', &a{number} [{",".join(9 * [f"*a{number - 1}"])}]' for number in range(1, 8))
+    (bag / 'metadata.yaml').write_text(f'rosbag2_bagfile_information: {{version: [&a0 odd{aliases}]}}')
+    assert main(['info', str(bag)]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert_harmless(line)
+
+
+def test_a_model_that_is_called_like_a_place_in_the_page(tmp_path: Path) -> None:
+    with bag_writer(tmp_path / 'bag') as bag:
+        bag.add_topic('/occ/occupancy', OCCUPANCY.type_name)
+        bag.write('/occ/occupancy', START, encode.occupancy(grid_of('{{frames}}', 0), RosbagsFactory()))
+    assert main(['render', str(tmp_path / 'bag'), '--out', str(tmp_path / 'page.html')]) == 0
+    assert '"{{frames}}"' in (tmp_path / 'page.html').read_text('utf-8')
 
 
 def latin_1(folder: Path, name: str) -> Path:

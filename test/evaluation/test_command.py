@@ -351,6 +351,18 @@ def test_a_camera_mask_that_leaves_nothing_to_score_is_an_error(
     assert not (tmp_path / 'scores').exists()
 
 
+def test_labels_without_masks_are_scored_where_none_is_asked_for(
+        npz: Path, labelled_root: Path, tmp_path: Path, scores: Scores, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (labelled_root / 'gts' / 'scene-0001').glob('*/labels.npz'):
+        path = tmp_path / 'gts' / file.relative_to(labelled_root / 'gts')
+        path.parent.mkdir(parents=True)
+        np.savez_compressed(path, semantics=np.load(file)['semantics'])
+    arguments = ('--npz', str(npz), '--nuscenes', str(labelled_root), '--labels', str(tmp_path / 'gts'), '--no-rays')
+    assert_perfect(scores(*arguments, '--mask', 'none'), rays=False)
+    assert main(['evaluate', *arguments]) == 1
+    assert 'the labels have no camera mask; score all voxels with --mask none' in capsys.readouterr().err
+
+
 def test_labels_that_know_nothing_are_an_error(prediction: Prediction, write_grids: WriteGrids, dataset: Dataset,
                                                tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nothing = prediction(tokens(dataset, 0)[0], lambda labels: np.full_like(labels, UNKNOWN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -98,6 +99,21 @@ def test_a_node_in_the_background_of_a_shell_ends_too(start: Start, tmp_path: Pa
     """Shells make their background jobs ignore SIGINT."""
     process = start(*TRIAL, shell='trap "" INT; exec "$@"')
     wait_until(lambda: 'parameters:' in (tmp_path / 'log').read_text())
+    process.send_signal(signal.SIGINT)
+    assert_clean(process, tmp_path / 'log')
+
+
+def test_without_a_home_kernels_are_kept_where_nobody_else_can_put_any(start: Start, tmp_path: Path,
+                                                                       wait_until: Callable[..., None]) -> None:
+    temporary = tmp_path / 'tmp'
+    foreseen = temporary / f'gdfusion_ros-{os.getuid()}'
+    foreseen.mkdir(parents=True)
+    foreseen.chmod(0o777)
+    process = start('--set', 'autostart=false', shell=f'HOME=/dev/null TMPDIR={temporary} exec "$@"')
+    wait_until(lambda: 'unconfigured' in (tmp_path / 'log').read_text())
+    own, = (path for path in temporary.iterdir() if path != foreseen)
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert list(foreseen.iterdir()) == []
     process.send_signal(signal.SIGINT)
     assert_clean(process, tmp_path / 'log')
 
