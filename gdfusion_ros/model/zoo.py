@@ -16,6 +16,7 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.alocc import (
     ALOCC_2D,
     ALOCC_2D_GF,
+    ALOCC_2D_GF_OPENOCCUPANCY,
     ALOCC_3D,
     ALOCC_3D_GF,
     ALOCC_3D_GF_DEPTH,
@@ -23,6 +24,7 @@ from gdfusion_ros.model.networks.alocc import (
     ALOCC_3D_GF_WAYMO,
     ALOCC_MINI,
     ALOCC_MINI_GF,
+    OPENOCCUPANCY_SIZES,
     SURROUNDOCC_SIZES,
     WAYMO_SIZES,
     alocc_2d,
@@ -40,6 +42,7 @@ from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
 from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
 from gdfusion_ros.model.networks.memories import NOTHING, queue
 from gdfusion_ros.model.networks.nano import GDFUSION_NANO, nano
+from gdfusion_ros.model.objectives.alocc import AloccWeights
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.objectives.focal import FocalWeights
 from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
@@ -71,12 +74,14 @@ class Entry:
 ZOO = {each.spec.name: each for each in (
     Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
     Entry(BEVDETOCC, partial(bevdetocc, memory=NOTHING)), Entry(BEVDETOCC_SF, partial(bevdetocc, memory=queue())),
-    Entry(ALOCC_3D, partial(alocc_3d, memory=queue())), Entry(ALOCC_2D, partial(alocc_2d, memory=queue())),
-    Entry(ALOCC_MINI, partial(alocc_mini, memory=queue())),
-    Entry(ALOCC_3D_GF, alocc_3d), Entry(ALOCC_3D_GF_DEPTH, alocc_3d),
-    Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES)),
-    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES)),
-    Entry(ALOCC_2D_GF, alocc_2d), Entry(ALOCC_MINI_GF, alocc_mini),
+    Entry(ALOCC_3D, partial(alocc_3d, memory=queue()), AloccWeights),
+    Entry(ALOCC_2D, partial(alocc_2d, memory=queue()), AloccWeights),
+    Entry(ALOCC_MINI, partial(alocc_mini, memory=queue()), AloccWeights),
+    Entry(ALOCC_3D_GF, alocc_3d, AloccWeights), Entry(ALOCC_3D_GF_DEPTH, alocc_3d, AloccWeights),
+    Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES), AloccWeights),
+    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES), AloccWeights),
+    Entry(ALOCC_2D_GF_OPENOCCUPANCY, partial(alocc_2d, sizes=OPENOCCUPANCY_SIZES), AloccWeights),
+    Entry(ALOCC_2D_GF, alocc_2d, AloccWeights), Entry(ALOCC_MINI_GF, alocc_mini, AloccWeights),
     Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
 
 DEFAULT = GDFUSION_NANO.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +110,29 @@ class FusedDepth(nn.Module):
         fused: tuple[Tensor, GeometryState] = self.fusion(logits, distribution, geometry.frustum,
                                                           geometry.reprojection, state)
         return fused
+
+    @contextmanager
+    def told(self, bins: Tensor, share: float, unknown: int) -> Iterator[None]:
+        """While it lasts, one looks behind known depth: for training, as long as depth is not predicted well.
+
+        Args:
+            bins: (N, h, w) of the depths.
+            share: of them in what is looked behind; the rest is predicted.
+            unknown: the bin of a cell of which nothing is known.
+        """
+        known = (bins != unknown)[:, None]
+        truth = (torch.arange(self._bins.count, device=bins.device).view(-1, 1, 1) == bins[:, None]).float()
+
+        def mixed(_: nn.Module, seen: tuple[DepthPrediction]) -> tuple[DepthPrediction]:
+            predicted = seen[0].probability
+            mixture = torch.where(known, share * truth + (1 - share) * predicted, predicted)
+            return (seen[0]._replace(probability=mixture),)
+
+        hook = self.occlusion.register_forward_pre_hook(mixed)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def camera_statistics(self) -> nn.BatchNorm1d:
         """The normalisation of the camera vectors, whose statistics are of rigs, not of images."""

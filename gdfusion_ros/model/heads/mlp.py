@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -51,14 +52,13 @@ class OccupancyHead(nn.Module):
 
     def within(self, labels: Tensor) -> Tensor:
         """(Y', X', Z') -> (cells, voxels): the labels of the voxels within, in the same order."""
-        (dy, dx, dz), (y, x, z) = self.inner, labels.shape
-        cells = labels.view(y // dy, dy, x // dx, dx, z // dz, dz).permute(0, 2, 4, 1, 3, 5)
-        return cells.reshape(-1, math.prod(self.inner))
+        return by_cell(labels, self.inner)
 
     def predict(self, volume: Tensor, probe: Probe = BLIND) -> Prediction:
         """Scores and the class id of every voxel of (1, C, Y, X, Z) or (1, C, Y, X); the unused slot is left out."""
         outputs = self.classify(self.features(volume)).float()
-        labels, scores = by_voxel(self._in_order(argmax(outputs), volume)), self._in_order(outputs, volume)
+        size = (*volume.shape[2:], 1)[:3]  # cells of columns count as one along z
+        labels, scores = by_voxel(in_order(argmax(outputs), size, self.inner)), in_order(outputs, size, self.inner)
         probe.record('scores', scores)
         return Prediction(labels.transpose(0, 1), scores[..., 1:])
 
@@ -67,10 +67,17 @@ class OccupancyHead(nn.Module):
         """Make free space, the last class, the likely one, whatever the weights."""
         self.classifier.get_parameter('2.bias').view(-1, self.outputs)[:, -1] = bias
 
-    def _in_order(self, voxels: Tensor, volume: Tensor) -> Tensor:
-        """(cells, voxels, …) -> a view (Y, dy, X, dx, Z, dz, …); cells of columns count as one along z."""
-        size = (*volume.shape[2:], 1)[:3]
-        return voxels.view(*size, *self.inner, *voxels.shape[2:]).movedim((3, 4), (1, 3))
+
+def by_cell(labels: Tensor, inner: tuple[int, int, int]) -> Tensor:
+    """(Y', X', Z') -> (cells, voxels): the labels of the dy x dx x dz voxels within each cell, in the order y, x, z."""
+    (dy, dx, dz), (y, x, z) = inner, labels.shape
+    cells = labels.view(y // dy, dy, x // dx, dx, z // dz, dz).permute(0, 2, 4, 1, 3, 5)
+    return cells.reshape(-1, math.prod(inner))
+
+
+def in_order(voxels: Tensor, size: Sequence[int], inner: tuple[int, int, int]) -> Tensor:
+    """(cells, voxels, …) -> a view (Y, dy, X, dx, Z, dz, …); ``size`` is (Y, X, Z)."""
+    return voxels.view(*size, *inner, *voxels.shape[2:]).movedim((3, 4), (1, 3))
 
 
 def _pointwise(layer: nn.Module, features: Tensor) -> Tensor:

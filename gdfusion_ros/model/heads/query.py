@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gdfusion_ros.model.interface import Prediction
+from gdfusion_ros.model.heads.mlp import in_order
+from gdfusion_ros.model.interface import Prediction, by_voxel
 from gdfusion_ros.model.layers.volume import rows
 from gdfusion_ros.model.ops.argmax import argmax
 from gdfusion_ros.model.probe import BLIND, Probe
@@ -27,7 +28,8 @@ class QueryHead(nn.Module):
     A second embedding, of the features that are lifted, serves training alone.
     """
 
-    def __init__(self, channels: int, outputs: int, context_channels: int = 0, first: int = 1) -> None:
+    def __init__(self, channels: int, outputs: int, context_channels: int = 0, first: int = 1,
+                 free: int = -1) -> None:
         """Queries for the features of every voxel.
 
         Args:
@@ -35,13 +37,14 @@ class QueryHead(nn.Module):
             outputs: the classes and the unused slot 0 before them.
             context_channels: of the features that are lifted, where they are taught, too.
             first: of the outputs that a voxel may be given.
+            free: the output of free space.
         """
         super().__init__()
         self.queries = nn.Embedding(outputs, channels)
         self.norm = nn.LayerNorm(channels)
         self.embed = embedding(channels, channels)
         self.embed_context = embedding(channels, context_channels) if context_channels else None
-        self.outputs, self._first = outputs, first
+        self.outputs, self._first, self._free = outputs, first, free
 
     def voxel_queries(self) -> Tensor:
         """(outputs, C)."""
@@ -84,19 +87,20 @@ class QueryHead(nn.Module):
         """
         return self.chosen(self.classify(self.features(volume)), volume.shape[2:], probe)
 
-    def chosen(self, logits: Tensor, size: Sequence[int], probe: Probe) -> Prediction:
-        """Of (voxels, 1, outputs) logits; ``size`` is (Y, X, Z)."""
+    def chosen(self, logits: Tensor, size: Sequence[int], probe: Probe,
+               inner: tuple[int, int, int] = (1, 1, 1)) -> Prediction:
+        """Of (cells, voxels, outputs) logits; ``size`` (Y, X, Z) of the cells, ``inner`` voxels in each."""
         outputs = logits.float()
-        labels = argmax(outputs.sigmoid(), self._first).view(*size) + (self._first - 1)
-        scores = outputs.view(size[0], 1, size[1], 1, size[2], 1, -1)
+        labels = by_voxel(in_order(argmax(outputs.sigmoid(), self._first), size, inner)) + (self._first - 1)
+        scores = in_order(outputs, size, inner)
         probe.record('scores', scores)
         return Prediction(labels.transpose(0, 1), scores[..., 1:])
 
     @torch.no_grad()
     def favour_free(self, bias: float) -> None:
-        """Make free space, the last class, the likely one: its query alone gains in every channel."""
+        """Make free space the likely class: its query alone gains in every channel."""
         hidden = self.embed[:-1](self.norm(self.queries.weight))
-        alone = torch.linalg.lstsq(hidden, torch.eye(self.outputs)[-1:].t(), driver='gelsd').solution
+        alone = torch.linalg.lstsq(hidden, torch.eye(self.outputs)[self._free, :, None], driver='gelsd').solution
         self.embed[-1].get_parameter('weight').add_(bias / hidden.shape[1] * alone.t())
 
 

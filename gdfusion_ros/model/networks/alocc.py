@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from torch import nn
@@ -46,6 +47,7 @@ class Sizes:
         map_channels: of maps before they are raised into a volume.
         context_queries: whether the lifted features are taught by queries, too.
         first_output: of the head that a voxel may be given; 2 where no voxel is of class 0.
+        free_output: of the head for free space; the last one but where free space is class 0.
     """
 
     backbone_widths: tuple[int, ...] = (64, 128, 256, 512)
@@ -58,10 +60,12 @@ class Sizes:
     map_channels: int = 256
     context_queries: bool = True
     first_output: int = 1
+    free_output: int = -1
 
 
 SIZES_2D = Sizes(encoder_channels=(64, 128, 256, 512))
 MINI_SIZES = Sizes(encoder_channels=(32, 64, 128), encoder_blocks=(1, 2, 4), voxel_channels=32, map_channels=128)
+OPENOCCUPANCY_SIZES = replace(SIZES_2D, free_output=1)
 SURROUNDOCC_SIZES = Sizes(first_output=2)
 WAYMO_SIZES = Sizes(encoder_channels=(64, 128, 256, 512), voxel_channels=64, context_queries=False)
 
@@ -85,6 +89,13 @@ ALOCC_3D_GF_WAYMO = replace(
 ALOCC_2D_GF = replace(
     ALOCC_3D_GF, name='alocc_2d_gf', context_channels=80, heights=16,
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 6.4), shape=(200, 200, 1)))
+
+ALOCC_2D_GF_OPENOCCUPANCY = replace(
+    ALOCC_2D_GF, name='alocc_2d_gf_openoccupancy', frame='lidar', label_set='openoccupancy_nuscenes', classes=17,
+    grid=VoxelGrid(lower=(-51.2, -51.2, -5.0), voxel_size=(0.4, 0.4, 8.0), shape=(256, 256, 1)), refinement=2,
+    heights=20)
+"""Of no published configuration: that the map has cells of 0.4 m, each classified as 2 x 2 x 40 voxels, that the depth
+bins are those for Occ3D, and that no other loss or layer is for it, are assumptions."""
 
 ALOCC_MINI_GF = replace(
     ALOCC_2D_GF, name='alocc_mini_gf', context_channels=40, depth=DepthBins(first=1.0, step=1.0, count=44))
@@ -178,7 +189,8 @@ def _stereo_depth(spec: NetworkSpec, sizes: Sizes, memory: Memory) -> StereoDept
 
 def _map_decoder(spec: NetworkSpec, sizes: Sizes) -> RaisedDecoder:
     widths, blocks, width = sizes.encoder_channels, sizes.encoder_blocks, spec.context_channels
+    inner = spec.refinement, spec.refinement, spec.predicted_grid.shape[2]
     return RaisedDecoder(
         BevEncoder(width, widths, blocks, halving(len(blocks))), BevNeck(widths, sizes.map_channels),
-        nn.Conv2d(sizes.map_channels, sizes.voxel_channels * spec.predicted_grid.shape[2], 3, padding=1),
-        QueryHead(sizes.voxel_channels, spec.classes + 1, width, sizes.first_output))
+        nn.Conv2d(sizes.map_channels, sizes.voxel_channels * math.prod(inner), 3, padding=1),
+        QueryHead(sizes.voxel_channels, spec.classes + 1, width, sizes.first_output, sizes.free_output), inner)
