@@ -127,8 +127,11 @@ class GridStream:
         if not counts.grids:
             dropped = counts.sets_dropped + counts.frames_refused
             reasons = ', '.join(f'{reason} {count}' for reason, count in sorted(dropped.items()))
-            raise GdfusionError(f'bag {self._bag.path} gives no grid: {counts.sets} camera sets, dropped: '
-                                f'{reasons or "none"}' + (f'; {counts.last_drop}' if counts.last_drop else ''))
+            facts = [f'bag {self._bag.path} gives no grid: {counts.sets} camera sets, dropped: {reasons or "none"}']
+            if counts.refused:
+                topic = next(iter(counts.refused))
+                facts.append(f'{counts.refused.total()} messages refused, such as {counts.last[topic]}')
+            raise GdfusionError('; '.join([*facts, counts.last_drop]).removesuffix('; '))
 
 
 def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings, *,

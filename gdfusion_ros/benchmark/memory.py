@@ -1,21 +1,16 @@
-"""What remembering costs: the networks that keep their last volumes against the one that fuses them, in memory.
-
-Each network runs in a process of its own, since a process's peak does not fall again.
-"""
+"""What remembering costs: the networks that keep their last volumes against the one that fuses them, in memory."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
+from gdfusion_ros.benchmark.alone import alone
 from gdfusion_ros.benchmark.network import peak_memory
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
@@ -71,12 +66,7 @@ def run(spec: NetworkSpec, frames: int, device: torch.device, tick: Callable[[],
 def _each_alone(spec: NetworkSpec, frames: int, device: torch.device, tick: Callable[[], object],
                 lengths: Sequence[int]) -> Iterator[MemoryUse]:
     for length in lengths:
-        with ProcessPoolExecutor(1, get_context('spawn')) as pool:
-            try:
-                yield pool.submit(measure, spec, length, frames, device).result()
-            except BrokenProcessPool as error:
-                raise GdfusionError(f'the process that measured {length or "fused"} frames was ended: is there enough '
-                                    'memory?') from error
+        yield alone(f'{length or "fused"} frames', measure, spec, length, frames, device)
         tick()
 
 

@@ -6,6 +6,8 @@
                                                       would take by autograd
   gdfusion benchmark memory --figure memory.png       bevdetocc_sf, which keeps 1 to 16 volumes, against bevdetocc_gf,
                                                       which fuses all into one: state and peak memory
+  gdfusion benchmark zoo --frames 3 --figure zoo.png  every network of the zoo, each in a process of its own: frame,
+                                                      floor and memory beside the accuracy that others report
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
   gdfusion benchmark soak --frames 1600               sends synthetic camera sets to a node over DDS; an error if its
@@ -44,9 +46,9 @@ HELP = 'measure the network, the live node, the converter, the reader of nuScene
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure, how often, and the network."""
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
-                        help='the network alone (default), its fusions (cues), what remembering costs (memory), the '
-                        'live node over DDS (needs ROS), whether it grows (soak), the converter, the reader of the '
-                        'tables, or training')
+                        help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
+                        'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
+                        'the reader of the tables, or training')
     parser.add_argument('--frames', type=int, default=10,
                         help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
     parser.add_argument('--bag', type=Path, help='bag to play to the node')
@@ -57,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="see 'gdfusion convert'")
     parser.add_argument('--share', type=float, default=1.0,
                         help="size of the generated tables as a share of v1.0-trainval's. Default: 1.")
-    parser.add_argument('--figure', type=Path, metavar='FILE', help='draw what memory costs into FILE, a PNG')
+    parser.add_argument('--figure', type=Path, metavar='FILE', help='draw memory or zoo into FILE, a PNG')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     add_model_arguments(parser)
 
@@ -179,6 +181,28 @@ def _memory(args: argparse.Namespace) -> dict[str, Any]:
     return {'frames': args.frames, 'networks': [dataclasses.asdict(use) for use in uses]}
 
 
+def _zoo(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import zoo
+    from gdfusion_ros.model.zoo import ZOO
+
+    settings = model_settings(args)
+    names = (settings.model,) if settings.model else tuple(ZOO)
+    with progress(len(names), 'network') as bar:
+        results = zoo.run(args.frames, settings.device, bar.update, names)
+    print(f'random weights, medians of {args.frames} frames, each network in a process of its own')
+    rows = [(name, f'{result.frame * 1e3:.0f}', f'{result.floor * 1e3:.0f}', f'{result.frame / result.floor:.2f}',
+             f'{result.fusion_share:.1%}', f'{sum(result.gmac.values()):.1f}', f'{result.peak_memory / 1e9:.2f}',
+             f'{result.state / 1e6:.1f}', zoo.reported(name) or '-') for name, result in results.items()]
+    print(tabulate(rows, headers=('model', 'frame [ms]', 'floor [ms]', 'frame / floor', 'fusions', 'GMAC', 'peak [GB]',
+                                  'state [MB]', 'reported mIoU [%]'), stralign='right', disable_numparse=True))
+    if args.figure is not None:
+        zoo.draw(results, args.figure)
+        print(f'figure in {args.figure}')
+    return {name: dataclasses.asdict(result) for name, result in results.items()}
+
+
 def _node(args: argparse.Namespace) -> dict[str, Any]:
     from tabulate import tabulate
 
@@ -267,5 +291,5 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    'network': _network, 'cues': _cues, 'memory': _memory, 'node': _node, 'soak': _soak, 'convert': _convert,
-    'tables': _tables, 'train': _train}
+    'network': _network, 'cues': _cues, 'memory': _memory, 'zoo': _zoo, 'node': _node, 'soak': _soak,
+    'convert': _convert, 'tables': _tables, 'train': _train}

@@ -69,7 +69,7 @@ def _table(entries: Sequence[Entry], style: str) -> str:
     for each in entries:
         about, spec = ABOUT.get(each.spec.name), each.spec
         sizes = ('-',) * 3 if about is None else (
-            f'{about.parameters / 1e6:.2f}', f'{about.gmac:.1f}', f'{about.state / 1e6:.1f}')
+            f'{about.parameters / 1e6:.2f}', _one_place(about.gmac), _one_place(about.state and about.state / 1e6))
         scores = ('-',) * 3 if about is None or not about.scores else _percents(about.scores[0])
         rows.append((spec.name, spec.label_set, _input(spec), *sizes, *scores, ', '.join(_weights(spec)) or 'by path'))
     align = ('left',) * 3 + ('right',) * 6 + ('left',)
@@ -77,9 +77,11 @@ def _table(entries: Sequence[Entry], style: str) -> str:
 
 
 def _percents(scores: Scores) -> tuple[str, str, str]:
-    one, two, three = ('-' if value is None else f'{value:.1f}'
-                       for value in (scores.miou, scores.miou_dynamic, scores.iou))
-    return one, two, three
+    return _one_place(scores.miou), _one_place(scores.miou_dynamic), _one_place(scores.iou)
+
+
+def _one_place(value: float | None) -> str:
+    return '-' if value is None else f'{value:.1f}'
 
 
 def _told(about: About | None) -> list[str]:

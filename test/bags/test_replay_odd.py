@@ -171,6 +171,11 @@ def late_by_80_ms(message: Any) -> None:
 
 REFUSED: dict[str, tuple[Change, str]] = {
     'no size': (infos(fields(width=0, height=0)), 'no camera info of CAM_FRONT_LEFT; its topic is the setting'),
+    'no intrinsics': (infos(fields(k=np.zeros(9), p=np.zeros(12))),
+                      'the intrinsic matrix K is empty; calibrate the camera'),
+    'images without a frame': (every(lambda item: item.topic.endswith('/compressed'),
+                                     lambda image: fields(frame_id='')(image.header)),
+                               '18 messages refused, such as /CAM_FRONT_LEFT/image/compressed at '),
     'of another size': (infos(scaled), 'scale both alike, or calibrate the camera for this size'),
     'poses too seldom': (seldom_poses, 'the newest is of'),
     'no places of the cameras': (lambda items: [item for item in items if item.topic != '/tf_static'],

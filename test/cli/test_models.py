@@ -53,5 +53,5 @@ def test_the_facts_of_every_network_are_those_of_the_network(name: str) -> None:
     with torch.device('meta'):
         network = ZOO[name].build(ZOO[name].spec)
     assert about.parameters == sum(parameter.numel() for parameter in network.parameters())
-    assert about.gmac > 0
-    assert about.state > 0
+    assert about.gmac is None or about.gmac > 0
+    assert about.state is None or about.state > 0

@@ -75,7 +75,8 @@ def test_lens_distortion_is_named_once(feed: MessageRouter, warnings: list[str])
 def test_images_are_judged_by_the_camera_info_before_them(warnings: list[str], transport: str) -> None:
     settings, topics = PipelineSettings(), TopicSettings(image_transport=transport)
     loads: list[Callable[[], Pixels]] = []
-    assembler: Any = SimpleNamespace(add_image=lambda camera, stamp, frame, load, now: loads.append(load),
+    assembler: Any = SimpleNamespace(takes_clouds=False,
+                                     add_image=lambda camera, stamp, frame, load, now: loads.append(load),
                                      add_camera_info=lambda camera, model, now: None,
                                      counters=Counters((), lambda _, line: warnings.append(line)))
     feed = MessageRouter(assembler, settings, topics)

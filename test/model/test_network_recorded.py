@@ -184,11 +184,11 @@ def agreement(recorded: Any, index: int, prediction: Prediction) -> float:
 
 def step_from_below(voxel: tuple[int, int, int] | None, patch: pytest.MonkeyPatch) -> None:
     """Have the motion step of one voxel sample just below the y that it would sample at; None: of no voxel."""
-    def stepped(offsets: Tensor, history: Tensor, matrix: Tensor, size: tuple[int, ...]) -> Tensor:
+    def stepped(offsets: Tensor, history: Tensor, matrix: Tensor, size: tuple[int, ...], axes: int) -> Tensor:
         if voxel is not None:
             offsets = offsets.clone()
             offsets.view(*size, 3)[voxel][1] -= 1e-4
-        return motion_step(offsets, history, matrix, size)
+        return motion_step(offsets, history, matrix, size, axes)
 
     patch.setattr(motion, 'motion_step', stepped)
 

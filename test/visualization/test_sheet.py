@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.perception.labels import LABEL_SETS, UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
+from gdfusion_ros.visualization import page as viewer
 from gdfusion_ros.visualization.canvas import WARNING
 from gdfusion_ros.visualization.sheet import (
     DOUBLE,
@@ -172,3 +174,15 @@ def test_a_folder_that_is_a_file_is_one_clear_line(street: SemanticGrid, tmp_pat
     (tmp_path / 'file').write_text('')
     with pytest.raises(GdfusionError, match='cannot be written'):
         write(tmp_path / 'file' / 'picture.png', Snapshot(street))
+
+
+@pytest.mark.parametrize('label_set', LABEL_SETS.values(), ids=list(LABEL_SETS))
+def test_grids_of_every_label_set_can_be_looked_at(tmp_path: Path, label_set: LabelSet) -> None:
+    labels = np.random.default_rng(0).choice(np.array([*label_set.ids, UNKNOWN], np.uint8), (20, 20, 8))
+    grid = SemanticGrid(5, 'LIDAR_TOP', (-4.0, -4.0, -2.0), (0.4, 0.4, 0.4), np.asfortranarray(labels), None, label_set,
+                        'made', 1, (), 0)
+    frame = Snapshot(grid)
+    assert picture(frame).getbbox()
+    viewer.write(tmp_path / 'page.html', [frame], frame.parts)
+    written = (tmp_path / 'page.html').read_text()
+    assert all(label.name in written for label in label_set.occupied)

@@ -29,16 +29,16 @@ class About:
     Attributes:
         what: one sentence.
         parameters: numbers that are learned.
-        gmac: 1e9 multiply-adds of a frame, as ``gdfusion benchmark`` counts them.
-        state: bytes of what is remembered from frame to frame.
+        gmac: 1e9 multiply-adds of a frame, as ``gdfusion benchmark`` counts them; None where nobody has.
+        state: bytes of what is remembered from frame to frame; None where nobody has counted them.
         scores: what others, or we, report; empty where nobody does.
         checked: whether its numbers were compared with anything here, and with what.
     """
 
     what: str
     parameters: int
-    gmac: float
-    state: int
+    gmac: float | None
+    state: int | None
     checked: str
     scores: tuple[Scores, ...] = ()
 
@@ -48,8 +48,9 @@ _PAPER = 'GDFusion, arXiv 2504.12959'
 _RECORDED = ('modules and the whole network at reduced size agree with recordings of the release; its keys are those '
              'of the published checkpoint; nobody has scored it here')
 
-_BY_PARTS = ('modules agree with recordings of the release; its keys are those of its configuration; nobody has scored '
-             'it here')
+_WRITTEN = ('its modules agree with recordings of the release; the whole is built from the specification alone, and '
+            'nobody has scored it here')
+_WITH_KEYS = f'{_WRITTEN}; its keys are those of the checkpoint'
 
 ABOUT = {
     'bevdetocc_gf': About(
@@ -70,26 +71,39 @@ ABOUT = {
         'its modules agree with recordings of its release; re-parameterised it agrees with itself as trained; its keys '
         'are those of the checkpoint; nobody has scored it here',
         (Scores(39.4, None, None, 'README of the GSD-Occ release'),)),
+    'bevdetocc': About(
+        'BEVDetOcc without history: the baseline', 34914481, 313.5, 69206946, _WRITTEN,
+        (Scores(38.0, 31.0, 71.1, f'{_PAPER}, table 5, of a compressed variant'),)),
+    'bevdetocc_sf': About(
+        "BEVDetOcc with SOLOFusion's queue of 16 frames: the baseline", 34933137, None, None, _RECORDED,
+        (Scores(41.9, 34.4, 75.1, f'{_PAPER}, table 1'),)),
     'alocc_3d_gf': About(
-        'ALOcc with the four fusions of GDFusion, as released', 52901758, 334.9, 160298018, _RECORDED,
+        'ALOcc-3D with the four fusions of GDFusion, as released', 52901758, None, None, _RECORDED,
         (Scores(46.5, 40.2, 77.4, _RELEASE), Scores(46.5, 40.2, 77.4, f'{_PAPER}, table 1'))),
     'alocc_3d_gf_depth': About(
-        'alocc_3d_gf, shown LiDAR depth', 52901758, 334.9, 160298018,
-        'its depth slot agrees with recordings of the release, the rest is alocc_3d_gf; nobody has scored it here',
-        (Scores(54.9, 51.4, 85.9, _RELEASE),)),
+        'alocc_3d_gf that also looks at LiDAR depth; the release links the same checkpoint', 52901758, None, None,
+        _WITH_KEYS, (Scores(54.9, 51.4, 85.9, _RELEASE),)),
     'alocc_3d_gf_surroundocc': About(
-        'ALOcc-3D-GF for the labels of SurroundOcc, in the LiDAR frame, as released', 53199358, 1271.7, 655966754, _BY_PARTS,
+        "ALOcc-3D-GF for SurroundOcc's labels, its grid in the LiDAR's frame", 53199358, 1271.7, 655966754, _WITH_KEYS,
         (Scores(25.5, 22.5, 38.2, _RELEASE), Scores(25.5, 22.5, 38.2, f'{_PAPER}, table 2'))),
     'alocc_3d_gf_waymo': About(
-        'ALOcc-3D-GF for five cameras and the labels of Waymo', 108154542, 1187.6, 373617421, _BY_PARTS),
+        "ALOcc-3D-GF for Waymo's five cameras and labels", 108154542, 1187.6, 373617421, _WRITTEN),
     'alocc_2d_gf': About(
-        'ALOcc over maps of the ground plan, with the four fusions; no weights are published', 63714637, 316.5,
-        83999714, _BY_PARTS),
+        'ALOcc-2D with the four fusions; the paper reports it on OpenOccupancy alone', 63714637, 316.5, 83999714,
+        _WRITTEN),
     'alocc_2d_gf_openoccupancy': About(
-        'alocc_2d_gf for the labels of OpenOccupancy, in the LiDAR frame; its sizes are assumed in part', 79944349,
-        1760.2, 588146402, f'{_BY_PARTS}; no configuration of it is published', (Scores(17.9, 13.7, 28.6, f'{_PAPER}, table 3'),)),
+        "ALOcc-2D-GF for OpenOccupancy's labels, its grid in the LiDAR's frame; its sizes are assumed in part", 79944349,
+        1760.2, 588146402, _WRITTEN, (Scores(17.9, 13.7, 28.6, f'{_PAPER}, table 3'),)),
     'alocc_mini_gf': About(
-        'a smaller ALOcc over maps, of one image a camera, with the four fusions; no weights are published', 36236408,
-        164.8, 7630914, _BY_PARTS, (Scores(42.0, 35.7, 71.9, f'{_PAPER}, table 1'),)),
+        'ALOcc-2D-mini with the four fusions', 36236408, 164.8, 7630914, _WRITTEN,
+        (Scores(42.0, 35.7, 71.9, f'{_PAPER}, table 1'),)),
+    'alocc_3d': About(
+        'ALOcc-3D with a queue of 16 frames: the baseline', 52854721, None, None, _WRITTEN,
+        (Scores(45.5, 39.3, 75.3, f'{_PAPER}, table 1'),)),
+    'alocc_2d': About(
+        'ALOcc-2D with a queue of 16 frames: the baseline', 63704929, None, None, _WRITTEN),
+    'alocc_mini': About(
+        'ALOcc-2D-mini with a queue of 16 frames: the baseline', 36228096, None, None, _WRITTEN,
+        (Scores(41.4, 35.4, 70.0, f'{_PAPER}, table 1'),)),
 }
 """By the name of the network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gdfusion_ros.model.depth.mono import MonoDepth
-from gdfusion_ros.model.depth.net import DEPTH_NET, TWO_HEADS, DepthNet
+from gdfusion_ros.model.depth.net import DepthNet
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.heads.decoder import MultiscaleDecoder
@@ -21,9 +21,9 @@ from gdfusion_ros.model.layers.volume_pyramid import (
 )
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import halving
+from gdfusion_ros.model.networks.memories import FUSIONS
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.temporal.recurrent import RecurrentMemory
-from gdfusion_ros.model.temporal.scene import SCENE
 from gdfusion_ros.model.view.backward_projection import BACKWARD_PROJECTION, BackwardProjection
 from gdfusion_ros.model.view.forward_backward import ForwardBackwardView
 from gdfusion_ros.model.view.lift import Lift
@@ -70,16 +70,10 @@ def mounts(sizes: Sizes) -> tuple[Mount, ...]:
     return (
         Mount('images.backbone', 'img_backbone'),
         Mount('images.neck', 'img_neck', PYRAMID),
-        Mount('depth.net', 'depth_net', {**DEPTH_NET, **TWO_HEADS}),
-        Mount('depth.fusion.history_gate', 'depth_net.depth_his_fusion_post_layer.gate_net'),
-        Mount('depth.fusion.blend_gate', 'depth_net.gate_net'),
+        FUSIONS.depth_mount(),
+        *FUSIONS.mounts,
         Mount('view.lift', 'view_transformer'),
         Mount('view.backward_projection', 'backward_projection', BACKWARD_PROJECTION),
-        Mount('memory.motion.offset', 'his_stream_offset_net.history_stream_offset_net'),
-        Mount('memory.voxel.time_embedding', 'time_emb_net'),
-        Mount('memory.voxel.align', 'history_keyframe_time_conv'),
-        Mount('memory.voxel.merge', 'history_keyframe_cat_conv'),
-        Mount('memory.scene', 'scene_his_func_after_vox_his', SCENE),
         Mount('decoder.encoder', 'img_bev_encoder_backbone', projected_encoder_table(sizes.encoder_blocks)),
         Mount('decoder.neck', 'img_bev_encoder_neck', volume_pyramid_table(levels)),
         Mount('decoder.head', 'occupancy_head', MULTISCALE_HEAD),

@@ -1,0 +1,27 @@
+"""A measurement in a process of its own: a process's peak of memory does not fall again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import ParamSpec, TypeVar
+
+from gdfusion_ros.errors import GdfusionError
+
+P = ParamSpec('P')
+T = TypeVar('T')
+
+
+def alone(what: str, measure: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """``measure(*args, **kwargs)`` in a fresh process.
+
+    Raises:
+        GdfusionError: the process that measured ``what`` was ended from outside; or what ``measure`` raises.
+    """
+    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+        try:
+            return pool.submit(measure, *args, **kwargs).result()
+        except BrokenProcessPool as error:
+            raise GdfusionError(f'the process that measured {what} was ended: is there enough memory?') from error
