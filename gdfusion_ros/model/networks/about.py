@@ -78,13 +78,13 @@ ABOUT = {
         "BEVDetOcc with SOLOFusion's queue of 16 frames: the baseline", 34933137, None, None, _RECORDED,
         (Scores(41.9, 34.4, 75.1, f'{_PAPER}, table 1'),)),
     'alocc_3d_gf': About(
-        'ALOcc-3D with the four fusions of GDFusion, as released', 52901758, None, None, _RECORDED,
+        'ALOcc-3D with the four fusions of GDFusion, as released', 52901758, 334.9, 160298018, _RECORDED,
         (Scores(46.5, 40.2, 77.4, _RELEASE), Scores(46.5, 40.2, 77.4, f'{_PAPER}, table 1'))),
     'alocc_3d_gf_depth': About(
-        'alocc_3d_gf that also looks at LiDAR depth; the release links the same checkpoint', 52901758, None, None,
-        _WITH_KEYS, (Scores(54.9, 51.4, 85.9, _RELEASE),)),
+        'alocc_3d_gf that also looks at LiDAR depth; the release links the same checkpoint', 52901758, 334.9,
+        160298018, _WITH_KEYS, (Scores(54.9, 51.4, 85.9, _RELEASE),)),
     'alocc_3d_gf_surroundocc': About(
-        "ALOcc-3D-GF for SurroundOcc's labels, its grid in the LiDAR's frame", 53199358, 1271.7, 655966754, _WITH_KEYS,
+        "ALOcc-3D-GF for SurroundOcc's labels, its grid in the LiDAR's frame", 53199358, 1271.6, 655966754, _WITH_KEYS,
         (Scores(25.5, 22.5, 38.2, _RELEASE), Scores(25.5, 22.5, 38.2, f'{_PAPER}, table 2'))),
     'alocc_3d_gf_waymo': About(
         "ALOcc-3D-GF for Waymo's five cameras and labels", 108154542, 1187.6, 373617421, _WRITTEN),
@@ -92,8 +92,8 @@ ABOUT = {
         'ALOcc-2D with the four fusions; the paper reports it on OpenOccupancy alone', 63714637, 316.5, 83999714,
         _WRITTEN),
     'alocc_2d_gf_openoccupancy': About(
-        "ALOcc-2D-GF for OpenOccupancy's labels, its grid in the LiDAR's frame; its sizes are assumed in part", 79944349,
-        1760.2, 588146402, _WRITTEN, (Scores(17.9, 13.7, 28.6, f'{_PAPER}, table 3'),)),
+        "ALOcc-2D-GF for OpenOccupancy's labels, its grid in the LiDAR's frame; its sizes are assumed in part",
+        79944349, 1760.2, 588146402, _WRITTEN, (Scores(17.9, 13.7, 28.6, f'{_PAPER}, table 3'),)),
     'alocc_mini_gf': About(
         'ALOcc-2D-mini with the four fusions', 36236408, 164.8, 7630914, _WRITTEN,
         (Scores(42.0, 35.7, 71.9, f'{_PAPER}, table 1'),)),
