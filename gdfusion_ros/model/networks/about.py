@@ -75,7 +75,7 @@ ABOUT = {
         'BEVDetOcc without history: the baseline', 34914481, 313.5, 69206946, _WRITTEN,
         (Scores(38.0, 31.0, 71.1, f'{_PAPER}, table 5, of a compressed variant'),)),
     'bevdetocc_sf': About(
-        "BEVDetOcc with SOLOFusion's queue of 16 frames: the baseline", 34933137, None, None, _RECORDED,
+        "BEVDetOcc with SOLOFusion's queue of 16 frames: the baseline", 34933137, 335.8, 1379926946, _RECORDED,
         (Scores(41.9, 34.4, 75.1, f'{_PAPER}, table 1'),)),
     'alocc_3d_gf': About(
         'ALOcc-3D with the four fusions of GDFusion, as released', 52901758, 334.9, 160298018, _RECORDED,
@@ -98,12 +98,12 @@ ABOUT = {
         'ALOcc-2D-mini with the four fusions', 36236408, 164.8, 7630914, _WRITTEN,
         (Scores(42.0, 35.7, 71.9, f'{_PAPER}, table 1'),)),
     'alocc_3d': About(
-        'ALOcc-3D with a queue of 16 frames: the baseline', 52854721, None, None, _WRITTEN,
+        'ALOcc-3D with a queue of 16 frames: the baseline', 52854721, 351.0, 1379926946, _WRITTEN,
         (Scores(45.5, 39.3, 75.3, f'{_PAPER}, table 1'),)),
     'alocc_2d': About(
-        'ALOcc-2D with a queue of 16 frames: the baseline', 63704929, None, None, _WRITTEN),
+        'ALOcc-2D with a queue of 16 frames: the baseline', 63704929, 322.6, 274006946, _WRITTEN),
     'alocc_mini': About(
-        'ALOcc-2D-mini with a queue of 16 frames: the baseline', 36228096, None, None, _WRITTEN,
+        'ALOcc-2D-mini with a queue of 16 frames: the baseline', 36228096, 166.3, 102400930, _WRITTEN,
         (Scores(41.4, 35.4, 70.0, f'{_PAPER}, table 1'),)),
 }
 """By the name of the network."""
