@@ -98,7 +98,12 @@ class QueryHead(nn.Module):
 
     @torch.no_grad()
     def favour_free(self, bias: float) -> None:
-        """Make free space the likely class: its query alone gains in every channel."""
+        """Make free space the likely class: its query alone gains in every channel.
+
+        The others lose, or their sigmoids would be 1 as well, and of equals the first wins.
+        """
+        for parameter in self.embed[-1].parameters():
+            parameter.mul_(0.1)
         hidden = self.embed[:-1](self.norm(self.queries.weight))
         alone = torch.linalg.lstsq(hidden, torch.eye(self.outputs)[self._free, :, None], driver='gelsd').solution
         self.embed[-1].get_parameter('weight').add_(bias / hidden.shape[1] * alone.t())
