@@ -69,7 +69,8 @@ OPENOCCUPANCY_SIZES = replace(SIZES_2D, free_output=1)
 SURROUNDOCC_SIZES = Sizes(first_output=2)
 WAYMO_SIZES = Sizes(encoder_channels=(64, 128, 256, 512), voxel_channels=64, context_queries=False)
 
-ALOCC_3D_GF = replace(BEVDETOCC_GF, name='alocc_3d_gf')
+ALOCC_3D_GF = replace(BEVDETOCC_GF, name='alocc_3d_gf', any_cameras=False)
+"""How far its points beside each ray reach depends on the number of cameras (alocc.md §4) [QUIRK]."""
 
 ALOCC_3D_GF_DEPTH = replace(ALOCC_3D_GF, name='alocc_3d_gf_depth', lidar_depth=True)
 """The same weights, shown LiDAR depth."""
@@ -99,7 +100,8 @@ ALOCC_2D_GF_OPENOCCUPANCY = replace(
 as 2 x 2 x 40 voxels, that its depth bins are those for SurroundOcc and all layers those for Occ3D are assumptions."""
 
 ALOCC_MINI_GF = replace(
-    ALOCC_2D_GF, name='alocc_mini_gf', context_channels=40, depth=DepthBins(first=1.0, step=1.0, count=44))
+    ALOCC_2D_GF, name='alocc_mini_gf', any_cameras=True, context_channels=40,
+    depth=DepthBins(first=1.0, step=1.0, count=44))
 
 ALOCC_3D = replace(ALOCC_3D_GF, name='alocc_3d', cues=())
 ALOCC_2D = replace(ALOCC_2D_GF, name='alocc_2d', cues=())
