@@ -194,7 +194,7 @@ def test_sends_who_names_the_table_folder_one_up(root: Path) -> None:
 
 def test_asks_for_a_version_where_there_are_several(root: Path) -> None:
     shutil.copytree(root / 'v1.0-test', root / 'v1.0-other')
-    assert 'v1.0-test, v1.0-other; choose one with --version' in refusal(root)
+    assert 'v1.0-other, v1.0-test; choose one with --version' in refusal(root)
     assert nuscenes.load(root, 'v1.0-other').version == 'v1.0-other'
     assert "no version 'v1.0-mini'" in refusal(root, 'v1.0-mini')
 

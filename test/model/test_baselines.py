@@ -98,9 +98,10 @@ def test_a_step_lowers_the_loss_of_its_batch(build: Callable[[str], OccupancyNet
     depth = torch.full((2, 4, 6), IGNORE)
     depth[:, 2:] = torch.arange(6)
     objective = ZOO[name].objective().build(network)
-    optimizer = torch.optim.AdamW(objective.parameters(), 3e-4)
+    optimizer = torch.optim.AdamW(objective.parameters(), 3e-5)
     frames, costs = drive.frames(2), []
     for _ in range(2):
+        torch.manual_seed(0)  # some objectives look at points that they draw
         state, total = None, torch.zeros(())
         for frame in frames:
             found, state = objective(frame, FrameTruth(labels, depth), state, 0.5)

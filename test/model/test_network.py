@@ -25,7 +25,6 @@ from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.model.temporal import recurrent
 from gdfusion_ros.model.temporal.geometry import GeometryFusion
 from gdfusion_ros.model.view import lift
 
@@ -176,7 +175,8 @@ def test_every_stage_is_entered_once_in_order(network: OccupancyNetwork, drive: 
             return super().stage(name)
 
     look(network, drive.frame(0), None, Stages())
-    assert tuple(entered) == STAGES
+    of_others = {'backward projection', 'queue'}
+    assert entered == [name for name in STAGES if name not in of_others]
 
 
 @pytest.mark.slow
@@ -207,7 +207,7 @@ def test_half_precision_is_for_learned_layers_alone(grounded: OccupancyNetwork, 
 
         monkeypatch.setattr(owner, name, checking)
 
-    geometric = ((stereo, 'cost_volume'), (fused, 'ground_bins'), (recurrent, 'index_transform'),
+    geometric = ((stereo, 'cost_volume'), (fused, 'ground_bins'), (grounded.memory, '_transform'),
                  (lift, 'voxel_index'), (GeometryFusion, 'history_grid'))
     for owner, name in geometric:
         check(owner, name)
