@@ -156,7 +156,7 @@ def test_a_reference_camera_whose_stamps_stand_still_is_named(live: Any, drive: 
                     and errors('grids', 'though images arrive', 'dropped from CAM_FRONT: duplicate'))
     status = errors('grids', 'dropped from CAM_FRONT: duplicate')[-1]
     values = {pair.key: pair.value for pair in status.values}
-    assert float(values['without a grid for [s]']) > 1.0
+    assert float(values['without a grid for [s]']) >= 1.0  # given with one decimal
     assert int(values['images of CAM_BACK since']) > 0
     ages = {pair.key: pair.value for pair in live.diagnosis('CAM_FRONT').values}
     assert float(ages['age by stamp [s]']) > float(ages['age by arrival [s]'])
