@@ -74,9 +74,14 @@ def stuck(tmp_path: Path, wait_until: Callable[..., None]) -> Callable[[subproce
     return wait
 
 
+def shared_memory(pid: int | str) -> set[str]:
+    """Files of Fast DDS that a process sees: its own, and those of whom it talks to."""
+    return set(re.findall(r'/dev/shm/fast\S+', Path(f'/proc/{pid}/maps').read_text()))
+
+
 def assert_ends(process: subprocess.Popen[bytes], number: int, log: Path) -> None:
     """That it ends at all is what is shown: what it does goes on for ever. Nothing that it leaves behind does."""
-    segments = set(re.findall(r'/dev/shm/fast\S+', Path(f'/proc/{process.pid}/maps').read_text()))
+    segments = shared_memory(process.pid) - shared_memory('self')
     process.send_signal(number)
     assert process.wait() == 0, log.read_text()
     assert 'Traceback' not in log.read_text()
