@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from gdfusion_ros.model.depth.net import DepthNet, DepthPrediction, camera_vecto
 from gdfusion_ros.model.depth.occlusion import NoOcclusion
 from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.geometry.camera import frustum_points
-from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.geometry.depth_bins import DepthBins, one_hot
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.images import EncodedImages
 from gdfusion_ros.model.interface import Calibration, CellDepth
@@ -43,6 +44,7 @@ class FusedDepth(nn.Module):
     """The depth network and, where it has logits to fuse, the fusion of geometry; the slots say what it is shown."""
 
     depths: Tensor
+    fusion_type: ClassVar[type[GeometryFusion]] = GeometryFusion
 
     def __init__(self, net: DepthNet, image_size: tuple[int, int], cells: tuple[int, int], bins: DepthBins, *,
                  occlusion: nn.Module | None = None, remembers_geometry: bool = False, ground: bool = False) -> None:
@@ -55,7 +57,7 @@ class FusedDepth(nn.Module):
         """
         super().__init__()
         self.net, self.occlusion = net, occlusion or NoOcclusion()
-        self.fusion = None if net.logits_head is None else GeometryFusion(image_size, bins.values())
+        self.fusion = None if net.logits_head is None else self.fusion_type(image_size, bins.values())
         self.register_buffer('depths', bins.values(), persistent=False)
         self.image_size, self._cells, self._bins = image_size, cells, bins
         self._remembers_geometry, self._ground = remembers_geometry, ground
@@ -121,7 +123,7 @@ class FusedDepth(nn.Module):
             unknown: the bin of a cell of which nothing is known.
         """
         known = (bins != unknown)[:, None]
-        truth = (torch.arange(self._bins.count, device=bins.device).view(-1, 1, 1) == bins[:, None]).float()
+        truth = one_hot(bins, self._bins.count)
 
         def mixed(_: nn.Module, seen: tuple[DepthPrediction]) -> tuple[DepthPrediction]:
             predicted = seen[0].probability

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gdfusion_ros.model.depth.fused import DepthGeometry
 from gdfusion_ros.model.depth.stereo import StereoDepth
-from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.geometry.depth_bins import DepthBins, one_hot
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.images import EncodedImages
 from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState, mixed
@@ -43,9 +43,8 @@ class Measured(NamedTuple):
     @staticmethod
     def of(depth: Tensor, patch: int, bins: DepthBins) -> Measured:
         """What the maps (N, H, W) say of cells of ``patch`` pixels."""
-        found = nearest_bins(depth, patch, bins)[:, None]
-        counted = torch.arange(bins.count, device=depth.device).view(-1, 1, 1)
-        return Measured((found == counted).to(depth.dtype), found != NO_BIN)
+        found = nearest_bins(depth, patch, bins)
+        return Measured(one_hot(found, bins.count), (found != NO_BIN)[:, None])
 
     def over(self, predicted: Tensor) -> Tensor:
         """(N, D, h, w) what is measured where something is, else what is predicted."""
@@ -74,11 +73,7 @@ class MeasuredStereoDepth(StereoDepth):
     """The depth slot that looks at LiDAR depth where there is any; without it, it is StereoDepth."""
 
     fusion: MeasuredGeometryFusion
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        """See ``FusedDepth``."""
-        super().__init__(*arguments, **options)
-        self.fusion = MeasuredGeometryFusion(self.image_size, self.depths)
+    fusion_type = MeasuredGeometryFusion
 
     def blended(self, images: EncodedImages, logits: Tensor, distribution: Tensor, geometry: DepthGeometry,
                 state: GeometryState | None) -> tuple[Tensor, GeometryState]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from gdfusion_ros.model.geometry.small_matrices import affine_inverse, inverse, product
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.interface import Calibration, Previous
 
 
 def index_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor, previous_bda: Tensor) -> Tensor:
@@ -41,6 +43,15 @@ def plane_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor,
     transform[:, 3] += height
     transform[2] = 0
     return transform
+
+
+def history_alignment(transform: Callable[[VoxelGrid, Tensor, Tensor, Tensor], Tensor], grid: VoxelGrid,
+                      calibration: Calibration, previous: Previous | None) -> Tensor:
+    """(4, 4) voxel index now -> index in the previous grid by ``transform``, one of the above; the identity at a start.
+    """
+    if previous is None:
+        return torch.eye(4)
+    return transform(grid, previous.ego_from_ego, calibration.bda, previous.calibration.bda)
 
 
 @cache

@@ -19,3 +19,8 @@ class DepthBins:
     def values(self) -> Tensor:
         """(count,) float32 [m]."""
         return self.first + self.step * torch.arange(self.count, dtype=torch.float32)
+
+
+def one_hot(bins: Tensor, count: int) -> Tensor:
+    """(N, h, w) bins -> (N, count, h, w) float32, 1 in each cell's bin; 0 everywhere where it is none of them."""
+    return (torch.arange(count, device=bins.device).view(-1, 1, 1) == bins[:, None]).float()

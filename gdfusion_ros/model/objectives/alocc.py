@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.depth.fused import FusedDepth
 from gdfusion_ros.model.heads.query import QueryHead
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import losses
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, RaySupervision
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, RaySupervision, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -56,8 +55,7 @@ class AloccWeights:
     def check(self, cues: tuple[str, ...]) -> None:
         """Refuse weights with which nothing is learned."""
         del cues
-        if not any((self.masks, self.image_masks, self.depth)):
-            raise GdfusionError('the weights of all losses are 0: nothing would be learned')
+        require_any(self.masks, self.image_masks, self.depth)
 
     def build(self, network: OccupancyNetwork) -> AloccObjective:
         """The objective with these weights."""
@@ -89,8 +87,7 @@ class AloccObjective(Objective):
     def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
                 progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``."""
-        then = None if state is None else state.calibration
-        geometry = self.network.geometry(frame.calibration, frame.previous(then))
+        geometry = self.geometry(frame, state)
         with self._told(truth, progress):
             seen = self.network.encode(frame.images, geometry, state, frame.lidar_depth)
         found: dict[str, Tensor] = {}

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import losses
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, RaySupervision
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, RaySupervision, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -55,8 +54,7 @@ class LossWeights:
 
     def check(self, cues: tuple[str, ...]) -> None:
         """Refuse weights with which a network with those cues cannot learn."""
-        if not (self.wants_volume or self.wants_depth or self.wants_rays(cues)):
-            raise GdfusionError('the weights of all losses are 0: nothing would be learned')
+        require_any(self.wants_volume, self.wants_depth, self.wants_rays(cues))
 
     def build(self, network: OccupancyNetwork) -> BevdetoccObjective:
         """The objective with these weights."""
@@ -86,8 +84,7 @@ class BevdetoccObjective(Objective):
                 progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``; the losses are the same all through the training."""
         del progress
-        then = None if state is None else state.calibration
-        geometry = self.network.geometry(frame.calibration, frame.previous(then))
+        geometry = self.geometry(frame, state)
         if not self._weights.wants_volume:
             cells, after = self.network.predict_depth(frame.images, geometry, state, frame.lidar_depth)
             return self._cell_losses(cells, truth), after.detach()
@@ -104,13 +101,7 @@ class BevdetoccObjective(Objective):
         found: dict[str, Tensor] = {}
         if chosen.cross_entropy:
             found['cross_entropy'] = chosen.cross_entropy * losses.cross_entropy(logits, targets, self.class_weights)
-        if chosen.semantic_scaling or chosen.geometric_scaling or chosen.lovasz:
-            probability = logits.softmax(1)
-            for name, loss in (('semantic_scaling', losses.semantic_scaling),
-                               ('geometric_scaling', losses.geometric_scaling), ('lovasz', losses.lovasz_softmax)):
-                if weight := getattr(chosen, name):
-                    found[name] = weight * loss(probability, targets)
-        return found
+        return found | losses.by_probability(chosen, logits, targets)
 
     def _cell_losses(self, cells: CellDepth, truth: FrameTruth) -> dict[str, Tensor]:
         chosen, found = self._weights, {}

@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import Encoded, FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.objectives import losses
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -45,8 +44,7 @@ class FocalWeights:
     def check(self, cues: tuple[str, ...]) -> None:
         """Refuse weights with which nothing is learned."""
         del cues
-        if not any((self.focal, self.semantic_scaling, self.geometric_scaling, self.lovasz, self.depth)):
-            raise GdfusionError('the weights of all losses are 0: nothing would be learned')
+        require_any(self.focal, self.semantic_scaling, self.geometric_scaling, self.lovasz, self.depth)
 
     def build(self, network: OccupancyNetwork) -> FocalObjective:
         """The objective with these weights."""
@@ -71,8 +69,7 @@ class FocalObjective(Objective):
     def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
                 progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``."""
-        then = None if state is None else state.calibration
-        geometry = self.network.geometry(frame.calibration, frame.previous(then))
+        geometry = self.geometry(frame, state)
         seen = self.encoded(frame, truth, geometry, state, progress)
         found = self._voxel_losses(seen.volume, truth.labels)
         if self._weights.depth:
@@ -91,14 +88,10 @@ class FocalObjective(Objective):
         scores, place = losses.known(*self.network.classify_labelled(
             volume, places.masked_fill(labels == IGNORE, losses.NO_TARGET), losses.NO_TARGET))
         logits, unused = scores.float(), scores.shape[1] - self.network.spec.classes
-        targets, probability = losses.targets_of(labels.flatten()[place], unused), logits.softmax(1)
+        targets = losses.targets_of(labels.flatten()[place], unused)
         far = losses.distance_weights(*labels.shape[:2]).to(labels.device).flatten()[place // labels.shape[2]]
         weights = self._weights
         found: dict[str, Tensor] = {}
         if weights.focal:
             found['focal'] = weights.focal * losses.focal(logits, targets, F.pad(self.class_weights, (unused, 0)), far)
-        for name, loss in (('semantic_scaling', losses.semantic_scaling),
-                           ('geometric_scaling', losses.geometric_scaling), ('lovasz', losses.lovasz_softmax)):
-            if weight := getattr(weights, name):
-                found[name] = weight * loss(probability, targets)
-        return found
+        return found | losses.by_probability(weights, logits, targets)

@@ -6,13 +6,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from gdfusion_ros.model.geometry.depth_bins import one_hot
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import Encoded, FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.objectives.focal import FocalObjective, FocalWeights
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth
+from gdfusion_ros.model.objectives.interface import FrameTruth
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -59,6 +59,4 @@ def trust(progress: float) -> float:
 
 def guided(distribution: Tensor, bins: Tensor, share: float) -> Tensor:
     """(N, D, h, w) depth distribution mixed with the known bins (N, h, w); where none is known, with nothing."""
-    count, known = distribution.shape[1], bins != IGNORE
-    truth = F.one_hot(bins.long().clamp(max=count - 1), count).permute(0, 3, 1, 2) * known[:, None]
-    return share * distribution + (1 - share) * truth
+    return share * distribution + (1 - share) * one_hot(bins, distribution.shape[1])

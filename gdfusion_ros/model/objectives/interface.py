@@ -8,8 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import Frame
-from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.network import FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.state import SequenceState
 
 IGNORE = 255
@@ -90,6 +91,21 @@ class Objective(nn.Module):
             The weighted losses, and the state, detached: training does not go back through time.
         """
         raise NotImplementedError
+
+    def geometry(self, frame: Frame, state: SequenceState | None) -> FrameGeometry:
+        """What follows from the frame's calibration and poses behind the frame that left ``state``."""
+        then = None if state is None else state.calibration
+        return self.network.geometry(frame.calibration, frame.previous(then))
+
+
+def require_any(*weights: float) -> None:
+    """Refuse weights of losses that are all 0.
+
+    Raises:
+        GdfusionError: they are.
+    """
+    if not any(weights):
+        raise GdfusionError('the weights of all losses are 0: nothing would be learned')
 
 
 class ObjectiveSettings(Protocol):

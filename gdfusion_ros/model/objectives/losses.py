@@ -151,6 +151,24 @@ def _lovasz_gradient(truth: Tensor) -> Tensor:
     return torch.diff(jaccard, prepend=jaccard.new_zeros(1))
 
 
+def by_probability(weights: object, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """The losses of class probabilities that have a weight: attributes ``semantic_scaling``, ``geometric_scaling`` and
+    ``lovasz``.
+
+    Args:
+        weights: has them.
+        logits: (n, K).
+        targets: (n,).
+    """
+    wanted = {name: (weight, loss) for name, loss in (
+        ('semantic_scaling', semantic_scaling), ('geometric_scaling', geometric_scaling), ('lovasz', lovasz_softmax))
+        if (weight := getattr(weights, name))}
+    if not wanted:
+        return {}
+    probability = logits.softmax(1)
+    return {name: weight * loss(probability, targets) for name, (weight, loss) in wanted.items()}
+
+
 def depth_binary(probability: Tensor, bins: Tensor) -> Tensor:
     """Binary cross-entropy of a depth distribution, summed over the bins, mean over the cells that have a depth.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from gdfusion_ros.model.geometry.alignment import index_transform, plane_transform
+from gdfusion_ros.model.geometry.alignment import history_alignment, index_transform, plane_transform
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Previous
 from gdfusion_ros.model.probe import Pass
@@ -44,10 +43,8 @@ class RecurrentMemory(nn.Module):
 
     def geometry(self, calibration: Calibration, previous: Previous | None) -> Tensor:
         """(4, 4) voxel index now -> index in the previous grid, on the network's device; the identity at a start."""
-        alignment = torch.eye(4)
-        if previous is not None:
-            alignment = self._transform(self._grid, previous.ego_from_ego, calibration.bda, previous.calibration.bda)
-        return alignment.to(self.scene.weight.device, non_blocking=True)
+        found = history_alignment(self._transform, self._grid, calibration, previous)
+        return found.to(self.scene.weight.device, non_blocking=True)
 
     def forward(self, volume: Tensor, alignment: Tensor, state: RecurrentState | None,
                 run: Pass) -> tuple[Tensor, RecurrentState]:

@@ -114,6 +114,10 @@ class ForwardProjection(nn.Module):
         points = cache(self._frustum, calibration.post_rotation, calibration.post_translation, cache)
         return cache(self._index, points, calibration, self.lift.dx.device)
 
+    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> Any:
+        """Which points of the frusta lie in which voxel, on the network's device."""
+        return self.voxel_index(calibration, cache)
+
     def _frustum(self, post_rotation: Tensor, post_translation: Tensor, cache: CalibrationCache) -> Tensor:
         points = cache(frustum_points, self._image_size, self._cells, self._bins, post_rotation, post_translation)
         return points.permute(0, 2, 3, 1, 4).contiguous()
@@ -138,10 +142,6 @@ class LiftView(ForwardProjection):
         super().__init__(lift, image_size, cells, bins)
         self.pre_process = pre_process
 
-    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> Any:
-        """Which points of the frusta lie in which voxel, on the network's device."""
-        return self.voxel_index(calibration, cache)
-
     def forward(self, cells: CellDepth, geometry: Any, run: Pass) -> Tensor:
         """Features of the cells -> volume (1, C, Y, X, Z)."""
         lifted = self.lifted(cells, geometry, run)
@@ -153,10 +153,6 @@ class LiftView(ForwardProjection):
 
 class BareLiftView(ForwardProjection):
     """The view slot of networks that take the lifted volume as it is."""
-
-    def geometry(self, calibration: Calibration, cache: CalibrationCache) -> Any:
-        """Which points of the frusta lie in which voxel, on the network's device."""
-        return self.voxel_index(calibration, cache)
 
     def forward(self, cells: CellDepth, index: Any, run: Pass) -> Tensor:
         """Features of the cells -> volume (1, C, Y, X, Z)."""
