@@ -75,13 +75,18 @@ def stuck(tmp_path: Path, wait_until: Callable[..., None]) -> Callable[[subproce
 
 
 def shared_memory(pid: int | str) -> set[str]:
-    """Files of Fast DDS that a process sees: its own, and those of whom it talks to."""
-    return set(re.findall(r'/dev/shm/fast\S+', Path(f'/proc/{pid}/maps').read_text()))
+    """Segments of Fast DDS that a process sees: its own, and those of whom it talks to.
+
+    Ports (``fastrtps_port7002``) are not among them: participants share those, and one that was killed before leaves
+    its count in them.
+    """
+    return set(re.findall(r'/dev/shm/fastrtps_[0-9a-f]{16}\b', Path(f'/proc/{pid}/maps').read_text()))
 
 
 def assert_ends(process: subprocess.Popen[bytes], number: int, log: Path) -> None:
     """That it ends at all is what is shown: what it does goes on for ever. Nothing that it leaves behind does."""
     segments = shared_memory(process.pid) - shared_memory('self')
+    assert segments or 'rclpy' not in Path(f'/proc/{process.pid}/maps').read_text()
     process.send_signal(number)
     assert process.wait() == 0, log.read_text()
     assert 'Traceback' not in log.read_text()
