@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from gdfusion_ros.errors import GdfusionError
 
 _SHOWN = 100  # characters of a file's name in that of the folder of its draft; the system allows 255 in all
+_BLOCK = 1 << 20
 
 
 def refuse_existing(path: Path) -> None:
@@ -81,6 +83,15 @@ def _workplace(path: Path) -> Iterator[Path]:
     """A new folder (0700) beside ``path``, removed at the end of the block."""
     with tempfile.TemporaryDirectory(prefix=f'.{path.name[:_SHOWN]}.', dir=path.parent) as folder:
         yield Path(folder)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    hashed = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(_BLOCK):
+            hashed.update(block)
+    return hashed.hexdigest()
 
 
 def private_folder(path: Path) -> bool:

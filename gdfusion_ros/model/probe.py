@@ -38,11 +38,14 @@ class Pass:
         probe: who looks on.
         device: of the network.
         autocast: whether learned layers may compute with half precision.
+        first: in a graph, whether the frame is the first one of a sequence, a scalar: a graph is always given a state.
+            None elsewhere, where that is said by having no state.
     """
 
     probe: Probe
     device: torch.device
     autocast: bool
+    first: Tensor | None = None
 
     def learned(self) -> torch.autocast:
         """For learned layers: with ``autocast``, half precision on CUDA, bfloat16 on a CPU, where torch deems it fit.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,14 +17,13 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.depth.stereo import StereoState
 from gdfusion_ros.model.interface import Calibration
+from gdfusion_ros.model.parts import children, mapped, named_tensors
 from gdfusion_ros.model.temporal.geometry import GeometryState
 from gdfusion_ros.model.temporal.motion import MotionState
 from gdfusion_ros.model.temporal.queue import QueueState
 from gdfusion_ros.model.temporal.recurrent import RecurrentState
 from gdfusion_ros.model.temporal.scene import SceneState
 from gdfusion_ros.model.temporal.voxel import VoxelState
-
-D = TypeVar('D')
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +47,11 @@ class SequenceState:
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every tensor by its name."""
-        return {name: tensor.nbytes for name, tensor in _tensors(self)}
+        return {name: tensor.nbytes for name, tensor in named_tensors(self)}
 
     def is_finite(self) -> bool:
         """Whether every feature is a number; a sum shows it without a pass that writes."""
-        features = (*_tensors(self.depth), *_tensors(self.memory))
+        features = (*named_tensors(self.depth), *named_tensors(self.memory))
         sums = [tensor.sum(dtype=torch.float32) for _, tensor in features]
         return not sums or bool(torch.stack(sums).isfinite().all())
 
@@ -61,7 +60,7 @@ class SequenceState:
 
         The layout counts: who goes on with another one rounds otherwise.
         """
-        return {name: tensor.cpu().clone() for name, tensor in _tensors(self)}
+        return {name: tensor.cpu().clone() for name, tensor in named_tensors(self)}
 
     def structure(self) -> dict[str, Any]:
         """The types of all parts and what in them is no tensor, as JSON takes it."""
@@ -84,11 +83,11 @@ class SequenceState:
         def moved(tensor: Tensor) -> Tensor:
             return tensor.to(device)
 
-        return replace(self, depth=_map(self.depth, moved), memory=_map(self.memory, moved))
+        return replace(self, depth=mapped(self.depth, moved), memory=mapped(self.memory, moved))
 
     def detach(self) -> SequenceState:
         """The same state as a constant: training does not go back through time."""
-        return _map(self, Tensor.detach)
+        return mapped(self, Tensor.detach)
 
     def save(self, path: Path) -> None:
         """Write a safetensors file.
@@ -122,27 +121,11 @@ _TYPES: dict[str, type] = {part.__name__: part for part in (
 """Whatever a state may be made of."""
 
 
-def _children(part: Any) -> Iterator[tuple[str, Any]]:
-    """What a dataclass or a tuple is made of, by name; of anything else, nothing."""
-    if is_dataclass(part):
-        yield from ((item.name, getattr(part, item.name)) for item in fields(part))
-    elif isinstance(part, tuple):
-        yield from ((str(index), value) for index, value in enumerate(part))
-
-
-def _tensors(part: Any, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
-    for name, value in _children(part):
-        if isinstance(value, Tensor):
-            yield prefix + name, value
-        else:
-            yield from _tensors(value, f'{prefix}{name}.')
-
-
 def _structure(part: Any) -> dict[str, Any]:
     found: dict[str, Any] = {'type': type(part).__name__}
     if isinstance(part, tuple):
         found['length'] = len(part)
-    for name, value in _children(part):
+    for name, value in children(part):
         if not isinstance(value, Tensor):
             found[name] = _structure(value) if is_dataclass(value) or isinstance(value, tuple) else value
     return found
@@ -159,11 +142,3 @@ def _restored(structure: Mapping[str, Any], tensors: Mapping[str, Tensor], prefi
         return tuple(part(str(index)) for index in range(structure['length']))
     kind = _TYPES[structure['type']]
     return kind(**{item.name: part(item.name) for item in fields(kind)})
-
-
-def _map(part: D, change: Callable[[Tensor], Tensor]) -> D:
-    changed = {name: change(value) if isinstance(value, Tensor) else _map(value, change)
-               for name, value in _children(part)}
-    if isinstance(part, tuple):
-        return cast(D, tuple(changed.values()))
-    return cast(D, replace(part, **changed)) if is_dataclass(part) else part  # type: ignore[type-var]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,13 @@ class DepthBins:
 
     def values(self) -> Tensor:
         """(count,) float32 [m]."""
+        import torch
+
         return self.first + self.step * torch.arange(self.count, dtype=torch.float32)
 
 
 def one_hot(bins: Tensor, count: int) -> Tensor:
     """(N, h, w) bins -> (N, count, h, w) float32, 1 in each cell's bin; 0 everywhere where it is none of them."""
+    import torch
+
     return (torch.arange(count, device=bins.device).view(-1, 1, 1) == bins[:, None]).float()

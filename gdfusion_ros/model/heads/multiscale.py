@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gdfusion_ros.model.graph_form import in_graph_form
 from gdfusion_ros.model.interface import Prediction
 from gdfusion_ros.model.layers import volume as volumes
 from gdfusion_ros.model.layers.fusing import FusibleSequential, folded
@@ -77,7 +78,7 @@ class MultiscaleHead(nn.Module):
 
 def slab_height(volume: Tensor) -> int:
     """How many rows of y are worked on together: on a CPU those of some ``CHUNK`` voxels of the refined grid."""
-    if volume.device.type != 'cpu' or torch.is_grad_enabled():
+    if volume.device.type != 'cpu' or torch.is_grad_enabled() or in_graph_form():
         return volume.shape[2]
     return max(1, volumes.CHUNK // (8 * volume.shape[3] * volume.shape[4]))
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gdfusion_ros.model.graph_form import in_graph_form
 from gdfusion_ros.model.layers.fusing import folded
 
 CHUNK = 8192
@@ -23,8 +24,9 @@ def rows(volume: Tensor) -> Tensor:
 
 
 def chunks(voxels: Tensor) -> tuple[Tensor, ...]:
-    """(n, C) rows in parts whose activations stay in a CPU's cache; on other devices in one part."""
-    return torch.split(voxels, CHUNK if voxels.device.type == 'cpu' else len(voxels))
+    """(n, C) rows in parts whose activations stay in a CPU's cache; on other devices and in a graph in one part."""
+    whole = voxels.device.type != 'cpu' or in_graph_form()
+    return (voxels,) if whole else torch.split(voxels, CHUNK)
 
 
 def volume_of(voxels: Tensor, size: Sequence[int]) -> Tensor:

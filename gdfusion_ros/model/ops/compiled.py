@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gdfusion_ros.model.graph_form import in_graph_form
+
 F = TypeVar('F', bound=Callable[..., Any])
 Float = np.float32
 Floats = NDArray[np.float32]
@@ -41,8 +43,9 @@ def inlined(function: F) -> F:
 
 
 def usable(*tensors: Tensor) -> bool:
-    """Whether the compiled forms can take these tensors: float32 on the CPU, no gradient asked for."""
-    return not torch.is_grad_enabled() and all(t.device.type == 'cpu' and t.dtype == torch.float32 for t in tensors)
+    """Whether the compiled forms can take these tensors: float32 on the CPU, no gradient asked for, and no graph."""
+    return not torch.is_grad_enabled() and not in_graph_form() and all(
+        t.device.type == 'cpu' and t.dtype == torch.float32 for t in tensors)
 
 
 def share_threads() -> None:

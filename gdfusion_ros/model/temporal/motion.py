@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gdfusion_ros.model.graph_form import unless_first
 from gdfusion_ros.model.layers.volume import rows
 from gdfusion_ros.model.ops.motion_step import LIMIT, motion_step
 
@@ -37,14 +38,15 @@ class MotionFusion(nn.Module):
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.offset.get_parameter('bias'))
 
-    def forward(self, volume: Tensor, previous_from_current: Tensor,
-                state: MotionState | None) -> tuple[Tensor, MotionState]:
+    def forward(self, volume: Tensor, previous_from_current: Tensor, state: MotionState | None,
+                first: Tensor | None = None) -> tuple[Tensor, MotionState]:
         """Fused offsets M_f (Y X Z, 3) along x, y, z [voxels], and the state H_m, which is the same.
 
         Args:
             volume: (1, C, Y, X, Z), V^t, or a map (1, C, Y, X).
             previous_from_current: (4, 4) voxel index (x, y, z, 1) now -> index in the previous grid.
             state: the last frame's; None at a start.
+            first: of a graph, see ``unless_first``.
         """
         axes, size = self.offset.out_channels, (*volume.shape[2:], 1)[:3]
         offsets = F.linear(rows(volume), self.offset.weight.flatten(1), self.offset.bias).clamp_(-LIMIT, LIMIT)
@@ -53,5 +55,6 @@ class MotionFusion(nn.Module):
             # The step is a constant to whoever trains: the offsets get the gradient of the fused ones as it is.
             with torch.no_grad():
                 moved = motion_step(offsets.detach(), state.offsets, previous_from_current, size, axes)
+            moved = unless_first(first, moved, offsets)
             offsets = offsets + (moved - offsets).detach() if torch.is_grad_enabled() else moved
         return offsets, MotionState(offsets)

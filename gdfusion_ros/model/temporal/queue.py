@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gdfusion_ros.model.geometry.alignment import history_alignment, index_transform, plane_transform
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.graph_form import unless_first
 from gdfusion_ros.model.interface import Calibration, Previous
 from gdfusion_ros.model.layers.pointwise import applied, folded_weights, pointwise
 from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
@@ -57,18 +58,18 @@ class QueueMemory(nn.Module):
         size, current = tuple(volume.shape[2:]), rows(volume)
         with run.probe.stage('queue'):
             with torch.no_grad():  # what is kept is a constant to whoever trains
-                past = self._past(current.detach(), alignment, (*size, 1)[:3], state)
+                past = self._past(current.detach(), alignment, (*size, 1)[:3], state, run)
             frames = 0 if state is None else state.frames
             mixed = volume_of(self.mixed([current, *past], frames), size)
         run.probe.record('voxel_out', mixed)
         return mixed, QueueState((current.detach(), *past[:-1]), frames + 1)
 
-    def _past(self, current: Tensor, alignment: Tensor, size: tuple[int, ...],
-              state: QueueState | None) -> list[Tensor]:
+    def _past(self, current: Tensor, alignment: Tensor, size: tuple[int, ...], state: QueueState | None,
+              run: Pass) -> list[Tensor]:
         """All volumes before the current one, as they lie now."""
         if state is None:
             return [current] * self._length
-        return [warp(volume, None, alignment, size) for volume in state.volumes]
+        return [unless_first(run.first, warp(volume, None, alignment, size), current) for volume in state.volumes]
 
     def mixed(self, volumes: Sequence[Tensor], frames: int) -> Tensor:
         """What the volumes (voxels, C), the current one first, become together, (voxels, out).

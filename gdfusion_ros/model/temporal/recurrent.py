@@ -54,12 +54,12 @@ class RecurrentMemory(nn.Module):
         scene: SceneState | None = None
         if 'motion' in self._cues:
             with run.probe.stage('motion'):
-                _, motion = self.motion(volume, alignment, None if state is None else state.motion)
+                _, motion = self.motion(volume, alignment, None if state is None else state.motion, run.first)
             run.probe.record('motion_fused', motion.offsets)
         if 'voxel' in self._cues:
             with run.probe.stage('voxel'):
                 volume, voxel = self.voxel(volume, None if motion is None else motion.offsets, alignment,
-                                           None if state is None else state.voxel)
+                                           None if state is None else state.voxel, run.first)
             run.probe.record('voxel_out', volume)
             run.probe.record('voxel_state', voxel.volume)
         if 'scene' in self._cues:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gdfusion_ros.model.graph_form import unless_first
 from gdfusion_ros.model.layers.pointwise import applied, folded_weights, pointwise
 from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
 from gdfusion_ros.model.ops.warp import warp
@@ -57,7 +57,7 @@ class VoxelFusion(nn.Module):
             kernel.copy_(weight.view_as(kernel))
 
     def forward(self, volume: Tensor, offsets: Tensor | None, previous_from_current: Tensor,
-                state: VoxelState | None) -> tuple[Tensor, VoxelState]:
+                state: VoxelState | None, first: Tensor | None = None) -> tuple[Tensor, VoxelState]:
         """Fused volume (1, C, Y, X, Z), and the state H_v.
 
         Args:
@@ -65,13 +65,14 @@ class VoxelFusion(nn.Module):
             offsets: (Y X Z, 3) M_f of the motion fusion [voxels]; None without it.
             previous_from_current: (4, 4) voxel index now -> index in the previous grid; the identity at a start.
             state: the last frame's; None at a start.
+            first: of a graph, see ``unless_first``.
         """
         frames = 0 if state is None else state.frames
-        history = rows(volume) if state is None else state.volume
+        history = rows(volume) if state is None else unless_first(first, state.volume, rows(volume))
         size = tuple(volume.shape[2:])
         warped = warp(history, offsets, previous_from_current, (*size, 1)[:3])
         fused = self.merged(rows(volume), warped, frames)
-        output = volume if state is None else volume_of(fused, size)
+        output = volume if state is None else unless_first(first, volume_of(fused, size), volume)
         return output, VoxelState(fused, frames + 1)
 
     def merged(self, voxels: Tensor, history: Tensor, frames: int) -> Tensor:
@@ -100,7 +101,7 @@ class VoxelFusion(nn.Module):
 
     def embeddings(self, frames: int, device: torch.device) -> Tensor:
         """(2, C) embeddings of the current frame's and the history's time since the start; ``frames`` lie between."""
-        times = torch.from_numpy(np.array([frames, max(frames - 1, 0)], np.float32)) * SECONDS_PER_FRAME
+        times = torch.stack([torch.as_tensor(frames), torch.as_tensor(frames - 1).clamp(min=0)]) * SECONDS_PER_FRAME
         embedded: Tensor = self.time_embedding(sinusoid(times, self.channels).to(device, non_blocking=True))
         return embedded
 

@@ -15,7 +15,7 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, CellDepth
 from gdfusion_ros.model.layers.volume import volume_of
 from gdfusion_ros.model.ops.lift import lift
-from gdfusion_ros.model.ops.voxel_index import Placement, VoxelIndex, voxel_index
+from gdfusion_ros.model.ops.voxel_index import Placement, PointRows, VoxelIndex, voxel_index
 from gdfusion_ros.model.probe import Pass
 
 
@@ -59,7 +59,7 @@ class Lift(IntoGrid):
         self.parts = parts
         self.mix = nn.Linear(parts ** 3 * channels, channels) if parts > 1 else None
 
-    def geometry(self, points: Tensor, calibration: Calibration) -> VoxelIndex:
+    def geometry(self, points: Tensor, calibration: Calibration) -> VoxelIndex | PointRows:
         """Which points lie where.
 
         Args:
@@ -68,7 +68,7 @@ class Lift(IntoGrid):
         """
         return voxel_index(points, placement(calibration), self.grid, self.parts)
 
-    def forward(self, distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
+    def forward(self, distribution: Tensor, context: Tensor, index: VoxelIndex | PointRows) -> Tensor:
         """Volume (1, C, Y, X, Z), empty voxels 0.
 
         Args:
@@ -80,10 +80,11 @@ class Lift(IntoGrid):
         sums = lift(distribution, context, index)
         return volume_of(sums if self.mix is None else self._mixed(self.mix, sums, index), (y, x, z))
 
-    def _mixed(self, mix: nn.Linear, sums: Tensor, index: VoxelIndex) -> Tensor:
+    def _mixed(self, mix: nn.Linear, sums: Tensor, index: VoxelIndex | PointRows) -> Tensor:
         """(voxels, C) mixtures of the parts. Of most voxels all parts are empty: only the others are computed."""
-        assert index.occupied is not None
-        mixed = mix(sums.view(-1, mix.in_features))
+        mixed: Tensor = mix(sums.view(-1, mix.in_features))
+        if index.occupied is None:
+            return mixed
         return mix.bias.to(mixed.dtype).expand(self.grid.voxels, -1).index_copy(0, index.occupied, mixed)
 
 

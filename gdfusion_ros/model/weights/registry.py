@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import msgspec
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import digest
 from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, read_metadata
 from gdfusion_ros.resources import resource
 
 MANIFEST = 'weights/manifest.yaml'
-_BLOCK = 1 << 20
 
 
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,12 +140,3 @@ def verify(path: Path, size: int, sha256: str) -> None:
             raise GdfusionError(f'{path} has another SHA-256 than {sha256}; remove it and fetch it again')
     except OSError as error:
         raise GdfusionError(f'{path} cannot be read: {error.strerror}') from error
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    hashed = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(_BLOCK):
-            hashed.update(block)
-    return hashed.hexdigest()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gdfusion_ros.model.graph_form import in_graph_form
 from gdfusion_ros.model.ops import compiled
-from gdfusion_ros.model.ops.deformable_attention import cpu, reference
+from gdfusion_ros.model.ops.deformable_attention import cpu, graph, reference
 from gdfusion_ros.model.ops.deformable_attention.reference import Views
 
 __all__ = ['Views', 'deformable_attention']
@@ -23,6 +24,8 @@ def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views
         views: which query looks where.
         gains: (V, A) that the weights of the points at each anchor are multiplied with.
     """
+    if in_graph_form():
+        return graph.deformable_attention(values, offsets, weights, views, gains)
     usable = compiled.usable(values, offsets, weights, gains)
     attended = cpu.deformable_attention if usable else reference.deformable_attention
     return attended(values, offsets, weights, views, gains)

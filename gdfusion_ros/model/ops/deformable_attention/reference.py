@@ -34,15 +34,21 @@ class Views:
 
 def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views: Views, gains: Tensor) -> Tensor:
     """See ``gdfusion_ros.model.ops.deformable_attention.deformable_attention``."""
-    _, height, width, channels = values.shape
-    heads, points = weights.shape[1:]
-    anchor = to_device_of(torch.arange(points), values) % gains.shape[1]
-    places = views.anchors[:, None, anchor] + offsets[views.queries]
-    corners, shares = bilinear_corners(places, (height, width))  # (V, heads, P, 4)
-    shares = shares * (weights[views.queries] * gains[:, None, anchor])[..., None]
-    head = to_device_of(torch.arange(heads), values).view(-1, 1, 1)
-    rows = (views.images.view(-1, 1, 1, 1) * (height * width) + corners) * heads + head
+    channels, (heads, points) = values.shape[-1], weights.shape[1:]
+    rows, shares = samples(values, offsets, weights, views, gains)
     sampled = F.embedding_bag(rows.view(-1, 4 * points), values.reshape(-1, channels // heads), mode='sum',
                               per_sample_weights=shares.view(-1, 4 * points)).view(-1, channels)
     view = torch.arange(len(sampled), device=values.device)
     return F.embedding_bag(view, sampled, views.starts, mode='mean', include_last_offset=True)
+
+
+def samples(values: Tensor, offsets: Tensor, weights: Tensor, views: Views, gains: Tensor) -> tuple[Tensor, Tensor]:
+    """What each head of each view sums up: rows of (N h w heads, C / heads) and their shares, (V, heads, P, 4) each."""
+    _, height, width, _ = values.shape
+    heads, points = weights.shape[1:]
+    anchor = to_device_of(torch.arange(points), values) % gains.shape[1]
+    places = views.anchors[:, None, anchor] + offsets[views.queries]
+    corners, shares = bilinear_corners(places, (height, width))
+    shares = shares * (weights[views.queries] * gains[:, None, anchor])[..., None]
+    head = to_device_of(torch.arange(heads), values).view(-1, 1, 1)
+    return (views.images.view(-1, 1, 1, 1) * (height * width) + corners) * heads + head, shares

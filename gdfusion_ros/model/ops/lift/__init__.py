@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from gdfusion_ros.model.ops import compiled
-from gdfusion_ros.model.ops.lift import cpu, reference
-from gdfusion_ros.model.ops.voxel_index import VoxelIndex
+from gdfusion_ros.model.ops.lift import cpu, graph, reference
+from gdfusion_ros.model.ops.voxel_index import PointRows, VoxelIndex
 
 
-def lift(distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
+def lift(distribution: Tensor, context: Tensor, index: VoxelIndex | PointRows) -> Tensor:
     """(rows, C) sums, always in the same order; rows without points 0.
 
     Args:
@@ -17,5 +17,7 @@ def lift(distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
         context: (N, C, h, w).
         index: which points lie in which row.
     """
+    if isinstance(index, PointRows):
+        return graph.lift(distribution, context, index)
     summed = cpu.lift if compiled.usable(distribution, context) else reference.lift
     return summed(distribution, context, index)

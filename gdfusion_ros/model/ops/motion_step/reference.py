@@ -44,15 +44,12 @@ def sample_with_jacobian(field: Tensor, positions: Tensor, size: tuple[int, ...]
     fraction = positions - lower
     indices, weights = lower.long().unbind(-1), torch.stack([1 - fraction, fraction])
     slopes = (-1.0, 1.0)
-    sampled = torch.zeros_like(positions)
-    jacobian = positions.new_zeros(len(positions), 3, 3)
+    total = positions.new_zeros(len(positions), 4, 3)  # the sample, then its derivatives
     for i, j, k in product((0, 1), repeat=3):
         x, y, z = ((index + corner).clamp(0, count - 1)
                    for index, corner, count in zip(indices, (i, j, k), (size[1], size[0], size[2]), strict=True))
         value = field[(y * size[1] + x) * size[2] + z]
         wx, wy, wz = weights[i, :, 0], weights[j, :, 1], weights[k, :, 2]
-        sampled += (wx * wy * wz)[:, None] * value
-        jacobian[:, 0] += (slopes[i] * wy * wz)[:, None] * value
-        jacobian[:, 1] += (slopes[j] * wx * wz)[:, None] * value
-        jacobian[:, 2] += (slopes[k] * wx * wy)[:, None] * value
-    return sampled, jacobian
+        shares = [wx * wy * wz, slopes[i] * wy * wz, slopes[j] * wx * wz, slopes[k] * wx * wy]
+        total = total + torch.stack(shares, -1)[..., None] * value[:, None]
+    return total[:, 0], total[:, 1:]

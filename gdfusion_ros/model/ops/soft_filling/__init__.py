@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.graph_form import in_graph_form
 from gdfusion_ros.model.ops import compiled
-from gdfusion_ros.model.ops.soft_filling import cpu, reference
+from gdfusion_ros.model.ops.soft_filling import cpu, graph, reference
 from gdfusion_ros.model.ops.soft_filling.reference import PlacedPoints
 from gdfusion_ros.model.ops.voxel_index import cpu as index_cpu
 from gdfusion_ros.model.ops.voxel_index import reference as index_reference
@@ -18,10 +19,15 @@ __all__ = ['PlacedPoints', 'place_points', 'soft_filling']
 def place_points(places: Tensor, grid: VoxelGrid) -> PlacedPoints:
     """The points sorted by the lowest of the eight voxels round them; those that fill no voxel are left out.
 
+    In graph form nothing is sorted: there are places alone.
+
     Args:
         places: (N, h, w, P, 3) along x, y, z, in voxels from the grid's lower corner; a cell has P points.
         grid: the volume.
     """
+    if in_graph_form():
+        nothing = torch.zeros(0, dtype=torch.int64, device=places.device)
+        return PlacedPoints(places, nothing, nothing)
     with torch.no_grad():
         usable = compiled.usable(places)
         rows = (cpu if usable else reference).lowest_voxels(places, grid.shape)
@@ -38,6 +44,8 @@ def soft_filling(context: Tensor, grid: VoxelGrid, *filling: tuple[Tensor, Place
         grid: the volume.
         filling: (N, P, h, w) weights of the points and where they lie; each pair with a P of its own.
     """
+    if in_graph_form():
+        return graph.soft_filling(context, grid.shape, filling)
     usable = compiled.usable(context, *(weights for weights, _ in filling))
     filled = cpu.soft_filling if usable else reference.soft_filling
     return filled(context, grid.shape, filling)

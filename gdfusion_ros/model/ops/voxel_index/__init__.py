@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.graph_form import in_graph_form
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.ops.voxel_index import cpu, reference
-from gdfusion_ros.model.ops.voxel_index.reference import BEYOND, NOWHERE, Placement, VoxelIndex
+from gdfusion_ros.model.ops.voxel_index.reference import BEYOND, NOWHERE, Placement, PointRows, VoxelIndex
 
-__all__ = ['BEYOND', 'NOWHERE', 'Placement', 'VoxelIndex', 'locate', 'places', 'voxel_index']
+__all__ = ['BEYOND', 'NOWHERE', 'Placement', 'PointRows', 'VoxelIndex', 'locate', 'places', 'voxel_index']
 
 
 @torch.no_grad()
@@ -39,8 +40,10 @@ def places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
 
 
 @torch.no_grad()
-def voxel_index(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int = 1) -> VoxelIndex:
+def voxel_index(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int = 1) -> VoxelIndex | PointRows:
     """The points sorted by voxel; with parts, by the parts of the voxels that have points. See ``locate``."""
+    if in_graph_form():
+        return PointRows(locate(points, placement, grid, parts), grid.voxels * parts ** 3)
     form = cpu if compiled.usable(points) else reference
     rows, count, occupied = locate(points, placement, grid, parts), grid.voxels, None
     if parts > 1:

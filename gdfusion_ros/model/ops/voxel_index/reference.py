@@ -60,6 +60,25 @@ class VoxelIndex:
                             for tensor in (self.points, self.starts, self.occupied)))
 
 
+@dataclass(frozen=True, eq=False)
+class PointRows:
+    """The same in graph form, where no size may depend on the data: nothing is sorted, nothing is left out.
+
+    Attributes:
+        rows: (N, h, w, D) int32 row of each point, or NOWHERE.
+        count: of the rows.
+        occupied: all of them.
+    """
+
+    rows: Tensor
+    count: int
+    occupied: None = None
+
+    def to(self, device: torch.device) -> PointRows:
+        """The same on another device."""
+        return PointRows(self.rows.to(device, non_blocking=True), self.count)
+
+
 def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) -> Tensor:
     """See ``gdfusion_ros.model.ops.voxel_index.locate``."""
     fine = grid.refined(parts)

@@ -1,0 +1,112 @@
+"""The contract of an exported network, which lies beside its graphs as JSON: what goes in, what comes out, of what.
+
+Needs neither torch nor a runtime.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import digest
+from gdfusion_ros.model.spec import NetworkSpec
+
+FORMAT = 1
+
+
+class TensorFacts(msgspec.Struct, frozen=True):
+    """A tensor that goes into a graph or comes out of it.
+
+    Attributes:
+        name: In the graph.
+        shape: Sizes; a word where a size depends on the calibration.
+        dtype: As numpy calls it.
+        unit: Of the values; empty where they have none.
+        frame: That they are given in; empty where that says nothing.
+        about: One sentence.
+    """
+
+    name: str
+    shape: list[int | str]
+    dtype: str
+    unit: str
+    frame: str
+    about: str
+
+
+class GraphFacts(msgspec.Struct, frozen=True):
+    """A graph: its file beside the contract, the SHA-256 of that, and its tensors in order."""
+
+    file: str
+    sha256: str
+    inputs: list[TensorFacts]
+    outputs: list[TensorFacts]
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an exported network is.
+
+    Attributes:
+        spec: Of the network.
+        title: As every output names it.
+        weights: SHA-256 of the weights.
+        version: Of this package, which has written it.
+        opset: Of the graphs.
+        precision: That the network computes with.
+        geometry: What follows from calibration and poses; computed on a CPU, in float32, in the order of the nodes.
+        network: The rest.
+        format: Of the contract.
+    """
+
+    spec: NetworkSpec
+    title: str
+    weights: str
+    version: str
+    opset: int
+    precision: str
+    geometry: GraphFacts
+    network: GraphFacts
+    format: int = FORMAT
+
+    @property
+    def gives_scores(self) -> bool:
+        """Whether the scores come out beside the labels."""
+        return any(tensor.name == 'scores' for tensor in self.network.outputs)
+
+
+def contract_path(model: Path) -> Path:
+    """Where the contract of the graph ``model`` (.onnx) lies."""
+    return model.with_suffix('.json')
+
+
+def geometry_path(model: Path) -> Path:
+    """Where the geometry graph of the network graph ``model`` (.onnx) lies."""
+    return model.with_suffix('.geometry.onnx')
+
+
+def read_contract(model: Path) -> Contract:
+    """The contract of the network graph ``model``, whose files are those that it was written with.
+
+    Raises:
+        GdfusionError: one of the files is missing, damaged, of another export or of another version.
+    """
+    path = contract_path(model)
+    if not model.is_file():
+        raise GdfusionError(f"there is no exported network {model}; 'gdfusion export MODEL --out {model}' makes one")
+    try:
+        contract = msgspec.json.decode(path.read_bytes(), type=Contract)
+    except FileNotFoundError as error:
+        raise GdfusionError(f'{path} is missing: the contract belongs beside {model.name}') from error
+    except (OSError, msgspec.DecodeError, ValueError) as error:
+        raise GdfusionError(f'{path} is no contract of an exported network of this version: export it again '
+                            f'({" ".join(str(error).split())})') from error
+    if contract.format != FORMAT:
+        raise GdfusionError(f'{path} has format {contract.format}, this version reads {FORMAT}: export it again')
+    for graph, file in ((contract.network, model), (contract.geometry, geometry_path(model))):
+        if not file.is_file():
+            raise GdfusionError(f'{file} is missing: it belongs beside {path.name}')
+        if digest(file) != graph.sha256:
+            raise GdfusionError(f'{file} is not the one that {path.name} was written with: export it again')
+    return contract

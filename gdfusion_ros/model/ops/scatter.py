@@ -1,0 +1,15 @@
+"""Sums by row in graph form: one node of a graph, whatever the rows are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def summed_by_row(values: Tensor, rows: Tensor, count: int) -> Tensor:
+    """(n, C) values -> (count, C) sums, in the order of the values; those with a negative row are left out.
+
+    They are added to a row behind the others, so that no size depends on how many there are.
+    """
+    sums = values.new_zeros(count + 1, values.shape[1])
+    return sums.index_add(0, torch.where(rows < 0, count, rows).long(), values)[:count]
