@@ -11,21 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.interface import Frame, Prediction
-from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.sequence import SequenceRunner
-from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.perception.counters import Counters
-from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame, with_lidar_depth
+from gdfusion_ros.perception.framing import PostTransform, RigMatrices, RigPoses, rig_matrices
 from gdfusion_ros.perception.image_size import require_size
 from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.poses import distance_between, product, turn_between
-from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
+from gdfusion_ros.perception.preprocess import ResizeCrop
+from gdfusion_ros.perception.runners import Network, OutOfDeviceMemoryError, Remembered, Seen, runner_of
 from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
 from gdfusion_ros.settings import PipelineSettings
 
@@ -54,9 +48,9 @@ class OccupancyEstimator:
             yet), 'frame' (matrices, normalisation), 'network', 'grid' (to the CPU, in the message's order).
     """
 
-    def __init__(self, network: OccupancyNetwork, settings: PipelineSettings, *, protocol: PoseProtocol = 'live',
+    def __init__(self, network: Network, settings: PipelineSettings, *, protocol: PoseProtocol = 'live',
                  counters: Counters | None = None) -> None:
-        """``network`` is made by ``gdfusion_ros.model.zoo.load_network``.
+        """``network`` is made by ``gdfusion_ros.model.runtime.backends.load_backend``.
 
         ``protocol``: 'live' computes with the poses in float64; 'released' rounds the cameras' to float32 first, as
         the authors' data is (bevdetocc_gf.md §1). Both give float32 at the end.
@@ -67,7 +61,7 @@ class OccupancyEstimator:
         network.spec.require_cameras(settings.cameras)
         self.latency: dict[str, float] = {}
         self._network = network
-        self._runner = SequenceRunner(network)
+        self._runner = runner_of(network)
         self._settings = settings
         self._pose_type = np.float32 if protocol == 'released' else np.float64
         self._counters = counters or Counters(settings.cameras)
@@ -97,18 +91,17 @@ class OccupancyEstimator:
     def _process(self, posed: PosedSet) -> SemanticGrid:
         with self._stage('pixels'):
             pixels = self._pixels(posed)
-        with self._refusal_out_of_memory(posed), torch.inference_mode():
+        with self._refusal_out_of_memory(posed):
             with self._stage('frame'):
                 place = self._place(posed)
                 self._forget_if_due(place, posed.generation)
-                frame = self._frame(posed, place.poses, normalize(pixels, self._network.device))
+                lidar = None if posed.sweep is None else (posed.sweep, place.poses)
+                frame = self._runner.frame(pixels, self._matrices(posed, place.poses), lidar)
             with self._stage('network'):
-                prediction, state = self._runner.look(frame)
-                if self._network.device.type == 'cuda':
-                    torch.cuda.synchronize(self._network.device)
+                seen, state = self._runner.see(frame)
                 self._require_finite(posed, state)
             with self._stage('grid'):
-                grid = self._grid(posed, prediction)
+                grid = self._grid(posed, seen)
         self._runner.state, self._previous = state, place
         self._frames += 1
         self._counters.grid_made()
@@ -132,13 +125,13 @@ class OccupancyEstimator:
     def _refusal_out_of_memory(self, posed: PosedSet) -> Iterator[None]:
         try:
             yield
-        except torch.cuda.OutOfMemoryError as error:
+        except OutOfDeviceMemoryError as error:
             detail = (f'set at {stamp_text(posed.camera_set.stamp)}: {self._network.device} is out of memory; '
                       'free it, or run a smaller model')
             self._counters.frame_refused('gpu_memory', detail)
             raise GdfusionError(detail) from error
 
-    def _require_finite(self, posed: PosedSet, state: SequenceState) -> None:
+    def _require_finite(self, posed: PosedSet, state: Remembered) -> None:
         """Refuse a set that would spoil the memory for ever: what is not a number never gets out of it again."""
         if state.is_finite():
             return
@@ -205,36 +198,28 @@ class OccupancyEstimator:
             return 'ego_jump'
         return 'ego_turn' if math.degrees(turn_between(*poses)) > self._settings.max_ego_turn else ''
 
-    def _frame(self, posed: PosedSet, poses: RigPoses, images: Tensor) -> Frame:
-        """The network's input."""
+    def _matrices(self, posed: PosedSet, poses: RigPoses) -> RigMatrices:
+        """Of the network's input."""
         height, width = self._network.spec.image_size
         models = [place.model for place in posed.cameras.values()]
         crops = [ResizeCrop((model.width, model.height), (width, height)) for model in models]
-        frame = make_frame(
-            images, [model.intrinsics for model in models],
-            [PostTransform(crop.post_rotation(), crop.post_translation()) for crop in crops], poses,
-            None if self._previous is None else self._previous.poses,
-            [camera in posed.camera_set.images for camera in posed.cameras])
-        return frame if posed.sweep is None else with_lidar_depth(frame, posed.sweep, poses, self._network.spec.depth)
+        return rig_matrices([model.intrinsics for model in models],
+                            [PostTransform(crop.post_rotation(), crop.post_translation()) for crop in crops], poses,
+                            None if self._previous is None else self._previous.poses,
+                            [camera in posed.camera_set.images for camera in posed.cameras])
 
-    def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
+    def _grid(self, posed: PosedSet, seen: Seen) -> SemanticGrid:
         grid = self._network.spec.predicted_grid
         return SemanticGrid(
             stamp=posed.grid.stamp,
             frame_id=posed.grid.frame_id,
             origin=grid.lower,
             voxel_size=grid.voxel_size,
-            labels=_x_fastest(prediction.labels),
-            confidence=_x_fastest(prediction.confidence()) if self._settings.confidence else None,
+            labels=seen.labels(),
+            confidence=seen.confidence() if self._settings.confidence else None,
             label_set=LABEL_SETS[self._network.spec.label_set],
             model=self._network.title,
             frames_since_reset=self._frames + 1,
             cameras=tuple(posed.camera_set.images),
             stamp_spread=posed.camera_set.spread,
             height=posed.grid.height)
-
-
-def _x_fastest(voxels: Tensor) -> NDArray[np.uint8]:
-    """(X, Y, Z) on any device as an array with x fastest in memory."""
-    array: NDArray[np.uint8] = voxels.permute(2, 1, 0).contiguous().cpu().numpy()
-    return array.transpose(2, 1, 0)

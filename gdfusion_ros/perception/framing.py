@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from gdfusion_ros.model.depth.lidar import depth_maps
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
-from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.types import LidarSweep, Matrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gdfusion_ros.model.interface import Frame
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +44,24 @@ class PostTransform:
     translation: Matrix
 
 
-def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[PostTransform], now: RigPoses,
-               before: RigPoses | None, visible: Sequence[bool]) -> Frame:
-    """The frame of one camera set; products in float64, the result float32.
+@dataclass(frozen=True, eq=False)
+class RigMatrices:
+    """All matrices of a frame, float32; as in ``Calibration`` and ``Frame``, whose names they have."""
+
+    intrinsics: Floats
+    post_rotation: Floats
+    post_translation: Floats
+    volume_from_camera: Floats
+    visible: NDArray[np.bool_]
+    previous_camera_from_camera: Floats
+    previous_ego_from_ego: Floats
+
+
+def rig_matrices(intrinsics: Sequence[Matrix], post: Sequence[PostTransform], now: RigPoses, before: RigPoses | None,
+                 visible: Sequence[bool]) -> RigMatrices:
+    """The matrices of one camera set; products in float64, the result float32.
 
     Args:
-        images: (N, 3, H, W) as ``preprocess.normalize`` gives them.
         intrinsics: (3, 3) of each source image.
         post: what was done to each image.
         now: where the set was taken.
@@ -52,24 +69,42 @@ def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[Post
         visible: which cameras have an image.
     """
     before = before or now
-    calibration = Calibration(
-        intrinsics=_tensor(intrinsics),
-        post_rotation=_tensor([transform.rotation for transform in post]),
-        post_translation=_tensor([transform.translation for transform in post]),
-        volume_from_camera=_tensor(product(inverse(now.fixed_from_volume), now.fixed_from_camera)),
-        bda=torch.eye(3),
-        visible=torch.tensor(visible))
-    return Frame(
-        images=images,
-        calibration=calibration,
-        previous_camera_from_camera=_tensor([
+    return RigMatrices(
+        intrinsics=_floats(intrinsics),
+        post_rotation=_floats([transform.rotation for transform in post]),
+        post_translation=_floats([transform.translation for transform in post]),
+        volume_from_camera=_floats(product(inverse(now.fixed_from_volume), now.fixed_from_camera)),
+        visible=np.array(visible, bool),
+        previous_camera_from_camera=_floats([
             product(inverse(then), pose)
             for then, pose in zip(before.fixed_from_camera, now.fixed_from_camera, strict=True)]),
-        previous_ego_from_ego=_tensor(product(inverse(before.history_pose), now.history_pose)))
+        previous_ego_from_ego=_floats(product(inverse(before.history_pose), now.history_pose)))
 
 
-def with_lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins) -> Frame:
-    """The frame with the depth that a sweep gives its images, the way between the sensors' stamps taken into account.
+def frame_of(images: Tensor, matrices: RigMatrices, lidar_depth: Tensor | None = None) -> Frame:
+    """The frame with those images (N, 3, H, W), as ``preprocess.normalize`` gives them; ``lidar_depth`` as in Frame."""
+    import torch
+
+    from gdfusion_ros.model.interface import Calibration, Frame
+
+    found = {name: torch.from_numpy(value) for name, value in vars(matrices).items()}
+    previous = {name: found.pop(name) for name in list(found) if name.startswith('previous_')}
+    return Frame(images, Calibration(**found, bda=torch.eye(3)), **previous, lidar_depth=lidar_depth)
+
+
+def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[PostTransform], now: RigPoses,
+               before: RigPoses | None, visible: Sequence[bool]) -> Frame:
+    """The frame of one camera set: ``rig_matrices`` and images."""
+    return frame_of(images, rig_matrices(intrinsics, post, now, before, visible))
+
+
+def camera_from_lidar(sweep: LidarSweep, now: RigPoses) -> Floats:
+    """(N, 4, 4) the LiDAR at its own stamp -> each camera at its own, the way between the stamps taken into account."""
+    return _floats([product(inverse(pose), sweep.fixed_from_lidar) for pose in now.fixed_from_camera])
+
+
+def lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins) -> Tensor:
+    """The depth that a sweep gives the images of a frame: (N, H, W) on the CPU, as in Frame.
 
     Args:
         frame: made of ``now``.
@@ -77,16 +112,15 @@ def with_lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: Depth
         now: where the cameras were.
         bins: of the network: the range that counts.
     """
-    return replace(frame, lidar_depth=lidar_depth(frame, sweep, now, bins).to(frame.images.device))
+    import torch
 
+    from gdfusion_ros.model.depth.lidar import depth_maps
 
-def lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins) -> Tensor:
-    """(N, H, W) on the CPU, as in Frame; arguments as above."""
-    camera_from_lidar = _tensor([product(inverse(pose), sweep.fixed_from_lidar) for pose in now.fixed_from_camera])
     height, width = frame.images.shape[-2:]
-    return depth_maps(torch.from_numpy(sweep.points), camera_from_lidar, frame.calibration, (height, width), bins)
+    return depth_maps(torch.from_numpy(sweep.points), torch.from_numpy(camera_from_lidar(sweep, now)),
+                      frame.calibration, (height, width), bins)
 
 
-def _tensor(values: Matrix | Sequence[Matrix]) -> Tensor:
+def _floats(values: Matrix | Sequence[Matrix]) -> Floats:
     with np.errstate(over='ignore'):  # infinite then, and the estimator refuses what comes of it
-        return torch.from_numpy(np.asarray(values, dtype=np.float32))
+        return np.asarray(values, dtype=np.float32)

@@ -1,0 +1,110 @@
+"""An exported network, run by onnxruntime. Needs no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.export.contract import TensorFacts, geometry_path, read_contract
+from gdfusion_ros.model.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Tensors = dict[str, NDArray[Any]]
+_SUFFIX = 'ExecutionProvider'
+
+
+class ExportedNetwork:
+    """``network(inputs) -> outputs``: the two graphs of an export, tensors by the names of its contract.
+
+    Attributes:
+        contract: what goes in and comes out.
+        device: the execution provider that runs the network.
+    """
+
+    def __init__(self, path: Path, provider: str = 'CPU') -> None:
+        """The network graph ``path`` (.onnx), the other files beside it.
+
+        Raises:
+            GdfusionError: onnxruntime is missing or has no such provider, a file is missing or of another export.
+        """
+        self.contract = read_contract(path)
+        self.device = _provider(provider)
+        self._geometry = _session(geometry_path(path), _provider('CPU'), exact=True)
+        self._network = _session(path, self.device, exact=False)
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """What the network is."""
+        return self.contract.spec
+
+    @property
+    def title(self) -> str:
+        """As every output names it."""
+        return self.contract.title
+
+    def geometry(self, frame: Mapping[str, NDArray[Any]]) -> Tensors:
+        """What follows from calibration and poses."""
+        graph = self.contract.geometry
+        return _run(self._geometry, frame, graph.inputs, graph.outputs)
+
+    def __call__(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+        """See one camera set."""
+        graph = self.contract.network
+        return _run(self._network, tensors, graph.inputs, graph.outputs)
+
+    def blank_state(self) -> Tensors:
+        """What is given as the state at the start of a sequence, where it does not count."""
+        return {tensor.name: np.zeros([size for size in tensor.shape if isinstance(size, int)], tensor.dtype)
+                for tensor in self.contract.network.inputs if tensor.name.startswith('state.')}
+
+
+def _run(session: InferenceSession, given: Mapping[str, NDArray[Any]], inputs: Iterable[TensorFacts],
+         outputs: Iterable[TensorFacts]) -> Tensors:
+    names = [tensor.name for tensor in outputs]
+    found = session.run(names, {tensor.name: np.asarray(given[tensor.name]) for tensor in inputs})
+    return dict(zip(names, found, strict=True))
+
+
+def _provider(name: str) -> str:
+    """onnxruntime's name of an execution provider, which may be given without its end.
+
+    Raises:
+        GdfusionError: onnxruntime is missing, or has no such provider.
+    """
+    try:
+        from onnxruntime import get_available_providers
+    except ImportError as error:
+        raise GdfusionError(f"backend 'onnxruntime' needs onnxruntime: pip install 'gdfusion-ros[onnxruntime]' ({error})"
+                            ) from error
+    there: dict[str, str] = {each.removesuffix(_SUFFIX).lower(): each for each in get_available_providers()}
+    found = there.get(name.removesuffix(_SUFFIX).lower())
+    if found is None:
+        names = ', '.join(each.removesuffix(_SUFFIX) for each in there.values())
+        raise GdfusionError(f"onnxruntime has no execution provider '{name}' here; there are {names}")
+    return found
+
+
+def _session(path: Path, provider: str, *, exact: bool) -> InferenceSession:
+    """``exact``: nothing may be computed in another order than the graph's."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    options.intra_op_num_threads = int(os.environ.get('OMP_NUM_THREADS', '0')) or 0
+    if exact:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    else:
+        options.add_session_config_entry('session.set_denormal_as_zero', '1')
+    own = [provider] if provider.startswith('CPU') else [provider, f'CPU{_SUFFIX}']
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=own)
+    except Exception as error:
+        raise GdfusionError(f'{path} cannot be run by onnxruntime with {provider}: {error}') from error
