@@ -16,6 +16,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.renamed import current
 
 SURROUND_CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
+DEFAULT_MODEL = 'gdfusion_nano'
 CUES = ('voxel', 'scene', 'motion', 'geometry')
 
 Value = bool | int | float | str | tuple[str, ...]
@@ -114,6 +115,10 @@ class ModelSettings:
                            "empty: the model's own, or those that come with the package.")
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
+    backend: str = setting('torch', 'What computes it: torch, or onnxruntime, which runs exported networks '
+                           "('gdfusion export') and makes them of weights where none is given.",
+                           choices=('torch', 'onnxruntime'))
+    provider: str = setting('CPU', 'Execution provider of onnxruntime: CPU, CUDA, Tensorrt or whatever it has.')
     precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
                              choices=('fp32', 'autocast'))
     cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',

@@ -16,12 +16,12 @@ from gdfusion_ros.bags.released import lidar_stamps
 from gdfusion_ros.errors import GdfusionError, RepeatedError
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.messages.router import MessageRouter
-from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters, Counts
 from gdfusion_ros.perception.estimator import OccupancyEstimator, PoseProtocol
 from gdfusion_ros.perception.faults import Faults
 from gdfusion_ros.perception.preprocess import Preprocessor
+from gdfusion_ros.perception.runners import Network, Remembered
 from gdfusion_ros.perception.types import NANOSECONDS, PosedSet, SemanticGrid
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
@@ -41,13 +41,13 @@ SILENT = ReplayListener()
 
 
 @contextmanager
-def grid_stream(bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings, *,
+def grid_stream(bag: BagReader, network: Network, pipeline: PipelineSettings, topics: TopicSettings, *,
                 protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT) -> Iterator[GridStream]:
     """The grids that ``network`` makes of an open bag.
 
     Args:
         bag: With images, CameraInfo and TF.
-        network: From ``gdfusion_ros.model.zoo.load_network``.
+        network: From ``gdfusion_ros.model.runtime.backends.load_backend``.
         pipeline: As the node takes them; every set is used (``lossless``).
         topics: Where the images and the transforms are.
         protocol: 'released' takes the poses as the authors' evaluation does, which needs a bag made of nuScenes.
@@ -64,7 +64,7 @@ def grid_stream(bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSet
 class GridStream:
     """Iterates once over the grids of a bag; made by ``grid_stream``."""
 
-    def __init__(self, bag: BagReader, network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings,
+    def __init__(self, bag: BagReader, network: Network, pipeline: PipelineSettings, topics: TopicSettings,
                  preprocessor: Preprocessor, protocol: PoseProtocol, listener: ReplayListener) -> None:
         """See ``grid_stream``."""
         self._bag, self._listener = bag, listener
@@ -88,6 +88,11 @@ class GridStream:
     def refused(self) -> Counter[str]:
         """Messages that were no valid input, by topic, so far."""
         return self.counts.refused
+
+    @property
+    def memory(self) -> Remembered | None:
+        """What the network remembers behind the last grid."""
+        return self._estimator.memory
 
     def __iter__(self) -> Iterator[tuple[SemanticGrid, int]]:
         """Each grid, with the record time [ns] of the message that completed its set; refused sets are told.

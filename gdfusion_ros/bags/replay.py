@@ -20,11 +20,11 @@ from gdfusion_ros.bags.writer import BagWriter, bag_writer
 from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.encode import label_info
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, NODE_NAME, OCCUPANCY, POINTS
-from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.counters import Counts
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.labels import LABEL_SETS, LabelSet
+from gdfusion_ros.perception.runners import Network
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
@@ -46,7 +46,7 @@ class ReplayResult:
     seconds: float
 
 
-def replay(path: Path, out: Path, network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings, *,
+def replay(path: Path, out: Path, network: Network, pipeline: PipelineSettings, topics: TopicSettings, *,
            protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT, storage: str = 'mcap',
            bag_format: str = 'jazzy') -> ReplayResult:
     """Run ``network`` over the bag ``path`` and write its grids to the bag ``out``.

@@ -186,9 +186,9 @@ def _ignored(args: argparse.Namespace, truth: Truth) -> Ignored:
 
 
 def _label_set_of(model: ModelSettings) -> str:
-    from gdfusion_ros.model.zoo import select_model
+    from gdfusion_ros.model.runtime.backends import specification_of
 
-    return select_model(model).spec.label_set
+    return specification_of(model).label_set
 
 
 def _require_labels_of_model(inputs: _Inputs, truth: Truth) -> None:
@@ -224,8 +224,8 @@ def _truth(inputs: _Inputs, dataset: Dataset | None) -> Truth:
 def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listener: ReplayListener) -> Predictions:
     from gdfusion_ros.datasets.plan import Content
     from gdfusion_ros.evaluation.predictions import BagPredictions, ModelPredictions, NpzPredictions, converted
+    from gdfusion_ros.model.runtime.backends import load_backend
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
-    from gdfusion_ros.model.zoo import load_network
 
     args = inputs.args
     if args.npz:
@@ -233,7 +233,7 @@ def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listene
     if inputs.model is None:
         return BagPredictions(args.bags, args.topic)
     keep_freed_memory()
-    network = load_network(inputs.model)
+    network = load_backend(inputs.model, scores=inputs.pipeline.confidence)
     content = Content(lidar=network.spec.lidar_depth)
     bags: Iterable[Path] = args.bags or (() if dataset is None else converted(dataset, content))
     return ModelPredictions(bags, network, inputs.pipeline, inputs.topics,

@@ -5,6 +5,7 @@
   gdfusion replay recording --out grids --weights w.pth --params-file config/occ.yaml --set missing_camera=mask
   gdfusion replay bags/scene-0103 --out grids/old --format humble --storage sqlite3
   gdfusion replay bags/scene-0103 --out trial --untrained --model bevdetocc_gf_small
+  gdfusion replay bags/scene-0103 --out grids/onnx --backend onnxruntime --weights nano.onnx    needs no torch
 
 The same pipeline as the live node, which gives the same grids, bit for bit. Every camera set is used (the node's
 lossless). Writes /occ/occupancy, /occ/points, /occ/markers and /occ/label_info; header stamps are those of the
@@ -58,17 +59,17 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.replay import replay
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.inputs import input_topics
+    from gdfusion_ros.model.runtime.backends import load_backend, specification_of
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
-    from gdfusion_ros.model.zoo import load_network, select_model
 
     keep_freed_memory()
     pipeline, topics, model = pipeline_settings(args), topic_settings(args), model_settings(args)
     refuse_existing(args.out)
     with bag_reader(args.bag) as bag:
-        lidar = select_model(model).spec.lidar_depth
+        lidar = specification_of(model).lidar_depth
         require_inputs(bag, pipeline, topics, lidar=lidar)
         total = bag.count(list(input_topics(pipeline, topics, lidar=lidar)))
-    network = load_network(model)
+    network = load_backend(model, scores=pipeline.confidence)
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
     with progress(total, 'msg') as bar:
         listener = ReplayListener(message=bar.update, warning=lines_above(bar))

@@ -19,7 +19,7 @@ from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
     from gdfusion_ros.model.network import OccupancyNetwork
-    from gdfusion_ros.model.weights.checkpoint import WeightsMetadata
+    from gdfusion_ros.model.weights.metadata import WeightsMetadata
 
 HELP = 'list, fetch, check and convert weights'
 
@@ -97,7 +97,8 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _network(args: argparse.Namespace) -> tuple[OccupancyNetwork, Path, WeightsMetadata]:
     """The network with the weights, their file, and what it says of itself."""
-    from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, load_checkpoint
+    from gdfusion_ros.model.weights.checkpoint import load_checkpoint
+    from gdfusion_ros.model.weights.metadata import WeightsMetadata
     from gdfusion_ros.model.zoo import build, select_model
     from gdfusion_ros.settings import ModelSettings
 

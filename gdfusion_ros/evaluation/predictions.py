@@ -21,9 +21,9 @@ from gdfusion_ros.datasets.plan import Content, plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.frames import KeyFrame
 from gdfusion_ros.messages import decode
-from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.labels import LabelSet
+from gdfusion_ros.perception.runners import Network
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
@@ -126,7 +126,7 @@ class ModelPredictions:
     """
 
     bags: Iterable[Path]
-    network: OccupancyNetwork
+    network: Network
     pipeline: PipelineSettings
     topics: TopicSettings
     protocol: PoseProtocol = 'live'

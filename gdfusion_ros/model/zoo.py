@@ -53,7 +53,7 @@ from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.checkpoint import load_checkpoint
 from gdfusion_ros.model.weights.initialise import initialise, untrained
 from gdfusion_ros.model.weights.registry import find, identify, known
-from gdfusion_ros.settings import ModelSettings
+from gdfusion_ros.settings import DEFAULT_MODEL, ModelSettings
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,6 @@ ZOO = {each.spec.name: each for each in (
     Entry(ALOCC_2D_GF_OPENOCCUPANCY, partial(alocc_2d, sizes=OPENOCCUPANCY_SIZES), AloccWeights),
     Entry(ALOCC_2D_GF, alocc_2d, AloccWeights), Entry(ALOCC_MINI_GF, alocc_mini, AloccWeights),
     Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
-
-DEFAULT = GDFUSION_NANO.name
-
 
 def entry(name: str) -> Entry:
     """The network of that name.
@@ -158,8 +155,8 @@ def select_model(settings: ModelSettings) -> ModelSelection:
     if settings.untrained:
         if settings.weights:
             raise GdfusionError(f"'weights' ({settings.weights}) and 'untrained' are set; drop one")
-        return ModelSelection(specification(settings.model or DEFAULT).with_cues(settings.cues), None, '')
-    name = settings.weights or settings.model or DEFAULT
+        return ModelSelection(specification(settings.model or DEFAULT_MODEL).with_cues(settings.cues), None, '')
+    name = settings.weights or settings.model or DEFAULT_MODEL
     if not settings.weights and name not in known():
         raise GdfusionError(f"model {specification(name).name} needs weights: set 'weights' to the path of a "
                             "checkpoint, or set 'untrained' for a trial with random weights")

@@ -70,6 +70,12 @@ class OccupancyEstimator:
         self._lock = threading.Lock()
         self._requested: tuple[str, int] | None = None
 
+    @property
+    def memory(self) -> Remembered | None:
+        """What is remembered of the sequence, in the form of whatever computes it; None where that is nothing."""
+        remembered: Remembered | None = self._runner.state
+        return remembered
+
     def process(self, posed: PosedSet) -> SemanticGrid:
         """The grid of one set.
 

@@ -21,7 +21,8 @@ from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import save_checkpoint
+from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.stopping import stop_signals
 from gdfusion_ros.training import settings as training_settings
 from gdfusion_ros.training.examples import Example, Examples

@@ -11,8 +11,8 @@ import yaml
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
-from gdfusion_ros.model.zoo import DEFAULT, entry
-from gdfusion_ros.settings import CUES, SURROUND_CAMERAS, from_mapping, records, setting
+from gdfusion_ros.model.zoo import entry
+from gdfusion_ros.settings import CUES, DEFAULT_MODEL, SURROUND_CAMERAS, from_mapping, records, setting
 
 Varies = tuple[str, str]
 VARIES: Varies = ('sequence', 'frame')
@@ -29,7 +29,7 @@ class TrainingSettings:
         GdfusionError: settings that contradict each other.
     """
 
-    model: str = setting(DEFAULT, 'Name of the network in the zoo.')
+    model: str = setting(DEFAULT_MODEL, 'Name of the network in the zoo.')
     cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
                                     choices=CUES)
     cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Cameras of the dataset, CAM_FRONT among them, as many as the '

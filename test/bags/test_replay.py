@@ -33,9 +33,9 @@ from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF
 from gdfusion_ros.model.sequence import SequenceRunner
-from gdfusion_ros.perception import estimator
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.preprocess import normalize
+from gdfusion_ros.perception.runners import torch as torch_runner
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
 from gdfusion_ros.training.examples import Examples
@@ -347,7 +347,7 @@ def test_an_unexpected_error_costs_one_set(run: Run, scene_bag: Path, monkeypatc
             raise ZeroDivisionError('division by zero')
         return normalize(*arguments)
 
-    monkeypatch.setattr(estimator, 'normalize', breaks_at_the_second)
+    monkeypatch.setattr(torch_runner, 'normalize', breaks_at_the_second)
     result, grids, _ = run(scene_bag, listener=ReplayListener(warning=warnings.append))
     assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
     assert result.counts.frames_refused == result.counts.resets == {'error': 1}

@@ -9,7 +9,7 @@ import yaml
 
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
-from gdfusion_ros.perception import estimator
+from gdfusion_ros.perception.runners import torch as torch_runner
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ def test_three_unexpected_errors_in_a_row_end_it_with_one_line(
     def broken(*_: object) -> None:
         raise IndexError('list index out of range')
 
-    monkeypatch.setattr(estimator, 'normalize', broken)
+    monkeypatch.setattr(torch_runner, 'normalize', broken)
     capsys.readouterr()
     assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), '--model', 'bevdetocc_gf_small',
                  '--untrained', '--device', 'cpu']) == 1

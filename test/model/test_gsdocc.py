@@ -17,8 +17,9 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import BLIND, Pass
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
-from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, load_checkpoint, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import load_checkpoint, save_checkpoint
 from gdfusion_ros.model.weights.forms import described
+from gdfusion_ros.model.weights.metadata import WeightsMetadata
 
 LARGEST_ERROR = 1e-4
 BLOCK = 'occupancy_head.unirep_3dconv_layer'

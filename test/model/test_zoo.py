@@ -18,8 +18,9 @@ from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights import registry
-from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, read_metadata, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import save_checkpoint
 from gdfusion_ros.model.weights.initialise import initialise
+from gdfusion_ros.model.weights.metadata import WeightsMetadata, read_metadata
 from gdfusion_ros.model.zoo import ZOO, Entry, ModelSelection, fresh_network, load_network, select_model
 from gdfusion_ros.settings import CUES, ModelSettings
 

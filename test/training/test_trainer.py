@@ -15,7 +15,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, save_checkpoint
+from gdfusion_ros.model.weights.checkpoint import save_checkpoint
+from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.settings import CUES
 from gdfusion_ros.training.examples import Example, Examples

@@ -109,5 +109,7 @@ class NetworkGraph(nn.Module):
         volume, memory = network.memory(network.view(cells, geometry.view, run), geometry.memory, state.memory, run)
         prediction = network.decoder(network.decoder.encode(volume, run), run)
         following = state_tensors(SequenceState(geometry.calibration, depth, memory))
-        given = {'labels': prediction.labels.contiguous(), **({'scores': prediction.logits.transpose(0, 1)} if self._scores else {})}
+        given = {'labels': prediction.labels.contiguous()}
+        if self._scores:
+            given['scores'] = prediction.logits.transpose(0, 1).contiguous()
         return given | {f'next_{name}': tensor for name, tensor in following.items()}

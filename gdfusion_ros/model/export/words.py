@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """Of one tensor: the unit of its values ('' where they have none), the frame that they are given in, the meaning."""
+    """Of one tensor: the unit of its values ('' where they have none), their frame, their meaning."""
 
     unit: str
     frame: str
@@ -24,7 +24,8 @@ _WORDS = {
     'first': Words('', '', 'whether the frame is the first one of a sequence: what is given of the last one, the state '
                    'too, does not count then, but must be finite (zeros)'),
     'intrinsics': Words(_PX, 'source image', 'K of every camera'),
-    'post_rotation': Words('', 'network image', 'source pixel (u, v, 1) -> pixel of the network image, without the shift'),
+    'post_rotation': Words('', 'network image', 'source pixel (u, v, 1) -> pixel of the network image, without '
+                           'the shift'),
     'post_translation': Words(_PX, 'network image', 'the shift of that mapping'),
     'volume_from_camera': Words(_M, 'volume', "pose of every camera, at its own stamp, in the volume's frame"),
     'visible': Words('', '', 'false masks a camera out: it adds nothing to the volume and to the memory'),
@@ -47,11 +48,11 @@ _WORDS = {
     'geometry.view.places': Words(_VOXEL, 'volume', 'place of each point of the frusta, x, y, z from the lower corner'),
     'geometry.view.placed.places': Words(_VOXEL, 'volume', 'place of each point of the frusta, x, y, z from the lower '
                                          'corner'),
-    'geometry.view.source_from_input': Words(_PX, 'source image', 'pixel of the network image, less the shift -> source '
-                                             'pixel'),
+    'geometry.view.source_from_input': Words(_PX, 'source image', 'pixel of the network image, less the shift -> '
+                                             'source pixel'),
     'geometry.view.post_translation': Words(_PX, 'network image', 'that shift'),
     'geometry.view.placement.*': Words(_M, 'volume', f'where the cameras lie: {_BITS}'),
-    'geometry.view.backward.columns.*': Words('', 'volume', "where each column of the bird's-eye view looks at it from"),
+    'geometry.view.backward.columns.*': Words('', 'volume', "where each column of the bird's-eye view looks from"),
     'geometry.view.backward.pillars.*': Words('cell', 'image', 'which column of the volume is seen by which camera, '
                                               'where, and in which depth bin; as many views as there are'),
     'geometry.memory': Words(_VOXEL, 'volume', 'voxel index (x, y, z, 1) now -> index in the last grid'),

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime.trial import trial_frames
 from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.zoo import load_network, select_model
+from gdfusion_ros.settings import ModelSettings
 
 if TYPE_CHECKING:
     from onnxscript import ir
@@ -45,13 +48,13 @@ _COUNTED_BY_VIEWS = 'geometry.view.backward.pillars.'
 
 
 @torch.no_grad()
-def export(network: OccupancyNetwork, out: Path, weights: str, *, scores: bool = False) -> Contract:
+def export(network: OccupancyNetwork, weights: str, out: Path, *, scores: bool = False) -> Contract:
     """Write ``network`` to ``out`` (.onnx), its geometry and its contract beside it.
 
     Args:
         network: As ``load_network`` gives it, on the CPU.
-        out: Of the network's graph; nothing of the three may exist.
         weights: SHA-256 of the weights.
+        out: Of the network's graph; nothing of the three may exist.
         scores: Whether the graph gives the scores, too.
 
     Raises:
@@ -75,6 +78,36 @@ def export(network: OccupancyNetwork, out: Path, weights: str, *, scores: bool =
                            network_facts)
         contract.write_bytes(msgspec.json.format(msgspec.json.encode(written)))
     return written
+
+
+def export_settings(settings: ModelSettings, out: Path, *, scores: bool) -> Contract:
+    """Export the network that the settings ask for.
+
+    Raises:
+        GdfusionError: it cannot be loaded, or see ``export``.
+    """
+    require_exporter()
+    return export(*_loaded(settings), out=out, scores=scores)
+
+
+def same_weights(settings: ModelSettings, contract: Contract) -> OccupancyNetwork:
+    """The network in torch that was exported with that contract, with the weights of the settings.
+
+    Raises:
+        GdfusionError: it cannot be loaded, or was exported with other weights.
+    """
+    network, weights = _loaded(settings)
+    if weights != contract.weights:
+        raise GdfusionError(f"'{contract.title}' was exported with other weights than these of {network.title}: set "
+                            "'weights' to those")
+    return network
+
+
+def _loaded(settings: ModelSettings) -> tuple[OccupancyNetwork, str]:
+    """The network on the CPU, and the SHA-256 of its weights."""
+    chosen = select_model(settings)
+    network = load_network(replace(settings, device='cpu', precision='fp32', backend='torch'))
+    return network, digest_of(network) if chosen.weights is None else digest(chosen.weights)
 
 
 def require_exporter() -> None:
@@ -105,9 +138,10 @@ def _network_graph(network: OccupancyNetwork, frame: Frame, *, scores: bool) -> 
     geometry = runner.geometry(frame)
     runner.predict(frame)
     assert runner.state is not None
-    lidar = {'lidar_depth': torch.zeros(len(frame.images), *network.spec.image_size)} if network.spec.lidar_depth else {}
-    tensors = {'images': frame.images.contiguous(), **lidar, FIRST: torch.tensor(True), **geometry_tensors(geometry),
+    tensors = {'images': frame.images.contiguous(), FIRST: torch.tensor(True), **geometry_tensors(geometry),
                **state_tensors(runner.state)}
+    if network.spec.lidar_depth:
+        tensors['lidar_depth'] = torch.zeros(len(frame.images), *network.spec.image_size)
     return tensors, NetworkGraph(network, geometry, runner.state, scores=scores)
 
 

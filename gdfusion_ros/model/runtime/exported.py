@@ -82,8 +82,8 @@ def _provider(name: str) -> str:
     try:
         from onnxruntime import get_available_providers
     except ImportError as error:
-        raise GdfusionError(f"backend 'onnxruntime' needs onnxruntime: pip install 'gdfusion-ros[onnxruntime]' ({error})"
-                            ) from error
+        raise GdfusionError("backend 'onnxruntime' needs onnxruntime: pip install 'gdfusion-ros[onnxruntime]' "
+                            f'({error})') from error
     there: dict[str, str] = {each.removesuffix(_SUFFIX).lower(): each for each in get_available_providers()}
     found = there.get(name.removesuffix(_SUFFIX).lower())
     if found is None:

@@ -7,11 +7,10 @@ it was trained on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -20,8 +19,8 @@ from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.weights.forms import described, take_form
 from gdfusion_ros.model.weights.keys import to_published
+from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.model.weights.saved_state import read_state
-from gdfusion_ros.names import printable
 
 CONSTANTS = frozenset({'dx', 'bx', 'nx'})
 """Last parts of the names of a lift's voxels, which are no weights."""
@@ -68,35 +67,6 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
                             'training that diverged, or statistics beyond the range of 16-bit floats: take an earlier '
                             'checkpoint, or the one of 32 bits')
     network.load_state_dict(state)
-
-
-@dataclass(frozen=True)
-class WeightsMetadata:
-    """What a file of weights says of itself; empty where it says nothing.
-
-    Attributes:
-        model: name of the network in the zoo.
-        trained_on: the data, in words.
-    """
-
-    model: str = ''
-    trained_on: str = ''
-
-
-def read_metadata(path: Path) -> WeightsMetadata:
-    """What the file says of itself; nothing where it is no safetensors file that was written here.
-
-    Raises:
-        GdfusionError: there is no file.
-    """
-    if not path.is_file():
-        raise GdfusionError(f"there are no weights {path}; 'gdfusion weights list' has the known names")
-    try:
-        with safe_open(path, 'pt') as file:
-            said = file.metadata() or {}
-    except (OSError, SafetensorError):
-        return WeightsMetadata()
-    return WeightsMetadata(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
 
 
 def save_checkpoint(network: OccupancyNetwork, path: Path, facts: WeightsMetadata, *, half: bool = False) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import digest
-from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, read_metadata
+from gdfusion_ros.model.weights.metadata import WeightsMetadata, read_metadata
 from gdfusion_ros.resources import resource
 
 MANIFEST = 'weights/manifest.yaml'

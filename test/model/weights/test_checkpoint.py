@@ -31,14 +31,9 @@ from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, MOUNTS
 from gdfusion_ros.model.temporal.motion import MotionFusion
 from gdfusion_ros.model.temporal.scene import SceneFusion
 from gdfusion_ros.model.view.lift import Lift
-from gdfusion_ros.model.weights.checkpoint import (
-    CONSTANTS,
-    WeightsMetadata,
-    load_checkpoint,
-    published_state,
-    save_checkpoint,
-)
+from gdfusion_ros.model.weights.checkpoint import CONSTANTS, load_checkpoint, published_state, save_checkpoint
 from gdfusion_ros.model.weights.keys import Mount, to_published
+from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.model.zoo import ZOO
 
 MANIFESTS = {

@@ -13,9 +13,11 @@ from safetensors.torch import load_file
 
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import digest
 from gdfusion_ros.model.weights import registry
-from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, read_metadata, save_checkpoint
-from gdfusion_ros.model.weights.registry import Weights, digest, fetch, find, known, verify
+from gdfusion_ros.model.weights.checkpoint import save_checkpoint
+from gdfusion_ros.model.weights.metadata import WeightsMetadata, read_metadata
+from gdfusion_ros.model.weights.registry import Weights, fetch, find, known, verify
 from gdfusion_ros.model.zoo import ZOO, fresh_network
 
 

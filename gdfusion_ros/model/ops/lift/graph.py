@@ -1,5 +1,4 @@
-"""The sum as a graph for other runtimes: nothing is sorted, and points that lie nowhere are added to a row of their own.
-"""
+"""The sum as a graph for other runtimes: nothing is sorted, and points that lie nowhere are added to no row."""
 
 from __future__ import annotations
 

@@ -1,0 +1,40 @@
+"""What a file of weights says of itself; read without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.names import printable
+
+
+@dataclass(frozen=True)
+class WeightsMetadata:
+    """What a file of weights says of itself; empty where it says nothing.
+
+    Attributes:
+        model: name of the network in the zoo.
+        trained_on: the data, in words.
+    """
+
+    model: str = ''
+    trained_on: str = ''
+
+
+def read_metadata(path: Path) -> WeightsMetadata:
+    """What the file says of itself; nothing where it is no safetensors file that was written here.
+
+    Raises:
+        GdfusionError: there is no file.
+    """
+    if not path.is_file():
+        raise GdfusionError(f"there are no weights {path}; 'gdfusion weights list' has the known names")
+    try:
+        with safe_open(path, 'np') as file:
+            said = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return WeightsMetadata()
+    return WeightsMetadata(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
