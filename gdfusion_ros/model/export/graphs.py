@@ -26,6 +26,9 @@ FIRST = 'first'
 REMEMBERED = ('post_rotation', 'post_translation', 'visible')
 """What of the last frame's calibration counts for the next one's geometry."""
 
+_CALIBRATION = 'calibration.'
+"""Place of what is in geometry and state, but in no graph."""
+
 
 def frame_tensors(calibration: Calibration, previous: Previous | None) -> dict[str, Tensor]:
     """The inputs of ``GeometryGraph``; at a start, everything about the last frame is as if it were the same."""
@@ -43,8 +46,8 @@ def frame_tensors(calibration: Calibration, previous: Previous | None) -> dict[s
 
 def geometry_tensors(geometry: FrameGeometry) -> dict[str, Tensor]:
     """The outputs of ``GeometryGraph``: all that the slots need."""
-    slots = leaves(replace(geometry, calibration=None))
-    return {f'geometry.{name}': value for name, value in slots if isinstance(value, Tensor) and value.numel()}
+    return {f'geometry.{name}': value for name, value in leaves(geometry)
+            if isinstance(value, Tensor) and value.numel() and not name.startswith(_CALIBRATION)}
 
 
 class GeometryGraph(nn.Module):
@@ -75,7 +78,8 @@ class GeometryGraph(nn.Module):
 
 def state_tensors(state: SequenceState) -> dict[str, Tensor]:
     """What is remembered, counts of frames as int64 scalars, too; ``next_state.`` stands for ``state.`` behind it."""
-    return {f'state.{name}': torch.as_tensor(value) for name, value in leaves(replace(state, calibration=None))}
+    return {f'state.{name}': torch.as_tensor(value) for name, value in leaves(state)
+            if not name.startswith(_CALIBRATION)}
 
 
 class NetworkGraph(nn.Module):
@@ -88,16 +92,15 @@ class NetworkGraph(nn.Module):
         ``scores``: whether they are given out, too.
         """
         super().__init__()
-        self.network, self._geometry, self._state = network, geometry, replace(state, calibration=None)
-        self._scores = scores
+        self.network, self._geometry, self._state, self._scores = network, geometry, state, scores
 
     def forward(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Tensors by name: ``images``, ``lidar_depth``, ``first``, those of the geometry and of the state."""
         network, first = self.network, tensors[FIRST]
 
         def remembered(name: str, value: Tensor | int) -> Tensor:
-            tensor = tensors[f'state.{name}']
-            return tensor if isinstance(value, Tensor) else torch.where(first, 0, tensor)
+            tensor = tensors.get(f'state.{name}', value)
+            return tensor if isinstance(value, Tensor) else torch.where(first, 0, torch.as_tensor(tensor))
 
         geometry = renewed(self._geometry, lambda name, value: tensors.get(f'geometry.{name}', value))
         state = renewed(self._state, remembered)

@@ -1,0 +1,213 @@
+"""Networks in graph form, and as graphs: every network of the zoo in small, against itself in torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gdfusion_ros.model.export.contract import geometry_path
+from gdfusion_ros.model.export.graphs import (
+    FIRST,
+    GeometryGraph,
+    NetworkGraph,
+    frame_tensors,
+    geometry_tensors,
+    state_tensors,
+)
+from gdfusion_ros.model.export.words import words
+from gdfusion_ros.model.export.write import export
+from gdfusion_ros.model.graph_form import graph_form
+from gdfusion_ros.model.interface import Frame, Prediction
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks import alocc, bevdetocc, fbocc, gsdocc, nano
+from gdfusion_ros.model.networks.memories import NOTHING, queue
+from gdfusion_ros.model.runtime.exported import ExportedNetwork
+from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.state import SequenceState
+from gdfusion_ros.model.weights.initialise import initialise
+from gdfusion_ros.model.zoo import ZOO
+
+WIDTHS, BLOCKS = (8, 10, 12, 16), (1, 1, 1, 1)
+BEVDETOCC = bevdetocc.Sizes(WIDTHS, BLOCKS, image_channels=16, pyramid_channels=8, encoder_channels=(8, 12),
+                            encoder_blocks=(1, 1), classifier_channels=12)
+ALOCC = alocc.Sizes(backbone_widths=WIDTHS, backbone_blocks=BLOCKS, image_channels=16, pyramid_channels=8,
+                    encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 1), voxel_channels=24, map_channels=20)
+NANO = nano.Sizes(backbone_widths=(16, 20, 24), backbone_blocks=(1, 1, 1), image_channels=16, pyramid_channels=8,
+                  encoder_channels=(8, 12), encoder_blocks=(1, 1), classifier_channels=12)
+FBOCC = fbocc.Sizes(backbone_widths=WIDTHS, backbone_blocks=BLOCKS, image_channels=16, depth_channels=16,
+                    encoder_channels=(8, 12, 16), pyramid_channels=12, head_channels=12, classifier_channels=8)
+GSDOCC = gsdocc.Sizes(backbone_widths=WIDTHS, backbone_blocks=BLOCKS, image_channels=16, past_views=2, view_channels=16,
+                      encoder_channels=(12, 16), encoder_blocks=(1, 1))
+
+SMALL: dict[str, Callable[[NetworkSpec], OccupancyNetwork]] = {
+    'gdfusion_nano': lambda spec: nano.nano(dataclasses.replace(spec, feature_stride=8), NANO),
+    'bevdetocc_gf': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC),
+    'bevdetocc': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC, memory=NOTHING),
+    'bevdetocc_sf': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC, memory=queue(2)),
+    'alocc_3d': partial(alocc.alocc_3d, sizes=ALOCC, memory=queue(2)),
+    'alocc_3d_gf': partial(alocc.alocc_3d, sizes=ALOCC),
+    'alocc_3d_gf_depth': lambda spec: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), ALOCC),
+    'alocc_2d': lambda spec: alocc.alocc_2d(flat(spec), ALOCC, queue(2)),
+    'alocc_2d_gf': lambda spec: alocc.alocc_2d(flat(spec), ALOCC),
+    'alocc_mini': lambda spec: alocc.alocc_mini(flat(spec), ALOCC, queue(2)),
+    'alocc_mini_gf': lambda spec: alocc.alocc_mini(flat(spec), ALOCC),
+    'fbocc_gf': lambda spec: fbocc.fbocc(dataclasses.replace(spec, refinement=2), FBOCC),
+    'gsdocc': lambda spec: gsdocc.gsdocc(dataclasses.replace(spec, refinement=2, cues=()), GSDOCC)}
+"""Of each way to put a network together, the smallest, by the name of one of the zoo."""
+
+ALIKE = {'bevdetocc_gf_small': 'bevdetocc_gf', 'alocc_3d_gf_surroundocc': 'alocc_3d_gf',
+         'alocc_3d_gf_waymo': 'alocc_3d_gf', 'alocc_2d_gf_openoccupancy': 'alocc_2d_gf'}
+"""Networks of the zoo that differ from another in sizes alone."""
+
+
+def flat(spec: NetworkSpec) -> NetworkSpec:
+    (x, y, z), (dx, dy, dz) = spec.grid.shape, spec.grid.voxel_size
+    grid = dataclasses.replace(spec.grid, voxel_size=(dx, dy, z * dz), shape=(x, y, 1))
+    return dataclasses.replace(spec, grid=grid, heights=z)
+
+
+@pytest.fixture(scope='session')
+def small(tiny_spec: NetworkSpec) -> Callable[[str], OccupancyNetwork]:
+    """A small network of a kind, with random weights, ready to run."""
+    @cache
+    def made(name: str) -> OccupancyNetwork:
+        network = SMALL[name](tiny_spec)
+        initialise(network, 0)
+        network.camera_statistics().get_buffer('running_var').fill_(300.0 ** 2)
+        return prepare(network, torch.device('cpu'))
+
+    return made
+
+
+@pytest.fixture
+def frames(drive: Any) -> list[Frame]:
+    """Three frames of a drive; with a LiDAR in the first one."""
+    first, *others = drive.frames(3)
+    depth = torch.zeros(2, *first.images.shape[2:])
+    depth[:, ::3, ::5] = 4.0
+    return [dataclasses.replace(first, lidar_depth=depth), *others]
+
+
+RESTART = 2
+"""The frame that a sequence starts anew with."""
+
+
+def in_torch(network: OccupancyNetwork, frames: list[Frame]) -> list[tuple[Prediction, SequenceState]]:
+    """What the prepared network sees, and remembers behind each frame."""
+    runner, seen = SequenceRunner(network), []
+    for index, frame in enumerate(frames):
+        if index == RESTART:
+            runner.state = None
+        prediction = runner.predict(frame)
+        assert runner.state is not None
+        seen.append((prediction, runner.state))
+    return seen
+
+
+def inputs_of(network: OccupancyNetwork, frame: Frame) -> dict[str, Tensor]:
+    """What belongs to the frame alone."""
+    depth = torch.zeros(2, *frame.images.shape[2:]) if frame.lidar_depth is None else frame.lidar_depth
+    return {'images': frame.images.contiguous(), **({'lidar_depth': depth} if network.spec.lidar_depth else {})}
+
+
+def require_same(network: OccupancyNetwork, frames: list[Frame], see: Callable[..., dict[str, NDArray[Any]]]) -> None:
+    """``see(inputs, tensors of the geometry's frame, state)`` gives what torch gives, with its own memory."""
+    state: dict[str, NDArray[Any]] | None = None
+    last: SequenceState | None = None
+    for index, (frame, (prediction, expected)) in enumerate(zip(frames, in_torch(network, frames), strict=True)):
+        if index == RESTART:
+            state = last = None
+        previous = frame.previous(None if last is None else last.calibration)
+        found = see(inputs_of(network, frame), frame_tensors(frame.calibration, previous), state)
+        state = {name.removeprefix('next_'): tensor for name, tensor in found.items() if name.startswith('next_')}
+        last = expected
+        scores = prediction.logits.transpose(0, 1)
+        assert np.abs(found['scores'] - scores.numpy()).max() <= 1e-4 * scores.std()
+        assert (found['labels'] == prediction.labels.numpy()).mean() >= 0.9999
+        for name, tensor in state_tensors(expected).items():
+            assert np.allclose(state[name], tensor.numpy(), atol=1e-4 * float(tensor.float().abs().max() + 1)), name
+
+
+def test_every_network_of_the_zoo_is_here() -> None:
+    assert set(SMALL) | set(ALIKE) >= set(ZOO), 'say how a small one is made'
+    for name, other in ALIKE.items():
+        one, same = ZOO[name].build, ZOO[other].build
+        assert getattr(one, 'func', one) is getattr(same, 'func', same)
+
+
+@pytest.mark.parametrize('name', SMALL)
+@torch.inference_mode()
+def test_graph_form_gives_what_torch_gives(small: Callable[[str], OccupancyNetwork], frames: list[Frame],
+                                           name: str) -> None:
+    network = small(name)
+    with graph_form():
+        runner = SequenceRunner(network)
+        geometry = geometry_tensors(runner.geometry(frames[0]))
+        template = runner.geometry(frames[0])
+        runner.predict(frames[0])
+        assert runner.state is not None
+        blank = {key: torch.zeros_like(tensor) for key, tensor in state_tensors(runner.state).items()}
+        graph = NetworkGraph(network, template, runner.state, scores=True)
+    wanted = GeometryGraph(network, geometry)
+
+    def see(inputs: dict[str, Tensor], frame: dict[str, Tensor],
+            state: dict[str, NDArray[Any]] | None) -> dict[str, NDArray[Any]]:
+        remembered = blank if state is None else {key: torch.from_numpy(value) for key, value in state.items()}
+        with graph_form():
+            found = graph({**inputs, FIRST: frame[FIRST], **wanted(frame), **remembered})
+        return {key: tensor.numpy() for key, tensor in found.items()}
+
+    require_same(network, frames, see)
+
+
+@pytest.fixture(scope='session')
+def exported(small: Callable[[str], OccupancyNetwork], tmp_path_factory: pytest.TempPathFactory
+             ) -> Callable[[str], Path]:
+    """The small network of a kind, exported."""
+    @cache
+    def made(name: str) -> Path:
+        path = tmp_path_factory.mktemp('exported') / f'{name}.onnx'
+        export(small(name), '0' * 64, path, scores=True)
+        return path
+
+    return made
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_the_graphs_give_what_torch_gives(small: Callable[[str], OccupancyNetwork], exported: Callable[[str], Path],
+                                          frames: list[Frame], name: str) -> None:
+    network, path = small(name), exported(name)
+    for file in (path, geometry_path(path)):
+        model = onnx.load(file)
+        onnx.checker.check_model(model, full_check=True)
+        assert {node.domain for node in model.graph.node} == {''}, 'standard operators alone'
+        assert model.opset_import[0].version == 20
+    graphs = ExportedNetwork(path)
+    for graph in (graphs.contract.geometry, graphs.contract.network):
+        for tensor in (*graph.inputs, *graph.outputs):
+            assert tensor.about == words(tensor.name).about
+
+    def see(inputs: dict[str, Tensor], frame: dict[str, Tensor],
+            state: dict[str, NDArray[Any]] | None) -> dict[str, NDArray[Any]]:
+        arrays = {key: tensor.numpy() for key, tensor in {**inputs, **frame}.items()}
+        geometry = graphs.geometry(arrays)
+        with torch.inference_mode(), graph_form():
+            expected = GeometryGraph(network, geometry)(frame)
+        for key, tensor in expected.items():
+            assert np.array_equal(tensor.numpy(), geometry[key]), f'{key}: equal bit for bit'
+        return graphs({**arrays, **geometry, **(graphs.blank_state() if state is None else state)})
+
+    with torch.inference_mode():
+        require_same(network, frames, see)
