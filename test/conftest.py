@@ -27,7 +27,19 @@ from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.datasets import nuscenes, occ3d
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
+from gdfusion_ros.files import digest
 from gdfusion_ros.messages.factory import stamp_of
+from gdfusion_ros.model.export.write import export
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.networks.bevdetocc import Sizes as BevdetoccSizes
+from gdfusion_ros.model.networks.bevdetocc import bevdetocc
+from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.weights.checkpoint import load_checkpoint, save_checkpoint
+from gdfusion_ros.model.weights.initialise import initialise
+from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.perception.types import NANOSECONDS
 
 DATA = Path(__file__).resolve().parent / 'data'
@@ -114,6 +126,41 @@ def nuscenes_complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp('nuscenes_complete')
     _CompleteNuScenes(root).write('v1.0-test')
     return root
+
+
+@pytest.fixture(scope='session')
+def export_spec() -> NetworkSpec:
+    """Of a small network for six cameras that is exported."""
+    return NetworkSpec(name='small_export', image_size=(64, 176), depth=DepthBins(first=1.0, step=2.0, count=20),
+                       feature_stride=16, context_channels=8,
+                       grid=VoxelGrid(lower=(-20.0, -20.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(40, 40, 8)))
+
+
+@pytest.fixture(scope='session')
+def build_export() -> Callable[[NetworkSpec], OccupancyNetwork]:
+    """Builds it."""
+    return lambda spec: bevdetocc(spec, BevdetoccSizes((8, 10, 12, 16), (1, 1, 1, 1), 16, 8, (8, 12), (1, 1), 12))
+
+
+@pytest.fixture(scope='session')
+def tiny_weights(export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork],
+                 tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its weights, random ones."""
+    network, path = build_export(export_spec), tmp_path_factory.mktemp('weights') / 'small.safetensors'
+    initialise(network, 0)
+    network.camera_statistics().get_buffer('running_var').fill_(300.0 ** 2)
+    save_checkpoint(network, path, WeightsMetadata(export_spec.name, 'nothing'))
+    return path
+
+
+@pytest.fixture(scope='session')
+def tiny_export(export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork], tiny_weights: Path,
+                tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """It, exported with scores."""
+    network, path = build_export(export_spec), tmp_path_factory.mktemp('export') / 'small.onnx'
+    load_checkpoint(network, tiny_weights)
+    export(prepare(network, torch.device('cpu')), digest(tiny_weights), path, scores=True)
+    return path
 
 
 @pytest.fixture

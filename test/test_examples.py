@@ -42,6 +42,11 @@ def test_a_network_of_ones_own() -> None:
     assert 'scene' not in stages
 
 
+def test_an_exported_network_without_torch(tiny_export: Path) -> None:
+    lines = output('onnx_without_torch.py', str(tiny_export)).splitlines()
+    assert [line.rpartition(',')[0] for line in lines] == [f'frame {step}: (40, 40, 8) voxels' for step in range(3)]
+
+
 def test_every_example_is_on_the_page_and_has_a_test() -> None:
     scripts = {path.name for path in EXAMPLES.glob('*.py')}
     assert set(re.findall(r'examples/(\w+\.py)', (EXAMPLES / 'README.md').read_text())) == scripts

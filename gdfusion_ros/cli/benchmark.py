@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 from gdfusion_ros.cli.common import add_model_arguments, add_version_argument, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing, written_whole
+from gdfusion_ros.settings import ModelSettings
 
 if TYPE_CHECKING:
     from gdfusion_ros.benchmark.network import BenchmarkResult
@@ -98,13 +99,31 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.model.zoo import load_network
 
     keep_freed_memory()
-    network = load_network(model_settings(args))
+    settings = model_settings(args)
+    if settings.backend != 'torch':
+        return _exported(settings, args.frames)
+    network = load_network(settings)
     with progress(args.frames, 'frame') as bar:
         result = benchmark.run(network, args.frames, bar.update)
     print(_table(result))
     summary = {'fps': 1 / result.frame, 'frame_over_floor': result.frame / result.floor,
                'fusion_share': result.fusion_share}
     return {**dataclasses.asdict(result), **summary}
+
+
+def _exported(settings: ModelSettings, frames: int) -> dict[str, Any]:
+    from gdfusion_ros.benchmark import exported as benchmark
+    from gdfusion_ros.model.runtime.backends import load_backend
+    from gdfusion_ros.model.runtime.exported import ExportedNetwork
+
+    network = load_backend(settings)
+    assert isinstance(network, ExportedNetwork)
+    with progress(frames, 'frame') as bar:
+        result = benchmark.run(network, frames, bar.update)
+    print(f'{result.model}, onnxruntime with {result.device}, medians of {frames} frames\n'
+          f'geometry {result.geometry * 1e3:.1f} ms, network {result.network * 1e3:.1f} ms, '
+          f'{1 / result.frame:.2f} frames per second, state {result.state / 1e6:.1f} MB')
+    return dataclasses.asdict(result)
 
 
 def _table(result: BenchmarkResult) -> str:

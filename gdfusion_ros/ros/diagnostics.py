@@ -36,7 +36,7 @@ class NetworkFacts:
 
     title: str
     untrained: bool
-    device: torch.device
+    device: torch.device | str
 
 
 class _Stream(NamedTuple):
@@ -106,7 +106,7 @@ class Diagnostics:
 
     def _network_status(self) -> DiagnosticStatus:
         values = {'device': self._network.device, 'process memory [MB]': _resident_bytes() // 10**6}
-        if self._network.device.type == 'cuda':
+        if isinstance(self._network.device, torch.device) and self._network.device.type == 'cuda':
             values['device memory [MB]'] = torch.cuda.memory_allocated(self._network.device) // 10**6
         if self._network.untrained:
             return self._status('network', WARN, f'{self._network.title}: the grids mean nothing', values)

@@ -53,8 +53,8 @@ def check(values: Mapping[str, str], overrides: Mapping[str, object]) -> None:
 def _check_settings(*sources: Mapping[str, object]) -> None:
     model, pipeline = merged(ModelSettings, *sources), merged(PipelineSettings, *sources)
     if len(pipeline.cameras) != len(PipelineSettings().cameras):
-        from gdfusion_ros.model.zoo import select_model  # brings torch, so only where there is a doubt
-        select_model(model).spec.require_cameras(pipeline.cameras)
+        from gdfusion_ros.model.runtime.backends import specification_of  # may bring torch, so only where in doubt
+        specification_of(model).require_cameras(pipeline.cameras)
 
 
 def _check_rate(text: str) -> None:

@@ -22,8 +22,9 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.messages.outputs import NODE_NAME
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.runtime.backends import load_backend
+from gdfusion_ros.model.runtime.exported import ExportedNetwork
 from gdfusion_ros.model.runtime.trial import warm_up
-from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.estimator import OccupancyEstimator
@@ -66,10 +67,13 @@ def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], T
     return callback
 
 
-def _ready_network(settings: ModelSettings) -> OccupancyNetwork:
+def _ready_network(settings: ModelSettings, *, scores: bool) -> OccupancyNetwork | ExportedNetwork:
     """The network, its first frame as fast as all others."""
-    network = load_network(settings)
-    warm_up(network)
+    network = load_backend(settings, scores=scores)
+    if isinstance(network, ExportedNetwork):
+        network.warm_up()
+    else:
+        warm_up(network)
     return network
 
 
@@ -166,7 +170,8 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         for topic in input_topics(settings.pipeline, settings.topics, lidar=True):
             require_topic_name(topic)
         self.get_logger().info(f'parameters:\n{settings}')
-        network = computed(partial(_ready_network, settings.model), self._threads, self._stopped)
+        network = computed(partial(_ready_network, settings.model, scores=settings.pipeline.confidence), self._threads,
+                           self._stopped)
         counters = Counters(settings.pipeline.cameras, self._log.warning)
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
         make_tree = Tf2Tree if tf2_is_wanted(settings.node.tf_source) else TransformTree

@@ -60,10 +60,36 @@ class ExportedNetwork:
         graph = self.contract.network
         return _run(self._network, tensors, graph.inputs, graph.outputs)
 
+    def warm_up(self) -> None:
+        """Have all that is allocated and compiled on first use done."""
+        given = trial_inputs(self)
+        self({**given, **self.geometry(given), **self.blank_state()})
+
     def blank_state(self) -> Tensors:
         """What is given as the state at the start of a sequence, where it does not count."""
         return {tensor.name: np.zeros([size for size in tensor.shape if isinstance(size, int)], tensor.dtype)
                 for tensor in self.contract.network.inputs if tensor.name.startswith('state.')}
+
+
+def trial_inputs(network: ExportedNetwork) -> Tensors:
+    """A first frame that shows nothing, of a ring of cameras that stand still: to try a network with."""
+    spec, count = network.spec, network.spec.cameras
+    height, width = spec.image_size
+    yaw = np.arange(count) * (2 * np.pi / count)
+    zero, one = np.zeros(count), np.ones(count)
+    pose = np.tile(np.eye(4, dtype=np.float32), (count, 1, 1))
+    # Columns: the camera's right, down and forward in the vehicle's frame.
+    pose[:, :3, :3] = np.stack([np.stack([np.sin(yaw), zero, np.cos(yaw)], -1),
+                                np.stack([-np.cos(yaw), zero, np.sin(yaw)], -1), np.stack([zero, -one, zero], -1)], 1)
+    pose[:, 2, 3] = 1.5
+    lens = np.array([[0.8 * width, 0, width / 2], [0, 0.8 * width, height / 2], [0, 0, 1]], np.float32)
+    eye, shift = np.tile(np.eye(4, dtype=np.float32), (count, 1, 1)), np.zeros((count, 3), np.float32)
+    seen = np.ones(count, bool)
+    return {'images': np.zeros((count, 3, height, width), np.float32), 'first': np.array(True),
+            'lidar_depth': np.zeros((count, height, width), np.float32), 'intrinsics': np.tile(lens, (count, 1, 1)),
+            'post_rotation': eye[:, :3, :3], 'post_translation': shift, 'volume_from_camera': pose, 'visible': seen,
+            'previous_post_rotation': eye[:, :3, :3], 'previous_post_translation': shift, 'previous_visible': seen,
+            'previous_camera_from_camera': eye, 'previous_ego_from_ego': eye[0]}
 
 
 def _run(session: InferenceSession, given: Mapping[str, NDArray[Any]], inputs: Iterable[TensorFacts],

@@ -1,0 +1,156 @@
+"""Backends by the settings, and what is said of exports that do not fit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.cli import main
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.export.contract import contract_path, geometry_path, read_contract
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.runtime import backends
+from gdfusion_ros.model.runtime.backends import load_backend, specification_of
+from gdfusion_ros.model.runtime.exported import ExportedNetwork
+from gdfusion_ros.model.spec import NetworkSpec
+from gdfusion_ros.model.zoo import ZOO, Entry
+from gdfusion_ros.settings import ModelSettings
+
+WITHOUT_TORCH = """
+import sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] == 'torch':
+            raise ModuleNotFoundError("No module named 'torch'", name='torch')
+sys.meta_path.insert(0, NoTorch())
+from gdfusion_ros.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_the_zoo(export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork],
+                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ZOO, export_spec.name, Entry(export_spec, build_export))
+
+
+def settings(path: Path, **others: object) -> ModelSettings:
+    return ModelSettings(backend='onnxruntime', weights=str(path), **others)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def copied(tiny_export: Path, tmp_path: Path) -> Path:
+    """The exported network, to be spoilt."""
+    path = tmp_path / 'copied.onnx'
+    for file, copy in ((tiny_export, path), (geometry_path(tiny_export), geometry_path(path)),
+                       (contract_path(tiny_export), contract_path(path))):
+        shutil.copy(file, copy)
+    return path
+
+
+def grids(path: Path) -> list[bytes]:
+    with bag_reader(path) as reader:
+        return [bytes(message.data) for message in reader.raw_messages() if message.topic == '/occ/occupancy']
+
+
+@pytest.mark.slow
+def test_a_bag_is_replayed_without_torch(tiny_export: Path, scene_bag: Path, tmp_path: Path) -> None:
+    arguments = ['replay', str(scene_bag), '--backend', 'onnxruntime', '--weights', str(tiny_export), '--set',
+                 'confidence=true', '--out']
+    done = subprocess.run([sys.executable, '-c', WITHOUT_TORCH, *arguments, str(tmp_path / 'without')],
+                          capture_output=True, text=True, check=False, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    assert done.returncode == 0, done.stderr
+    assert '3 grids' in done.stdout
+    assert main([*arguments, str(tmp_path / 'with')]) == 0
+    assert grids(tmp_path / 'without') == grids(tmp_path / 'with')
+
+
+@pytest.mark.slow
+def test_a_check_compares_frame_by_frame(tiny_export: Path, scene_bag: Path, tiny_weights: Path,
+                                         capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['export', '--check', str(tiny_export), '--bag', str(scene_bag), '--weights', str(tiny_weights)]) == 0
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert lines[0].endswith('against torch: 3 frames')
+    assert float(lines[1].split()[2]) >= 0.9999
+    assert float(lines[2].split()[5]) < 1e-2
+
+
+@pytest.mark.parametrize(('changes', 'said'), [
+    ({'model': 'bevdetocc_gf'}, 'is an export of the model small_export, not of bevdetocc_gf'),
+    ({'provider': 'Abacus'}, "has no execution provider 'Abacus' here; there are "),
+    ({'cues': ('voxel', 'motion', 'geometry')}, 'was exported with the cue scene, which is switched off here'),
+    ({'weights': '/nowhere.onnx'}, 'there is no exported network /nowhere.onnx'),
+    ({'backend': 'torch'}, "set 'backend' to onnxruntime")])
+def test_settings_that_do_not_fit_are_one_line(tiny_export: Path, changes: dict[str, object], said: str) -> None:
+    with pytest.raises(GdfusionError) as caught:
+        load_backend(ModelSettings(**{'backend': 'onnxruntime', 'weights': str(tiny_export), **changes}))  # type: ignore[arg-type]
+    assert said in str(caught.value)
+
+
+def test_an_export_knows_its_files(copied: Path) -> None:
+    assert load_backend(settings(copied)).spec == specification_of(settings(copied))
+    geometry_path(copied).write_bytes(geometry_path(copied).read_bytes() + b'\0')
+    with pytest.raises(GdfusionError, match='is not the one that copied.json was written with'):
+        ExportedNetwork(copied)
+    geometry_path(copied).unlink()
+    with pytest.raises(GdfusionError, match=r'copied\.geometry\.onnx is missing'):
+        ExportedNetwork(copied)
+
+
+def test_a_contract_of_another_format_is_refused(copied: Path) -> None:
+    contract = msgspec.structs.replace(read_contract(copied), format=0)
+    contract_path(copied).write_bytes(msgspec.json.encode(contract))
+    with pytest.raises(GdfusionError, match='has format 0, this version reads 1: export it again'):
+        read_contract(copied)
+    contract_path(copied).write_text('{}')
+    with pytest.raises(GdfusionError, match='is no contract of an exported network'):
+        read_contract(copied)
+
+
+def test_other_weights_than_the_exported_ones_are_told(tiny_export: Path, scene_bag: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['export', '--check', str(tiny_export), '--bag', str(scene_bag), '--untrained']) == 1
+    assert 'was exported with other weights' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_exports_are_kept_by_what_they_are_made_of(tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+                                                   ) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    weights, other = tmp_path / 'w.pth', tmp_path / 'o.pth'
+    weights.write_bytes(b'1')
+    other.write_bytes(b'2')
+    keys = {backends._key(ModelSettings(weights=str(path), cues=cues), scores=scores) for path in (weights, other)
+            for cues in (('voxel',), ()) for scores in (True, False)}
+    assert len(keys) == 8
+    made: list[Path] = []
+
+    def export_settings(_: ModelSettings, out: Path, *, scores: bool) -> None:
+        del scores
+        made.append(out)
+        for file, copy in ((tiny_export, out), (geometry_path(tiny_export), geometry_path(out)),
+                           (contract_path(tiny_export), contract_path(out))):
+            shutil.copy(file, copy)
+
+    monkeypatch.setattr('gdfusion_ros.model.export.write.export_settings', export_settings)
+    for _ in range(2):
+        assert load_backend(settings(weights)).spec.name == 'small_export'
+    [path] = made
+    assert path.parent == backends.export_folder() == tmp_path / 'gdfusion_ros' / 'exports'
+
+
+def test_pixels_are_normalised_alike_with_and_without_torch() -> None:
+    import torch
+
+    from gdfusion_ros.perception.preprocess import normalize, normalized
+
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 6, 8, 3), np.uint8))
+    assert np.array_equal(normalize(images, torch.device('cpu')).numpy(), normalized(images))
