@@ -22,6 +22,7 @@ geometry = onnxruntime.InferenceSession(str(model.with_suffix('.geometry.onnx'))
 
 
 def run(session: onnxruntime.InferenceSession, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All that a graph gives for those of the tensors that it takes."""
     given = {each.name: tensors[each.name] for each in session.get_inputs()}
     return dict(zip([each.name for each in session.get_outputs()], session.run(None, given), strict=True))
 

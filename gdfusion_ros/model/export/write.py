@@ -74,7 +74,8 @@ def export(network: OccupancyNetwork, weights: str, out: Path, *, scores: bool =
                                                        if name.startswith(_COUNTED_BY_VIEWS)})
         wanted = [tensor.name for tensor in network_facts.inputs if tensor.name.startswith('geometry.')]
         geometry_facts = _write(GeometryGraph(network, wanted), frame_tensors(frame.calibration, None), geometry, {})
-        written = Contract(network.spec, network.title, weights, __version__, OPSET, 'fp32', geometry_facts,
+        spec = replace(network.spec, any_cameras=False)  # the graphs are for as many as they are
+        written = Contract(spec, network.title, weights, __version__, OPSET, 'fp32', geometry_facts,
                            network_facts)
         contract.write_bytes(msgspec.json.format(msgspec.json.encode(written)))
     return written

@@ -95,6 +95,12 @@ def trial_inputs(network: ExportedNetwork) -> Tensors:
 def _run(session: InferenceSession, given: Mapping[str, NDArray[Any]], inputs: Iterable[TensorFacts],
          outputs: Iterable[TensorFacts]) -> Tensors:
     names = [tensor.name for tensor in outputs]
+    for tensor in inputs:
+        shape = np.shape(given[tensor.name])
+        if len(shape) != len(tensor.shape) or any(isinstance(size, int) and size != found
+                                                  for size, found in zip(tensor.shape, shape, strict=True)):
+            raise GdfusionError(f'{tensor.name} has shape {list(shape)}, but the network was exported for '
+                                f'{tensor.shape}: export it for these images')
     found = session.run(names, {tensor.name: np.asarray(given[tensor.name]) for tensor in inputs})
     return dict(zip(names, found, strict=True))
 

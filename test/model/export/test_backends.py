@@ -20,7 +20,7 @@ from gdfusion_ros.model.export.contract import contract_path, geometry_path, rea
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime import backends
 from gdfusion_ros.model.runtime.backends import load_backend, specification_of
-from gdfusion_ros.model.runtime.exported import ExportedNetwork
+from gdfusion_ros.model.runtime.exported import ExportedNetwork, trial_inputs
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.zoo import ZOO, Entry
 from gdfusion_ros.settings import ModelSettings
@@ -99,11 +99,21 @@ def test_settings_that_do_not_fit_are_one_line(tiny_export: Path, changes: dict[
 def test_an_export_knows_its_files(copied: Path) -> None:
     assert load_backend(settings(copied)).spec == specification_of(settings(copied))
     geometry_path(copied).write_bytes(geometry_path(copied).read_bytes() + b'\0')
-    with pytest.raises(GdfusionError, match='is not the one that copied.json was written with'):
+    with pytest.raises(GdfusionError, match=r'is not the one that copied\.json was written with'):
         ExportedNetwork(copied)
     geometry_path(copied).unlink()
     with pytest.raises(GdfusionError, match=r'copied\.geometry\.onnx is missing'):
         ExportedNetwork(copied)
+
+
+def test_other_images_than_it_was_exported_for_are_told(tiny_export: Path) -> None:
+    network = ExportedNetwork(tiny_export)
+    given = trial_inputs(network)
+    given |= {'images': given['images'][..., :-2], **network.geometry(given), **network.blank_state()}
+    with pytest.raises(GdfusionError, match=r'images has shape \[6, 3, 64, 174\], but .* for \[6, 3, 64, 176\]'):
+        network(given)
+    with pytest.raises(GdfusionError, match='needs 6 cameras'):
+        network.spec.require_cameras(['CAM_FRONT'])
 
 
 def test_a_contract_of_another_format_is_refused(copied: Path) -> None:
