@@ -182,5 +182,5 @@ def normalized(images: Sequence[Pixels]) -> NDArray[np.float32]:
     """The same without torch, bit for bit, the channels first in memory."""
     pixels = np.stack(images)[..., ::-1].transpose(0, 3, 1, 2)
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (_MEAN, _STD))
-    images: NDArray[np.float32] = (pixels.astype(np.float32) - mean) / std
-    return images
+    normal: NDArray[np.float32] = (pixels.astype(np.float32) - mean) / std
+    return normal

@@ -116,7 +116,7 @@ def network() -> EchoNetwork:
 def make_estimator(network: EchoNetwork,
                    make_settings: Callable[..., PipelineSettings]) -> Callable[..., OccupancyEstimator]:
     def make(*, protocol: Any = 'live', **values: Any) -> OccupancyEstimator:
-        return OccupancyEstimator(network, make_settings(**values), protocol=protocol)  # type: ignore[arg-type]
+        return OccupancyEstimator(network, make_settings(**values), protocol=protocol)
 
     return make
 
@@ -351,7 +351,7 @@ def test_a_network_that_takes_any_cameras_takes_fewer(make_settings: Callable[..
                                                       count: int) -> None:
     network = EchoNetwork(cameras=6)
     settings = make_settings(cameras=('left', 'front')[:count], reference_camera='left')
-    estimator = OccupancyEstimator(network, settings)  # type: ignore[arg-type]
+    estimator = OccupancyEstimator(network, settings)
     assert estimator._counters.snapshot().cameras.keys() == set(settings.cameras)
 
 
@@ -359,7 +359,7 @@ def test_a_network_for_another_rig_is_refused(make_settings: Callable[..., Pipel
     network = EchoNetwork(cameras=6)
     network.spec = replace(network.spec, any_cameras=False)
     with pytest.raises(GdfusionError, match=r'needs 6 cameras, but .* names 3: left, front, back'):
-        OccupancyEstimator(network, make_settings())  # type: ignore[arg-type]
+        OccupancyEstimator(network, make_settings())
 
 
 def black_set(stamp: int, places: Sequence[PosedCamera], reference: Matrix, history: Matrix) -> PosedSet:
@@ -387,7 +387,7 @@ def recorded_pose(recorded: Any, name: str) -> Matrix:
 def test_matrices_equal_the_recorded_ones(recordings: Path, protocol: Any) -> None:
     recorded = np.load(recordings / 'camera_pipeline.npz')
     network = EchoNetwork(cameras=6, image_size=(256, 704))
-    estimator = OccupancyEstimator(network, PipelineSettings(), protocol=protocol)  # type: ignore[arg-type]
+    estimator = OccupancyEstimator(network, PipelineSettings(), protocol=protocol)
     for stamp, frame in enumerate(('prev', 'cur')):
         places = [PosedCamera(CameraModel(1600, 900, recorded[f'{frame}/{camera}/cam_intrinsic']),
                               recorded_pose(recorded, f'{frame}/{camera}/sensor2ego'),

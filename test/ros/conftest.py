@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -287,14 +287,24 @@ class _EnoughError(Exception):
 
 
 @pytest.fixture(scope='module')
-def live(ros_graph: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
-         wait_until: Callable[..., None], patience: float) -> Iterator[LiveNode]:
+def live_with(ros_graph: None, tmp_path_factory: pytest.TempPathFactory, wait_until: Callable[..., None],
+              patience: float) -> Callable[..., AbstractContextManager[LiveNode]]:
+    """A lossless node with these arguments, as a context manager."""
+    @contextmanager
+    def started(*arguments: str) -> Iterator[LiveNode]:
+        settings = [part for name, value in START.items() for part in ('--set', f'{name}={str(value).lower()}')]
+        with node_process([*settings, *arguments], timeout=patience) as process, ros_node('test') as node:
+            driver = LiveNode(process.pid, node, tmp_path_factory.mktemp('live'), wait_until, patience)
+            with spinning(node):
+                yield driver
+
+    return started
+
+
+@pytest.fixture(scope='module')
+def live(live_with: Callable[..., AbstractContextManager[LiveNode]], request: pytest.FixtureRequest
+         ) -> Iterator[LiveNode]:
     """A lossless node with the small untrained network, and with the module's SETTINGS ('name=value')."""
-    folder = tmp_path_factory.mktemp('live')
-    arguments = ['--untrained', '--model', MODEL.model, '--device', 'cpu',
-                 *(part for name, value in START.items() for part in ('--set', f'{name}={str(value).lower()}')),
-                 *(part for setting in getattr(request.module, 'SETTINGS', ()) for part in ('--set', setting))]
-    with node_process(arguments, timeout=patience) as process, ros_node('test') as node:
-        driver = LiveNode(process.pid, node, folder, wait_until, patience)
-        with spinning(node):
-            yield driver
+    settings = [part for setting in getattr(request.module, 'SETTINGS', ()) for part in ('--set', setting)]
+    with live_with('--untrained', '--model', MODEL.model, '--device', 'cpu', *settings) as driver:
+        yield driver

@@ -99,8 +99,8 @@ class NetworkGraph(nn.Module):
         network, first = self.network, tensors[FIRST]
 
         def remembered(name: str, value: Tensor | int) -> Tensor:
-            tensor = tensors.get(f'state.{name}', value)
-            return tensor if isinstance(value, Tensor) else torch.where(first, 0, torch.as_tensor(tensor))
+            tensor = torch.as_tensor(tensors.get(f'state.{name}', value))
+            return tensor if isinstance(value, Tensor) else torch.where(first, 0, tensor)
 
         geometry = renewed(self._geometry, lambda name, value: tensors.get(f'geometry.{name}', value))
         state = renewed(self._state, remembered)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.framing import RigMatrices, RigPoses
 from gdfusion_ros.perception.types import LidarSweep, Pixels
+
+if TYPE_CHECKING:
+    from gdfusion_ros.model.network import OccupancyNetwork
 
 
 class Network(Protocol):
@@ -88,8 +91,6 @@ def runner_of(network: Network) -> Runner:
         from gdfusion_ros.perception.runners.exported import ExportedRunner
 
         return ExportedRunner(network)
-    from gdfusion_ros.model.network import OccupancyNetwork
     from gdfusion_ros.perception.runners.torch import TorchRunner
 
-    assert isinstance(network, OccupancyNetwork)
-    return TorchRunner(network)
+    return TorchRunner(cast('OccupancyNetwork', network))

@@ -29,7 +29,9 @@ def frustum(frame: Frame) -> Tensor:
 
 
 def index_of(lift: Lift, frame: Frame) -> VoxelIndex:
-    return lift.geometry(frustum(frame).permute(0, 2, 3, 1, 4).contiguous(), frame.calibration)
+    index = lift.geometry(frustum(frame).permute(0, 2, 3, 1, 4).contiguous(), frame.calibration)
+    assert isinstance(index, VoxelIndex)
+    return index
 
 
 def test_recorded_points_and_volume(recording: Callable[[str], Any], form: str) -> None:
