@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # What an installation depends on; Python files need none, the installation is editable.
 INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
 
-.PHONY: help setup demo test test-fast lint weights ablation check-install check-kilted check-versions clean
+.PHONY: help setup demo test test-fast lint weights ablation check-install check-exports check-kilted check-versions clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -43,6 +43,9 @@ ablation: setup  ## slow, hours: train gdfusion_nano with and without its tempor
 
 check-install: setup  ## slow: pip and colcon installations of a fresh clone, each into a folder of its own
 	PYTHON=$(PYTHON) scripts/check_install
+
+check-exports: setup  ## slow: every network of the zoo, small, exported and run by onnxruntime
+	EVERY_EXPORT=1 $(BIN)/pytest test/model/export
 
 check-kilted:  ## slow: the tests of the live node with the wheels of ROS 2 Kilted, in a folder of their own
 	PYTHON=$(PYTHON) scripts/check_kilted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -70,6 +71,10 @@ SMALL: dict[str, Callable[[NetworkSpec], OccupancyNetwork]] = {
 ALIKE = {'bevdetocc_gf_small': 'bevdetocc_gf', 'alocc_3d_gf_surroundocc': 'alocc_3d_gf',
          'alocc_3d_gf_waymo': 'alocc_3d_gf', 'alocc_2d_gf_openoccupancy': 'alocc_2d_gf'}
 """Networks of the zoo that differ from another in sizes alone."""
+
+EXPORTED = ('alocc_3d', 'fbocc_gf', 'gsdocc')
+"""Those that have, together with the exported network of other tests, every operation; 'make check-exports' takes all.
+"""
 
 
 def flat(spec: NetworkSpec) -> NetworkSpec:
@@ -185,7 +190,8 @@ def exported(small: Callable[[str], OccupancyNetwork], tmp_path_factory: pytest.
     return made
 
 
-@pytest.mark.parametrize('name', SMALL)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', SMALL if 'EVERY_EXPORT' in os.environ else EXPORTED)
 def test_the_graphs_give_what_torch_gives(small: Callable[[str], OccupancyNetwork], exported: Callable[[str], Path],
                                           frames: list[Frame], name: str) -> None:
     network, path = small(name), exported(name)
