@@ -47,7 +47,7 @@ def frame_tensors(calibration: Calibration, previous: Previous | None) -> dict[s
 def geometry_tensors(geometry: FrameGeometry) -> dict[str, Tensor]:
     """The outputs of ``GeometryGraph``: all that the slots need."""
     return {f'geometry.{name}': value for name, value in leaves(geometry)
-            if isinstance(value, Tensor) and value.numel() and not name.startswith(_CALIBRATION)}
+            if isinstance(value, Tensor) and not name.startswith(_CALIBRATION)}
 
 
 class GeometryGraph(nn.Module):
