@@ -1,0 +1,68 @@
+"""How the Triton kernels are made and called, and what they share.
+
+Only ``cuda.py`` of an operation may import this: Triton is not everywhere. What decides an index or a test for zero is
+rounded operation by operation, as in the reference: no kernel may fuse a product and a sum, and ``divided`` is a true
+division.
+
+Where TRITON_INTERPRET=1 is set before the import, Triton's interpreter runs the kernels, on any device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+F = TypeVar('F', bound=Callable[..., Any])
+Pointer = Any
+"""To the first value of a tensor, contiguous in memory."""
+Block = Any
+"""Values that a program computes side by side, or a single one."""
+
+
+def kernel(function: F) -> F:
+    """A kernel, or a part of one."""
+    return cast(F, triton.jit(function))
+
+
+def launch(function: Callable[..., None], count: int, block: int, *arguments: Any, **constants: Any) -> None:
+    """Have ``function`` work on ``count`` things, ``block`` of them a program, on the device of its first argument.
+
+    It gets ``arguments``, ``count`` and, by name, ``block`` and the constants.
+    """
+    with torch.cuda.device_of(arguments[0]):
+        cast(Any, function)[(triton.cdiv(count, block),)](*arguments, count, block=block, enable_fp_fusion=False,
+                                                          **constants)
+
+
+def padded(count: int) -> int:
+    """The next power of two: blocks have no other sizes."""
+    return cast(int, triton.next_power_of_2(count))
+
+
+def channels_last(features: Tensor) -> Tensor:
+    """(N, C, h, w) -> contiguous (N, h, w, C)."""
+    return features.permute(0, 2, 3, 1).contiguous()
+
+
+@kernel
+def divided(a: Block, b: Block) -> Block:
+    """A true division: by itself, Triton's is off by a bit or two."""
+    return tl.math.div_rn(a, b)
+
+
+@kernel
+def row(matrix: Pointer, x: Block, y: Block, z: Block) -> Block:
+    """A row of a matrix times (x, y, z), summed from the left; ``matrix`` points to the row."""
+    return (tl.load(matrix) * x + tl.load(matrix + 1) * y) + tl.load(matrix + 2) * z
+
+
+@kernel
+def moved(transform: Pointer, axis: tl.constexpr, x: Block, y: Block, z: Block) -> Block:
+    """One coordinate of where the (4, 4) ``transform`` takes voxels (x, y, z)."""
+    along = row(transform + 4 * axis, x.to(tl.float32), y.to(tl.float32), z.to(tl.float32))
+    return along + tl.load(transform + 4 * axis + 3)
