@@ -18,10 +18,6 @@ import triton.language as tl
 from torch import Tensor
 
 F = TypeVar('F', bound=Callable[..., Any])
-Pointer = Any
-"""To the first value of a tensor, contiguous in memory."""
-Block = Any
-"""Values that a program computes side by side, or a single one."""
 
 
 def kernel(function: F) -> F:
@@ -50,19 +46,19 @@ def channels_last(features: Tensor) -> Tensor:
 
 
 @kernel
-def divided(a: Block, b: Block) -> Block:
+def divided(a: tl.tensor, b: tl.tensor) -> tl.tensor:
     """A true division: by itself, Triton's is off by a bit or two."""
     return tl.math.div_rn(a, b)
 
 
 @kernel
-def row(matrix: Pointer, x: Block, y: Block, z: Block) -> Block:
+def row(matrix: tl.tensor, x: tl.tensor, y: tl.tensor, z: tl.tensor) -> tl.tensor:
     """A row of a matrix times (x, y, z), summed from the left; ``matrix`` points to the row."""
     return (tl.load(matrix) * x + tl.load(matrix + 1) * y) + tl.load(matrix + 2) * z
 
 
 @kernel
-def moved(transform: Pointer, axis: tl.constexpr, x: Block, y: Block, z: Block) -> Block:
+def moved(transform: tl.tensor, axis: tl.constexpr, x: tl.tensor, y: tl.tensor, z: tl.tensor) -> tl.tensor:
     """One coordinate of where the (4, 4) ``transform`` takes voxels (x, y, z)."""
     along = row(transform + 4 * axis, x.to(tl.float32), y.to(tl.float32), z.to(tl.float32))
     return along + tl.load(transform + 4 * axis + 3)

@@ -6,7 +6,7 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
-from gdfusion_ros.model.ops.triton_parts import Pointer, kernel, launch, padded
+from gdfusion_ros.model.ops.triton_parts import kernel, launch, padded
 
 BLOCK = 64
 
@@ -21,7 +21,7 @@ def argmax(scores: Tensor, first: int = 1) -> Tensor:
 
 
 @kernel
-def _argmax(scores: Pointer, labels: Pointer, first: int, voxels: int, classes: tl.constexpr, width: tl.constexpr,
+def _argmax(scores: tl.tensor, labels: tl.tensor, first: int, voxels: int, classes: tl.constexpr, width: tl.constexpr,
             block: tl.constexpr) -> None:
     voxel, k = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, width)
     known = voxel < voxels

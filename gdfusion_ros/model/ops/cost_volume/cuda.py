@@ -10,7 +10,7 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, last_pixel, pixel_grid, to_device_of
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.ops.cost_volume import reference
-from gdfusion_ros.model.ops.triton_parts import Block, Pointer, channels_last, divided, kernel, launch, row
+from gdfusion_ros.model.ops.triton_parts import channels_last, divided, kernel, launch, row
 
 BLOCK, LANES = 32, 32
 
@@ -34,7 +34,7 @@ def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection,
 
 
 @kernel
-def _corner(place: Block, count: int, upper: tl.constexpr) -> tuple[Block, Block]:
+def _corner(place: tl.tensor, count: int, upper: tl.constexpr) -> tuple[tl.tensor, ...]:
     """The lower or the upper of the two cells round each place along an axis, and its weight: 0 outside the map."""
     seen = (place > -1) & (place < count)
     lower = tl.floor(tl.where(seen, place, 0.0))
@@ -44,8 +44,8 @@ def _corner(place: Block, count: int, upper: tl.constexpr) -> tuple[Block, Block
 
 
 @kernel
-def _see_bin(matrix: Pointer, vector: Pointer, u: Block, v: Block, depth: Block, nearest: tl.constexpr,
-             outside: tl.constexpr) -> tuple[Block, Block]:
+def _see_bin(matrix: tl.tensor, vector: tl.tensor, u: tl.tensor, v: tl.tensor, depth: tl.tensor, nearest: tl.constexpr,
+             outside: tl.constexpr) -> tuple[tl.tensor, ...]:
     """Where bins at pixels (u, v) are seen in the previous image, in grid_sample's coordinates.
 
     ``matrix`` and ``vector`` point to those of each bin's camera, in the order in which they are applied.
@@ -64,17 +64,17 @@ def _see_bin(matrix: Pointer, vector: Pointer, u: Block, v: Block, depth: Block,
 
 
 @kernel
-def _matching_cost(current: Pointer, previous: Pointer, us: Pointer, vs: Pointer, depths: Pointer, matrices: Pointer,
-                   vectors: Pointer, cost: Pointer, height: int, width: int, bins: int, channels: int, count: int,
-                   lanes: tl.constexpr, tested: tl.constexpr, invalid: tl.constexpr, nearest: tl.constexpr,
-                   outside: tl.constexpr, block: tl.constexpr) -> None:
+def _matching_cost(current: tl.tensor, previous: tl.tensor, us: tl.tensor, vs: tl.tensor, depths: tl.tensor,
+                   matrices: tl.tensor, vectors: tl.tensor, cost: tl.tensor, height: int, width: int, bins: int,
+                   channels: int, count: int, lanes: tl.constexpr, tested: tl.constexpr, invalid: tl.constexpr,
+                   nearest: tl.constexpr, outside: tl.constexpr, block: tl.constexpr) -> None:
     place = tl.program_id(0) * block + tl.arange(0, block)
     known = place < count
     cell = tl.where(known, place // bins, 0)
     camera = cell // width // height
     gx, gy = _see_bin(matrices + 36 * camera, vectors + 12 * camera, tl.load(us + cell % width),
                       tl.load(vs + cell // width % height), tl.load(depths + place % bins), nearest, outside)
-    x, y = (gx + 1) * ((width - 1) / 2.0), (gy + 1) * ((height - 1) / 2.0)
+    x, y = (gx + 1) * ((width - 1) * 0.5), (gy + 1) * ((height - 1) * 0.5)
     left, west = _corner(x, width, False)
     right, east = _corner(x, width, True)
     top, north = _corner(y, height, False)

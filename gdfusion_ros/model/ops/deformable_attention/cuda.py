@@ -6,7 +6,7 @@ import triton.language as tl
 from torch import Tensor
 
 from gdfusion_ros.model.ops.deformable_attention.reference import Views
-from gdfusion_ros.model.ops.triton_parts import Pointer, divided, kernel, launch, padded
+from gdfusion_ros.model.ops.triton_parts import divided, kernel, launch, padded
 
 BLOCK = 32
 
@@ -22,9 +22,9 @@ def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views
 
 
 @kernel
-def _attend(values: Pointer, offsets: Pointer, weights: Pointer, starts: Pointer, images: Pointer, anchors: Pointer,
-            gains: Pointer, sums: Pointer, height: int, width: int, points: int, around: int, asked: int,
-            heads: tl.constexpr, channels: tl.constexpr, padded: tl.constexpr, block: tl.constexpr) -> None:
+def _attend(values: tl.tensor, offsets: tl.tensor, weights: tl.tensor, starts: tl.tensor, images: tl.tensor,
+            anchors: tl.tensor, gains: tl.tensor, sums: tl.tensor, height: int, width: int, points: int, around: int,
+            asked: int, heads: tl.constexpr, channels: tl.constexpr, padded: tl.constexpr, block: tl.constexpr) -> None:
     asking, c = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, padded)
     query, head = asking // heads, asking % heads
     known, channel = asking < asked, (c < channels)[None, :]
@@ -51,5 +51,5 @@ def _attend(values: Pointer, offsets: Pointer, weights: Pointer, starts: Pointer
                 cell = ((image * height + j) * width + i) * heads + head
                 total += share[:, None] * tl.load(values + cell[:, None] * channels + c[None, :],
                                                   there[:, None] & channel, 0.0)
-    mean = divided(total, tl.zeros((block, padded), tl.float32) + tl.maximum(count, 1).to(tl.float32)[:, None])
+    mean = divided(total, tl.maximum(count, 1).to(tl.float32)[:, None])
     tl.store(sums + asking[:, None] * channels + c[None, :], mean, known[:, None] & channel)

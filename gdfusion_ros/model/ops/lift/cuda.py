@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton.language as tl
 from torch import Tensor
 
-from gdfusion_ros.model.ops.triton_parts import Pointer, channels_last, kernel, launch, padded
+from gdfusion_ros.model.ops.triton_parts import channels_last, kernel, launch, padded
 from gdfusion_ros.model.ops.voxel_index import VoxelIndex
 
 BLOCK = 16
@@ -21,8 +21,8 @@ def lift(distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
 
 
 @kernel
-def _lift(weights: Pointer, features: Pointer, points: Pointer, starts: Pointer, sums: Pointer, bins: int, rows: int,
-          channels: tl.constexpr, width: tl.constexpr, block: tl.constexpr) -> None:
+def _lift(weights: tl.tensor, features: tl.tensor, points: tl.tensor, starts: tl.tensor, sums: tl.tensor, bins: int,
+          rows: int, channels: tl.constexpr, width: tl.constexpr, block: tl.constexpr) -> None:
     r, c = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, width)
     known, channel = r < rows, (c < channels)[None, :]
     first = tl.load(starts + r, known, 0)

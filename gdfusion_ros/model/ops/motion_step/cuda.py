@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gdfusion_ros.model.geometry.camera import to_device_of
 from gdfusion_ros.model.ops.motion_step import reference
-from gdfusion_ros.model.ops.triton_parts import Block, Pointer, divided, kernel, launch, moved
+from gdfusion_ros.model.ops.triton_parts import divided, kernel, launch, moved
 
 BLOCK = 128
 
@@ -24,15 +24,15 @@ def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor,
 
 
 @kernel
-def _lowest(place: Block, count: int, inside: Block) -> tuple[Block, Block, Block]:
+def _lowest(place: tl.tensor, count: int, inside: tl.tensor) -> tuple[tl.tensor, ...]:
     """Of each place along an axis: the voxel below it, the next one, and how far it lies from the former."""
     lower = tl.where(inside, place, 0.0).to(tl.int32)
     return lower, tl.minimum(lower + 1, count - 1), place - lower.to(tl.float32)
 
 
 @kernel
-def _component(history: Pointer, a: Block, b: Block, c: Block, d: Block, z: Block, z1: Block, fx: Block, fy: Block,
-               fz: Block, inside: Block) -> tuple[Block, Block, Block, Block]:
+def _component(history: tl.tensor, a: tl.tensor, b: tl.tensor, c: tl.tensor, d: tl.tensor, z: tl.tensor, z1: tl.tensor,
+               fx: tl.tensor, fy: tl.tensor, fz: tl.tensor, inside: tl.tensor) -> tuple[tl.tensor, ...]:
     """Trilinear sample of a component and its derivatives along x, y, z, interpolated along z, then y, then x.
 
     The columns of voxels round each place begin at ``a`` (x, y), ``b`` (x, y + 1), ``c`` (x + 1, y), ``d``.
@@ -51,15 +51,16 @@ def _component(history: Pointer, a: Block, b: Block, c: Block, d: Block, z: Bloc
 
 
 @kernel
-def _stepped(offset: Block, gradient: Block, inside: Block, axes: tl.constexpr, limit: tl.constexpr,
-             step: tl.constexpr) -> Block:
-    bounded = tl.minimum(tl.maximum(divided(gradient, axes + 0.0 * gradient), -limit), limit)
+def _stepped(offset: tl.tensor, gradient: tl.tensor, inside: tl.tensor, axes: tl.constexpr, limit: tl.constexpr,
+             step: tl.constexpr) -> tl.tensor:
+    bounded = tl.minimum(tl.maximum(divided(gradient, tl.full(gradient.shape, axes, tl.float32)), -limit), limit)
     return tl.where(inside, offset - step * bounded, offset)
 
 
 @kernel
-def _motion_step(offsets: Pointer, history: Pointer, transform: Pointer, fused: Pointer, ny: int, nx: int, nz: int,
-                 voxels: int, axes: tl.constexpr, limit: tl.constexpr, step: tl.constexpr, block: tl.constexpr) -> None:
+def _motion_step(offsets: tl.tensor, history: tl.tensor, transform: tl.tensor, fused: tl.tensor, ny: int, nx: int,
+                 nz: int, voxels: int, axes: tl.constexpr, limit: tl.constexpr, step: tl.constexpr,
+                 block: tl.constexpr) -> None:
     v = tl.program_id(0) * block + tl.arange(0, block)
     known = v < voxels
     x, y, z = v // nz % nx, v // nz // nx, v % nz

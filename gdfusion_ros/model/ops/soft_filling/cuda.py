@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from gdfusion_ros.model.ops.soft_filling.reference import PlacedPoints
-from gdfusion_ros.model.ops.triton_parts import Block, Pointer, channels_last, kernel, launch, padded
+from gdfusion_ros.model.ops.triton_parts import channels_last, kernel, launch, padded
 
 BLOCK = 16
 
@@ -26,7 +26,7 @@ def soft_filling(context: Tensor, shape: tuple[int, int, int],
 
 
 @kernel
-def _along(places: Pointer, here: Block, upper: Block) -> Block:
+def _along(places: tl.tensor, here: tl.tensor, upper: tl.tensor) -> tl.tensor:
     """The share of the lower or the upper one of the two voxels that a point lies between along an axis."""
     place = tl.load(places, here, 0.0)
     fraction = place - tl.floor(place)
@@ -34,9 +34,9 @@ def _along(places: Pointer, here: Block, upper: Block) -> Block:
 
 
 @kernel
-def _fill(context: Pointer, weights: Pointer, places: Pointer, points: Pointer, starts: Pointer, sums: Pointer,
-          bins: int, nx: int, nz: int, voxels: int, channels: tl.constexpr, width: tl.constexpr, adds: tl.constexpr,
-          block: tl.constexpr) -> None:
+def _fill(context: tl.tensor, weights: tl.tensor, places: tl.tensor, points: tl.tensor, starts: tl.tensor,
+          sums: tl.tensor, bins: int, nx: int, nz: int, voxels: int, channels: tl.constexpr, width: tl.constexpr,
+          adds: tl.constexpr, block: tl.constexpr) -> None:
     v, c = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, width)
     x, y, z = v // nz % nx, v // nz // nx, v % nz
     known, channel = v < voxels, (c < channels)[None, :]

@@ -6,7 +6,7 @@ import triton.language as tl
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.camera import to_device_of
-from gdfusion_ros.model.ops.triton_parts import Block, Pointer, kernel, launch, moved, padded
+from gdfusion_ros.model.ops.triton_parts import kernel, launch, moved, padded
 
 BLOCK = 16
 
@@ -22,7 +22,7 @@ def warp(field: Tensor, offsets: Tensor | None, previous_from_current: Tensor, s
 
 
 @kernel
-def _placed(place: Block, count: int) -> Block:
+def _placed(place: tl.tensor, count: int) -> tl.tensor:
     """The lower of the two voxels round each place along an axis, and whether the place is less than one voxel outside.
     """
     inside = (place > -1) & (place < count)
@@ -30,15 +30,15 @@ def _placed(place: Block, count: int) -> Block:
 
 
 @kernel
-def _share(place: Block, lower: Block, upper: Block) -> Block:
+def _share(place: tl.tensor, lower: tl.tensor, upper: tl.tensor) -> tl.tensor:
     """The weight of the lower or the upper one."""
     fraction = place - lower.to(tl.float32)
     return tl.where(upper > 0, fraction, 1 - fraction)
 
 
 @kernel
-def _warp(field: Pointer, offsets: Pointer, transform: Pointer, warped: Pointer, ny: int, nx: int, nz: int, voxels: int,
-          shifted: tl.constexpr, channels: tl.constexpr, width: tl.constexpr, block: tl.constexpr) -> None:
+def _warp(field: tl.tensor, offsets: tl.tensor, transform: tl.tensor, warped: tl.tensor, ny: int, nx: int, nz: int,
+          voxels: int, shifted: tl.constexpr, channels: tl.constexpr, width: tl.constexpr, block: tl.constexpr) -> None:
     v, c = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, width)
     known, channel = v < voxels, (c < channels)[None, :]
     x, y, z = v // nz % nx, v // nz // nx, v % nz
