@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,11 @@ from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.keys import SAME, renamed
+
+if not torch.cuda.is_available():
+    os.environ.setdefault('TRITON_INTERPRET', '1')
+INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
+"""Whether Triton's interpreter runs the kernels. Triton asks the environment when it is imported, which is later."""
 
 TINY = NetworkSpec(
     name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12), feature_stride=16,
@@ -84,6 +90,15 @@ class Recording:
 def recording(recordings: Path) -> Callable[[str], Recording]:
     """Reads a file of recordings by its name."""
     return lambda name: Recording(recordings / f'{name}.npz')
+
+
+@pytest.fixture
+def interpreter() -> None:
+    """Triton's kernels run in its interpreter; the test is skipped where they are compiled for a GPU, or are not there.
+    """
+    pytest.importorskip('triton')
+    if not INTERPRETED:
+        pytest.skip('Triton compiles for the GPU here; see the tests that are marked gpu')
 
 
 @pytest.fixture(params=['plain', 'compiled'])

@@ -22,6 +22,7 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Previous
 from gdfusion_ros.model.ops import (
     argmax,
+    backends,
     compiled,
     cost_volume,
     deformable_attention,
@@ -137,12 +138,16 @@ def attended(_: Any, heads: int, channels: int, points: int, around: int, reach:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A function of an operation, arguments for it, and how far a backend may be from the reference."""
+    """A function of an operation, arguments for it, and how far a backend may be from the reference.
+
+    ``interpreted``: whether Triton's interpreter, which is slow, is to run it as well; None where there is no kernel.
+    """
 
     operation: ModuleType
     name: str
     arguments: Callable[[Any], tuple[Any, ...]]
     tolerance: float = 0.0
+    interpreted: bool | None = True
 
 
 def rows_of_points(_: Any, rows: int, others: tuple[int, ...]) -> tuple[Any, ...]:
@@ -151,18 +156,19 @@ def rows_of_points(_: Any, rows: int, others: tuple[int, ...]) -> tuple[Any, ...
 
 def cases() -> Iterator[Case]:
     layouts = torch.contiguous_format, torch.channels_last
-    for (channels, cells), layout in product([(4, (2, 3)), (19, (7, 11)), (48, (16, 24))], layouts):
+    for (channels, cells), layout in product([(4, (2, 3)), (19, (7, 11)), (48, (6, 8))], layouts):
         yield Case(cost_volume, 'matching_cost', partial(matching_cost, channels=channels, cells=cells, layout=layout),
                    1e-4)
     for parts in (1, 2):
-        yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts))
-    yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1])
-    yield Case(soft_filling, 'lowest_voxels', lambda _: (places_round(GRID, (3, 5), 7), GRID.shape))
+        yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts), interpreted=None)
+    yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1], interpreted=None)
+    yield Case(soft_filling, 'lowest_voxels', lambda _: (places_round(GRID, (3, 5), 7), GRID.shape), interpreted=None)
     for channels, sets in product([1, 16, 33], [(7,), (1, 5)]):
-        yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=sets), 1e-5)
+        yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=sets), 1e-5, channels > 1)
     for count in (1, 60):
-        yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)))
-        yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)))
+        yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)),
+                   interpreted=None)
+        yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)), interpreted=None)
     for channels, (cells, bins) in product([1, 16, 33], [((1, 1), 3), ((3, 5), 7)]):
         yield Case(lift, 'lift', partial(lifted, channels=channels, cells=cells, bins=bins), 1e-5)
     for size, reach in product(SIZES, [0.1, 2.0, 50.0]):
@@ -170,7 +176,8 @@ def cases() -> Iterator[Case]:
     for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
         yield Case(motion_step, 'motion_step', partial(flat_fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
-        yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
+        yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4,
+                   channels == 33)
     for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
         yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
     for (heads, channels), (points, around), reach in product([(1, 3), (8, 10)], [(1, 1), (8, 4)], [3.0, 30.0]):
@@ -180,16 +187,38 @@ def cases() -> Iterator[Case]:
         yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
 
 
-@pytest.mark.parametrize('backend', ['cpu'])
-@pytest.mark.parametrize('case', list(cases()), ids=lambda case: case.name)
-def test_a_backend_gives_what_the_reference_gives(drive: Any, case: Case, backend: str) -> None:
-    arguments = case.arguments(drive)
-    kept = [argument.clone() if isinstance(argument, Tensor) else None for argument in arguments]
-    expected = getattr(case.operation.reference, case.name)(*arguments)
-    found = getattr(getattr(case.operation, backend), case.name)(*arguments)
+def moved_to(device: str, part: Any) -> Any:
+    """The same arguments on another device."""
+    if isinstance(part, (tuple, list)):
+        return type(part)(moved_to(device, each) for each in part)
+    return part.to(device) if hasattr(part, 'to') else part
+
+
+def checked(case: Case, form: Callable[..., Any], arguments: tuple[Any, ...], device: str = 'cpu') -> None:
+    """That ``form`` gives on the device what the reference gives, and changes no argument."""
+    expected, there = getattr(case.operation.reference, case.name)(*arguments), moved_to(device, arguments)
+    kept = [argument.clone() if isinstance(argument, Tensor) else None for argument in there]
+    found = moved_to('cpu', form(*there))
     torch.testing.assert_close(found, expected, rtol=case.tolerance, atol=case.tolerance, check_stride=False)
     assert all(before is None or torch.equal(before, argument)
-               for before, argument in zip(kept, arguments, strict=True)), 'inputs stay as they were'
+               for before, argument in zip(kept, there, strict=True)), 'inputs stay as they were'
+
+
+@pytest.mark.parametrize('case', list(cases()), ids=lambda case: case.name)
+def test_the_compiled_form_gives_what_the_reference_gives(drive: Any, case: Case) -> None:
+    checked(case, getattr(case.operation.cpu, case.name), case.arguments(drive))
+
+
+@pytest.mark.parametrize('case', [case for case in cases() if case.interpreted], ids=lambda case: case.name)
+def test_triton_s_interpreter_gives_what_the_reference_gives(drive: Any, case: Case, interpreter: None) -> None:
+    checked(case, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('case', [case for case in cases() if case.interpreted is not None],
+                         ids=lambda case: case.name)
+def test_the_kernel_gives_on_a_gpu_what_the_reference_gives(drive: Any, case: Case) -> None:
+    checked(case, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive), 'cuda')
 
 
 def test_points_are_sorted_by_row_and_in_order_within() -> None:

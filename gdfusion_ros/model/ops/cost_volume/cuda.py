@@ -12,7 +12,7 @@ from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.ops.cost_volume import reference
 from gdfusion_ros.model.ops.triton_parts import channels_last, divided, kernel, launch, row
 
-BLOCK, LANES = 32, 32
+BLOCK, LANES = 64, 32
 
 
 def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int],

@@ -8,7 +8,7 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.camera import to_device_of
 from gdfusion_ros.model.ops.triton_parts import kernel, launch, moved, padded
 
-BLOCK = 16
+BLOCK = 32
 
 
 def warp(field: Tensor, offsets: Tensor | None, previous_from_current: Tensor, size: tuple[int, ...]) -> Tensor:
