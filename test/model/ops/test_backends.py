@@ -221,6 +221,22 @@ def test_the_kernel_gives_on_a_gpu_what_the_reference_gives(drive: Any, case: Ca
     checked(case, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive), 'cuda')
 
 
+@pytest.mark.parametrize('form', ['plain', 'interpreted'])
+def test_points_behind_the_last_row_fill_nothing(form: str, request: pytest.FixtureRequest) -> None:
+    """Which are not left out on a GPU."""
+    context, shape, [(weights, placed)] = filled(None, 5, (7,))
+    expected = soft_filling.reference.soft_filling(context, shape, [(weights, placed)])
+    left_out = torch.tensor([point for point in range(weights.numel()) if point not in placed.points])
+    assert len(left_out) > 0
+    more = dataclasses.replace(placed, points=torch.cat([placed.points, left_out]))
+    if form == 'interpreted':
+        request.getfixturevalue('interpreter')
+        fill = backends.on_cuda(soft_filling.reference.soft_filling)
+    else:
+        fill = soft_filling.reference.soft_filling
+    torch.testing.assert_close(fill(context, shape, [(weights, more)]), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_points_are_sorted_by_row_and_in_order_within() -> None:
     index = index_of(20, 500)
     assert index.starts[0] == 0
