@@ -10,6 +10,7 @@ Where TRITON_INTERPRET=1 is set before the import, Triton's interpreter runs the
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, TypeVar, cast
 
 import torch
@@ -21,8 +22,13 @@ F = TypeVar('F', bound=Callable[..., Any])
 
 
 def kernel(function: F) -> F:
-    """A kernel, or a part of one."""
-    return cast(F, triton.jit(function))
+    """A kernel, or a part of one.
+
+    It is compiled once for each set of its constants: not again where a size that changes from frame to frame happens
+    to be one, or a multiple of 16, which would hold up a frame in the middle of a drive.
+    """
+    sizes = [name for name, parameter in signature(function).parameters.items() if parameter.annotation == 'int']
+    return cast(F, triton.jit(function, do_not_specialize=sizes))
 
 
 def launch(function: Callable[..., None], count: int, block: int, *arguments: Any, **constants: Any) -> None:

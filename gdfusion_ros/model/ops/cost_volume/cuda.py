@@ -28,7 +28,7 @@ def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection,
     u, v = (to_device_of(axis, current) for axis in pixel_grid(image_size, (height, width)))
     cost = current.new_empty(cameras, height, width, len(depths))
     launch(_matching_cost, cost.numel(), BLOCK, channels_last(current), channels_last(previous), u, v, depths, matrices,
-           vectors, cost, height, width, len(depths), channels, lanes=LANES, tested=reference.TESTED_CHANNEL,
+           vectors, cost, height, width, len(depths), channels=channels, lanes=LANES, tested=reference.TESTED_CHANNEL,
            invalid=reference.INVALID_COST, nearest=MIN_DEPTH, outside=OUTSIDE)
     return cost.permute(0, 3, 1, 2)
 
@@ -66,7 +66,7 @@ def _see_bin(matrix: tl.tensor, vector: tl.tensor, u: tl.tensor, v: tl.tensor, d
 @kernel
 def _matching_cost(current: tl.tensor, previous: tl.tensor, us: tl.tensor, vs: tl.tensor, depths: tl.tensor,
                    matrices: tl.tensor, vectors: tl.tensor, cost: tl.tensor, height: int, width: int, bins: int,
-                   channels: int, count: int, lanes: tl.constexpr, tested: tl.constexpr, invalid: tl.constexpr,
+                   count: int, channels: tl.constexpr, lanes: tl.constexpr, tested: tl.constexpr, invalid: tl.constexpr,
                    nearest: tl.constexpr, outside: tl.constexpr, block: tl.constexpr) -> None:
     place = tl.program_id(0) * block + tl.arange(0, block)
     known = place < count
