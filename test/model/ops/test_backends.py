@@ -37,6 +37,7 @@ from gdfusion_ros.model.ops.voxel_index import Placement, VoxelIndex
 
 SIZES = [(1, 1, 2), (5, 7, 3), (8, 4, 6)]  # Y, X, Z
 IMAGE, DEPTHS = (64, 96), torch.tensor([1.0, 2.0, 3.5, 8.0, 30.0])
+CPU = torch.device('cpu')
 GRID = VoxelGrid((-3.0, -2.0, -1.0), (0.5, 0.4, 0.8), (6, 4, 2))
 
 
@@ -187,18 +188,18 @@ def cases() -> Iterator[Case]:
         yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
 
 
-def moved_to(device: str, part: Any) -> Any:
+def moved_to(device: torch.device, part: Any) -> Any:
     """The same arguments on another device."""
     if isinstance(part, (tuple, list)):
         return type(part)(moved_to(device, each) for each in part)
     return part.to(device) if hasattr(part, 'to') else part
 
 
-def checked(case: Case, form: Callable[..., Any], arguments: tuple[Any, ...], device: str = 'cpu') -> None:
+def checked(case: Case, form: Callable[..., Any], arguments: tuple[Any, ...], device: torch.device = CPU) -> None:
     """That ``form`` gives on the device what the reference gives, and changes no argument."""
     expected, there = getattr(case.operation.reference, case.name)(*arguments), moved_to(device, arguments)
     kept = [argument.clone() if isinstance(argument, Tensor) else None for argument in there]
-    found = moved_to('cpu', form(*there))
+    found = moved_to(CPU, form(*there))
     torch.testing.assert_close(found, expected, rtol=case.tolerance, atol=case.tolerance, check_stride=False)
     assert all(before is None or torch.equal(before, argument)
                for before, argument in zip(kept, there, strict=True)), 'inputs stay as they were'
@@ -218,7 +219,8 @@ def test_triton_s_interpreter_gives_what_the_reference_gives(drive: Any, case: C
 @pytest.mark.parametrize('case', [case for case in cases() if case.interpreted is not None],
                          ids=lambda case: case.name)
 def test_the_kernel_gives_on_a_gpu_what_the_reference_gives(drive: Any, case: Case) -> None:
-    checked(case, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive), 'cuda')
+    checked(case, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive),
+            torch.device('cuda'))
 
 
 @pytest.mark.parametrize('form', ['plain', 'interpreted'])
