@@ -1,0 +1,42 @@
+"""What mkdocs asks while it builds the site: which files there are, and what a page says."""
+
+from __future__ import annotations
+
+import posixpath
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from tools.docs import reference
+from tools.docs.links import ELSEWHERE, ROOT, in_repository, is_outside, on_site, resolved, rewritten, targets
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages, and all files of the repository that are linked, from page to page."""
+    for uri, text in reference.pages(ROOT).items():
+        files.append(File.generated(config, uri, content=text))
+    waiting = [file for file in files if file.is_documentation_page() and file.abs_src_path]
+    while waiting:
+        page = in_repository(waiting.pop().src_uri)
+        linked = {resolved(page, target) for target in targets((ROOT / page).read_text()) if not is_outside(target)}
+        for path in sorted(path for path in linked if (ROOT / path).is_file() and on_site(path) not in files.src_uris):
+            file = File.generated(config, on_site(path), abs_src_path=str(ROOT / path))
+            files.append(file)
+            if file.is_documentation_page():
+                waiting.append(file)
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let the page's links lead to where the site has the files."""
+    if page.file.src_uri.startswith('reference/'):
+        return markdown
+    return rewritten(in_repository(page.file.src_uri), markdown, lambda path: on_site(path) in files.src_uris)
+
+
+def on_nav(nav: object, config: MkDocsConfig, files: Files) -> None:
+    """Pages outside ``docs/`` have no place in the navigation, and need none."""
+    for file in files:
+        if file.src_uri.startswith(posixpath.join(ELSEWHERE, '')) and file.inclusion.is_included():
+            file.inclusion = type(file.inclusion).NOT_IN_NAV
