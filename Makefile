@@ -37,7 +37,7 @@ lint: setup  ## ruff and mypy
 
 docs: setup  ## the documentation as a site in build/site, strictly, after the tests of its links and code
 	$(BIN)/pytest -q test/test_docs.py
-	$(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 figures: setup  ## draw the figures of docs/four_cues.md and docs/a_frame.md anew
 	$(BIN)/python -m tools.docs.figures

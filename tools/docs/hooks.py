@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
-
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 from tools.docs import reference
-from tools.docs.links import ELSEWHERE, ROOT, in_repository, is_outside, on_site, resolved, rewritten, targets
+from tools.docs.links import ROOT, in_repository, is_outside, site_path, resolved, rewritten, spaced, targets
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -20,8 +18,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     while waiting:
         page = in_repository(waiting.pop().src_uri)
         linked = {resolved(page, target) for target in targets((ROOT / page).read_text()) if not is_outside(target)}
-        for path in sorted(path for path in linked if (ROOT / path).is_file() and on_site(path) not in files.src_uris):
-            file = File.generated(config, on_site(path), abs_src_path=str(ROOT / path))
+        for path in sorted(path for path in linked if (ROOT / path).is_file() and site_path(path) not in files.src_uris):
+            file = File.generated(config, site_path(path), abs_src_path=str(ROOT / path),
+                                  inclusion=InclusionLevel.NOT_IN_NAV)
             files.append(file)
             if file.is_documentation_page():
                 waiting.append(file)
@@ -29,14 +28,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let the page's links lead to where the site has the files."""
+    """Let the page's links lead to where the site has the files, and its lists be lists."""
     if page.file.src_uri.startswith('reference/'):
         return markdown
-    return rewritten(in_repository(page.file.src_uri), markdown, lambda path: on_site(path) in files.src_uris)
-
-
-def on_nav(nav: object, config: MkDocsConfig, files: Files) -> None:
-    """Pages outside ``docs/`` have no place in the navigation, and need none."""
-    for file in files:
-        if file.src_uri.startswith(posixpath.join(ELSEWHERE, '')) and file.inclusion.is_included():
-            file.inclusion = type(file.inclusion).NOT_IN_NAV
+    return spaced(rewritten(in_repository(page.file.src_uri), markdown,
+                            lambda path: site_path(path) in files.src_uris))

@@ -16,6 +16,9 @@ ELSEWHERE = 'repository/'
 LINK = re.compile(r'(?<!\\)(\]\()([^)\s]+)(\))')
 CODE = re.compile(r'^(```|~~~).*?^\1|`[^`\n]+`', re.DOTALL | re.MULTILINE)
 
+UNSPACED = re.compile(r'^((?!\s|[*-] |\d+\. |\||#).+)\n(?=[*-] |1\. |\|)', re.MULTILINE)
+"""A line of text right before a list or a table."""
+
 
 def targets(text: str) -> list[str]:
     """What a page links, in order, but for what stands in code: with the anchor, if there is one."""
@@ -32,7 +35,7 @@ def resolved(page: str, target: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(page), target.partition('#')[0]))
 
 
-def on_site(path: str) -> str:
+def site_path(path: str) -> str:
     """Where the site has a file of the repository."""
     return path.removeprefix('docs/') if path.startswith('docs/') else ELSEWHERE + path
 
@@ -50,11 +53,21 @@ def rewritten(page: str, text: str, exists: Callable[[str], bool]) -> str:
         path, (_, hash_sign, anchor) = resolved(page, match[2]), match[2].partition('#')
         if not exists(path):
             return match[0]
-        home = posixpath.relpath(on_site(path), posixpath.dirname(on_site(page)) or '.')
+        home = posixpath.relpath(site_path(path), posixpath.dirname(site_path(page)) or '.')
         return f'{match[1]}{home}{hash_sign}{anchor}{match[3]}'
 
+    return outside_code(lambda prose: LINK.sub(replaced, prose), text)
+
+
+def spaced(text: str) -> str:
+    """The page with an empty line before lists and tables that follow a line of text: Python-Markdown wants one."""
+    return outside_code(lambda prose: UNSPACED.sub(r'\1\n\n', prose), text)
+
+
+def outside_code(change: Callable[[str], str], text: str) -> str:
+    """The text with all that is no code changed."""
     pieces, start = [], 0
     for code in CODE.finditer(text):
-        pieces += [LINK.sub(replaced, text[start:code.start()]), code[0]]
+        pieces += [change(text[start:code.start()]), code[0]]
         start = code.end()
-    return ''.join([*pieces, LINK.sub(replaced, text[start:])])
+    return ''.join([*pieces, change(text[start:])])
