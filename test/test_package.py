@@ -25,9 +25,10 @@ def manifest() -> ET.Element:
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    declared = re.search(r'^version = "(.*)"$', (ROOT / 'pyproject.toml').read_text(), re.MULTILINE)
-    assert declared is not None
-    assert declared[1] == gdfusion_ros.__version__
+    assert 'dynamic = ["version"]' in (ROOT / 'pyproject.toml').read_text()
+    cited = re.search(r'^version: (.*)$', (ROOT / 'CITATION.cff').read_text(), re.MULTILINE)
+    assert cited is not None
+    assert cited[1] == gdfusion_ros.__version__
     assert manifest().findtext('version') == gdfusion_ros.__version__
     assert importlib.metadata.version('gdfusion-ros') == gdfusion_ros.__version__
 

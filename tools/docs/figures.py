@@ -19,7 +19,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from gdfusion_ros import ModelSettings, PipelineSettings, SemanticGrid, TopicSettings
@@ -45,6 +44,7 @@ class Recorder(Probe):
     """Keeps what goes by in the last frame, by name."""
 
     def __init__(self) -> None:
+        """Nothing yet."""
         self.seen: dict[str, Tensor] = {}
 
     def record(self, name: str, tensor: Tensor) -> None:
@@ -88,9 +88,10 @@ def north_up(columns: Tensor) -> Values:
     return columns.t().flip(0, 1).numpy()
 
 
-def expected_depth(distribution: Tensor, depths: Tensor) -> Tensor:
+def expected_depth(distribution: Tensor, frame: LastFrame) -> Values:
     """(N, D, h, w) -> (N, h, w) [m]."""
-    return (distribution * depths.view(1, -1, 1, 1)).sum(1)
+    depths = frame.network.spec.depth.values()
+    return (distribution * depths.view(1, -1, 1, 1)).sum(1).numpy()
 
 
 def mosaic(views: Values) -> Values:
@@ -107,10 +108,10 @@ def strength(*pictures: Values) -> dict[str, Any]:
 def photographs(images: Tensor) -> Values:
     """(N, 3, H, W) normalised, channels B, G, R -> (N, H, W, 3) RGB in 0..1."""
     colors = images.permute(0, 2, 3, 1).numpy() * CHANNEL_STD + CHANNEL_MEAN
-    return (colors[..., ::-1] / 255).clip(0, 1).astype(np.float32)
+    return np.asarray((colors[..., ::-1] / 255).clip(0, 1), np.float32)
 
 
-def speeds(offsets: Tensor, size: tuple[int, int, int]) -> Values:
+def speeds(offsets: Tensor, size: Sequence[int]) -> Values:
     """(Y X Z, 3) offsets [voxels] -> (X, Y) the largest one in each column."""
     return north_up(offsets.norm(dim=1).view(size).amax(2))
 
@@ -138,14 +139,14 @@ def draw_geometry(frame: LastFrame, row: Row) -> None:
             frame.seen['depth_pred'], frame.state.depth.geometry.logits.softmax(1), frame.seen['geometry']), (
             'geometry: depth that this frame shows', 'remembered: fused depth of the frame before',
             'together: where the features are lifted'), strict=True):
-        shown(axes, mosaic(expected_depth(distribution, frame.network.depth.depths).numpy()), title, METERS)
+        shown(axes, mosaic(expected_depth(distribution, frame)), title, METERS)
 
 
 def draw_motion(frame: LastFrame, row: Row) -> None:
     """How far things have moved, column by column."""
     volume = frame.seen['volume']
     alone, _ = frame.network.fusion('motion')(volume, torch.eye(4), None)
-    pictures = [speeds(each, tuple(volume.shape[2:])) for each in (
+    pictures = [speeds(each, volume.shape[2:]) for each in (
         alone, frame.state.memory.motion.offsets, frame.seen['motion_fused'])]
     for axes, picture, title in zip(row, pictures, (
             'motion: offsets that this frame predicts', 'remembered offsets', 'after one gradient step'), strict=True):
@@ -176,14 +177,15 @@ def draw_scene(frame: LastFrame, row: Row) -> None:
 def draw_frame(frame: LastFrame, path: Path) -> None:
     """Six panels, from the images to the grid."""
     seen = frame.seen
-    depth = expected_depth(seen['geometry'], frame.network.depth.depths)
+    depth = expected_depth(seen['geometry'], frame)
     lifted, remembered = from_above(seen['volume']), from_above(seen['scene_out'])
     figure = Figure(figsize=(11, 4.4), layout='constrained')
-    top, bottom = figure.subfigures(2, 1, height_ratios=[0.33, 1])
+    rows = figure.add_gridspec(2, 1, height_ratios=[0.33, 1])
+    top, bottom = (figure.add_subfigure(rows[index]) for index in (0, 1))
     panels = (*top.subplots(1, 2), *bottom.subplots(1, 4, gridspec_kw={'width_ratios': [1, 1, 1, 1.3]}))
     for axes, (picture, title, colors) in zip(panels, (
             (mosaic(photographs(frame.images)), '1  six images', {}),
-            (mosaic(depth.numpy()), '2  depth of their cells (red: 2 m, blue: 45 m)', METERS),
+            (mosaic(depth), '2  depth of their cells (red: 2 m, blue: 45 m)', METERS),
             (lifted, '3  features, lifted', strength(lifted, remembered)),
             (remembered, '4  with what is remembered', strength(lifted, remembered)),
             (np.asarray(to_north_up(color_map(frame.grid))), '5  classes, from above', {}),
@@ -194,10 +196,10 @@ def draw_frame(frame: LastFrame, path: Path) -> None:
 
 def made_drive(folder: Path) -> Path:
     """A bag of a synthetic drive."""
-    for arguments in (['synthesize', 'street', '--scenes', '1', '--frames', str(FRAMES), '--seed', '7', '--weather', 'noon'],
-                      ['convert', 'street', '--out', 'bags']):
-        if gdfusion([str(folder / each) if each in {'street', 'bags'} else each for each in arguments]):
-            sys.exit(1)
+    street, bags = str(folder / 'street'), str(folder / 'bags')
+    drive = ['--scenes', '1', '--frames', str(FRAMES), '--seed', '7', '--weather', 'noon']
+    if gdfusion(['synthesize', street, *drive]) or gdfusion(['convert', street, '--out', bags]):
+        sys.exit(1)
     return folder / 'bags' / 'scene-0001'
 
 

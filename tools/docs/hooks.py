@@ -7,7 +7,7 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 from tools.docs import reference
-from tools.docs.links import ROOT, in_repository, is_outside, site_path, resolved, rewritten, spaced, targets
+from tools.docs.links import ROOT, in_repository, is_outside, resolved, rewritten, site_path, spaced, targets
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -18,7 +18,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     while waiting:
         page = in_repository(waiting.pop().src_uri)
         linked = {resolved(page, target) for target in targets((ROOT / page).read_text()) if not is_outside(target)}
-        for path in sorted(path for path in linked if (ROOT / path).is_file() and site_path(path) not in files.src_uris):
+        missing = {path for path in linked if (ROOT / path).is_file() and site_path(path) not in files.src_uris}
+        for path in sorted(missing):
             file = File.generated(config, site_path(path), abs_src_path=str(ROOT / path),
                                   inclusion=InclusionLevel.NOT_IN_NAV)
             files.append(file)
@@ -27,7 +28,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> str:
     """Let the page's links lead to where the site has the files, and its lists be lists."""
     if page.file.src_uri.startswith('reference/'):
         return markdown

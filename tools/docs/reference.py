@@ -6,8 +6,9 @@ import argparse
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import dedent
 
 import gdfusion_ros
 from gdfusion_ros.cli import build_parser
@@ -38,7 +39,7 @@ def cell(text: str) -> str:
     return plain(' '.join(text.split()))
 
 
-def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table; cells are Markdown already."""
     lines = [heads, tuple('---' for _ in heads), *rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
@@ -56,7 +57,7 @@ def cli(parser: argparse.ArgumentParser) -> str:
 
 def described(text: str) -> str:
     """The help of a verb: paragraphs that are indented are commands."""
-    return '\n\n'.join(f'```sh\n{paragraph.rstrip()}\n```' if paragraph.startswith('  ') else plain(paragraph)
+    return '\n\n'.join(f'```sh\n{dedent(paragraph).rstrip()}\n```' if paragraph.startswith('  ') else plain(paragraph)
                        for paragraph in text.strip('\n').split('\n\n'))
 
 
@@ -66,7 +67,7 @@ def arguments(verb: argparse.ArgumentParser) -> Iterator[str]:
     for group in verb._action_groups:
         rows = [(f'`{formatter._format_action_invocation(action)}`',
                  cell(formatter._expand_help(action) if action.help else ''))
-                for action in group._group_actions if action.help != argparse.SUPPRESS]
+                for action in group._group_actions if action.help != argparse.SUPPRESS and action.dest != 'help']
         if rows:
             yield table((f'{group.title}', ''), rows)
 
@@ -90,11 +91,11 @@ def allowed(default: Value, record: Record) -> str:
 
 def parameters() -> str:
     """The parameters of the node, part by part."""
-    chapters = [f'## {part.__doc__ and plain(part.__doc__.splitlines()[0])}\n\n{settings_table(records(part))}'
+    chapters = [f'## {plain((part.__doc__ or "").splitlines()[0].rstrip("."))}\n\n{settings_table(records(part))}'
                 for part in PARTS.values()]
-    return '\n\n'.join(['# Parameters of the node', 'All of them are parameters of the node `occ`; a file of parameters '
+    return '\n\n'.join(['# Parameters of the node', 'Parameters of the node `occ`. A file of them '
                         '([config/occ.yaml](../repository/config/occ.yaml) has them all) serves `gdfusion node '
-                        '--params-file`, `ros2 launch … params_file:=` and `gdfusion replay --params-file` alike, and '
+                        '--params-file`, `ros2 launch … params_file:=` and `gdfusion replay --params-file` alike; '
                         '`--set NAME=VALUE` sets one.', *chapters]) + '\n'
 
 
@@ -113,7 +114,8 @@ def training() -> str:
 
 def messages(folder: Path) -> str:
     """Every message: what it is, and its fields with their comments."""
-    chapters = [f'## gdfusion\\_ros/{path.stem}\n\n{message(path.read_text())}' for path in sorted(folder.glob('*.msg'))]
+    chapters = [f'## gdfusion\\_ros/{path.stem}\n\n{message(path.read_text())}'
+                for path in sorted(folder.glob('*.msg'))]
     return '\n\n'.join(['# Messages', *chapters]) + '\n'
 
 
@@ -136,4 +138,4 @@ def api() -> str:
     public = '\n\n'.join(f'::: gdfusion_ros.{module}.{name}' for name, module in gdfusion_ros._HOMES.items())
     behind = '\n\n'.join(f'::: gdfusion_ros.{module}' for module in PROTOCOLS)
     return ('# Python\n\n`from gdfusion_ros import ...` gives these names, and brings no library before one of them is '
-            f'asked for.\n\n{public}\n\n# For a network of your own\n\n{behind}\n')
+            f'asked for.\n\n{public}\n\n## For a network of your own\n\n{behind}\n')
