@@ -6,12 +6,12 @@ import os
 import re
 import shlex
 import subprocess
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomllib
 import yaml
 
 from gdfusion_ros import __version__
@@ -72,8 +72,8 @@ def test_the_container_copies_what_its_context_has() -> None:
     lines = (ROOT / 'docker/Dockerfile').read_text().splitlines()
     ignored = (ROOT / '.dockerignore').read_text().splitlines()
     kept = {line[1:] for line in ignored if line.startswith('!')}
-    copied = {word.partition('/')[0] for line in lines if line.startswith('COPY') for word in line.split()[1:-1]} - {'.'}
-    assert copied <= kept
+    copied = {word.partition('/')[0] for line in lines if line.startswith('COPY') for word in line.split()[1:-1]}
+    assert copied - {'.'} <= kept
     assert all((ROOT / name).exists() for name in kept)
     built = (ROOT / 'CMakeLists.txt').read_text()
     assert set(re.findall(r'install\(DIRECTORY ([a-z ]+) D', built)[0].split()) <= kept
