@@ -60,10 +60,10 @@ def test_an_installed_package_looks_in_the_prefix(monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_file_of_the_model_is_long() -> None:
-    """Lines of brackets alone, which the formatter makes, do not count."""
-    lengths = {path.name: sum(bool(line.strip(' ()[]{},:')) or not line for line in path.read_text().splitlines())
+    """Empty lines, and those of brackets alone that the formatter makes, do not count."""
+    lengths = {path.name: len(re.findall(r'^.*\w', path.read_text(), re.MULTILINE))
                for path in (ROOT / 'gdfusion_ros/model').rglob('*.py')}
-    assert {name: length for name, length in lengths.items() if length > 250} == {}
+    assert {name: length for name, length in lengths.items() if length > 235} == {}
 
 
 def test_bags_need_no_ros() -> None:
