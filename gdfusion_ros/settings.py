@@ -162,6 +162,8 @@ class PipelineSettings:
                                     low=0.0, high=3600.0)
     lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
     confidence: bool = setting(False, "Give the probability of each voxel's label, too.")
+    unobserved: str = setting('keep', 'Voxels that no camera sees: keep what the network says of them, or label them '
+                              'unknown.', choices=('keep', 'unknown'))
 
     def grid_frame(self, kind: Literal['ego', 'lidar']) -> str:
         """The TF frame that the grid of a network of this kind lies in."""

@@ -49,6 +49,7 @@ class Outputs:
     def publish(self, grid: SemanticGrid) -> None:
         """Publish ``grid``; a message is made only if somebody subscribes to it."""
         for output, publisher in self._publishers.items():
+            output.remember(grid)
             if publisher.get_subscription_count():
                 publisher.publish(output.build(grid, self._make))
 
