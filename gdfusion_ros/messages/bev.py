@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,55 +13,27 @@ from gdfusion_ros.messages.encode import pose
 from gdfusion_ros.messages.factory import Message, MessageFactory, header, time
 from gdfusion_ros.perception.labels import LabelSet
 from gdfusion_ros.perception.types import NANOSECONDS, SemanticGrid
-from gdfusion_ros.settings import setting
+from gdfusion_ros.settings import GROUND, OBSTACLES, BevSettings
 
 OCCUPIED, INSCRIBED, FREE, UNKNOWN = 100, 99, 0, -1
 """Values of ``nav_msgs/OccupancyGrid`` as Nav2 reads them; 1 to 98 are costs between."""
-
-GROUND, OBSTACLES = 'ground', 'obstacles'
-"""What a vehicle can stand on, and all else that is not free: of any label set."""
 
 _NAMED = {'lethal': OCCUPIED, 'inscribed': INSCRIBED, 'free': FREE, 'unknown': UNKNOWN}
 _MOST = 50  # grids that are remembered
 
 
-@dataclass(frozen=True)
-class BevSettings:
-    """What the columns of a grid cost, and which voxels are obstacles.
+def require(settings: BevSettings, label_set: LabelSet) -> None:
+    """Refuse classes that a label set does not have, and costs that there are not.
 
-    Classes go by the names that the network's label set gives them, or by GROUND and OBSTACLES.
+    Raises:
+        GdfusionError: names the setting, the class and those that there are.
     """
-
-    bev_min_height: float = setting(0.2, 'Lower edge of the height band that can block [m above the ego frame].',
-                                    low=-100.0, high=100.0)
-    bev_max_height: float = setting(2.0, 'Upper edge of the height band: what is higher is driven under [m].',
-                                    low=-100.0, high=100.0)
-    bev_occupied: tuple[str, ...] = setting((OBSTACLES,), 'Classes that block a column (100) within the band: names of '
-                                            "the network's label set; obstacles: all but ground and free.")
-    bev_free: tuple[str, ...] = setting((GROUND,), 'Classes that make a column free (0) at or below the band, named '
-                                        'so too; ground: what a vehicle can stand on.')
-    bev_costs: tuple[str, ...] = setting((), "Other costs, '<class>: <cost>' each, which go before the two lists; a "
-                                         'cost is lethal (100), inscribed (99), 0 to 100, free (0) or unknown (-1). '
-                                         'Ground counts at or below the band, too.')
-    bev_frame: str = setting('grid', "Axes of ~/bev: the grid's, or those of fixed_frame, in which it stays true while "
-                             'the vehicle drives on.', choices=('grid', 'fixed'))
-    bev_decay: float = setting(0.0, 'A cell that is out of sight keeps what was seen there last for so long [s].',
-                               low=0.0, high=10.0)
-    obstacle_classes: tuple[str, ...] = setting((OBSTACLES,), 'Classes whose voxels are points of ~/obstacles, named '
-                                                'so too.')
-
-    def require(self, label_set: LabelSet) -> None:
-        """Refuse classes that a label set does not have, and costs that there are not.
-
-        Raises:
-            GdfusionError: names the setting, the class and those that there are.
-        """
-        for name, read in (('bev_occupied', members), ('bev_free', members), ('obstacle_classes', members),
-                           ('bev_costs', _read_costs)):
-            try:
-                read(label_set, getattr(self, name))
-            except GdfusionError as error:
-                raise GdfusionError(f"setting '{name}': {error}") from error
+    for name, read in (('bev_occupied', members), ('bev_free', members), ('obstacle_classes', members),
+                       ('bev_costs', _read_costs)):
+        try:
+            read(label_set, getattr(settings, name))
+        except GdfusionError as error:
+            raise GdfusionError(f"setting '{name}': {error}") from error
 
 
 class Bev:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gdfusion_ros.messages import cubes, encode
-from gdfusion_ros.messages.bev import Bev, BevSettings, members
+from gdfusion_ros.messages.bev import Bev, members
 from gdfusion_ros.messages.factory import Message, MessageFactory
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.perception.visibility import known
+from gdfusion_ros.settings import BevSettings
 
 NODE_NAME = 'occ'
 """Name of the node, live or replayed, below which its outputs are."""

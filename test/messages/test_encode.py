@@ -10,12 +10,13 @@ import pytest
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import encode
-from gdfusion_ros.messages.bev import BevSettings
+from gdfusion_ros.messages.bev import require
 from gdfusion_ros.messages.decode import semantic_grid
 from gdfusion_ros.messages.factory import MessageFactory
 from gdfusion_ros.messages.outputs import obstacles_output, outputs
 from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
+from gdfusion_ros.settings import BevSettings
 
 CAR, ROAD, TREE = 4, 11, 16
 
@@ -85,7 +86,7 @@ def test_obstacles_are_the_points_of_some_classes(scene: SemanticGrid, make: Mes
     assert labels('vegetation') == [TREE]
     assert labels() == []
     with pytest.raises(GdfusionError, match="setting 'obstacle_classes': no class 'tram'"):
-        BevSettings(obstacle_classes=('tram',)).require(OCC3D_NUSCENES)
+        require(BevSettings(obstacle_classes=('tram',)), OCC3D_NUSCENES)
 
 
 def test_point_fields_describe_the_bytes(scene: SemanticGrid, make: MessageFactory) -> None:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gdfusion_ros.messages.bev import FREE, OCCUPIED, BevSettings, columns
+from gdfusion_ros.messages.bev import FREE, OCCUPIED, columns
 from gdfusion_ros.messages.costmap import UNSEEN
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.perception.visibility import CameraView, Visibility, known
+from gdfusion_ros.settings import BevSettings
 from gdfusion_ros.synthetic.drive import plan
 from gdfusion_ros.synthetic.recipes import Recipe
 from gdfusion_ros.synthetic.recording import labels
