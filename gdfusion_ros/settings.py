@@ -268,7 +268,8 @@ class NodeSettings:
     tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",
                              choices=('auto', 'tf2', 'own'))
     camera_timeout: float = setting(1.0, 'A camera without an image, or a LiDAR without a cloud, for longer is '
-                                    'reported as silent [s].', low=0.01, high=3600.0)
+                                    'reported as silent [s]; of the time on /clock, where that is slower.',
+                                    low=0.01, high=3600.0)
     grid_timeout: float = setting(10.0, 'Without a grid for longer, while images arrive, the node reports an error '
                                   '[s].', low=0.1, high=3600.0)
     diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)
