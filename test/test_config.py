@@ -9,8 +9,20 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from gdfusion_ros import parameter_file
+from gdfusion_ros.messages.bev import OCCUPIED, UNKNOWN, require
+from gdfusion_ros.messages.outputs import NODE_NAME, outputs
+from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.resources import resource
-from gdfusion_ros.settings import SURROUND_CAMERAS, Record, Value
+from gdfusion_ros.settings import (
+    SURROUND_CAMERAS,
+    BevSettings,
+    PipelineSettings,
+    Record,
+    Value,
+    merged,
+    records,
+)
 
 PREAMBLE = """\
 # Parameters of the node occ: all of them, with their defaults. For ros2 launch (params_file:=...), ros2 run and
@@ -29,7 +41,6 @@ def described(name: str, default: Value, record: Record) -> str:
 def test_parameter_file_has_every_parameter_with_its_default_and_description() -> None:
     pytest.importorskip('rclpy', reason='the records of the node need rclpy')
     from gdfusion_ros.ros.parameters import PARTS
-    from gdfusion_ros.settings import records
 
     parts = ['\n'.join(described(name, *record) for name, record in records(part).items()) for part in PARTS.values()]
     assert resource('config/occ.yaml').read_text() == PREAMBLE + '\n'.join(parts)
@@ -39,6 +50,28 @@ def test_parameter_file_has_the_form_that_ros_and_replay_read() -> None:
     parameters = yaml.safe_load(resource('config/occ.yaml').read_text())['/**']['ros__parameters']
     assert parameters['cameras'] == list(SURROUND_CAMERAS)
     assert parameters['untrained'] is False
+
+
+def test_nav2_and_the_node_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    path = resource('config/nav2_costmap.yaml')
+    values = parameter_file.read(path)
+    bev, pipeline = merged(BevSettings, values), merged(PipelineSettings, values)
+    assert values.keys() <= {*records(BevSettings), *records(PipelineSettings)}
+    require(bev, OCC3D_NUSCENES)
+    assert capsys.readouterr().err == '', 'what is of Nav2 is not taken for the node'
+    costmap = yaml.safe_load(path.read_text())['local_costmap']['local_costmap']['ros__parameters']
+    assert (bev.bev_frame, costmap['global_frame']) == ('fixed', pipeline.fixed_frame)
+    assert costmap['robot_base_frame'] == pipeline.base_frame
+    assert (costmap['track_unknown_space'], costmap['rolling_window']) == (True, True)
+    assert costmap['trinary_costmap'] is False
+    assert (costmap['unknown_cost_value'], costmap['lethal_cost_threshold']) == (UNKNOWN % 256, OCCUPIED)
+    topics = {f'/{NODE_NAME}/{output.topic}': output.type_name for output in outputs(bev)}
+    assert topics[costmap['occupancy_layer']['map_topic']] == 'nav_msgs/msg/OccupancyGrid'
+    source = costmap['obstacle_layer']['occ']
+    assert topics[source['topic']].rpartition('/')[2] == source['data_type']
+    assert (source['min_obstacle_height'], source['max_obstacle_height']) == (bev.bev_min_height, bev.bev_max_height)
+    assert {costmap[name]['plugin'] for name in costmap['plugins']} == {
+        f'nav2_costmap_2d::{name}Layer' for name in ('Static', 'Obstacle', 'Inflation')}
 
 
 @pytest.fixture(scope='module')

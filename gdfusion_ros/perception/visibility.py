@@ -127,9 +127,9 @@ def _look_at_surfaces(solid: Bools, starts: Floats, pixels: Floats, sizes: Float
                 if solid[x, y, z] and not seen[x, y, z]:
                     for camera in range(len(starts)):
                         start = (starts[camera, 0], starts[camera, 1], starts[camera, 2])
-                        way = (x + _TARGET[0] - start[0], y + _TARGET[1] - start[1], z + _TARGET[2] - start[2])
-                        if _faces(solid, x, y, z, way) and _shows(pixels, sizes, camera, way):
-                            mark_passed(solid, start, way, seen)
+                        direction = (x + _TARGET[0] - start[0], y + _TARGET[1] - start[1], z + _TARGET[2] - start[2])
+                        if _faces(solid, x, y, z, direction) and _shows(pixels, sizes, camera, direction):
+                            mark_passed(solid, start, direction, seen)
 
 
 @numba.njit(cache=True)
@@ -141,17 +141,17 @@ def _times(matrices, index, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _shows(pixels, sizes, camera, way):  # type: ignore[no-untyped-def]
-    """Whether what lies along ``way`` from a camera is in its image."""
-    u, v, depth = _times(pixels, camera, way[0], way[1], way[2])
+def _shows(pixels, sizes, camera, direction):  # type: ignore[no-untyped-def]
+    """Whether what lies in a ``direction`` from a camera is in its image."""
+    u, v, depth = _times(pixels, camera, direction[0], direction[1], direction[2])
     return depth > 0.0 and 0.0 <= u <= sizes[camera, 0] * depth and 0.0 <= v <= sizes[camera, 1] * depth
 
 
 @numba.njit(cache=True)
-def _faces(solid, x, y, z, way):  # type: ignore[no-untyped-def]
-    """Whether a voxel has an open side towards where ``way`` comes from."""
-    return not (_closed(solid, x - _sign(way[0]), y, z) and _closed(solid, x, y - _sign(way[1]), z)
-                and _closed(solid, x, y, z - _sign(way[2])))
+def _faces(solid, x, y, z, direction):  # type: ignore[no-untyped-def]
+    """Whether a voxel has an open side towards where a ray of this ``direction`` comes from."""
+    return not (_closed(solid, x - _sign(direction[0]), y, z) and _closed(solid, x, y - _sign(direction[1]), z)
+                and _closed(solid, x, y, z - _sign(direction[2])))
 
 
 @numba.njit(cache=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -117,3 +118,13 @@ def test_the_exact_masks_of_the_synthetic_world_say_the_same(
     assert (seen == mask).mean() > 0.985
     assert (seen & mask).sum() / (seen | mask).sum() > 0.97
     assert (seen & ~mask).sum() < 0.01 * mask.sum(), 'little is taken for seen that is not'
+
+
+def test_it_takes_a_small_part_of_a_frame(made: tuple[NDArray[np.bool_], NDArray[np.bool_], list[CameraView]]) -> None:
+    solid, _, views = made
+    durations = []
+    for _ in range(4):
+        begin = time.process_time()
+        _ = Visibility(solid, OCC3D_NUSCENES.grid, views).observed
+        durations.append(time.process_time() - begin)
+    assert min(durations) < 0.1
