@@ -135,6 +135,12 @@ def _filled(network: OccupancyNetwork) -> OccupancyNetwork:
 
 
 @pytest.fixture(scope='session')
+def filled() -> Callable[[OccupancyNetwork], OccupancyNetwork]:
+    """Fills a network with the weights of the tiny ones, as it is when it runs."""
+    return _filled
+
+
+@pytest.fixture(scope='session')
 def build_tiny() -> Callable[[NetworkSpec], OccupancyNetwork]:
     """Builds a tiny network of a spec; its weights are to be drawn."""
     return lambda spec: bevdetocc.bevdetocc(spec, SIZES)
