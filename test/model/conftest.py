@@ -19,7 +19,7 @@ from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Frame, Prediction
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks import bevdetocc, fbocc, gsdocc, nano
+from gdfusion_ros.model.networks import alocc, bevdetocc, fbocc, gsdocc, nano
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.sequence import SequenceRunner
@@ -37,7 +37,9 @@ NANO_SIZES = nano.Sizes(backbone_widths=(16, 20, 24), backbone_blocks=(1, 2, 1),
                         encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), classifier_channels=12)
 GSDOCC_SIZES = gsdocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
                              past_views=3, view_channels=16, encoder_channels=(12, 16), encoder_blocks=(1, 2))
-
+ALOCC_SIZES = alocc.Sizes(backbone_widths=(8, 10, 12, 16), backbone_blocks=(1, 1, 1, 1), image_channels=16,
+                          pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), voxel_channels=24,
+                          map_channels=20)
 FBOCC_SIZES = fbocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
                           depth_channels=16, encoder_channels=(8, 12, 16), pyramid_channels=12, head_channels=12,
                           classifier_channels=8)
@@ -190,6 +192,23 @@ def _tiny_fbocc() -> OccupancyNetwork:
 def tiny_fbocc(_tiny_fbocc: OccupancyNetwork) -> OccupancyNetwork:
     """A whole FB-Occ-GF for the same cameras and volume; unfolded."""
     return copy.deepcopy(_tiny_fbocc)
+
+
+@pytest.fixture(scope='session')
+def alocc_sizes() -> alocc.Sizes:
+    """Of small networks of the ALOcc family."""
+    return ALOCC_SIZES
+
+
+@pytest.fixture(scope='session')
+def _tiny_alocc() -> OccupancyNetwork:
+    return _filled(alocc.alocc_3d(TINY, ALOCC_SIZES))
+
+
+@pytest.fixture
+def tiny_alocc(_tiny_alocc: OccupancyNetwork) -> OccupancyNetwork:
+    """A whole ALOcc-3D-GF for the same cameras and volume; unfolded."""
+    return copy.deepcopy(_tiny_alocc)
 
 
 @pytest.fixture

@@ -23,9 +23,6 @@ from gdfusion_ros.model.weights.initialise import initialise, untrained
 from gdfusion_ros.model.zoo import ZOO
 from gdfusion_ros.perception.labels import LABEL_SETS
 
-SIZES = alocc.Sizes(backbone_widths=(8, 10, 12, 16), backbone_blocks=(1, 1, 1, 1), image_channels=16,
-                    pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), voxel_channels=24,
-                    map_channels=20)
 KINDS: dict[str, Callable[[NetworkSpec, alocc.Sizes], OccupancyNetwork]] = {
     '3d': alocc.alocc_3d, '2d': alocc.alocc_2d, 'mini': alocc.alocc_mini}
 ALL = pytest.mark.parametrize('kind', KINDS)
@@ -40,10 +37,10 @@ def spec_of(tiny_spec: NetworkSpec, kind: str) -> NetworkSpec:
 
 
 @pytest.fixture
-def make(tiny_spec: NetworkSpec) -> Callable[..., OccupancyNetwork]:
+def make(tiny_spec: NetworkSpec, alocc_sizes: alocc.Sizes) -> Callable[..., OccupancyNetwork]:
     """A small network of a kind, with random weights."""
     def made(kind: str, **changes: Any) -> OccupancyNetwork:
-        network = KINDS[kind](dataclasses.replace(spec_of(tiny_spec, kind), **changes), SIZES)
+        network = KINDS[kind](dataclasses.replace(spec_of(tiny_spec, kind), **changes), alocc_sizes)
         initialise(network, 0)
         network.camera_statistics().get_buffer('running_var').fill_(300.0 ** 2)
         return network.eval().requires_grad_(False)

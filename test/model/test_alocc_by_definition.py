@@ -26,18 +26,15 @@ from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.checkpoint import published_state
 
 LARGEST_ERROR, AGREEMENT = 2e-4, 0.999
-SIZES = alocc.Sizes(backbone_widths=(8, 10, 12, 16), backbone_blocks=(1, 1, 1, 1), image_channels=16,
-                    pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), voxel_channels=24,
-                    map_channels=20)
 REACH_BEHIND, QUEUE, ETA, LIMIT = 22, 3, 0.1, 20.0
 
 
 class Definition:
     """``definition(frame)`` -> (Y, X, Z, K) float64 logits; it remembers the sequence's frames."""
 
-    def __init__(self, network: OccupancyNetwork, kind: str, *, fused: bool) -> None:
+    def __init__(self, network: OccupancyNetwork, kind: str, sizes: alocc.Sizes, *, fused: bool) -> None:
         self.weights = {name: value.double() for name, value in published_state(network).items()}
-        self.spec, self.kind, self.fused, self.flat = network.spec, kind, fused, kind != '3d'
+        self.spec, self.kind, self.sizes, self.fused, self.flat = network.spec, kind, sizes, fused, kind != '3d'
         self.stereo = self.beside = kind != 'mini'
         self.past: dict[str, Any] = {}
 
@@ -69,8 +66,8 @@ class Definition:
 
     def stages(self, x: Tensor, name: str) -> list[Tensor]:
         levels = []
-        for stage in range(len(SIZES.encoder_blocks)):
-            for block in range(SIZES.encoder_blocks[stage]):
+        for stage in range(len(self.sizes.encoder_blocks)):
+            for block in range(self.sizes.encoder_blocks[stage]):
                 x = self.residual(x, f'{name}.layers.{stage}.{block}', 2 if stage and not block else 1)
             levels.append(x)
         return levels
@@ -392,7 +389,7 @@ class Definition:
             for conv, norm in ((0, 1), (3, 4)):
                 x = self.norm(self.conv(x, f'{name}.{conv}', 1, 1), f'{name}.{norm}').relu()
             x = self.conv(x, 'final_conv', 1, 1)
-            x = x.view(1, SIZES.voxel_channels, -1, *x.shape[2:]).permute(0, 1, 3, 4, 2)
+            x = x.view(1, self.sizes.voxel_channels, -1, *x.shape[2:]).permute(0, 1, 3, 4, 2)
         else:
             x = self.norm(self.conv(x, f'{name}.conv'), f'{name}.bn').relu()
         q = self.weights['alocc_head.query_feat.weight']
@@ -418,18 +415,19 @@ KINDS: dict[str, Callable[..., OccupancyNetwork]] = {
 
 
 @pytest.fixture
-def make(tiny_spec: NetworkSpec, filled: Callable[[OccupancyNetwork], OccupancyNetwork]) -> Callable[..., Any]:
+def make(tiny_spec: NetworkSpec, filled: Callable[[OccupancyNetwork], OccupancyNetwork],
+         alocc_sizes: alocc.Sizes) -> Callable[..., Any]:
     def made(kind: str, *, fused: bool, lidar: bool = False) -> tuple[OccupancyNetwork, Definition]:
         spec, (x, y, z), (dx, dy, dz) = tiny_spec, tiny_spec.grid.shape, tiny_spec.grid.voxel_size
         if kind != '3d':
             flat = dataclasses.replace(spec.grid, voxel_size=(dx, dy, z * dz), shape=(x, y, 1))
             spec = dataclasses.replace(spec, grid=flat, heights=z)
         spec = dataclasses.replace(spec, lidar_depth=lidar, cues=spec.cues if fused else ())
-        network = filled(KINDS[kind](spec, SIZES, FUSIONS if fused else queue(QUEUE)))
+        network = filled(KINDS[kind](spec, alocc_sizes, FUSIONS if fused else queue(QUEUE)))
         # What is matched has a channel that is nowhere exactly 0: whether it is may not be a matter of rounding.
         if kind != 'mini':
             network.get_parameter('images.backbone.layer1.0.bn3.bias')[-4] = 30.0
-        return network, Definition(network, kind, fused=fused)
+        return network, Definition(network, kind, alocc_sizes, fused=fused)
 
     return made
 
