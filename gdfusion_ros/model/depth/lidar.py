@@ -50,14 +50,18 @@ def seen_returns(points: Tensor, camera_from_lidar: Tensor, calibration: Calibra
     counted = calibration.visible[:, None] & (depth >= bins.first) & (depth < bins.first + bins.step * bins.count) \
         & (column >= 0) & (column < width) & (row >= 0) & (row < height)
     camera, point = counted.nonzero().unbind(1)
-    key = (column + row * width + depth / 100)[camera, point]
-    order = key.argsort(stable=True)
-    order = order[camera[order].argsort(stable=True)]
-    camera, point = camera[order], point[order]
     place = (camera * height + row[camera, point].long()) * width + column[camera, point].long()
-    first = torch.ones_like(place, dtype=torch.bool)
-    first[1:] = place[1:] != place[:-1]
-    return SeenReturns(place[first], point[first], depth[camera, point][first])
+    kept = _first_of_each(place, (column + row * width + depth / 100)[camera, point])
+    return SeenReturns(place[kept], point[kept], depth[camera, point][kept])
+
+
+def _first_of_each(group: Tensor, rank: Tensor) -> Tensor:
+    """Which of (n,) elements has the lowest rank of its group, by rising group; of equals the first."""
+    order = rank.argsort(stable=True)
+    order = order[group[order].argsort(stable=True)]
+    first = torch.ones_like(group, dtype=torch.bool)
+    first[1:] = group[order[1:]] != group[order[:-1]]
+    return order[first]
 
 
 def depth_maps(points: Tensor, camera_from_lidar: Tensor, calibration: Calibration, image_size: tuple[int, int],
@@ -73,3 +77,25 @@ def depth_maps(points: Tensor, camera_from_lidar: Tensor, calibration: Calibrati
     maps = torch.zeros(len(camera_from_lidar), *image_size)
     maps.view(-1)[seen.place] = seen.depth
     return maps
+
+
+def nearest_classes(seen: SeenReturns, classes: Tensor, size: tuple[int, int, int], patch: int, none: int) -> Tensor:
+    """The class of the nearest return in each cell of ``patch`` x ``patch`` pixels (training.md §3).
+
+    Args:
+        seen: the returns.
+        classes: (n,) of all points.
+        size: (N, H, W) of the images.
+        patch: pixels along an edge of a cell.
+        none: class of a cell on which nothing falls.
+
+    Returns:
+        (N, H / patch, W / patch) of the classes' type.
+    """
+    cameras, height, width = size
+    row, column = seen.place // width, seen.place % width
+    cell = row // patch * (width // patch) + column // patch  # the rows of all images stand below each other
+    nearest = _first_of_each(cell, seen.depth)
+    found = torch.full((cameras, height // patch, width // patch), none, dtype=classes.dtype)
+    found.view(-1)[cell[nearest]] = classes[seen.point[nearest]]
+    return found

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gdfusion_ros.model.depth.lidar import depth_maps
+from gdfusion_ros.model.depth.lidar import SeenReturns, depth_maps, nearest_classes, seen_returns
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Calibration
 from gdfusion_ros.perception.poses import inverse, pose_matrix, product
@@ -51,6 +51,21 @@ def test_the_recorded_pixels_have_the_recorded_depths(points: tuple[dict[str, Te
     for y, x in differs:
         there = ((row == y) & (column == x) & (depth >= 1)).nonzero()[:, 0]
         assert len(key[there].unique()) == 1
+
+
+def test_the_recorded_cells_have_the_recorded_classes(points: tuple[dict[str, Tensor], Tensor]) -> None:
+    """Recorded classes are one more, for the unused slot."""
+    recorded, seen = points
+    returns = seen_returns(seen, torch.eye(4)[None], calibration(1, torch.eye(3)[None]), SIZE, BINS)
+    rows, columns = recorded['depth_yx'].long().T
+    place, order = (rows * SIZE[1] + columns).sort()
+    assert torch.equal(returns.place, place)
+    classes = recorded['points_uvd_label'][:, 3].to(torch.uint8)
+    assert (classes[returns.point] + 1 != recorded['sem_val'][order]).sum() <= 6, 'those of one key'
+    kept = SeenReturns(place, torch.arange(len(place)), recorded['depth_val'][order])
+    found = nearest_classes(kept, recorded['sem_val'][order].to(torch.uint8), (1, *SIZE), 16, 255)
+    assert torch.equal(found, recorded['sem_down'][0])
+    assert (found == 255).any()
 
 
 def test_of_two_returns_on_a_pixel_the_key_decides() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import alocc
 from gdfusion_ros.model.objectives.alocc import AloccWeights, drawn_points, mask_weights
-from gdfusion_ros.model.objectives.interface import IGNORE
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 
 
 def test_weights_of_masks_and_of_points_are_as_recorded(recordings: Path) -> None:
@@ -76,3 +77,23 @@ def test_the_losses_of_masks_by_definition(tiny_alocc: OccupancyNetwork, monkeyp
     assert float(found['masks']) == pytest.approx(expected, rel=1e-5)
     nothing = objective._mask_losses('masks', 1.0, scores, torch.full((60,), IGNORE, dtype=torch.uint8), 12)
     assert float(nothing['masks']) == 0
+
+
+def test_classes_of_points_come_before_those_of_rays(tiny_alocc: OccupancyNetwork, drive: Any) -> None:
+    objective, frame = AloccWeights(masks=0.0, depth=0.0, told_depth=False).build(tiny_alocc), drive.frame(0)
+    points = torch.full((2, 4, 6), IGNORE, dtype=torch.uint8)
+    points[:, 1], points[:, 2, :3] = 3, 8
+    others = torch.full((2, 8, 12), 11, dtype=torch.uint8)
+    labels, depth = torch.full((16, 20, 4), IGNORE, dtype=torch.uint8), torch.full((2, 4, 6), IGNORE)
+
+    def loss(rays: Tensor | None, point_classes: Tensor | None) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        supervision = None if rays is None else RaySupervision(torch.empty(0), rays)
+        found: dict[str, Tensor] = objective(frame, FrameTruth(labels, depth, supervision, point_classes), None, 0.0)[0]
+        return found
+
+    both, alone, by_rays = loss(others, points), loss(None, points), loss(others, None)
+    assert set(both) == {'image_masks'}
+    assert torch.equal(both['image_masks'], alone['image_masks'])
+    assert not torch.equal(both['image_masks'], by_rays['image_masks'])
+    assert loss(None, None) == {}
