@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.keys import SAME, renamed
+from gdfusion_ros.model.zoo import ZOO
 
 TINY = NetworkSpec(
     name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12), feature_stride=16,
@@ -43,6 +45,27 @@ ALOCC_SIZES = alocc.Sizes(backbone_widths=(8, 10, 12, 16), backbone_blocks=(1, 1
 FBOCC_SIZES = fbocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
                           depth_channels=16, encoder_channels=(8, 12, 16), pyramid_channels=12, head_channels=12,
                           classifier_channels=8)
+
+
+SMALL: dict[Callable[..., OccupancyNetwork], Any] = {
+    bevdetocc.bevdetocc: SIZES, nano.nano: NANO_SIZES, gsdocc.gsdocc: GSDOCC_SIZES, fbocc.fbocc: FBOCC_SIZES,
+    alocc.alocc_3d: ALOCC_SIZES, alocc.alocc_2d: ALOCC_SIZES, alocc.alocc_mini: ALOCC_SIZES}
+
+
+def small_of_the_zoo(name: str) -> OccupancyNetwork:
+    """The network of that name with few channels, two small images and a small grid; its weights are to be drawn."""
+    entry = ZOO[name]
+    partly = entry.build if isinstance(entry.build, partial) else partial(entry.build)
+    given, sizes = partly.keywords, SMALL[partly.func]
+    if 'sizes' in given:  # what is not a matter of size
+        kept = {field: getattr(given['sizes'], field) for field in ('context_queries', 'first_output', 'free_output')}
+        sizes = dataclasses.replace(sizes, **kept)
+    (x, y, z), (dx, dy, dz), flat = TINY.grid.shape, TINY.grid.voxel_size, entry.spec.grid.shape[2] == 1
+    grid = VoxelGrid(TINY.grid.lower, (dx, dy, z * dz if flat else dz), (x, y, 1 if flat else z))
+    spec = dataclasses.replace(
+        entry.spec, image_size=TINY.image_size, depth=TINY.depth, grid=grid, cameras=TINY.cameras,
+        context_channels=TINY.context_channels, heights=4 if flat else 1)
+    return partly.func(spec, **{**given, 'sizes': sizes})
 
 
 class Recording:
@@ -134,6 +157,12 @@ def _filled(network: OccupancyNetwork) -> OccupancyNetwork:
     norm.running_mean.zero_()
     norm.running_var.fill_(300.0 ** 2)
     return network
+
+
+@pytest.fixture(scope='session')
+def build_of_the_zoo() -> Callable[[str], OccupancyNetwork]:
+    """Builds a small network of a name of the zoo; its weights are to be drawn."""
+    return small_of_the_zoo
 
 
 @pytest.fixture(scope='session')
