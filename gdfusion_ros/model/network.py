@@ -175,11 +175,6 @@ class OccupancyNetwork(nn.Module):
         cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, self._run(BLIND))
         return cells, SequenceState(geometry.calibration, remembered, None)
 
-    def encode_cells(self, cells: CellDepth, seen: SequenceState, geometry: FrameGeometry,
-                     state: SequenceState | None = None) -> Encoded:
-        """The part of ``encode`` behind ``predict_depth``, of what that gave or what is rather to be lifted."""
-        return self._encoded(cells, seen.depth, geometry, state, self._run(BLIND))
-
     def classify_labelled(self, encoded: Any, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
         """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled; see the decoder."""
         return self.decoder.classify_labelled(encoded, labels, ignore, self._run(BLIND))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import alocc
-from gdfusion_ros.model.objectives.alocc import AloccWeights, drawn_points, trust_in_lidar
+from gdfusion_ros.model.objectives.alocc import AloccWeights, drawn_points, measured_over, trust_in_lidar
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
@@ -159,7 +160,7 @@ def test_what_is_looked_behind_is_told_while_it_lasts(make: Callable[..., Occupa
     frame = drive.frame(0)
     geometry = network.geometry(frame.calibration)
     plain, _ = network.predict_depth(frame.images, geometry)
-    with network.depth.told(truth.depth, 1.0, IGNORE):
+    with network.depth.told(partial(measured_over, bins=truth.depth, share=1.0)):
         told, _ = network.predict_depth(frame.images, geometry)
     again, _ = network.predict_depth(frame.images, geometry)
     assert torch.equal(told.supervised, plain.supervised)

@@ -14,7 +14,7 @@ from gdfusion_ros.model.depth.occlusion import INTER_RAY, INTRA_RAY, IntraInterR
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.heads.decoder import MlpDecoder
+from gdfusion_ros.model.heads.decoder import SingleScaleDecoder
 from gdfusion_ros.model.heads.query import CONTEXT_QUERIES, QUERY_HEAD, QueryHead
 from gdfusion_ros.model.heads.raised import RaisedDecoder
 from gdfusion_ros.model.images import ImageEncoder
@@ -137,7 +137,7 @@ def alocc_3d(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FUS
         view=InterRayView(SoftFilling(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size,
                           spec.cells, bins),
         memory=memory.slot(spec, nn.Conv3d),
-        decoder=MlpDecoder(
+        decoder=SingleScaleDecoder(
             VolumeEncoder(width, sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))),
             VolumeNeck(sizes.encoder_channels, sizes.voxel_channels),
             QueryHead(sizes.voxel_channels, spec.classes + 1, width if context else 0, sizes.first_output)),

@@ -10,7 +10,7 @@ from gdfusion_ros.model.depth.net import DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.heads.decoder import MlpDecoder
+from gdfusion_ros.model.heads.decoder import SingleScaleDecoder
 from gdfusion_ros.model.heads.mlp import OccupancyHead
 from gdfusion_ros.model.images import ImageEncoder
 from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
@@ -70,7 +70,7 @@ def nano(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
         view=LiftView(Lift(spec.grid, width, sizes.lift_parts), VolumeEncoder(width, (width,), (1,), (1,)),
                       spec.image_size, spec.cells, bins),
         memory=RecurrentMemory(spec.grid, width, spec.cues),
-        decoder=MlpDecoder(
+        decoder=SingleScaleDecoder(
             ColumnEncoder(heights * width, sizes.encoder_channels, sizes.encoder_blocks,
                           halving(len(sizes.encoder_blocks))),
             ColumnNeck(sizes.encoder_channels, across),

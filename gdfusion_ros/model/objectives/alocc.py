@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.depth.fused import FusedDepth
+from gdfusion_ros.model.geometry.depth_bins import one_hot
 from gdfusion_ros.model.heads.query import QueryHead
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
@@ -82,10 +82,9 @@ class AloccObjective(Objective):
         """``network`` is in training mode."""
         super().__init__(network)
         self._weights = weights
-        head, depth = network.get_submodule('decoder.head'), network.get_submodule('depth')
+        head = network.get_submodule('decoder.head')
         assert isinstance(head, QueryHead)
-        assert isinstance(depth, FusedDepth)
-        self._head, self._depth = [head], depth
+        self._head = [head]
         by_class, rarity = mask_weights(network.spec.label_set, network.spec.classes)
         self.register_buffer('class_weights', by_class, persistent=False)
         self.register_buffer('rarity', rarity, persistent=False)
@@ -94,7 +93,8 @@ class AloccObjective(Objective):
                 progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``."""
         geometry = self.geometry(frame, state)
-        with self._told(truth, progress):
+        share = trust_in_lidar(progress) if self._weights.told_depth else 0.0
+        with self.told(partial(measured_over, bins=truth.depth, share=share)):
             seen = self.network.encode(frame.images, geometry, state, frame.lidar_depth)
         found: dict[str, Tensor] = {}
         if self._weights.masks:
@@ -102,10 +102,6 @@ class AloccObjective(Objective):
             found |= self._mask_losses('masks', self._weights.masks, scores, labels, self._weights.points)
         found |= self._cell_losses(seen.cells, truth)
         return found, seen.state.detach()
-
-    def _told(self, truth: FrameTruth, progress: float) -> AbstractContextManager[object]:
-        share = trust_in_lidar(progress) if self._weights.told_depth else 0.0
-        return self._depth.told(truth.depth, share, IGNORE) if share else nullcontext()
 
     def _cell_losses(self, cells: CellDepth, truth: FrameTruth) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
@@ -163,6 +159,12 @@ def drawn_points(mask: Tensor, rarity: Tensor, count: int) -> Tensor:
     least = mask[drawn].abs().topk(min(unsure, len(drawn)), largest=False, sorted=False).indices
     even = torch.randint(len(mask), (count - len(least),), device=mask.device)
     return torch.cat([drawn[least], even])
+
+
+def measured_over(predicted: Tensor, bins: Tensor, share: float) -> Tensor:
+    """(N, D, h, w) depth distribution, of which ``share`` gives way to the known bins (N, h, w) where there are any."""
+    known = (bins != IGNORE)[:, None]
+    return torch.where(known, share * one_hot(bins, predicted.shape[1]) + (1 - share) * predicted, predicted)
 
 
 def trust_in_lidar(progress: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.depth.fused import FusedDepth
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.state import SequenceState
@@ -98,6 +101,12 @@ class Objective(nn.Module):
             The weighted losses, and the state, detached: training does not go back through time.
         """
         raise NotImplementedError
+
+    def told(self, mix: Callable[[Tensor], Tensor]) -> AbstractContextManager[None]:
+        """While it lasts, the network lifts ``mix`` of the depth that it predicts; see FusedDepth."""
+        depth = self.network.get_submodule('depth')
+        assert isinstance(depth, FusedDepth)
+        return depth.told(mix)
 
     def geometry(self, frame: Frame, state: SequenceState | None) -> FrameGeometry:
         """What follows from the frame's calibration and poses behind the frame that left ``state``."""
