@@ -1,7 +1,7 @@
 """The whole ALOcc family against its description, written down step by step: what no recording reaches.
 
 ``Definition`` knows nothing of the package's modules: it reads weights by their published names and follows alocc.md in
-float64, sample by sample and corner by corner. Sections in comments are those of alocc.md.
+float64, sample by sample and corner by corner; C1 to C9 are its common parts.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Definition:
         return (x - mean) / torch.sqrt(variance + 1e-5) * weight + bias
 
     def residual(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
-        """C7 of volumes; §9.6 and C4 of maps, whose shortcut has a bias and no norm."""
+        """C7 of volumes; alocc.md §9.6 and C4 of maps, whose shortcut has a bias and no norm."""
         inner, of = ('.conv', '{}.bn') if f'{name}.conv1.conv.weight' in self.weights else ('', '{}')
         norms = [of.format(f'{name}.conv{i}') if inner else f'{name}.bn{i}' for i in (1, 2)]
         found = self.norm(self.conv(x, f'{name}.conv1{inner}', stride, 1), norms[0]).relu()
@@ -126,7 +126,7 @@ class Definition:
         x = self.norm(self.conv((-cost).softmax(1), f'{name}.0', 2, 1), f'{name}.1')
         return self.norm(self.conv(x, f'{name}.2', 2, 1), f'{name}.3')
 
-    # ---- C4, §2, §3 ----
+    # ---- C4, alocc.md §2, §3 ----
 
     def camera_gate(self, x: Tensor, c: Calibration, branch: str) -> Tensor:
         k, r, t, b = c.intrinsics, c.post_rotation, c.post_translation, c.bda.expand(len(x), 3, 3)
@@ -170,7 +170,7 @@ class Definition:
             o = self.fused_geometry(self.conv(trunk, 'depth_net.depth_head2'), o, frame)
         return o, context, y0
 
-    # ---- C5, §9.3 ----
+    # ---- C5, alocc.md §9.3 ----
 
     def fused_geometry(self, logits: Tensor, q: Tensor, frame: Frame) -> Tensor:
         y, hit = self.measured(frame)
@@ -216,7 +216,7 @@ class Definition:
                         y[n, t - 1, row, column] = 1
         return y, y.any(1, keepdim=True)
 
-    # ---- §4, §5, §9.6 ----
+    # ---- alocc.md §4, §5, §9.6 ----
 
     def lifted(self, g: Tensor, context: Tensor, y0: Tensor, c: Calibration) -> Tensor:
         (x_count, y_count, z_count), depths = self.spec.grid.shape, self.spec.depth.values()
@@ -259,7 +259,7 @@ class Definition:
             points = torch.cat([points[..., :2] * points[..., 2:], points[..., 2:]], -1)
             self.fill(volume, points, value, context, n, c)
 
-    # ---- C8, C9, §9.6, §9.7; maps are volumes of one height ----
+    # ---- C8, C9, alocc.md §9.6, §9.7; maps are volumes of one height ----
 
     def alignment(self, frame: Frame) -> Tensor:
         """p (voxels, 3), in voxels of the previous grid; for a map on the plane z = 1 m."""
@@ -365,7 +365,7 @@ class Definition:
         return gamma * normed(q @ (w0 - dw).t() + b0 - db)[0] + beta + q
 
     def queued(self, rows: Tensor, frame: Frame) -> Tensor:
-        """§9.6: all that is kept is sampled again; each is told its age."""
+        """alocc.md §9.6: all that is kept is sampled again; each is told its age."""
         if self.past.get('volume') is None:
             kept, ages = [rows] * QUEUE, [0] * QUEUE
         else:
@@ -378,7 +378,7 @@ class Definition:
         stacked = torch.cat([self.pointwise(each, 'history_keyframe_time_conv') for each in aged], 1)
         return self.pointwise(stacked, 'history_keyframe_cat_conv')
 
-    # ---- §6, §7, §9.6 ----
+    # ---- alocc.md §6, §7, §9.6 ----
 
     def decoded(self, view: Tensor) -> Tensor:
         levels = self.stages(view, 'img_bev_encoder_backbone')
