@@ -58,7 +58,7 @@ def small_of_the_zoo(name: str) -> OccupancyNetwork:
     partly = entry.build if isinstance(entry.build, partial) else partial(entry.build)
     given, sizes = partly.keywords, SMALL[partly.func]
     if 'sizes' in given:  # what is not a matter of size
-        kept = {field: getattr(given['sizes'], field) for field in ('context_queries', 'first_output', 'free_output')}
+        kept = {field: getattr(given['sizes'], field) for field in ('context_queries', 'outputs')}
         sizes = dataclasses.replace(sizes, **kept)
     (x, y, z), (dx, dy, dz), flat = TINY.grid.shape, TINY.grid.voxel_size, entry.spec.grid.shape[2] == 1
     grid = VoxelGrid(TINY.grid.lower, (dx, dy, z * dz if flat else dz), (x, y, 1 if flat else z))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from gdfusion_ros.model.depth.net import COST_VOLUME, DepthNet
+from gdfusion_ros.model.depth.net import COST_VOLUME, DepthChannels, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -89,7 +89,7 @@ def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FU
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
     stages = sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride,
+    net = DepthNet(DepthChannels(wide, wide, width, sizes.pyramid_channels), bins.count, spec.feature_stride,
                    fused=memory.fused_depth)
     return OccupancyNetwork(
         spec,

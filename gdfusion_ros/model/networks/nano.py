@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gdfusion_ros.model.depth.net import DepthNet
+from gdfusion_ros.model.depth.net import DepthChannels, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -60,7 +60,8 @@ def nano(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
     """The network of that spec: told where the ground lies, its volume encoded and classified by columns."""
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride, ground=True)
+    net = DepthNet(DepthChannels(wide, wide, width, sizes.pyramid_channels), bins.count, spec.feature_stride,
+                   ground=True)
     heights, across, r = spec.grid.shape[2], sizes.encoder_channels[0], spec.refinement
     return OccupancyNetwork(
         spec,
