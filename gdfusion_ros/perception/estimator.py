@@ -17,10 +17,11 @@ from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.framing import PostTransform, RigMatrices, RigPoses, rig_matrices
 from gdfusion_ros.perception.image_size import require_size
 from gdfusion_ros.perception.labels import LABEL_SETS
-from gdfusion_ros.perception.poses import distance_between, product, turn_between
+from gdfusion_ros.perception.poses import distance_between, inverse, product, turn_between
 from gdfusion_ros.perception.preprocess import ResizeCrop
 from gdfusion_ros.perception.runners import Network, OutOfDeviceMemoryError, Remembered, Seen, runner_of
-from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
+from gdfusion_ros.perception.types import GridPose, Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
+from gdfusion_ros.perception.visibility import CameraView, Visibility, known
 from gdfusion_ros.settings import PipelineSettings
 
 PoseProtocol = Literal['live', 'released']
@@ -215,17 +216,29 @@ class OccupancyEstimator:
                             [camera in posed.camera_set.images for camera in posed.cameras])
 
     def _grid(self, posed: PosedSet, seen: Seen) -> SemanticGrid:
-        grid = self._network.spec.predicted_grid
-        return SemanticGrid(
+        voxels, label_set = self._network.spec.predicted_grid, LABEL_SETS[self._network.spec.label_set]
+        labels = seen.labels()
+        grid = SemanticGrid(
             stamp=posed.grid.stamp,
             frame_id=posed.grid.frame_id,
-            origin=grid.lower,
-            voxel_size=grid.voxel_size,
-            labels=seen.labels(),
+            origin=voxels.lower,
+            voxel_size=voxels.voxel_size,
+            labels=labels,
             confidence=seen.confidence() if self._settings.confidence else None,
-            label_set=LABEL_SETS[self._network.spec.label_set],
+            label_set=label_set,
             model=self._network.title,
             frames_since_reset=self._frames + 1,
             cameras=tuple(posed.camera_set.images),
             stamp_spread=posed.camera_set.spread,
-            height=posed.grid.height)
+            height=posed.grid.height,
+            visibility=Visibility(labels != label_set.free, voxels, _views(posed)),
+            pose=GridPose(self._settings.fixed_frame, posed.grid.fixed_from_grid))
+        return known(grid) if self._settings.unobserved == 'unknown' else grid
+
+
+def _views(posed: PosedSet) -> list[CameraView]:
+    """What the images of a set show; a masked camera has none."""
+    grid_from_fixed = inverse(posed.grid.fixed_from_grid)
+    places = [posed.cameras[camera] for camera in posed.camera_set.images]
+    return [CameraView(product(grid_from_fixed, place.fixed_from_ego, place.ego_from_camera), place.model.intrinsics,
+                       place.model.width, place.model.height) for place in places]

@@ -168,13 +168,16 @@ def normalize(images: Sequence[Pixels], device: torch.device) -> Tensor:
     """(N, 3, H, W) float32 on ``device``, channels last in memory, of N (H, W, 3) uint8 RGB input images.
 
     The channels come out reversed, B, G, R, and are normalised by the statistics of R, G, B in that order [QUIRK 1].
+    The bytes go to the device as they are, and nothing waits for it.
     """
     import torch
 
-    stacked = torch.from_numpy(np.stack(images)).to(device).flip(-1)
+    from gdfusion_ros.model.runtime.upload import upload
+
+    stacked = upload(torch.from_numpy(np.stack(images)), device).flip(-1)
     # Whole rows at once: a loop over three channels is ten times slower.
     rows = stacked.float().flatten(2)
-    mean, std = (torch.tensor(values, device=device).repeat(stacked.shape[2]) for values in (_MEAN, _STD))
+    mean, std = (upload(torch.tensor(values), device).repeat(stacked.shape[2]) for values in (_MEAN, _STD))
     return rows.sub_(mean).div_(std).view(stacked.shape).permute(0, 3, 1, 2)
 
 

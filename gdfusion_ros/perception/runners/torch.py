@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gdfusion_ros.model.interface import Frame, Prediction
+from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.perception.framing import RigMatrices, RigPoses, frame_of, lidar_depth
@@ -47,8 +48,8 @@ class TorchRunner(SequenceRunner):
             frame = frame_of(normalize(pixels, self.network.device), matrices)
             if lidar is None:
                 return frame
-            return replace(frame, lidar_depth=lidar_depth(frame, *lidar, self.network.spec.depth).to(
-                self.network.device))
+            depth = lidar_depth(frame, *lidar, self.network.spec.depth)
+            return replace(frame, lidar_depth=upload(depth, self.network.device))
 
     @torch.inference_mode()
     def see(self, frame: Frame) -> tuple[SeenByTorch, SequenceState]:

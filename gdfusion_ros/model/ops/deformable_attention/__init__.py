@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gdfusion_ros.model.graph_form import in_graph_form
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.deformable_attention import cpu, graph, reference
 from gdfusion_ros.model.ops.deformable_attention.reference import Views
 
@@ -26,6 +26,5 @@ def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views
     """
     if in_graph_form():
         return graph.deformable_attention(values, offsets, weights, views, gains)
-    usable = compiled.usable(values, offsets, weights, gains)
-    attended = cpu.deformable_attention if usable else reference.deformable_attention
+    attended = select(reference.deformable_attention, cpu.deformable_attention, values, offsets, weights, gains)
     return attended(values, offsets, weights, views, gains)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.lift import cpu, graph, reference
 from gdfusion_ros.model.ops.voxel_index import PointRows, VoxelIndex
 
@@ -19,5 +19,4 @@ def lift(distribution: Tensor, context: Tensor, index: VoxelIndex | PointRows) -
     """
     if isinstance(index, PointRows):
         return graph.lift(distribution, context, index)
-    summed = cpu.lift if compiled.usable(distribution, context) else reference.lift
-    return summed(distribution, context, index)
+    return select(reference.lift, cpu.lift, distribution, context)(distribution, context, index)

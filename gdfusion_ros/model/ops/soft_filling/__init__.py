@@ -8,6 +8,7 @@ from torch import Tensor
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.graph_form import in_graph_form
 from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.soft_filling import cpu, graph, reference
 from gdfusion_ros.model.ops.soft_filling.reference import PlacedPoints
 from gdfusion_ros.model.ops.voxel_index import cpu as index_cpu
@@ -46,6 +47,5 @@ def soft_filling(context: Tensor, grid: VoxelGrid, *filling: tuple[Tensor, Place
     """
     if in_graph_form():
         return graph.soft_filling(context, grid.shape, filling)
-    usable = compiled.usable(context, *(weights for weights, _ in filling))
-    filled = cpu.soft_filling if usable else reference.soft_filling
+    filled = select(reference.soft_filling, cpu.soft_filling, context, *(weights for weights, _ in filling))
     return filled(context, grid.shape, filling)
