@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.bilinear import bilinear_corners
@@ -95,8 +96,9 @@ def pillar_views(pillars: ProjectedPillars, cells: tuple[int, int], bins: DepthB
         bins: of the depth distributions.
     """
     height, width = cells
-    queries, cameras = pillars.seen.any(-1).t().nonzero().unbind(1)
-    starts = torch.searchsorted(queries, torch.arange(pillars.seen.shape[1] + 1))
+    looking = pillars.seen.any(-1)
+    queries, cameras = looking.t().nonzero().unbind(1)
+    starts = F.pad(looking.sum(0).cumsum(0), (1, 0))
     anchors = pillars.places[cameras, queries] * torch.tensor([float(width), float(height)]) - 0.5
     depths = pillars.depths[cameras, queries]
     bin_of = ((depths - bins.first) / bins.step).floor().clamp(0, bins.count - 1).long()
