@@ -200,7 +200,8 @@ def test_the_graphs_give_what_torch_gives(small: Callable[[str], OccupancyNetwor
         onnx.checker.check_model(model, full_check=True)
         assert {node.domain for node in model.graph.node} == {''}, 'standard operators alone'
         assert model.opset_import[0].version == 20
-        assert not any(attribute.name == 'reduction' for node in model.graph.node if node.op_type == 'ScatterND'
+        assert not any(attribute.name == 'reduction' and attribute.s != b'none' for node in model.graph.node
+                       if node.op_type == 'ScatterND'
                        for attribute in node.attribute), "onnxruntime's threads lose each other's summands in it"
     graphs = ExportedNetwork(path)
     for graph in (graphs.contract.geometry, graphs.contract.network):
