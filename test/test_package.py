@@ -44,7 +44,7 @@ def test_every_ros_package_that_is_imported_is_a_dependency() -> None:
 
 
 @pytest.mark.parametrize('name', ['config/occ.yaml', 'config/occ.rviz', 'config/fastdds_profile.xml',
-                                  'config/fastdds3_profile.xml', 'launch/occ.launch.py'])
+                                  'config/fastdds3_profile.xml', 'config/nav2_costmap.yaml', 'launch/occ.launch.py'])
 def test_shared_files_are_found(name: str) -> None:
     assert resource(name).stat().st_size > 0
 
