@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock
+from rclpy.clock import Clock, ROSClock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
@@ -24,6 +24,7 @@ from gdfusion_ros.perception.counters import Counts, StreamCounts
 from gdfusion_ros.perception.types import NANOSECONDS, stamp_text
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.log import Log
+from gdfusion_ros.ros.pace import Pace
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import STAGES
 
@@ -56,7 +57,9 @@ class _Watch:
         counts, time: at the last message, and when that was [s].
         begin: since when images are expected, or no longer are [s].
         at_grid, grid_time: the counts when a grid was seen last, and when that was [s].
+        pace, clock_pace: of the node's clock, and what it was at the last look.
         active: whether images are expected.
+        nothing_comes: whether no camera delivered.
     """
 
     counts: Counts
@@ -64,13 +67,20 @@ class _Watch:
     begin: float
     at_grid: Counts
     grid_time: float
+    pace: Pace
+    clock_pace: float = 1.0
     active: bool = False
+    nothing_comes: bool = False
 
     @staticmethod
-    def begun(counts: Counts) -> _Watch:
+    def begun(counts: Counts, clock: ROSClock) -> _Watch:
         """From now on, nothing was before."""
         now = time.monotonic()
-        return _Watch(counts, now, now, counts, now)
+        return _Watch(counts, now, now, counts, now, Pace(clock, now))
+
+    def look(self, now: float) -> None:
+        """See how fast the node's time goes by."""
+        self.clock_pace = self.pace.look(now)
 
     def activate(self, counts: Counts, *, active: bool) -> None:
         """Images are expected from now on, or no longer."""
@@ -89,7 +99,7 @@ class Diagnostics:
         """Create the publisher and the timer."""
         self._node, self._settings, self._network = node, settings, network
         self._assembler, self._log = assembler, log
-        self._watch = _Watch.begun(assembler.counters.snapshot())
+        self._watch = _Watch.begun(assembler.counters.snapshot(), node.get_clock())
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
         self._timer = node.create_timer(settings.node.diagnostics_period, self._publish,
@@ -118,6 +128,7 @@ class Diagnostics:
 
     def _publish(self) -> None:
         now, counts = time.monotonic(), self._assembler.counters.snapshot()
+        self._watch.look(now)
         frames = [self._frames.get() for _ in range(self._frames.qsize())]
         cameras = [self._camera(name, counts, now) for name in counts.cameras]
         self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
@@ -160,12 +171,14 @@ class Diagnostics:
                   'age by arrival [s]': 'none' if counts.last_arrival is None else f'{now - counts.last_arrival:.2f}',
                   'age by stamp [s]': 'none' if counts.last_stamp is None else f'{self._age(counts.last_stamp):.2f}',
                   'sets without it': counts.missing, **_reasons('dropped', counts.dropped)}
-        if not self._watch.active or max(age, still) <= self._settings.node.camera_timeout:
+        # While /clock stands still, all that is known is that nothing comes; otherwise time is that of the images.
+        timeout = self._settings.node.camera_timeout / (self._watch.clock_pace or 1.0)
+        if not self._watch.active or max(age, still) <= timeout:
             return self._status(stream.name, OK, 'receiving' if self._watch.active else 'not active', values)
         if counts.last_stamp is None:
             said = f'no {stream.what} yet, for {age:.1f} s'
-        elif age > self._settings.node.camera_timeout:
-            said = f'silent for {age:.1f} s'
+        elif age > timeout:
+            said = f'silent for {age:.1f} s' + ('' if self._watch.clock_pace else ', while /clock stands still')
         else:
             said = (f'{stream.what}s arrive, but their stamp stands still at {stamp_text(counts.last_stamp)} for '
                     f'{still:.1f} s')
@@ -176,12 +189,17 @@ class Diagnostics:
         return float((self._node.get_clock().now().nanoseconds - stamp) / NANOSECONDS)
 
     def _log_silence(self, cameras: Mapping[str, DiagnosticStatus]) -> None:
-        """Name the cameras that do not deliver; when none does, the source as a whole is what is missing."""
+        """Name the cameras that do not deliver; when none does, the source as a whole is what is missing.
+
+        That is said once: a bag that has ended, or was paused, is no news. /diagnostics goes on to say it.
+        """
         silent = [name for name, status in cameras.items() if status.level != OK]
-        if len(silent) == len(cameras):
+        known, self._watch.nothing_comes = self._watch.nothing_comes, len(silent) == len(cameras)
+        if self._watch.nothing_comes and not known:
             stale = any('stamp' in status.message for status in cameras.values())
-            self._log.warning('silence', f'no camera delivers {"new " if stale else ""}images')
-        elif silent:
+            self._log.warning('silence', f'no camera delivers {"new " if stale else ""}images' + (
+                '' if self._watch.clock_pace else ': /clock stands still, the bag has ended or is paused'))
+        elif silent and not self._watch.nothing_comes:
             said = '; '.join(f'{name}: {cameras[name].message}' for name in silent)
             self._log.warning('silence', f'{said} (missing_camera: {self._settings.pipeline.missing_camera})')
 
