@@ -38,7 +38,7 @@ def load_quantized(network: OccupancyNetwork, path: Path) -> None:
     """Load such a file into a prepared network: layers that have 8 bits there get 8 bits.
 
     Raises:
-        GdfusionError: the file cannot be read, is of another network or of other cues, or its numbers cannot be.
+        GdfusionError: the file cannot be read, is of another network, or its numbers cannot be.
     """
     found = read_state(path)
     for name in [key.removesuffix(_STEP) for key in found if key.endswith(_STEP)]:
@@ -77,5 +77,5 @@ def _impossible(layer: QuantizedConv) -> str:
 
 
 def _misfit(path: Path, network: OccupancyNetwork, fault: str) -> GdfusionError:
-    return GdfusionError(f'{path} does not fit {network.title or network.spec.name} in 8 bits: {fault}. Is it of '
-                         'another model, or of other cues? Then name those')
+    return GdfusionError(f'{path} does not fit {network.spec.name} in 8 bits: {fault}. Is it of another model? Then '
+                         'name that one')
