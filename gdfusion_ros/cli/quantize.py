@@ -112,7 +112,7 @@ def _scored(bags: Sequence[Path], network: OccupancyNetwork, pipeline: PipelineS
     truth = truth_of_bags(bags, pipeline, topics)
     with progress(len(truth.frames), 'frame', 'scoring') as bar:
         return evaluate(truth, ModelPredictions(bags, network, pipeline, topics),
-                        ScoringProtocol(truth.label_set.camera_masked), lambda *_: bar.update())
+                        ScoringProtocol('camera' if truth.label_set.camera_masked else 'none'), lambda *_: bar.update())
 
 
 def _table(choice: Choice) -> str:
