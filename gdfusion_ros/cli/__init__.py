@@ -20,7 +20,7 @@ from gdfusion_ros.names import printable
 from gdfusion_ros.stopping import stop_signals
 
 VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'ablate',
-         'models', 'weights', 'benchmark')
+         'quantize', 'models', 'weights', 'benchmark')
 
 
 def build_parser() -> argparse.ArgumentParser:
