@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from gdfusion_ros.messages.diagnostics import Status
 from gdfusion_ros.perception.types import Matrix
 from gdfusion_ros.visualization.snapshot import Snapshot
 
@@ -20,15 +21,6 @@ class PlacedCamera(NamedTuple):
 
     intrinsics: Matrix
     grid_from_camera: Matrix
-
-
-class Status(NamedTuple):
-    """One entry of /diagnostics: what it is of, its level (0 ok, 1 warning, 2 error, 3 stale), what it says."""
-
-    name: str
-    level: int
-    message: str
-    values: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
