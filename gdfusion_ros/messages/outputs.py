@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gdfusion_ros.messages import cubes, encode
+from gdfusion_ros.messages import cubes, encode, voxels
 from gdfusion_ros.messages.bev import BevSettings, bev
 from gdfusion_ros.messages.factory import Message, MessageFactory
 from gdfusion_ros.perception.types import SemanticGrid
@@ -23,12 +23,14 @@ LABEL_INFO_TOPIC, LABEL_INFO_TYPE = 'label_info', 'std_msgs/msg/String'
 class Output:
     """One message a grid: topic below the node's name, message type, and the function that builds it.
 
-    What is built is a message, or its serialized form where objects would be slow.
+    What is built is a message, or its serialized form where objects would be slow. An ``optional`` one is left out
+    where its message type is not installed.
     """
 
     topic: str
     type_name: str
     build: Callable[[SemanticGrid, MessageFactory], Message | bytes]
+    optional: bool = False
 
 
 OCCUPANCY = Output('occupancy', 'gdfusion_ros/msg/SemanticOccupancyGrid', encode.occupancy)
@@ -36,9 +38,12 @@ POINTS = Output('points', 'sensor_msgs/msg/PointCloud2', encode.points)
 MARKERS = Output('markers', 'visualization_msgs/msg/MarkerArray', lambda grid, _: cubes.markers(grid))
 
 
+VOXELS = Output('voxels', voxels.VOXELS_TYPE, voxels.voxels, optional=True)
+
+
 def outputs(settings: BevSettings) -> tuple[Output, ...]:
     """Every output of a grid."""
     def build_bev(grid: SemanticGrid, make: MessageFactory) -> Message:
         return bev(grid, settings, make)
 
-    return OCCUPANCY, POINTS, MARKERS, Output('bev', 'nav_msgs/msg/OccupancyGrid', build_bev)
+    return OCCUPANCY, POINTS, MARKERS, VOXELS, Output('bev', 'nav_msgs/msg/OccupancyGrid', build_bev)

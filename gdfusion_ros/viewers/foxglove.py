@@ -8,7 +8,8 @@ from typing import Any
 
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE, diagnostic_array
-from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC, NODE_NAME
+from gdfusion_ros.messages.inputs import TF_TOPIC
+from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC, NODE_NAME, VOXELS
 from gdfusion_ros.messages.voxels import FIELDS, cells, strides
 from gdfusion_ros.perception.poses import quaternion
 from gdfusion_ros.perception.types import NANOSECONDS, Matrix, SemanticGrid
@@ -17,7 +18,8 @@ from gdfusion_ros.viewers.jpeg import jpeg
 from gdfusion_ros.viewers.optional import library, no_server
 from gdfusion_ros.viewers.view import View
 
-VOXELS_TOPIC, TRUTH_TOPIC, TF_TOPIC = f'/{NODE_NAME}/voxels', f'{GROUND_TRUTH_TOPIC.rpartition("/")[0]}/voxels', '/tf'
+VOXELS_TOPIC = f'/{NODE_NAME}/{VOXELS.topic}'
+TRUTH_TOPIC = f'{GROUND_TRUTH_TOPIC.rpartition("/")[0]}/{VOXELS.topic}'
 
 _BACKLOG = 64
 """Messages that wait for a slow client, two views or so; then the oldest is dropped."""
@@ -32,20 +34,20 @@ class FoxgloveServer:
         url: What Foxglove is to open.
     """
 
-    def __init__(self, host: str, port: int, name: str = 'gdfusion') -> None:
+    def __init__(self, host: str, port: int) -> None:
         """Serve on ``host``; port 0 takes any that is free.
 
         Raises:
             GdfusionError: the port is taken, or the library foxglove-sdk is not installed.
         """
         self._sdk = library('foxglove', 'foxglove')
-        self._messages, self._channel_types = library('foxglove.messages', 'foxglove'), library('foxglove.channels',
-                                                                                                'foxglove')
+        self._messages = library('foxglove.messages', 'foxglove')
+        self._channel_types = library('foxglove.channels', 'foxglove')
         self._context = self._sdk.Context()
         self._channels: dict[str, Any] = {}
         self._topics = TopicSettings()
         try:
-            self._server = self._sdk.start_server(name=name, host=host, port=port, context=self._context,
+            self._server = self._sdk.start_server(name='gdfusion', host=host, port=port, context=self._context,
                                                   message_backlog_size=_BACKLOG)
         except (OSError, RuntimeError) as error:
             raise no_server('the server for Foxglove', host, port, error) from error

@@ -51,7 +51,8 @@ class RerunLog:
         for name, value in view.numbers.items():
             log(rr.new_entity_path(['numbers', name]), rr.Scalars(value))
         for status in view.statuses:
-            log(rr.new_entity_path(['diagnostics', status.name]), rr.TextLog(status.message, level=_LEVELS[min(status.level, 3)]))
+            log(rr.new_entity_path(['diagnostics', status.name]),
+                rr.TextLog(status.message, level=_LEVELS[min(status.level, 3)]))
 
     def close(self) -> None:
         """Write what has not been written."""

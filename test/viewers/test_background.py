@@ -64,15 +64,19 @@ def test_what_waits_at_the_end_is_given_up() -> None:
     assert slow.stamps in ([1], [1, 2])
 
 
+def fails() -> View:
+    raise KeyError('sensor')
+
+
 def test_a_view_that_fails_is_told_and_costs_only_itself() -> None:
     slow, warnings = Slow(), list[str]()
     slow.may_go_on.set()
     told = threading.Event()
     background = Background([slow], lambda line: (warnings.append(line), told.set())[0])
-    background.offer(lambda: [][0])
+    background.offer(fails)
     told.wait()
     background.offer(lambda: view(2))
     slow.done.acquire()
     background.close()
     assert slow.stamps == [2]
-    assert warnings == ['a grid is not shown: IndexError: list index out of range']
+    assert warnings == ["a grid is not shown: KeyError: 'sensor'"]
