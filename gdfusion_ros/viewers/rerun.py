@@ -69,7 +69,7 @@ class RerunLog:
         for label in grid.label_set.occupied:
             of_class = places[labels == label.id].astype(np.int32)
             self._stream.log(f'{path}/{label.name}', self._sdk.VoxelGridMap(
-                of_class, grid.voxel_size, colors=np.tile(np.uint8(label.color), (len(of_class), 1)),
+                of_class, grid.voxel_size, colors=np.tile(np.array(label.color, np.uint8), (len(of_class), 1)),
                 translation=grid.origin))
 
     def _cameras(self, view: View) -> None:

@@ -54,7 +54,7 @@ def test_the_newest_wins_and_nobody_waits() -> None:
 
 def test_what_waits_at_the_end_is_given_up() -> None:
     slow = Slow()
-    background = Background([slow], str)
+    background = Background([slow], list[str]().append)
     background.offer(lambda: view(1))
     slow.begun.wait()
     background.offer(lambda: view(2))
