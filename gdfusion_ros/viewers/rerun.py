@@ -20,6 +20,7 @@ from gdfusion_ros.perception.types import Matrix, SemanticGrid
 from gdfusion_ros.viewers.jpeg import jpeg
 from gdfusion_ros.viewers.optional import library
 from gdfusion_ros.viewers.view import View
+from gdfusion_ros.visualization.voxels import behind
 
 APPLICATION = 'gdfusion'
 VEHICLE = 'world/vehicle'
@@ -35,7 +36,7 @@ class RerunLog:
         self._sdk = sdk
         self._stream = sdk.RecordingStream(APPLICATION)
         connect(self._stream)
-        self._blueprint_of: tuple[str, ...] | None = None
+        self._arranged_for: tuple[object, ...] | None = None
 
     def show(self, view: View) -> None:
         """Log ``view`` at its stamp."""
@@ -86,22 +87,30 @@ class RerunLog:
                                      quaternion=self._sdk.Quaternion(xyzw=quaternion(parent_from_child)))
 
     def _arrange(self, view: View) -> None:
-        """The panels, for the cameras and numbers that there are."""
-        parts = (*view.snapshot.cameras, *view.numbers)
-        if parts == self._blueprint_of:
+        """The panels, anew where other cameras or numbers are there."""
+        parts = (view.snapshot.truth is not None, *view.snapshot.images, *view.numbers)
+        if parts == self._arranged_for:
             return
-        self._blueprint_of = parts
-        blueprint = library('rerun.blueprint', 'rerun')
-        cameras = [blueprint.Spatial2DView(origin=f'{VEHICLE}/{camera}', name=camera)
-                   for camera in view.snapshot.cameras if camera in view.snapshot.images]
-        beside = [blueprint.TimeSeriesView(origin='numbers', name='Numbers')] if view.numbers else []
-        beside += [blueprint.TextLogView(origin='diagnostics', name='Diagnostics')] if view.statuses else []
-        world = blueprint.Spatial3DView(origin='world', name='Semantic occupancy')
-        above = blueprint.Horizontal(world, blueprint.Vertical(*beside), column_shares=[3, 1]) if beside else world
-        whole = blueprint.Vertical(above, blueprint.Grid(*cameras, grid_columns=3), row_shares=[3, 2]) if cameras \
-            else above
-        self._stream.send_blueprint(blueprint.Blueprint(whole, collapse_panels=True))
+        self._arranged_for = parts
+        self._stream.send_blueprint(_layout(library('rerun.blueprint', 'rerun'), view))
         self._stream.log('world', self._sdk.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
+
+
+def _layout(blueprint: Any, view: View) -> Any:
+    """Prediction and ground truth from behind the vehicle, numbers and diagnostics beside them, images below."""
+    kinds = {'Prediction': 'voxels', 'Ground truth': 'truth'} if view.snapshot.truth else {'Prediction': 'voxels'}
+    from_behind = behind(view.snapshot.grid, 1.0)
+    eye = blueprint.EyeControls3D(position=from_behind.eye, look_target=from_behind.target, eye_up=(0.0, 0.0, 1.0))
+    above = [blueprint.Spatial3DView(origin=VEHICLE, name=name, eye_controls=eye, line_grid=False,
+                                     contents=[f'+ {VEHICLE}/{kind}/**'])
+             for name, kind in kinds.items()]
+    beside = [blueprint.TimeSeriesView(origin='numbers', name='Numbers')] if view.numbers else []
+    beside += [blueprint.TextLogView(origin='diagnostics', name='Diagnostics')] if view.statuses else []
+    rows = [blueprint.Horizontal(*above, *([blueprint.Vertical(*beside)] if beside else []))]
+    cameras = [blueprint.Spatial2DView(origin=f'{VEHICLE}/{camera}', name=camera, contents=[f'+ {VEHICLE}/{camera}/**'])
+               for camera in view.snapshot.cameras if camera in view.snapshot.images]
+    rows += [blueprint.Grid(*cameras, grid_columns=3)] if cameras else []
+    return blueprint.Blueprint(blueprint.Vertical(*rows), collapse_panels=True)
 
 
 def to_file(path: Path) -> RerunLog:
