@@ -38,12 +38,3 @@ def test_grids_are_seen_in_a_browser_and_in_foxglove(live: Any, drive: Path, exp
     live.configure()
     with pytest.raises(OSError, match='refused'):
         urllib.request.urlopen(f'http://127.0.0.1:{page}')
-
-
-def test_a_port_that_is_taken_fails_the_configuration_and_leaves_nothing(live: Any) -> None:
-    with socket.socket() as taken:
-        taken.bind(('127.0.0.1', 0))
-        taken.listen()
-        free = free_port()
-        live.assert_not_configurable_with(page_port=free, foxglove_port=int(taken.getsockname()[1]))
-        live.configure(page_port=free)
