@@ -56,17 +56,19 @@ def _page() -> Iterator[Show]:
 def _foxglove() -> Iterator[Show]:
     """A server with one client, which subscribes to everything."""
     connect = library('websockets.sync.client', 'page').connect
+    closed = library('websockets.exceptions', 'page').ConnectionClosed
     server = FoxgloveServer('127.0.0.1', 0)
     with connect(server.url, subprotocols=['foxglove.sdk.v1'], max_size=None) as client:
         subscribed = threading.Event()
 
         def listen() -> None:
-            for message in client:
-                if isinstance(message, str) and (said := json.loads(message))['op'] == 'advertise':
-                    chosen = [{'id': channel['id'], 'channelId': channel['id']} for channel in said['channels']]
-                    client.send(json.dumps({'op': 'subscribe', 'subscriptions': chosen}))
-                elif isinstance(message, bytes):
-                    subscribed.set()
+            with suppress(closed):
+                for message in client:
+                    if isinstance(message, str) and (said := json.loads(message))['op'] == 'advertise':
+                        chosen = [{'id': channel['id'], 'channelId': channel['id']} for channel in said['channels']]
+                        client.send(json.dumps({'op': 'subscribe', 'subscriptions': chosen}))
+                    elif isinstance(message, bytes):
+                        subscribed.set()
 
         threading.Thread(target=listen, daemon=True).start()
         while not subscribed.wait(0.1):

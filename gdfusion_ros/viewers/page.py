@@ -139,7 +139,8 @@ class LivePage:
         if 'Upgrade' in request.headers:
             return None
         if request.path != '/':
-            return connection.respond(HTTPStatus.NOT_FOUND, 'there is one page: /\n')
+            asks_for_icon = request.path == '/favicon.ico'  # every browser does, and complains where there is nothing
+            return connection.respond(HTTPStatus.NO_CONTENT if asks_for_icon else HTTPStatus.NOT_FOUND, '')
         text = await asyncio.to_thread(self._frame.page) if self._frame else _WAITING
         response = connection.respond(HTTPStatus.OK, text)
         del response.headers['Content-Type']

@@ -97,6 +97,7 @@ def test_pages_of_other_sites_get_nothing(live: LivePage, headers: dict[str, str
 
 
 def test_there_is_nothing_else(live: LivePage) -> None:
+    assert get(live, '/favicon.ico') == ''
     with pytest.raises(HTTPError) as caught:
         get(live, '/etc/passwd')
     assert caught.value.code == 404
