@@ -19,7 +19,7 @@ $(BIN)/python:
 	touch $(VENV)/COLCON_IGNORE
 
 $(INSTALLED): $(INPUTS) | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,fleet,dev]'
 	@touch $@
 
 demo: setup  ## a synthetic scene to a bag, the bag to the live node, grids to scores and pictures in demo/
