@@ -162,7 +162,7 @@ def _draw(grids: Path, bag: Path, picture: Path) -> None:
 
 
 def _versions() -> dict[str, str]:
-    return {'gdfusion': __version__, 'torch': torch.__version__, 'numpy': np.__version__,
+    return {'gdfusion': __version__, 'torch': str(torch.__version__), 'numpy': np.__version__,
             'python': platform.python_version()}
 
 
