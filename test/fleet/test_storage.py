@@ -42,10 +42,14 @@ def test_a_result_is_there_when_it_is_whole(place: Place) -> None:
 
 
 def test_what_is_stopped_leaves_nothing(place: Place) -> None:
+    def stopped() -> None:
+        with results.result('a') as draft:
+            (draft / 'x').write_text('half')
+            raise KeyboardInterrupt
+
     results, folder = place
-    with pytest.raises(KeyboardInterrupt), results.result('a') as draft:
-        (draft / 'x').touch()
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert results.read(f'a/{RECORD}') is None
     assert not folder.exists()
 

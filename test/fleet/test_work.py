@@ -22,6 +22,7 @@ from gdfusion_ros.fleet.job import Job, JobSettings, write_jobs
 from gdfusion_ros.fleet.record import Failure, Record
 from gdfusion_ros.fleet.scores import Sum
 from gdfusion_ros.fleet.work import Workplace, sealed
+from gdfusion_ros.model.zoo import select_model
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 Tiny = Callable[..., Workplace]
@@ -138,7 +139,7 @@ def test_where_weights_lie_does_not_count_but_what_they_are(tmp_path: Path) -> N
     ours = sealed(JobSettings())
     assert len(ours.weights_sha256) == 64
     copy = tmp_path / 'w.safetensors'
-    path = work.select_model(ours.of_model).weights
+    path = select_model(ours.of_model).weights
     assert path is not None
     copy.write_bytes(path.read_bytes())
     theirs = sealed(JobSettings(model={'weights': f'file://{copy}'}))
