@@ -90,10 +90,10 @@ class RayPool:
     """A Pool whose workers are actors; made by ``ray_pool``."""
 
     def __init__(self, ray: ModuleType, settings: JobSettings, share: Share,
-                 dataset_of: Callable[[Job], Dataset | None]) -> None:
+                 dataset_of: Callable[[Job], Dataset | None], worker: type) -> None:
         """See ``ray_pool``."""
         self._ray, self._settings, self._dataset_of, self._share = ray, settings, dataset_of, share
-        self._class = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0, max_task_retries=0)(Worker)
+        self._class = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0, max_task_retries=0)(worker)
         self._actors: dict[int, Any] = {}
         self._answers: dict[Any, tuple[int, Job | None]] = {}  # what comes -> of whom, and of which job
         self._numbers = itertools.count()
@@ -158,7 +158,7 @@ def _cause(error: Exception) -> str:
 
 @contextmanager
 def ray_pool(settings: JobSettings, share: Share, address: str, workers: int,
-             dataset_of: Callable[[Job], Dataset | None] = lambda _: None) -> Iterator[RayPool]:
+             dataset_of: Callable[[Job], Dataset | None] = lambda _: None, worker: type = Worker) -> Iterator[RayPool]:
     """Workers on a cluster, or with a Ray of their own on this machine; ended at the end of the block.
 
     Args:
@@ -167,6 +167,7 @@ def ray_pool(settings: JobSettings, share: Share, address: str, workers: int,
         address: HOST:PORT of a cluster's head, auto for the one that this machine belongs to; empty: no cluster.
         workers: How many there shall be; 0: as many as there is room for.
         dataset_of: The scene of a job of nuScenes.
+        worker: What the actors are: a Worker, or what has its methods.
 
     Raises:
         GdfusionError: Ray is not installed, there is no cluster at the address, or no room for a worker.
@@ -177,7 +178,7 @@ def ray_pool(settings: JobSettings, share: Share, address: str, workers: int,
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
-        with closing(RayPool(ray, settings, share, dataset_of)) as pool:
+        with closing(RayPool(ray, settings, share, dataset_of, worker)) as pool:
             yield pool
     finally:
         ray.shutdown()

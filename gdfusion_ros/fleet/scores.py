@@ -65,13 +65,12 @@ class Sum:
         """Nothing is counted yet."""
         self.report: Report | None = None
 
-    def add(self, counts: ScoreCounts) -> None:
+    def add(self, one: Report) -> None:
         """Add the counts of a bag.
 
         Raises:
             GdfusionError: they are of other labels, or were counted otherwise than those before.
         """
-        one = scores_of(counts)
         self.report = one if self.report is None else _added(self.report, one)
 
 

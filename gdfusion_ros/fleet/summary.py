@@ -48,8 +48,9 @@ class Summary:
         """
         scores: dict[str, float] = {}
         if record.scores is not None:
-            self.total.add(record.scores)
-            scores = {name: value for name, value in scores_of(record.scores).scores().items() if not math.isnan(value)}
+            report = scores_of(record.scores)
+            self.total.add(report)
+            scores = {name: value for name, value in report.scores().items() if not math.isnan(value)}
         counts = record.counts
         self.model = record.model
         self.rows.append(Row(record.name, record.source, record.host, record.begun, record.finished, counts.grids,

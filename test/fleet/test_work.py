@@ -20,7 +20,7 @@ from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.fleet import work
 from gdfusion_ros.fleet.job import Job, JobSettings, write_jobs
 from gdfusion_ros.fleet.record import Failure, Record
-from gdfusion_ros.fleet.scores import Sum
+from gdfusion_ros.fleet.scores import Sum, scores_of
 from gdfusion_ros.fleet.work import Workplace, sealed
 from gdfusion_ros.model.zoo import select_model
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
@@ -38,7 +38,7 @@ def test_grids_are_those_of_a_replay_and_scores_those_of_an_evaluation(tiny: Tin
     for number, bag in enumerate(labelled_bags):
         record = place.run(job(place, bag, tmp_path / 'out', str(number)))
         assert record.scores is not None
-        total.add(record.scores)
+        total.add(scores_of(record.scores))
         replay(bag, tmp_path / str(number) / 'grids', place.network, PipelineSettings(), TopicSettings())
         ours, plain = (folder / str(number) / 'grids' / 'grids.mcap' for folder in (tmp_path / 'out', tmp_path))
         assert ours.read_bytes() == plain.read_bytes()
