@@ -155,7 +155,10 @@ def _work(args: argparse.Namespace, listing: Listing, left: list[Job], settings:
     share = Share(args.cpus_per_worker, args.gpus_per_worker)
     with ray_pool(settings, share, args.address, args.workers, listing.dataset_of) as pool, \
             progress(len(left), 'bag') as bar:
-        work(left, args.workers or pool.capacity(), pool, summary, _Told(bar))
+        room = pool.capacity()
+        if room < args.workers:
+            bar.write(f'room for {room} of {args.workers} workers so far; the others wait for machines')
+        work(left, args.workers or room, pool, summary, _Told(bar))
 
 
 class _Told:

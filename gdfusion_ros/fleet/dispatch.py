@@ -139,7 +139,7 @@ class _Dispatcher:
         """Jobs to those who wait."""
         if self._full_disk:
             return
-        alone = len(self._idle) + len(self._busy) + len(self._starting) == 1
+        alone = len(self._idle) + len(self._busy) == 1  # who only starts may never be ready: a cluster may be full
         for worker in sorted(self._idle):
             job = next((job for job in self._waiting if alone or self._failures.get(job.name, (0, -1))[1] != worker),
                        None)

@@ -179,6 +179,9 @@ def ray_pool(settings: JobSettings, share: Share, address: str, workers: int,
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
         with closing(RayPool(ray, settings, share, dataset_of, worker)) as pool:
+            if not (pool.capacity() or (address and workers)):  # a cluster may grow when workers wait
+                raise GdfusionError(f'no machine has {share.cpus:g} CPUs and {share.gpus:g} GPUs for a worker; ask for '
+                                    'less (--cpus-per-worker, --gpus-per-worker)')
             yield pool
     finally:
         ray.shutdown()

@@ -132,7 +132,7 @@ class LocalOutput:
 
     def clean(self) -> None:
         """See Output: ``files`` writes drafts to hidden folders beside what they become."""
-        for draft in self._folder.glob('.*'):
+        for draft in self._folder.glob('.*.*'):
             shutil.rmtree(draft, ignore_errors=True)
 
 

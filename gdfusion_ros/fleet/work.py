@@ -133,7 +133,7 @@ class Workplace:
                 device=str(next(self.network.parameters()).device), begun=laps.begun, finished=time.time(),
                 seconds=laps.seconds, counts=bag_counts(result.counts), warnings=warnings.first,
                 scores=scores)
-            (folder / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
+            (folder / RECORD).write_bytes(msgspec.json.encode(record))
         return record
 
     def _scores(self, grids: Path, labels: Truth) -> ScoreCounts:

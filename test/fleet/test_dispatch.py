@@ -77,6 +77,19 @@ def test_a_bad_bag_is_tried_once_more_by_another_worker(record: MakeRecord) -> N
     assert len(tried) == ATTEMPTS == len(set(tried))
 
 
+def test_nobody_waits_for_a_worker_that_never_comes() -> None:
+    class Full(Played):
+        def start(self) -> int:
+            self.started += 1
+            if self.started == 1:
+                self.waiting.append(Ready(1))
+            return self.started
+
+    pool = Full(lambda worker, job: Done(worker, failure(job)))
+    dispatch(jobs(2), 2, pool, pool)
+    assert sorted(pool.lost) == list('01')
+
+
 def test_a_worker_that_is_alone_tries_it_itself() -> None:
     pool = Played(lambda worker, job: Done(worker, failure(job)))
     dispatch(jobs(1), 1, pool, pool)
