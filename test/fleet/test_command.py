@@ -6,13 +6,42 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from gdfusion_ros.cli import main
+from gdfusion_ros.fleet import ray_pool
+from gdfusion_ros.fleet.dispatch import Done, Event, Ready
+from gdfusion_ros.fleet.job import Job, JobSettings
+from gdfusion_ros.fleet.work import Workplace, workplace
 
 Said = Callable[..., str]
+Tiny = Callable[..., Workplace]
+
+
+class InProcess:
+    """A pool of one worker in this process."""
+
+    def __init__(self, settings: JobSettings, *_: object, **__: object) -> None:
+        self._place, self._events = workplace(settings), list[Event]()
+
+    def capacity(self) -> int:
+        return 1
+
+    def start(self) -> int:
+        self._events.append(Ready(0))
+        return 0
+
+    def give(self, worker: int, job: Job) -> None:
+        self._events.append(Done(worker, self._place.attempt(job)))
+
+    def stop(self, worker: int) -> None:
+        raise AssertionError
+
+    def events(self) -> list[Event]:
+        return [self._events.pop(0)]
 
 
 @pytest.fixture
@@ -64,3 +93,28 @@ def test_jobs_are_planned_once_and_a_folder_of_other_settings_is_refused(
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'x').touch()
     assert 'exists already and is no folder of a fleet' in refused(scene_bag, '--out', tmp_path / 'mine', '--resume')
+
+
+def test_the_exit_code_says_whether_all_is_whole(tiny: Tiny, labelled_bags: list[Path], tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(ray_pool, 'ray_pool', lambda *given, **more: nullcontext(InProcess(*given, **more)))
+    (late := tmp_path / 'late').mkdir()
+    command = ['fleet', *map(str, labelled_bags), str(late / 'a.mcap'), '--out', str(tmp_path / 'out'), '--model',
+               'tiny', '--untrained', '--evaluate', '--no-rays']
+    (late / 'a.mcap').write_bytes(b'not yet')
+    capsys.readouterr()
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert f'again: {late}/a.mcap: ' in said.err
+    assert f'failed: {late}/a.mcap: ' in said.err
+    assert said.out.splitlines()[-1] == f'2 of 3 bags are whole, 6 grids: {tmp_path}/out/report.html'
+    assert 'RayIoU' not in said.out
+
+    (late / 'a.mcap').write_bytes((labelled_bags[0] / f'{labelled_bags[0].name}.mcap').read_bytes())
+    assert main([*command, '--resume']) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith('2 of 3 bags are whole already\n')
+    assert 'key frames scored  9' in said.out
+    assert main([*command, '--resume']) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith('3 of 3 bags are whole, 9 grids')
