@@ -16,6 +16,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.renamed import current
 
 SURROUND_CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
+GROUND, OBSTACLES = 'ground', 'obstacles'
+"""Groups of classes of any label set: what a vehicle can stand on, and all else that is not free."""
 CUES = ('voxel', 'scene', 'motion', 'geometry')
 
 Value = bool | int | float | str | tuple[str, ...]
@@ -176,6 +178,8 @@ class PipelineSettings:
                                     low=0.0, high=3600.0)
     lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
     confidence: bool = setting(False, "Give the probability of each voxel's label, too.")
+    unobserved: str = setting('keep', 'Voxels that no camera sees: keep what the network says of them, or label them '
+                              'unknown.', choices=('keep', 'unknown'))
 
     def grid_frame(self, kind: Literal['ego', 'lidar']) -> str:
         """The TF frame that the grid of a network of this kind lies in."""
@@ -240,6 +244,32 @@ class TopicSettings:
 
 
 @dataclass(frozen=True)
+class BevSettings:
+    """What the columns of a grid cost, and which voxels are obstacles.
+
+    Classes go by the names that the network's label set gives them, or by GROUND and OBSTACLES.
+    """
+
+    bev_min_height: float = setting(0.2, 'Lower edge of the height band that can block [m above the ego frame].',
+                                    low=-100.0, high=100.0)
+    bev_max_height: float = setting(2.0, 'Upper edge of the height band: what is higher is driven under [m].',
+                                    low=-100.0, high=100.0)
+    bev_occupied: tuple[str, ...] = setting((OBSTACLES,), 'Classes that block a column (100) within the band: names of '
+                                            "the network's label set; obstacles: all but ground and free.")
+    bev_free: tuple[str, ...] = setting((GROUND,), 'Classes that make a column free (0) at or below the band, named '
+                                        'so too; ground: what a vehicle can stand on.')
+    bev_costs: tuple[str, ...] = setting((), "Other costs, '<class>: <cost>' each, which go before the two lists; a "
+                                         'cost is lethal (100), inscribed (99), 0 to 100, free (0) or unknown (-1). '
+                                         'Ground counts at or below the band, too.')
+    bev_frame: str = setting('grid', "Axes of ~/bev: the grid's, or those of fixed_frame, in which it stays true while "
+                             'the vehicle drives on.', choices=('grid', 'fixed'))
+    bev_decay: float = setting(0.0, 'A cell that is out of sight keeps what was seen there last for so long [s].',
+                               low=0.0, high=10.0)
+    obstacle_classes: tuple[str, ...] = setting((OBSTACLES,), 'Classes whose voxels are points of ~/obstacles, named '
+                                                'so too.')
+
+
+@dataclass(frozen=True)
 class NodeSettings:
     """What only the live node has to know."""
 
@@ -252,7 +282,8 @@ class NodeSettings:
     tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",
                              choices=('auto', 'tf2', 'own'))
     camera_timeout: float = setting(1.0, 'A camera without an image, or a LiDAR without a cloud, for longer is '
-                                    'reported as silent [s].', low=0.01, high=3600.0)
+                                    'reported as silent [s]; of the time on /clock, where that is slower.',
+                                    low=0.01, high=3600.0)
     grid_timeout: float = setting(10.0, 'Without a grid for longer, while images arrive, the node reports an error '
                                   '[s].', low=0.1, high=3600.0)
     diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)

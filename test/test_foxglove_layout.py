@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from gdfusion_ros.datasets.convert import ANNOTATIONS_TOPIC
-from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_MARKERS, NODE_NAME, outputs
 from gdfusion_ros.resources import resource
-from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
+from gdfusion_ros.settings import SURROUND_CAMERAS, BevSettings, PipelineSettings, TopicSettings
 
 TOPICS = TopicSettings()
 

@@ -8,8 +8,9 @@
   gdfusion replay --job jobs/00042.json                one bag of a fleet ('gdfusion fleet --plan' writes such files)
 
 The same pipeline as the live node, which gives the same grids, bit for bit. Every camera set is used (the node's
-lossless). Writes /occ/occupancy, /occ/points, /occ/markers and /occ/label_info; header stamps are those of the
-reference camera's images, record times those of the messages that completed the sets.
+lossless). Writes /occ/occupancy, /occ/points, /occ/markers, /occ/bev and /occ/label_info, and copies the transforms to
+/tf and /tf_static, so that the new bag can be looked at alone. Header stamps are those of the reference camera's
+images, record times those of the messages that completed the sets.
 
 --released-protocol takes the ego poses as the authors' evaluation does (at the LiDAR's stamps, rounded to float32), to
 compare numbers with theirs; that needs a bag made by 'gdfusion convert'.
@@ -26,6 +27,7 @@ from gdfusion_ros.cli.common import (
     add_bag_arguments,
     add_model_arguments,
     add_pipeline_arguments,
+    bev_settings,
     lines_above,
     model_settings,
     pipeline_settings,
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     from gdfusion_ros.bags.grid_stream import ReplayListener, require_inputs
     from gdfusion_ros.bags.reader import bag_reader
-    from gdfusion_ros.bags.replay import replay
+    from gdfusion_ros.bags.replay import BagForm, replay
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.inputs import input_topics
     from gdfusion_ros.model.runtime.malloc import keep_freed_memory
@@ -89,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     with progress(total, 'msg') as bar:
         listener = ReplayListener(message=bar.update, warning=lines_above(bar))
         result = replay(args.bag, args.out, network, pipeline, topics, protocol=protocol, listener=listener,
-                        storage=args.storage, bag_format=args.format)
+                        form=BagForm(args.storage, args.format), bev=bev_settings(args))
     print(tabulate(_rows(result), tablefmt='plain', disable_numparse=True))
     print(f'{network.title}, {protocol} protocol: {result.counts.grids} grids in {args.out}')
     return 0

@@ -63,9 +63,14 @@ def occupancy(grid: SemanticGrid, make: MessageFactory) -> Message:
         stamp_spread=make('builtin_interfaces/msg/Duration', sec=seconds, nanosec=nanoseconds))
 
 
-def points(grid: SemanticGrid, make: MessageFactory) -> Message:
-    """``sensor_msgs/PointCloud2``: the centres of the occupied voxels with colour and label (see POINT)."""
-    centres, labels = chosen_voxels(grid, grid.occupied)
+def points(grid: SemanticGrid, make: MessageFactory, classes: NDArray[np.bool_] | None = None) -> Message:
+    """``sensor_msgs/PointCloud2``: the centres of the occupied voxels with colour and label (see POINT).
+
+    Voxels that are hidden from all six sides are left out, as in markers. ``classes`` is (256,) which labels there are
+    points of; None: all.
+    """
+    chosen = exposed(grid.occupied)
+    centres, labels = chosen_voxels(grid, chosen if classes is None else chosen & classes[grid.labels])
     cloud = np.zeros(len(labels), POINT)
     cloud['x'], cloud['y'], cloud['z'] = centres.T
     cloud['rgb'] = _packed_colors(grid.label_set)[labels]

@@ -14,6 +14,7 @@ from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.images import EncodedImages
 from gdfusion_ros.model.interface import Calibration, CellDepth, Prediction, Previous
 from gdfusion_ros.model.probe import BLIND, Pass, Probe
+from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.keys import Mount
@@ -207,7 +208,7 @@ class OccupancyNetwork(nn.Module):
                     lidar_depth: Tensor | None, run: Pass) -> tuple[CellDepth, Any]:
         seen = self.images(images, run)
         if lidar_depth is not None:
-            seen = seen._replace(lidar_depth=lidar_depth.to(self.device, non_blocking=True))
+            seen = seen._replace(lidar_depth=upload(lidar_depth, self.device))
         return self.depth(seen, geometry.depth, None if state is None else state.depth, run)
 
     def _encoded(self, cells: CellDepth, remembered: Any, geometry: FrameGeometry, state: SequenceState | None,

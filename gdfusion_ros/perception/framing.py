@@ -12,6 +12,7 @@ from torch import Tensor
 from gdfusion_ros.model.depth.lidar import depth_maps
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Calibration, Frame
+from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.types import LidarSweep, Matrix
 
@@ -77,7 +78,7 @@ def with_lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: Depth
         now: where the cameras were.
         bins: of the network: the range that counts.
     """
-    return replace(frame, lidar_depth=lidar_depth(frame, sweep, now, bins).to(frame.images.device))
+    return replace(frame, lidar_depth=upload(lidar_depth(frame, sweep, now, bins), frame.images.device))
 
 
 def lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins) -> Tensor:

@@ -24,6 +24,7 @@ from gdfusion_ros.perception.counters import Counts, StreamCounts
 from gdfusion_ros.perception.types import NANOSECONDS, stamp_text
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.log import Log
+from gdfusion_ros.ros.pace import Pace
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import STAGES
 
@@ -63,7 +64,8 @@ class Diagnostics:
         self._last = self._at_grid = self._counters.snapshot()
         self._grid_time = self._begin
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
-        self._active = False
+        self._active = self._nothing_comes = False
+        self._pace, self._clock_pace = Pace(node.get_clock(), self._begin), 1.0
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
         self._timer = node.create_timer(settings.node.diagnostics_period, self._publish,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -93,6 +95,7 @@ class Diagnostics:
 
     def _publish(self) -> None:
         now, counts = time.monotonic(), self._counters.snapshot()
+        self._clock_pace = self._pace.look(now)
         frames = [self._frames.get() for _ in range(self._frames.qsize())]
         cameras = [self._camera(name, counts, now) for name in counts.cameras]
         self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
@@ -135,12 +138,14 @@ class Diagnostics:
                   'age by arrival [s]': 'none' if counts.last_arrival is None else f'{now - counts.last_arrival:.2f}',
                   'age by stamp [s]': 'none' if counts.last_stamp is None else f'{self._age(counts.last_stamp):.2f}',
                   'sets without it': counts.missing, **_reasons('dropped', counts.dropped)}
-        if not self._active or max(age, still) <= self._settings.node.camera_timeout:
+        # While /clock stands still, all that is known is that nothing comes; otherwise time is that of the images.
+        timeout = self._settings.node.camera_timeout / (self._clock_pace or 1.0)
+        if not self._active or max(age, still) <= timeout:
             return self._status(stream.name, OK, 'receiving' if self._active else 'not active', values)
         if counts.last_stamp is None:
             said = f'no {stream.what} yet, for {age:.1f} s'
-        elif age > self._settings.node.camera_timeout:
-            said = f'silent for {age:.1f} s'
+        elif age > timeout:
+            said = f'silent for {age:.1f} s' + ('' if self._clock_pace else ', while /clock stands still')
         else:
             said = (f'{stream.what}s arrive, but their stamp stands still at {stamp_text(counts.last_stamp)} for '
                     f'{still:.1f} s')
@@ -151,12 +156,17 @@ class Diagnostics:
         return float((self._node.get_clock().now().nanoseconds - stamp) / NANOSECONDS)
 
     def _log_silence(self, cameras: Mapping[str, DiagnosticStatus]) -> None:
-        """Name the cameras that do not deliver; when none does, the source as a whole is what is missing."""
+        """Name the cameras that do not deliver; when none does, the source as a whole is what is missing.
+
+        That is said once: a bag that has ended, or was paused, is no news. /diagnostics goes on to say it.
+        """
         silent = [name for name, status in cameras.items() if status.level != OK]
-        if len(silent) == len(cameras):
+        known, self._nothing_comes = self._nothing_comes, len(silent) == len(cameras)
+        if self._nothing_comes and not known:
             stale = any('stamp' in status.message for status in cameras.values())
-            self._log.warning('silence', f'no camera delivers {"new " if stale else ""}images')
-        elif silent:
+            self._log.warning('silence', f'no camera delivers {"new " if stale else ""}images' + (
+                '' if self._clock_pace else ': /clock stands still, the bag has ended or is paused'))
+        elif silent and not self._nothing_comes:
             said = '; '.join(f'{name}: {cameras[name].message}' for name in silent)
             self._log.warning('silence', f'{said} (missing_camera: {self._settings.pipeline.missing_camera})')
 

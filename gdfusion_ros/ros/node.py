@@ -31,6 +31,7 @@ from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
+from gdfusion_ros.perception.visibility import compile_rays
 from gdfusion_ros.ros import parameters, qos
 from gdfusion_ros.ros.computing import StoppedError, computed
 from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
@@ -70,6 +71,7 @@ def _ready_network(settings: ModelSettings) -> OccupancyNetwork:
     """The network, its first frame as fast as all others."""
     network = load_network(settings)
     warm_up(network)
+    compile_rays()
     return network
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
@@ -22,10 +24,16 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import bevdetocc, fbocc, gsdocc, nano
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.probe import BLIND, Probe
+from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.keys import SAME, renamed
+
+if not torch.cuda.is_available():
+    os.environ.setdefault('TRITON_INTERPRET', '1')
+INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
+"""Whether Triton's interpreter runs the kernels. Triton asks the environment when it is imported, which is later."""
 
 TINY = NetworkSpec(
     name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12), feature_stride=16,
@@ -84,6 +92,42 @@ class Recording:
 def recording(recordings: Path) -> Callable[[str], Recording]:
     """Reads a file of recordings by its name."""
     return lambda name: Recording(recordings / f'{name}.npz')
+
+
+@pytest.fixture
+def interpreter() -> None:
+    """Triton's kernels run in its interpreter; the test is skipped where they are compiled for a GPU, or are not there.
+    """
+    pytest.importorskip('triton')
+    if not INTERPRETED:
+        pytest.skip('Triton compiles for the GPU here; see the tests that are marked gpu')
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses copies to the device 'meta' that would wait until such a device has caught up."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is torch.ops.aten._to_copy.default and args[0].device.type == 'cpu' and 'device' in kwargs:
+            assert kwargs.get('non_blocking'), f'a copy of {tuple(args[0].shape)}'
+        return function(*args, **kwargs)
+
+
+@pytest.fixture
+def run_without_waiting() -> Callable[[OccupancyNetwork, list[Frame]], SequenceRunner]:
+    """Has a network see frames on the device 'meta' and gives its runner.
+
+    That device has shapes but no values: whatever read one back, or mixed devices, would fail.
+    """
+    def run(network: OccupancyNetwork, frames: list[Frame]) -> SequenceRunner:
+        runner = SequenceRunner(prepare(network, torch.device('meta')))
+        for frame in frames:
+            with torch.inference_mode(), NoWaiting():  # type: ignore[no-untyped-call]
+                prediction = runner.predict(dataclasses.replace(frame, images=frame.images.to('meta')))
+            assert prediction.labels.device.type == prediction.confidence().device.type == 'meta'
+        return runner
+
+    return run
 
 
 @pytest.fixture(params=['plain', 'compiled'])

@@ -68,6 +68,17 @@ def test_a_prepared_network_gives_the_same(make: Callable[..., OccupancyNetwork]
         assert (plain - fast).abs().max() <= 1e-3 * plain.std()
 
 
+@pytest.mark.parametrize(('kind', 'lidar_depth'), [('3d', True), ('2d', False), ('mini', False)])
+def test_nothing_waits_for_another_device(make: Callable[..., OccupancyNetwork], drive: Any, kind: str,
+                                          lidar_depth: bool,
+                                          run_without_waiting: Callable[..., SequenceRunner]) -> None:
+    frames = drive.frames(3)
+    if lidar_depth:
+        depth = torch.full((2, *frames[0].images.shape[2:]), 4.0)
+        frames = [dataclasses.replace(frame, lidar_depth=depth) for frame in frames]
+    run_without_waiting(make(kind, lidar_depth=lidar_depth), frames)
+
+
 @ALL
 @torch.inference_mode()
 def test_the_past_counts_and_a_new_sequence_forgets_it(make: Callable[..., OccupancyNetwork], drive: Any,

@@ -20,6 +20,7 @@ from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.images import EncodedImages
 from gdfusion_ros.model.interface import Calibration, CellDepth
 from gdfusion_ros.model.probe import Pass
+from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState
 
 
@@ -72,11 +73,11 @@ class FusedDepth(nn.Module):
     def _frustum(self, post_rotation: Tensor, post_translation: Tensor, device: torch.device,
                  cache: CalibrationCache) -> Tensor:
         points = cache(frustum_points, self.image_size, self._cells, self._bins, post_rotation, post_translation)
-        return points.to(device, non_blocking=True)
+        return upload(points, device)
 
     def _ground_bins(self, calibration: Calibration, device: torch.device) -> Tensor:
         bins = ground_bins(calibration, self.image_size, self._cells, self._bins.values())
-        return bins.to(device, non_blocking=True)
+        return upload(bins, device)
 
     def fused(self, images: EncodedImages, cost: Tensor | None, geometry: DepthGeometry, state: GeometryState | None,
               run: Pass) -> tuple[CellDepth, GeometryState | None]:

@@ -52,8 +52,7 @@ class FocalWeights:
 
 
 class FocalObjective(Objective):
-    """The weighted sum of the losses of one frame. Outputs before the classes are unused slots: nothing belongs there.
-    """
+    """The weighted sum of the losses of one frame. Outputs before the classes are unused: nothing belongs there."""
 
     class_weights: Tensor
 

@@ -1,5 +1,4 @@
-"""What GSD-Occ is trained for: FB-Occ's losses, and lifting along LiDAR depth at first (gsdocc.md §7, training.md §9).
-"""
+"""What GSD-Occ is trained for: FB-Occ's losses, lifting along LiDAR depth at first (gsdocc.md §7, training.md §9)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,52 @@
+"""Which form of an operation computes: the one of the device that its tensors lie on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from gdfusion_ros.model.ops import compiled
+
+F = TypeVar('F', bound=Callable[..., Any])
+
+
+def select(reference: F, cpu: F, *tensors: Tensor) -> F:
+    """The form that takes these tensors: ``cpu``, the Triton kernel of the same name in ``cuda.py``, or ``reference``.
+
+    Args:
+        reference: of an operation's folder.
+        cpu: the same, compiled.
+        tensors: whose device, type and gradients decide.
+    """
+    if compiled.usable(*tensors):
+        return cpu
+    return on_cuda(reference) if usable_on_cuda(*tensors) else reference
+
+
+def usable_on_cuda(*tensors: Tensor) -> bool:
+    """Whether the Triton kernels can take these tensors: float32 on CUDA, no gradient asked for, Triton installed."""
+    return (not torch.is_grad_enabled() and all(t.is_cuda and t.dtype == torch.float32 for t in tensors)
+            and triton_is_there())
+
+
+def on_cuda(reference: F) -> F:
+    """The Triton form of an operation's function; the kernels are imported here, where Triton is there for sure."""
+    folder, _, _ = reference.__module__.rpartition('.')
+    return cast(F, getattr(import_module(f'{folder}.cuda'), reference.__name__))
+
+
+@cache
+def triton_is_there() -> bool:
+    """Whether Triton can be imported; if not, that is logged, once. PyTorch for CUDA on Linux brings it."""
+    found = find_spec('triton') is not None
+    if not found:
+        logging.getLogger(__name__).warning(
+            'Triton is not installed: on the GPU, gathers and scatters take their slow plain form; pip install triton')
+    return found
