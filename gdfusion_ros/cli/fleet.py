@@ -32,6 +32,7 @@ from gdfusion_ros.cli.common import (
     add_model_arguments,
     add_pipeline_arguments,
     add_version_argument,
+    bev_settings,
     lines_above,
     model_settings,
     pipeline_settings,
@@ -125,7 +126,8 @@ def _settings(args: argparse.Namespace) -> JobSettings:
 
     return JobSettings(
         model=changed(_reachable(model_settings(args))), pipeline=changed(pipeline_settings(args)),
-        topics=changed(topic_settings(args)), protocol='released' if args.released_protocol else 'live',
+        topics=changed(topic_settings(args)), bev=changed(bev_settings(args)),
+        protocol='released' if args.released_protocol else 'live',
         threads=args.threads or max(1, int(args.cpus_per_worker)), evaluate=args.evaluate, rays=not args.no_rays,
         render=args.render, storage=args.storage, format=args.format)
 

@@ -14,7 +14,7 @@ from gdfusion_ros import __version__
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import folder_written_whole
 from gdfusion_ros.perception.estimator import PoseProtocol
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, from_mapping
+from gdfusion_ros.settings import BevSettings, ModelSettings, PipelineSettings, TopicSettings, from_mapping
 
 
 class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,6 +24,7 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         model: fields of ModelSettings that are not the default. ``weights`` may be a URL.
         pipeline: the same of PipelineSettings.
         topics: the same of TopicSettings.
+        bev: the same of BevSettings.
         protocol: see ``grid_stream``.
         threads: that torch takes for a network on a CPU. A network with a ResNet rounds otherwise with another number.
         evaluate: score the grids against the labels that belong to the bag.
@@ -36,6 +37,7 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     model: dict[str, Any] = {}
     pipeline: dict[str, Any] = {}
     topics: dict[str, Any] = {}
+    bev: dict[str, Any] = {}
     protocol: PoseProtocol = 'live'
     threads: Annotated[int, msgspec.Meta(ge=1)] = 1
     evaluate: bool = False
@@ -47,7 +49,7 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def of_model(self) -> ModelSettings:
-        """The network. Raises GdfusionError for an unknown name or a value that is not allowed, as the next two do."""
+        """The network. Raises GdfusionError for a name or value that is not allowed, as the next three do."""
         return from_mapping(ModelSettings, self.model)
 
     @property
@@ -61,12 +63,17 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return from_mapping(TopicSettings, self.topics)
 
     @property
+    def of_bev(self) -> BevSettings:
+        """What columns of the grids cost."""
+        return from_mapping(BevSettings, self.bev)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Every setting, defaults too, and the version. Of the weights counts what they are, not where they lie."""
         facts: dict[str, Any] = msgspec.to_builtins(self)
         return facts | {
             'model': _plain(replace(self.of_model, weights='')), 'pipeline': _plain(self.of_pipeline),
-            'topics': _plain(self.of_topics), 'gdfusion': __version__}
+            'topics': _plain(self.of_topics), 'bev': _plain(self.of_bev), 'gdfusion': __version__}
 
     @property
     def fingerprint(self) -> str:

@@ -18,7 +18,7 @@ import torch
 
 from gdfusion_ros import __version__
 from gdfusion_ros.bags.grid_stream import ReplayListener
-from gdfusion_ros.bags.replay import replay
+from gdfusion_ros.bags.replay import BagForm, replay
 from gdfusion_ros.bags.snapshots import Sources, bag_snapshots
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import LONGEST, GdfusionError
@@ -120,7 +120,7 @@ class Workplace:
             chosen = self.settings
             result = replay(bag, folder / GRIDS, self.network, chosen.of_pipeline, chosen.of_topics,
                             protocol=chosen.protocol, listener=ReplayListener(warning=warnings),
-                            storage=chosen.storage, bag_format=chosen.format)
+                            form=BagForm(chosen.storage, chosen.format), bev=chosen.of_bev)
             laps.lap('replay')
             scores = self._scores(folder / GRIDS, truth()) if self.settings.evaluate else None
             laps.lap('evaluate')
