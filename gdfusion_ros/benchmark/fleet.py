@@ -108,7 +108,8 @@ class Idler:
         labels = OCC3D_NUSCENES
         matrix = ConfusionMatrix(labels)
         matrix.counts += 1
-        report = Report(labels, ('nothing',), True, 'drop', 'released', Tally(40), 0, 0, matrix, RayCounts(labels))
+        report = Report(labels, ('nothing',), 'camera', 'drop', 'released', Tally(40), 0, 0, matrix, RayCounts(labels),
+                        seen=None)
         counts = BagCounts(images=240, clouds=0, sets=40, grids=40, dropped={}, refused={}, jumps={}, resets={})
         self._record = Record(
             name='', source='', fingerprint='', settings=settings, model='nothing', versions={}, host='here',

@@ -13,7 +13,7 @@ from gdfusion_ros.evaluation.alignment import GridFrame
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
 from gdfusion_ros.evaluation.rays import RayCounts
-from gdfusion_ros.evaluation.report import Ignored, Report
+from gdfusion_ros.evaluation.report import Ignored, Mask, Report
 from gdfusion_ros.perception.labels import LABEL_SETS
 
 
@@ -30,7 +30,7 @@ class ScoreCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     label_set: str
     models: list[str]
-    camera_mask: bool
+    mask: Mask
     ignored: Ignored
     frame_of: GridFrame
     scored: int
@@ -48,7 +48,7 @@ def counted(report: Report) -> ScoreCounts:
     if report.rays is not None:
         rays = RayNumbers(report.rays.truth.tolist(), report.rays.predicted.tolist(), report.rays.hits.tolist())
     return ScoreCounts(
-        label_set=report.label_set.name, models=list(report.models), camera_mask=report.camera_mask,
+        label_set=report.label_set.name, models=list(report.models), mask=report.mask,
         ignored=report.ignored, frame_of=report.frame_of, scored=report.tally.scored,
         without_labels=report.tally.unlabelled, surplus=report.tally.surplus, unpredicted=report.unpredicted,
         unlabelled=report.unlabelled, confusion=report.matrix.counts.tolist(), rays=rays)
@@ -85,13 +85,13 @@ def scores_of(counts: ScoreCounts) -> Report:
         rays.truth, rays.predicted, rays.hits = (np.array(numbers, np.int64) for numbers in (
             counts.rays.truth, counts.rays.predicted, counts.rays.hits))
     tally = Tally(counts.scored, counts.without_labels, counts.surplus)
-    return Report(label_set, tuple(counts.models), counts.camera_mask, counts.ignored, counts.frame_of, tally,
-                  counts.unpredicted, counts.unlabelled, matrix, rays)
+    return Report(label_set, tuple(counts.models), counts.mask, counts.ignored, counts.frame_of, tally,
+                  counts.unpredicted, counts.unlabelled, matrix, rays, seen=None)
 
 
 def _added(a: Report, b: Report) -> Report:
     """One report of both parts."""
-    for what in ('label_set', 'camera_mask', 'ignored', 'frame_of'):
+    for what in ('label_set', 'mask', 'ignored', 'frame_of'):
         if getattr(a, what) != getattr(b, what):
             raise GdfusionError(f'scores of different kinds ({what}) cannot be added; evaluate the bags one by one')
     matrix = ConfusionMatrix(a.label_set)
@@ -103,5 +103,5 @@ def _added(a: Report, b: Report) -> Report:
         rays = RayCounts(a.label_set)
         for name in ('truth', 'predicted', 'hits'):
             setattr(rays, name, getattr(a.rays, name) + getattr(b.rays, name))
-    return Report(a.label_set, tuple(sorted({*a.models, *b.models})), a.camera_mask, a.ignored, a.frame_of, tally,
-                  a.unpredicted + b.unpredicted, a.unlabelled + b.unlabelled, matrix, rays)
+    return Report(a.label_set, tuple(sorted({*a.models, *b.models})), a.mask, a.ignored, a.frame_of, tally,
+                  a.unpredicted + b.unpredicted, a.unlabelled + b.unlabelled, matrix, rays, seen=None)

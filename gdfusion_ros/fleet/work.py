@@ -22,7 +22,7 @@ from gdfusion_ros.bags.replay import BagForm, replay
 from gdfusion_ros.bags.snapshots import Sources, bag_snapshots
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import LONGEST, GdfusionError
-from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
+from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate, usual_mask
 from gdfusion_ros.evaluation.frames import Truth
 from gdfusion_ros.evaluation.predictions import BagPredictions
 from gdfusion_ros.fleet.job import Job, JobSettings
@@ -138,7 +138,7 @@ class Workplace:
 
     def _scores(self, grids: Path, labels: Truth) -> ScoreCounts:
         released = self.settings.protocol == 'released' and labels.label_set.ignored_is_free
-        protocol = ScoringProtocol(labels.label_set.camera_masked, rays=self.settings.rays,
+        protocol = ScoringProtocol(usual_mask(labels.label_set), rays=self.settings.rays,
                                    ignored='free' if released else 'drop')
         return counted(evaluate(labels, BagPredictions([grids], GRID_TOPIC), protocol))
 

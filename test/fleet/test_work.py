@@ -44,7 +44,7 @@ def test_grids_are_those_of_a_replay_and_scores_those_of_an_evaluation(tiny: Tin
         assert ours.read_bytes() == plain.read_bytes()
     predictions = ModelPredictions(labelled_bags, place.network, PipelineSettings(), TopicSettings())
     whole = evaluate(truth_of_bags(labelled_bags, PipelineSettings(), TopicSettings()), predictions,
-                     ScoringProtocol(camera_mask=True))
+                     ScoringProtocol('camera'))
     assert total.report is not None
     assert total.report.as_json() == whole.as_json()
 
