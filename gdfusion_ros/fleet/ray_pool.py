@@ -69,10 +69,11 @@ def _own_folder() -> Path:
     shared = Path(tempfile.gettempdir()) / f'gdfusion-fleet-{os.getuid()}'
     if not private_folder(shared):
         return Path(tempfile.mkdtemp(prefix='gdfusion-fleet-'))
+    own = shared / str(os.getpid())
     for left in shared.iterdir():
-        if not left.name.isdecimal() or not _runs(int(left.name)):
+        if left == own or not _runs(int(left.name)):
             shutil.rmtree(left, ignore_errors=True)
-    (own := shared / str(os.getpid())).mkdir(exist_ok=True)
+    own.mkdir()
     return own
 
 
@@ -120,6 +121,7 @@ class RayPool:
     def stop(self, worker: int) -> None:
         """See Pool."""
         self._ray.kill(self._actors.pop(worker))
+        self._answers = {answer: of for answer, of in self._answers.items() if of[0] != worker}
 
     def close(self) -> None:
         """End all workers, whatever they are doing."""
