@@ -181,6 +181,7 @@ def _memory(args: argparse.Namespace) -> dict[str, Any]:
                     for use in uses],
                    headers=('model', 'remembers', 'state [MB]', 'history [MB]', 'growth [MB]', 'peak [GB]', 'ms'),
                    stralign='right', disable_numparse=True))
+    print(memory.compared(uses))
     if args.figure is not None:
         memory.draw(uses, args.figure)
         print(f'figure in {args.figure}')

@@ -36,6 +36,11 @@ class FocalWeights:
         """Whether LiDAR depth is learned from."""
         return bool(self.depth)
 
+    @property
+    def wants_point_classes(self) -> bool:
+        """The classes of LiDAR points are not learned from."""
+        return False
+
     def wants_rays(self, cues: tuple[str, ...]) -> bool:
         """What the cells see of the labels is not learned from."""
         del cues
