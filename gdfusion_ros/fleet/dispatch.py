@@ -98,6 +98,30 @@ def dispatch(jobs: Iterable[Job], workers: int, pool: Pool, watcher: Watcher) ->
     _Dispatcher(deque(jobs), workers, pool, watcher).run()
 
 
+class _Attempts:
+    """How often each bag was tried in vain."""
+
+    def __init__(self) -> None:
+        self._errors: Counter[str] = Counter()
+        self._last: dict[str, int] = {}  # the worker that had the last error
+        self._deaths: Counter[str] = Counter()
+
+    def failed(self, job: Job, worker: int) -> bool:
+        """Count an error; whether the bag shall be tried again."""
+        self._errors[job.name] += 1
+        self._last[job.name] = worker
+        return self._errors[job.name] < ATTEMPTS
+
+    def died(self, job: Job) -> bool:
+        """Count a worker that died over it; whether the bag shall be tried again."""
+        self._deaths[job.name] += 1
+        return self._deaths[job.name] < DEATHS
+
+    def suits(self, job: Job, worker: int) -> bool:
+        """Whether it was not this worker that failed last."""
+        return self._last.get(job.name) != worker
+
+
 class _Dispatcher:
     """The jobs that wait, and what every worker is doing."""
 
@@ -106,8 +130,7 @@ class _Dispatcher:
         self._starting: set[int] = set()
         self._idle: set[int] = set()
         self._busy: dict[int, Job] = {}
-        self._failures: dict[str, tuple[int, int]] = {}  # by name: how often, and on which worker last
-        self._deaths: Counter[str] = Counter()
+        self._attempts = _Attempts()
         self._false_starts = 0
         self._full_disk = ''
 
@@ -141,8 +164,7 @@ class _Dispatcher:
             return
         alone = len(self._idle) + len(self._busy) == 1  # who only starts may never be ready: a cluster may be full
         for worker in sorted(self._idle):
-            job = next((job for job in self._waiting if alone or self._failures.get(job.name, (0, -1))[1] != worker),
-                       None)
+            job = next((job for job in self._waiting if alone or self._attempts.suits(job, worker)), None)
             if job is None:
                 continue
             self._waiting.remove(job)
@@ -164,9 +186,7 @@ class _Dispatcher:
         if outcome.full_disk:
             self._full_disk = f'no room on a disk of {outcome.host}: {outcome.reason}; free some, then --resume'
             return
-        failed = self._failures.get(job.name, (0, -1))[0] + 1
-        self._failures[job.name] = failed, worker
-        if failed < ATTEMPTS:
+        if self._attempts.failed(job, worker):
             self._watcher.again(job, outcome.reason)
             self._waiting.append(job)
         else:
@@ -183,8 +203,7 @@ class _Dispatcher:
         self._idle.discard(event.worker)
         if (job := self._busy.pop(event.worker, None)) is None:
             return
-        self._deaths[job.name] += 1
-        if self._deaths[job.name] < DEATHS:
+        if self._attempts.died(job):
             self._watcher.again(job, event.reason)
             self._waiting.appendleft(job)
         else:

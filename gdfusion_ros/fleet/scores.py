@@ -25,6 +25,16 @@ class RayNumbers(msgspec.Struct, frozen=True):
     hits: list[list[int]]
 
 
+class FrameNumbers(msgspec.Struct, frozen=True):
+    """Key frames and predictions: Tally, and what Report says of key frames without a prediction or without labels."""
+
+    scored: int
+    without_labels: int
+    surplus: int
+    unpredicted: int
+    unlabelled: int
+
+
 class ScoreCounts(msgspec.Struct, frozen=True, kw_only=True):
     """A Report as whole numbers and names; see there. ``confusion`` is (C, C), row: true class."""
 
@@ -33,11 +43,7 @@ class ScoreCounts(msgspec.Struct, frozen=True, kw_only=True):
     mask: Mask
     ignored: Ignored
     frame_of: GridFrame
-    scored: int
-    without_labels: int
-    surplus: int
-    unpredicted: int
-    unlabelled: int
+    frames: FrameNumbers
     confusion: list[list[int]]
     rays: RayNumbers | None
 
@@ -47,11 +53,12 @@ def counted(report: Report) -> ScoreCounts:
     rays = None
     if report.rays is not None:
         rays = RayNumbers(report.rays.truth.tolist(), report.rays.predicted.tolist(), report.rays.hits.tolist())
+    tally = report.tally
+    frames = FrameNumbers(tally.scored, tally.unlabelled, tally.surplus, report.unpredicted, report.unlabelled)
     return ScoreCounts(
         label_set=report.label_set.name, models=list(report.models), mask=report.mask,
-        ignored=report.ignored, frame_of=report.frame_of, scored=report.tally.scored,
-        without_labels=report.tally.unlabelled, surplus=report.tally.surplus, unpredicted=report.unpredicted,
-        unlabelled=report.unlabelled, confusion=report.matrix.counts.tolist(), rays=rays)
+        ignored=report.ignored, frame_of=report.frame_of, frames=frames, confusion=report.matrix.counts.tolist(),
+        rays=rays)
 
 
 class Sum:
@@ -84,9 +91,10 @@ def scores_of(counts: ScoreCounts) -> Report:
         rays = RayCounts(label_set)
         rays.truth, rays.predicted, rays.hits = (np.array(numbers, np.int64) for numbers in (
             counts.rays.truth, counts.rays.predicted, counts.rays.hits))
-    tally = Tally(counts.scored, counts.without_labels, counts.surplus)
+    frames = counts.frames
+    tally = Tally(frames.scored, frames.without_labels, frames.surplus)
     return Report(label_set, tuple(counts.models), counts.mask, counts.ignored, counts.frame_of, tally,
-                  counts.unpredicted, counts.unlabelled, matrix, rays, seen=None)
+                  frames.unpredicted, frames.unlabelled, matrix, rays, seen=None)
 
 
 def _added(a: Report, b: Report) -> Report:
