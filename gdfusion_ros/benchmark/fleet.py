@@ -19,7 +19,7 @@ from gdfusion_ros.evaluation.predictions import Tally
 from gdfusion_ros.evaluation.rays import RayCounts
 from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.fleet.dispatch import Pool
-from gdfusion_ros.fleet.job import Job, JobSettings
+from gdfusion_ros.fleet.job import Job, JobSettings, changed
 from gdfusion_ros.fleet.ray_pool import Share, ray_pool
 from gdfusion_ros.fleet.record import BagCounts, Failure, Record
 from gdfusion_ros.fleet.run import work
@@ -27,6 +27,7 @@ from gdfusion_ros.fleet.scores import counted
 from gdfusion_ros.fleet.storage import RECORD
 from gdfusion_ros.fleet.summary import Summary
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
+from gdfusion_ros.settings import ModelSettings, model_arguments
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Throughput:
     Attributes:
         bags, grids: how many.
         workers: of the fleet, each of one thread; a replay took as many threads.
-        replays: one 'gdfusion replay' after the other [s].
+        replays: one 'gdfusion replay --job' after the other [s].
+        replaying: of that, what the bags took, without the start of the processes [s].
         fleet: one 'gdfusion fleet' [s].
         started: of that, from the first bag's begin to the last one's end [s].
         bag: mean time of a bag on its worker [s].
@@ -46,6 +48,7 @@ class Throughput:
     grids: int
     workers: int
     replays: float
+    replaying: float
     fleet: float
     started: float
     bag: float
@@ -70,9 +73,8 @@ class Engine:
     before: int
 
 
-def throughput(bags: Sequence[Path], workers: int, arguments: Sequence[str], on_bag: Callable[[], object]
-               ) -> Throughput:
-    """Both commands over ``bags``; ``arguments`` say which network, ``on_bag`` is told of every replay.
+def throughput(bags: Sequence[Path], workers: int, model: ModelSettings, on_bag: Callable[[], object]) -> Throughput:
+    """Both commands over ``bags``; ``on_bag`` is told of every replay.
 
     Raises:
         GdfusionError: a command failed.
@@ -80,17 +82,28 @@ def throughput(bags: Sequence[Path], workers: int, arguments: Sequence[str], on_
     with tempfile.TemporaryDirectory(prefix='gdfusion-') as folder:
         begin = time.monotonic()
         for number, bag in enumerate(bags):
-            _run('replay', bag, '--out', f'{folder}/replays/{number}', '--threads', workers, *arguments)
+            job = Job(bag=str(bag), out=f'{folder}/replays', name=str(number),
+                      settings=JobSettings(model=changed(model), threads=workers))
+            (file := Path(folder, f'{number}.json')).write_bytes(msgspec.json.encode(job))
+            _run('replay', '--job', file)
             on_bag()
         replays = time.monotonic() - begin
         begin = time.monotonic()
-        _run('fleet', *bags, '--out', f'{folder}/fleet', '--workers', workers, *arguments)
+        _run('fleet', *bags, '--out', f'{folder}/fleet', '--workers', workers, *model_arguments(model))
         fleet = time.monotonic() - begin
-        records = [msgspec.json.decode(path.read_bytes(), type=Record)
-                   for path in Path(folder, 'fleet').glob(f'*/{RECORD}')]
+        alone, records = _records(Path(folder, 'replays')), _records(Path(folder, 'fleet'))
     started = max(record.finished for record in records) - min(record.begun for record in records)
-    return Throughput(len(bags), sum(record.counts.grids for record in records), workers, replays, fleet, started,
-                      sum(record.finished - record.begun for record in records) / len(records))
+    return Throughput(len(bags), sum(record.counts.grids for record in records), workers, replays, _busy(alone), fleet,
+                      started, _busy(records) / len(records))
+
+
+def _records(folder: Path) -> list[Record]:
+    return [msgspec.json.decode(path.read_bytes(), type=Record) for path in folder.glob(f'*/{RECORD}')]
+
+
+def _busy(records: Sequence[Record]) -> float:
+    """How long all bags together took on their workers [s]."""
+    return sum(record.finished - record.begun for record in records)
 
 
 def _run(*arguments: object) -> None:
