@@ -315,7 +315,8 @@ def _fleet(args: argparse.Namespace) -> dict[str, Any]:
     rows = [('one replay after the other', f'{speed.replays:.1f} s, {workers} threads; {speed.replaying:.1f} s without '
              'the start of each'),
             ('the fleet', f'{speed.fleet:.1f} s, {workers} workers of one thread; {speed.started:.1f} s once started'),
-            ('replays / fleet', f'{speed.replays / speed.fleet:.2f}; once started {speed.replaying / speed.started:.2f}'),
+            ('replays / fleet', f'{speed.replays / speed.fleet:.2f}'),
+            ('  without all starts', f'{speed.replaying / speed.started:.2f}'),
             ('bags of nothing', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
             ('of a bag of 40 frames', f'{overhead:.3%}'),
             ('memory of the driver', f'{engine.peak_memory / 1e6:.0f} MB; {engine.before / 1e6:.0f} MB after a tenth')]
