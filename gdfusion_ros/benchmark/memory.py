@@ -78,7 +78,7 @@ def measure(spec: NetworkSpec, length: int, frames: int, device: torch.device) -
         spec = replace(spec, name=BEVDETOCC_SF.name, cues=())
     network = bevdetocc(spec, memory=queue(length) if length else FUSIONS)
     untrained(network)
-    runner = SequenceRunner(prepare(network, device))
+    runner = SequenceRunner.forgetful(prepare(network, device))
     times, sizes = [], []
     for frame in trial_frames(network, WARM_UP + frames):
         start = time.perf_counter()

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model.interface import Prediction, by_voxel
-from gdfusion_ros.model.layers.volume import chunks, rows
+from gdfusion_ros.model.layers.volume import by_chunks, rows
 from gdfusion_ros.model.ops.argmax import argmax
 from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.weights.keys import Table
@@ -38,7 +38,7 @@ class OccupancyHead(nn.Module):
     def classify(self, cells: Tensor) -> Tensor:
         """(n, C) features -> (n, voxels, outputs) logits of the voxels within, in the order y, x, z."""
         columns = isinstance(self.conv, nn.Conv2d)  # which are few, and what they give is too large to be copied
-        scores = self._scores(cells) if columns else torch.cat([self._scores(part) for part in chunks(cells)])
+        scores = self._scores(cells) if columns else by_chunks(self._scores, cells)
         return scores.view(len(cells), math.prod(self.inner), self.outputs)
 
     def _scores(self, cells: Tensor) -> Tensor:
