@@ -58,10 +58,10 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.replay import replay
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.inputs import input_topics
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network, select_model
 
-    keep_freed_memory()
+    prepare_process()
     pipeline, topics, model = pipeline_settings(args), topic_settings(args), model_settings(args)
     refuse_existing(args.out)
     with bag_reader(args.bag) as bag:
