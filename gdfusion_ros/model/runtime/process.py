@@ -13,6 +13,9 @@ def prepare_process() -> None:
     so this is for the first thread, before any, and for each process that is spawned; one that is forked has it.
     """
     keep_freed_memory()
+    import numpy as np
     import torch  # looks at what is set above
 
+    for kind in (np.float32, np.float64):
+        str(np.finfo(kind))  # asked for the first time later on, numpy would wonder where they are
     torch.set_flush_denormal(True)
