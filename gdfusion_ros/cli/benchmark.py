@@ -52,10 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
                         help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
                         'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
-                        'the reader of the tables, training, or the viewers (view)')
-
-
-                        'the reader of the tables, training, or many bags (fleet)')
+                        'the reader of the tables, training, the viewers (view), or many bags (fleet)')
     parser.add_argument('--frames', type=int, default=10,
                         help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
     parser.add_argument('--bag', type=Path, help='bag to play to the node; folder of bags for the fleet')
@@ -105,10 +102,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.benchmark import network as benchmark
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network
 
-    keep_freed_memory()
+    prepare_process()
     network = load_network(model_settings(args))
     with progress(args.frames, 'frame') as bar:
         result = benchmark.run(network, args.frames, bar.update)
@@ -142,10 +139,10 @@ def _cues(args: argparse.Namespace) -> dict[str, Any]:
 
     from gdfusion_ros.benchmark import cues
     from gdfusion_ros.benchmark import network as benchmark
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network
 
-    keep_freed_memory()
+    prepare_process()
     network = load_network(model_settings(args))
     if missing := set(benchmark.FUSIONS) - set(network.spec.cues):
         raise GdfusionError(f'model {network.spec.name} runs without {", ".join(sorted(missing))}: all four cues are '
@@ -289,10 +286,10 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.benchmark import training as benchmark
     from gdfusion_ros.cli.train import datasets
     from gdfusion_ros.model.runtime.device import select_device
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.training import settings as training_settings
 
-    keep_freed_memory()
+    prepare_process()
     settings = training_settings.read(args.config, {'steps': args.frames + benchmark.WARM_UP})
     device = select_device(args.device or 'auto')
     with progress(settings.steps, 'step') as bar:

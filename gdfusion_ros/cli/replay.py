@@ -72,10 +72,10 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.replay import BagForm, replay
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.inputs import input_topics
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network, select_model
 
-    keep_freed_memory()
+    prepare_process()
     if args.threads is not None:
         if args.threads < 1:
             raise GdfusionError(f'--threads {args.threads}: expected at least 1')

@@ -32,7 +32,7 @@ from gdfusion_ros.fleet.source import opened
 from gdfusion_ros.fleet.storage import RECORD, is_url, local_copy, output
 from gdfusion_ros.messages.outputs import NODE_NAME, OCCUPANCY
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.weights.registry import digest
 from gdfusion_ros.model.zoo import load_network, select_model
 from gdfusion_ros.names import printable
@@ -149,7 +149,7 @@ def workplace(settings: JobSettings) -> Workplace:
     Raises:
         GdfusionError: settings that are not allowed, or weights that are not there or do not fit.
     """
-    keep_freed_memory()
+    prepare_process()
     torch.set_num_threads(settings.threads)
     with weights_here(settings.of_model) as model:
         return Workplace(_sealed(settings, model), load_network(model))
