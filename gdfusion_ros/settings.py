@@ -116,10 +116,25 @@ class ModelSettings:
                            "empty: the model's own, or those that come with the package.")
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
-    precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
-                             choices=('fp32', 'autocast'))
+    precision: str = setting('fp32', 'fp32; autocast: half precision convolutions on CUDA; int8: convolutions of 8-bit '
+                             "integers on a CPU, by weights that 'gdfusion quantize' made.",
+                             choices=('fp32', 'autocast', 'int8'))
     cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
                                     choices=CUES)
+
+
+def model_arguments(model: ModelSettings) -> list[str]:
+    """The arguments of ``gdfusion VERB`` that ask for ``model``."""
+    arguments: list[str] = []
+    for name, value in dataclasses.asdict(model).items():
+        flag = '--' + name.replace('_', '-')
+        if isinstance(value, bool):
+            arguments += [flag] * value
+        elif isinstance(value, tuple):
+            arguments += [flag, *value]
+        elif value:
+            arguments += [flag, value]
+    return arguments
 
 
 @dataclass(frozen=True)

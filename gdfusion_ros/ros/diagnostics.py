@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock
+from rclpy.clock import Clock, ROSClock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
@@ -59,9 +59,9 @@ class _Watch:
         counts, time: at the last message, and when that was [s].
         begin: since when images are expected, or no longer are [s].
         at_grid, grid_time: the counts when a grid was seen last, and when that was [s].
+        pace, clock_pace: of the node's clock, and what it was at the last look.
         active: whether images are expected.
         nothing_comes: whether no camera delivered.
-        clock_pace: how fast the node's clock runs, in its seconds a second.
     """
 
     counts: Counts
@@ -69,15 +69,20 @@ class _Watch:
     begin: float
     at_grid: Counts
     grid_time: float
+    pace: Pace
+    clock_pace: float = 1.0
     active: bool = False
     nothing_comes: bool = False
-    clock_pace: float = 1.0
 
     @staticmethod
-    def begun(counts: Counts) -> _Watch:
+    def begun(counts: Counts, clock: ROSClock) -> _Watch:
         """From now on, nothing was before."""
         now = time.monotonic()
-        return _Watch(counts, now, now, counts, now)
+        return _Watch(counts, now, now, counts, now, Pace(clock, now))
+
+    def look(self, now: float) -> None:
+        """See how fast the node's time goes by."""
+        self.clock_pace = self.pace.look(now)
 
     def activate(self, counts: Counts, *, active: bool) -> None:
         """Images are expected from now on, or no longer."""
@@ -99,10 +104,9 @@ class Diagnostics:
         """Create the publisher and the timer."""
         self._node, self._settings, self._network = node, settings, network
         self._assembler, self._log = assembler, log
-        self._watch = _Watch.begun(assembler.counters.snapshot())
+        self._watch = _Watch.begun(assembler.counters.snapshot(), node.get_clock())
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
         self.statuses: tuple[Status, ...] = ()
-        self._pace = Pace(node.get_clock(), self._watch.begin)
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
         self._timer = node.create_timer(settings.node.diagnostics_period, self._publish,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -130,7 +134,7 @@ class Diagnostics:
 
     def _publish(self) -> None:
         now, counts = time.monotonic(), self._assembler.counters.snapshot()
-        self._watch.clock_pace = self._pace.look(now)
+        self._watch.look(now)
         frames = [self._frames.get() for _ in range(self._frames.qsize())]
         cameras = [self._camera(name, counts, now) for name in counts.cameras]
         self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
