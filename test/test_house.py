@@ -14,7 +14,7 @@ MOST_FIELDS, MOST_LINES = 10, 250
 RECORDS = {
     'PipelineSettings': 'a setting each', 'TrainingSettings': 'a setting each',
     'NetworkSpec': 'all that anybody may read of a network', 'SemanticGrid': 'what the message says',
-    'Counts': 'a count each', 'Weather': 'the light of a scene', 'Shapes': 'arrays of parts, as they are traced',
+    'Counts': 'a count each', 'Report': 'the numbers of an evaluation', 'Weather': 'the light of a scene', 'Shapes': 'arrays of parts, as they are traced',
     'Mover': 'a road user in a simulation'}
 """Records with more fields: they hold data and look after nothing -> what their fields are."""
 
