@@ -10,6 +10,8 @@
                                                       floor and memory beside the accuracy that others report
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
+  gdfusion benchmark view --frames 20                 what a grid costs the thread that shows it, by viewer, for those
+                                                      viewers whose libraries are installed
   gdfusion benchmark soak --frames 1600               sends synthetic camera sets to a node over DDS; an error if its
                                                       memory, open files or threads grow
   gdfusion benchmark convert --nuscenes /data/nuscenes --scenes scene-0061 scene-0103
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
                         help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
                         'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
-                        'the reader of the tables, or training')
+                        'the reader of the tables, training, or the viewers (view)')
     parser.add_argument('--frames', type=int, default=10,
                         help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
     parser.add_argument('--bag', type=Path, help='bag to play to the node')
@@ -291,6 +293,19 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     return dataclasses.asdict(result)
 
 
+def _view(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import view as benchmark
+
+    with progress(args.frames * len(benchmark.VIEWERS), 'grid') as bar:
+        costs = benchmark.run(args.frames, bar.update)
+    print(f'one grid of 200 x 200 x 16 voxels, six images of 704 x 256, medians of {args.frames}: processor time')
+    print(tabulate([(name, f'{1e3 * cost:.1f}', f'{1 / cost:.0f}') for name, cost in costs.items()],
+                   headers=('viewer', 'ms a grid', 'grids/s at most'), stralign='right', disable_numparse=True))
+    return {'seconds': costs}
+
+
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     'network': _network, 'cues': _cues, 'memory': _memory, 'zoo': _zoo, 'node': _node, 'soak': _soak,
-    'convert': _convert, 'tables': _tables, 'train': _train}
+    'convert': _convert, 'tables': _tables, 'train': _train, 'view': _view}

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.evaluation.frames import Truth
     from gdfusion_ros.evaluation.predictions import Predictions
-    from gdfusion_ros.evaluation.report import Ignored
+    from gdfusion_ros.evaluation.protocol import Ignored
 
 HELP = 'score grids against ground truth'
 
@@ -118,8 +118,9 @@ class _Inputs:
 def run(args: argparse.Namespace) -> int:
     """Evaluate; print or write the scores."""
     from gdfusion_ros.bags.grid_stream import ReplayListener
-    from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate, usual_mask
+    from gdfusion_ros.evaluation.evaluator import evaluate
     from gdfusion_ros.evaluation.export import npz_folder
+    from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
     from gdfusion_ros.files import refuse_existing, written_whole
 
     inputs = _inputs(args)

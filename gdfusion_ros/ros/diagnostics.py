@@ -18,6 +18,8 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from gdfusion_ros.errors import LONGEST
+from gdfusion_ros.messages.diagnostics import Status
+from gdfusion_ros.messages.diagnostics import statuses as plain
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counts, StreamCounts
@@ -92,6 +94,9 @@ class Diagnostics:
     """Publishes the counts, and names what is wrong: a silent camera, sets that come to nothing, missing transforms.
 
     Everything is counted since the node was configured; rates and levels are those of the time since the last message.
+
+    Attributes:
+        statuses: What was published last.
     """
 
     def __init__(self, node: Node, settings: Settings, network: NetworkFacts, assembler: FrameAssembler,
@@ -101,6 +106,7 @@ class Diagnostics:
         self._assembler, self._log = assembler, log
         self._watch = _Watch.begun(assembler.counters.snapshot(), node.get_clock())
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
+        self.statuses: tuple[Status, ...] = ()
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
         self._timer = node.create_timer(settings.node.diagnostics_period, self._publish,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -136,6 +142,7 @@ class Diagnostics:
         statuses = [self._network_status(), *cameras, *clouds, self._inputs(counts), self._sets(counts),
                     self._grids(counts, now), self._memory(counts), self._latency(frames)]
         self._watch.counts, self._watch.time = counts, now
+        self.statuses = plain(statuses)
         array = DiagnosticArray(status=statuses)
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)
