@@ -16,8 +16,7 @@ RECORDS = {
     'PipelineSettings': 'a setting each', 'NodeSettings': 'a setting each', 'TrainingSettings': 'a setting each',
     'Weights': 'an entry of the manifest',
     'NetworkSpec': 'all that anybody may read of a network', 'SemanticGrid': 'what the message says',
-    'Counts': 'a count each', 'Report': 'the numbers of an evaluation',
-    'Weather': 'the light of a scene', 'Shapes': 'arrays of parts, as they are traced',
+    'Counts': 'a count each', 'Weather': 'the light of a scene', 'Shapes': 'arrays of parts, as they are traced',
     'Mover': 'a road user in a simulation'}
 """Records with more fields: they hold data and look after nothing -> what their fields are."""
 
