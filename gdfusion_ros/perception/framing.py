@@ -100,8 +100,7 @@ def lidar_classes(frame: Frame, sweep: LidarSweep, classes: NDArray[np.uint8], n
 
 
 def _places(frame: Frame, sweep: LidarSweep, now: RigPoses) -> tuple[Tensor, Tensor, Calibration, tuple[int, int]]:
-    """The points, the way from the LiDAR at its stamp to each camera at its own, those cameras, and their images' size.
-    """
+    """The points, the way from the LiDAR at its stamp to each camera at its own, those cameras, their images' size."""
     camera_from_lidar = _tensor([product(inverse(pose), sweep.fixed_from_lidar) for pose in now.fixed_from_camera])
     height, width = frame.images.shape[-2:]
     return torch.from_numpy(sweep.points), camera_from_lidar, frame.calibration, (height, width)
