@@ -51,7 +51,7 @@ def _see(point: tl.tensor, remembered: tl.tensor, matrix: tl.tensor, vector: tl.
 @kernel
 def _cells(place: tl.tensor, count: int) -> tuple[tl.tensor, ...]:
     """Along an axis, the lower of the two cells round each place, the weights of both, and whether it is near any."""
-    place = (place + 1) * 0.5 * (count - 1).to(tl.float32)
+    place = (place + 1) * 0.5 * (count - 1.0)
     near = (place > -1) & (place < count)
     place = tl.where(near, place, 0.0)
     lower = tl.floor(place)
