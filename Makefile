@@ -3,6 +3,8 @@ PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 1
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Rerun needs numpy 2, which nuscenes-devkit cannot have: its tests see this folder before the environment.
+RERUN := rerun-sdk==0.41.0 numpy==2.4.6 pyarrow==26.0.1 attrs==26.1.0 psutil==7.2.2
 # What an installation depends on; Python files need none, the installation is editable.
 INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
 
@@ -19,7 +21,8 @@ $(BIN)/python:
 	touch $(VENV)/COLCON_IGNORE
 
 $(INSTALLED): $(INPUTS) | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,export,docs,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,export,page,foxglove,fleet,docs,dev]'
+	$(BIN)/pip install --quiet --upgrade --no-deps --target $(VENV)/rerun $(RERUN)
 	@touch $@
 
 demo: setup  ## a synthetic scene to a bag, the bag to the live node, grids to scores and pictures in demo/

@@ -121,10 +121,25 @@ class ModelSettings:
                            "('gdfusion export') and makes them of weights where none is given.",
                            choices=('torch', 'onnxruntime'))
     provider: str = setting('CPU', 'Execution provider of onnxruntime: CPU, CUDA, Tensorrt or whatever it has.')
-    precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
-                             choices=('fp32', 'autocast'))
+    precision: str = setting('fp32', 'fp32; autocast: half precision convolutions on CUDA; int8: convolutions of 8-bit '
+                             "integers on a CPU, by weights that 'gdfusion quantize' made.",
+                             choices=('fp32', 'autocast', 'int8'))
     cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
                                     choices=CUES)
+
+
+def model_arguments(model: ModelSettings) -> list[str]:
+    """The arguments of ``gdfusion VERB`` that ask for ``model``."""
+    arguments: list[str] = []
+    for name, value in dataclasses.asdict(model).items():
+        flag = '--' + name.replace('_', '-')
+        if isinstance(value, bool):
+            arguments += [flag] * value
+        elif isinstance(value, tuple):
+            arguments += [flag, *value]
+        elif value:
+            arguments += [flag, value]
+    return arguments
 
 
 @dataclass(frozen=True)
@@ -278,6 +293,10 @@ class NodeSettings:
     grid_timeout: float = setting(10.0, 'Without a grid for longer, while images arrive, the node reports an error '
                                   '[s].', low=0.1, high=3600.0)
     diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)
+    page_port: int = setting(0, 'Port of a page that shows the grids in a browser; 0: none.', low=0, high=65535)
+    foxglove_port: int = setting(0, 'Port of a server for Foxglove; 0: none.', low=0, high=65535)
+    viewer_host: str = setting('127.0.0.1', 'Address that page and server listen on; 127.0.0.1: this computer only, '
+                               '0.0.0.0: whoever reaches it.')
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

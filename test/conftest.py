@@ -36,6 +36,7 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import Sizes as BevdetoccSizes
 from gdfusion_ros.model.networks.bevdetocc import bevdetocc
 from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.checkpoint import load_checkpoint, save_checkpoint
 from gdfusion_ros.model.weights.initialise import initialise
@@ -45,6 +46,8 @@ from gdfusion_ros.perception.types import NANOSECONDS
 DATA = Path(__file__).resolve().parent / 'data'
 SHARED = DATA.parent.parent.parent / 'shared'
 PATIENCE = 600.0
+
+prepare_process()  # as whoever runs a network does
 
 # A busy machine is no fault, and neither are fixtures that serve all examples of a test.
 settings.register_profile('tests', deadline=None,

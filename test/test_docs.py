@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from gdfusion_ros.cli import build_parser
+from gdfusion_ros.messages.outputs import outputs
+from gdfusion_ros.settings import BevSettings
 from tools.docs.links import CODE, ROOT, in_repository, is_outside, resolved, rewritten, site_path, spaced, targets
 
 BLOCK = re.compile(r'^( *)```(\w+)\n(.*?)^\1```$', re.DOTALL | re.MULTILINE)
@@ -140,6 +142,12 @@ def test_yaml_in_pages_sets_parameters_that_there_are() -> None:
     given = {name for each in found if '/**' in each for name in each['/**']['ros__parameters']}
     assert given
     assert given <= set(parameters)
+
+
+def test_every_output_of_the_node_is_on_its_page() -> None:
+    page = (ROOT / 'docs/node.md').read_text()
+    rows = [f'| `~/{output.topic}` | `{output.type_name.replace("/msg", "")}` |' for output in outputs(BevSettings())]
+    assert [row for row in rows if row not in page] == []
 
 
 def test_links_of_the_site() -> None:

@@ -45,7 +45,7 @@ def test_the_3d_panel_follows_the_vehicle_and_shows_topics_that_are_there(layout
     given = {f'/{NODE_NAME}/{output.topic}' for output in outputs(BevSettings())}
     given |= {ANNOTATIONS_TOPIC, GROUND_TRUTH_MARKERS}
     assert panel['topics'].keys() <= given
-    assert [topic for topic, style in panel['topics'].items() if style['visible']] == ['/occ/markers']
+    assert [topic for topic, style in panel['topics'].items() if style['visible']] == ['/occ/markers', '/occ/voxels']
     assert panel['followTf'] == PipelineSettings().base_frame
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import gdfusion_ros
 
 ROOT = Path(gdfusion_ros.__file__).parent
-MOST_FIELDS, MOST_LINES = 10, 250
+MOST_FIELDS, MOST_LINES = 10, 235
 
 RECORDS = {
-    'PipelineSettings': 'a setting each', 'TrainingSettings': 'a setting each',
+    'PipelineSettings': 'a setting each', 'NodeSettings': 'a setting each', 'TrainingSettings': 'a setting each',
+    'JobSettings': 'a setting each', 'Record': 'what is known of a result, in its file',
+    'Weights': 'an entry of the manifest',
     'NetworkSpec': 'all that anybody may read of a network', 'SemanticGrid': 'what the message says',
     'Counts': 'a count each', 'Weather': 'the light of a scene', 'Shapes': 'arrays of parts, as they are traced',
     'Mover': 'a road user in a simulation'}
@@ -62,7 +65,9 @@ def test_exceptions_are_records_and_nothing_else() -> None:
 
 
 def test_no_file_of_the_networks_is_long() -> None:
-    lines = {path: len(path.read_text().splitlines()) for path in files() if ROOT / 'model' in path.parents}
+    """Lines of brackets alone, which the formatter makes, and empty ones do not count."""
+    lines = {path: len(re.findall(r'^.*\w', path.read_text(), re.MULTILINE)) for path in files()
+             if ROOT / 'model' in path.parents}
     assert len(lines) > 50
     assert {str(path.relative_to(ROOT)): count for path, count in lines.items() if count > MOST_LINES} == {}
 

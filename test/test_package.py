@@ -59,13 +59,6 @@ def test_an_installed_package_looks_in_the_prefix(monkeypatch: pytest.MonkeyPatc
         resource('config/fastdds_profile.xml')
 
 
-def test_no_file_of_the_model_is_long() -> None:
-    """Empty lines, and those of brackets alone that the formatter makes, do not count."""
-    lengths = {path.name: len(re.findall(r'^.*\w', path.read_text(), re.MULTILINE))
-               for path in (ROOT / 'gdfusion_ros/model').rglob('*.py')}
-    assert {name: length for name, length in lengths.items() if length > 235} == {}
-
-
 def test_bags_need_no_ros() -> None:
     modules = ('cli', 'perception.assembler', 'perception.estimator', 'messages.encode', 'messages.decode',
                'bags.reader', 'bags.replay', 'model.zoo')

@@ -2,6 +2,7 @@
 
   gdfusion benchmark                                  the default model, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
+  gdfusion benchmark --against main --pairs 5         the same by turns with another commit: ratios of frame and memory
   gdfusion benchmark cues --model bevdetocc_gf        what the four fusions take of a frame, and what their gradients
                                                       would take by autograd
   gdfusion benchmark memory --figure memory.png       bevdetocc_sf, which keeps 1 to 16 volumes, against bevdetocc_gf,
@@ -10,6 +11,8 @@
                                                       floor and memory beside the accuracy that others report
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
+  gdfusion benchmark view --frames 20                 what a grid costs the thread that shows it, by viewer, for those
+                                                      viewers whose libraries are installed
   gdfusion benchmark soak --frames 1600               sends synthetic camera sets to a node over DDS; an error if its
                                                       memory, open files or threads grow
   gdfusion benchmark convert --nuscenes /data/nuscenes --scenes scene-0061 scene-0103
@@ -17,6 +20,8 @@
   gdfusion benchmark tables --share 0.1               reads generated tables of a tenth of v1.0-trainval (1: of all)
   gdfusion benchmark train --config config/train_nano.yaml --nuscenes made --frames 50
                                                       steps of training, and how long they wait for data
+  gdfusion benchmark fleet --bag bags --bags 10000    'gdfusion fleet' on all cores against replays one after the other,
+                                                      and what giving out 10,000 bags of nothing takes
 
 The floor is the time of the network's own convolutions and matrix products run alone in the same process: what is above
 it is overhead that better code could save. GMAC are multiply-adds of these products, counted while they run. Machines
@@ -33,7 +38,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdfusion_ros.cli.common import add_model_arguments, add_version_argument, model_settings, progress
+from gdfusion_ros.cli.common import add_model_arguments, add_version_argument, model_flags, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing, written_whole
 from gdfusion_ros.settings import ModelSettings
@@ -49,10 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
                         help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
                         'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
-                        'the reader of the tables, or training')
+                        'the reader of the tables, training, the viewers (view), or many bags (fleet)')
     parser.add_argument('--frames', type=int, default=10,
                         help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
-    parser.add_argument('--bag', type=Path, help='bag to play to the node')
+    parser.add_argument('--bag', type=Path, help='bag to play to the node; folder of bags for the fleet')
+    parser.add_argument('--bags', type=int, default=10_000, metavar='N',
+                        help='bags of nothing that a fleet is given. Default: %(default)s.')
     parser.add_argument('--nuscenes', type=Path, metavar='DIR',
                         help='folder of nuScenes, for the converter and for training')
     add_version_argument(parser)
@@ -60,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="see 'gdfusion convert'")
     parser.add_argument('--share', type=float, default=1.0,
                         help="size of the generated tables as a share of v1.0-trainval's. Default: 1.")
+    parser.add_argument('--against', metavar='COMMIT', help='benchmark the network by turns with that commit of this '
+                        'checkout, both with the libraries that are installed')
+    parser.add_argument('--pairs', type=int, default=3, help='turns of --against. Default: 3.')
     parser.add_argument('--figure', type=Path, metavar='FILE', help='draw memory or zoo into FILE, a PNG')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     add_model_arguments(parser)
@@ -71,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError(f'--frames {args.frames}: expected at least 1')
     if args.what == 'node' and args.bag is None:
         raise GdfusionError("which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)")
+    if args.what == 'fleet' and (args.bag is None or args.bags < 10):
+        raise GdfusionError('over which bags? --bag DIR, a folder with bags; and --bags of at least 10')
     if args.what == 'soak' and args.frames < 100:
         raise GdfusionError(f'--frames {args.frames}: of less than 100 camera sets nothing can be told')
     if args.what == 'convert' and args.nuscenes is None:
@@ -79,13 +91,15 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError('what shall be trained on what? --config FILE --nuscenes DIR')
     if not 0 < args.share <= 1:
         raise GdfusionError(f'--share {args.share}: expected more than 0 and at most 1')
+    if args.against is not None and (args.what != 'network' or args.pairs < 1):
+        raise GdfusionError('--against compares the network alone, in --pairs of at least 1')
     # Speed does not depend on what the weights are, so random ones will do where none are given.
     if not args.weights:
         args.untrained = True
     for path in (args.json, args.figure):
         if path is not None:
             refuse_existing(path)
-    numbers = _MEASURES[args.what](args)
+    numbers = (_MEASURES[args.what] if args.against is None else _against)(args)
     if args.json is not None:
         with written_whole(args.json) as draft:
             draft.write_text(json.dumps(numbers, indent=2) + '\n')
@@ -95,10 +109,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.benchmark import network as benchmark
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network
 
-    keep_freed_memory()
+    prepare_process()
     settings = model_settings(args)
     if settings.backend != 'torch':
         return _exported(settings, args.frames)
@@ -126,6 +140,27 @@ def _exported(settings: ModelSettings, frames: int) -> dict[str, Any]:
     return dataclasses.asdict(result)
 
 
+def _against(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import against
+
+    with progress(args.pairs, 'turn') as bar:
+        turns = against.run(args.against, ['--frames', str(args.frames), *model_flags(args)], args.pairs, bar.update)
+    rows = [(turn.frame[1] * 1e3, turn.frame[0] * 1e3, turn.frame[0] / turn.frame[1], turn.per_floor[1],
+             turn.per_floor[0], turn.peak_memory[1] / 1e9, turn.peak_memory[0] / 1e9) for turn in turns]
+    print(f'{args.against} and this one by turns, medians of {args.frames} frames')
+    print(tabulate(rows, headers=('frame [ms]', 'now', 'ratio', 'frame / floor', 'now', 'peak [GB]', 'now'),
+                   floatfmt='.2f'))
+    spreads = {name: against.Spread.of([getattr(turn, name) for turn in turns])
+               for name in ('frame', 'per_floor', 'peak_memory')}
+    print(tabulate([(name.replace('_', ' '), spread.median, spread.least, spread.most)
+                    for name, spread in spreads.items()],
+                   headers=('ratio of', 'median', 'least', 'most'), floatfmt='.3f'))
+    return {'against': args.against, 'frames': args.frames, 'turns': [dataclasses.asdict(turn) for turn in turns],
+            **{name: dataclasses.asdict(spread) for name, spread in spreads.items()}}
+
+
 def _table(result: BenchmarkResult) -> str:
     from tabulate import tabulate
 
@@ -150,10 +185,10 @@ def _cues(args: argparse.Namespace) -> dict[str, Any]:
 
     from gdfusion_ros.benchmark import cues
     from gdfusion_ros.benchmark import network as benchmark
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network
 
-    keep_freed_memory()
+    prepare_process()
     network = load_network(model_settings(args))
     if missing := set(benchmark.FUSIONS) - set(network.spec.cues):
         raise GdfusionError(f'model {network.spec.name} runs without {", ".join(sorted(missing))}: all four cues are '
@@ -232,7 +267,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.benchmark import latency
-    from gdfusion_ros.ros.process import model_arguments
+    from gdfusion_ros.settings import model_arguments
 
     settings = model_settings(args)
     with progress(args.frames + 1, 'frame') as bar:
@@ -252,7 +287,7 @@ def _soak(args: argparse.Namespace) -> dict[str, Any]:
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.benchmark import soak
-    from gdfusion_ros.ros.process import model_arguments
+    from gdfusion_ros.settings import model_arguments
 
     settings = model_settings(args)
     with progress(args.frames, 'set') as bar:
@@ -297,10 +332,10 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.benchmark import training as benchmark
     from gdfusion_ros.cli.train import datasets
     from gdfusion_ros.model.runtime.device import select_device
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.training import settings as training_settings
 
-    keep_freed_memory()
+    prepare_process()
     settings = training_settings.read(args.config, {'steps': args.frames + benchmark.WARM_UP})
     device = select_device(args.device or 'auto')
     with progress(settings.steps, 'step') as bar:
@@ -310,6 +345,49 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     return dataclasses.asdict(result)
 
 
+def _view(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import view as benchmark
+
+    with progress(args.frames * len(benchmark.VIEWERS), 'grid') as bar:
+        costs = benchmark.run(args.frames, bar.update)
+    print(f'one grid of 200 x 200 x 16 voxels, six images of 704 x 256, medians of {args.frames}: processor time')
+    print(tabulate([(name, f'{1e3 * cost:.1f}', f'{1 / cost:.0f}') for name, cost in costs.items()],
+                   headers=('viewer', 'ms a grid', 'grids/s at most'), stralign='right', disable_numparse=True))
+    return {'seconds': costs}
+
+
+def _fleet(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import fleet
+    from gdfusion_ros.benchmark.alone import alone
+    from gdfusion_ros.fleet.job import JobSettings
+    from gdfusion_ros.fleet.listing import list_jobs
+
+    bags = [Path(job.bag) for job in list_jobs([str(args.bag)], '', JobSettings()).jobs]
+    workers = os.cpu_count() or 1
+    with progress(len(bags), 'bag') as bar:
+        speed = fleet.throughput(bags, workers, model_settings(args), bar.update)
+    engine = alone('the driver of the fleet', fleet.engine, args.bags, workers)
+    forty = speed.bag * 40 * speed.bags / speed.grids
+    overhead = engine.seconds / engine.bags * workers / forty
+    rows = [('one replay after the other', f'{speed.replays:.1f} s, {workers} threads; {speed.replaying:.1f} s without '
+             'the start of each'),
+            ('the fleet', f'{speed.fleet:.1f} s, {workers} workers of one thread; {speed.started:.1f} s once started'),
+            ('replays / fleet', f'{speed.replays / speed.fleet:.2f}'),
+            ('  without all starts', f'{speed.replaying / speed.started:.2f}'),
+            ('bags of nothing', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
+            ('of a bag of 40 frames', f'{overhead:.3%}'),
+            ('memory of the driver', f'{engine.peak_memory / 1e6:.0f} MB; {engine.before / 1e6:.0f} MB after a tenth')]
+    print(f'{speed.bags} bags, {speed.grids} grids')
+    print(tabulate(rows, tablefmt='plain', disable_numparse=True))
+    return {'throughput': dataclasses.asdict(speed), 'engine': dataclasses.asdict(engine),
+            'ratio': speed.replays / speed.fleet, 'ratio_once_started': speed.replaying / speed.started,
+            'overhead': overhead}
+
+
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     'network': _network, 'cues': _cues, 'memory': _memory, 'zoo': _zoo, 'node': _node, 'soak': _soak,
-    'convert': _convert, 'tables': _tables, 'train': _train}
+    'convert': _convert, 'tables': _tables, 'train': _train, 'view': _view, 'fleet': _fleet}

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.evaluation.frames import Truth
     from gdfusion_ros.evaluation.predictions import Predictions
-    from gdfusion_ros.evaluation.report import Ignored
+    from gdfusion_ros.evaluation.protocol import Ignored
 
 HELP = 'score grids against ground truth'
 
@@ -118,8 +118,9 @@ class _Inputs:
 def run(args: argparse.Namespace) -> int:
     """Evaluate; print or write the scores."""
     from gdfusion_ros.bags.grid_stream import ReplayListener
-    from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate, usual_mask
+    from gdfusion_ros.evaluation.evaluator import evaluate
     from gdfusion_ros.evaluation.export import npz_folder
+    from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
     from gdfusion_ros.files import refuse_existing, written_whole
 
     inputs = _inputs(args)
@@ -233,14 +234,14 @@ def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listene
     from gdfusion_ros.datasets.plan import Content
     from gdfusion_ros.evaluation.predictions import BagPredictions, ModelPredictions, NpzPredictions, converted
     from gdfusion_ros.model.runtime.backends import load_backend
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
 
     args = inputs.args
     if args.npz:
         return NpzPredictions(args.npz, truth.label_set)
     if inputs.model is None:
         return BagPredictions(args.bags, args.topic)
-    keep_freed_memory()
+    prepare_process()
     network = load_backend(inputs.model, scores=inputs.pipeline.confidence)
     content = Content(lidar=network.spec.lidar_depth)
     bags: Iterable[Path] = args.bags or (() if dataset is None else converted(dataset, content))

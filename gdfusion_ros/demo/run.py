@@ -22,8 +22,9 @@ from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.plan import LABELS, Content, Job, plan
 from gdfusion_ros.demo.folder import Folder
 from gdfusion_ros.demo.live import DIAGNOSTICS, GRIDS_TOPIC, LATENCY, Bar, run_node
-from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate, usual_mask
+from gdfusion_ros.evaluation.evaluator import evaluate
 from gdfusion_ros.evaluation.predictions import BagPredictions
+from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
 from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.files import written_whole

@@ -9,41 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.evaluation.alignment import GridFrame, align, known_labels
+from gdfusion_ros.evaluation.alignment import align, known_labels
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.frames import KeyFrame, Truth
 from gdfusion_ros.evaluation.predictions import Predictions, Tally
+from gdfusion_ros.evaluation.protocol import Mask, ScoringProtocol
 from gdfusion_ros.evaluation.rays import RayCounts, ray_origins
-from gdfusion_ros.evaluation.report import Ignored, Mask, Report
+from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.evaluation.seen import SeenCounts
-from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
+from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.regrid import voxel_grid
 from gdfusion_ros.perception.transforms import TransformError
 from gdfusion_ros.perception.types import SemanticGrid, stamp_text
-
-
-@dataclass(frozen=True)
-class ScoringProtocol:
-    """How predictions are scored.
-
-    Attributes:
-        mask: which voxels count: those that the cameras can see by the labels ('camera'), those that they saw by the
-            prediction ('predicted'), or all ('none'). Not for RayIoU, which has no mask.
-        frame_of: whose frame the comparison is made in.
-        rays: whether RayIoU is measured.
-        ignored: voxels that the labels say to ignore: 'drop' does not count them, 'free' counts them as free space, as
-            GDFusion's release scores SurroundOcc's labels (alocc.md §9.2).
-    """
-
-    mask: Mask
-    frame_of: GridFrame = 'released'
-    rays: bool = True
-    ignored: Ignored = 'drop'
-
-
-def usual_mask(label_set: LabelSet) -> Mask:
-    """The mask that benchmarks with labels of this set take."""
-    return 'camera' if label_set.camera_masked else 'none'
 
 
 def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
@@ -77,8 +54,8 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
     if not matrix.counts.any():
         raise GdfusionError(f'nothing to score in {tally.scored} key frames: ' +
  _NOTHING_LEFT[protocol.mask])
-    return Report(truth.label_set, tuple(sorted(models)), protocol.mask, protocol.ignored, protocol.frame_of,
-                  tally, len(truth.frames) - tally.scored, truth.unlabelled, matrix, counts.rays, counts.seen)
+    return Report(truth.label_set, tuple(sorted(models)), protocol, tally, len(truth.frames) - tally.scored,
+                  truth.unlabelled, matrix, counts.rays, counts.seen)
 
 
 _NOTHING_LEFT: Mapping[Mask, str] = {

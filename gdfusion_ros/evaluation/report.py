@@ -6,23 +6,16 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from tabulate import tabulate
 
-from gdfusion_ros.evaluation.alignment import GridFrame
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
+from gdfusion_ros.evaluation.protocol import Mask, ScoringProtocol
 from gdfusion_ros.evaluation.rays import THRESHOLDS, RayCounts
 from gdfusion_ros.evaluation.seen import SeenCounts
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import LabelSet
-
-Ignored = Literal['drop', 'free']
-"""What becomes of voxels that the labels say to ignore: see ScoringProtocol."""
-
-Mask = Literal['camera', 'predicted', 'none']
-"""Which voxels count: see ScoringProtocol."""
 
 FORMATS = ('text', 'markdown', 'json')
 
@@ -41,9 +34,7 @@ class Report:
     Attributes:
         label_set: the classes.
         models: what made the predictions.
-        mask: which voxels were counted.
-        ignored: what became of voxels that the labels say to ignore.
-        frame_of: whose frame the comparison was made in.
+        protocol: how they were scored.
         tally: what became of the predictions.
         unpredicted: key frames with labels, without a prediction.
         unlabelled: key frames without labels.
@@ -54,9 +45,7 @@ class Report:
 
     label_set: LabelSet
     models: tuple[str, ...]
-    mask: Mask
-    ignored: Ignored
-    frame_of: GridFrame
+    protocol: ScoringProtocol
     tally: Tally
     unpredicted: int
     unlabelled: int
@@ -85,8 +74,8 @@ class Report:
     def as_json(self) -> dict[str, object]:
         """All of it; scores are 0..1, None where nothing was counted."""
         return {
-            'label_set': self.label_set.name, 'models': list(self.models), 'mask': self.mask,
-            'ignored': self.ignored, 'frame_of': self.frame_of,
+            'label_set': self.label_set.name, 'models': list(self.models), 'mask': self.protocol.mask,
+            'ignored': self.protocol.ignored, 'frame_of': self.protocol.frame_of,
             'key_frames': {'scored': self.tally.scored, 'without_prediction': self.unpredicted,
                            'without_labels': self.unlabelled},
             'predictions': {'scored': self.tally.scored, 'without_labels': self.tally.unlabelled,
@@ -120,9 +109,9 @@ class Report:
         rows: list[tuple[str, object]] = [
             ('predictions of', printable(', '.join(self.models), 200)),
             ('labels', self.label_set.name),
-            ('voxels', f'{self.matrix.counts.sum()} counted, {_MASKS[self.mask]}'
-             + (', ignored ones as free' if self.ignored == 'free' else '')),
-            ('frames', _MOTIONS[self.frame_of]),
+            ('voxels', f'{self.matrix.counts.sum()} counted, {_MASKS[self.protocol.mask]}'
+             + (', ignored ones as free' if self.protocol.ignored == 'free' else '')),
+            ('frames', _MOTIONS[self.protocol.frame_of]),
             ('key frames scored', tally.scored)]
         if self.seen is not None and self.seen.voxels:
             rows.append(('seen', f'{_percent(self.seen.agreement)} % of the voxels as the camera mask of the labels '

@@ -55,7 +55,7 @@ def occupancy(grid: SemanticGrid, make: MessageFactory) -> Message:
         'gdfusion_ros/msg/SemanticOccupancyGrid',
         header=header(grid.stamp, grid.frame_id, make),
         origin=pose(grid.origin, make),
-        voxel_size=_xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
+        voxel_size=xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
         size_x=size_x, size_y=size_y, size_z=size_z,
         labels=make.array(to_wire(grid.labels)), free_label=grid.label_set.free, confidence=make.array(confidence),
         label_set=grid.label_set.name, model=grid.model, frames_since_reset=grid.frames_since_reset,
@@ -115,11 +115,12 @@ def label_info(label_set: LabelSet, make: MessageFactory) -> Message:
 
 def pose(position: tuple[float, float, float], make: MessageFactory) -> Message:
     """``geometry_msgs/Pose`` at ``position`` [m] without rotation."""
-    return make('geometry_msgs/msg/Pose', position=_xyz('geometry_msgs/msg/Point', position, make),
+    return make('geometry_msgs/msg/Pose', position=xyz('geometry_msgs/msg/Point', position, make),
                 orientation=make('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=0.0, w=1.0))
 
 
-def _xyz(type_name: str, values: tuple[float, float, float], make: MessageFactory) -> Message:
+def xyz(type_name: str, values: tuple[float, float, float], make: MessageFactory) -> Message:
+    """A message of a type with the fields x, y and z."""
     x, y, z = values
     return make(type_name, x=x, y=y, z=z)
 

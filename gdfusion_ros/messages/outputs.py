@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gdfusion_ros.messages import cubes, encode
+from gdfusion_ros.messages import cubes, encode, voxels
 from gdfusion_ros.messages.bev import Bev, members
 from gdfusion_ros.messages.factory import Message, MessageFactory
 from gdfusion_ros.perception.types import SemanticGrid
@@ -26,13 +26,14 @@ class Output:
     """One message a grid: topic below the node's name, message type, and the function that builds it.
 
     What is built is a message, or its serialized form where objects would be slow. ``remember`` is told every grid,
-    whether or not anybody wants its message.
+    whether or not anybody wants its message. An ``optional`` one is left out where its message type is not installed.
     """
 
     topic: str
     type_name: str
     build: Callable[[SemanticGrid, MessageFactory], Message | bytes]
     remember: Callable[[SemanticGrid], object] = lambda _: None
+    optional: bool = False
 
 
 OCCUPANCY = Output('occupancy', 'gdfusion_ros/msg/SemanticOccupancyGrid', encode.occupancy)
@@ -41,11 +42,12 @@ OBSERVED = Output('observed', 'gdfusion_ros/msg/SemanticOccupancyGrid',
 """The same, with what no camera saw labelled unknown, whatever the setting ``unobserved``."""
 POINTS = Output('points', 'sensor_msgs/msg/PointCloud2', encode.points)
 MARKERS = Output('markers', 'visualization_msgs/msg/MarkerArray', lambda grid, _: cubes.markers(grid))
+VOXELS = Output('voxels', voxels.VOXELS_TYPE, voxels.voxels, optional=True)
 
 
 def outputs(settings: BevSettings) -> tuple[Output, ...]:
     """Every output of a grid, for one sequence of grids."""
-    return OCCUPANCY, OBSERVED, POINTS, MARKERS, bev_output(settings), obstacles_output(settings)
+    return OCCUPANCY, OBSERVED, POINTS, MARKERS, VOXELS, bev_output(settings), obstacles_output(settings)
 
 
 def bev_output(settings: BevSettings) -> Output:

@@ -38,6 +38,7 @@ class Pass:
         probe: who looks on.
         device: of the network.
         autocast: whether learned layers may compute with half precision.
+        spends: whether the last state is given away.
         first: in a graph, whether the frame is the first one of a sequence, a scalar: a graph is always given a state.
             None elsewhere, where that is said by having no state.
     """
@@ -45,7 +46,13 @@ class Pass:
     probe: Probe
     device: torch.device
     autocast: bool
+    spends: bool = False
     first: Tensor | None = None
+
+    def read(self, remembered: Tensor) -> None:
+        """Nobody looks at that tensor of the last state again: it is emptied, where the state is given away."""
+        if self.spends:
+            remembered.set_()  # type: ignore[call-overload]
 
     def learned(self) -> torch.autocast:
         """For learned layers: with ``autocast``, half precision on CUDA, bfloat16 on a CPU, where torch deems it fit.

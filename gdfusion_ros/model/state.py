@@ -50,8 +50,12 @@ class SequenceState:
         return {name: tensor.nbytes for name, tensor in named_tensors(self)}
 
     def is_finite(self) -> bool:
-        """Whether every feature is a number; a sum shows it without a pass that writes."""
-        features = (*named_tensors(self.depth), *named_tensors(self.memory))
+        """Whether every feature that the last frame gave is a number; a sum shows it without a pass that writes.
+
+        What older frames gave was looked at then, and samples of numbers are numbers.
+        """
+        memory = ('newest', self.memory.newest) if isinstance(self.memory, QueueState) else None
+        features = (*named_tensors(self.depth), *([memory] if memory else named_tensors(self.memory)))
         sums = [tensor.sum(dtype=torch.float32) for _, tensor in features]
         return not sums or bool(torch.stack(sums).isfinite().all())
 

@@ -129,8 +129,7 @@ def lidar_classes(frame: Frame, sweep: LidarSweep, classes: NDArray[np.uint8], n
 
 
 def _places(frame: Frame, sweep: LidarSweep, now: RigPoses) -> tuple[Tensor, Tensor, Calibration, tuple[int, int]]:
-    """The points, the way from the LiDAR at its stamp to each camera at its own, those cameras, and their images' size.
-    """
+    """The points, the way from the LiDAR at its stamp to each camera at its own, those cameras, their images' size."""
     import torch
 
     height, width = frame.images.shape[-2:]

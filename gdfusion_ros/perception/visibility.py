@@ -1,8 +1,8 @@
 """Which voxels of a grid the cameras saw: those that a ray of an image passes, up to and with the first occupied one.
 
 It is what Occ3D's camera masks say of the true voxels, here of the predicted ones: behind a wall that the network sees,
-what it says is a guess. Rays are spread evenly over every image, close enough that no voxel of the released grids slips
-through, and one is sent to each voxel at a surface: level ground far away is narrower than the space between rays.
+what it says is a guess. Rays are spread evenly over every image, as close as a voxel is wide at the farthest corner;
+one more is sent to each voxel at a surface that they missed: level ground far away is narrower than their spacing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gdfusion_ros.perception.types import SemanticGrid
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-_TARGET = (0.5, 0.5, 0.99)  # of a surface's voxel: in the middle, just below its top, which is what is seen of ground
+_TOP = 0.99  # of a voxel: a point just below its upper side, which is what is seen of ground
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Visibility:
             looks = [_look(view, self._voxels) for view in self._views]
             starts, directions, pixels, sizes, rays = (np.stack(parts) for parts in zip(*looks, strict=True))
             _spread_rays(self._solid, starts, directions, sizes, rays, seen)
-            _look_at_surfaces(self._solid, starts, pixels, sizes, seen)
+            _look_at_surfaces(self._solid, starts, pixels, sizes, seen.copy(order='K'), seen)
         return seen
 
 
@@ -106,6 +106,7 @@ def _inverse(intrinsics: Floats) -> Floats:
 @kernel
 def _spread_rays(solid: Bools, starts: Floats, directions: Floats, sizes: Floats, rays: NDArray[np.int64],
                  seen: Bools) -> None:
+    """Marks what rays pass that are spread evenly over the images."""
     rows = rays[:, 1].max()
     for task in numba.prange(len(starts) * rows):
         camera, row = task // rows, task % rows
@@ -118,18 +119,43 @@ def _spread_rays(solid: Bools, starts: Floats, directions: Floats, sizes: Floats
 
 
 @kernel
-def _look_at_surfaces(solid: Bools, starts: Floats, pixels: Floats, sizes: Floats, seen: Bools) -> None:
-    """Marks what the ray to a voxel at a surface passes, unless that voxel is seen already."""
+def _look_at_surfaces(solid: Bools, starts: Floats, pixels: Floats, sizes: Floats, passed: Bools, seen: Bools) -> None:
+    """Sends a ray to each solid voxel that it would enter from where rays have ``passed``; marks in ``seen``.
+
+    What other threads mark meanwhile decides nothing, so that the same grid always gives the same bits.
+    """
     size_x, size_y, size_z = solid.shape
-    for y in numba.prange(size_y):
+    for row in numba.prange(size_y):
+        y = np.int64(row)
         for z in range(size_z):
             for x in range(size_x):
-                if solid[x, y, z] and not seen[x, y, z]:
+                if solid[x, y, z] and not passed[x, y, z]:
                     for camera in range(len(starts)):
                         start = (starts[camera, 0], starts[camera, 1], starts[camera, 2])
-                        direction = (x + _TARGET[0] - start[0], y + _TARGET[1] - start[1], z + _TARGET[2] - start[2])
-                        if _faces(solid, x, y, z, direction) and _shows(pixels, sizes, camera, direction):
+                        direction = (x + 0.5 - start[0], y + 0.5 - start[1], z + _TOP - start[2])
+                        if (_is_open(solid, passed, _before(x, y, z, direction))
+                                and _shows(pixels, sizes, camera, direction)):
                             mark_passed(solid, start, direction, seen)
+
+
+@numba.njit(cache=True)
+def _before(x, y, z, direction):  # type: ignore[no-untyped-def]
+    """The voxel from which a ray enters voxel x, y, z on its way to the middle of its top."""
+    along_x, along_y, along_z = abs(direction[0]), abs(direction[1]), abs(direction[2])
+    depth = _TOP if direction[2] > 0.0 else 1.0 - _TOP  # from the lower or the upper side
+    if along_y <= along_x and 0.5 * along_z <= depth * along_x:
+        return x - _sign(direction[0]), y, z
+    if 0.5 * along_z <= depth * along_y:
+        return x, y - _sign(direction[1]), z
+    return x, y, z - _sign(direction[2])
+
+
+@numba.njit(cache=True)
+def _is_open(solid, passed, voxel):  # type: ignore[no-untyped-def]
+    """Whether rays have passed a voxel and go on from it; those from outside of the grid do."""
+    (x, y, z), (size_x, size_y, size_z) = voxel, solid.shape
+    outside = x < 0 or x >= size_x or y < 0 or y >= size_y or z < 0 or z >= size_z
+    return outside or (passed[x, y, z] and not solid[x, y, z])
 
 
 @numba.njit(cache=True)
@@ -145,19 +171,6 @@ def _shows(pixels, sizes, camera, direction):  # type: ignore[no-untyped-def]
     """Whether what lies in a ``direction`` from a camera is in its image."""
     u, v, depth = _times(pixels, camera, direction[0], direction[1], direction[2])
     return depth > 0.0 and 0.0 <= u <= sizes[camera, 0] * depth and 0.0 <= v <= sizes[camera, 1] * depth
-
-
-@numba.njit(cache=True)
-def _faces(solid, x, y, z, direction):  # type: ignore[no-untyped-def]
-    """Whether a voxel has an open side towards where a ray of this ``direction`` comes from."""
-    return not (_closed(solid, x - _sign(direction[0]), y, z) and _closed(solid, x, y - _sign(direction[1]), z)
-                and _closed(solid, x, y, z - _sign(direction[2])))
-
-
-@numba.njit(cache=True)
-def _closed(solid, x, y, z):  # type: ignore[no-untyped-def]
-    size_x, size_y, size_z = solid.shape
-    return 0 <= x < size_x and 0 <= y < size_y and 0 <= z < size_z and solid[x, y, z]
 
 
 @numba.njit(cache=True)

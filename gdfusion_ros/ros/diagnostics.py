@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock
+from rclpy.clock import Clock, ROSClock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from gdfusion_ros.errors import LONGEST
+from gdfusion_ros.messages.diagnostics import Status
+from gdfusion_ros.messages.diagnostics import statuses as plain
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counts, StreamCounts
@@ -57,9 +59,9 @@ class _Watch:
         counts, time: at the last message, and when that was [s].
         begin: since when images are expected, or no longer are [s].
         at_grid, grid_time: the counts when a grid was seen last, and when that was [s].
+        pace, clock_pace: of the node's clock, and what it was at the last look.
         active: whether images are expected.
         nothing_comes: whether no camera delivered.
-        clock_pace: how fast the node's clock runs, in its seconds a second.
     """
 
     counts: Counts
@@ -67,15 +69,20 @@ class _Watch:
     begin: float
     at_grid: Counts
     grid_time: float
+    pace: Pace
+    clock_pace: float = 1.0
     active: bool = False
     nothing_comes: bool = False
-    clock_pace: float = 1.0
 
     @staticmethod
-    def begun(counts: Counts) -> _Watch:
+    def begun(counts: Counts, clock: ROSClock) -> _Watch:
         """From now on, nothing was before."""
         now = time.monotonic()
-        return _Watch(counts, now, now, counts, now)
+        return _Watch(counts, now, now, counts, now, Pace(clock, now))
+
+    def look(self, now: float) -> None:
+        """See how fast the node's time goes by."""
+        self.clock_pace = self.pace.look(now)
 
     def activate(self, counts: Counts, *, active: bool) -> None:
         """Images are expected from now on, or no longer."""
@@ -87,6 +94,9 @@ class Diagnostics:
     """Publishes the counts, and names what is wrong: a silent camera, sets that come to nothing, missing transforms.
 
     Everything is counted since the node was configured; rates and levels are those of the time since the last message.
+
+    Attributes:
+        statuses: What was published last.
     """
 
     def __init__(self, node: Node, settings: Settings, network: NetworkFacts, assembler: FrameAssembler,
@@ -94,9 +104,9 @@ class Diagnostics:
         """Create the publisher and the timer."""
         self._node, self._settings, self._network = node, settings, network
         self._assembler, self._log = assembler, log
-        self._watch = _Watch.begun(assembler.counters.snapshot())
+        self._watch = _Watch.begun(assembler.counters.snapshot(), node.get_clock())
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
-        self._pace = Pace(node.get_clock(), self._watch.begin)
+        self.statuses: tuple[Status, ...] = ()
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
         self._timer = node.create_timer(settings.node.diagnostics_period, self._publish,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -124,7 +134,7 @@ class Diagnostics:
 
     def _publish(self) -> None:
         now, counts = time.monotonic(), self._assembler.counters.snapshot()
-        self._watch.clock_pace = self._pace.look(now)
+        self._watch.look(now)
         frames = [self._frames.get() for _ in range(self._frames.qsize())]
         cameras = [self._camera(name, counts, now) for name in counts.cameras]
         self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
@@ -132,6 +142,7 @@ class Diagnostics:
         statuses = [self._network_status(), *cameras, *clouds, self._inputs(counts), self._sets(counts),
                     self._grids(counts, now), self._memory(counts), self._latency(frames)]
         self._watch.counts, self._watch.time = counts, now
+        self.statuses = plain(statuses)
         array = DiagnosticArray(status=statuses)
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)

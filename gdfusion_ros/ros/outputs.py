@@ -16,7 +16,7 @@ from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MAR
 from gdfusion_ros.perception.labels import LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.ros import qos
-from gdfusion_ros.ros.factory import RclpyMessages, message_class
+from gdfusion_ros.ros.factory import RclpyMessages, is_installed, message_class
 from gdfusion_ros.settings import BevSettings
 
 LATENCY_TOPIC = 'debug/latency'
@@ -38,7 +38,7 @@ class Outputs:
         self._make = RclpyMessages()
         self._publishers = {
             output: node.create_lifecycle_publisher(message_class(output.type_name), f'~/{output.topic}', profile)
-            for output in outputs(bev)}
+            for output in outputs(bev) if not output.optional or is_installed(output.type_name)}
         self._label_info = node.create_lifecycle_publisher(message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}',
                                                            qos.latched())
         self._latency = node.create_lifecycle_publisher(DiagnosticArray, f'~/{LATENCY_TOPIC}', qos.events())

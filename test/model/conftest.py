@@ -121,8 +121,7 @@ def recording(recordings: Path) -> Callable[[str], Recording]:
 
 @pytest.fixture
 def interpreter() -> None:
-    """Triton's kernels run in its interpreter; the test is skipped where they are compiled for a GPU, or are not there.
-    """
+    """Triton's kernels run in its interpreter; the test is skipped where they are compiled for a GPU, or not there."""
     pytest.importorskip('triton')
     if not INTERPRETED:
         pytest.skip('Triton compiles for the GPU here; see the tests that are marked gpu')

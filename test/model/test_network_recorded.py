@@ -218,7 +218,7 @@ def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Fra
 @torch.inference_mode()
 @pytest.mark.gpu
 def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded: Any, generator: ModuleType) -> None:
-    assert backends.triton_is_there(), 'or the plain forms are tested'
+    assert backends.triton_runs(torch.device('cuda')), 'or the plain forms are tested'
     network = prepare(copy.deepcopy(network), select_device('cuda'))
     runner = SequenceRunner(network)
     for index, (frame, (_, _, _, start)) in enumerate(zip(frames, generator.FRAMES, strict=True)):

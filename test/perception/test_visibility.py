@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from gdfusion_ros.messages.bev import FREE, OCCUPIED, columns
@@ -118,6 +119,20 @@ def test_the_exact_masks_of_the_synthetic_world_say_the_same(
     assert (seen == mask).mean() > 0.985
     assert (seen & mask).sum() / (seen | mask).sum() > 0.97
     assert (seen & ~mask).sum() < 0.01 * mask.sum(), 'little is taken for seen that is not'
+
+
+def test_any_number_of_threads_gives_the_same_bits(
+        made: tuple[NDArray[np.bool_], NDArray[np.bool_], list[CameraView]]) -> None:
+    solid, _, views = made
+    threads = torch.get_num_threads()
+    try:
+        found = []
+        for count in (1, 2, 2, 2):
+            torch.set_num_threads(count)
+            found.append(Visibility(solid, OCC3D_NUSCENES.grid, views).observed)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(np.array_equal(found[0], other) for other in found[1:])
 
 
 def test_it_takes_a_small_part_of_a_frame(made: tuple[NDArray[np.bool_], NDArray[np.bool_], list[CameraView]]) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from subprocess import CalledProcessError
 from typing import Any, TypeVar, cast
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from gdfusion_ros.model.ops import compiled
 
 F = TypeVar('F', bound=Callable[..., Any])
+PARTS = 'gdfusion_ros.model.ops.triton_parts'
 
 
 def select(reference: F, cpu: F, *tensors: Tensor) -> F:
@@ -31,22 +32,28 @@ def select(reference: F, cpu: F, *tensors: Tensor) -> F:
 
 
 def usable_on_cuda(*tensors: Tensor) -> bool:
-    """Whether the Triton kernels can take these tensors: float32 on CUDA, no gradient asked for, Triton installed."""
+    """Whether the Triton kernels can take these tensors: float32 on CUDA, no gradient asked for, and they can run."""
     return (not torch.is_grad_enabled() and all(t.is_cuda and t.dtype == torch.float32 for t in tensors)
-            and triton_is_there())
+            and triton_runs(tensors[0].device))
 
 
 def on_cuda(reference: F) -> F:
-    """The Triton form of an operation's function; the kernels are imported here, where Triton is there for sure."""
+    """The Triton form of an operation's function; Triton is imported here, and only if it is wanted."""
     folder, _, _ = reference.__module__.rpartition('.')
     return cast(F, getattr(import_module(f'{folder}.cuda'), reference.__name__))
 
 
 @cache
-def triton_is_there() -> bool:
-    """Whether Triton can be imported; if not, that is logged, once. PyTorch for CUDA on Linux brings it."""
-    found = find_spec('triton') is not None
-    if not found:
+def triton_runs(device: torch.device) -> bool:
+    """Whether Triton's kernels can run there; if not, that is logged, once.
+
+    PyTorch for CUDA on Linux brings Triton, but not the C compiler that Triton needs.
+    """
+    try:
+        import_module(PARTS).try_out(device)
+    except (ImportError, OSError, RuntimeError, CalledProcessError) as error:
         logging.getLogger(__name__).warning(
-            'Triton is not installed: on the GPU, gathers and scatters take their slow plain form; pip install triton')
-    return found
+            'on %s, gathers and scatters take their slow plain form, as the kernels in Triton cannot run (%s); '
+            'install triton (pip), and a C compiler with the headers of Python', device, error)
+        return False
+    return True

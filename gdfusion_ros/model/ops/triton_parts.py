@@ -51,6 +51,21 @@ def channels_last(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 1).contiguous()
 
 
+def try_out(device: torch.device) -> None:
+    """Run a kernel that does next to nothing.
+
+    Raises:
+        OSError, RuntimeError, CalledProcessError: Triton misses something, a C compiler, say.
+    """
+    launch(_clear, 1, 1, torch.empty(1, device=device))
+
+
+@kernel
+def _clear(values: tl.tensor, count: int, block: tl.constexpr) -> None:
+    place = tl.program_id(0) * block + tl.arange(0, block)
+    tl.store(values + place, tl.zeros((block,), tl.float32), place < count)
+
+
 @kernel
 def divided(a: tl.tensor, b: tl.tensor) -> tl.tensor:
     """A true division: by itself, Triton's is off by a bit or two."""

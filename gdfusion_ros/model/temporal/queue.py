@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.graph_form import unless_first
 from gdfusion_ros.model.interface import Calibration, Previous
 from gdfusion_ros.model.layers.pointwise import applied, folded_weights, pointwise
-from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
+from gdfusion_ros.model.layers.volume import by_chunks, rows, volume_of
 from gdfusion_ros.model.ops.warp import warp
 from gdfusion_ros.model.probe import Pass
 
@@ -34,6 +35,11 @@ class QueueState:
 
     volumes: tuple[Tensor, ...]
     frames: int
+
+    @property
+    def newest(self) -> Tensor:
+        """What the last frame has added; the others are samples of what was there."""
+        return self.volumes[0]
 
 
 class QueueMemory(nn.Module):
@@ -67,12 +73,17 @@ class QueueMemory(nn.Module):
         run.probe.record('voxel_out', mixed)
         return mixed, QueueState((current.detach(), *past[:-1]), frames + 1)
 
-    def _past(self, current: Tensor, alignment: Tensor, size: tuple[int, ...], state: QueueState | None,
-              run: Pass) -> list[Tensor]:
+    def _past(self, current: Tensor, alignment: Tensor, size: tuple[int, ...],
+              state: QueueState | None, run: Pass) -> list[Tensor]:
         """All volumes before the current one, as they lie now."""
         if state is None:
             return [current] * self._length
-        return [unless_first(run.first, warp(volume, None, alignment, size), current) for volume in state.volumes]
+        past = []
+        for volume, older in zip_longest(state.volumes, state.volumes[1:]):
+            past.append(unless_first(run.first, warp(volume, None, alignment, size), current))
+            if volume is not older:  # at the start of a sequence, one stands for many
+                run.read(volume)
+        return past
 
     def mixed(self, volumes: Sequence[Tensor], frames: int) -> Tensor:
         """What the volumes (voxels, C), the current one first, become together, (voxels, out).
@@ -97,13 +108,14 @@ class QueueMemory(nn.Module):
         merge, merge_bias = folded_weights(self.merge)
         biases = align_bias + ages[:, None] * align[:, -1]
         kernel, shares = align[:, :-1].t(), merge.t().chunk(len(volumes))
-        mixed = []
-        for parts in zip(*map(chunks, volumes), strict=True):
+
+        def mixed(*parts: Tensor) -> Tensor:
             total = merge_bias
             for part, bias, share in zip(parts, biases, shares, strict=True):
                 total = torch.addmm(total, torch.addmm(bias, part, kernel).relu_(), share)
-            mixed.append(total.relu_())
-        return torch.cat(mixed)
+            return total.relu_()
+
+        return by_chunks(mixed, *volumes)
 
     def emptied(self, state: QueueState | None) -> QueueState | None:
         """A queue of which nothing is kept, of a sequence that goes on."""

@@ -82,7 +82,7 @@ def save_checkpoint(network: OccupancyNetwork, path: Path, facts: WeightsMetadat
     if half:
         state = {name: value.half() if value.squeeze().dim() > 1 else value for name, value in state.items()}
     with written_whole(path) as draft:
-        save_file(state, draft, metadata=asdict(facts))
+        save_file(state, draft, metadata={name: fact for name, fact in asdict(facts).items() if fact})
         draft.chmod(0o644)  # safetensors writes files that nobody else may read
 
 

@@ -18,10 +18,12 @@ class WeightsMetadata:
     Attributes:
         model: name of the network in the zoo.
         trained_on: the data, in words.
+        precision: 'int8' of a network in 8 bits (see quantization).
     """
 
     model: str = ''
     trained_on: str = ''
+    precision: str = ''
 
 
 def read_metadata(path: Path) -> WeightsMetadata:
@@ -37,4 +39,5 @@ def read_metadata(path: Path) -> WeightsMetadata:
             said = file.metadata() or {}
     except (OSError, SafetensorError):
         return WeightsMetadata()
-    return WeightsMetadata(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
+    return WeightsMetadata(*(printable(said.get(name, ''), length) for name, length in
+                             (('model', 80), ('trained_on', 200), ('precision', 20))))

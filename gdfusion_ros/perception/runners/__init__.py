@@ -93,4 +93,5 @@ def runner_of(network: Network) -> Runner:
         return ExportedRunner(network)
     from gdfusion_ros.perception.runners.torch import TorchRunner
 
-    return TorchRunner(cast('OccupancyNetwork', network))
+    in_torch = cast('OccupancyNetwork', network)
+    return TorchRunner(in_torch, spends=in_torch.device.type == 'cpu')  # see SequenceRunner.forgetful

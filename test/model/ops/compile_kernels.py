@@ -68,6 +68,7 @@ def main() -> None:
     here = Path(__file__).parent
     drive = loaded(here.parent / 'conftest.py').Drive()
     cases = {case.name: case for case in loaded(here / 'test_backends.py').cases() if case.interpreted}
+    triton_parts.try_out(torch.device('cpu'))
     with torch.inference_mode():
         for case in cases.values():
             backends.on_cuda(getattr(case.operation.reference, case.name))(*case.arguments(drive))

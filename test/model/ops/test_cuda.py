@@ -22,7 +22,7 @@ from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 
-KERNELS = '_argmax _attend _fill _lift _matching_cost _motion_step _warp'
+KERNELS = '_argmax _attend _clear _depth_warp _fill _lift _matching_cost _motion_step _warp'
 
 
 @pytest.mark.slow
@@ -38,7 +38,7 @@ def test_every_kernel_compiles_and_fuses_no_product_and_sum(tmp_path: Path) -> N
 def test_gradients_and_other_types_take_the_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, 'is_cuda', True)
     monkeypatch.setattr(compiled, 'usable', lambda *_: False)
-    monkeypatch.setattr(backends, 'triton_is_there', lambda: True)
+    monkeypatch.setattr(backends, 'triton_runs', lambda _: True)
     kernel = partial(reference.argmax)
     monkeypatch.setattr(backends, 'on_cuda', lambda _: kernel)
     x = torch.zeros(1)
@@ -48,18 +48,27 @@ def test_gradients_and_other_types_take_the_plain_form(monkeypatch: pytest.Monke
     assert backends.select(reference.argmax, cpu.argmax, x) is reference.argmax
 
 
-def test_without_triton_the_plain_form_computes_and_the_log_says_so_once(
-        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize('error', [ImportError("No module named 'triton'"), RuntimeError('Failed to find C compiler')])
+def test_where_triton_cannot_run_the_plain_form_computes_and_the_log_says_so_once(
+        error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def fails(name: str) -> None:
+        raise error
+
     monkeypatch.setattr(torch.Tensor, 'is_cuda', True)
     monkeypatch.setattr(compiled, 'usable', lambda *_: False)
-    monkeypatch.setattr(backends, 'find_spec', lambda _: None)
-    backends.triton_is_there.cache_clear()
+    monkeypatch.setattr(backends, 'import_module', fails)
+    backends.triton_runs.cache_clear()
     with caplog.at_level(logging.WARNING), torch.no_grad():
         for _ in range(2):
             assert argmax.argmax(torch.eye(3)[None]).tolist() == [[0, 0, 1]]
-    backends.triton_is_there.cache_clear()
+    backends.triton_runs.cache_clear()
     assert len(caplog.messages) == 1
-    assert 'pip install triton' in caplog.messages[0]
+    assert str(error) in caplog.messages[0]
+    assert 'slow' in caplog.messages[0]
+
+
+def test_triton_is_tried_before_it_is_used(interpreter: None) -> None:
+    assert backends.triton_runs(torch.device('cpu'))
 
 
 @pytest.mark.slow
@@ -67,16 +76,13 @@ def test_without_triton_the_plain_form_computes_and_the_log_says_so_once(
 def test_a_network_gives_with_interpreted_kernels_what_it_gives_without(
         interpreter: None, tiny_gsdocc: OccupancyNetwork, drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     network = prepare(tiny_gsdocc, torch.device('cpu'))
-    plain, kernels = SequenceRunner(network), SequenceRunner(network)
     monkeypatch.setattr(compiled, 'usable', lambda *_: False)
-    for frame in drive.frames(2):
-        expected = plain.predict(frame)
-        with monkeypatch.context() as patch:
-            patch.setattr(backends, 'usable_on_cuda', lambda *_: True)
-            found = kernels.predict(frame)
-        assert torch.equal(found.labels, expected.labels)
-        assert (found.logits - expected.logits).abs().max() <= 1e-3 * expected.logits.std()
-        assert not torch.equal(found.logits, expected.logits), 'another order of sums'
+    expected = SequenceRunner(network).predict(drive.frame(0))
+    monkeypatch.setattr(backends, 'usable_on_cuda', lambda *_: True)
+    found = SequenceRunner(network).predict(drive.frame(0))
+    assert torch.equal(found.labels, expected.labels)
+    assert (found.logits - expected.logits).abs().max() <= 1e-3 * expected.logits.std()
+    assert not torch.equal(found.logits, expected.logits), 'another order of sums'
 
 
 @pytest.mark.gpu
@@ -84,7 +90,7 @@ def test_a_network_gives_with_interpreted_kernels_what_it_gives_without(
 @pytest.mark.parametrize('name', ['tiny', 'grounded', 'tiny_fbocc', 'tiny_gsdocc'])
 def test_a_network_gives_on_a_gpu_what_it_gives_on_a_cpu_and_waits_for_nothing(
         name: str, request: pytest.FixtureRequest, drive: Any) -> None:
-    assert backends.triton_is_there()
+    assert backends.triton_runs(torch.device('cuda'))
     network = request.getfixturevalue(name)
     alone = SequenceRunner(prepare(copy.deepcopy(network), torch.device('cpu')))
     runner = SequenceRunner(prepare(network, select_device('cuda')))

@@ -23,8 +23,7 @@ def warp(field: Tensor, offsets: Tensor | None, previous_from_current: Tensor, s
 
 @kernel
 def _placed(place: tl.tensor, count: int) -> tl.tensor:
-    """The lower of the two voxels round each place along an axis, and whether the place is less than one voxel outside.
-    """
+    """The lower of the two voxels round each place along an axis, and whether it is less than one voxel outside."""
     inside = (place > -1) & (place < count)
     return tl.floor(tl.where(inside, place, 0.0)).to(tl.int32), inside
 
