@@ -123,6 +123,20 @@ class ModelSettings:
                                     choices=CUES)
 
 
+def model_arguments(model: ModelSettings) -> list[str]:
+    """The arguments of ``gdfusion VERB`` that ask for ``model``."""
+    arguments: list[str] = []
+    for name, value in dataclasses.asdict(model).items():
+        flag = '--' + name.replace('_', '-')
+        if isinstance(value, bool):
+            arguments += [flag] * value
+        elif isinstance(value, tuple):
+            arguments += [flag, *value]
+        elif value:
+            arguments += [flag, value]
+    return arguments
+
+
 @dataclass(frozen=True)
 class PipelineSettings:
     """How images and transforms become frames, and when the memory is reset."""

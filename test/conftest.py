@@ -28,11 +28,14 @@ from gdfusion_ros.datasets import nuscenes, occ3d
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
 from gdfusion_ros.messages.factory import stamp_of
+from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.perception.types import NANOSECONDS
 
 DATA = Path(__file__).resolve().parent / 'data'
 SHARED = DATA.parent.parent.parent / 'shared'
 PATIENCE = 600.0
+
+prepare_process()  # as whoever runs a network does
 
 # A busy machine is no fault, and neither are fixtures that serve all examples of a test.
 settings.register_profile('tests', deadline=None,

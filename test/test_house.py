@@ -14,6 +14,7 @@ MOST_FIELDS, MOST_LINES = 10, 235
 
 RECORDS = {
     'PipelineSettings': 'a setting each', 'NodeSettings': 'a setting each', 'TrainingSettings': 'a setting each',
+    'JobSettings': 'a setting each', 'Record': 'what is known of a result, in its file',
     'Weights': 'an entry of the manifest',
     'NetworkSpec': 'all that anybody may read of a network', 'SemanticGrid': 'what the message says',
     'Counts': 'a count each', 'Weather': 'the light of a scene', 'Shapes': 'arrays of parts, as they are traced',

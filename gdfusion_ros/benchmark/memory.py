@@ -16,8 +16,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_SF, bevdetocc
 from gdfusion_ros.model.networks.memories import FUSIONS, queue
-from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.runtime.trial import trial_frames
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
@@ -73,12 +73,12 @@ def _each_alone(spec: NetworkSpec, frames: int, device: torch.device, tick: Call
 @torch.inference_mode()
 def measure(spec: NetworkSpec, length: int, frames: int, device: torch.device) -> MemoryUse:
     """One network over ``frames`` frames, after two that warm up, in this process."""
-    keep_freed_memory()
+    prepare_process()
     if length:
         spec = replace(spec, name=BEVDETOCC_SF.name, cues=())
     network = bevdetocc(spec, memory=queue(length) if length else FUSIONS)
     untrained(network)
-    runner = SequenceRunner(prepare(network, device))
+    runner = SequenceRunner.forgetful(prepare(network, device))
     times, sizes = [], []
     for frame in trial_frames(network, WARM_UP + frames):
         start = time.perf_counter()

@@ -66,7 +66,7 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lam
     """Measure ``frames`` frames of a sequence after two that warm up; ``tick`` is called after each."""
     with torch.inference_mode():
         steps = trial_frames(network, frames + 3)
-        runner = SequenceRunner(network)
+        runner = SequenceRunner.forgetful(network)
         for _ in range(2):
             runner.predict(next(steps))
         if network.device.type == 'cuda':

@@ -11,7 +11,7 @@ from gdfusion_ros.benchmark.network import run as run_network
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.networks.about import ABOUT
-from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.zoo import ZOO, load_network
 from gdfusion_ros.settings import ModelSettings
 
@@ -33,7 +33,7 @@ def run(frames: int, device: str, tick: Callable[[], object] = lambda: None,
 
 def measure(settings: ModelSettings, frames: int) -> BenchmarkResult:
     """One network in this process."""
-    keep_freed_memory()
+    prepare_process()
     return run_network(load_network(settings), frames)
 
 

@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.errors import GdfusionError
     from gdfusion_ros.files import written_whole
     from gdfusion_ros.model.runtime.device import select_device
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.training import ablation
     from gdfusion_ros.training import settings as training_settings
     from gdfusion_ros.training.run import Data
 
-    keep_freed_memory()
+    prepare_process()
     variants = args.variants or list(ablation.VARIANTS)
     if unknown := [variant for variant in variants if variant not in ablation.VARIANTS]:
         raise GdfusionError(f"no variant '{unknown[0]}'; there are {', '.join(ablation.VARIANTS)}")

@@ -19,6 +19,8 @@
   gdfusion benchmark tables --share 0.1               reads generated tables of a tenth of v1.0-trainval (1: of all)
   gdfusion benchmark train --config config/train_nano.yaml --nuscenes made --frames 50
                                                       steps of training, and how long they wait for data
+  gdfusion benchmark fleet --bag bags --bags 10000    'gdfusion fleet' on all cores against replays one after the other,
+                                                      and what giving out 10,000 bags of nothing takes
 
 The floor is the time of the network's own convolutions and matrix products run alone in the same process: what is above
 it is overhead that better code could save. GMAC are multiply-adds of these products, counted while they run. Machines
@@ -50,10 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
                         help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
                         'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
-                        'the reader of the tables, training, or the viewers (view)')
+                        'the reader of the tables, training, the viewers (view), or many bags (fleet)')
     parser.add_argument('--frames', type=int, default=10,
                         help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
-    parser.add_argument('--bag', type=Path, help='bag to play to the node')
+    parser.add_argument('--bag', type=Path, help='bag to play to the node; folder of bags for the fleet')
+    parser.add_argument('--bags', type=int, default=10_000, metavar='N',
+                        help='bags of nothing that a fleet is given. Default: %(default)s.')
     parser.add_argument('--nuscenes', type=Path, metavar='DIR',
                         help='folder of nuScenes, for the converter and for training')
     add_version_argument(parser)
@@ -72,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError(f'--frames {args.frames}: expected at least 1')
     if args.what == 'node' and args.bag is None:
         raise GdfusionError("which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)")
+    if args.what == 'fleet' and (args.bag is None or args.bags < 10):
+        raise GdfusionError('over which bags? --bag DIR, a folder with bags; and --bags of at least 10')
     if args.what == 'soak' and args.frames < 100:
         raise GdfusionError(f'--frames {args.frames}: of less than 100 camera sets nothing can be told')
     if args.what == 'convert' and args.nuscenes is None:
@@ -96,10 +102,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.benchmark import network as benchmark
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network
 
-    keep_freed_memory()
+    prepare_process()
     network = load_network(model_settings(args))
     with progress(args.frames, 'frame') as bar:
         result = benchmark.run(network, args.frames, bar.update)
@@ -133,10 +139,10 @@ def _cues(args: argparse.Namespace) -> dict[str, Any]:
 
     from gdfusion_ros.benchmark import cues
     from gdfusion_ros.benchmark import network as benchmark
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network
 
-    keep_freed_memory()
+    prepare_process()
     network = load_network(model_settings(args))
     if missing := set(benchmark.FUSIONS) - set(network.spec.cues):
         raise GdfusionError(f'model {network.spec.name} runs without {", ".join(sorted(missing))}: all four cues are '
@@ -215,7 +221,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.benchmark import latency
-    from gdfusion_ros.ros.process import model_arguments
+    from gdfusion_ros.settings import model_arguments
 
     settings = model_settings(args)
     with progress(args.frames + 1, 'frame') as bar:
@@ -235,7 +241,7 @@ def _soak(args: argparse.Namespace) -> dict[str, Any]:
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.benchmark import soak
-    from gdfusion_ros.ros.process import model_arguments
+    from gdfusion_ros.settings import model_arguments
 
     settings = model_settings(args)
     with progress(args.frames, 'set') as bar:
@@ -280,10 +286,10 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.benchmark import training as benchmark
     from gdfusion_ros.cli.train import datasets
     from gdfusion_ros.model.runtime.device import select_device
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.training import settings as training_settings
 
-    keep_freed_memory()
+    prepare_process()
     settings = training_settings.read(args.config, {'steps': args.frames + benchmark.WARM_UP})
     device = select_device(args.device or 'auto')
     with progress(settings.steps, 'step') as bar:
@@ -306,6 +312,36 @@ def _view(args: argparse.Namespace) -> dict[str, Any]:
     return {'seconds': costs}
 
 
+def _fleet(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import fleet
+    from gdfusion_ros.benchmark.alone import alone
+    from gdfusion_ros.fleet.job import JobSettings
+    from gdfusion_ros.fleet.listing import list_jobs
+
+    bags = [Path(job.bag) for job in list_jobs([str(args.bag)], '', JobSettings()).jobs]
+    workers = os.cpu_count() or 1
+    with progress(len(bags), 'bag') as bar:
+        speed = fleet.throughput(bags, workers, model_settings(args), bar.update)
+    engine = alone('the driver of the fleet', fleet.engine, args.bags, workers)
+    forty = speed.bag * 40 * speed.bags / speed.grids
+    overhead = engine.seconds / engine.bags * workers / forty
+    rows = [('one replay after the other', f'{speed.replays:.1f} s, {workers} threads; {speed.replaying:.1f} s without '
+             'the start of each'),
+            ('the fleet', f'{speed.fleet:.1f} s, {workers} workers of one thread; {speed.started:.1f} s once started'),
+            ('replays / fleet', f'{speed.replays / speed.fleet:.2f}'),
+            ('  without all starts', f'{speed.replaying / speed.started:.2f}'),
+            ('bags of nothing', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
+            ('of a bag of 40 frames', f'{overhead:.3%}'),
+            ('memory of the driver', f'{engine.peak_memory / 1e6:.0f} MB; {engine.before / 1e6:.0f} MB after a tenth')]
+    print(f'{speed.bags} bags, {speed.grids} grids')
+    print(tabulate(rows, tablefmt='plain', disable_numparse=True))
+    return {'throughput': dataclasses.asdict(speed), 'engine': dataclasses.asdict(engine),
+            'ratio': speed.replays / speed.fleet, 'ratio_once_started': speed.replaying / speed.started,
+            'overhead': overhead}
+
+
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     'network': _network, 'cues': _cues, 'memory': _memory, 'zoo': _zoo, 'node': _node, 'soak': _soak,
-    'convert': _convert, 'tables': _tables, 'train': _train, 'view': _view}
+    'convert': _convert, 'tables': _tables, 'train': _train, 'view': _view, 'fleet': _fleet}

@@ -233,7 +233,7 @@ def _truth(inputs: _Inputs, dataset: Dataset | None) -> Truth:
 def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listener: ReplayListener) -> Predictions:
     from gdfusion_ros.datasets.plan import Content
     from gdfusion_ros.evaluation.predictions import BagPredictions, ModelPredictions, NpzPredictions, converted
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network
 
     args = inputs.args
@@ -241,7 +241,7 @@ def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listene
         return NpzPredictions(args.npz, truth.label_set)
     if inputs.model is None:
         return BagPredictions(args.bags, args.topic)
-    keep_freed_memory()
+    prepare_process()
     network = load_network(inputs.model)
     content = Content(lidar=network.spec.lidar_depth)
     bags: Iterable[Path] = args.bags or (() if dataset is None else converted(dataset, content))

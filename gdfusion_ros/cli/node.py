@@ -49,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     """Run until SIGINT, SIGTERM or SIGHUP; exit code 0 then."""
     from gdfusion_ros.ros.signals import StopRequest
     stop = StopRequest()
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.ros import environment
-    keep_freed_memory()
+    prepare_process()
     environment.prepare()
     flags = (*records(ModelSettings), 'page_port', 'foxglove_port')
     overrides = {name: getattr(args, name) for name in flags if getattr(args, name) is not None}

@@ -63,12 +63,12 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.model.quantization.calibration import observe
     from gdfusion_ros.model.quantization.choice import quantize
     from gdfusion_ros.model.quantization.file import save_quantized
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.weights.checkpoint import WeightsMetadata
     from gdfusion_ros.model.zoo import load_network, select_model
 
     _require_sane(args)
-    keep_freed_memory()
+    prepare_process()
     refuse_existing(args.out)
     settings, pipeline, topics = model_settings(args), pipeline_settings(args), topic_settings(args)
     if settings.untrained or settings.precision != 'fp32' or settings.device not in ('auto', 'cpu'):

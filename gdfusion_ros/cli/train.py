@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, then print what came of it."""
     from gdfusion_ros.model.runtime.device import select_device
-    from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+    from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import specification
     from gdfusion_ros.training import settings as training_settings
     from gdfusion_ros.training.examples import labelled
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.training.run import Data, Run, RunFolder
     from gdfusion_ros.training.trainer import starting_network
 
-    keep_freed_memory()
+    prepare_process()
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
     folder = RunFolder(args.out)
     data = Data(datasets(args.data, args.version, args.scenes),

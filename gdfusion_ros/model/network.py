@@ -153,7 +153,8 @@ class OccupancyNetwork(nn.Module):
                              self.view.geometry(calibration, cache), self.memory.geometry(calibration, previous))
 
     def forward(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
-                lidar_depth: Tensor | None = None, probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
+                lidar_depth: Tensor | None = None, probe: Probe = BLIND, *,
+                spends: bool = False) -> tuple[Prediction, SequenceState]:
         """See one camera set.
 
         Args:
@@ -162,14 +163,16 @@ class OccupancyNetwork(nn.Module):
             state: what the last frame of the sequence gave; None at its start.
             lidar_depth: (N, H, W) as in Frame; networks without that input do not look at it.
             probe: looks on.
+            spends: whether ``state`` is given away: what in it is large is freed when it has been read, while the new
+                one grows. It is worth nothing afterwards.
         """
-        encoded = self.encode(images, geometry, state, lidar_depth, probe)
+        encoded = self.encode(images, geometry, state, lidar_depth, probe, spends=spends)
         return self.decoder(encoded.volume, self._run(probe)), encoded.state
 
     def encode(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
-               lidar_depth: Tensor | None = None, probe: Probe = BLIND) -> Encoded:
+               lidar_depth: Tensor | None = None, probe: Probe = BLIND, *, spends: bool = False) -> Encoded:
         """The part of ``forward`` before the voxels are classified."""
-        run = self._run(probe)
+        run = self._run(probe, spends)
         cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, run)
         return self._encoded(cells, remembered, geometry, state, run)
 
@@ -221,5 +224,5 @@ class OccupancyNetwork(nn.Module):
         return Encoded(self.decoder.encode(volume, run), cells,
                        SequenceState(geometry.calibration, remembered, memory))
 
-    def _run(self, probe: Probe) -> Pass:
-        return Pass(probe, self.device, self.autocast)
+    def _run(self, probe: Probe, spends: bool = False) -> Pass:
+        return Pass(probe, self.device, self.autocast, spends)

@@ -38,11 +38,18 @@ class Pass:
         probe: who looks on.
         device: of the network.
         autocast: whether learned layers may compute with half precision.
+        spends: whether the last state is given away.
     """
 
     probe: Probe
     device: torch.device
     autocast: bool
+    spends: bool = False
+
+    def read(self, remembered: Tensor) -> None:
+        """Nobody looks at that tensor of the last state again: it is emptied, where the state is given away."""
+        if self.spends:
+            remembered.set_()  # type: ignore[call-overload]
 
     def learned(self) -> torch.autocast:
         """For learned layers: with ``autocast``, half precision on CUDA, bfloat16 on a CPU, where torch deems it fit.

@@ -18,10 +18,19 @@ class SequenceRunner:
             one.
     """
 
-    def __init__(self, network: OccupancyNetwork, state: SequenceState | None = None) -> None:
-        """Begin with ``state``."""
+    def __init__(self, network: OccupancyNetwork, state: SequenceState | None = None, *,
+                 spends: bool = False) -> None:
+        """Begin with ``state``.
+
+        ``spends`` saves memory: each state is freed while the next one grows. ``look`` then leaves None in its place.
+        """
         self.network, self.state = network, state
-        self._cache = CalibrationCache()
+        self._cache, self._spends = CalibrationCache(), spends
+
+    @classmethod
+    def forgetful(cls, network: OccupancyNetwork) -> SequenceRunner:
+        """One that spends its states, on a CPU. On a GPU, a frame that finds no memory leaves them to the next one."""
+        return cls(network, spends=network.device.type == 'cpu')
 
     def geometry(self, frame: Frame) -> FrameGeometry:
         """What follows from the frame's calibration and poses, if it is the next one."""
@@ -30,8 +39,11 @@ class SequenceRunner:
 
     def look(self, frame: Frame, probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
         """See the next frame, and leave it to the caller whether to remember it."""
+        geometry, state = self.geometry(frame), self.state
+        if self._spends:
+            self.state = None
         return self.network(  # type: ignore[no-any-return]
-            frame.images, self.geometry(frame), self.state, frame.lidar_depth, probe)
+            frame.images, geometry, state, frame.lidar_depth, probe, spends=self._spends)
 
     def predict(self, frame: Frame, probe: Probe = BLIND) -> Prediction:
         """See the next frame, and remember it."""

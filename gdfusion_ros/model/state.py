@@ -51,8 +51,12 @@ class SequenceState:
         return {name: tensor.nbytes for name, tensor in _tensors(self)}
 
     def is_finite(self) -> bool:
-        """Whether every feature is a number; a sum shows it without a pass that writes."""
-        features = (*_tensors(self.depth), *_tensors(self.memory))
+        """Whether every feature that the last frame gave is a number; a sum shows it without a pass that writes.
+
+        What older frames gave was looked at then, and samples of numbers are numbers.
+        """
+        memory = ('newest', self.memory.newest) if isinstance(self.memory, QueueState) else None
+        features = (*_tensors(self.depth), *([memory] if memory else _tensors(self.memory)))
         sums = [tensor.sum(dtype=torch.float32) for _, tensor in features]
         return not sums or bool(torch.stack(sums).isfinite().all())
 

@@ -49,6 +49,7 @@ from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.quantization.file import load_quantized
 from gdfusion_ros.model.runtime.device import select_device
+from gdfusion_ros.model.runtime.malloc import return_freed_memory
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, load_checkpoint
@@ -210,4 +211,6 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     else:
         load_checkpoint(network, chosen.weights)
     network.autocast = settings.precision == 'autocast'
-    return prepare(network, device)
+    prepared = prepare(network, device)
+    return_freed_memory()
+    return prepared

@@ -68,7 +68,7 @@ class OccupancyEstimator:
         network.spec.require_cameras(settings.cameras)
         self.latency: dict[str, float] = {}
         self._network = network
-        self._runner = SequenceRunner(network)
+        self._runner = SequenceRunner.forgetful(network)
         self._settings = settings
         self._pose_type = np.float32 if protocol == 'released' else np.float64
         self._counters = counters or Counters(settings.cameras)

@@ -38,7 +38,7 @@ def validate(network: OccupancyNetwork, examples: Examples, settings: TrainingSe
     network = prepare(copy.deepcopy(network), network.device)
     matrix = ConfusionMatrix(LABEL_SETS[network.spec.label_set])
     items = own_items(examples, processes)
-    runner = SequenceRunner(network)
+    runner = SequenceRunner.forgetful(network)
     for example in load(examples, items, settings.workers, network.device):
         if example.start or not settings.history:
             runner.state = None

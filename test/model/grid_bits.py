@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from gdfusion_ros.model.interface import Calibration, Frame
+from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.zoo import load_network
 from gdfusion_ros.settings import ModelSettings
 
+prepare_process()
 make = runpy.run_path(str(Path(__file__).parent.parent / 'data' / 'gen.py'))
 
 

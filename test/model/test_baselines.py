@@ -84,6 +84,21 @@ def test_sixteen_frames_are_remembered_and_no_more(build: Callable[[str], Occupa
     assert all(map(torch.equal, after.memory.volumes, kept.memory.volumes)), 'and then forgotten'
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize('name', ['bevdetocc_gf', 'bevdetocc_sf'])
+def test_a_state_that_is_given_away_is_freed_and_changes_nothing(build: Callable[[str], OccupancyNetwork], drive: Any,
+                                                                 same: Callable[[object, object], bool],
+                                                                 name: str) -> None:
+    network = prepare(build(name), torch.device('cpu'))
+    keeping, spending = SequenceRunner(network), SequenceRunner.forgetful(network)
+    for frame in drive.frames(3):
+        given = spending.state
+        assert same(spending.predict(frame), keeping.predict(frame))
+        assert same(spending.state, keeping.state)
+        if given is not None and spending.state is not None:
+            assert given.nbytes < 0.2 * spending.state.nbytes
+
+
 def test_they_have_none_of_the_cues() -> None:
     for name in NAMES:
         assert ZOO[name].spec.with_cues(CUES).cues == ()

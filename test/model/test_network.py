@@ -24,7 +24,7 @@ from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.model.temporal.geometry import GeometryFusion
+from gdfusion_ros.model.temporal import geometry as temporal_geometry
 from gdfusion_ros.model.view import lift
 
 Same = Callable[[object, object], bool]
@@ -207,7 +207,7 @@ def test_half_precision_is_for_learned_layers_alone(grounded: OccupancyNetwork, 
         monkeypatch.setattr(owner, name, checking)
 
     geometric = ((stereo, 'cost_volume'), (fused, 'ground_bins'), (grounded.memory, '_transform'),
-                 (lift, 'voxel_index'), (GeometryFusion, 'history_grid'))
+                 (lift, 'voxel_index'), (temporal_geometry, 'depth_warp'))
     for owner, name in geometric:
         check(owner, name)
     network = prepare(grounded, torch.device('cpu'))

@@ -82,6 +82,8 @@ def test_a_queue_is_kept_slot_by_slot(state: SequenceState, same: Same, tmp_path
     assert state.nbytes == 4 * 3 * 24 * 6 + CALIBRATION_BYTES
     assert state.to('meta').memory.volumes[2].device.type == 'meta'
     queue.volumes[1][-1] = float('nan')
+    assert state.is_finite(), 'what older frames gave was looked at when it was new'
+    queue.volumes[0][-1] = float('nan')
     assert not state.is_finite()
 
 

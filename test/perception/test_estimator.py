@@ -88,7 +88,8 @@ class EchoNetwork(nn.Module):
         return calibration, previous
 
     def forward(self, images: Tensor, geometry: tuple[Calibration, Previous | None], state: Tensor | None,
-                lidar_depth: Tensor | None = None, probe: object = None) -> tuple[Prediction, Tensor]:
+                lidar_depth: Tensor | None = None, probe: object = None, *,
+                spends: bool = False) -> tuple[Prediction, Tensor]:
         self.during()
         if self.failure is not None:
             raise self.failure

@@ -36,5 +36,7 @@ class StereoDepth(FusedDepth):
                                self.depths)
         run.probe.record('stereo_ref_feat', previous)
         run.probe.record('cost_volume_softmax', cost)
+        if state is not None:
+            run.read(previous)
         cells, fused = self.fused(images, cost, geometry, remembered, run)
         return cells, StereoState(images.stereo, fused)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gdfusion_ros.model.interface import Prediction, by_voxel
 from gdfusion_ros.model.layers.pointwise import PointwiseLinear
-from gdfusion_ros.model.layers.volume import chunks, rows
+from gdfusion_ros.model.layers.volume import by_chunks, rows
 from gdfusion_ros.model.ops.argmax import argmax
 from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.weights.keys import Table
@@ -39,7 +39,7 @@ class OccupancyHead(nn.Module):
     def classify(self, cells: Tensor) -> Tensor:
         """(n, C) features -> (n, voxels, outputs) logits of the voxels within, in the order y, x, z."""
         columns = isinstance(self.conv, nn.Conv2d)  # which are few, and what they give is too large to be copied
-        scores = self.classifier(cells) if columns else torch.cat([self.classifier(part) for part in chunks(cells)])
+        scores = self.classifier(cells) if columns else by_chunks(self.classifier, cells)
         return scores.view(len(cells), math.prod(self.inner), self.outputs)
 
     def within(self, labels: Tensor) -> Tensor:

@@ -27,6 +27,23 @@ def chunks(voxels: Tensor) -> tuple[Tensor, ...]:
     return torch.split(voxels, CHUNK if voxels.device.type == 'cpu' else len(voxels))
 
 
+def by_chunks(function: Callable[..., Tensor], *voxels: Tensor) -> Tensor:
+    """``function`` of rows (n, C), of all ``voxels`` the same ones at once, in ``chunks``; its rows put together.
+
+    The result is there once: joined in the end, all parts would stand beside it.
+    """
+    parts = zip(*map(chunks, voxels), strict=True)
+    first = function(*next(parts))
+    if len(first) == len(voxels[0]):
+        return first
+    whole, end = first.new_empty(len(voxels[0]), *first.shape[1:]), len(first)
+    whole[:end] = first
+    for part in parts:
+        begin, end = end, end + len(part[0])
+        whole[begin:end] = function(*part)
+    return whole
+
+
 def volume_of(voxels: Tensor, size: Sequence[int]) -> Tensor:
     """(Y X Z, C) rows -> (1, C, Y, X, Z) view in channels-last memory; ``size`` is (Y, X, Z), or (Y, X) of a map."""
     return voxels.reshape(1, *size, -1).movedim(-1, 1)
@@ -115,4 +132,4 @@ class VolumeNeck(nn.Module):
         fused = F.conv3d(levels[0], shares[0], self.conv.conv.bias)
         for level, share in zip(levels[1:], shares[1:], strict=True):
             fused += F.interpolate(F.conv3d(level, share), size=size, mode='trilinear', align_corners=True)
-        return torch.relu(self.conv.bn(fused))
+        return F.relu(self.conv.bn(fused), inplace=True)

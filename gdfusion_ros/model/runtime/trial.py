@@ -59,7 +59,7 @@ def warm_up(network: OccupancyNetwork) -> None:
     Raises:
         GdfusionError: the GPU is out of memory.
     """
-    runner = SequenceRunner(network)
+    runner = SequenceRunner.forgetful(network)
     try:
         for frame in trial_frames(network, 2):
             prediction = runner.predict(frame)

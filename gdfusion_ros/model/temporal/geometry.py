@@ -11,11 +11,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gdfusion_ros.model.geometry.camera import OUTSIDE, normalised, previous_pixels
 from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.ops.depth_warp import depth_warp
 
 NEUTRAL_HISTORY = 0.1
 
@@ -87,20 +86,10 @@ class GeometryFusion(nn.Module):
     def history(self, logits: Tensor, frustum: Tensor, reprojection: Reprojection,
                 state: GeometryState) -> tuple[Tensor, Tensor]:
         """The warped history (N, D, h, w), and its weight (N, 1, h, w) against the current logits."""
-        grid = self.history_grid(frustum, reprojection)
-        history = F.grid_sample(state.logits[:, None], grid, align_corners=True)[:, 0]
+        history = depth_warp(state.logits, frustum, reprojection, self.image_size, self.depths)
         return history, self.history_gate(torch.cat([history, logits], 1))
 
     def blend(self, fused: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
         """The fused distribution (N, D, h, w), and its weight (N, 1, h, w) against the current one [DIFF 3]."""
         softened = fused.softmax(1)
         return softened, self.blend_gate(torch.cat([softened, probability], 1))
-
-    def history_grid(self, frustum: Tensor, reprojection: Reprojection) -> Tensor:
-        """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18)."""
-        pixels, behind = previous_pixels(frustum, reprojection)
-        near, far = self.depths[0], self.depths[-1]
-        grid = torch.cat([normalised(pixels[..., :2], self.image_size),
-                          (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
-        forgotten = ~reprojection.remembered.view(-1, 1, 1, 1)
-        return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from gdfusion_ros.model.geometry.alignment import history_alignment, index_trans
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Previous
 from gdfusion_ros.model.layers.pointwise import applied, folded_weights, pointwise
-from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
+from gdfusion_ros.model.layers.volume import by_chunks, rows, volume_of
 from gdfusion_ros.model.ops.warp import warp
 from gdfusion_ros.model.probe import Pass
 
@@ -33,6 +34,11 @@ class QueueState:
 
     volumes: tuple[Tensor, ...]
     frames: int
+
+    @property
+    def newest(self) -> Tensor:
+        """What the last frame has added; the others are samples of what was there."""
+        return self.volumes[0]
 
 
 class QueueMemory(nn.Module):
@@ -60,18 +66,23 @@ class QueueMemory(nn.Module):
             state = QueueState((current.detach(),) * self._length, state.frames)
         with run.probe.stage('queue'):
             with torch.no_grad():  # what is kept is a constant to whoever trains
-                past = self._past(current.detach(), alignment, (*size, 1)[:3], state)
+                past = self._past(current.detach(), alignment, (*size, 1)[:3], state, run)
             frames = 0 if state is None else state.frames
             mixed = volume_of(self.mixed([current, *past], frames), size)
         run.probe.record('voxel_out', mixed)
         return mixed, QueueState((current.detach(), *past[:-1]), frames + 1)
 
     def _past(self, current: Tensor, alignment: Tensor, size: tuple[int, ...],
-              state: QueueState | None) -> list[Tensor]:
+              state: QueueState | None, run: Pass) -> list[Tensor]:
         """All volumes before the current one, as they lie now."""
         if state is None:
             return [current] * self._length
-        return [warp(volume, None, alignment, size) for volume in state.volumes]
+        past = []
+        for volume, older in zip_longest(state.volumes, state.volumes[1:]):
+            past.append(warp(volume, None, alignment, size))
+            if volume is not older:  # at the start of a sequence, one stands for many
+                run.read(volume)
+        return past
 
     def mixed(self, volumes: Sequence[Tensor], frames: int) -> Tensor:
         """What the volumes (voxels, C), the current one first, become together, (voxels, out).
@@ -96,13 +107,14 @@ class QueueMemory(nn.Module):
         merge, merge_bias = folded_weights(self.merge)
         biases = align_bias + ages[:, None] * align[:, -1]
         kernel, shares = align[:, :-1].t(), merge.t().chunk(len(volumes))
-        mixed = []
-        for parts in zip(*map(chunks, volumes), strict=True):
+
+        def mixed(*parts: Tensor) -> Tensor:
             total = merge_bias
             for part, bias, share in zip(parts, biases, shares, strict=True):
                 total = torch.addmm(total, torch.addmm(bias, part, kernel).relu_(), share)
-            mixed.append(total.relu_())
-        return torch.cat(mixed)
+            return total.relu_()
+
+        return by_chunks(mixed, *volumes)
 
     def emptied(self, state: QueueState | None) -> QueueState | None:
         """A queue of which nothing is kept, of a sequence that goes on."""

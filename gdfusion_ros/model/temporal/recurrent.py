@@ -60,6 +60,8 @@ class RecurrentMemory(nn.Module):
             with run.probe.stage('voxel'):
                 volume, voxel = self.voxel(volume, None if motion is None else motion.offsets, alignment,
                                            None if state is None else state.voxel)
+                if state is not None and state.voxel is not None:
+                    run.read(state.voxel.volume)
             run.probe.record('voxel_out', volume)
             run.probe.record('voxel_state', voxel.volume)
         if 'scene' in self._cues:

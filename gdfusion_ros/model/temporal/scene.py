@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
+from gdfusion_ros.model.layers.volume import by_chunks, chunks, rows, volume_of
 from gdfusion_ros.model.weights.keys import Table
 
 EPSILON = 1e-6
@@ -102,12 +102,13 @@ class SceneFusion(nn.Module):
         maps = torch.cat([centring @ (self.weight[0] - state.weight) @ self.query.weight, self.query.weight])
         maps = maps.t().contiguous()
         offsets = torch.cat([centring @ (self.bias[0, :, 0] - state.bias), shift])
-        outputs = []
-        for part in chunks(voxels):
+
+        def layer(part: Tensor) -> Tensor:
             centred, query = torch.addmm(offsets, part, maps).chunk(2, -1)
             inverse_std = (centred.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
-            outputs.append(torch.addcmul(query, centred * inverse_std, scale))
-        return torch.cat(outputs)
+            return torch.addcmul(query, centred * inverse_std, scale)
+
+        return by_chunks(layer, voxels)
 
 
 SCENE: Table = {

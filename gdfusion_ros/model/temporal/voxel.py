@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.layers.pointwise import applied, folded_weights, pointwise
-from gdfusion_ros.model.layers.volume import chunks, rows, volume_of
+from gdfusion_ros.model.layers.volume import by_chunks, rows, volume_of
 from gdfusion_ros.model.ops.warp import warp
 
 SECONDS_PER_FRAME = 0.5
@@ -92,11 +92,12 @@ class VoxelFusion(nn.Module):
         align, align_bias = folded_weights(self.align)
         merge, merge_bias = folded_weights(self.merge)
         biases = align_bias + self.embeddings(frames, voxels.device) @ align.t()
-        fused = []
-        for now, then in zip(chunks(voxels), chunks(history), strict=True):
-            pair = [torch.addmm(bias, part, align.t()) for bias, part in zip(biases, (now, then), strict=True)]
-            fused.append(torch.addmm(merge_bias, torch.cat(pair, -1).relu_(), merge.t()).relu_())
-        return torch.cat(fused)
+
+        def fused(*both: Tensor) -> Tensor:
+            pair = [torch.addmm(bias, part, align.t()) for bias, part in zip(biases, both, strict=True)]
+            return torch.addmm(merge_bias, torch.cat(pair, -1).relu_(), merge.t()).relu_()
+
+        return by_chunks(fused, voxels, history)
 
     def embeddings(self, frames: int, device: torch.device) -> Tensor:
         """(2, C) embeddings of the current frame's and the history's time since the start; ``frames`` lie between."""

@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gdfusion_ros.model.geometry.camera import camera_points
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Previous
@@ -26,6 +27,7 @@ from gdfusion_ros.model.ops import (
     compiled,
     cost_volume,
     deformable_attention,
+    depth_warp,
     lift,
     motion_step,
     soft_filling,
@@ -63,6 +65,15 @@ def matching_cost(drive: Any, channels: int, cells: tuple[int, int], layout: tor
     then = dataclasses.replace(now, post_rotation=0.9 * now.post_rotation, post_translation=now.post_translation + 3)
     current, previous = (torch.randn(2, channels, *cells).relu().contiguous(memory_format=layout) for _ in range(2))
     return current, previous, Reprojection.between(now, Previous(then, chain, torch.eye(4))), IMAGE, DEPTHS
+
+
+def remembered_depth(drive: Any, cells: tuple[int, int], layout: torch.memory_format) -> tuple[Any, ...]:
+    """Of two cameras, the second behind or beside what it looks at now; a third one is not remembered."""
+    *_, way, image, depths = matching_cost(drive, 4, cells, layout)
+    way = Reprojection(*(torch.cat([each, each[:1]]) for each in vars(way).values()))
+    way.remembered[2] = False
+    frustum = camera_points(image, cells, depths, way.source_from_input, way.post_translation)
+    return torch.randn(3, len(depths), *cells).contiguous(memory_format=layout), frustum, way, image, depths
 
 
 def points_in_space(_: Any, parts: int) -> tuple[Any, ...]:
@@ -160,6 +171,7 @@ def cases() -> Iterator[Case]:
     for (channels, cells), layout in product([(4, (2, 3)), (19, (7, 11)), (48, (6, 8))], layouts):
         yield Case(cost_volume, 'matching_cost', partial(matching_cost, channels=channels, cells=cells, layout=layout),
                    1e-4, layout is torch.channels_last)
+        yield Case(depth_warp, 'depth_warp', partial(remembered_depth, cells=cells, layout=layout), interpreted=None)
     for parts in (1, 2):
         yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts), interpreted=None)
     yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1], interpreted=None)

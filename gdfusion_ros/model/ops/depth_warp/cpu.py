@@ -1,0 +1,99 @@
+"""The warp in one compiled pass over the cells; the bins of a cell lie side by side in memory."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, last_pixel
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.ops.compiled import (
+    ONE,
+    TWO,
+    ZERO,
+    Float,
+    Floats,
+    Triple,
+    channels_last,
+    inlined,
+    kernel,
+    row,
+    share_threads,
+)
+
+NOWHERE = Float(OUTSIDE)
+NEAREST = Float(MIN_DEPTH)
+CHAIN, INTRINSICS, POST = range(3)
+SHIFT, OFFSET, FIRST, SPAN = range(4)
+
+
+def depth_warp(history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
+               depths: Tensor) -> Tensor:
+    """See ``gdfusion_ros.model.ops.depth_warp.depth_warp``."""
+    share_threads()
+    cameras, bins, height, width = history.shape
+    matrices = torch.stack([reprojection.camera_from_source, reprojection.intrinsics,
+                            reprojection.previous_post_rotation], 1)
+    first = torch.cat([torch.zeros(2), depths[:1]]).expand(cameras, 3)
+    span = torch.cat([last_pixel(image_size), depths[-1:] - depths[:1]]).expand(cameras, 3)
+    vectors = torch.stack([reprojection.camera_translation, reprojection.previous_post_translation, first, span], 1)
+    warped = np.empty((cameras, height, width, bins), Float)
+    _depth_warp(channels_last(history), frustum.numpy(), reprojection.remembered.numpy(), matrices.numpy(),
+                vectors.numpy(), warped)
+    return torch.from_numpy(warped).permute(0, 3, 1, 2)
+
+
+@inlined
+def _previous(point: Floats, matrices: Floats, vectors: Floats) -> Triple:
+    """Where a point is in the history along columns, rows and bins, in grid_sample's coordinates."""
+    chain, intrinsics, post = matrices[CHAIN], matrices[INTRINSICS], matrices[POST]
+    shift, offset, first, span = vectors[SHIFT], vectors[OFFSET], vectors[FIRST], vectors[SPAN]
+    x, y, z = point[0], point[1], point[2]
+    px, py = row(chain, 0, x, y, z) + shift[0], row(chain, 1, x, y, z) + shift[1]
+    pz = row(chain, 2, x, y, z) + shift[2]
+    if pz < NEAREST:
+        return NOWHERE, NOWHERE, NOWHERE
+    far = row(intrinsics, 2, px, py, pz)
+    x, y = row(intrinsics, 0, px, py, pz) / far, row(intrinsics, 1, px, py, pz) / far
+    return ((row(post, 0, x, y, far) + offset[0]) / span[0] * TWO - ONE,
+            (row(post, 1, x, y, far) + offset[1]) / span[1] * TWO - ONE,
+            (row(post, 2, x, y, far) + offset[2] - first[2]) / span[2] * TWO - ONE)
+
+
+@inlined
+def _sample(history: Floats, place: Triple) -> Float:
+    """One trilinear sample of (h, w, D), corners outside counting as zero, in grid_sample's order."""
+    height, width, bins = history.shape
+    x = (place[0] + ONE) / TWO * Float(width - 1)
+    y = (place[1] + ONE) / TWO * Float(height - 1)
+    z = (place[2] + ONE) / TWO * Float(bins - 1)
+    total = ZERO
+    if not (x > -ONE and y > -ONE and z > -ONE and x < Float(width) and y < Float(height) and z < Float(bins)):
+        return total
+    left, top, near = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
+    east, south, behind = x - Float(left), y - Float(top), z - Float(near)
+    west, north, before = Float(left + 1) - x, Float(top + 1) - y, Float(near + 1) - z
+    for corner in range(8):
+        i, j, k = left + (corner & 1), top + (corner >> 1 & 1), near + (corner >> 2)
+        if 0 <= i < width and 0 <= j < height and 0 <= k < bins:
+            weight = ((east if corner & 1 else west) * (south if corner & 2 else north)
+                      * (behind if corner & 4 else before))
+            total += history[j, i, k] * weight
+    return total
+
+
+@kernel
+def _depth_warp(history: Floats, frustum: Floats, remembered: NDArray[np.bool_], matrices: Floats, vectors: Floats,
+                warped: Floats) -> None:
+    cameras, height, width, bins = history.shape
+    for line in numba.prange(cameras * height):
+        n, y = line // height, line % height
+        for k in range(bins):
+            for x in range(width):
+                place = (NOWHERE, NOWHERE, NOWHERE)
+                if remembered[n]:
+                    place = _previous(frustum[n, k, y, x], matrices[n], vectors[n])
+                warped[n, y, x, k] = _sample(history[n], place)

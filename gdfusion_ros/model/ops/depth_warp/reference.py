@@ -1,0 +1,26 @@
+"""The warp in plain torch, on any device, differentiable."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gdfusion_ros.model.geometry.camera import OUTSIDE, normalised, previous_pixels
+from gdfusion_ros.model.geometry.reprojection import Reprojection
+
+
+def depth_warp(history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
+               depths: Tensor) -> Tensor:
+    """See ``gdfusion_ros.model.ops.depth_warp.depth_warp``."""
+    grid = history_grid(frustum, reprojection, image_size, depths)
+    return F.grid_sample(history[:, None], grid, align_corners=True)[:, 0]
+
+
+def history_grid(frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor) -> Tensor:
+    """(N, D, h, w, 3) where the cells' bins lie in the history, in grid_sample's coordinates (Warp_c of eq. 18)."""
+    pixels, behind = previous_pixels(frustum, reprojection)
+    near, far = depths[0], depths[-1]
+    grid = torch.cat([normalised(pixels[..., :2], image_size), (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
+    forgotten = ~reprojection.remembered.view(-1, 1, 1, 1)
+    return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)
