@@ -33,9 +33,9 @@ PREAMBLE = """\
 
 
 def described(name: str, default: Value, record: Record) -> str:
-    """One parameter in YAML: its description and range as a comment, and its default."""
+    """One parameter in YAML: its description and range as a comment, and its default; ROS takes no list for empty."""
     bounds = '' if record.low is None or record.high is None else f' From {record.low:.10g} to {record.high:.10g}.'
-    return f'    # {record.description}{bounds}\n    {name}: {json.dumps(default)}\n'
+    return f'    # {record.description}{bounds}\n    {name}: {json.dumps([""] if default == () else default)}\n'
 
 
 def test_parameter_file_has_every_parameter_with_its_default_and_description() -> None:

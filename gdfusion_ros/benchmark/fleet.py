@@ -16,6 +16,7 @@ import msgspec
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
+from gdfusion_ros.evaluation.protocol import ScoringProtocol
 from gdfusion_ros.evaluation.rays import RayCounts
 from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.fleet.dispatch import Pool
@@ -121,7 +122,7 @@ class Idler:
         labels = OCC3D_NUSCENES
         matrix = ConfusionMatrix(labels)
         matrix.counts += 1
-        report = Report(labels, ('nothing',), 'camera', 'drop', 'released', Tally(40), 0, 0, matrix, RayCounts(labels),
+        report = Report(labels, ('nothing',), ScoringProtocol('camera'), Tally(40), 0, 0, matrix, RayCounts(labels),
                         seen=None)
         counts = BagCounts(images=240, clouds=0, sets=40, grids=40, dropped={}, refused={}, jumps={}, resets={})
         self._record = Record(

@@ -2,6 +2,7 @@
 
   gdfusion benchmark                                  the default model, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
+  gdfusion benchmark --against main --pairs 5         the same by turns with another commit: ratios of frame and memory
   gdfusion benchmark cues --model bevdetocc_gf        what the four fusions take of a frame, and what their gradients
                                                       would take by autograd
   gdfusion benchmark memory --figure memory.png       bevdetocc_sf, which keeps 1 to 16 volumes, against bevdetocc_gf,
@@ -37,7 +38,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdfusion_ros.cli.common import add_model_arguments, add_version_argument, model_settings, progress
+from gdfusion_ros.cli.common import add_model_arguments, add_version_argument, model_flags, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing, written_whole
 
@@ -65,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="see 'gdfusion convert'")
     parser.add_argument('--share', type=float, default=1.0,
                         help="size of the generated tables as a share of v1.0-trainval's. Default: 1.")
+    parser.add_argument('--against', metavar='COMMIT', help='benchmark the network by turns with that commit of this '
+                        'checkout, both with the libraries that are installed')
+    parser.add_argument('--pairs', type=int, default=3, help='turns of --against. Default: 3.')
     parser.add_argument('--figure', type=Path, metavar='FILE', help='draw memory or zoo into FILE, a PNG')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     add_model_arguments(parser)
@@ -86,13 +90,15 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError('what shall be trained on what? --config FILE --nuscenes DIR')
     if not 0 < args.share <= 1:
         raise GdfusionError(f'--share {args.share}: expected more than 0 and at most 1')
+    if args.against is not None and (args.what != 'network' or args.pairs < 1):
+        raise GdfusionError('--against compares the network alone, in --pairs of at least 1')
     # Speed does not depend on what the weights are, so random ones will do where none are given.
     if not args.weights:
         args.untrained = True
     for path in (args.json, args.figure):
         if path is not None:
             refuse_existing(path)
-    numbers = _MEASURES[args.what](args)
+    numbers = (_MEASURES[args.what] if args.against is None else _against)(args)
     if args.json is not None:
         with written_whole(args.json) as draft:
             draft.write_text(json.dumps(numbers, indent=2) + '\n')
@@ -113,6 +119,27 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
     summary = {'fps': 1 / result.frame, 'frame_over_floor': result.frame / result.floor,
                'fusion_share': result.fusion_share}
     return {**dataclasses.asdict(result), **summary}
+
+
+def _against(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import against
+
+    with progress(args.pairs, 'turn') as bar:
+        turns = against.run(args.against, ['--frames', str(args.frames), *model_flags(args)], args.pairs, bar.update)
+    rows = [(turn.frame[1] * 1e3, turn.frame[0] * 1e3, turn.frame[0] / turn.frame[1], turn.per_floor[1],
+             turn.per_floor[0], turn.peak_memory[1] / 1e9, turn.peak_memory[0] / 1e9) for turn in turns]
+    print(f'{args.against} and this one by turns, medians of {args.frames} frames')
+    print(tabulate(rows, headers=('frame [ms]', 'now', 'ratio', 'frame / floor', 'now', 'peak [GB]', 'now'),
+                   floatfmt='.2f'))
+    spreads = {name: against.Spread.of([getattr(turn, name) for turn in turns])
+               for name in ('frame', 'per_floor', 'peak_memory')}
+    print(tabulate([(name.replace('_', ' '), spread.median, spread.least, spread.most)
+                    for name, spread in spreads.items()],
+                   headers=('ratio of', 'median', 'least', 'most'), floatfmt='.3f'))
+    return {'against': args.against, 'frames': args.frames, 'turns': [dataclasses.asdict(turn) for turn in turns],
+            **{name: dataclasses.asdict(spread) for name, spread in spreads.items()}}
 
 
 def _table(result: BenchmarkResult) -> str:

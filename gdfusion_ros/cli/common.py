@@ -76,6 +76,17 @@ def model_settings(args: argparse.Namespace) -> ModelSettings:
     return merged(ModelSettings, _file(getattr(args, 'params_file', None)), flags)
 
 
+def model_flags(args: argparse.Namespace) -> list[str]:
+    """The flags of ``add_model_arguments`` that were given, as another process takes them."""
+    flags = []
+    for name in records(ModelSettings):
+        value = getattr(args, name)
+        if value is not None:
+            values = [] if value is True else value if isinstance(value, list) else [value]
+            flags += ['--' + name.replace('_', '-'), *map(str, values)]
+    return flags
+
+
 def pipeline_settings(args: argparse.Namespace, **defaults: object) -> PipelineSettings:
     """Pipeline settings: defaults, then the verb's own, then the parameter file, then ``--set``.
 

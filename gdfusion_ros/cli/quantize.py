@@ -105,14 +105,15 @@ def _require_sane(args: argparse.Namespace) -> None:
 
 def _scored(bags: Sequence[Path], network: OccupancyNetwork, pipeline: PipelineSettings,
             topics: TopicSettings) -> Report:
-    from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
+    from gdfusion_ros.evaluation.evaluator import evaluate
     from gdfusion_ros.evaluation.predictions import ModelPredictions
+    from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
     from gdfusion_ros.evaluation.truth import truth_of_bags
 
     truth = truth_of_bags(bags, pipeline, topics)
     with progress(len(truth.frames), 'frame', 'scoring') as bar:
         return evaluate(truth, ModelPredictions(bags, network, pipeline, topics),
-                        ScoringProtocol('camera' if truth.label_set.camera_masked else 'none'), lambda *_: bar.update())
+                        ScoringProtocol(usual_mask(truth.label_set)), lambda *_: bar.update())
 
 
 def _table(choice: Choice) -> str:

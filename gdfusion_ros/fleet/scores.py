@@ -5,6 +5,8 @@ Counts are whole numbers, so the sum is exactly what one evaluation of all bags 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 
@@ -12,8 +14,9 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.alignment import GridFrame
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
+from gdfusion_ros.evaluation.protocol import Ignored, Mask, ScoringProtocol
 from gdfusion_ros.evaluation.rays import RayCounts
-from gdfusion_ros.evaluation.report import Ignored, Mask, Report
+from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.perception.labels import LABEL_SETS
 
 
@@ -56,9 +59,9 @@ def counted(report: Report) -> ScoreCounts:
     tally = report.tally
     frames = FrameNumbers(tally.scored, tally.unlabelled, tally.surplus, report.unpredicted, report.unlabelled)
     return ScoreCounts(
-        label_set=report.label_set.name, models=list(report.models), mask=report.mask,
-        ignored=report.ignored, frame_of=report.frame_of, frames=frames, confusion=report.matrix.counts.tolist(),
-        rays=rays)
+        label_set=report.label_set.name, models=list(report.models), mask=report.protocol.mask,
+        ignored=report.protocol.ignored, frame_of=report.protocol.frame_of, frames=frames,
+        confusion=report.matrix.counts.tolist(), rays=rays)
 
 
 class Sum:
@@ -93,14 +96,17 @@ def scores_of(counts: ScoreCounts) -> Report:
             counts.rays.truth, counts.rays.predicted, counts.rays.hits))
     frames = counts.frames
     tally = Tally(frames.scored, frames.without_labels, frames.surplus)
-    return Report(label_set, tuple(counts.models), counts.mask, counts.ignored, counts.frame_of, tally,
-                  frames.unpredicted, frames.unlabelled, matrix, rays, seen=None)
+    protocol = ScoringProtocol(counts.mask, counts.frame_of, rays is not None, counts.ignored)
+    return Report(label_set, tuple(counts.models), protocol, tally, frames.unpredicted, frames.unlabelled, matrix, rays,
+                  seen=None)
 
 
 def _added(a: Report, b: Report) -> Report:
     """One report of both parts."""
-    for what in ('label_set', 'mask', 'ignored', 'frame_of'):
-        if getattr(a, what) != getattr(b, what):
+    kinds = [{'label_set': part.label_set, 'mask': part.protocol.mask, 'ignored': part.protocol.ignored,
+              'frame_of': part.protocol.frame_of} for part in (a, b)]
+    for what in kinds[0]:
+        if kinds[0][what] != kinds[1][what]:
             raise GdfusionError(f'scores of different kinds ({what}) cannot be added; evaluate the bags one by one')
     matrix = ConfusionMatrix(a.label_set)
     matrix.counts = a.matrix.counts + b.matrix.counts
@@ -111,5 +117,5 @@ def _added(a: Report, b: Report) -> Report:
         rays = RayCounts(a.label_set)
         for name in ('truth', 'predicted', 'hits'):
             setattr(rays, name, getattr(a.rays, name) + getattr(b.rays, name))
-    return Report(a.label_set, tuple(sorted({*a.models, *b.models})), a.mask, a.ignored, a.frame_of, tally,
+    return Report(a.label_set, tuple(sorted({*a.models, *b.models})), replace(a.protocol, rays=rays is not None), tally,
                   a.unpredicted + b.unpredicted, a.unlabelled + b.unlabelled, matrix, rays, seen=None)

@@ -22,9 +22,10 @@ from gdfusion_ros.bags.replay import BagForm, replay
 from gdfusion_ros.bags.snapshots import Sources, bag_snapshots
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import LONGEST, GdfusionError
-from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate, usual_mask
+from gdfusion_ros.evaluation.evaluator import evaluate
 from gdfusion_ros.evaluation.frames import Truth
 from gdfusion_ros.evaluation.predictions import BagPredictions
+from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
 from gdfusion_ros.fleet.job import Job, JobSettings
 from gdfusion_ros.fleet.record import Failure, Outcome, Record, bag_counts, read_record
 from gdfusion_ros.fleet.scores import ScoreCounts, counted

@@ -14,8 +14,9 @@ import pytest
 from gdfusion_ros.bags.replay import replay
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
+from gdfusion_ros.evaluation.evaluator import evaluate
 from gdfusion_ros.evaluation.predictions import ModelPredictions
+from gdfusion_ros.evaluation.protocol import ScoringProtocol
 from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.fleet import work
 from gdfusion_ros.fleet.job import Job, JobSettings, write_jobs

@@ -19,12 +19,12 @@ from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.depth_warp import reference as depth_warp
 from gdfusion_ros.model.probe import STAGES, Probe
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.model.temporal import geometry as temporal_geometry
 from gdfusion_ros.model.view import lift
 
 Same = Callable[[object, object], bool]
@@ -207,7 +207,7 @@ def test_half_precision_is_for_learned_layers_alone(grounded: OccupancyNetwork, 
         monkeypatch.setattr(owner, name, checking)
 
     geometric = ((stereo, 'cost_volume'), (fused, 'ground_bins'), (grounded.memory, '_transform'),
-                 (lift, 'voxel_index'), (temporal_geometry, 'depth_warp'))
+                 (lift, 'voxel_index'), (depth_warp, 'history_grid'))
     for owner, name in geometric:
         check(owner, name)
     network = prepare(grounded, torch.device('cpu'))

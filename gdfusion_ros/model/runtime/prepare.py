@@ -7,7 +7,9 @@ from torch import nn
 
 from gdfusion_ros.model.layers.fusing import Fusible
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.runtime.malloc import VOLUME, map_volumes
 
+FLOAT_BYTES = 4
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
@@ -16,6 +18,8 @@ def prepare(network: OccupancyNetwork, device: torch.device) -> OccupancyNetwork
     network.eval().requires_grad_(False)
     fuse(network)
     lay_out(network)
+    if device.type == 'cpu' and FLOAT_BYTES * network.spec.grid.voxels * network.spec.context_channels >= VOLUME:
+        map_volumes()
     return network.to(device)
 
 

@@ -171,7 +171,7 @@ def cases() -> Iterator[Case]:
     for (channels, cells), layout in product([(4, (2, 3)), (19, (7, 11)), (48, (6, 8))], layouts):
         yield Case(cost_volume, 'matching_cost', partial(matching_cost, channels=channels, cells=cells, layout=layout),
                    1e-4, layout is torch.channels_last)
-        yield Case(depth_warp, 'depth_warp', partial(remembered_depth, cells=cells, layout=layout), interpreted=None)
+        yield Case(depth_warp, 'depth_warp', partial(remembered_depth, cells=cells, layout=layout))
     for parts in (1, 2):
         yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts), interpreted=None)
     yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1], interpreted=None)
@@ -231,7 +231,8 @@ def test_triton_s_interpreter_gives_what_the_reference_gives(drive: Any, case: C
 @pytest.mark.parametrize('case', [case for case in cases() if case.interpreted is not None],
                          ids=lambda case: case.name)
 def test_the_kernel_gives_on_a_gpu_what_the_reference_gives(drive: Any, case: Case) -> None:
-    checked(case, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive),
+    near = dataclasses.replace(case, tolerance=max(case.tolerance, 1e-5))
+    checked(near, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive),
             torch.device('cuda'))
 
 

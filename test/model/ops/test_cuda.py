@@ -22,7 +22,7 @@ from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 
-KERNELS = '_argmax _attend _clear _fill _lift _matching_cost _motion_step _warp'
+KERNELS = '_argmax _attend _clear _depth_warp _fill _lift _matching_cost _motion_step _warp'
 
 
 @pytest.mark.slow
