@@ -77,22 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON file."""
-    if args.frames < 1:
-        raise GdfusionError(f'--frames {args.frames}: expected at least 1')
-    if args.what == 'node' and args.bag is None:
-        raise GdfusionError("which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)")
-    if args.what == 'fleet' and (args.bag is None or args.bags < 10):
-        raise GdfusionError('over which bags? --bag DIR, a folder with bags; and --bags of at least 10')
-    if args.what == 'soak' and args.frames < 100:
-        raise GdfusionError(f'--frames {args.frames}: of less than 100 camera sets nothing can be told')
-    if args.what == 'convert' and args.nuscenes is None:
-        raise GdfusionError('what shall be converted? --nuscenes DIR')
-    if args.what == 'train' and not (args.nuscenes and args.config):
-        raise GdfusionError('what shall be trained on what? --config FILE --nuscenes DIR')
-    if not 0 < args.share <= 1:
-        raise GdfusionError(f'--share {args.share}: expected more than 0 and at most 1')
-    if args.against is not None and (args.what != 'network' or args.pairs < 1):
-        raise GdfusionError('--against compares the network alone, in --pairs of at least 1')
+    _require_sane(args)
     # Speed does not depend on what the weights are, so random ones will do where none are given.
     if not args.weights:
         args.untrained = True
@@ -105,6 +90,27 @@ def run(args: argparse.Namespace) -> int:
             draft.write_text(json.dumps(numbers, indent=2) + '\n')
         print(f'numbers in {args.json}')
     return 0
+
+
+def _require_sane(args: argparse.Namespace) -> None:
+    faults = (
+        (args.frames < 1, f'--frames {args.frames}: expected at least 1'),
+        (args.what == 'node' and args.bag is None,
+         "which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)"),
+        (args.what == 'fleet' and (args.bag is None or args.bags < 10),
+         'over which bags? --bag DIR, a folder with bags; and --bags of at least 10'),
+        (args.what == 'soak' and args.frames < 100,
+         f'--frames {args.frames}: of less than 100 camera sets nothing can be told'),
+        (args.what == 'convert' and args.nuscenes is None, 'what shall be converted? --nuscenes DIR'),
+        (args.what == 'train' and not (args.nuscenes and args.config),
+         'what shall be trained on what? --config FILE --nuscenes DIR'),
+        (not 0 < args.share <= 1, f'--share {args.share}: expected more than 0 and at most 1'),
+        (args.against is not None and (args.what != 'network' or args.pairs < 1),
+         '--against compares the network alone, in --pairs of at least 1'),
+    )
+    for wrong, said in faults:
+        if wrong:
+            raise GdfusionError(said)
 
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
