@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ACTIVE: list[None] = []
 
@@ -38,4 +39,8 @@ def unless_first(first: Tensor | None, later: Tensor, at_start: Tensor) -> Tenso
         later: what follows from the state.
         at_start: what stands for it at the start.
     """
-    return later if first is None else torch.where(first, at_start, later)
+    if first is None:
+        return later
+    import torch
+
+    return torch.where(first, at_start, later)

@@ -6,16 +6,18 @@ next, and grids would not repeat bit for bit. See geometry/camera.py, too.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gdfusion_ros.model.graph_form import in_graph_form
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 F = TypeVar('F', bound=Callable[..., Any])
 Float = np.float32
@@ -44,16 +46,21 @@ def inlined(function: F) -> F:
 
 def usable(*tensors: Tensor) -> bool:
     """Whether the compiled forms can take these tensors: float32 on the CPU, no gradient asked for, and no graph."""
+    import torch
+
     return not torch.is_grad_enabled() and not in_graph_form() and all(
         t.device.type == 'cpu' and t.dtype == torch.float32 for t in tensors)
 
 
 def share_threads() -> None:
-    """Compiled loops take as many threads as torch does, and leave torch as many as it had.
+    """Compiled loops take as many threads as torch does, where it is there, and leave torch as many as it had.
 
     Numba's first call takes OpenMP's setting, which is torch's too, for itself: a process that was told to take one
     thread would go on with all of them, and round otherwise than before.
     """
+    torch = sys.modules.get('torch')
+    if torch is None:
+        return
     threads = torch.get_num_threads()
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     if torch.get_num_threads() != threads:
