@@ -3,10 +3,12 @@ PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 1
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Rerun needs numpy 2, which nuscenes-devkit cannot have: its tests see this folder before the environment.
+RERUN := rerun-sdk==0.41.0 numpy==2.4.6 pyarrow==26.0.1 attrs==26.1.0 psutil==7.2.2
 # What an installation depends on; Python files need none, the installation is editable.
 INPUTS := CMakeLists.txt constraints.txt package.xml pyproject.toml setup.py $(shell find cmake msg scripts vendor -type f)
 
-.PHONY: help setup demo test test-fast lint weights ablation check-install check-kilted check-versions clean
+.PHONY: help setup demo test test-fast lint docs figures weights ablation check-install check-kilted check-versions release-check clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,7 +21,8 @@ $(BIN)/python:
 	touch $(VENV)/COLCON_IGNORE
 
 $(INSTALLED): $(INPUTS) | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,page,foxglove,fleet,docs,dev]'
+	$(BIN)/pip install --quiet --upgrade --no-deps --target $(VENV)/rerun $(RERUN)
 	@touch $@
 
 demo: setup  ## a synthetic scene to a bag, the bag to the live node, grids to scores and pictures in demo/
@@ -34,6 +37,13 @@ test-fast: setup  ## the tests that are neither slow nor need ROS processes or a
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+docs: setup  ## the documentation as a site in build/site, strictly, after the tests of its links and code
+	$(BIN)/pytest -q test/test_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+figures: setup  ## draw the figures of docs/four_cues.md and docs/a_frame.md anew
+	$(BIN)/python -m tools.docs.figures
 
 weights: setup  ## slow, hours: make the data of gdfusion_nano, train it, score it; in runs/nano/
 	PATH="$(abspath $(BIN)):$$PATH" scripts/train_nano
@@ -50,7 +60,10 @@ check-kilted:  ## slow: the tests of the live node with the wheels of ROS 2 Kilt
 check-versions:  ## slow: every torch from 2.13 to the newest, with numpy 1.26 and 2; a table of what passes
 	PYTHON=$(PYTHON) scripts/check_versions
 
+release-check: setup  ## slow: sdist and wheels of a fresh clone in dist/, looked at by twine, installed and started
+	BIN=$(abspath $(BIN)) PYTHON=$(PYTHON) scripts/release_check
+
 clean:  ## remove the virtual environment and everything that was built
-	rm -rf $(VENV) build install log demo gdfusion_ros/msg gdfusion_ros/*.so *.egg-info
+	rm -rf $(VENV) build dist install log demo gdfusion_ros/msg gdfusion_ros/*.so *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ import yaml
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.names import printable
 from gdfusion_ros.settings import (
+    BevSettings,
     ModelSettings,
     NodeSettings,
     PipelineSettings,
@@ -35,7 +36,6 @@ def read(path: Path) -> Mapping[str, object]:
     if not sections:
         raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
     # Here, since it brings numpy and its threads, before which the node has to hold signals back.
-    from gdfusion_ros.messages.bev import BevSettings
     from gdfusion_ros.messages.outputs import NODE_NAME
 
     values = {name: [] if value == [''] else value  # the empty list of ROS, which cannot tell the type of another one

@@ -16,6 +16,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.renamed import current
 
 SURROUND_CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
+GROUND, OBSTACLES = 'ground', 'obstacles'
+"""Groups of classes of any label set: what a vehicle can stand on, and all else that is not free."""
 CUES = ('voxel', 'scene', 'motion', 'geometry')
 
 Value = bool | int | float | str | tuple[str, ...]
@@ -114,10 +116,25 @@ class ModelSettings:
                            "empty: the model's own, or those that come with the package.")
     untrained: bool = setting(False, 'Run with seeded random weights: for trials only, every output says so.')
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
-    precision: str = setting('fp32', 'fp32, or autocast: half precision convolutions on CUDA.',
-                             choices=('fp32', 'autocast'))
+    precision: str = setting('fp32', 'fp32; autocast: half precision convolutions on CUDA; int8: convolutions of 8-bit '
+                             "integers on a CPU, by weights that 'gdfusion quantize' made.",
+                             choices=('fp32', 'autocast', 'int8'))
     cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
                                     choices=CUES)
+
+
+def model_arguments(model: ModelSettings) -> list[str]:
+    """The arguments of ``gdfusion VERB`` that ask for ``model``."""
+    arguments: list[str] = []
+    for name, value in dataclasses.asdict(model).items():
+        flag = '--' + name.replace('_', '-')
+        if isinstance(value, bool):
+            arguments += [flag] * value
+        elif isinstance(value, tuple):
+            arguments += [flag, *value]
+        elif value:
+            arguments += [flag, value]
+    return arguments
 
 
 @dataclass(frozen=True)
@@ -162,6 +179,8 @@ class PipelineSettings:
                                     low=0.0, high=3600.0)
     lossless: bool = setting(False, 'Queue every set (for bags) instead of taking the newest.')
     confidence: bool = setting(False, "Give the probability of each voxel's label, too.")
+    unobserved: str = setting('keep', 'Voxels that no camera sees: keep what the network says of them, or label them '
+                              'unknown.', choices=('keep', 'unknown'))
 
     def grid_frame(self, kind: Literal['ego', 'lidar']) -> str:
         """The TF frame that the grid of a network of this kind lies in."""
@@ -226,6 +245,32 @@ class TopicSettings:
 
 
 @dataclass(frozen=True)
+class BevSettings:
+    """What the columns of a grid cost, and which voxels are obstacles.
+
+    Classes go by the names that the network's label set gives them, or by GROUND and OBSTACLES.
+    """
+
+    bev_min_height: float = setting(0.2, 'Lower edge of the height band that can block [m above the ego frame].',
+                                    low=-100.0, high=100.0)
+    bev_max_height: float = setting(2.0, 'Upper edge of the height band: what is higher is driven under [m].',
+                                    low=-100.0, high=100.0)
+    bev_occupied: tuple[str, ...] = setting((OBSTACLES,), 'Classes that block a column (100) within the band: names of '
+                                            "the network's label set; obstacles: all but ground and free.")
+    bev_free: tuple[str, ...] = setting((GROUND,), 'Classes that make a column free (0) at or below the band, named '
+                                        'so too; ground: what a vehicle can stand on.')
+    bev_costs: tuple[str, ...] = setting((), "Other costs, '<class>: <cost>' each, which go before the two lists; a "
+                                         'cost is lethal (100), inscribed (99), 0 to 100, free (0) or unknown (-1). '
+                                         'Ground counts at or below the band, too.')
+    bev_frame: str = setting('grid', "Axes of ~/bev: the grid's, or those of fixed_frame, in which it stays true while "
+                             'the vehicle drives on.', choices=('grid', 'fixed'))
+    bev_decay: float = setting(0.0, 'A cell that is out of sight keeps what was seen there last for so long [s].',
+                               low=0.0, high=10.0)
+    obstacle_classes: tuple[str, ...] = setting((OBSTACLES,), 'Classes whose voxels are points of ~/obstacles, named '
+                                                'so too.')
+
+
+@dataclass(frozen=True)
 class NodeSettings:
     """What only the live node has to know."""
 
@@ -238,10 +283,15 @@ class NodeSettings:
     tf_source: str = setting('auto', "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",
                              choices=('auto', 'tf2', 'own'))
     camera_timeout: float = setting(1.0, 'A camera without an image, or a LiDAR without a cloud, for longer is '
-                                    'reported as silent [s].', low=0.01, high=3600.0)
+                                    'reported as silent [s]; of the time on /clock, where that is slower.',
+                                    low=0.01, high=3600.0)
     grid_timeout: float = setting(10.0, 'Without a grid for longer, while images arrive, the node reports an error '
                                   '[s].', low=0.1, high=3600.0)
     diagnostics_period: float = setting(1.0, 'Time between two messages on /diagnostics [s].', low=0.05, high=60.0)
+    page_port: int = setting(0, 'Port of a page that shows the grids in a browser; 0: none.', low=0, high=65535)
+    foxglove_port: int = setting(0, 'Port of a server for Foxglove; 0: none.', low=0, high=65535)
+    viewer_host: str = setting('127.0.0.1', 'Address that page and server listen on; 127.0.0.1: this computer only, '
+                               '0.0.0.0: whoever reaches it.')
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from gdfusion_ros.datasets.convert import ANNOTATIONS_TOPIC
-from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_MARKERS, NODE_NAME, outputs
 from gdfusion_ros.resources import resource
-from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
+from gdfusion_ros.settings import SURROUND_CAMERAS, BevSettings, PipelineSettings, TopicSettings
 
 TOPICS = TopicSettings()
 
@@ -46,7 +45,7 @@ def test_the_3d_panel_follows_the_vehicle_and_shows_topics_that_are_there(layout
     given = {f'/{NODE_NAME}/{output.topic}' for output in outputs(BevSettings())}
     given |= {ANNOTATIONS_TOPIC, GROUND_TRUTH_MARKERS}
     assert panel['topics'].keys() <= given
-    assert [topic for topic, style in panel['topics'].items() if style['visible']] == ['/occ/markers']
+    assert [topic for topic, style in panel['topics'].items() if style['visible']] == ['/occ/markers', '/occ/voxels']
     assert panel['followTf'] == PipelineSettings().base_frame
 
 

@@ -14,9 +14,9 @@ from gdfusion_ros.bags.released import MATCH_WITHIN
 from gdfusion_ros.bags.topic_index import TopicIndex, topic_indexes
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
-from gdfusion_ros.messages.images import compressed_image, image
+from gdfusion_ros.messages.images import EncodedImage, compressed_image, image
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
-from gdfusion_ros.perception.types import NANOSECONDS, Pixels, SemanticGrid
+from gdfusion_ros.perception.types import NANOSECONDS, SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS, TopicSettings
 from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
@@ -69,15 +69,28 @@ class BagSnapshots:
             GdfusionError: a message is damaged, or the ground truth has other classes.
         """
         grid = _grid(self._grids, index)
+        return self._with(grid, self._images_of(grid))
+
+    def with_images(self, index: int) -> tuple[Snapshot, Mapping[str, EncodedImage]]:
+        """The frame at ``index``, and its images by camera with their own stamps and frames.
+
+        Raises:
+            GdfusionError: as above.
+        """
+        grid = _grid(self._grids, index)
+        images = self._images_of(grid)
+        return self._with(grid, images), images
+
+    def _with(self, grid: SemanticGrid, images: Mapping[str, EncodedImage]) -> Snapshot:
         number = None if self._truth is None else self._truth.nearest(grid.stamp, MATCH_WITHIN)
         truth = None if self._truth is None or number is None else _grid(self._truth, number)
-        return Snapshot(grid, truth, self._images_of(grid))
+        return Snapshot(grid, truth, {camera: image.load() for camera, image in images.items()})
 
     def nearest(self, stamp: int) -> int:
         """Number of the grid whose stamp is nearest to ``stamp`` [ns]."""
         return self._grids.nearest(stamp) or 0
 
-    def _images_of(self, grid: SemanticGrid) -> dict[str, Pixels]:
+    def _images_of(self, grid: SemanticGrid) -> dict[str, EncodedImage]:
         """By camera the image nearest to the grid's stamp, if it is no farther than those that went in."""
         cameras, within = (grid.cameras, grid.stamp_spread) if grid.cameras else (SURROUND_CAMERAS, MATCH_WITHIN)
         images = {}
@@ -85,8 +98,7 @@ class BagSnapshots:
             for entries in (self._images[name] for name in _image_topics(camera) if name in self._images):
                 index = entries.nearest(grid.stamp, within)
                 if index is not None:
-                    decoded = _IMAGES[entries.type_name](entries.message(index), entries.topic)
-                    images[camera] = decoded.load()
+                    images[camera] = _IMAGES[entries.type_name](entries.message(index), entries.topic)
         return images
 
 

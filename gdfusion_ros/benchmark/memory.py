@@ -93,6 +93,13 @@ def measure(spec: NetworkSpec, length: int, frames: int, device: torch.device) -
                      statistics.median(times[WARM_UP:]))
 
 
+def compared(uses: Sequence[MemoryUse]) -> str:
+    """What the recurrent network keeps of what the longest queue keeps, in one line."""
+    fused, longest = uses[-1], max(uses, key=lambda use: use.length)
+    return (f'{fused.model} keeps {fused.state / longest.state:.1%} of the bytes of {longest.model} with '
+            f'{longest.length} frames, and {fused.history / longest.history:.1%} without the features that both match')
+
+
 def draw(uses: Sequence[MemoryUse], path: Path) -> None:
     """Write a PNG: the queues' state and peak over their length, beside the recurrent network's.
 

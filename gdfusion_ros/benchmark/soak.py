@@ -26,7 +26,6 @@ from gdfusion_ros.datasets.nuscenes import Calibration, SensorData
 from gdfusion_ros.datasets.nuscenes_rows import Pose
 from gdfusion_ros.datasets.scene_messages import camera_info, ego_transform, static_transforms
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.messages.factory import Message, header
 from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, input_topics
 from gdfusion_ros.messages.outputs import NODE_NAME, outputs
@@ -38,7 +37,7 @@ from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC
 from gdfusion_ros.ros.player import Event, Player
 from gdfusion_ros.ros.process import node_process
-from gdfusion_ros.settings import PipelineSettings, TopicSettings
+from gdfusion_ros.settings import BevSettings, PipelineSettings, TopicSettings
 
 MOST_GROWTH = 0.1
 """Memory that may come with 1,000 sets [MB]; more is a leak."""

@@ -19,8 +19,8 @@ from gdfusion_ros.errors import LONGEST, GdfusionError
 from gdfusion_ros.names import printable
 from gdfusion_ros.stopping import stop_signals
 
-VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'evaluate', 'render', 'train', 'ablate',
-         'models', 'weights', 'benchmark')
+VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'fleet', 'evaluate', 'render', 'view',
+         'train', 'ablate', 'quantize', 'models', 'weights', 'benchmark')
 
 
 def build_parser() -> argparse.ArgumentParser:

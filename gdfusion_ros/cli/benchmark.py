@@ -11,6 +11,8 @@
                                                       floor and memory beside the accuracy that others report
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
+  gdfusion benchmark view --frames 20                 what a grid costs the thread that shows it, by viewer, for those
+                                                      viewers whose libraries are installed
   gdfusion benchmark soak --frames 1600               sends synthetic camera sets to a node over DDS; an error if its
                                                       memory, open files or threads grow
   gdfusion benchmark convert --nuscenes /data/nuscenes --scenes scene-0061 scene-0103
@@ -18,6 +20,8 @@
   gdfusion benchmark tables --share 0.1               reads generated tables of a tenth of v1.0-trainval (1: of all)
   gdfusion benchmark train --config config/train_nano.yaml --nuscenes made --frames 50
                                                       steps of training, and how long they wait for data
+  gdfusion benchmark fleet --bag bags --bags 10000    'gdfusion fleet' on all cores against replays one after the other,
+                                                      and what giving out 10,000 bags of nothing takes
 
 The floor is the time of the network's own convolutions and matrix products run alone in the same process: what is above
 it is overhead that better code could save. GMAC are multiply-adds of these products, counted while they run. Machines
@@ -49,10 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
                         help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
                         'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
-                        'the reader of the tables, or training')
+                        'the reader of the tables, training, the viewers (view), or many bags (fleet)')
     parser.add_argument('--frames', type=int, default=10,
                         help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
-    parser.add_argument('--bag', type=Path, help='bag to play to the node')
+    parser.add_argument('--bag', type=Path, help='bag to play to the node; folder of bags for the fleet')
+    parser.add_argument('--bags', type=int, default=10_000, metavar='N',
+                        help='bags of nothing that a fleet is given. Default: %(default)s.')
     parser.add_argument('--nuscenes', type=Path, metavar='DIR',
                         help='folder of nuScenes, for the converter and for training')
     add_version_argument(parser)
@@ -70,20 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON file."""
-    if args.frames < 1:
-        raise GdfusionError(f'--frames {args.frames}: expected at least 1')
-    if args.what == 'node' and args.bag is None:
-        raise GdfusionError("which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)")
-    if args.what == 'soak' and args.frames < 100:
-        raise GdfusionError(f'--frames {args.frames}: of less than 100 camera sets nothing can be told')
-    if args.what == 'convert' and args.nuscenes is None:
-        raise GdfusionError('what shall be converted? --nuscenes DIR')
-    if args.what == 'train' and not (args.nuscenes and args.config):
-        raise GdfusionError('what shall be trained on what? --config FILE --nuscenes DIR')
-    if not 0 < args.share <= 1:
-        raise GdfusionError(f'--share {args.share}: expected more than 0 and at most 1')
-    if args.against is not None and (args.what != 'network' or args.pairs < 1):
-        raise GdfusionError('--against compares the network alone, in --pairs of at least 1')
+    _require_sane(args)
     # Speed does not depend on what the weights are, so random ones will do where none are given.
     if not args.weights:
         args.untrained = True
@@ -96,6 +89,27 @@ def run(args: argparse.Namespace) -> int:
             draft.write_text(json.dumps(numbers, indent=2) + '\n')
         print(f'numbers in {args.json}')
     return 0
+
+
+def _require_sane(args: argparse.Namespace) -> None:
+    faults = (
+        (args.frames < 1, f'--frames {args.frames}: expected at least 1'),
+        (args.what == 'node' and args.bag is None,
+         "which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)"),
+        (args.what == 'fleet' and (args.bag is None or args.bags < 10),
+         'over which bags? --bag DIR, a folder with bags; and --bags of at least 10'),
+        (args.what == 'soak' and args.frames < 100,
+         f'--frames {args.frames}: of less than 100 camera sets nothing can be told'),
+        (args.what == 'convert' and args.nuscenes is None, 'what shall be converted? --nuscenes DIR'),
+        (args.what == 'train' and not (args.nuscenes and args.config),
+         'what shall be trained on what? --config FILE --nuscenes DIR'),
+        (not 0 < args.share <= 1, f'--share {args.share}: expected more than 0 and at most 1'),
+        (args.against is not None and (args.what != 'network' or args.pairs < 1),
+         '--against compares the network alone, in --pairs of at least 1'),
+    )
+    for wrong, said in faults:
+        if wrong:
+            raise GdfusionError(said)
 
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
@@ -202,6 +216,7 @@ def _memory(args: argparse.Namespace) -> dict[str, Any]:
                     for use in uses],
                    headers=('model', 'remembers', 'state [MB]', 'history [MB]', 'growth [MB]', 'peak [GB]', 'ms'),
                    stralign='right', disable_numparse=True))
+    print(memory.compared(uses))
     if args.figure is not None:
         memory.draw(uses, args.figure)
         print(f'figure in {args.figure}')
@@ -239,7 +254,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.benchmark import latency
-    from gdfusion_ros.ros.process import model_arguments
+    from gdfusion_ros.settings import model_arguments
 
     settings = model_settings(args)
     with progress(args.frames + 1, 'frame') as bar:
@@ -259,7 +274,7 @@ def _soak(args: argparse.Namespace) -> dict[str, Any]:
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.benchmark import soak
-    from gdfusion_ros.ros.process import model_arguments
+    from gdfusion_ros.settings import model_arguments
 
     settings = model_settings(args)
     with progress(args.frames, 'set') as bar:
@@ -317,6 +332,49 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     return dataclasses.asdict(result)
 
 
+def _view(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import view as benchmark
+
+    with progress(args.frames * len(benchmark.VIEWERS), 'grid') as bar:
+        costs = benchmark.run(args.frames, bar.update)
+    print(f'one grid of 200 x 200 x 16 voxels, six images of 704 x 256, medians of {args.frames}: processor time')
+    print(tabulate([(name, f'{1e3 * cost:.1f}', f'{1 / cost:.0f}') for name, cost in costs.items()],
+                   headers=('viewer', 'ms a grid', 'grids/s at most'), stralign='right', disable_numparse=True))
+    return {'seconds': costs}
+
+
+def _fleet(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.benchmark import fleet
+    from gdfusion_ros.benchmark.alone import alone
+    from gdfusion_ros.fleet.job import JobSettings
+    from gdfusion_ros.fleet.listing import list_jobs
+
+    bags = [Path(job.bag) for job in list_jobs([str(args.bag)], '', JobSettings()).jobs]
+    workers = os.cpu_count() or 1
+    with progress(len(bags), 'bag') as bar:
+        speed = fleet.throughput(bags, workers, model_settings(args), bar.update)
+    engine = alone('the driver of the fleet', fleet.engine, args.bags, workers)
+    forty = speed.bag * 40 * speed.bags / speed.grids
+    overhead = engine.seconds / engine.bags * workers / forty
+    rows = [('one replay after the other', f'{speed.replays:.1f} s, {workers} threads; {speed.replaying:.1f} s without '
+             'the start of each'),
+            ('the fleet', f'{speed.fleet:.1f} s, {workers} workers of one thread; {speed.started:.1f} s once started'),
+            ('replays / fleet', f'{speed.replays / speed.fleet:.2f}'),
+            ('  without all starts', f'{speed.replaying / speed.started:.2f}'),
+            ('bags of nothing', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
+            ('of a bag of 40 frames', f'{overhead:.3%}'),
+            ('memory of the driver', f'{engine.peak_memory / 1e6:.0f} MB; {engine.before / 1e6:.0f} MB after a tenth')]
+    print(f'{speed.bags} bags, {speed.grids} grids')
+    print(tabulate(rows, tablefmt='plain', disable_numparse=True))
+    return {'throughput': dataclasses.asdict(speed), 'engine': dataclasses.asdict(engine),
+            'ratio': speed.replays / speed.fleet, 'ratio_once_started': speed.replaying / speed.started,
+            'overhead': overhead}
+
+
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     'network': _network, 'cues': _cues, 'memory': _memory, 'zoo': _zoo, 'node': _node, 'soak': _soak,
-    'convert': _convert, 'tables': _tables, 'train': _train}
+    'convert': _convert, 'tables': _tables, 'train': _train, 'view': _view, 'fleet': _fleet}

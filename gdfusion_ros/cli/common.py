@@ -15,7 +15,7 @@ from tqdm import tqdm
 from gdfusion_ros import parameter_file
 from gdfusion_ros.errors import LONGEST, GdfusionError
 from gdfusion_ros.names import printable
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings, merged, records
+from gdfusion_ros.settings import BevSettings, ModelSettings, PipelineSettings, TopicSettings, merged, records
 
 
 def progress(total: int | None, unit: str, description: str = '', *, scaled: bool = False,
@@ -63,7 +63,7 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--params-file', type=Path, help='YAML file of node parameters (config/occ.yaml).')
     group.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
                        help='One setting, e.g. --set missing_camera=hold; may be repeated. The value is YAML. '
-                       'Settings: ' + ', '.join([*records(PipelineSettings), *records(TopicSettings)]) + '.')
+                       'Settings: ' + ', '.join(_settable()) + '.')
 
 
 def model_settings(args: argparse.Namespace) -> ModelSettings:
@@ -105,6 +105,15 @@ def topic_settings(args: argparse.Namespace) -> TopicSettings:
     return merged(TopicSettings, _file(args.params_file), _overrides(args))
 
 
+def bev_settings(args: argparse.Namespace) -> BevSettings:
+    """Settings of the bird's-eye view: defaults, then the parameter file, then ``--set``.
+
+    Raises:
+        GdfusionError: an unreadable file, an unknown name or a value that its setting does not allow.
+    """
+    return merged(BevSettings, _file(args.params_file), _overrides(args))
+
+
 @cache
 def _file(path: Path | None) -> Mapping[str, object]:
     """What the parameter file gives; read, and what is odd in it said, once for all settings."""
@@ -126,9 +135,13 @@ def assignment(text: str) -> tuple[str, object]:
         raise GdfusionError(f'--set {text}: the value is not YAML: {" ".join(str(error).split())}') from error
 
 
+def _settable() -> list[str]:
+    return [name for part in (PipelineSettings, TopicSettings, BevSettings) for name in records(part)]
+
+
 def _overrides(args: argparse.Namespace) -> Mapping[str, object]:
     """What ``--set`` says."""
-    known = [*records(PipelineSettings), *records(TopicSettings)]
+    known = _settable()
     values = dict(assignment(override) for override in args.overrides)
     for name in values:
         if name not in known:

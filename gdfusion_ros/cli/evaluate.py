@@ -22,6 +22,10 @@ so, and --released-protocol does. A grid with other voxels than the labels' is s
 
 mIoU is the mean over the classes but free, mIoU_D over those that move, IoU that of occupied against free. RayIoU
 compares what rays from the LiDAR's places in the scene meet first, without camera mask; it is the mean at 1, 2 and 4 m.
+
+--mask predicted: only voxels that the cameras saw count, as rays through the predicted grid tell it, which needs no
+labels; where the labels have a mask, it is said how far the two agree. A model marks what was not seen by itself,
+grids in bags must be of 'unobserved: unknown', or on /occ/observed. For RayIoU, what was not seen is free.
 JSON has scores from 0 to 1, text and Markdown in percent.
 
 --frame-of: a prediction is in the vehicle's frame at the stamp of CAM_FRONT, the labels at that of LIDAR_TOP, up to
@@ -35,7 +39,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +61,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.evaluation.frames import Truth
     from gdfusion_ros.evaluation.predictions import Predictions
-    from gdfusion_ros.evaluation.report import Ignored
+    from gdfusion_ros.evaluation.protocol import Ignored
 
 HELP = 'score grids against ground truth'
 
@@ -83,8 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        'scene_<token>/; default: gts, gts_surroundocc or nuScenes-Occupancy-v0.1 in nuScenes')
     truth.add_argument('--truth', type=Path, nargs='+', metavar='BAG', help='bags with /ground_truth/occupancy')
     scores = parser.add_argument_group('scores')
-    scores.add_argument('--mask', choices=('camera', 'none'),
-                        help="camera: only voxels that the cameras can see count; default: camera for Occ3D's labels")
+    scores.add_argument('--mask', choices=('camera', 'predicted', 'none'),
+                        help='camera: only voxels that the cameras can see count; predicted: those that they saw by '
+                        "the prediction (see above); default: camera for Occ3D's labels")
     scores.add_argument('--ignored', choices=('drop', 'free'),
                         help='voxels that the labels say to ignore (see above); default: drop')
     scores.add_argument('--frame-of', choices=('released', 'label', 'prediction'), default='released',
@@ -113,8 +118,9 @@ class _Inputs:
 def run(args: argparse.Namespace) -> int:
     """Evaluate; print or write the scores."""
     from gdfusion_ros.bags.grid_stream import ReplayListener
-    from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
+    from gdfusion_ros.evaluation.evaluator import evaluate
     from gdfusion_ros.evaluation.export import npz_folder
+    from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
     from gdfusion_ros.files import refuse_existing, written_whole
 
     inputs = _inputs(args)
@@ -123,8 +129,8 @@ def run(args: argparse.Namespace) -> int:
     dataset = _dataset(args)
     truth = _truth(inputs, dataset)
     _require_labels_of_model(inputs, truth)
-    protocol = ScoringProtocol(truth.label_set.camera_masked if args.mask is None else args.mask == 'camera',
-                               args.frame_of, not args.no_rays, args.ignored or _ignored(args, truth))
+    protocol = ScoringProtocol(args.mask or usual_mask(truth.label_set), args.frame_of, not args.no_rays,
+                               args.ignored or _ignored(args, truth))
     with ExitStack() as stack:
         bar = stack.enter_context(progress(len(truth.frames), 'frame'))
         predictions = _predictions(inputs, dataset, truth, ReplayListener(warning=lines_above(bar)))
@@ -162,7 +168,10 @@ def _inputs(args: argparse.Namespace) -> _Inputs:
         raise GdfusionError('--released-protocol says how a model runs: give one (--weights FILE)')
     if args.export and args.frame_of == 'prediction':
         raise GdfusionError('--export writes predictions in the voxels of the labels; --frame-of prediction has others')
-    return _Inputs(args, pipeline_settings(args), topic_settings(args), model_settings(args) if wants_model else None)
+    pipeline = pipeline_settings(args)
+    if args.mask == 'predicted':
+        pipeline = replace(pipeline, unobserved='unknown')
+    return _Inputs(args, pipeline, topic_settings(args), model_settings(args) if wants_model else None)
 
 
 def _dataset(args: argparse.Namespace) -> Dataset | None:

@@ -4,6 +4,8 @@
   gdfusion node --weights bevdetocc_gf                    with the authors' weights (see 'gdfusion weights')
   gdfusion node --params-file config/occ.yaml --set missing_camera=hold --set base_frame=chassis
   gdfusion node --weights runs/mine/weights.safetensors --ros-args -r __ns:=/car -p use_sim_time:=true
+  gdfusion node --page 8080                               the grids as they come, in a browser: http://127.0.0.1:8080
+  gdfusion node --foxglove                                the same for Foxglove: ws://127.0.0.1:8765
 
 Publishes /occ/occupancy, /occ/points, /occ/markers, /occ/bev (each only while somebody subscribes), /occ/label_info and
 /diagnostics; /occ/reset forgets the past. Ctrl-C stops it. Every parameter, with its range and meaning, is in
@@ -21,6 +23,8 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.settings import ModelSettings, records
 
 HELP = 'run the live ROS 2 node'
+FOXGLOVE_PORT = 8765
+"""Where Foxglove looks first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='YAML file of parameters (config/occ.yaml); may be repeated, the last goes first')
     group.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
                        help='one parameter; goes before the file; may be repeated; the value is YAML')
+    group.add_argument('--page', type=int, metavar='PORT', dest='page_port',
+                       help='show the grids in a browser, by a page on PORT of this computer (of the network: --set '
+                       "viewer_host=0.0.0.0); needs pip install 'gdfusion-ros[page]'")
+    group.add_argument('--foxglove', type=int, nargs='?', const=FOXGLOVE_PORT, metavar='PORT', dest='foxglove_port',
+                       help='serve Foxglove, on PORT of this computer (default: %(const)s); needs pip install '
+                       "'gdfusion-ros[foxglove]'")
     group.add_argument('--ros-args', nargs=argparse.REMAINDER, default=[], metavar='…',
                        help='all that follows goes to ROS: remappings, -p, --log-level')
 
@@ -43,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.ros import environment
     prepare_process()
     environment.prepare()
-    overrides = {name: getattr(args, name) for name in records(ModelSettings) if getattr(args, name) is not None}
+    flags = (*records(ModelSettings), 'page_port', 'foxglove_port')
+    overrides = {name: getattr(args, name) for name in flags if getattr(args, name) is not None}
     overrides.update(assignment(text) for text in args.overrides)
     ros_arguments = [*_params_files(args.params_file), *args.ros_args]
     from gdfusion_ros.ros.main import run_node

@@ -4,7 +4,7 @@
   gdfusion render grids --stamp 1533151605.5 --out picture.png   the one nearest to that time
   gdfusion render grids --images scene-0103 --out drive.mp4      every grid, in real time
   gdfusion render grids --images scene-0103 --out drive.html     every grid in 3-D: turn, zoom, play, switch classes
-  gdfusion render grids --images a b --truth labels --out x.html grids of two scenes, ground truth from a third bag
+  gdfusion render grids --images a b --truth c --out x.html      grids of two scenes, ground truth from a third bag
   gdfusion render scene-0103 --topic /ground_truth/occupancy --out truth.html
   gdfusion render gts/scene-0103/TOKEN/labels.npz --out labels.png
   gdfusion render TOKEN.npz --truth gts/scene-0103/TOKEN/labels.npz --out compared.html

@@ -5,10 +5,12 @@
   gdfusion replay recording --out grids --weights w.pth --params-file config/occ.yaml --set missing_camera=mask
   gdfusion replay bags/scene-0103 --out grids/old --format humble --storage sqlite3
   gdfusion replay bags/scene-0103 --out trial --untrained --model bevdetocc_gf_small
+  gdfusion replay --job jobs/00042.json                one bag of a fleet ('gdfusion fleet --plan' writes such files)
 
 The same pipeline as the live node, which gives the same grids, bit for bit. Every camera set is used (the node's
-lossless). Writes /occ/occupancy, /occ/points, /occ/markers and /occ/label_info; header stamps are those of the
-reference camera's images, record times those of the messages that completed the sets.
+lossless). Writes /occ/occupancy, /occ/points, /occ/markers, /occ/bev and /occ/label_info, and copies the transforms to
+/tf and /tf_static, so that the new bag can be looked at alone. Header stamps are those of the reference camera's
+images, record times those of the messages that completed the sets.
 
 --released-protocol takes the ego poses as the authors' evaluation does (at the LiDAR's stamps, rounded to float32), to
 compare numbers with theirs; that needs a bag made by 'gdfusion convert'.
@@ -17,6 +19,7 @@ compare numbers with theirs; that needs a bag made by 'gdfusion convert'.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +27,14 @@ from gdfusion_ros.cli.common import (
     add_bag_arguments,
     add_model_arguments,
     add_pipeline_arguments,
+    bev_settings,
     lines_above,
     model_settings,
     pipeline_settings,
     progress,
     topic_settings,
 )
+from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
     from gdfusion_ros.bags.replay import ReplayResult
@@ -40,8 +45,11 @@ HELP = 'bag in, bag with grids out, without ROS'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument('bag', type=Path, help='bag with camera images, CameraInfo, /tf and /tf_static')
-    parser.add_argument('--out', type=Path, required=True, help='the new bag; must not exist')
+    parser.add_argument('bag', type=Path, nargs='?', help='bag with camera images, CameraInfo, /tf and /tf_static')
+    parser.add_argument('--out', type=Path, help='the new bag; must not exist')
+    parser.add_argument('--job', type=Path, metavar='FILE', help='instead of all else: bag, settings and place of the '
+                        'result as JSON. Done already, it is not done again')
+    parser.add_argument('--threads', type=int, metavar='N', help='of the network on a CPU; default: as torch chooses')
     parser.add_argument('--released-protocol', action='store_true',
                         help="ego poses as in the authors' evaluation, not as a live node sees them")
     add_bag_arguments(parser)
@@ -51,17 +59,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay, then print what went in and what came out."""
+    if args.job:
+        return _run_job(args)
+    if not (args.bag and args.out):
+        raise GdfusionError('what shall be replayed, and where to? Give BAG and --out, or --job FILE')
+
+    import torch
     from tabulate import tabulate
 
     from gdfusion_ros.bags.grid_stream import ReplayListener, require_inputs
     from gdfusion_ros.bags.reader import bag_reader
-    from gdfusion_ros.bags.replay import replay
+    from gdfusion_ros.bags.replay import BagForm, replay
     from gdfusion_ros.files import refuse_existing
     from gdfusion_ros.messages.inputs import input_topics
     from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network, select_model
 
     prepare_process()
+    if args.threads is not None:
+        if args.threads < 1:
+            raise GdfusionError(f'--threads {args.threads}: expected at least 1')
+        torch.set_num_threads(args.threads)
     pipeline, topics, model = pipeline_settings(args), topic_settings(args), model_settings(args)
     refuse_existing(args.out)
     with bag_reader(args.bag) as bag:
@@ -73,9 +91,22 @@ def run(args: argparse.Namespace) -> int:
     with progress(total, 'msg') as bar:
         listener = ReplayListener(message=bar.update, warning=lines_above(bar))
         result = replay(args.bag, args.out, network, pipeline, topics, protocol=protocol, listener=listener,
-                        storage=args.storage, bag_format=args.format)
+                        form=BagForm(args.storage, args.format), bev=bev_settings(args))
     print(tabulate(_rows(result), tablefmt='plain', disable_numparse=True))
     print(f'{network.title}, {protocol} protocol: {result.counts.grids} grids in {args.out}')
+    return 0
+
+
+def _run_job(args: argparse.Namespace) -> int:
+    """Do one bag of a fleet; nothing is left of it if it fails."""
+    from gdfusion_ros.fleet.job import read_job
+    from gdfusion_ros.fleet.work import workplace
+
+    if args.bag or args.out:
+        raise GdfusionError('--job says which bag and where to; drop BAG and --out')
+    job = read_job(args.job)
+    record = workplace(job.settings).run(job, tell=lambda line: print(line, file=sys.stderr))
+    print(f'{record.model}: {record.counts.grids} grids of {record.source} in {job.out}/{job.name}')
     return 0
 
 

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gdfusion_ros.datasets.categories import label_of
 from gdfusion_ros.datasets.nuscenes import Box
 from gdfusion_ros.messages.encode import clear_markers
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
-from gdfusion_ros.perception.labels import OCC3D_NUSCENES, LabelClass
 
 MARKERS_TYPE = 'visualization_msgs/msg/MarkerArray'
 
 # visualization_msgs/Marker
 _CUBE, _ADD = 1, 0
 _OPACITY = 0.5
-
-# nuScenes category, or what it begins with -> class; the rest is 'others', as in nuScenes-lidarseg.
-_CLASSES = {
-    'human.pedestrian.personal_mobility': 'others', 'human.pedestrian.stroller': 'others',
-    'human.pedestrian.wheelchair': 'others', 'human.pedestrian': 'pedestrian', 'movable_object.barrier': 'barrier',
-    'movable_object.trafficcone': 'traffic_cone', 'vehicle.bicycle': 'bicycle', 'vehicle.bus': 'bus',
-    'vehicle.car': 'car', 'vehicle.construction': 'construction_vehicle', 'vehicle.motorcycle': 'motorcycle',
-    'vehicle.trailer': 'trailer', 'vehicle.truck': 'truck'}
-
-
-def label_of(category: str) -> LabelClass:
-    """The Occ3D class of a nuScenes category."""
-    name = next((name for start, name in _CLASSES.items() if category.startswith(start)), 'others')
-    return OCC3D_NUSCENES.by_name(name)
 
 
 def markers(boxes: Sequence[Box], ids: Mapping[str, int], stamp: int, frame_id: str, make: MessageFactory) -> Message:

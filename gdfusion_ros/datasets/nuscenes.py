@@ -1,8 +1,8 @@
 """The nuScenes tables, read as far as they are needed. No other module knows their layout.
 
 A dataset folder holds the tables in ``<root>/<version>/*.json`` and the files that they name below ``<root>``. Seven
-tables are read, three more where annotations are asked for; maps, CAN bus, radar and the sweeps may be absent. What the
-chosen scenes do not need is dropped while it is read (see tables.py).
+tables are read, nuScenes-lidarseg's where it is there, three more where annotations are asked for; maps, CAN bus, radar
+and the sweeps may be absent. What the chosen scenes do not need is dropped while it is read (see tables.py).
 
 Frames: nuScenes' ego frame is REP-103's ``base_link`` (x forward, y left, z up, on the ground below the rear axle), its
 global frame is ``map``.
@@ -28,6 +28,7 @@ from gdfusion_ros.datasets.nuscenes_rows import (
     EgoPoseRow,
     InstanceRow,
     LogRow,
+    PointCategoriesRow,
     Pose,
     SampleRow,
     SceneRow,
@@ -62,11 +63,24 @@ class Calibration:
     distortion: tuple[float, ...] = ()
 
 
+class PointCategories(msgspec.Struct, frozen=True, gc=False):
+    """Where nuScenes-lidarseg has the categories of a sweep's points.
+
+    Attributes:
+        path: The file, a byte a point.
+        names: What these bytes mean.
+    """
+
+    path: Path
+    names: Mapping[int, str]
+
+
 class SensorData(msgspec.Struct, frozen=True, gc=False):
     """One measurement of one sensor.
 
     ``stamp`` is the sensor's own [ns], ``filename`` is below the dataset's ``root``, ``ego_pose`` maps the ego frame at
-    that stamp into the global frame. ``width`` and ``height`` [px] are 0 for what is not an image.
+    that stamp into the global frame. ``width`` and ``height`` [px] are 0 for what is not an image, ``categories`` is
+    None for what is no LiDAR sweep of nuScenes-lidarseg.
     """
 
     token: str
@@ -77,6 +91,7 @@ class SensorData(msgspec.Struct, frozen=True, gc=False):
     height: int
     calibration: Calibration
     ego_pose: Pose
+    categories: PointCategories | None = None
 
     @property
     def path(self) -> Path:
@@ -249,11 +264,23 @@ def _measurements(root: Path, tables: Tables, samples: Mapping[str, SampleRow], 
     rows = tables.read('sample_data', DataRow, wanted)
     needed = {row.ego_pose_token for row in rows.values()}
     poses = tables.read('ego_pose', EgoPoseRow, lambda row: row.pose if row.token in needed else None)
+    categories = _point_categories(root, tables, rows)
     while rows:
         token, row = rows.popitem()
         yield row, SensorData(token, nanoseconds(row.timestamp), root, row.filename, *row.size,
                               calibrations[row.calibrated_sensor_token],
-                              tables.find(poses, row.ego_pose_token, 'ego_pose', 'sample_data'))
+                              tables.find(poses, row.ego_pose_token, 'ego_pose', 'sample_data'), categories.get(token))
+
+
+def _point_categories(root: Path, tables: Tables, measured: Mapping[str, DataRow]) -> dict[str, PointCategories]:
+    """Token of a sweep -> its points' categories, where nuScenes-lidarseg is there."""
+    if not tables.has('lidarseg'):
+        return {}
+    indices = tables.read('category', CategoryRow, lambda row: None if row.index is None else (row.index, row.name))
+    names = dict(indices.values())
+    files = tables.read('lidarseg', PointCategoriesRow,
+                        lambda row: row.checked() if row.sample_data_token in measured else None)
+    return {row.sample_data_token: PointCategories(root / row.filename, names) for row in files.values()}
 
 
 def _boxes(tables: Tables, samples: Mapping[str, SampleRow]) -> dict[str, list[Box]]:

@@ -182,6 +182,15 @@ class CalibrationRow(PoseRow):
         return (*values, 0.0) if len(values) == 4 else values
 
 
+def _below(filename: str) -> str:
+    """The name with / between its folders. Raises ValueError where it is not below the dataset's folder."""
+    name = filename.replace('\\', '/')  # tables that were written on Windows
+    if not is_relative_path(name):
+        raise ValueError(f"filename '{filename}' is to be below the dataset's folder: no absolute path, no '..'; link "
+                         'the folder where the files are into the dataset instead')
+    return name
+
+
 class DataRow(Row):
     """A measurement."""
 
@@ -209,11 +218,7 @@ class DataRow(Row):
         # Of measurements there are millions, and hardly ever a float.
         if (isinstance(self.width, float) or isinstance(self.height, float)) and self.size != (self.width, self.height):
             raise ValueError(f'an image of {self.width} x {self.height} pixels: expected whole numbers')
-        # Tables that were written on Windows.
-        name = self.filename.replace('\\', '/')
-        if not is_relative_path(name):
-            raise ValueError(f"filename '{self.filename}' is to be below the dataset's folder: no absolute path, no "
-                             "'..'; link the folder where the files are into the dataset instead")
+        name = _below(self.filename)
         return self if name == self.filename else msgspec.structs.replace(self, filename=name)
 
 
@@ -224,9 +229,21 @@ class InstanceRow(Row):
 
 
 class CategoryRow(Row):
-    """A kind of things."""
+    """A kind of things; ``index`` is its number in nuScenes-lidarseg's files."""
 
     name: str
+    index: Annotated[int, Meta(ge=0, lt=256)] | None = None
+
+
+class PointCategoriesRow(Row):
+    """nuScenes-lidarseg's file for a LiDAR sweep."""
+
+    filename: str
+    sample_data_token: str
+
+    def checked(self) -> PointCategoriesRow:
+        """The row itself. Raises ValueError where its file is not below the dataset's folder."""
+        return msgspec.structs.replace(self, filename=_below(self.filename))
 
 
 class AnnotationRow(PoseRow):

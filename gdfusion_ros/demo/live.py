@@ -14,13 +14,12 @@ from typing import Protocol
 from gdfusion_ros.bags.recording import DIAGNOSTICS_TYPE
 from gdfusion_ros.demo.folder import Folder
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, NODE_NAME, OCCUPANCY, outputs
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC
 from gdfusion_ros.ros.player import Playback, play
-from gdfusion_ros.ros.process import EVERY_SET, model_arguments, node_process
+from gdfusion_ros.ros.process import EVERY_SET, node_process
 from gdfusion_ros.ros.recorder import Recorder, record
-from gdfusion_ros.settings import ModelSettings
+from gdfusion_ros.settings import BevSettings, ModelSettings, model_arguments
 
 NODE = f'/{NODE_NAME}'
 GRIDS_TOPIC, LATENCY, DIAGNOSTICS = f'{NODE}/{OCCUPANCY.topic}', f'{NODE}/{LATENCY_TOPIC}', '/diagnostics'

@@ -22,8 +22,9 @@ from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.plan import LABELS, Content, Job, plan
 from gdfusion_ros.demo.folder import Folder
 from gdfusion_ros.demo.live import DIAGNOSTICS, GRIDS_TOPIC, LATENCY, Bar, run_node
-from gdfusion_ros.evaluation.evaluator import ScoringProtocol, evaluate
+from gdfusion_ros.evaluation.evaluator import evaluate
 from gdfusion_ros.evaluation.predictions import BagPredictions
+from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
 from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.files import written_whole
@@ -113,7 +114,7 @@ def _score(jobs: Sequence[Job], folder: Folder, progress: ProgressBars) -> Repor
         return None
     truth = truth_of_bags(labelled, PipelineSettings(), TopicSettings())
     with progress(len(truth.frames), 'frame', 'evaluate') as bar:
-        protocol = ScoringProtocol(truth.label_set.camera_masked)
+        protocol = ScoringProtocol(usual_mask(truth.label_set))
         report = evaluate(truth, BagPredictions([folder.grids], GRIDS_TOPIC), protocol, lambda *_: bar.update(1))
     with written_whole(folder.scores) as draft:
         draft.write_text(report.render('markdown') + '\n', 'utf-8')

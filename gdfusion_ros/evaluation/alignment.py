@@ -58,10 +58,13 @@ def align(truth: SemanticGrid, prediction: SemanticGrid, drive: Drive,
 def _moved(truth: SemanticGrid, prediction: SemanticGrid,
            prediction_from_truth: NDArray[np.float64]) -> tuple[SemanticGrid, SemanticGrid]:
     """The prediction in the voxels of the truth, and the truth as far as the prediction reaches."""
-    known = replace(prediction, labels=known_labels(prediction))
-    moved = regrid(known, voxel_grid(truth), prediction_from_truth, truth.frame_id, truth.stamp)
-    reached = np.where(moved.labels == UNKNOWN, np.uint8(UNKNOWN), truth.labels)
-    return replace(truth, labels=reached), moved
+    def moved(grid: SemanticGrid) -> SemanticGrid:
+        return regrid(grid, voxel_grid(truth), prediction_from_truth, truth.frame_id, truth.stamp)
+
+    known = moved(replace(prediction, labels=known_labels(prediction)))
+    reached = np.where(known.labels == UNKNOWN, np.uint8(UNKNOWN), truth.labels)
+    says_all = not (prediction.labels == UNKNOWN).any()
+    return replace(truth, labels=reached), known if says_all else moved(prediction)
 
 
 def known_labels(grid: SemanticGrid) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -143,7 +143,7 @@ class ModelPredictions:
                 yield _scene(bag), (grid for grid, _ in stream)
 
 
-def converted(dataset: Dataset, content: Content) -> Iterator[Path]:
+def converted(dataset: Dataset, content: Content) -> Generator[Path, None, None]:
     """A bag of every scene of ``dataset`` with that content, which is there until the next is asked for.
 
     Raises:

@@ -8,6 +8,7 @@ prediction gives the same class and a depth that differs by less than 1, 2 or 4 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numba
 import numpy as np
@@ -30,8 +31,9 @@ _ORIGINS, _MARGIN = 8, 1.0  # at most so many places, so far inside of the grid 
 Floats = NDArray[np.float64]
 
 
+@cache
 def ray_directions() -> Floats:
-    """(14040, 3) unit vectors: 39 pitches, from steep down to slightly up, times 360 azimuths."""
+    """(14040, 3) unit vectors: 39 pitches, from steep down to slightly up, times 360 azimuths. Never to be changed."""
     pitches = [math.atan(k) - math.pi / 2 for k in range(1, _STEEP_PITCHES + 1)]
     step = pitches[-1] - pitches[-2]
     while pitches[-1] < _HIGHEST_PITCH:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from tabulate import tabulate
 
-from gdfusion_ros.evaluation.alignment import GridFrame
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
+from gdfusion_ros.evaluation.protocol import Mask, ScoringProtocol
 from gdfusion_ros.evaluation.rays import THRESHOLDS, RayCounts
+from gdfusion_ros.evaluation.seen import SeenCounts
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import LabelSet
-
-Ignored = Literal['drop', 'free']
-"""What becomes of voxels that the labels say to ignore: see ScoringProtocol."""
 
 FORMATS = ('text', 'markdown', 'json')
 
 _MOTIONS = {'released': 'as released: nothing is moved',
             'label': "in the labels' frame: predictions moved by the motion of the vehicle",
             'prediction': "in the predictions' frame: labels moved by the motion of the vehicle"}
+_MASKS: Mapping[Mask, str] = {'camera': 'only what the cameras can see', 'none': 'seen by the cameras or not',
+                              'predicted': 'only what the cameras saw by the predictions'}
 _RAYS = [f'RayIoU@{threshold:g}' for threshold in THRESHOLDS]
 
 
@@ -35,26 +34,24 @@ class Report:
     Attributes:
         label_set: the classes.
         models: what made the predictions.
-        camera_mask: whether only voxels that the cameras can see were counted.
-        ignored: what became of voxels that the labels say to ignore.
-        frame_of: whose frame the comparison was made in.
+        protocol: how they were scored.
         tally: what became of the predictions.
         unpredicted: key frames with labels, without a prediction.
         unlabelled: key frames without labels.
         matrix: the counted voxels.
         rays: the counted rays; None where they were not asked for.
+        seen: what the cameras saw by the predictions and by the labels; None where it was not asked for.
     """
 
     label_set: LabelSet
     models: tuple[str, ...]
-    camera_mask: bool
-    ignored: Ignored
-    frame_of: GridFrame
+    protocol: ScoringProtocol
     tally: Tally
     unpredicted: int
     unlabelled: int
     matrix: ConfusionMatrix
     rays: RayCounts | None
+    seen: SeenCounts | None
 
     def render(self, form: str) -> str:
         """The report in one of FORMATS."""
@@ -77,13 +74,15 @@ class Report:
     def as_json(self) -> dict[str, object]:
         """All of it; scores are 0..1, None where nothing was counted."""
         return {
-            'label_set': self.label_set.name, 'models': list(self.models), 'camera_mask': self.camera_mask,
-            'ignored': self.ignored, 'frame_of': self.frame_of,
+            'label_set': self.label_set.name, 'models': list(self.models), 'mask': self.protocol.mask,
+            'ignored': self.protocol.ignored, 'frame_of': self.protocol.frame_of,
             'key_frames': {'scored': self.tally.scored, 'without_prediction': self.unpredicted,
                            'without_labels': self.unlabelled},
             'predictions': {'scored': self.tally.scored, 'without_labels': self.tally.unlabelled,
                             'surplus': self.tally.surplus},
             'voxels': int(self.matrix.counts.sum()),
+            **({} if self.seen is None else {'visibility': {'agreement': _number(self.seen.agreement),
+                                                            'IoU': _number(self.seen.iou)}}),
             **{name: _number(value) for name, value in self.scores().items()},
             'classes': {name: {score: _number(value) for score, value in scores.items()} | voxels
                         for name, scores, voxels in self._classes()}}
@@ -110,11 +109,13 @@ class Report:
         rows: list[tuple[str, object]] = [
             ('predictions of', printable(', '.join(self.models), 200)),
             ('labels', self.label_set.name),
-            ('voxels', f'{self.matrix.counts.sum()} counted, ' + ('only what the cameras can see' if self.camera_mask
-                                                                 else 'seen by the cameras or not')
-             + (', ignored ones as free' if self.ignored == 'free' else '')),
-            ('frames', _MOTIONS[self.frame_of]),
+            ('voxels', f'{self.matrix.counts.sum()} counted, {_MASKS[self.protocol.mask]}'
+             + (', ignored ones as free' if self.protocol.ignored == 'free' else '')),
+            ('frames', _MOTIONS[self.protocol.frame_of]),
             ('key frames scored', tally.scored)]
+        if self.seen is not None and self.seen.voxels:
+            rows.append(('seen', f'{_percent(self.seen.agreement)} % of the voxels as the camera mask of the labels '
+                         f'says, IoU {_percent(self.seen.iou)} %'))
         left_out = {'key frames without prediction': self.unpredicted, 'key frames without labels': self.unlabelled,
                     'predictions without labels': tally.unlabelled, 'predictions beside a nearer one': tally.surplus}
         return rows + [(name, count) for name, count in left_out.items() if count]

@@ -10,20 +10,18 @@ from pathlib import Path
 from gdfusion_ros.bags.messages import GRID_TYPE
 from gdfusion_ros.bags.reader import BagReader, bag_reader
 from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE, nearest
+from gdfusion_ros.bags.transforms import ALL_TIME, transforms_of
 from gdfusion_ros.datasets.labels import LIDAR, LabelFormat
 from gdfusion_ros.datasets.nuscenes import Dataset, Scene, SensorData
 from gdfusion_ros.datasets.nuscenes_rows import Pose
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.frames import Drive, KeyFrame, Truth
 from gdfusion_ros.messages import decode
-from gdfusion_ros.messages.inputs import TF_TYPE
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
 from gdfusion_ros.names import is_file_name
 from gdfusion_ros.perception.transforms import TransformTree
-from gdfusion_ros.perception.types import SemanticGrid, StampedTransform, nanoseconds, stamp_text
+from gdfusion_ros.perception.types import SemanticGrid, StampedTransform, stamp_text
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
-
-_ALL_TIME = nanoseconds(1e9)
 
 
 def truth_of_dataset(dataset: Dataset, label_format: LabelFormat, folder: Path, pipeline: PipelineSettings) -> Truth:
@@ -81,7 +79,7 @@ def _drive_of_scene(scene: Scene, pipeline: PipelineSettings) -> Drive:
     def transform(parent: str, child: str, stamp: int, pose: Pose) -> StampedTransform:
         return StampedTransform(parent, child, stamp, pose.translation, pose.rotation)
 
-    tree = TransformTree(_ALL_TIME)
+    tree = TransformTree(ALL_TIME)
     measured: list[SensorData] = [data for sample in scene.samples for data in sample.data.values()]
     for data in [*measured, *scene.sweeps]:
         tree.set(transform(pipeline.fixed_frame, pipeline.base_frame, data.stamp, data.ego_pose))
@@ -108,22 +106,9 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
                             'copy or convert it again')
     cameras = [item.stamp for item in bag.raw_messages([topics.camera_info(pipeline.reference_camera)])]
     drive = Drive(bag.custom_data.get('nuscenes.scene_token', ''), tuple(sorted({*labelled, *tokens})),
-                  _transforms(bag, topics), pipeline.fixed_frame)
+                  transforms_of(bag, topics), pipeline.fixed_frame)
     return [KeyFrame(tokens.get(stamp, ''), stamp, nearest(cameras, stamp), drive,
                      partial(_label_grid, bag.path, stamp)) for stamp in labelled]
-
-
-def _transforms(bag: BagReader, topics: TopicSettings) -> TransformTree:
-    """All transforms of a bag. Invalid ones are left out: what then cannot be told is named where it is needed."""
-    tree = TransformTree(_ALL_TIME)
-    for topic, add in ((topics.tf_static_topic, tree.set_static), (topics.tf_topic, tree.set)):
-        if topic in bag.topics:
-            bag.require({topic: TF_TYPE})
-        for item in bag.messages([topic]):
-            valid, _ = decode.transforms(item.message, topic)
-            for transform in valid:
-                add(transform)
-    return tree
 
 
 def _label_grid(path: Path, stamp: int) -> SemanticGrid:

@@ -12,12 +12,12 @@ from gdfusion_ros.perception.types import NANOSECONDS, SemanticGrid
 
 # visualization_msgs/Marker
 _CUBE_LIST, _ADD, _DELETE = 6, 0, 2
-_NAMESPACE = 'occupancy'
 _EMPTY = np.empty(0, np.uint8)
 
 
 def markers(grid: SemanticGrid) -> bytes:
-    """``visualization_msgs/MarkerArray``, serialized: one CUBE_LIST a class, whose marker id is the class id.
+    """``visualization_msgs/MarkerArray``, serialized: one CUBE_LIST a class. Its namespace is the class's name, which
+    displays switch on and off, its id that of the class.
 
     Cubes that are hidden from all six sides are left out, which the display would only be slowed down by. A class
     without voxels is deleted, because RViz refuses a list without points.
@@ -36,7 +36,7 @@ def _marker(to: CdrWriter, grid: SemanticGrid, label: LabelClass, centres: NDArr
     seconds, nanoseconds = divmod(grid.stamp, NANOSECONDS)
     to.numbers('I', seconds, nanoseconds)
     to.string(grid.frame_id)
-    to.string(_NAMESPACE)
+    to.string(label.name)
     to.numbers('i', label.id, _CUBE_LIST, _ADD if len(centres) else _DELETE)
     to.numbers('d', 0, 0, 0, 0, 0, 0, 1)  # pose
     to.numbers('d', *grid.voxel_size)

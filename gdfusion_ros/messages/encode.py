@@ -55,7 +55,7 @@ def occupancy(grid: SemanticGrid, make: MessageFactory) -> Message:
         'gdfusion_ros/msg/SemanticOccupancyGrid',
         header=header(grid.stamp, grid.frame_id, make),
         origin=pose(grid.origin, make),
-        voxel_size=_xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
+        voxel_size=xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
         size_x=size_x, size_y=size_y, size_z=size_z,
         labels=make.array(to_wire(grid.labels)), free_label=grid.label_set.free, confidence=make.array(confidence),
         label_set=grid.label_set.name, model=grid.model, frames_since_reset=grid.frames_since_reset,
@@ -63,9 +63,14 @@ def occupancy(grid: SemanticGrid, make: MessageFactory) -> Message:
         stamp_spread=make('builtin_interfaces/msg/Duration', sec=seconds, nanosec=nanoseconds))
 
 
-def points(grid: SemanticGrid, make: MessageFactory) -> Message:
-    """``sensor_msgs/PointCloud2``: the centres of the occupied voxels with colour and label (see POINT)."""
-    centres, labels = chosen_voxels(grid, grid.occupied)
+def points(grid: SemanticGrid, make: MessageFactory, classes: NDArray[np.bool_] | None = None) -> Message:
+    """``sensor_msgs/PointCloud2``: the centres of the occupied voxels with colour and label (see POINT).
+
+    Voxels that are hidden from all six sides are left out, as in markers. ``classes`` is (256,) which labels there are
+    points of; None: all.
+    """
+    chosen = exposed(grid.occupied)
+    centres, labels = chosen_voxels(grid, chosen if classes is None else chosen & classes[grid.labels])
     cloud = np.zeros(len(labels), POINT)
     cloud['x'], cloud['y'], cloud['z'] = centres.T
     cloud['rgb'] = _packed_colors(grid.label_set)[labels]
@@ -110,11 +115,12 @@ def label_info(label_set: LabelSet, make: MessageFactory) -> Message:
 
 def pose(position: tuple[float, float, float], make: MessageFactory) -> Message:
     """``geometry_msgs/Pose`` at ``position`` [m] without rotation."""
-    return make('geometry_msgs/msg/Pose', position=_xyz('geometry_msgs/msg/Point', position, make),
+    return make('geometry_msgs/msg/Pose', position=xyz('geometry_msgs/msg/Point', position, make),
                 orientation=make('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=0.0, w=1.0))
 
 
-def _xyz(type_name: str, values: tuple[float, float, float], make: MessageFactory) -> Message:
+def xyz(type_name: str, values: tuple[float, float, float], make: MessageFactory) -> Message:
+    """A message of a type with the fields x, y and z."""
     x, y, z = values
     return make(type_name, x=x, y=y, z=z)
 

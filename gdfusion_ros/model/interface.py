@@ -127,8 +127,14 @@ class Prediction:
         return by_voxel(self.scores)
 
     def confidence(self) -> Tensor:
-        """Softmax probability of each voxel's label, (X, Y, Z) uint8, 255 = 1."""
-        probability = by_voxel(torch.exp(self.scores.amax(-1) - self.scores.logsumexp(-1)))
+        """Softmax probability of each voxel's label, (X, Y, Z) uint8, 255 = 1.
+
+        The label need not have the highest score: some heads choose among fewer classes, or among sigmoids.
+        """
+        y, dy, x, dx, z, dz, _ = self.scores.shape
+        chosen = self.labels.transpose(0, 1).unflatten(2, (z, dz)).unflatten(1, (x, dx)).unflatten(0, (y, dy))
+        score = self.scores.gather(-1, chosen.long()[..., None])[..., 0]
+        probability = by_voxel(torch.exp(score - self.scores.logsumexp(-1)))
         return probability.mul_(255).round_().to(torch.uint8).transpose(0, 1)
 
 

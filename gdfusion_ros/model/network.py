@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +14,7 @@ from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.images import EncodedImages
 from gdfusion_ros.model.interface import Calibration, CellDepth, Prediction, Previous
 from gdfusion_ros.model.probe import BLIND, Pass, Probe
+from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.keys import Mount
@@ -64,6 +65,9 @@ class MemorySlot(Protocol):
 
     def __call__(self, volume: Tensor, geometry: Any, state: Any, run: Pass, /) -> tuple[Any, Any]:
         """The volume with what is remembered, as the network's decoder takes it, and what is to be remembered."""
+
+    def emptied(self, state: Any, /) -> Any:
+        """What is left of it where a training does not yet carry it on, though the sequence goes on."""
 
     def fusion(self, cue: str, /) -> nn.Module:
         """What fuses motion, voxel or scene with the past."""
@@ -178,14 +182,13 @@ class OccupancyNetwork(nn.Module):
         cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, self._run(BLIND))
         return cells, SequenceState(geometry.calibration, remembered, None)
 
-    def encode_cells(self, cells: CellDepth, seen: SequenceState, geometry: FrameGeometry,
-                     state: SequenceState | None = None) -> Encoded:
-        """The part of ``encode`` behind ``predict_depth``, of what that gave or what is rather to be lifted."""
-        return self._encoded(cells, seen.depth, geometry, state, self._run(BLIND))
-
     def classify_labelled(self, encoded: Any, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
         """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled; see the decoder."""
         return self.decoder.classify_labelled(encoded, labels, ignore, self._run(BLIND))
+
+    def without_history(self, state: SequenceState) -> SequenceState:
+        """The state of a sequence that goes on, with what is remembered of the volume forgotten, for training."""
+        return replace(state, memory=self.memory.emptied(state.memory))
 
     def camera_statistics(self) -> nn.BatchNorm1d:
         """The normalisation of the camera vectors, whose statistics are of rigs, not of images."""
@@ -210,7 +213,7 @@ class OccupancyNetwork(nn.Module):
                     lidar_depth: Tensor | None, run: Pass) -> tuple[CellDepth, Any]:
         seen = self.images(images, run)
         if lidar_depth is not None:
-            seen = seen._replace(lidar_depth=lidar_depth.to(self.device, non_blocking=True))
+            seen = seen._replace(lidar_depth=upload(lidar_depth, self.device))
         return self.depth(seen, geometry.depth, None if state is None else state.depth, run)
 
     def _encoded(self, cells: CellDepth, remembered: Any, geometry: FrameGeometry, state: SequenceState | None,

@@ -47,13 +47,14 @@ from gdfusion_ros.model.objectives.bevdetocc import LossWeights
 from gdfusion_ros.model.objectives.focal import FocalWeights
 from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
+from gdfusion_ros.model.quantization.file import load_quantized
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.malloc import return_freed_memory
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.model.weights.checkpoint import load_checkpoint
+from gdfusion_ros.model.weights.checkpoint import WeightsMetadata, load_checkpoint
 from gdfusion_ros.model.weights.initialise import initialise, untrained
-from gdfusion_ros.model.weights.registry import find, identify, known
+from gdfusion_ros.model.weights.registry import find, identify, in_8_bits, known
 from gdfusion_ros.settings import ModelSettings
 
 
@@ -136,17 +137,19 @@ def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, dev
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """Which network runs: its spec, the file of its weights (None: random ones), and what was trained on."""
+    """Which network runs: its spec, the file of its weights (None: random ones), its training data, its precision."""
 
     spec: NetworkSpec
     weights: Path | None
     trained_on: str
+    precision: str = 'fp32'
 
     @property
     def title(self) -> str:
         """The network as every output names it."""
         training = f'trained on {self.trained_on}' if self.trained_on else ''
-        note = training if self.weights else 'untrained'
+        notes = [training, '8 bits' if self.precision == 'int8' else ''] if self.weights else ['untrained']
+        note = ', '.join(filter(None, notes))
         return f'{self.spec.name} ({note})' if note else self.spec.name
 
 
@@ -157,6 +160,8 @@ def select_model(settings: ModelSettings) -> ModelSelection:
         GdfusionError: unknown model or cue; weights that are not there, or not of that network.
     """
     if settings.untrained:
+        if settings.precision == 'int8':
+            raise GdfusionError("precision 'int8' is of trained weights, not of random ones; use 'fp32'")
         if settings.weights:
             raise GdfusionError(f"'weights' ({settings.weights}) and 'untrained' are set; drop one")
         return ModelSelection(specification(settings.model or DEFAULT).with_cues(settings.cues), None, '')
@@ -164,14 +169,23 @@ def select_model(settings: ModelSettings) -> ModelSelection:
     if not settings.weights and name not in known():
         raise GdfusionError(f"model {specification(name).name} needs weights: set 'weights' to the path of a "
                             "checkpoint, or set 'untrained' for a trial with random weights")
-    path, facts = identify(name)
+    path, facts = identify(in_8_bits(name) if settings.precision == 'int8' else name)
+    _require_precision(path, facts, settings.precision)
     if settings.model and facts.model not in ('', settings.model):
         raise GdfusionError(f"weights '{name}' are of the model {facts.model}, not of {settings.model}; drop 'model', "
                             'or take other weights')
     model = settings.model or facts.model
     if not model:
         raise GdfusionError(f"weights '{name}' do not say which network they are of; set 'model'")
-    return ModelSelection(specification(model).with_cues(settings.cues), path, facts.trained_on)
+    return ModelSelection(specification(model).with_cues(settings.cues), path, facts.trained_on, settings.precision)
+
+
+def _require_precision(path: Path, facts: WeightsMetadata, precision: str) -> None:
+    if precision == 'int8' and facts.precision != 'int8':
+        raise GdfusionError(f"weights {path} have no 8 bits, which precision 'int8' asks for: "
+                            "'gdfusion quantize' makes such of them")
+    if precision != 'int8' and facts.precision == 'int8':
+        raise GdfusionError(f"weights {path} have 8 bits: set precision to 'int8', or take the ones that they are of")
 
 
 def load_network(settings: ModelSettings) -> OccupancyNetwork:
@@ -184,10 +198,16 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     device = select_device(settings.device)
     if settings.precision == 'autocast' and device.type != 'cuda':
         raise GdfusionError(f"precision 'autocast' needs a CUDA device, but the device is {device}; use 'fp32'")
+    if settings.precision == 'int8' and device.type != 'cpu':
+        raise GdfusionError(f"precision 'int8' needs a CPU, but the device is {device}; set device=cpu, or use 'fp32'")
     network = build(chosen.spec)
     network.title = chosen.title
     if chosen.weights is None:
         untrained(network)
+    elif settings.precision == 'int8':
+        prepare(network, device)
+        load_quantized(network, chosen.weights)
+        return network.eval().requires_grad_(False)
     else:
         load_checkpoint(network, chosen.weights)
     network.autocast = settings.precision == 'autocast'

@@ -24,9 +24,10 @@ from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame, with_lidar_depth
 from gdfusion_ros.perception.image_size import require_size
 from gdfusion_ros.perception.labels import LABEL_SETS
-from gdfusion_ros.perception.poses import distance_between, product, turn_between
+from gdfusion_ros.perception.poses import distance_between, inverse, product, turn_between
 from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
-from gdfusion_ros.perception.types import Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
+from gdfusion_ros.perception.types import GridPose, Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
+from gdfusion_ros.perception.visibility import CameraView, Visibility, known
 from gdfusion_ros.settings import PipelineSettings
 
 PoseProtocol = Literal['live', 'released']
@@ -218,20 +219,32 @@ class OccupancyEstimator:
         return frame if posed.sweep is None else with_lidar_depth(frame, posed.sweep, poses, self._network.spec.depth)
 
     def _grid(self, posed: PosedSet, prediction: Prediction) -> SemanticGrid:
-        grid = self._network.spec.predicted_grid
-        return SemanticGrid(
+        voxels, label_set = self._network.spec.predicted_grid, LABEL_SETS[self._network.spec.label_set]
+        labels = _x_fastest(prediction.labels)
+        grid = SemanticGrid(
             stamp=posed.grid.stamp,
             frame_id=posed.grid.frame_id,
-            origin=grid.lower,
-            voxel_size=grid.voxel_size,
-            labels=_x_fastest(prediction.labels),
+            origin=voxels.lower,
+            voxel_size=voxels.voxel_size,
+            labels=labels,
             confidence=_x_fastest(prediction.confidence()) if self._settings.confidence else None,
-            label_set=LABEL_SETS[self._network.spec.label_set],
+            label_set=label_set,
             model=self._network.title,
             frames_since_reset=self._frames + 1,
             cameras=tuple(posed.camera_set.images),
             stamp_spread=posed.camera_set.spread,
-            height=posed.grid.height)
+            height=posed.grid.height,
+            visibility=Visibility(labels != label_set.free, voxels, _views(posed)),
+            pose=GridPose(self._settings.fixed_frame, posed.grid.fixed_from_grid))
+        return known(grid) if self._settings.unobserved == 'unknown' else grid
+
+
+def _views(posed: PosedSet) -> list[CameraView]:
+    """What the images of a set show; a masked camera has none."""
+    grid_from_fixed = inverse(posed.grid.fixed_from_grid)
+    places = [posed.cameras[camera] for camera in posed.camera_set.images]
+    return [CameraView(product(grid_from_fixed, place.fixed_from_ego, place.ego_from_camera), place.model.intrinsics,
+                       place.model.width, place.model.height) for place in places]
 
 
 def _x_fastest(voxels: Tensor) -> NDArray[np.uint8]:

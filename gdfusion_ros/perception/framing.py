@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from gdfusion_ros.model.depth.lidar import depth_maps
+from gdfusion_ros.model.depth.lidar import depth_maps, nearest_classes, seen_returns
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Calibration, Frame
+from gdfusion_ros.model.runtime.upload import upload
+from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.types import LidarSweep, Matrix
 
@@ -77,14 +80,30 @@ def with_lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: Depth
         now: where the cameras were.
         bins: of the network: the range that counts.
     """
-    return replace(frame, lidar_depth=lidar_depth(frame, sweep, now, bins).to(frame.images.device))
+    return replace(frame, lidar_depth=upload(lidar_depth(frame, sweep, now, bins), frame.images.device))
 
 
 def lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins) -> Tensor:
     """(N, H, W) on the CPU, as in Frame; arguments as above."""
+    return depth_maps(*_places(frame, sweep, now), bins)
+
+
+def lidar_classes(frame: Frame, sweep: LidarSweep, classes: NDArray[np.uint8], now: RigPoses, bins: DepthBins,
+                  patch: int) -> Tensor:
+    """(N, H / patch, W / patch) uint8 class of the nearest point in each cell of ``patch`` x ``patch`` pixels.
+
+    UNKNOWN where there is none; ``classes`` (n,) are those of the sweep's points, other arguments as above.
+    """
+    seen = seen_returns(*_places(frame, sweep, now), bins)
+    height, width = frame.images.shape[-2:]
+    return nearest_classes(seen, torch.from_numpy(classes), (len(frame.images), height, width), patch, UNKNOWN)
+
+
+def _places(frame: Frame, sweep: LidarSweep, now: RigPoses) -> tuple[Tensor, Tensor, Calibration, tuple[int, int]]:
+    """The points, the way from the LiDAR at its stamp to each camera at its own, those cameras, their images' size."""
     camera_from_lidar = _tensor([product(inverse(pose), sweep.fixed_from_lidar) for pose in now.fixed_from_camera])
     height, width = frame.images.shape[-2:]
-    return depth_maps(torch.from_numpy(sweep.points), camera_from_lidar, frame.calibration, (height, width), bins)
+    return torch.from_numpy(sweep.points), camera_from_lidar, frame.calibration, (height, width)
 
 
 def _tensor(values: Matrix | Sequence[Matrix]) -> Tensor:

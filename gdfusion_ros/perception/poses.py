@@ -29,6 +29,26 @@ def pose_matrix(translation: Vector, rotation: Quaternion) -> Matrix:
     ])
 
 
+def quaternion(transform: Matrix) -> Quaternion:
+    """The unit quaternion (x, y, z, w), w >= 0, of the rotation of a rigid (4, 4) transform.
+
+    By its largest part, so that nothing small is divided by (Shepperd 1978).
+    """
+    r, trace = transform, float(transform[0, 0] + transform[1, 1] + transform[2, 2])
+    squares = [1 + 2 * float(r[axis, axis]) - trace for axis in range(3)] + [1 + trace]
+    largest = squares.index(max(squares))
+    x, y, z = (float(r[k, j] - r[j, k]) for j, k in ((1, 2), (2, 0), (0, 1)))
+    if largest == 3:
+        parts = [x, y, z, squares[3]]
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        parts = [0.0] * 3 + [(x, y, z)[i]]
+        parts[i], parts[j], parts[k] = squares[i], float(r[j, i] + r[i, j]), float(r[k, i] + r[i, k])
+    scale = math.copysign(1.0, parts[3]) / math.hypot(*parts)
+    qx, qy, qz, qw = (part * scale for part in parts)
+    return qx, qy, qz, qw
+
+
 def inverse(transform: Matrix) -> Matrix:
     """Inverse of a rigid (4, 4) transform."""
     rotation = transform[:3, :3].T

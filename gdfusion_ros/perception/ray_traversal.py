@@ -1,4 +1,6 @@
-"""The first solid voxel on a ray (Amanatides and Woo, "A fast voxel traversal algorithm for ray tracing", 1987).
+"""What a ray meets in a grid, and what it passes on its way.
+
+Amanatides and Woo, "A fast voxel traversal algorithm for ray tracing", 1987.
 
 Compiled, for other compiled code. Points and directions are measured in voxels, from the grid's lower corner; a
 distance is in lengths of the direction.
@@ -60,6 +62,33 @@ def first_voxel(solid, origin, direction, from_inside):  # type: ignore[no-untyp
         if not (0 <= x < size_x and 0 <= y < size_y and 0 <= z < size_z):
             return -1, 0, 0, -1, np.inf, np.inf
     return x, y, z, face, enter, min(next_x, next_y, next_z)
+
+
+@numba.njit(cache=True)
+def mark_passed(solid, origin, direction, passed):  # type: ignore[no-untyped-def]
+    """Set in the (X, Y, Z) bool ``passed`` what a ray passes, up to and with the first voxel of ``solid``.
+
+    The voxel in which a ray starts does not end it: a sensor is never within what it sees.
+    """
+    size_x, size_y, size_z = solid.shape
+    enter, leave, face = cross_box((0.0, 0.0, 0.0), (float(size_x), float(size_y), float(size_z)), origin, direction)
+    if enter >= leave:
+        return
+    x, step_x, next_x, stride_x = _march(size_x, origin[0], direction[0], enter)
+    y, step_y, next_y, stride_y = _march(size_y, origin[1], direction[1], enter)
+    z, step_z, next_z, stride_z = _march(size_z, origin[2], direction[2], enter)
+    ends = face >= 0
+    while 0 <= x < size_x and 0 <= y < size_y and 0 <= z < size_z:
+        passed[x, y, z] = True
+        if solid[x, y, z] and ends:
+            return
+        ends = True
+        if next_x <= next_y and next_x <= next_z:
+            x, next_x = x + step_x, next_x + stride_x
+        elif next_y <= next_z:
+            y, next_y = y + step_y, next_y + stride_y
+        else:
+            z, next_z = z + step_z, next_z + stride_z
 
 
 @numba.njit(cache=True)

@@ -30,11 +30,11 @@ def regrid(grid: SemanticGrid, target: VoxelGrid, source_from_target: Matrix, fr
         stamp: Of the result [ns].
 
     Returns:
-        The grid with labels UNKNOWN and confidence 0 where the centre lies outside of it.
+        The grid with labels UNKNOWN and confidence 0 where the centre lies outside of it; its visibility stays behind.
     """
     indices, inside = _source_indices(grid, target, source_from_target)
     return replace(grid, stamp=stamp, frame_id=frame_id, origin=target.lower, voxel_size=target.voxel_size,
-                   labels=_sampled(grid.labels, indices, inside, UNKNOWN),
+                   labels=_sampled(grid.labels, indices, inside, UNKNOWN), visibility=None, pose=None,
                    confidence=None if grid.confidence is None else _sampled(grid.confidence, indices, inside, 0))
 
 

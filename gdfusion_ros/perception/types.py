@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
+
+if TYPE_CHECKING:
+    from gdfusion_ros.perception.visibility import Visibility
 
 Matrix = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -190,13 +193,21 @@ class PosedSet:
 
 
 @dataclass(frozen=True, eq=False)
+class GridPose:
+    """Where a grid lies in the TF frame ``fixed_frame`` that the vehicle drives in: (4, 4) ``fixed_from_grid``."""
+
+    fixed_frame: str
+    fixed_from_grid: Matrix
+
+
+@dataclass(frozen=True, eq=False)
 class SemanticGrid:
     """A voxel grid of classes in the frame ``frame_id`` at ``stamp`` (see GridPlace).
 
-    ``labels`` and ``confidence`` are (X, Y, Z) uint8, index [x][y][z], laid out in memory with x fastest (Fortran
+    ``labels`` and ``confidence`` are (X, Y, Z) uint8, index ``[x][y][z]``, laid out in memory with x fastest (Fortran
     order), which is the order of SemanticOccupancyGrid.labels. ``origin`` is the minimum corner of voxel (0, 0, 0)
     and ``voxel_size`` the edge lengths, both [m] along x, y, z. ``height`` is that of the frame's origin above the
-    vehicle's [m].
+    vehicle's [m]. ``visibility`` and ``pose`` are known of grids that were just computed, not of those in messages.
     """
 
     stamp: int
@@ -211,6 +222,13 @@ class SemanticGrid:
     cameras: tuple[str, ...]
     stamp_spread: int
     height: float = 0.0
+    visibility: Visibility | None = None
+    pose: GridPose | None = None
+
+    @property
+    def observed(self) -> NDArray[np.bool_]:
+        """(X, Y, Z) whether a camera saw a voxel; where nobody knows, whether its label is another than UNKNOWN."""
+        return self.labels != UNKNOWN if self.visibility is None else self.visibility.observed
 
     @property
     def occupied(self) -> NDArray[np.bool_]:

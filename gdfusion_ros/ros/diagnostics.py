@@ -13,17 +13,20 @@ from typing import NamedTuple
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock
+from rclpy.clock import Clock, ROSClock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from gdfusion_ros.errors import LONGEST
+from gdfusion_ros.messages.diagnostics import Status
+from gdfusion_ros.messages.diagnostics import statuses as plain
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counts, StreamCounts
 from gdfusion_ros.perception.types import NANOSECONDS, stamp_text
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.log import Log
+from gdfusion_ros.ros.pace import Pace
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import STAGES
 
@@ -48,31 +51,69 @@ class _Stream(NamedTuple):
     level: bytes
 
 
+@dataclass
+class _Watch:
+    """What it was like before, to tell what is new.
+
+    Attributes:
+        counts, time: at the last message, and when that was [s].
+        begin: since when images are expected, or no longer are [s].
+        at_grid, grid_time: the counts when a grid was seen last, and when that was [s].
+        pace, clock_pace: of the node's clock, and what it was at the last look.
+        active: whether images are expected.
+        nothing_comes: whether no camera delivered.
+    """
+
+    counts: Counts
+    time: float
+    begin: float
+    at_grid: Counts
+    grid_time: float
+    pace: Pace
+    clock_pace: float = 1.0
+    active: bool = False
+    nothing_comes: bool = False
+
+    @staticmethod
+    def begun(counts: Counts, clock: ROSClock) -> _Watch:
+        """From now on, nothing was before."""
+        now = time.monotonic()
+        return _Watch(counts, now, now, counts, now, Pace(clock, now))
+
+    def look(self, now: float) -> None:
+        """See how fast the node's time goes by."""
+        self.clock_pace = self.pace.look(now)
+
+    def activate(self, counts: Counts, *, active: bool) -> None:
+        """Images are expected from now on, or no longer."""
+        self.active, self.at_grid = active, counts
+        self.begin = self.grid_time = time.monotonic()
+
+
 class Diagnostics:
     """Publishes the counts, and names what is wrong: a silent camera, sets that come to nothing, missing transforms.
 
     Everything is counted since the node was configured; rates and levels are those of the time since the last message.
+
+    Attributes:
+        statuses: What was published last.
     """
 
     def __init__(self, node: Node, settings: Settings, network: NetworkFacts, assembler: FrameAssembler,
                  log: Log) -> None:
         """Create the publisher and the timer."""
         self._node, self._settings, self._network = node, settings, network
-        self._assembler, self._counters, self._log = assembler, assembler.counters, log
-        self._begin = self._last_time = time.monotonic()
-        self._last = self._at_grid = self._counters.snapshot()
-        self._grid_time = self._begin
+        self._assembler, self._log = assembler, log
+        self._watch = _Watch.begun(assembler.counters.snapshot(), node.get_clock())
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
-        self._active = False
+        self.statuses: tuple[Status, ...] = ()
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
         self._timer = node.create_timer(settings.node.diagnostics_period, self._publish,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def activate(self, *, active: bool) -> None:
         """Images are expected from now on, or no longer."""
-        self._active = active
-        self._begin = self._grid_time = time.monotonic()
-        self._at_grid = self._counters.snapshot()
+        self._watch.activate(self._assembler.counters.snapshot(), active=active)
 
     def frame_done(self, stages: Mapping[str, float]) -> None:
         """A frame took these seconds in STAGES. Called by the worker."""
@@ -80,7 +121,7 @@ class Diagnostics:
 
     def summary(self) -> str:
         """What was done since the node was configured, in one line."""
-        counts = self._counters.snapshot()
+        counts = self._assembler.counters.snapshot()
         images = sum(camera.received for camera in counts.cameras.values())
         lost = counts.sets_dropped + counts.frames_refused
         losses = ', '.join(f'{count} {reason}' for reason, count in sorted(lost.items()))
@@ -92,14 +133,16 @@ class Diagnostics:
         self._node.destroy_publisher(self._publisher)
 
     def _publish(self) -> None:
-        now, counts = time.monotonic(), self._counters.snapshot()
+        now, counts = time.monotonic(), self._assembler.counters.snapshot()
+        self._watch.look(now)
         frames = [self._frames.get() for _ in range(self._frames.qsize())]
         cameras = [self._camera(name, counts, now) for name in counts.cameras]
         self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
         clouds = [self._lidar(counts, now)] if self._assembler.takes_clouds else []
         statuses = [self._network_status(), *cameras, *clouds, self._inputs(counts), self._sets(counts),
                     self._grids(counts, now), self._memory(counts), self._latency(frames)]
-        self._last, self._last_time = counts, now
+        self._watch.counts, self._watch.time = counts, now
+        self.statuses = plain(statuses)
         array = DiagnosticArray(status=statuses)
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)
@@ -115,32 +158,34 @@ class Diagnostics:
     def _camera(self, name: str, counts: Counts, now: float) -> DiagnosticStatus:
         level = ERROR if self._settings.pipeline.missing_camera == 'skip' else WARN
         return self._stream(_Stream(name, 'image', self._settings.topics.image(name), level), counts.cameras[name],
-                            self._last.cameras[name], now)
+                            self._watch.counts.cameras[name], now)
 
     def _lidar(self, counts: Counts, now: float) -> DiagnosticStatus:
         """The LiDAR's clouds; that sets go without one is named even where clouds arrive."""
         policy, topic = self._settings.pipeline.missing_lidar, self._settings.topics.lidar_topic
         level = ERROR if policy == 'skip' else WARN
-        status = self._stream(_Stream('lidar', 'cloud', topic, level), counts.lidar, self._last.lidar, now)
-        if missing := counts.lidar.missing - self._last.lidar.missing:
+        status = self._stream(_Stream('lidar', 'cloud', topic, level), counts.lidar, self._watch.counts.lidar, now)
+        if missing := counts.lidar.missing - self._watch.counts.lidar.missing:
             status.level = max(status.level, level)
             status.message += f'; {missing} sets without a cloud (missing_lidar: {policy})'
         return status
 
     def _stream(self, stream: _Stream, counts: StreamCounts, before: StreamCounts, now: float) -> DiagnosticStatus:
-        age = now - max(self._begin, counts.last_arrival or 0.0)
-        still = now - max(self._begin, counts.last_change or 0.0)
-        rate = (counts.received - before.received) / (now - self._last_time)
+        age = now - max(self._watch.begin, counts.last_arrival or 0.0)
+        still = now - max(self._watch.begin, counts.last_change or 0.0)
+        rate = (counts.received - before.received) / (now - self._watch.time)
         values = {'rate [Hz]': f'{rate:.2f}', 'received': counts.received,
                   'age by arrival [s]': 'none' if counts.last_arrival is None else f'{now - counts.last_arrival:.2f}',
                   'age by stamp [s]': 'none' if counts.last_stamp is None else f'{self._age(counts.last_stamp):.2f}',
                   'sets without it': counts.missing, **_reasons('dropped', counts.dropped)}
-        if not self._active or max(age, still) <= self._settings.node.camera_timeout:
-            return self._status(stream.name, OK, 'receiving' if self._active else 'not active', values)
+        # While /clock stands still, all that is known is that nothing comes; otherwise time is that of the images.
+        timeout = self._settings.node.camera_timeout / (self._watch.clock_pace or 1.0)
+        if not self._watch.active or max(age, still) <= timeout:
+            return self._status(stream.name, OK, 'receiving' if self._watch.active else 'not active', values)
         if counts.last_stamp is None:
             said = f'no {stream.what} yet, for {age:.1f} s'
-        elif age > self._settings.node.camera_timeout:
-            said = f'silent for {age:.1f} s'
+        elif age > timeout:
+            said = f'silent for {age:.1f} s' + ('' if self._watch.clock_pace else ', while /clock stands still')
         else:
             said = (f'{stream.what}s arrive, but their stamp stands still at {stamp_text(counts.last_stamp)} for '
                     f'{still:.1f} s')
@@ -151,18 +196,23 @@ class Diagnostics:
         return float((self._node.get_clock().now().nanoseconds - stamp) / NANOSECONDS)
 
     def _log_silence(self, cameras: Mapping[str, DiagnosticStatus]) -> None:
-        """Name the cameras that do not deliver; when none does, the source as a whole is what is missing."""
+        """Name the cameras that do not deliver; when none does, the source as a whole is what is missing.
+
+        That is said once: a bag that has ended, or was paused, is no news. /diagnostics goes on to say it.
+        """
         silent = [name for name, status in cameras.items() if status.level != OK]
-        if len(silent) == len(cameras):
+        known, self._watch.nothing_comes = self._watch.nothing_comes, len(silent) == len(cameras)
+        if self._watch.nothing_comes and not known:
             stale = any('stamp' in status.message for status in cameras.values())
-            self._log.warning('silence', f'no camera delivers {"new " if stale else ""}images')
-        elif silent:
+            self._log.warning('silence', f'no camera delivers {"new " if stale else ""}images' + (
+                '' if self._watch.clock_pace else ': /clock stands still, the bag has ended or is paused'))
+        elif silent and not self._watch.nothing_comes:
             said = '; '.join(f'{name}: {cameras[name].message}' for name in silent)
             self._log.warning('silence', f'{said} (missing_camera: {self._settings.pipeline.missing_camera})')
 
     def _inputs(self, counts: Counts) -> DiagnosticStatus:
         """What is wrong with messages: with those that are taken; what was refused, which clocks jumped of late."""
-        fresh = (counts.refused - self._last.refused) + (counts.jumps - self._last.jumps)
+        fresh = (counts.refused - self._watch.counts.refused) + (counts.jumps - self._watch.counts.jumps)
         wrong = [*counts.remarks.values(), *(counts.last[name] for name in fresh)]
         values = {**_reasons('refused', counts.refused), **_reasons('jumps of the clock', counts.jumps),
                   **{f'last: {name}': line for name, line in counts.last.items()},
@@ -171,14 +221,15 @@ class Diagnostics:
 
     def _grids(self, counts: Counts, now: float) -> DiagnosticStatus:
         """A watchdog: where images arrive, grids are to come of them."""
-        if counts.grids != self._at_grid.grids:
-            self._at_grid, self._grid_time = counts, now
-        idle, since = now - self._grid_time, self._at_grid
+        watch = self._watch
+        if counts.grids != watch.at_grid.grids:
+            watch.at_grid, watch.grid_time = counts, now
+        idle, since = now - watch.grid_time, watch.at_grid
         values = {'made': counts.grids, 'without a grid for [s]': f'{idle:.1f}'}
         arrivals = [camera.last_arrival for camera in counts.cameras.values() if camera.last_arrival is not None]
         arriving = bool(arrivals) and now - max(arrivals) <= self._settings.node.camera_timeout
-        if not self._active or not arriving or idle <= self._settings.node.grid_timeout:
-            return self._status('grids', OK, 'as images allow' if self._active else 'not active', values)
+        if not self._watch.active or not arriving or idle <= self._settings.node.grid_timeout:
+            return self._status('grids', OK, 'as images allow' if self._watch.active else 'not active', values)
         images = {name: camera.received - since.cameras[name].received for name, camera in counts.cameras.items()}
         lost = {f'dropped from {name}: {reason}': count for name, camera in counts.cameras.items()
                 for reason, count in (camera.dropped - since.cameras[name].dropped).items()}
@@ -195,13 +246,14 @@ class Diagnostics:
     def _sets(self, counts: Counts) -> DiagnosticStatus:
         values = {'made': counts.sets, 'queued': self._assembler.queued, 'grids': counts.grids,
                   **_reasons('dropped', counts.sets_dropped), **_reasons('refused', counts.frames_refused)}
-        fresh = counts.last_drop if counts.last_drop != self._last.last_drop else ''
-        if fresh and counts.frames_refused == self._last.frames_refused:  # what was refused is in the log already
+        before = self._watch.counts
+        fresh = counts.last_drop if counts.last_drop != before.last_drop else ''
+        if fresh and counts.frames_refused == before.frames_refused:  # what was refused is in the log already
             self._log.warning('set dropped', fresh)
         return self._status('sets', WARN if fresh else OK, fresh or 'no losses', values)
 
     def _memory(self, counts: Counts) -> DiagnosticStatus:
-        resets = counts.resets - self._last.resets
+        resets = counts.resets - self._watch.counts.resets
         said = 'reset: ' + ', '.join(resets) if resets else 'kept'
         if resets:
             self._log.warning('memory', counts.last_reset)

@@ -36,6 +36,14 @@ def message_class(type_name: str) -> Any:
                             f"gdfusion-ros with its 'ros' extra ({error})") from error
 
 
+def is_installed(type_name: str) -> bool:
+    """Whether there is such a message type here."""
+    try:
+        return message_class(type_name) is not None
+    except GdfusionError:
+        return False
+
+
 class RclpyMessages:
     """MessageFactory of rclpy."""
 

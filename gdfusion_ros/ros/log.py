@@ -20,6 +20,10 @@ class Log:
         self._next: dict[str, float] = {}
         self._held_back: dict[str, int] = {}
 
+    def info(self, text: str) -> None:
+        """Say what is as it should be."""
+        self._logger.info(printable(text, LONGEST))
+
     def warning(self, key: str, text: str) -> None:
         """Warn of ``key``, unless there was a warning of it within the last second."""
         now = time.monotonic()

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any
@@ -31,6 +32,7 @@ from gdfusion_ros.perception.labels import LABEL_SETS
 from gdfusion_ros.perception.preprocess import Preprocessor
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
+from gdfusion_ros.perception.visibility import compile_rays
 from gdfusion_ros.ros import parameters, qos
 from gdfusion_ros.ros.computing import StoppedError, computed
 from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
@@ -42,8 +44,10 @@ from gdfusion_ros.ros.outputs import Outputs
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import stages
 from gdfusion_ros.ros.transforms import Tf2Tree, tf2_is_wanted
+from gdfusion_ros.ros.viewers import Audience, audience
 from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker, WorkerListener
 from gdfusion_ros.settings import ModelSettings
+from gdfusion_ros.viewers.from_set import view_of_set
 
 
 def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
@@ -70,6 +74,7 @@ def _ready_network(settings: ModelSettings) -> OccupancyNetwork:
     """The network, its first frame as fast as all others."""
     network = load_network(settings)
     warm_up(network)
+    compile_rays()
     return network
 
 
@@ -83,6 +88,7 @@ class _Pipeline:
     estimator: OccupancyEstimator
     outputs: Outputs
     diagnostics: Diagnostics
+    audience: Audience
     grid_frame: str
     publishing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -94,6 +100,9 @@ class _Pipeline:
             self.outputs.publish(grid)
             latency = stages(posed, taken, self.estimator.latency, time.monotonic())
             self.outputs.publish_latency(grid, latency)
+        self.audience.offer(partial(
+            view_of_set, posed, grid, self.settings.pipeline.fixed_frame,
+            {f'{stage} [ms]': 1000 * seconds for stage, seconds in latency.items()}, self.diagnostics.statuses))
         self.diagnostics.frame_done(latency)
 
     def reset(self, reason: str) -> None:
@@ -175,11 +184,14 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters,
                                    grid_frame=grid_frame, takes_clouds=network.spec.lidar_depth)
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
-        self._pipeline = _Pipeline(
-            settings, preprocessor, assembler, estimator,
-            Outputs(self, settings.bev, qos.output(settings.node.output_durability),
-                    LABEL_SETS[network.spec.label_set]),
-            Diagnostics(self, settings, facts, assembler, self._log), grid_frame)
+        with ExitStack() as undone:  # a port that is taken shall be free once the node could not be configured
+            undone.callback((viewers := audience(settings.node, self._log)).close)
+            self._pipeline = _Pipeline(
+                settings, preprocessor, assembler, estimator,
+                Outputs(self, settings.bev, qos.output(settings.node.output_durability),
+                        LABEL_SETS[network.spec.label_set]),
+                Diagnostics(self, settings, facts, assembler, self._log), viewers, grid_frame)
+            undone.pop_all()
         self.get_logger().info(f'configured: {network.title} on {network.device}')
         if doubt := network.spec.doubt_of_cameras(settings.pipeline.cameras):
             self.get_logger().warning(doubt)
@@ -258,6 +270,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         if self._pipeline is not None:
             self._pipeline.outputs.destroy()
             self._pipeline.diagnostics.destroy()
+            self._pipeline.audience.close()
             self._pipeline.preprocessor.close()
             self._pipeline = None
             torch.cuda.empty_cache()

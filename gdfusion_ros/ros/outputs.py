@@ -9,14 +9,15 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 
-from gdfusion_ros.messages.bev import BevSettings
+from gdfusion_ros.messages.bev import require
 from gdfusion_ros.messages.encode import clear_markers, label_info
 from gdfusion_ros.messages.factory import header
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, outputs
 from gdfusion_ros.perception.labels import LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.ros import qos
-from gdfusion_ros.ros.factory import RclpyMessages, message_class
+from gdfusion_ros.ros.factory import RclpyMessages, is_installed, message_class
+from gdfusion_ros.settings import BevSettings
 
 LATENCY_TOPIC = 'debug/latency'
 """Stages of every frame (see timing.py) as ``diagnostic_msgs/DiagnosticArray``, values in milliseconds."""
@@ -31,13 +32,13 @@ class Outputs:
         Raises:
             GdfusionError: ``bev`` names a class that ``label_set`` does not have, or a message type is not installed.
         """
-        bev.require(label_set)
+        require(bev, label_set)
         self._node = node
         self._label_set = label_set
         self._make = RclpyMessages()
         self._publishers = {
             output: node.create_lifecycle_publisher(message_class(output.type_name), f'~/{output.topic}', profile)
-            for output in outputs(bev)}
+            for output in outputs(bev) if not output.optional or is_installed(output.type_name)}
         self._label_info = node.create_lifecycle_publisher(message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}',
                                                            qos.latched())
         self._latency = node.create_lifecycle_publisher(DiagnosticArray, f'~/{LATENCY_TOPIC}', qos.events())
@@ -49,6 +50,7 @@ class Outputs:
     def publish(self, grid: SemanticGrid) -> None:
         """Publish ``grid``; a message is made only if somebody subscribes to it."""
         for output, publisher in self._publishers.items():
+            output.remember(grid)
             if publisher.get_subscription_count():
                 publisher.publish(output.build(grid, self._make))
 

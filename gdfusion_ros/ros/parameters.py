@@ -12,9 +12,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.bev import BevSettings
 from gdfusion_ros.names import printable
 from gdfusion_ros.settings import (
+    BevSettings,
     ModelSettings,
     NodeSettings,
     PipelineSettings,

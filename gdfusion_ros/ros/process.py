@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import IO
 
 from lifecycle_msgs.msg import State
@@ -18,26 +17,11 @@ from rclpy.node import Node
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros import environment
 from gdfusion_ros.ros.context import ros_node, spinning
-from gdfusion_ros.settings import ModelSettings
 
 EVERY_SET = ('--set', 'lossless=true', '--set', 'keyframe_interval=0.0', '--set', 'input_reliability=reliable')
 """Arguments of ``gdfusion node`` that leave out no set: for its time, for the sake of others, or on its way."""
 
 _STOP_TIMEOUT = 60.0
-
-
-def model_arguments(model: ModelSettings) -> list[str]:
-    """The arguments of ``gdfusion node`` that ask for ``model``."""
-    arguments: list[str] = []
-    for name, value in asdict(model).items():
-        flag = '--' + name.replace('_', '-')
-        if isinstance(value, bool):
-            arguments += [flag] * value
-        elif isinstance(value, tuple):
-            arguments += [flag, *value]
-        elif value:
-            arguments += [flag, value]
-    return arguments
 
 
 @contextmanager

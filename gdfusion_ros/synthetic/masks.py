@@ -1,20 +1,21 @@
 """What of a voxel grid the sensors observe, as Occ3D's masks say it.
 
-Rays from a sensor walk the labels voxel by voxel (Amanatides and Woo, "A fast voxel traversal algorithm for ray
-tracing", 1987); what they pass is observed, up to and including the first occupied voxel.
+Rays from a sensor walk the labels voxel by voxel; what they pass is observed, up to and including the first occupied
+voxel.
 """
 
 from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.poses import inverse
+from gdfusion_ros.perception.ray_traversal import mark_passed
 from gdfusion_ros.perception.types import Matrix
-from gdfusion_ros.synthetic.rendering.compiled import inlined, kernel
 from gdfusion_ros.synthetic.world import PinholeCamera
 
 Floats = NDArray[np.float64]
@@ -76,66 +77,13 @@ def observed(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matr
     size = np.array(grid.voxel_size)
     start = (grid_from_world[:3, :3] @ origin + grid_from_world[:3, 3] - grid.lower) / size
     seen = np.zeros(grid.shape, np.bool_)
-    _walk(occupied, start, directions @ grid_from_world[:3, :3].T / size, np.empty(3), seen)
+    _mark(occupied, start, directions @ grid_from_world[:3, :3].T / size, seen)
     return seen
 
 
-@kernel
-def _walk(occupied: NDArray[np.bool_], start: Floats, directions: Floats, following: Floats,
-          seen: NDArray[np.bool_]) -> None:
-    """Marks in ``seen`` what the rays pass; start and directions are in voxels, ``following`` (3,) is room to work."""
+@numba.njit(cache=True, nogil=True)
+def _mark(occupied, start, directions, seen):  # type: ignore[no-untyped-def]
+    """Marks in ``seen`` what the rays pass; start and directions are in voxels."""
     for ray in range(directions.shape[0]):
-        entry = _entry(start, directions, ray, occupied.shape)
-        if entry >= 0.0:
-            _follow(occupied, start, directions, ray, entry, following, seen)
-
-
-@inlined
-def _entry(start: Floats, directions: Floats, ray: int, shape: tuple[int, ...]) -> float:
-    """How far along a ray the grid begins, in lengths of the direction; -1 where it misses the grid."""
-    enter, leave = 0.0, np.inf
-    for axis in range(3):
-        direction = directions[ray, axis]
-        if direction != 0.0:
-            near, far = -start[axis] / direction, (shape[axis] - start[axis]) / direction
-            enter, leave = max(enter, min(near, far)), min(leave, max(near, far))
-        elif not 0.0 <= start[axis] < shape[axis]:
-            leave = -1.0
-    return enter if enter < leave else -1.0
-
-
-@inlined
-def _follow(occupied: NDArray[np.bool_], start: Floats, directions: Floats, ray: int, entry: float, following: Floats,
-            seen: NDArray[np.bool_]) -> None:
-    """Marks what one ray passes from where it enters the grid; ``following`` says where it enters the next voxels."""
-    x = _first(start, directions, ray, entry, 0, occupied.shape[0], following)
-    y = _first(start, directions, ray, entry, 1, occupied.shape[1], following)
-    z = _first(start, directions, ray, entry, 2, occupied.shape[2], following)
-    while 0 <= x < occupied.shape[0] and 0 <= y < occupied.shape[1] and 0 <= z < occupied.shape[2]:
-        seen[x, y, z] = True
-        if occupied[x, y, z]:
-            return
-        axis = 0
-        if following[1] < following[axis]:
-            axis = 1
-        if following[2] < following[axis]:
-            axis = 2
-        step = 1 if directions[ray, axis] > 0 else -1
-        if axis == 0:
-            x += step
-        elif axis == 1:
-            y += step
-        else:
-            z += step
-        following[axis] += abs(1.0 / directions[ray, axis])
-
-
-@inlined
-def _first(start: Floats, directions: Floats, ray: int, entry: float, axis: int, count: int, following: Floats) -> int:
-    """The voxel that a ray enters the grid by, along one axis; sets where it leaves that."""
-    direction = directions[ray, axis]
-    voxel: int = min(max(math.floor(start[axis] + entry * direction), 0), count - 1)
-    following[axis] = np.inf
-    if direction != 0.0:
-        following[axis] = (voxel + (1 if direction > 0 else 0) - start[axis]) / direction
-    return voxel
+        mark_passed(occupied, (start[0], start[1], start[2]),
+                    (directions[ray, 0], directions[ray, 1], directions[ray, 2]), seen)

@@ -47,6 +47,7 @@ class Weather:
         return (flat * math.cos(self.sun_heading), flat * math.sin(self.sun_heading), math.sin(self.sun_height))
 
 
+# fmt: off
 WEATHER = {
     'noon': Weather(math.radians(58), 0.7, (1.45, 1.36, 1.20), (0.13, 0.27, 0.62), (0.52, 0.66, 0.86),
                     clouds=0.35, haze=0.0006, exposure=1.0),
@@ -64,6 +65,7 @@ WEATHER = {
                      clouds=0.5, haze=0.0015, exposure=3.0, lamps=1.0, noise=0.026),
 }
 """All weather by name."""
+# fmt: on
 
 EVERYDAY = ('noon', 'morning', 'overcast', 'evening')
 """Weather of ordinary scenes."""

@@ -14,20 +14,19 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from gdfusion_ros.datasets import lidar
 from gdfusion_ros.datasets.labels import FORMATS, LIDAR, LabelFormat
 from gdfusion_ros.datasets.nuscenes import Dataset, Sample, Scene, SensorData
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.depth.measured import nearest_bins
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.perception.framing import RigPoses, lidar_depth, make_frame
+from gdfusion_ros.perception.framing import RigPoses, make_frame
 from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.preprocess import normalize
-from gdfusion_ros.perception.types import LidarSweep, Matrix, Pixels, SemanticGrid
+from gdfusion_ros.perception.types import Matrix, Pixels, SemanticGrid
 from gdfusion_ros.training.augment import EgoAugmentation, ImageAugmentation
+from gdfusion_ros.training.lidar_supervision import LabelledSweep, depth_bins, read_sweep
 from gdfusion_ros.training.ray_supervision import look, unknown
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
@@ -111,10 +110,14 @@ class Examples(TorchDataset[Example]):
             [post for _, post in images], poses, None if before is None else self._poses(before), [True] * len(images))
         labels = self._labels(root, scene, sample)
         targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
-        depth = self._lidar_depth(sample, frame, poses)
+        sweep = self._sweep(sample)
+        maps = None if sweep is None else sweep.depth_maps(frame, poses, self._config)
+        classes = None if sweep is None else sweep.cell_classes(frame, poses, self._config)
         frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()),
-                        lidar_depth=depth if self._config.lidar_depth else None)
-        truth = FrameTruth(torch.from_numpy(targets), self._depth(depth), self._rays(labels, frame))
+                        lidar_depth=maps if self._config.lidar_depth else None)
+        taught = maps if self._settings.objective.wants_depth else None
+        truth = FrameTruth(torch.from_numpy(targets), depth_bins(taught, self._config, len(images)),
+                           self._rays(labels, frame) if classes is None else None, classes)
         return Example(frame, truth, start=item.frame == 0)
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
@@ -175,20 +178,14 @@ class Examples(TorchDataset[Example]):
             return unknown(frame, self._config.feature_stride)
         return look(labels.labels, labels.label_set, frame, self._config.depth, self._config.feature_stride)
 
-    def _lidar_depth(self, sample: Sample, frame: Frame, poses: RigPoses) -> Tensor | None:
-        """(N, H, W) as in Frame; None where nobody asks, or the dataset has no LiDAR."""
-        data = sample.data.get(LIDAR)
-        wanted = self._settings.objective.wants_depth or self._config.lidar_depth
+    def _sweep(self, sample: Sample) -> LabelledSweep | None:
+        """What the LiDAR measured; None where nobody asks, or the dataset has none."""
+        data, objective = sample.data.get(LIDAR), self._settings.objective
+        classes = objective.wants_point_classes and data is not None and data.categories is not None
+        wanted = objective.wants_depth or self._config.lidar_depth or classes
         if not wanted or data is None or not data.path.exists():
             return None
-        return lidar_depth(frame, LidarSweep(_points(data.path), _pose(data)), poses, self._config.depth)
-
-    def _depth(self, maps: Tensor | None) -> Tensor:
-        """(N, h, w) depth bins of the cells."""
-        bins, (rows, columns) = self._config.depth, self._config.cells
-        if maps is None or not self._settings.objective.wants_depth:
-            return torch.full((len(self._settings.cameras), rows, columns), IGNORE)
-        return nearest_bins(maps, self._config.feature_stride, bins)
+        return read_sweep(data, self._format.label_set, classes=classes)
 
 
 def _with_tensors(frame: Frame, change: Callable[[Tensor], Tensor]) -> Frame:
@@ -237,11 +234,3 @@ def _pixels(camera: SensorData) -> Pixels:
         return np.asarray(Image.open(camera.path).convert('RGB'))
     except OSError as error:
         raise GdfusionError(f'image {camera.path} cannot be read: {error}') from error
-
-
-def _points(path: Path) -> NDArray[np.float32]:
-    """(n, 3) points of a LiDAR sweep that are finite."""
-    points = lidar.read(path)
-    values: NDArray[np.float32] = np.stack([points[axis] for axis in 'xyz'], axis=1)
-    finite: NDArray[np.float32] = values[np.isfinite(values).all(1)]
-    return finite

@@ -1,4 +1,4 @@
-"""One process or several: what torchrun says of them."""
+"""One process or several: what torchrun, or whatever else has started them, says of them."""
 
 from __future__ import annotations
 
@@ -67,6 +67,8 @@ ALONE = Processes()
 def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
     """The processes of this run, those that torchrun has started or this one alone, and this one's device.
 
+    Processes that know each other already (Ray Train lets its own meet) are taken as they are.
+
     Args:
         device: What was asked for. Of several GPUs each process takes its own.
 
@@ -79,6 +81,9 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
         return
     if device.type == 'cuda':
         device = _own(device)
+    if distributed.is_initialized():
+        yield Processes(distributed.get_rank(), count), device
+        return
     distributed.init_process_group('cpu:gloo,cuda:nccl' if device.type == 'cuda' else 'gloo', timeout=_PATIENCE)
     try:
         yield Processes(distributed.get_rank(), count), device

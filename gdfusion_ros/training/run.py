@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -280,14 +281,18 @@ def _unpacked(state: tuple[dict[str, torch.Tensor], dict[str, Any]] | None) -> S
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether a stop signal has come; within the block they do nothing else, so that no step is cut in two."""
+    """Whether a stop signal has come; within the block they do nothing else, so that no step is cut in two.
+
+    Signals are the first thread's: in another one (Ray Train's) they are left to whoever runs it.
+    """
     requested = False
+    stops = stop_signals() if threading.current_thread() is threading.main_thread() else set()
 
     def note(_number: int, _frame: FrameType | None) -> None:
         nonlocal requested
         requested = True
 
-    before = {number: signal.signal(number, note) for number in stop_signals()}
+    before = {number: signal.signal(number, note) for number in stops}
     try:
         yield lambda: requested
     finally:

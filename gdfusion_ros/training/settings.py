@@ -36,6 +36,8 @@ class TrainingSettings:
                                        'network takes.')
     history: bool = setting(True, 'Carry the memory from frame to frame; without it every frame is the first of a '
                             'sequence, for the stereo matching too.')
+    history_from: float = setting(0.0, 'Share of the steps after which what is remembered of the volume is carried on; '
+                                  'the images are matched with the previous ones from the start.', low=0.0, high=1.0)
     initial_weights: str = setting('', 'Checkpoint to start from (fine-tuning); empty starts from random weights.')
     fresh_cues: tuple[str, ...] = setting((), 'Cues whose fusions start anew, whatever the initial weights: they pass '
                                           'on what they are given, and learn to change it.', choices=CUES)

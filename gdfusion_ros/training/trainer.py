@@ -89,11 +89,15 @@ class Trainer:
                 found, state = (self._parallel or self._objective)(seen.frame, seen.truth, state,
                                                                    self.done / self._settings.steps)
                 self._scaler.scale(sum(found.values()) / len(examples)).backward()
-            self._states[slot] = state
+            self._states[slot] = self._carried_on(state)
             for name, loss in found.items():
                 totals[name] = totals.get(name, 0) + loss.detach() / len(examples)
         self._update()
         return totals
+
+    def _carried_on(self, state: SequenceState) -> SequenceState:
+        early = self.done < self._settings.history_from * self._settings.steps
+        return self.network.without_history(state) if early else state
 
     def _freeze_statistics(self) -> None:
         """In time, go on with those of many frames together, not each frame's own."""

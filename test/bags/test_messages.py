@@ -44,7 +44,7 @@ def test_messages_share_no_default() -> None:
 
 def test_a_misspelt_field_is_refused() -> None:
     with pytest.raises(TypeError, match='heder'):
-        RosbagsFactory()('sensor_msgs/msg/Image', heder=1)
+        RosbagsFactory()('sensor_msgs/msg/Image', heder=1)  # codespell:ignore heder
 
 
 def test_the_grid_message_keeps_its_fields() -> None:

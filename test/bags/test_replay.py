@@ -27,6 +27,7 @@ from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import Content, plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import decode
+from gdfusion_ros.messages.encode import exposed
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.images import compressed_image
 from gdfusion_ros.model.interface import Frame
@@ -37,7 +38,7 @@ from gdfusion_ros.perception import estimator
 from gdfusion_ros.perception.estimator import PoseProtocol
 from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
-from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
+from gdfusion_ros.settings import SURROUND_CAMERAS, BevSettings, PipelineSettings, TopicSettings
 from gdfusion_ros.training.examples import Examples
 from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
@@ -122,10 +123,12 @@ def test_outputs_have_the_nodes_topics_and_the_time_of_the_last_message_needed(r
     _, grids, out = reference
     with bag_reader(out) as reader:
         assert {name: (topic.type_name, topic.count) for name, topic in reader.topics.items()} == {
+            '/occ/bev': ('nav_msgs/msg/OccupancyGrid', 3),
             '/occ/label_info': ('std_msgs/msg/String', 1),
             '/occ/markers': ('visualization_msgs/msg/MarkerArray', 3),
             '/occ/occupancy': ('gdfusion_ros/msg/SemanticOccupancyGrid', 3),
-            '/occ/points': ('sensor_msgs/msg/PointCloud2', 3)}
+            '/occ/points': ('sensor_msgs/msg/PointCloud2', 3),
+            '/tf': (TF, 21), '/tf_static': (TF, 1)}
         assert reader.custom_data['nuscenes.scene'] == 'scene-0001'
         assert (reader.custom_data['gdfusion.bag'], reader.custom_data['gdfusion.model']) == ('scene-0001', 'tiny')
         assert reader.custom_data['gdfusion.protocol'] == 'live'
@@ -133,11 +136,42 @@ def test_outputs_have_the_nodes_topics_and_the_time_of_the_last_message_needed(r
         assert first.topic == '/occ/label_info'
         assert json.loads(first.message.data)['label_set'] == 'occ3d_nuscenes'
         points = [message for topic, _, message in messages if topic == '/occ/points']
-    occupied = [np.count_nonzero(grid.labels != grid.label_set.free) for grid in grids]
-    assert [cloud.width for cloud in points] == occupied
+    assert [cloud.width for cloud in points] == [np.count_nonzero(exposed(grid.occupied)) for grid in grids]
     # CAM_BACK_LEFT is the last image of a set; its pose comes just before it.
     back_left = [stamp + 34_900_000 for stamp in FRONT_STAMPS]
     assert [stamp for topic, stamp, _ in messages if topic == '/occ/occupancy'] == back_left
+
+
+def test_transforms_come_along_as_they_were(reference: Replayed, run: Run, scene_bag: Path, tmp_path: Path) -> None:
+    def transforms(path: Path, *names: str) -> list[tuple[int, bytes]]:
+        with bag_reader(path) as reader:
+            return [(message.stamp, bytes(message.data)) for message in reader.raw_messages(names)]
+
+    with bag_reader(scene_bag) as source, bag_reader(reference[2]) as copy:
+        for topic in ('/tf', '/tf_static'):
+            assert source.topics[topic].qos == copy.topics[topic].qos
+        stamps = [message.stamp for message in copy.raw_messages()]
+    assert stamps == sorted(stamps)
+    expected = transforms(scene_bag, '/tf', '/tf_static')
+    assert transforms(reference[2], '/tf', '/tf_static') == expected
+    renamed = rewrite(scene_bag, tmp_path / 'renamed', lambda message: [
+        message._replace(topic=message.topic.replace('/tf', '/odometry/tf'))])
+    topics = TopicSettings(tf_topic='/odometry/tf', tf_static_topic='/odometry/tf_static')
+    assert transforms(run(renamed, topics=topics)[2], '/tf', '/tf_static') == expected
+
+
+def test_costs_of_the_birds_eye_view_are_settings(tiny_network: OccupancyNetwork, scene_bag: Path, reference: Replayed,
+                                                  tmp_path: Path) -> None:
+    def costs(path: Path) -> set[int]:
+        with bag_reader(path) as reader:
+            return {int(cost) for item in reader.messages(['/occ/bev']) for cost in np.unique(item.message.data)}
+
+    replay(scene_bag, tmp_path / 'out', tiny_network, PipelineSettings(), TOPICS,
+           bev=BevSettings(bev_costs=('obstacles: 40', 'ground: 7'), bev_min_height=-1.0, bev_max_height=6.0))
+    assert {-1, 40} <= costs(tmp_path / 'out') <= {-1, 7, 40}
+    with pytest.raises(GdfusionError, match="setting 'bev_free': no class 'tram'"):
+        replay(scene_bag, tmp_path / 'none', tiny_network, PipelineSettings(), TOPICS,
+               bev=BevSettings(bev_free=('tram',)))
 
 
 def test_two_replays_write_the_same_bytes(reference: Replayed, run: Run, scene_bag: Path) -> None:

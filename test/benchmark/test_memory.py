@@ -49,3 +49,10 @@ def test_the_figure_is_drawn(tmp_path: Path) -> None:
     memory.draw([*queues, MemoryUse('bevdetocc_gf', 0, 10 ** 8, 10 ** 8, 0, 10 ** 9, 1.0)], tmp_path / 'memory.png')
     with Image.open(tmp_path / 'memory.png') as figure:
         assert figure.width > 500
+
+
+def test_the_fused_memory_beside_the_longest_queue() -> None:
+    uses = [MemoryUse('sf', 2, 500, 400, 0, 0, 1.0), MemoryUse('sf', 16, 2000, 1600, 0, 0, 1.0),
+            MemoryUse('gf', 0, 300, 100, 0, 0, 1.0)]
+    assert memory.compared(uses) == ('gf keeps 15.0% of the bytes of sf with 16 frames, and 6.2% without the features '
+                                     'that both match')

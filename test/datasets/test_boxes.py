@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gdfusion_ros.datasets.boxes import label_of
+from gdfusion_ros.datasets.categories import label_of
 
 
 @pytest.mark.parametrize(('category', 'name'), [

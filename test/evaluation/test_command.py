@@ -137,7 +137,7 @@ def test_truth_itself_is_perfect_in_the_frame_of_the_lidar(scores: Scores, label
     result = scores(*arguments)
     assert_perfect(result)
     assert result['classes']['pedestrian']['predicted'] == (labels == 7).sum()
-    assert result['camera_mask'] is False
+    assert result['mask'] == 'none'
     assert result['voxels'] == (labels != UNKNOWN).sum()
     for frame_of in ('label', 'prediction'):
         assert scores(*arguments, '--frame-of', frame_of, '--no-rays')['mIoU'] == 1.0
@@ -145,6 +145,27 @@ def test_truth_itself_is_perfect_in_the_frame_of_the_lidar(scores: Scores, label
     assert as_free['voxels'] == labels.size
     assert as_free['classes']['pedestrian']['predicted'] == (guess == 7).sum()
     assert as_free['mIoU'] < 1.0
+
+
+def test_what_the_cameras_saw_by_the_prediction_is_a_mask(
+        scores: Scores, prediction: Prediction, write_grids: WriteGrids, labelled_root: Path, dataset: Dataset,
+        labels: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token, = tokens(dataset, 0)[:1]
+    grid, mask = prediction(token), labels[token].mask_camera
+    saying_all = write_grids(tmp_path / 'all', [grid])
+    seen = mask.copy()
+    seen[150:] = False
+    unseen = dataclasses.replace(grid, labels=np.asfortranarray(np.where(seen, grid.labels, np.uint8(UNKNOWN))))
+    bag = write_grids(tmp_path / 'grids', [unseen])
+    arguments = '--nuscenes', labelled_root, '--scenes', 'scene-0001', '--no-rays', '--mask', 'predicted'
+    result = scores(bag, *arguments)
+    assert (result['mask'], result['voxels']) == ('predicted', int(seen.sum()))
+    assert result['visibility'] == {'agreement': pytest.approx((seen == mask).mean()),
+                                    'IoU': pytest.approx(seen.sum() / mask.sum())}
+    moved = scores(bag, *arguments, '--frame-of', 'label')
+    assert 0.9 < moved['voxels'] / result['voxels'] < 1.1
+    assert main(['evaluate', str(saying_all), *map(str, arguments)]) == 1
+    assert "make it with 'unobserved: unknown'" in capsys.readouterr().err
 
 
 def test_a_model_of_another_label_set_is_not_run_in_vain(labelled_root: Path, capsys: pytest.CaptureFixture[str],
@@ -289,7 +310,7 @@ def test_what_exists_is_not_overwritten(npz: Path, labelled_root: Path, capsys: 
     (['--npz', '{npz}', '--nuscenes', '{root}', '--labels', '{npz}'], 'no labels of occ3d_nuscenes in {npz}; expected'),
     (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0009'], 'no scene scene-0009'),
     (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0002'],
-     'none of the 3 predictions belongs to any of the 2 labelled key frames, 1600000120.000000000 to 1600000120.5'),
+     'none of the 3 predictions belongs to any of the 2 labelled key frames, 1600000120.000000000 to 16000001'),
     (['{bag}', '--untrained', '--model', 'nope'], "unknown model 'nope'")])
 def test_errors_are_one_line(truth_bags: list[Path], npz: Path, labelled_root: Path, bare: Path,
                              capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str) -> None:

@@ -36,6 +36,8 @@ def test_a_class_keeps_its_marker(scene: SemanticGrid, library: Any) -> None:
     assert full.keys() == bare.keys() == set(range(17))
     assert {marker.action for marker in bare.values()} == {2}
     assert {number for number, marker in full.items() if marker.action == 0} == {CAR, ROAD, TREE}
+    assert all(marker.ns == bare[number].ns for number, marker in full.items())
+    assert (full[CAR].ns, full[ROAD].ns) == ('car', 'driveable_surface')
     assert len(full[ROAD].points) == 6
     car, = full[CAR].points
     assert np.allclose((car.x, car.y, car.z), (0.25, 1.25, 0.4))

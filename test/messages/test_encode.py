@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import encode
-from gdfusion_ros.messages.bev import BevSettings
+from gdfusion_ros.messages.bev import require
 from gdfusion_ros.messages.decode import semantic_grid
 from gdfusion_ros.messages.factory import MessageFactory
-from gdfusion_ros.messages.outputs import outputs
+from gdfusion_ros.messages.outputs import obstacles_output, outputs
 from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
+from gdfusion_ros.settings import BevSettings
 
 CAR, ROAD, TREE = 4, 11, 16
 
 
-@pytest.mark.parametrize('topic', ['occupancy', 'points', 'markers', 'bev'])
+@pytest.mark.parametrize('topic', ['occupancy', 'observed', 'points', 'markers', 'bev', 'obstacles'])
 def test_both_libraries_build_the_same_message_and_read_it_from_each_other(scene: SemanticGrid, topic: str,
                                                                            libraries: tuple[Any, Any]) -> None:
     rosbags, rclpy = libraries
@@ -70,6 +72,23 @@ def test_points_lie_in_the_middle_of_their_voxels(scene: SemanticGrid, make: Mes
         assert np.allclose((point['x'], point['y'], point['z']), center)
 
 
+def test_hidden_voxels_have_no_point(scene: SemanticGrid, make: MessageFactory) -> None:
+    block = dataclasses.replace(scene, labels=np.full((5, 4, 3), CAR, np.uint8, order='F'))
+    assert encode.points(block, make).width == 5 * 4 * 3 - 3 * 2 * 1
+
+
+def test_obstacles_are_the_points_of_some_classes(scene: SemanticGrid, make: MessageFactory) -> None:
+    def labels(*classes: str) -> list[int]:
+        message: Any = obstacles_output(BevSettings(obstacle_classes=classes)).build(scene, make)
+        return list(np.frombuffer(message.data, encode.POINT)['label'])
+
+    assert labels('obstacles') == [CAR, TREE]
+    assert labels('vegetation') == [TREE]
+    assert labels() == []
+    with pytest.raises(GdfusionError, match="setting 'obstacle_classes': no class 'tram'"):
+        require(BevSettings(obstacle_classes=('tram',)), OCC3D_NUSCENES)
+
+
 def test_point_fields_describe_the_bytes(scene: SemanticGrid, make: MessageFactory) -> None:
     message = encode.points(scene, make)
     point = bytes(message.data)[-message.point_step:]
@@ -96,7 +115,7 @@ def test_label_info_can_be_read_back(make: MessageFactory) -> None:
         [(label.id, label.name, label.color) for label in label_set.classes]
 
 
-@pytest.mark.parametrize('topic', ['occupancy', 'points', 'bev'])
+@pytest.mark.parametrize('topic', ['occupancy', 'points', 'bev', 'obstacles'])
 def test_a_full_grid_is_built_in_a_few_milliseconds(scene: SemanticGrid, topic: str, make: MessageFactory) -> None:
     labels = np.random.default_rng(0).choice(18, (200, 200, 16), p=[0.005] * 17 + [0.915]).astype(np.uint8)
     grid = dataclasses.replace(scene, labels=np.asfortranarray(labels), confidence=None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,26 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Frame, Prediction
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks import bevdetocc, fbocc, gsdocc, nano
+from gdfusion_ros.model.networks import alocc, bevdetocc, fbocc, gsdocc, nano
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.probe import BLIND, Probe
+from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.keys import SAME, renamed
+from gdfusion_ros.model.zoo import ZOO
+
+if not torch.cuda.is_available():
+    os.environ.setdefault('TRITON_INTERPRET', '1')
+INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
+"""Whether Triton's interpreter runs the kernels. Triton asks the environment when it is imported, which is later."""
 
 TINY = NetworkSpec(
     name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12), feature_stride=16,
@@ -37,10 +47,33 @@ NANO_SIZES = nano.Sizes(backbone_widths=(16, 20, 24), backbone_blocks=(1, 2, 1),
                         encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), classifier_channels=12)
 GSDOCC_SIZES = gsdocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
                              past_views=3, view_channels=16, encoder_channels=(12, 16), encoder_blocks=(1, 2))
-
+ALOCC_SIZES = alocc.Sizes(backbone_widths=(8, 10, 12, 16), backbone_blocks=(1, 1, 1, 1), image_channels=16,
+                          pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), voxel_channels=24,
+                          map_channels=20)
 FBOCC_SIZES = fbocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
                           depth_channels=16, encoder_channels=(8, 12, 16), pyramid_channels=12, head_channels=12,
                           classifier_channels=8)
+
+
+SMALL: dict[Callable[..., OccupancyNetwork], Any] = {
+    bevdetocc.bevdetocc: SIZES, nano.nano: NANO_SIZES, gsdocc.gsdocc: GSDOCC_SIZES, fbocc.fbocc: FBOCC_SIZES,
+    alocc.alocc_3d: ALOCC_SIZES, alocc.alocc_2d: ALOCC_SIZES, alocc.alocc_mini: ALOCC_SIZES}
+
+
+def small_of_the_zoo(name: str) -> OccupancyNetwork:
+    """The network of that name with few channels, two small images and a small grid; its weights are to be drawn."""
+    entry = ZOO[name]
+    partly = entry.build if isinstance(entry.build, partial) else partial(entry.build)
+    given, sizes = partly.keywords, SMALL[partly.func]
+    if 'sizes' in given:  # what is not a matter of size
+        kept = {field: getattr(given['sizes'], field) for field in ('context_queries', 'outputs')}
+        sizes = dataclasses.replace(sizes, **kept)
+    (x, y, z), (dx, dy, dz), flat = TINY.grid.shape, TINY.grid.voxel_size, entry.spec.grid.shape[2] == 1
+    grid = VoxelGrid(TINY.grid.lower, (dx, dy, z * dz if flat else dz), (x, y, 1 if flat else z))
+    spec = dataclasses.replace(
+        entry.spec, image_size=TINY.image_size, depth=TINY.depth, grid=grid, cameras=TINY.cameras,
+        context_channels=TINY.context_channels, heights=4 if flat else 1)
+    return partly.func(spec, **{**given, 'sizes': sizes})
 
 
 class Recording:
@@ -84,6 +117,41 @@ class Recording:
 def recording(recordings: Path) -> Callable[[str], Recording]:
     """Reads a file of recordings by its name."""
     return lambda name: Recording(recordings / f'{name}.npz')
+
+
+@pytest.fixture
+def interpreter() -> None:
+    """Triton's kernels run in its interpreter; the test is skipped where they are compiled for a GPU, or not there."""
+    pytest.importorskip('triton')
+    if not INTERPRETED:
+        pytest.skip('Triton compiles for the GPU here; see the tests that are marked gpu')
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses copies to the device 'meta' that would wait until such a device has caught up."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is torch.ops.aten._to_copy.default and args[0].device.type == 'cpu' and 'device' in kwargs:
+            assert kwargs.get('non_blocking'), f'a copy of {tuple(args[0].shape)}'
+        return function(*args, **kwargs)
+
+
+@pytest.fixture
+def run_without_waiting() -> Callable[[OccupancyNetwork, list[Frame]], SequenceRunner]:
+    """Has a network see frames on the device 'meta' and gives its runner.
+
+    That device has shapes but no values: whatever read one back, or mixed devices, would fail.
+    """
+    def run(network: OccupancyNetwork, frames: list[Frame]) -> SequenceRunner:
+        runner = SequenceRunner(prepare(network, torch.device('meta')))
+        for frame in frames:
+            with torch.inference_mode(), NoWaiting():  # type: ignore[no-untyped-call]
+                prediction = runner.predict(dataclasses.replace(frame, images=frame.images.to('meta')))
+            assert prediction.labels.device.type == prediction.confidence().device.type == 'meta'
+        return runner
+
+    return run
 
 
 @pytest.fixture(params=['plain', 'compiled'])
@@ -132,6 +200,18 @@ def _filled(network: OccupancyNetwork) -> OccupancyNetwork:
     norm.running_mean.zero_()
     norm.running_var.fill_(300.0 ** 2)
     return network
+
+
+@pytest.fixture(scope='session')
+def build_of_the_zoo() -> Callable[[str], OccupancyNetwork]:
+    """Builds a small network of a name of the zoo; its weights are to be drawn."""
+    return small_of_the_zoo
+
+
+@pytest.fixture(scope='session')
+def filled() -> Callable[[OccupancyNetwork], OccupancyNetwork]:
+    """Fills a network with the weights of the tiny ones, as it is when it runs."""
+    return _filled
 
 
 @pytest.fixture(scope='session')
@@ -184,6 +264,23 @@ def _tiny_fbocc() -> OccupancyNetwork:
 def tiny_fbocc(_tiny_fbocc: OccupancyNetwork) -> OccupancyNetwork:
     """A whole FB-Occ-GF for the same cameras and volume; unfolded."""
     return copy.deepcopy(_tiny_fbocc)
+
+
+@pytest.fixture(scope='session')
+def alocc_sizes() -> alocc.Sizes:
+    """Of small networks of the ALOcc family."""
+    return ALOCC_SIZES
+
+
+@pytest.fixture(scope='session')
+def _tiny_alocc() -> OccupancyNetwork:
+    return _filled(alocc.alocc_3d(TINY, ALOCC_SIZES))
+
+
+@pytest.fixture
+def tiny_alocc(_tiny_alocc: OccupancyNetwork) -> OccupancyNetwork:
+    """A whole ALOcc-3D-GF for the same cameras and volume; unfolded."""
+    return copy.deepcopy(_tiny_alocc)
 
 
 @pytest.fixture

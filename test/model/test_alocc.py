@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import alocc
-from gdfusion_ros.model.objectives.alocc import AloccWeights, drawn_points, trust_in_lidar
+from gdfusion_ros.model.objectives.alocc import AloccWeights, drawn_points, measured_over, trust_in_lidar
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
@@ -23,9 +24,6 @@ from gdfusion_ros.model.weights.initialise import initialise, untrained
 from gdfusion_ros.model.zoo import ZOO
 from gdfusion_ros.perception.labels import LABEL_SETS
 
-SIZES = alocc.Sizes(backbone_widths=(8, 10, 12, 16), backbone_blocks=(1, 1, 1, 1), image_channels=16,
-                    pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), voxel_channels=24,
-                    map_channels=20)
 KINDS: dict[str, Callable[[NetworkSpec, alocc.Sizes], OccupancyNetwork]] = {
     '3d': alocc.alocc_3d, '2d': alocc.alocc_2d, 'mini': alocc.alocc_mini}
 ALL = pytest.mark.parametrize('kind', KINDS)
@@ -40,10 +38,10 @@ def spec_of(tiny_spec: NetworkSpec, kind: str) -> NetworkSpec:
 
 
 @pytest.fixture
-def make(tiny_spec: NetworkSpec) -> Callable[..., OccupancyNetwork]:
+def make(tiny_spec: NetworkSpec, alocc_sizes: alocc.Sizes) -> Callable[..., OccupancyNetwork]:
     """A small network of a kind, with random weights."""
     def made(kind: str, **changes: Any) -> OccupancyNetwork:
-        network = KINDS[kind](dataclasses.replace(spec_of(tiny_spec, kind), **changes), SIZES)
+        network = KINDS[kind](dataclasses.replace(spec_of(tiny_spec, kind), **changes), alocc_sizes)
         initialise(network, 0)
         network.camera_statistics().get_buffer('running_var').fill_(300.0 ** 2)
         return network.eval().requires_grad_(False)
@@ -66,6 +64,17 @@ def test_a_prepared_network_gives_the_same(make: Callable[..., OccupancyNetwork]
         assert plain.shape == (16, 20, 4, 18)
         assert plain.std() > 0
         assert (plain - fast).abs().max() <= 1e-3 * plain.std()
+
+
+@pytest.mark.parametrize(('kind', 'lidar_depth'), [('3d', True), ('2d', False), ('mini', False)])
+def test_nothing_waits_for_another_device(make: Callable[..., OccupancyNetwork], drive: Any, kind: str,
+                                          lidar_depth: bool,
+                                          run_without_waiting: Callable[..., SequenceRunner]) -> None:
+    frames = drive.frames(3)
+    if lidar_depth:
+        depth = torch.full((2, *frames[0].images.shape[2:]), 4.0)
+        frames = [dataclasses.replace(frame, lidar_depth=depth) for frame in frames]
+    run_without_waiting(make(kind, lidar_depth=lidar_depth), frames)
 
 
 @ALL
@@ -162,7 +171,7 @@ def test_what_is_looked_behind_is_told_while_it_lasts(make: Callable[..., Occupa
     frame = drive.frame(0)
     geometry = network.geometry(frame.calibration)
     plain, _ = network.predict_depth(frame.images, geometry)
-    with network.depth.told(truth.depth, 1.0, IGNORE):
+    with network.depth.told(partial(measured_over, bins=truth.depth, share=1.0)):
         told, _ = network.predict_depth(frame.images, geometry)
     again, _ = network.predict_depth(frame.images, geometry)
     assert torch.equal(told.supervised, plain.supervised)

@@ -13,7 +13,6 @@ import torch
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
@@ -103,26 +102,3 @@ def test_a_state_that_is_given_away_is_freed_and_changes_nothing(build: Callable
 def test_they_have_none_of_the_cues() -> None:
     for name in NAMES:
         assert ZOO[name].spec.with_cues(CUES).cues == ()
-
-
-@pytest.mark.parametrize('name', NAMES)
-def test_a_step_lowers_the_loss_of_its_batch(build: Callable[[str], OccupancyNetwork], drive: Any, name: str) -> None:
-    network = build(name).train()
-    labels = torch.full((16, 16, 4), 17, dtype=torch.uint8)
-    labels[:, :, 0], labels[4:8, 6:12, 1:3], labels[:, 14:] = 11, 4, IGNORE
-    depth = torch.full((2, 4, 6), IGNORE)
-    depth[:, 2:] = torch.arange(6)
-    objective = ZOO[name].objective().build(network)
-    optimizer = torch.optim.AdamW(objective.parameters(), 3e-5)
-    frames, costs = drive.frames(2), []
-    for _ in range(2):
-        torch.manual_seed(0)  # some objectives look at points that they draw
-        state, total = None, torch.zeros(())
-        for frame in frames:
-            found, state = objective(frame, FrameTruth(labels, depth), state, 0.5)
-            total = total + sum(found.values())
-        costs.append(float(total.detach()))
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-    assert costs[1] < costs[0]

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.depth import fused, stereo
@@ -414,28 +413,19 @@ def test_cues_that_cannot_work_are_refused(tiny_spec: NetworkSpec, cues: tuple[s
         tiny_spec.with_cues(cues)
 
 
-class Copies(TorchDispatchMode):
-    """Refuses copies to the device 'meta' that would wait until such a device has caught up."""
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if function is torch.ops.aten._to_copy.default and args[0].device.type == 'cpu' and 'device' in kwargs:
-            assert kwargs.get('non_blocking'), f'a copy of {tuple(args[0].shape)}'
-        return function(*args, **kwargs)
-
-
-def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(grounded: OccupancyNetwork, drive: Any,
-                                                                               recalibrated: Recalibrated) -> None:
-    """The device 'meta' has shapes but no values: whatever read one back, or mixed devices, would fail."""
-    runner = SequenceRunner(prepare(grounded, torch.device('meta')))
-    for index in range(4):
-        frame = recalibrated(drive.frame(index), visible=torch.tensor([True, index != 2]))
-        frame = dataclasses.replace(frame, images=frame.images.to('meta'))
-        with Copies():  # type: ignore[no-untyped-call]
-            prediction = runner.predict(frame)
-        assert prediction.labels.device.type == prediction.confidence().device.type == 'meta'
+def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(
+        grounded: OccupancyNetwork, drive: Any, recalibrated: Recalibrated,
+        run_without_waiting: Callable[..., SequenceRunner]) -> None:
+    runner = run_without_waiting(
+        grounded, [recalibrated(drive.frame(index), visible=torch.tensor([True, index != 2])) for index in range(4)])
     assert runner.state is not None
     assert runner.state.memory is not None
     assert runner.state.memory.voxel is not None
     assert runner.state.calibration.visible.device.type == 'cpu'
     assert runner.state.depth.features.device.type == runner.state.memory.voxel.volume.device.type == 'meta'
+
+
+@pytest.mark.parametrize('name', ['tiny', 'tiny_fbocc', 'tiny_gsdocc'])
+def test_no_family_waits_for_another_device(name: str, request: pytest.FixtureRequest, drive: Any,
+                                            run_without_waiting: Callable[..., SequenceRunner]) -> None:
+    run_without_waiting(request.getfixturevalue(name), drive.frames(3))

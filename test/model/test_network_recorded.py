@@ -25,7 +25,7 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.alocc import ALOCC_3D_GF
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF_SMALL
 from gdfusion_ros.model.networks.fbocc import FBOCC_GF
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops import backends, compiled
 from gdfusion_ros.model.ops.motion_step import motion_step
 from gdfusion_ros.model.ops.warp.reference import sample, sampled_positions
 from gdfusion_ros.model.probe import Probe
@@ -218,6 +218,7 @@ def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Fra
 @torch.inference_mode()
 @pytest.mark.gpu
 def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded: Any, generator: ModuleType) -> None:
+    assert backends.triton_runs(torch.device('cuda')), 'or the plain forms are tested'
     network = prepare(copy.deepcopy(network), select_device('cuda'))
     runner = SequenceRunner(network)
     for index, (frame, (_, _, _, start)) in enumerate(zip(frames, generator.FRAMES, strict=True)):

@@ -9,9 +9,8 @@ import pytest
 
 from gdfusion_ros.benchmark import latency
 from gdfusion_ros.ros.player import Player
-from gdfusion_ros.ros.process import model_arguments
 from gdfusion_ros.ros.timing import STAGES
-from gdfusion_ros.settings import ModelSettings
+from gdfusion_ros.settings import ModelSettings, model_arguments
 
 
 def test_every_stage_of_every_frame_is_measured(drive: Path, monkeypatch: pytest.MonkeyPatch, patience: float) -> None:

@@ -150,6 +150,7 @@ def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expec
     live.configure()
     types = {'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid', 'points': 'sensor_msgs/msg/PointCloud2',
              'markers': 'visualization_msgs/msg/MarkerArray', 'bev': 'nav_msgs/msg/OccupancyGrid',
+             'observed': 'gdfusion_ros/msg/SemanticOccupancyGrid', 'obstacles': 'sensor_msgs/msg/PointCloud2',
              'debug/latency': 'diagnostic_msgs/msg/DiagnosticArray'}
     heard: dict[str, list[Any]] = {name: [] for name in types}
     with ros_node('listener') as node:
@@ -164,7 +165,9 @@ def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expec
             live.reset()
             live.wait(lambda: len(heard['markers']) == 4)
     assert {name: len(messages) for name, messages in heard.items()} \
-        == {'occupancy': 3, 'points': 3, 'markers': 4, 'bev': 3, 'debug/latency': 3}
+        == {'occupancy': 3, 'points': 3, 'markers': 4, 'bev': 3, 'observed': 3, 'obstacles': 3, 'debug/latency': 3}
+    assert 255 not in heard['occupancy'][-1].labels
+    assert 255 in heard['observed'][-1].labels
     assert [(message.info.width, message.info.height) for message in heard['bev']] == 3 * [(100, 100)]
     [deletion] = heard['markers'][-1].markers
     assert deletion.action == deletion.DELETEALL

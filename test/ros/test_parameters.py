@@ -11,9 +11,10 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.resources import resource
 from gdfusion_ros.ros import parameters
 from gdfusion_ros.ros.context import ros_context
-from gdfusion_ros.ros.parameters import PARTS, RECORDS
+from gdfusion_ros.ros.parameters import PARTS, RECORDS, Settings
 from gdfusion_ros.settings import CUES, records
 
 
@@ -37,10 +38,18 @@ def test_every_parameter_is_described_with_its_type_and_range() -> None:
             described = node.describe_parameter(name)
             assert described.description == record.description
             assert described.type == Parameter.Type.from_parameter_value(
-                list(default) if isinstance(default, tuple) else default).value
+                list(default or ('',)) if isinstance(default, tuple) else default).value
             ranges = [*described.floating_point_range, *described.integer_range]
             assert [(item.from_value, item.to_value) for item in ranges] \
                 == ([] if record.low is None else [(record.low, record.high)])
+
+
+def test_the_parameter_file_gives_every_default() -> None:
+    with ros_context(['--params-file', str(resource('config/occ.yaml'))]) as context:
+        node = LifecycleNode('occ', context=context, automatically_declare_parameters_from_overrides=True)
+        parameters.declare(node)
+        assert parameters.read(node) == Settings(**{name: part() for name, part in PARTS.items()})
+        node.destroy_node()
 
 
 def test_defaults_are_those_of_the_records() -> None:

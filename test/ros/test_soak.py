@@ -13,8 +13,7 @@ from rclpy.executors import SingleThreadedExecutor
 from gdfusion_ros.benchmark import soak
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros.context import ros_node, serve
-from gdfusion_ros.ros.process import model_arguments
-from gdfusion_ros.settings import ModelSettings
+from gdfusion_ros.settings import ModelSettings, model_arguments
 
 SETS = np.arange(1, 1602, 5)
 STEADY = np.full(SETS.size, 20)

@@ -17,13 +17,13 @@ GRID = VoxelGrid((-2.0, -1.0, 0.0), (0.5, 0.25, 0.5), (8, 10, 6))
 
 def slowly_observed(occupied: NDArray[np.bool_], origin: NDArray[np.float64],
                     direction: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Step by step along one ray, a thousandth of a metre at a time."""
-    seen = np.zeros(GRID.shape, np.bool_)
+    """Step by step along one ray, a thousandth of a metre at a time; where it starts does not end it."""
+    seen, first = np.zeros(GRID.shape, np.bool_), np.floor((origin - GRID.lower) / GRID.voxel_size)
     for way in np.arange(0.0, 12.0, 0.001):
         voxel = np.floor((origin + way * direction - GRID.lower) / GRID.voxel_size).astype(int)
         if (voxel >= 0).all() and (voxel < GRID.shape).all():
             seen[tuple(voxel)] = True
-            if occupied[tuple(voxel)]:
+            if occupied[tuple(voxel)] and (voxel != first).any():
                 break
     return seen
 

@@ -11,9 +11,10 @@ import torch
 from msgspec import structs
 
 from gdfusion_ros.datasets import nuscenes
-from gdfusion_ros.datasets.nuscenes import Dataset
+from gdfusion_ros.datasets.nuscenes import Dataset, PointCategories
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.objectives.interface import IGNORE
+from gdfusion_ros.model.objectives.alocc import AloccWeights
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.perception.labels import SURROUNDOCC_NUSCENES
 from gdfusion_ros.settings import SURROUND_CAMERAS
@@ -77,6 +78,35 @@ def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_spec: NetworkSpec
     seen = (depth[1] != IGNORE).nonzero().tolist()
     assert len(seen) == 1
     assert depth[1, seen[0][0], seen[0][1]] == 4
+
+
+def test_classes_of_points_where_the_dataset_has_them_else_of_rays(
+        source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings, tmp_path: Path) -> None:
+    sample = source.scenes[0].samples[0]
+    camera, lidar = sample.data['CAM_FRONT'], sample.data['LIDAR_TOP']
+    lidar_from_camera = np.linalg.inv(lidar.ego_pose.matrix() @ lidar.calibration.pose.matrix()) @ (
+        camera.ego_pose.matrix() @ camera.calibration.pose.matrix())
+    ahead = [(lidar_from_camera @ [0, 0, depth, 1])[:3] for depth in (9.5, 5.5, 7.0)]
+    np.array([[*point, 0, 0] for point in (*ahead, [np.nan] * 3)], np.float32).tofile(tmp_path / 'sweep.bin')
+    (tmp_path / 'classes.bin').write_bytes(bytes([1, 0, 1, 2]))
+    masks = dataclasses.replace(settings, objective=AloccWeights(depth=0.0, told_depth=False))
+
+    def seen(names: dict[int, str]) -> FrameTruth:
+        categories = PointCategories(tmp_path / 'classes.bin', names) if names else None
+        swept = structs.replace(lidar, root=tmp_path, filename='sweep.bin', categories=categories)
+        scene = dataclasses.replace(source.scenes[0], samples=(
+            dataclasses.replace(sample, data={**sample.data, 'LIDAR_TOP': swept}),))
+        one = dataclasses.replace(source, scenes=(scene,))
+        return Examples([one], tiny_spec, masks, augment=False)[Item(0, 0, 0)].truth
+
+    truth = seen({0: 'vehicle.car', 1: 'static.manmade', 2: 'noise'})
+    assert truth.rays is None
+    assert (truth.depth == IGNORE).all(), 'nobody asked'
+    assert truth.point_classes is not None
+    known = (truth.point_classes != IGNORE).nonzero()
+    assert truth.point_classes[tuple(known.T)].tolist() == [4], 'the nearest point of the cell'
+    assert seen({}).point_classes is None
+    assert seen({}).rays is not None
 
 
 def test_a_network_that_looks_at_lidar_depth_gets_it_and_others_do_not(

@@ -116,6 +116,7 @@ class Brightness:
 
     brightness: float = setting(0.0, 'What the mean score should be.', low=-1.0, high=1.0)
     wants_depth = False
+    wants_point_classes = False
 
     def wants_rays(self, cues: tuple[str, ...]) -> bool:
         del cues

@@ -40,6 +40,13 @@ def test_two_processes_on_one_gpu_are_refused(started: list[str], monkeypatch: p
     assert started == []
 
 
+def test_processes_that_have_met_are_taken_as_they_are(started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, 'is_initialized', lambda: True)
+    with joined(torch.device('cpu')) as (processes, device):
+        assert (processes.rank, processes.count, device) == (1, 3, torch.device('cpu'))
+    assert started == []
+
+
 def test_on_the_cpu_they_share_it(started: list[str]) -> None:
     with joined(torch.device('cpu')) as (_, device):
         assert device == torch.device('cpu')

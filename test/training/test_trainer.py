@@ -70,6 +70,17 @@ def test_memory_lasts_for_a_sequence(network: OccupancyNetwork, batches: Sequenc
         assert not any(tensor.requires_grad for state in states for tensor in state.tensors().values())
 
 
+def test_at_first_the_volume_may_be_forgotten_and_the_images_are_not(
+        network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings) -> None:
+    trainer = Trainer(network, dataclasses.replace(settings, history_from=0.5))
+    for step, batch in enumerate(batches):
+        trainer.step(batch)
+        for state in trainer.memory:
+            assert state is not None
+            assert state.depth.features is not None
+            assert (state.memory is None) == (step < 3), 'of six'
+
+
 def test_slots_that_take_turns_keep_their_own_memory(network: OccupancyNetwork, batches: Sequence[list[Example]],
                                                      settings: TrainingSettings) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, turns=2))

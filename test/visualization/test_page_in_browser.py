@@ -1,4 +1,4 @@
-"""The page in a real browser: a headless Chromium without network, driven over a pipe by the DevTools protocol."""
+"""The page in a real browser: a headless Chromium, driven over a pipe by the DevTools protocol, that has no network."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
+from gdfusion_ros.viewers.page import LivePage
+from gdfusion_ros.viewers.view import View
 from gdfusion_ros.visualization.page import write
 from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
@@ -51,19 +53,28 @@ class Browser:
         self._session = self._call('Target.attachToTarget', targetId=target, flatten=True)['sessionId']
         for domain in ('Page', 'Runtime', 'Log', 'Network'):
             self._call(f'{domain}.enable')
-        self._call('Network.emulateNetworkConditions', offline=True, latency=0, downloadThroughput=0,
-                   uploadThroughput=0)
+        self.connect(online=False)
+
+    def connect(self, *, online: bool) -> None:
+        """Give the tab a network, or take it away."""
+        self._call('Network.emulateNetworkConditions', offline=not online, latency=0, downloadThroughput=-1,
+                   uploadThroughput=-1)
 
     def size(self, width: int, height: int) -> None:
         """Resize the window [px]."""
         self._call('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1,
                    mobile=False)
 
-    def open(self, path: Path, fragment: str = '') -> dict[str, str]:
-        """Open a file; returns what the page says that it drew."""
-        self._call('Page.navigate', url='about:blank')
-        self._call('Page.navigate', url=f'{path.as_uri()}{fragment}')
+    def open(self, page: Path | str, fragment: str = '') -> dict[str, str]:
+        """Open a file or an address; returns what the page says that it drew."""
+        address = page if isinstance(page, str) else page.as_uri()
+        self.leave()
+        self._call('Page.navigate', url=f'{address}{fragment}')
         return self.wait(lambda said: said.get('state') in ('ready', 'failed'))
+
+    def leave(self) -> None:
+        """Close the page."""
+        self._call('Page.navigate', url='about:blank')
 
     def wait(self, condition: Callable[[dict[str, str]], object]) -> dict[str, str]:
         """The root element's data once ``condition`` holds for them and the picture is drawn."""
@@ -364,3 +375,62 @@ def test_what_goes_wrong_is_said_in_the_page(chromium: Browser, page: Path, tmp_
     damaged.write_text(page.read_text('utf-8').replace('"labels":"', '"labels":"AAAA'), 'utf-8')
     assert chromium.open(damaged)['state'] == 'failed'
     assert chromium.evaluate("document.getElementById('message').hidden") is False
+
+
+@pytest.fixture
+def served(frames: list[Snapshot]) -> Iterator[LivePage]:
+    """A live page that has got the first frame."""
+    pytest.importorskip('websockets')
+    live = LivePage('127.0.0.1', 0)
+    live.show(View(frames[0]))
+    yield live
+    live.close()
+
+
+@pytest.fixture
+def online(chromium: Browser) -> Iterator[Browser]:
+    """The browser with a network; at the end nothing may have gone wrong in the page."""
+    chromium.connect(online=True)
+    chromium.complaints.clear()
+    yield chromium
+    assert chromium.complaints == []
+    chromium.leave()
+    chromium.connect(online=False)
+
+
+def test_a_live_page_follows_the_newest_frame_until_one_is_chosen(online: Browser, served: LivePage,
+                                                                  frames: list[Snapshot]) -> None:
+    said = online.open(served.url, '#view=prediction')
+    assert (said['state'], said['frames'], said['cubes']) == ('ready', '1', str(cubes(frames[0].grid)))
+    first = canvas(online)
+    served.show(View(frames[2]))
+    said = online.wait(lambda said: said['frame'] == '1')
+    assert said['cubes'] == str(cubes(frames[2].grid))
+    assert np.abs(canvas(online) - first).mean() > 3
+    assert online.evaluate("document.querySelector('#images img[alt=CAM_FRONT]').naturalWidth") > 0
+    online.press('ArrowLeft')
+    online.wait(lambda said: said['frame'] == '0')
+    served.show(View(frames[1]))
+    online.wait(lambda _: online.evaluate("document.getElementById('position').textContent") == '1 / 3')
+    assert online.evaluate('document.documentElement.dataset.frame') == '0'
+    online.press(' ')
+    online.wait(lambda said: said['frame'] == '2')
+
+
+def test_a_live_page_is_loaded_anew_where_another_network_goes_on(online: Browser, served: LivePage,
+                                                                  frames: list[Snapshot]) -> None:
+    online.open(served.url)
+    served.show(View(Snapshot(dataclasses.replace(frames[1].grid, model='another'))))
+    online.wait(lambda _: online.evaluate('document.title') == 'another - semantic occupancy')
+    online.wait(lambda said: said.get('state') == 'ready')
+
+
+def test_a_live_page_says_that_its_server_is_gone(online: Browser, frames: list[Snapshot]) -> None:
+    served = LivePage('127.0.0.1', 0)
+    served.show(View(frames[0]))
+    online.open(served.url)
+    assert online.evaluate("document.getElementById('live').textContent") == 'live'
+    served.close()
+    online.wait(lambda _: online.evaluate("document.getElementById('live').textContent") == 'connection lost')
+    online.leave()
+    online.complaints.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,11 +15,12 @@ from gdfusion_ros.model.depth.net import DepthNet, DepthPrediction, camera_vecto
 from gdfusion_ros.model.depth.occlusion import NoOcclusion
 from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.geometry.camera import frustum_points
-from gdfusion_ros.model.geometry.depth_bins import DepthBins, one_hot
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.images import EncodedImages
 from gdfusion_ros.model.interface import Calibration, CellDepth
 from gdfusion_ros.model.probe import Pass
+from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState
 
 
@@ -72,11 +73,11 @@ class FusedDepth(nn.Module):
     def _frustum(self, post_rotation: Tensor, post_translation: Tensor, device: torch.device,
                  cache: CalibrationCache) -> Tensor:
         points = cache(frustum_points, self.image_size, self._cells, self._bins, post_rotation, post_translation)
-        return points.to(device, non_blocking=True)
+        return upload(points, device)
 
     def _ground_bins(self, calibration: Calibration, device: torch.device) -> Tensor:
         bins = ground_bins(calibration, self.image_size, self._cells, self._bins.values())
-        return bins.to(device, non_blocking=True)
+        return upload(bins, device)
 
     def fused(self, images: EncodedImages, cost: Tensor | None, geometry: DepthGeometry, state: GeometryState | None,
               run: Pass) -> tuple[CellDepth, GeometryState | None]:
@@ -114,21 +115,13 @@ class FusedDepth(nn.Module):
         return fused
 
     @contextmanager
-    def told(self, bins: Tensor, share: float, unknown: int) -> Iterator[None]:
-        """While it lasts, one looks behind known depth: for training, as long as depth is not predicted well.
+    def told(self, mix: Callable[[Tensor], Tensor]) -> Iterator[None]:
+        """While it lasts, what is lifted, and looked behind, is ``mix`` of what is predicted, (N, D, h, w) -> the same.
 
-        Args:
-            bins: (N, h, w) of the depths.
-            share: of them in what is looked behind; the rest is predicted.
-            unknown: the bin of a cell of which nothing is known.
+        For training, as long as depth is not predicted well; the losses go on seeing what is predicted.
         """
-        known = (bins != unknown)[:, None]
-        truth = one_hot(bins, self._bins.count)
-
         def mixed(_: nn.Module, seen: tuple[DepthPrediction]) -> tuple[DepthPrediction]:
-            predicted = seen[0].probability
-            mixture = torch.where(known, share * truth + (1 - share) * predicted, predicted)
-            return (seen[0]._replace(probability=mixture),)
+            return (seen[0]._replace(probability=mix(seen[0].probability)),)
 
         hook = self.occlusion.register_forward_pre_hook(mixed)
         try:

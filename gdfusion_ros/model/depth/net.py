@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -61,31 +62,42 @@ class DepthPrediction(NamedTuple):
     looked_at: Tensor
 
 
+@dataclass(frozen=True)
+class DepthChannels:
+    """Of the depth network: of the image features, its trunk, the features that are lifted, a branch of its pyramid."""
+
+    inputs: int
+    trunk: int
+    context: int
+    pyramid: int
+
+
 class DepthNet(nn.Module):
     """Depth and context from image features, the camera's parameters and, in stereo, a cost volume.
 
     Where it is told the ``ground_bins``, it need not find out from examples which row of which camera sees how far.
     """
 
-    def __init__(self, in_channels: int, channels: int, context_channels: int, bins: int, pyramid_channels: int,
-                 stride: int = 16, *, stereo: bool = True, fused: bool = True, ground: bool = False) -> None:
-        """``channels`` is the width of the trunk, ``bins`` the number of depth bins, ``stride`` of the features.
+    def __init__(self, widths: DepthChannels, bins: int, stride: int = 16, *, stereo: bool = True, fused: bool = True,
+                 ground: bool = False) -> None:
+        """``bins`` is the number of depth bins, ``stride`` that of the features.
 
         ``stereo``: whether it is shown a cost volume; ``fused``: whether it has a head for what geometry fusion fuses.
         """
         super().__init__()
+        channels = widths.trunk
         self.bn = nn.BatchNorm1d(CAMERA_PARAMETERS)
         self.reduce = FusibleSequential(
-            nn.Conv2d(in_channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
+            nn.Conv2d(widths.inputs, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
         self.context_gate = CameraGate(channels)
         self.depth_gate = CameraGate(channels)
-        self.context = nn.Conv2d(channels, context_channels, 1)
+        self.context = nn.Conv2d(channels, widths.context, 1)
         self.cost_volume = FusibleSequential(
             nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
             nn.Conv2d(bins, bins, 3, stride // 8, 1), nn.BatchNorm2d(bins)) if stereo else None
         self.trunk = nn.Sequential(
             ResidualBlock2d(channels + (stereo + ground) * bins, channels), ResidualBlock2d(channels, channels),
-            ResidualBlock2d(channels, channels), SpatialPyramid(channels, pyramid_channels))
+            ResidualBlock2d(channels, channels), SpatialPyramid(channels, widths.pyramid))
         self.probability_head = nn.Conv2d(channels, bins, 1)
         self.logits_head = nn.Conv2d(channels, bins, 1) if fused else None
 

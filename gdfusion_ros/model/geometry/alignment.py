@@ -47,8 +47,7 @@ def plane_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor,
 
 def history_alignment(transform: Callable[[VoxelGrid, Tensor, Tensor, Tensor], Tensor], grid: VoxelGrid,
                       calibration: Calibration, previous: Previous | None) -> Tensor:
-    """(4, 4) voxel index now -> index in the previous grid by ``transform``, one of the above; the identity at a start.
-    """
+    """(4, 4) voxel index now -> in the previous grid by ``transform``, one of the above; the identity at a start."""
     if previous is None:
         return torch.eye(4)
     return transform(grid, previous.ego_from_ego, calibration.bda, previous.calibration.bda)

@@ -14,7 +14,7 @@ from gdfusion_ros.model.layers.volume_pyramid import ProjectedEncoder, VolumePyr
 from gdfusion_ros.model.probe import Pass
 
 
-class MlpDecoder(nn.Module):
+class SingleScaleDecoder(nn.Module):
     """Residual stages, their levels fused at the finest, and a classifier of every cell."""
 
     def __init__(self, encoder: nn.Module, neck: nn.Module, head: OccupancyHead | QueryHead) -> None:
@@ -79,7 +79,7 @@ class MultiscaleDecoder(nn.Module):
 
     def classify_labelled(self, levels: list[Tensor], labels: Tensor, ignore: int,
                           run: Pass) -> tuple[Tensor, Tensor]:
-        """Scores (n, K) and labels (n,) of the voxels that are labelled; see ``MlpDecoder``."""
+        """Scores (n, K) and labels (n,) of the voxels that are labelled; see ``SingleScaleDecoder``."""
         with run.learned():
             scores = rows(self.head.classifier(self.head.features(levels)))
         labelled = (labels != ignore).flatten().nonzero()[:, 0]

@@ -51,7 +51,7 @@ class RaisedDecoder(nn.Module):
         return logits.movedim(1, -1).reshape(-1, self._voxels, self.head.outputs)
 
     def classify_labelled(self, encoded: Tensor, labels: Tensor, ignore: int, run: Pass) -> tuple[Tensor, Tensor]:
-        """Scores (n, K), channel 0 unused, and labels (n,) of the voxels that are labelled; see ``MlpDecoder``."""
+        """Scores (n, K), channel 0 unused, and labels (n,) of the labelled voxels; see ``SingleScaleDecoder``."""
         within = by_cell(labels, self._inner).flatten()
         labelled = (within != ignore).nonzero()[:, 0]
         with run.learned():

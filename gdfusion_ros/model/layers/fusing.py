@@ -46,8 +46,9 @@ def folded(conv: Conv, norm: nn.Module) -> Conv:
     """
     if isinstance(norm, nn.Identity):
         return conv
-    fused: Conv = fuse_conv_bn_eval(  # type: ignore[type-var]
-        conv.double(), norm.double(), transpose=isinstance(conv, TRANSPOSED)).float()  # type: ignore[arg-type]
+    assert isinstance(norm, _BatchNorm)
+    transpose = isinstance(conv, TRANSPOSED)
+    fused: Conv = fuse_conv_bn_eval(conv.double(), norm.double(), transpose).float()  # type: ignore[type-var]
     return fused
 
 

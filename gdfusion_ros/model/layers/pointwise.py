@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -12,6 +13,17 @@ from gdfusion_ros.model.layers.fusing import NORMS, FusibleSequential
 def pointwise(conv: type[nn.Conv2d | nn.Conv3d], in_channels: int, out_channels: int) -> FusibleSequential:
     """The block; ``conv`` says whether it is of maps or of volumes."""
     return FusibleSequential(conv(in_channels, out_channels, 1), NORMS[conv](out_channels), nn.ReLU())
+
+
+class PointwiseLinear(nn.Linear):
+    """A linear layer over the rows of many cells."""
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """(n, in) -> (n, out); where nothing is learned as a 1x1 convolution, which CPUs do in half the time."""
+        if torch.is_grad_enabled() or cells.device.type != 'cpu':
+            return super().forward(cells)
+        out = F.conv2d(cells[None, None].permute(0, 3, 1, 2), self.weight[..., None, None], self.bias)
+        return out.permute(0, 2, 3, 1).reshape(len(cells), -1)
 
 
 def applied(block: nn.Sequential, voxels: Tensor) -> Tensor:

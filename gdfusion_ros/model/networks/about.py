@@ -52,6 +52,7 @@ _WRITTEN = ('its modules agree with recordings of the release; the whole is buil
             'nobody has scored it here')
 _WITH_KEYS = f'{_WRITTEN}; its keys are those of the checkpoint'
 
+# fmt: off
 ABOUT = {
     'bevdetocc_gf': About(
         'BEVDetOcc with the four fusions of GDFusion, as released', 34980174, 319.7, 160298018, _RECORDED,
@@ -107,3 +108,4 @@ ABOUT = {
         (Scores(41.4, 35.4, 70.0, f'{_PAPER}, table 1'),)),
 }
 """By the name of the network."""
+# fmt: on

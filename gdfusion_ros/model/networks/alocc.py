@@ -9,12 +9,12 @@ from torch import nn
 
 from gdfusion_ros.model.depth.measured import MeasuredStereoDepth
 from gdfusion_ros.model.depth.mono import MonoDepth
-from gdfusion_ros.model.depth.net import COST_VOLUME, DepthNet
+from gdfusion_ros.model.depth.net import COST_VOLUME, DepthChannels, DepthNet
 from gdfusion_ros.model.depth.occlusion import INTER_RAY, INTRA_RAY, IntraInterRay, IntraRay
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.heads.decoder import MlpDecoder
+from gdfusion_ros.model.heads.decoder import SingleScaleDecoder
 from gdfusion_ros.model.heads.query import CONTEXT_QUERIES, QUERY_HEAD, QueryHead
 from gdfusion_ros.model.heads.raised import RaisedDecoder
 from gdfusion_ros.model.images import ImageEncoder
@@ -35,6 +35,19 @@ REACH_BEHIND = 22
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """Which outputs of the head are what.
+
+    Attributes:
+        first: that a voxel may be given; 2 where no voxel is of class 0.
+        free: for free space; the last one but where free space is class 0.
+    """
+
+    first: int = 1
+    free: int = -1
+
+
+@dataclass(frozen=True)
 class Sizes:
     """Channels and blocks; those of the released networks for nuScenes.
 
@@ -46,8 +59,7 @@ class Sizes:
         voxel_channels: of what the queries see of each voxel.
         map_channels: of maps before they are raised into a volume.
         context_queries: whether the lifted features are taught by queries, too.
-        first_output: of the head that a voxel may be given; 2 where no voxel is of class 0.
-        free_output: of the head for free space; the last one but where free space is class 0.
+        outputs: of the head.
     """
 
     backbone_widths: tuple[int, ...] = (64, 128, 256, 512)
@@ -59,14 +71,13 @@ class Sizes:
     voxel_channels: int = 48
     map_channels: int = 256
     context_queries: bool = True
-    first_output: int = 1
-    free_output: int = -1
+    outputs: Outputs = Outputs()
 
 
 SIZES_2D = Sizes(encoder_channels=(64, 128, 256, 512))
 MINI_SIZES = Sizes(encoder_channels=(32, 64, 128), encoder_blocks=(1, 2, 4), voxel_channels=32, map_channels=128)
-OPENOCCUPANCY_SIZES = replace(SIZES_2D, free_output=1)
-SURROUNDOCC_SIZES = Sizes(first_output=2)
+OPENOCCUPANCY_SIZES = replace(SIZES_2D, outputs=Outputs(free=1))
+SURROUNDOCC_SIZES = Sizes(outputs=Outputs(first=2))
 WAYMO_SIZES = Sizes(encoder_channels=(64, 128, 256, 512), voxel_channels=64, context_queries=False)
 
 ALOCC_3D_GF = replace(BEVDETOCC_GF, name='alocc_3d_gf', any_cameras=False)
@@ -137,10 +148,10 @@ def alocc_3d(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FUS
         view=InterRayView(SoftFilling(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size,
                           spec.cells, bins),
         memory=memory.slot(spec, nn.Conv3d),
-        decoder=MlpDecoder(
+        decoder=SingleScaleDecoder(
             VolumeEncoder(width, sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))),
             VolumeNeck(sizes.encoder_channels, sizes.voxel_channels),
-            QueryHead(sizes.voxel_channels, spec.classes + 1, width if context else 0, sizes.first_output)),
+            QueryHead(sizes.voxel_channels, spec.classes + 1, width if context else 0, sizes.outputs.first)),
         mounts=(*IMAGES, memory.depth_mount(COST_VOLUME), BEHIND_AND_BESIDE, *memory.mounts, LIFT, PRE_PROCESS,
                 *DECODER, *context), ties=TIES)
 
@@ -163,8 +174,8 @@ def alocc_2d(spec: NetworkSpec, sizes: Sizes = SIZES_2D, memory: Memory = FUSION
 def alocc_mini(spec: NetworkSpec, sizes: Sizes = MINI_SIZES, memory: Memory = FUSIONS) -> OccupancyNetwork:
     """A smaller one over maps, which matches no images and lifts nothing beside the rays."""
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride, stereo=False,
-                   fused=memory.fused_depth)
+    net = DepthNet(DepthChannels(wide, wide, width, sizes.pyramid_channels), bins.count, spec.feature_stride,
+                   stereo=False, fused=memory.fused_depth)
     return OccupancyNetwork(
         spec,
         images=_images(sizes, stereo=False),
@@ -183,8 +194,8 @@ def _images(sizes: Sizes, *, stereo: bool = True) -> ImageEncoder:
 
 def _stereo_depth(spec: NetworkSpec, sizes: Sizes, memory: Memory) -> StereoDepth:
     wide = sizes.image_channels
-    net = DepthNet(wide, wide, spec.context_channels, spec.depth.count, sizes.pyramid_channels, spec.feature_stride,
-                   fused=memory.fused_depth)
+    net = DepthNet(DepthChannels(wide, wide, spec.context_channels, sizes.pyramid_channels), spec.depth.count,
+                   spec.feature_stride, fused=memory.fused_depth)
     slot = MeasuredStereoDepth if spec.lidar_depth else StereoDepth
     return slot(net, spec.image_size, spec.cells, spec.depth, occlusion=IntraInterRay(net.trunk, REACH_BEHIND, wide),
                 remembers_geometry='geometry' in spec.cues)
@@ -196,4 +207,4 @@ def _map_decoder(spec: NetworkSpec, sizes: Sizes) -> RaisedDecoder:
     return RaisedDecoder(
         BevEncoder(width, widths, blocks, halving(len(blocks))), BevNeck(widths, sizes.map_channels),
         nn.Conv2d(sizes.map_channels, sizes.voxel_channels * math.prod(inner), 3, padding=1),
-        QueryHead(sizes.voxel_channels, spec.classes + 1, width, sizes.first_output, sizes.free_output), inner)
+        QueryHead(sizes.voxel_channels, spec.classes + 1, width, sizes.outputs.first, sizes.outputs.free), inner)

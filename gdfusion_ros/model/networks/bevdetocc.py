@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from gdfusion_ros.model.depth.net import COST_VOLUME, DepthNet
+from gdfusion_ros.model.depth.net import COST_VOLUME, DepthChannels, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.heads.decoder import MlpDecoder
+from gdfusion_ros.model.heads.decoder import SingleScaleDecoder
 from gdfusion_ros.model.heads.mlp import HEAD, OccupancyHead
 from gdfusion_ros.model.images import ImageEncoder
 from gdfusion_ros.model.layers.fpn import PYRAMID
@@ -89,7 +89,7 @@ def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FU
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
     stages = sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride,
+    net = DepthNet(DepthChannels(wide, wide, width, sizes.pyramid_channels), bins.count, spec.feature_stride,
                    fused=memory.fused_depth)
     return OccupancyNetwork(
         spec,
@@ -97,7 +97,7 @@ def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FU
         depth=StereoDepth(net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues),
         view=LiftView(Lift(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size, spec.cells, bins),
         memory=memory.slot(spec, nn.Conv3d),
-        decoder=MlpDecoder(
+        decoder=SingleScaleDecoder(
             VolumeEncoder(width, *stages), VolumeNeck(sizes.encoder_channels, width),
             OccupancyHead(nn.Conv3d, width, sizes.classifier_channels, spec.classes + 1)),
         mounts=(*AROUND_THE_MEMORY, memory.depth_mount(COST_VOLUME), *memory.mounts))

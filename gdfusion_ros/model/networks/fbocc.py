@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gdfusion_ros.model.depth.mono import MonoDepth
-from gdfusion_ros.model.depth.net import DepthNet
+from gdfusion_ros.model.depth.net import DepthChannels, DepthNet
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.heads.decoder import MultiscaleDecoder
@@ -85,7 +85,7 @@ def fbocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
     sizes = sizes or Sizes()
     width, bins, wide, deep = spec.context_channels, spec.depth, sizes.image_channels, sizes.depth_channels
     stages = sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
-    net = DepthNet(wide, deep, width, bins.count, deep, spec.feature_stride, stereo=False)
+    net = DepthNet(DepthChannels(wide, deep, width, deep), bins.count, spec.feature_stride, stereo=False)
     return OccupancyNetwork(
         spec,
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide, stereo=False),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from gdfusion_ros.model.depth.mono import MonoDepth
-from gdfusion_ros.model.depth.net import DEPTH_NET, ONE_HEAD, DepthNet
+from gdfusion_ros.model.depth.net import DEPTH_NET, ONE_HEAD, DepthChannels, DepthNet
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.heads.decoupled import DECOUPLED_HEAD, DecoupledDecoder, DecoupledHead
@@ -71,7 +71,7 @@ def gsdocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
     """The network of that spec as it is trained; the sizes are the released ones unless others are given."""
     sizes = sizes or Sizes()
     width, bins, wide, across = spec.context_channels, spec.depth, sizes.image_channels, sizes.view_channels
-    net = DepthNet(wide, wide, width, bins.count, wide, spec.feature_stride, stereo=False, fused=False)
+    net = DepthNet(DepthChannels(wide, wide, width, wide), bins.count, spec.feature_stride, stereo=False, fused=False)
     stages = sizes.encoder_channels, sizes.encoder_blocks, [2] * len(sizes.encoder_blocks)
     return OccupancyNetwork(
         spec,

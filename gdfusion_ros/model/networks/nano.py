@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gdfusion_ros.model.depth.net import DepthNet
+from gdfusion_ros.model.depth.net import DepthChannels, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.heads.decoder import MlpDecoder
+from gdfusion_ros.model.heads.decoder import SingleScaleDecoder
 from gdfusion_ros.model.heads.mlp import OccupancyHead
 from gdfusion_ros.model.images import ImageEncoder
 from gdfusion_ros.model.layers.bev import ColumnEncoder, ColumnNeck
@@ -60,7 +60,8 @@ def nano(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
     """The network of that spec: told where the ground lies, its volume encoded and classified by columns."""
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
-    net = DepthNet(wide, wide, width, bins.count, sizes.pyramid_channels, spec.feature_stride, ground=True)
+    net = DepthNet(DepthChannels(wide, wide, width, sizes.pyramid_channels), bins.count, spec.feature_stride,
+                   ground=True)
     heights, across, r = spec.grid.shape[2], sizes.encoder_channels[0], spec.refinement
     return OccupancyNetwork(
         spec,
@@ -70,7 +71,7 @@ def nano(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
         view=LiftView(Lift(spec.grid, width, sizes.lift_parts), VolumeEncoder(width, (width,), (1,), (1,)),
                       spec.image_size, spec.cells, bins),
         memory=RecurrentMemory(spec.grid, width, spec.cues),
-        decoder=MlpDecoder(
+        decoder=SingleScaleDecoder(
             ColumnEncoder(heights * width, sizes.encoder_channels, sizes.encoder_blocks,
                           halving(len(sizes.encoder_blocks))),
             ColumnNeck(sizes.encoder_channels, across),

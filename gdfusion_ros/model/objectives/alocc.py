@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from gdfusion_ros.model.depth.fused import FusedDepth
+from gdfusion_ros.model.geometry.depth_bins import one_hot
 from gdfusion_ros.model.heads.query import QueryHead
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import losses
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, RaySupervision, require_any
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -36,7 +36,8 @@ class AloccWeights:
     """
 
     masks: float = setting(1.0, 'Weight of the losses of the masks of voxels.', low=0.0, high=1e3)
-    image_masks: float = setting(0.1, 'Weight of the losses of the masks of image cells, by rays through the labels.',
+    image_masks: float = setting(0.1, 'Weight of the losses of the masks of image cells, by classes of LiDAR points '
+                                 'where the dataset has them (nuScenes-lidarseg), else by rays through the labels.',
                                  low=0.0, high=1e3)
     depth: float = setting(1.0, 'Weight of the depth loss; it needs LiDAR.', low=0.0, high=1e3)
     told_depth: bool = setting(True, 'Look behind LiDAR depth at first, then more and more behind what is predicted.')
@@ -46,6 +47,11 @@ class AloccWeights:
     def wants_depth(self) -> bool:
         """Whether LiDAR depth is learned from."""
         return bool(self.depth or self.told_depth)
+
+    @property
+    def wants_point_classes(self) -> bool:
+        """Whether the masks of the images are learned."""
+        return bool(self.image_masks)
 
     def wants_rays(self, cues: tuple[str, ...]) -> bool:
         """Whether anything is learned from what the rays of the image cells meet."""
@@ -65,8 +71,8 @@ class AloccWeights:
 class AloccObjective(Objective):
     """Each class that is there has a mask, compared at points, many of them of rare classes and where it is unsure.
 
-    The released systems learn the masks of the images from labels of LiDAR points; here they are what rays through the
-    cells meet in the labels of the voxels.
+    The masks of the images are of the classes of LiDAR points, as the released systems learn them, where the dataset
+    has them; else of what rays through the cells meet in the labels of the voxels.
     """
 
     class_weights: Tensor
@@ -76,10 +82,9 @@ class AloccObjective(Objective):
         """``network`` is in training mode."""
         super().__init__(network)
         self._weights = weights
-        head, depth = network.get_submodule('decoder.head'), network.get_submodule('depth')
+        head = network.get_submodule('decoder.head')
         assert isinstance(head, QueryHead)
-        assert isinstance(depth, FusedDepth)
-        self._head, self._depth = [head], depth
+        self._head = [head]
         by_class, rarity = mask_weights(network.spec.label_set, network.spec.classes)
         self.register_buffer('class_weights', by_class, persistent=False)
         self.register_buffer('rarity', rarity, persistent=False)
@@ -88,7 +93,8 @@ class AloccObjective(Objective):
                 progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``."""
         geometry = self.geometry(frame, state)
-        with self._told(truth, progress):
+        share = trust_in_lidar(progress) if self._weights.told_depth else 0.0
+        with self.told(partial(measured_over, bins=truth.depth, share=share)):
             seen = self.network.encode(frame.images, geometry, state, frame.lidar_depth)
         found: dict[str, Tensor] = {}
         if self._weights.masks:
@@ -97,24 +103,20 @@ class AloccObjective(Objective):
         found |= self._cell_losses(seen.cells, truth)
         return found, seen.state.detach()
 
-    def _told(self, truth: FrameTruth, progress: float) -> AbstractContextManager[object]:
-        share = trust_in_lidar(progress) if self._weights.told_depth else 0.0
-        return self._depth.told(truth.depth, share, IGNORE) if share else nullcontext()
-
     def _cell_losses(self, cells: CellDepth, truth: FrameTruth) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         if self._weights.depth:
             likelihood = losses.depth_likelihood(cells.supervised.float(), truth.depth)
             found['depth'] = self._weights.depth * likelihood
-        if self._weights.image_masks and truth.rays is not None and self._head[0].embed_context is not None:
-            scores, classes = self._seen_by_rays(cells.context, truth.rays)
-            found |= self._mask_losses('image_masks', self._weights.image_masks, scores, classes, IMAGE_POINTS)
+        classes = truth.point_classes
+        if classes is None and truth.rays is not None:
+            classes = truth.rays.classes
+        if self._weights.image_masks and classes is not None and self._head[0].embed_context is not None:
+            scores = torch.einsum('qc,nchw->nqhw', self._head[0].context_queries(), cells.context)
+            spread = losses.spread(scores, classes.shape).permute(0, 2, 3, 1).flatten(0, 2)
+            found |= self._mask_losses('image_masks', self._weights.image_masks, spread, classes.flatten(),
+                                       IMAGE_POINTS)
         return found
-
-    def _seen_by_rays(self, context: Tensor, rays: RaySupervision) -> tuple[Tensor, Tensor]:
-        """(n, K) scores and (n,) labels of the rays."""
-        scores = torch.einsum('qc,nchw->nqhw', self._head[0].context_queries(), context)
-        return losses.spread(scores, rays.classes.shape).permute(0, 2, 3, 1).flatten(0, 2), rays.classes.flatten()
 
     def _mask_losses(self, name: str, weight: float, scores: Tensor, labels: Tensor, points: int) -> dict[str, Tensor]:
         """Of (n, K) scores and (n,) labels."""
@@ -157,6 +159,12 @@ def drawn_points(mask: Tensor, rarity: Tensor, count: int) -> Tensor:
     least = mask[drawn].abs().topk(min(unsure, len(drawn)), largest=False, sorted=False).indices
     even = torch.randint(len(mask), (count - len(least),), device=mask.device)
     return torch.cat([drawn[least], even])
+
+
+def measured_over(predicted: Tensor, bins: Tensor, share: float) -> Tensor:
+    """(N, D, h, w) depth distribution, of which ``share`` gives way to the known bins (N, h, w) where there are any."""
+    known = (bins != IGNORE)[:, None]
+    return torch.where(known, share * one_hot(bins, predicted.shape[1]) + (1 - share) * predicted, predicted)
 
 
 def trust_in_lidar(progress: float) -> float:

@@ -48,6 +48,11 @@ class LossWeights:
         """Whether LiDAR depth is learned from."""
         return bool(self.depth)
 
+    @property
+    def wants_point_classes(self) -> bool:
+        """The classes of LiDAR points are not learned from."""
+        return False
+
     def wants_rays(self, cues: tuple[str, ...]) -> bool:
         """Whether anything is learned from what the rays of the image cells meet."""
         return bool(self.cell_depth or self.cell_classes or (self.cell_depth_fused and 'geometry' in cues))

@@ -36,6 +36,11 @@ class FocalWeights:
         """Whether LiDAR depth is learned from."""
         return bool(self.depth)
 
+    @property
+    def wants_point_classes(self) -> bool:
+        """The classes of LiDAR points are not learned from."""
+        return False
+
     def wants_rays(self, cues: tuple[str, ...]) -> bool:
         """What the cells see of the labels is not learned from."""
         del cues
@@ -52,8 +57,7 @@ class FocalWeights:
 
 
 class FocalObjective(Objective):
-    """The weighted sum of the losses of one frame. Outputs before the classes are unused slots: nothing belongs there.
-    """
+    """The weighted sum of the losses of one frame. Outputs before the classes are unused: nothing belongs there."""
 
     class_weights: Tensor
 

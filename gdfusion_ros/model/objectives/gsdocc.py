@@ -1,10 +1,10 @@
-"""What GSD-Occ is trained for: FB-Occ's losses, and lifting along LiDAR depth at first (gsdocc.md §7, training.md §9).
-"""
+"""What GSD-Occ is trained for: FB-Occ's losses, lifting along LiDAR depth at first (gsdocc.md §7, training.md §9)."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -45,11 +45,9 @@ class GsdoccObjective(FocalObjective):
     def encoded(self, frame: Frame, truth: FrameTruth, geometry: FrameGeometry, state: SequenceState | None,
                 progress: float) -> Encoded:
         """The frame before its voxels are classified, lifted along the guided depth."""
-        if not self._guided:
+        share = trust(progress) if self._guided else 1.0
+        with self.told(partial(guided, bins=truth.depth, share=share)):
             return super().encoded(frame, truth, geometry, state, progress)
-        cells, seen = self.network.predict_depth(frame.images, geometry, state, frame.lidar_depth)
-        told = replace(cells, distribution=guided(cells.distribution, truth.depth, trust(progress)))
-        return self.network.encode_cells(told, seen, geometry, state)
 
 
 def trust(progress: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.depth.fused import FusedDepth
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.state import SequenceState
@@ -48,21 +51,28 @@ class FrameTruth:
         labels: (Y, X, Z) uint8 classes in the augmented frame of the volume, IGNORE where nothing is to be learned.
         depth: (N, h, w) depth bin of every cell, IGNORE where no LiDAR point fell.
         rays: what the cells see of the labels; None where that is not learned from.
+        point_classes: (N, h, w) uint8 class of the nearest LiDAR point of every cell, IGNORE where there is none; None
+            where the dataset does not know what its points are, or that is not learned from.
     """
 
     labels: Tensor
     depth: Tensor
     rays: RaySupervision | None = None
+    point_classes: Tensor | None = None
 
     def to(self, device: torch.device) -> FrameTruth:
         """The same on ``device``."""
+        classes = self.point_classes
         return FrameTruth(self.labels.to(device, non_blocking=True), self.depth.to(device, non_blocking=True),
-                          None if self.rays is None else self.rays.to(device))
+                          None if self.rays is None else self.rays.to(device),
+                          None if classes is None else classes.to(device, non_blocking=True))
 
     def pin_memory(self) -> FrameTruth:
         """The same where CUDA fetches it by itself."""
+        classes = self.point_classes
         return FrameTruth(self.labels.pin_memory(), self.depth.pin_memory(),
-                          None if self.rays is None else self.rays.pin_memory())
+                          None if self.rays is None else self.rays.pin_memory(),
+                          None if classes is None else classes.pin_memory())
 
 
 class Objective(nn.Module):
@@ -92,6 +102,12 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
+    def told(self, mix: Callable[[Tensor], Tensor]) -> AbstractContextManager[None]:
+        """While it lasts, the network lifts ``mix`` of the depth that it predicts; see FusedDepth."""
+        depth = self.network.get_submodule('depth')
+        assert isinstance(depth, FusedDepth)
+        return depth.told(mix)
+
     def geometry(self, frame: Frame, state: SequenceState | None) -> FrameGeometry:
         """What follows from the frame's calibration and poses behind the frame that left ``state``."""
         then = None if state is None else state.calibration
@@ -117,6 +133,10 @@ class ObjectiveSettings(Protocol):
     @property
     def wants_depth(self) -> bool:
         """Whether LiDAR depth is learned from: else it is not read."""
+
+    @property
+    def wants_point_classes(self) -> bool:
+        """Whether the classes of LiDAR points are learned from, where the dataset has them; rays are then not sent."""
 
     def wants_rays(self, cues: tuple[str, ...], /) -> bool:
         """Whether it is learned from what the cells see of the labels, with those cues."""

@@ -42,6 +42,10 @@ class FlattenedMemory(nn.Module):
         view, remembered = self.views(volume.mean(-1), geometry, state, run)
         return ViewAndVolume(view, volume), remembered
 
+    def emptied(self, state: Any) -> Any:
+        """Of the memory of views."""
+        return self.views.emptied(state)
+
     def fusion(self, cue: str) -> nn.Module:
         """Of the memory of views."""
         return self.views.fusion(cue)

@@ -19,6 +19,9 @@ class NoMemory(nn.Module):
         del geometry, state, run
         return volume, None
 
+    def emptied(self, state: None) -> None:
+        """There is nothing to forget."""
+
     def fusion(self, cue: str) -> nn.Module:
         """Nothing fuses."""
         raise KeyError(cue)

@@ -28,7 +28,8 @@ SECONDS_PER_FRAME = 0.5
 class QueueState:
     """What is kept: (voxels, C) rows of as many volumes as the queue is long, the newest first, none of them fused.
 
-    ``frames`` of the sequence have been seen; before its first one, the first stands in their place.
+    ``frames`` of the sequence have been seen; before its first one, the first stands in their place. Where nothing is
+    kept, the frame to come stands in the place of all, as if seen a frame ago.
     """
 
     volumes: tuple[Tensor, ...]
@@ -61,6 +62,8 @@ class QueueMemory(nn.Module):
                 run: Pass) -> tuple[Tensor, QueueState]:
         """The volume (1, C, Y, X, Z) or map (1, C, Y, X) mixed with what is kept, and what is to be kept."""
         size, current = tuple(volume.shape[2:]), rows(volume)
+        if state is not None and not state.volumes:  # it was emptied
+            state = QueueState((current.detach(),) * self._length, state.frames)
         with run.probe.stage('queue'):
             with torch.no_grad():  # what is kept is a constant to whoever trains
                 past = self._past(current.detach(), alignment, (*size, 1)[:3], state, run)
@@ -112,6 +115,10 @@ class QueueMemory(nn.Module):
             return total.relu_()
 
         return by_chunks(mixed, *volumes)
+
+    def emptied(self, state: QueueState | None) -> QueueState | None:
+        """A queue of which nothing is kept, of a sequence that goes on."""
+        return None if state is None else QueueState((), 1)
 
     def fusion(self, cue: str) -> nn.Module:
         """None of the paper's cues."""

@@ -72,6 +72,9 @@ class RecurrentMemory(nn.Module):
             run.probe.record('scene_db', scene.bias)
         return volume, RecurrentState(motion, voxel, scene)
 
+    def emptied(self, state: RecurrentState | None) -> None:
+        """Nothing is left: the next frame starts anew."""
+
     def fusion(self, cue: str) -> MotionFusion | VoxelFusion | SceneFusion:
         """The fusion of motion, voxel or scene."""
         fusions: dict[str, MotionFusion | VoxelFusion | SceneFusion] = {

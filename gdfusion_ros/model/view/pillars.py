@@ -14,6 +14,7 @@ from gdfusion_ros.model.geometry.small_matrices import inverse
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration
 from gdfusion_ros.model.ops.deformable_attention import Views
+from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.model.view.lift import placement
 
 MIN_DEPTH = 1e-5
@@ -55,8 +56,7 @@ class PillarViews:
 
     def to(self, device: torch.device) -> PillarViews:
         """The same on another device."""
-        return PillarViews(self.views.to(device), self.bins.to(device, non_blocking=True),
-                           self.shares.to(device, non_blocking=True))
+        return PillarViews(self.views.to(device), upload(self.bins, device), upload(self.shares, device))
 
     def probabilities(self, distribution: Tensor) -> Tensor:
         """(V, A) probability that what is seen there is as far as the point; ``distribution`` is (N, D, h, w)."""

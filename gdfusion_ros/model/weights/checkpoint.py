@@ -77,10 +77,12 @@ class WeightsMetadata:
     Attributes:
         model: name of the network in the zoo.
         trained_on: the data, in words.
+        precision: 'int8' of a network in 8 bits (see quantization).
     """
 
     model: str = ''
     trained_on: str = ''
+    precision: str = ''
 
 
 def read_metadata(path: Path) -> WeightsMetadata:
@@ -96,7 +98,8 @@ def read_metadata(path: Path) -> WeightsMetadata:
             said = file.metadata() or {}
     except (OSError, SafetensorError):
         return WeightsMetadata()
-    return WeightsMetadata(printable(said.get('model', ''), 80), printable(said.get('trained_on', ''), 200))
+    return WeightsMetadata(*(printable(said.get(name, ''), length) for name, length in
+                             (('model', 80), ('trained_on', 200), ('precision', 20))))
 
 
 def save_checkpoint(network: OccupancyNetwork, path: Path, facts: WeightsMetadata, *, half: bool = False) -> None:
@@ -112,7 +115,7 @@ def save_checkpoint(network: OccupancyNetwork, path: Path, facts: WeightsMetadat
     if half:
         state = {name: value.half() if value.squeeze().dim() > 1 else value for name, value in state.items()}
     with written_whole(path) as draft:
-        save_file(state, draft, metadata=asdict(facts))
+        save_file(state, draft, metadata={name: fact for name, fact in asdict(facts).items() if fact})
         draft.chmod(0o644)  # safetensors writes files that nobody else may read
 
 

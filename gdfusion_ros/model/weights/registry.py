@@ -27,6 +27,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         about: One sentence.
         repository: On the Hugging Face Hub; empty for a file that comes from elsewhere.
         by_hand: Where their authors give them by hand; empty for others. The file's path is to be given then.
+        quantized_from: Name of the weights that these are in 8 bits; empty for others.
         size: Bytes; 0 where it is not known.
         sha256: Of the file; empty where it is not known.
     """
@@ -39,6 +40,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     about: str
     repository: str = ''
     by_hand: str = ''
+    quantized_from: str = ''
     size: int = 0
     sha256: str = ''
 
@@ -99,7 +101,12 @@ def identify(text: str) -> tuple[Path, WeightsMetadata]:
     if entry is None:
         path = find(text)
         return path, read_metadata(path)
-    return find(text), WeightsMetadata(entry.model, entry.trained_on)
+    return find(text), WeightsMetadata(entry.model, entry.trained_on, 'int8' if entry.quantized_from else '')
+
+
+def in_8_bits(text: str) -> str:
+    """The name of the same weights in 8 bits, where there are such; ``text`` itself otherwise."""
+    return next((entry.name for entry in known().values() if text and entry.quantized_from == text), text)
 
 
 def fetch(entry: Weights) -> Path:

@@ -1,7 +1,8 @@
 // The page: which frame, which classes, which of prediction and ground truth. The address keeps it, for instance
 // #frame=3&hide=car,bus&view=both. The root element says what was drawn: data-state, -frame, -frames, -view, -cubes,
-// -truth-cubes.
+// -truth-cubes. A live page begins with one frame and gets more as they come: there, playing is showing the newest.
 
+import { receive } from 'viewer/live.js';
 import { parse, unpack } from 'viewer/payload.js';
 import { GridScene } from 'viewer/scene.js';
 import { Stage, VIEWPOINTS } from 'viewer/stage.js';
@@ -10,14 +11,18 @@ import { count } from 'viewer/voxels.js';
 const VIEW_NAMES = { prediction: 'Prediction', truth: 'Ground truth', both: 'Side by side' };
 const SHORTEST = 40, LONGEST = 2000;  // time that a frame stays while playing [ms]
 const SETTLED = 200;  // time without a change after which the address is written: browsers limit how often [ms]
+const KEPT = 120;  // frames of a live page that can be gone back to
 
 const $ = (id) => document.getElementById(id);
 const about = parse($('about'));
+const live = about.drive > 0;
 const frames = [...document.querySelectorAll('script.frame')];
 const colors = new Array(256).fill('#808080');
 for (const { id, color } of about.classes) colors[id] = color;
 
-const state = { frame: 0, hidden: new Set(), view: about.truth ? 'both' : 'prediction', playing: false };
+const state = { frame: 0, hidden: new Set(), view: about.truth ? 'both' : 'prediction', playing: live };
+let oldest = 0;  // the first frame that is still there
+let catchingUp = false;  // on the way to the newest frame
 let current = null;  // the frame that is shown, with unpacked grids
 let stage = null;
 let scenes = null;
@@ -57,7 +62,7 @@ async function update() {
 /** Say what is drawn, for the address and for whoever drives the page. */
 function report(cubes) {
   const hide = about.classes.filter(({ id }) => state.hidden.has(id)).map(({ name }) => name).join(',');
-  const parts = [`frame=${state.frame}`, hide && `hide=${hide}`, about.truth && `view=${state.view}`];
+  const parts = [!live && `frame=${state.frame}`, hide && `hide=${hide}`, about.truth && `view=${state.view}`];
   clearTimeout(settled);
   settled = setTimeout(() => history.replaceState(null, '', `#${parts.filter(Boolean).join('&')}`), SETTLED);
   Object.assign(document.documentElement.dataset, {
@@ -71,7 +76,7 @@ function readAddress() {
   const names = new Set((address.get('hide') ?? '').split(','));
   state.hidden = new Set(about.classes.filter(({ name }) => names.has(name)).map(({ id }) => id));
   const number = Number.parseInt(address.get('frame') ?? state.frame, 10);
-  state.frame = Number.isNaN(number) ? 0 : Math.min(Math.max(number, 0), frames.length - 1);
+  state.frame = Number.isNaN(number) ? 0 : Math.min(Math.max(number, oldest), frames.length - 1);
   if (about.truth && address.get('view') in VIEW_NAMES) state.view = address.get('view');
 }
 
@@ -80,13 +85,18 @@ function showDetails() {
   $('untrained').hidden = !about.untrained;
   $('moment').textContent = current.moment;
   $('stamp').textContent = current.stamp;
-  $('slider').value = current.number;
-  $('position').textContent = `${current.number + 1} / ${frames.length}`;
+  showPosition();
   for (const image of document.querySelectorAll('#images img')) {
     const data = current.images[image.alt];
     image.hidden = !data;
     if (data) image.src = `data:image/jpeg;base64,${data}`;
   }
+}
+
+function showPosition() {
+  Object.assign($('slider'), { min: oldest, max: frames.length - 1, value: state.frame });
+  $('position').textContent = `${state.frame + 1} / ${frames.length}`;
+  document.querySelector('footer').hidden = !live && frames.length < 2;
 }
 
 /** Counts beside the classes: of what is shown, the prediction first. */
@@ -111,15 +121,28 @@ function showTags(wants) {
   $('stage').classList.toggle('split', wants.length > 1);
 }
 
+/** Show a frame; on from the last one is the first. */
 function go(number) {
-  state.frame = (number + frames.length) % frames.length;
+  const kept = frames.length - oldest;
+  state.frame = oldest + (number - oldest + kept) % kept;
   return update();
 }
 
-/** Play on from here in the time of the stamps, round and round. */
+/** Show the frame that somebody chose; on a live page the newest is followed on from there. */
+function choose(number) {
+  const chosen = go(number);
+  if (live) play(state.frame === frames.length - 1);
+  return chosen;
+}
+
+/** Play on from here in the time of the stamps, round and round; a live page: in the time in which frames come. */
 async function play(playing) {
   state.playing = playing;
   $('play').classList.toggle('playing', playing);
+  if (live) {
+    if (playing) await catchUp();
+    return;
+  }
   while (state.playing) {
     const before = current.time, begin = performance.now();
     await go(state.frame + 1);
@@ -129,10 +152,29 @@ async function play(playing) {
   }
 }
 
+/** Take a new frame of a live page. */
+function arrive(text) {
+  if (text === frames.at(-1).textContent) return;  // the one that the page came with
+  frames.push({ textContent: text });
+  if (frames.length - oldest > KEPT) frames[oldest++] = null;
+  if (state.playing) catchUp();
+  else if (state.frame < oldest) go(oldest);
+  else showPosition();
+}
+
+/** Show the newest frame, as often as it takes: those that come meanwhile are passed over, none is given up half-way. */
+async function catchUp() {
+  if (catchingUp) return;
+  catchingUp = true;
+  while (state.playing && state.frame !== frames.length - 1) await go(frames.length - 1);
+  catchingUp = false;
+}
+
 function build() {
   document.title = `${about.model}${about.untrained ? ' (untrained)' : ''} - semantic occupancy`;
-  $('slider').max = frames.length - 1;
-  document.querySelector('footer').hidden = frames.length < 2;
+  $('live').hidden = !live;
+  $('speed').hidden = live;
+  $('play').classList.toggle('playing', state.playing);
   for (const { id, name, color } of about.classes) {
     const item = document.createElement('li');
     item.dataset.label = id;
@@ -174,7 +216,7 @@ function listen() {
   $('all').onclick = () => toggle(labels, true);
   $('none').onclick = () => toggle(labels, false);
   $('play').onclick = () => play(!state.playing);
-  $('slider').oninput = () => go(Number($('slider').value));
+  $('slider').oninput = () => choose(Number($('slider').value));
   $('canvas').onpointermove = (event) => {
     pointer = event.buttons ? null : event;
     asked ??= requestAnimationFrame(point);
@@ -191,7 +233,7 @@ function listen() {
     const users = event.key === ' ' ? 'input, select, button' : 'input[type=range], select';
     if (event.target.matches(users) || event.ctrlKey || event.metaKey || event.altKey) return;
     const actions = {
-      ' ': () => play(!state.playing), ArrowLeft: () => go(state.frame - 1), ArrowRight: () => go(state.frame + 1),
+      ' ': () => play(!state.playing), ArrowLeft: () => choose(state.frame - 1), ArrowRight: () => choose(state.frame + 1),
     };
     if (!(event.key in actions)) return;
     event.preventDefault();
@@ -232,3 +274,4 @@ scenes = { prediction: new GridScene(colors, about.vehicle), truth: new GridScen
 listen();
 await update();
 stage.look('Behind', current.prediction);
+if (live) receive(about.drive, arrive, () => { $('live').textContent = 'connection lost'; });

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gdfusion_ros.model.depth.mono import MonoDepth
-from gdfusion_ros.model.depth.net import DepthNet
+from gdfusion_ros.model.depth.net import DepthChannels, DepthNet
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
@@ -23,7 +23,7 @@ RUN = Pass(BLIND, torch.device('cpu'), autocast=False)
 
 def slot(kind: type[MonoDepth | StereoDepth], *, fused: bool, remembers: bool) -> MonoDepth | StereoDepth:
     torch.manual_seed(0)
-    net = DepthNet(16, 16, 8, BINS.count, 8, stereo=kind is StereoDepth, fused=fused)
+    net = DepthNet(DepthChannels(16, 16, 8, 8), BINS.count, stereo=kind is StereoDepth, fused=fused)
     return kind(net, IMAGE, CELLS, BINS, remembers_geometry=remembers).eval().requires_grad_(False)
 
 

@@ -13,7 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gdfusion_ros.model.depth.ground import ground_bins
-from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, TWO_HEADS, CameraGate, DepthNet, camera_vector
+from gdfusion_ros.model.depth.net import (
+    COST_VOLUME,
+    DEPTH_NET,
+    TWO_HEADS,
+    CameraGate,
+    DepthChannels,
+    DepthNet,
+    camera_vector,
+)
 from gdfusion_ros.model.geometry.camera import camera_points
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.geometry.small_matrices import inverse
@@ -31,7 +39,7 @@ DEPTHS = torch.arange(1, 9, 0.5)
 def test_recorded_steps(recording: Callable[[str], Any], form: str, stereo: bool) -> None:
     """Cost volume, depth net and geometry fusion together: the released code has them in one module."""
     recorded = recording('depth_net_stereo' if stereo else 'depth_net_nostereo')
-    net, fusion = DepthNet(16, 16, 8, 16, 8, stereo=stereo).eval(), GeometryFusion(IMAGE, DEPTHS)
+    net, fusion = DepthNet(DepthChannels(16, 16, 8, 8), 16, stereo=stereo).eval(), GeometryFusion(IMAGE, DEPTHS)
     recorded.load(net, {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS})
     recorded.load(fusion, {'history_gate.': 'depth_his_fusion_post_layer.gate_net.', 'blend_gate.': 'gate_net.'})
     state: GeometryState | None = None
@@ -87,7 +95,7 @@ def test_ground_is_met_where_a_level_camera_sees_it() -> None:
 
 
 def test_the_depth_network_can_be_told_the_ground(drive: Any) -> None:
-    net, frame = DepthNet(16, 16, 8, 16, 8, ground=True).eval(), drive.frame(0)
+    net, frame = DepthNet(DepthChannels(16, 16, 8, 8), 16, ground=True).eval(), drive.frame(0)
     cameras = len(frame.images)
     features, cost = torch.rand(cameras, 16, 4, 6), torch.rand(cameras, 16, 16, 24)
     vectors = camera_vector(frame.calibration)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gdfusion_ros.model.depth.measured import NO_BIN, MeasuredStereoDepth, nearest_bins
-from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, TWO_HEADS, DepthNet, DepthPrediction
+from gdfusion_ros.model.depth.net import COST_VOLUME, DEPTH_NET, TWO_HEADS, DepthChannels, DepthNet, DepthPrediction
 from gdfusion_ros.model.depth.occlusion import INTER_RAY, INTRA_RAY, IntraInterRay, IntraRay, behind
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.cache import CalibrationCache
@@ -74,7 +74,7 @@ class Recorded:
     """The whole depth slot of a recording, which has it in one module, and its five steps."""
 
     def __init__(self, recorded: Any, slot: type[StereoDepth]) -> None:
-        net = DepthNet(16, 16, 8, 16, 8)
+        net = DepthNet(DepthChannels(16, 16, 8, 8), 16)
         self.recorded = recorded
         self.slot = slot(net, IMAGE, CELLS, BINS, occlusion=IntraInterRay(net.trunk, 6, 16),
                          remembers_geometry=True).eval()
@@ -123,7 +123,7 @@ def test_recorded_steps_of_the_whole_slot(recording: Callable[[str], Any], form:
 
 
 def test_a_slot_that_may_measure_has_the_same_weights() -> None:
-    net = DepthNet(16, 16, 8, 16, 8)
+    net = DepthNet(DepthChannels(16, 16, 8, 8), 16)
     one, other = (slot(net, IMAGE, CELLS, BINS, remembers_geometry=True).state_dict()
                   for slot in (StereoDepth, MeasuredStereoDepth))
     assert one.keys() == other.keys()

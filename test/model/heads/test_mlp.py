@@ -82,11 +82,13 @@ def test_the_unused_slot_never_wins(head: OccupancyHead) -> None:
     assert (head.predict(torch.randn(1, 5, *SIZE)).labels == 17).all()
 
 
-def test_confidence_is_the_probability_of_the_label() -> None:
+@pytest.mark.parametrize('first', [0, 5])
+def test_confidence_is_the_probability_of_the_label(first: int) -> None:
+    """Also of a head that chooses among fewer classes than it has scores for."""
     logits = 3 * torch.randn(*SIZE, 18, generator=torch.Generator().manual_seed(2))
-    labels = logits.argmax(-1).to(torch.uint8).transpose(0, 1)
+    labels = (logits[..., first:].argmax(-1) + first).to(torch.uint8).transpose(0, 1)
     confidence = Prediction(labels, logits[:, None, :, None, :, None]).confidence()
     assert confidence.dtype == torch.uint8
     for y, x, z in product(*map(range, SIZE)):
         powers = [math.exp(value) for value in logits[y, x, z].tolist()]
-        assert abs(int(confidence[x, y, z]) - 255 * max(powers) / sum(powers)) <= 0.51
+        assert abs(int(confidence[x, y, z]) - 255 * powers[labels[x, y, z]] / sum(powers)) <= 0.51

@@ -23,6 +23,7 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Previous
 from gdfusion_ros.model.ops import (
     argmax,
+    backends,
     compiled,
     cost_volume,
     deformable_attention,
@@ -38,6 +39,7 @@ from gdfusion_ros.model.ops.voxel_index import Placement, VoxelIndex
 
 SIZES = [(1, 1, 2), (5, 7, 3), (8, 4, 6)]  # Y, X, Z
 IMAGE, DEPTHS = (64, 96), torch.tensor([1.0, 2.0, 3.5, 8.0, 30.0])
+CPU = torch.device('cpu')
 GRID = VoxelGrid((-3.0, -2.0, -1.0), (0.5, 0.4, 0.8), (6, 4, 2))
 
 
@@ -148,12 +150,16 @@ def attended(_: Any, heads: int, channels: int, points: int, around: int, reach:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A function of an operation, arguments for it, and how far a backend may be from the reference."""
+    """A function of an operation, arguments for it, and how far a backend may be from the reference.
+
+    ``interpreted``: whether Triton's interpreter, which is slow, is to run it as well; None where there is no kernel.
+    """
 
     operation: ModuleType
     name: str
     arguments: Callable[[Any], tuple[Any, ...]]
     tolerance: float = 0.0
+    interpreted: bool | None = True
 
 
 def rows_of_points(_: Any, rows: int, others: tuple[int, ...]) -> tuple[Any, ...]:
@@ -162,19 +168,20 @@ def rows_of_points(_: Any, rows: int, others: tuple[int, ...]) -> tuple[Any, ...
 
 def cases() -> Iterator[Case]:
     layouts = torch.contiguous_format, torch.channels_last
-    for (channels, cells), layout in product([(4, (2, 3)), (19, (7, 11)), (48, (16, 24))], layouts):
+    for (channels, cells), layout in product([(4, (2, 3)), (19, (7, 11)), (48, (6, 8))], layouts):
         yield Case(cost_volume, 'matching_cost', partial(matching_cost, channels=channels, cells=cells, layout=layout),
-                   1e-4)
+                   1e-4, layout is torch.channels_last)
         yield Case(depth_warp, 'depth_warp', partial(remembered_depth, cells=cells, layout=layout))
     for parts in (1, 2):
-        yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts))
-    yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1])
-    yield Case(soft_filling, 'lowest_voxels', lambda _: (places_round(GRID, (3, 5), 7), GRID.shape))
+        yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts), interpreted=None)
+    yield Case(voxel_index, 'places', lambda drive: points_in_space(drive, 1)[:-1], interpreted=None)
+    yield Case(soft_filling, 'lowest_voxels', lambda _: (places_round(GRID, (3, 5), 7), GRID.shape), interpreted=None)
     for channels, sets in product([1, 16, 33], [(7,), (1, 5)]):
-        yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=sets), 1e-5)
+        yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=sets), 1e-5, channels == 33)
     for count in (1, 60):
-        yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)))
-        yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)))
+        yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)),
+                   interpreted=None)
+        yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)), interpreted=None)
     for channels, (cells, bins) in product([1, 16, 33], [((1, 1), 3), ((3, 5), 7)]):
         yield Case(lift, 'lift', partial(lifted, channels=channels, cells=cells, bins=bins), 1e-5)
     for size, reach in product(SIZES, [0.1, 2.0, 50.0]):
@@ -182,26 +189,67 @@ def cases() -> Iterator[Case]:
     for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
         yield Case(motion_step, 'motion_step', partial(flat_fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
-        yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4)
+        yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4,
+                   channels == 33 and reach != 2.0)
     for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
         yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
     for (heads, channels), (points, around), reach in product([(1, 3), (8, 10)], [(1, 1), (8, 4)], [3.0, 30.0]):
         yield Case(deformable_attention, 'deformable_attention', partial(
-            attended, heads=heads, channels=channels, points=points, around=around, reach=reach), 1e-5)
+            attended, heads=heads, channels=channels, points=points, around=around, reach=reach), 1e-5, around == 4)
     for shape, first in [((1, 1, 2), 0), ((1, 1, 2), 1), ((7, 3, 5), 2), ((50, 64, 19), 0), ((50, 64, 19), 1)]:
         yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
 
 
-@pytest.mark.parametrize('backend', ['cpu'])
-@pytest.mark.parametrize('case', list(cases()), ids=lambda case: case.name)
-def test_a_backend_gives_what_the_reference_gives(drive: Any, case: Case, backend: str) -> None:
-    arguments = case.arguments(drive)
-    kept = [argument.clone() if isinstance(argument, Tensor) else None for argument in arguments]
-    expected = getattr(case.operation.reference, case.name)(*arguments)
-    found = getattr(getattr(case.operation, backend), case.name)(*arguments)
+def moved_to(device: torch.device, part: Any) -> Any:
+    """The same arguments on another device."""
+    if isinstance(part, (tuple, list)):
+        return type(part)(moved_to(device, each) for each in part)
+    return part.to(device) if hasattr(part, 'to') else part
+
+
+def checked(case: Case, form: Callable[..., Any], arguments: tuple[Any, ...], device: torch.device = CPU) -> None:
+    """That ``form`` gives on the device what the reference gives, and changes no argument."""
+    expected, there = getattr(case.operation.reference, case.name)(*arguments), moved_to(device, arguments)
+    kept = [argument.clone() if isinstance(argument, Tensor) else None for argument in there]
+    found = moved_to(CPU, form(*there))
     torch.testing.assert_close(found, expected, rtol=case.tolerance, atol=case.tolerance, check_stride=False)
     assert all(before is None or torch.equal(before, argument)
-               for before, argument in zip(kept, arguments, strict=True)), 'inputs stay as they were'
+               for before, argument in zip(kept, there, strict=True)), 'inputs stay as they were'
+
+
+@pytest.mark.parametrize('case', list(cases()), ids=lambda case: case.name)
+def test_the_compiled_form_gives_what_the_reference_gives(drive: Any, case: Case) -> None:
+    checked(case, getattr(case.operation.cpu, case.name), case.arguments(drive))
+
+
+@pytest.mark.parametrize('case', [case for case in cases() if case.interpreted], ids=lambda case: case.name)
+def test_triton_s_interpreter_gives_what_the_reference_gives(drive: Any, case: Case, interpreter: None) -> None:
+    checked(case, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('case', [case for case in cases() if case.interpreted is not None],
+                         ids=lambda case: case.name)
+def test_the_kernel_gives_on_a_gpu_what_the_reference_gives(drive: Any, case: Case) -> None:
+    near = dataclasses.replace(case, tolerance=max(case.tolerance, 1e-5))
+    checked(near, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive),
+            torch.device('cuda'))
+
+
+@pytest.mark.parametrize('form', ['plain', 'interpreted'])
+def test_points_behind_the_last_row_fill_nothing(form: str, request: pytest.FixtureRequest) -> None:
+    """Which are not left out on a GPU."""
+    context, shape, [(weights, placed)] = filled(None, 5, (7,))
+    expected = soft_filling.reference.soft_filling(context, shape, [(weights, placed)])
+    left_out = torch.tensor([point for point in range(weights.numel()) if point not in placed.points])
+    assert len(left_out) > 0
+    more = dataclasses.replace(placed, points=torch.cat([placed.points, left_out]))
+    if form == 'interpreted':
+        request.getfixturevalue('interpreter')
+        fill = backends.on_cuda(soft_filling.reference.soft_filling)
+    else:
+        fill = soft_filling.reference.soft_filling
+    torch.testing.assert_close(fill(context, shape, [(weights, more)]), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_points_are_sorted_by_row_and_in_order_within() -> None:

@@ -89,6 +89,21 @@ def test_a_start_stands_for_all_that_was_before(memory: QueueMemory) -> None:
     assert state.frames == 1
 
 
+def test_an_emptied_queue_is_filled_with_what_is_seen_as_it_lay_a_frame_ago(memory: QueueMemory, form: str) -> None:
+    """As the released baselines are trained at first (training.md §7)."""
+    seen, before = torch.randn(2, 1, 6, 10, 12, 4)
+    shifted = torch.eye(4)
+    shifted[0, 3] = 1.0  # what is at x now was at x + 1
+    _, state = memory(before, torch.eye(4), None, RUN)
+    mixed, after = memory(seen, shifted, memory.emptied(state), RUN)
+    copy = torch.zeros_like(seen)
+    copy[:, :, :, :-1] = seen[:, :, :, 1:]
+    expected = memory.mixed([rows(seen), *[rows(copy)] * 4], frames=1)
+    torch.testing.assert_close(rows(mixed), expected, rtol=1e-4, atol=1e-5)
+    assert len(after.volumes) == 4
+    assert memory.emptied(None) is None
+
+
 def test_the_oldest_is_forgotten(memory: QueueMemory) -> None:
     drawn = [torch.randn(1, 6, 10, 12, 4) for _ in range(6)]
     state: QueueState | None = None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.reprojection import Reprojection
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.cost_volume import cpu, reference
 
 
@@ -27,7 +27,7 @@ def cost_volume(current: Tensor, previous: Tensor, reprojection: Reprojection, i
     Returns:
         (N, D, h, w) softmax over the bins of the negative cost.
     """
-    matching_cost = cpu.matching_cost if compiled.usable(current, previous) else reference.matching_cost
+    matching_cost = select(reference.matching_cost, cpu.matching_cost, current, previous)
     cost = matching_cost(current, previous, reprojection, image_size, depths)
     # Over the bins where they lie side by side in memory.
     return torch.softmax(-cost.permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.deformable_attention import cpu, reference
 from gdfusion_ros.model.ops.deformable_attention.reference import Views
 
@@ -23,6 +23,5 @@ def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views
         views: which query looks where.
         gains: (V, A) that the weights of the points at each anchor are multiplied with.
     """
-    usable = compiled.usable(values, offsets, weights, gains)
-    attended = cpu.deformable_attention if usable else reference.deformable_attention
+    attended = select(reference.deformable_attention, cpu.deformable_attention, values, offsets, weights, gains)
     return attended(values, offsets, weights, views, gains)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gdfusion_ros.model.geometry.bilinear import bilinear_corners
 from gdfusion_ros.model.geometry.camera import to_device_of
+from gdfusion_ros.model.runtime.upload import upload
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Views:
 
     def to(self, device: torch.device) -> Views:
         """The same on another device."""
-        return Views(*(getattr(self, each.name).to(device, non_blocking=True) for each in fields(self)))
+        return Views(*(upload(getattr(self, each.name), device) for each in fields(self)))
 
 
 def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views: Views, gains: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.reprojection import Reprojection
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.depth_warp import cpu, reference
 
 
@@ -20,5 +20,5 @@ def depth_warp(history: Tensor, frustum: Tensor, reprojection: Reprojection, ima
         image_size: (H, W) of the network's images [px].
         depths: (D,) of the evenly spaced bins [m], on the history's device.
     """
-    warped = cpu.depth_warp if compiled.usable(history, frustum) else reference.depth_warp
+    warped = select(reference.depth_warp, cpu.depth_warp, history, frustum)
     return warped(history, frustum, reprojection, image_size, depths)

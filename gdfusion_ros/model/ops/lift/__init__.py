@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.lift import cpu, reference
 from gdfusion_ros.model.ops.voxel_index import VoxelIndex
 
@@ -17,5 +17,4 @@ def lift(distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
         context: (N, C, h, w).
         index: which points lie in which row.
     """
-    summed = cpu.lift if compiled.usable(distribution, context) else reference.lift
-    return summed(distribution, context, index)
+    return select(reference.lift, cpu.lift, distribution, context)(distribution, context, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.motion_step import cpu, reference
 from gdfusion_ros.model.ops.motion_step.reference import LIMIT
 
@@ -22,5 +22,5 @@ def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor,
         size: (Y, X, Z).
         axes: along which anything moves; the loss is their mean. With 2, Z is 1 and nothing moves along it.
     """
-    step = cpu.motion_step if compiled.usable(offsets, history) else reference.motion_step
+    step = select(reference.motion_step, cpu.motion_step, offsets, history)
     return step(offsets, history, previous_from_current, size, axes)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.soft_filling import cpu, reference
 from gdfusion_ros.model.ops.soft_filling.reference import PlacedPoints
 from gdfusion_ros.model.ops.voxel_index import cpu as index_cpu
@@ -38,6 +39,5 @@ def soft_filling(context: Tensor, grid: VoxelGrid, *filling: tuple[Tensor, Place
         grid: the volume.
         filling: (N, P, h, w) weights of the points and where they lie; each pair with a P of its own.
     """
-    usable = compiled.usable(context, *(weights for weights, _ in filling))
-    filled = cpu.soft_filling if usable else reference.soft_filling
+    filled = select(reference.soft_filling, cpu.soft_filling, context, *(weights for weights, _ in filling))
     return filled(context, grid.shape, filling)

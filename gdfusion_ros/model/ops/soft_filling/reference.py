@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gdfusion_ros.model.geometry.camera import to_device_of
 from gdfusion_ros.model.ops.voxel_index import NOWHERE
+from gdfusion_ros.model.runtime.upload import upload
 
 CORNERS = tuple(product((0, 1), repeat=3))
 """(dx, dy, dz) from the lowest of the eight voxels round a point to each of them."""
@@ -26,7 +27,8 @@ class PlacedPoints:
 
     Attributes:
         places: (N, h, w, P, 3) along x, y, z, in voxels from the grid's lower corner.
-        points: int64 indices into the N h w P points, sorted by row and, within a row, in order.
+        points: int64 indices into the N h w P points, sorted by row and, within a row, in order; behind the last row
+            there may be those that fill nothing.
         starts: (rows + 1,) int64: the points of row r are ``points[starts[r]:starts[r + 1]]``.
     """
 
@@ -36,8 +38,7 @@ class PlacedPoints:
 
     def to(self, device: torch.device) -> PlacedPoints:
         """The same on another device."""
-        return PlacedPoints(*(tensor.to(device, non_blocking=True)
-                              for tensor in (self.places, self.points, self.starts)))
+        return PlacedPoints(*(upload(tensor, device) for tensor in (self.places, self.points, self.starts)))
 
 
 def lowest_voxels(places: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -64,9 +65,10 @@ def soft_filling(context: Tensor, shape: tuple[int, int, int],
     for weights, placed in filling:
         weight = weights.permute(0, 2, 3, 1).flatten()[placed.points]
         share = shares(placed.places.flatten(0, 3)[placed.points])
+        starts = F.pad(placed.starts, (0, 1), value=len(placed.points))  # one row more: of those that fill nothing
         for corner, (dx, dy, dz) in enumerate(CORNERS):
-            sums = F.embedding_bag(placed.points // weights.shape[1], features, placed.starts, mode='sum',
+            sums = F.embedding_bag(placed.points // weights.shape[1], features, starts, mode='sum',
                                    per_sample_weights=weight * share[:, corner], include_last_offset=True)
-            lowest = sums.view(y + 1, x + 1, z + 1, -1)
+            lowest = sums[:-1].view(y + 1, x + 1, z + 1, -1)
             volume = volume + lowest[1 - dy:y + 1 - dy, 1 - dx:x + 1 - dx, 1 - dz:z + 1 - dz]
     return volume.flatten(0, 2)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gdfusion_ros.model.geometry.camera import to_device_of, transform, translated
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
+from gdfusion_ros.model.runtime.upload import upload
 
 NOWHERE = -1
 """Voxel of a point outside the grid, or of a camera that is not to be seen."""
@@ -56,8 +57,8 @@ class VoxelIndex:
 
     def to(self, device: torch.device) -> VoxelIndex:
         """The same on another device."""
-        return VoxelIndex(*(None if tensor is None else tensor.to(device, non_blocking=True)  # type: ignore[arg-type]
-                            for tensor in (self.points, self.starts, self.occupied)))
+        return VoxelIndex(upload(self.points, device), upload(self.starts, device),
+                          None if self.occupied is None else upload(self.occupied, device))
 
 
 def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) -> Tensor:
@@ -103,8 +104,12 @@ def renumbered(rows: Tensor, voxels: int, parts: int) -> tuple[Tensor, Tensor]:
 
 
 def sorted_by_row(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """``points`` and ``starts`` of ``VoxelIndex`` for ``count`` rows."""
+    """``points`` and ``starts`` of ``VoxelIndex`` for ``count`` rows.
+
+    On other devices than the CPU, points that lie nowhere stand at the end: to leave them out one would have to wait
+    until it is known how many there are.
+    """
     rows = torch.where(rows == NOWHERE, count, rows).flatten()
     ordered, points = rows.sort(stable=True)
     starts = torch.searchsorted(ordered, torch.arange(count + 1, dtype=rows.dtype, device=rows.device))
-    return points[:starts[-1]], starts
+    return points[:starts[-1]] if rows.device.type == 'cpu' else points, starts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gdfusion_ros.model.ops import compiled
+from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.warp import cpu, reference
 
 
@@ -17,5 +17,4 @@ def warp(field: Tensor, offsets: Tensor | None, previous_from_current: Tensor, s
         previous_from_current: (4, 4) voxel index (x, y, z, 1) now -> index in the previous grid.
         size: (Y, X, Z).
     """
-    warped = cpu.warp if compiled.usable(field) else reference.warp
-    return warped(field, offsets, previous_from_current, size)
+    return select(reference.warp, cpu.warp, field)(field, offsets, previous_from_current, size)

@@ -1,0 +1,110 @@
+"""Which layers are put into 8 bits: measured, not guessed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.quantization.calibration import LayerUse, Step, labels_of
+from gdfusion_ros.model.quantization.layers import Float, quantized
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """A layer that could have 8 bits.
+
+    Attributes:
+        name: in the network.
+        work: share of the multiplications of all of these layers.
+        error: of what it gives, alone in 8 bits, as a share of that: root mean square.
+        changed: share of the voxels that get another class if it alone has 8 bits.
+        chosen: whether it has 8 bits.
+    """
+
+    name: str
+    work: float
+    error: float
+    changed: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        layers: all that could have 8 bits, in the order of the network.
+        agreement: share of the voxels that get the class that they had.
+    """
+
+    layers: tuple[LayerReport, ...]
+    agreement: float
+
+
+def quantize(network: OccupancyNetwork, uses: Mapping[str, LayerUse], steps: Sequence[Step], agreement: float,
+             on_trial: Callable[[], object] = lambda: None) -> Choice:
+    """Put into 8 bits all layers but the fewest that must keep theirs so that the classes stay.
+
+    Each layer is tried alone first. Then all are put into 8 bits, and the one that changed most for its work gets its
+    floats back, until at least the share ``agreement`` of the voxels has the class that it had.
+
+    Args:
+        network: prepared (``runtime.prepare``); it is changed.
+        uses: see ``calibration.observe``.
+        steps: frames that the classes are compared on.
+        agreement: 0..1.
+        on_trial: told after every layer that was tried alone.
+    """
+    wanted = list(labels_of(network, steps))
+    whole = sum(use.work for use in uses.values())
+    floats: dict[str, Float] = {name: network.get_submodule(name) for name in uses}  # type: ignore[misc]
+    alone = {}
+    for name, use in uses.items():
+        trial = quantized(floats[name], use.given)
+        error = _Error(floats[name])
+        trial.register_forward_hook(error)
+        put(network, name, trial)
+        alone[name] = 1 - _agreement(network, steps, wanted), error.share()
+        put(network, name, floats[name])
+        on_trial()
+    worst_last = sorted(uses, key=lambda name: alone[name][0] / uses[name].work)
+    for name, use in uses.items():
+        put(network, name, quantized(floats[name], use.given))
+    while (found := _agreement(network, steps, wanted)) < agreement and worst_last:
+        name = worst_last.pop()
+        put(network, name, floats[name])
+    chosen = set(worst_last)
+    return Choice(tuple(LayerReport(name, uses[name].work / whole, error, changed, name in chosen)
+                        for name, (changed, error) in alone.items()), found)
+
+
+def put(network: nn.Module, name: str, module: nn.Module) -> None:
+    """Let ``module`` be the network's part of that name."""
+    parent, _, last = name.rpartition('.')
+    setattr(network.get_submodule(parent), last, module)
+
+
+class _Error:
+    """What a layer in 8 bits gives, compared with what ``layer`` would."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+        self._wrong = self._right = 0.0
+
+    def __call__(self, _: nn.Module, args: tuple[Tensor, ...], given: Tensor) -> None:
+        right = self._layer(*args)
+        self._wrong += float((given - right).square().sum())
+        self._right += float(right.square().sum())
+
+    def share(self) -> float:
+        return math.sqrt(self._wrong / self._right) if self._right else 0.0
+
+
+def _agreement(network: OccupancyNetwork, steps: Sequence[Step], wanted: Sequence[Tensor]) -> float:
+    same = [float((labels == others).float().mean())
+            for labels, others in zip(labels_of(network, steps), wanted, strict=True)]
+    return sum(same) / len(same)

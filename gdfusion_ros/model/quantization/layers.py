@@ -1,0 +1,161 @@
+"""Convolutions and linear layers of 8-bit integers, on a CPU by oneDNN.
+
+An input x stands for (q - zero) * step with q = 0..255 the nearest such integer, a weight of channel c for w * step[c]
+with w = -127..127. Products of integers are summed without rounding; the sum comes out as float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gdfusion_ros.model.layers.volume import rows
+
+Float = nn.Conv2d | nn.Conv3d | nn.Linear
+"""What can be put into 8 bits."""
+
+_HIGHEST, _MOST = 255, 127
+
+
+@dataclass(frozen=True)
+class InputRange:
+    """What a layer is given: from ``lower`` to ``upper``, 0 included. What lies beyond counts as the nearest end."""
+
+    lower: float
+    upper: float
+
+    def steps(self) -> tuple[float, int]:
+        """The size of a step, and the integer that 0 is."""
+        step = max(self.upper - self.lower, torch.finfo(torch.float32).tiny) / _HIGHEST
+        return step, round(-self.lower / step)
+
+
+class QuantizedConv(nn.Module):
+    """A convolution of two or three dimensions.
+
+    Attributes:
+        weight: (out, in, …) int8.
+        weight_step: (out,) float32.
+        bias: (out,) float32.
+        input_step: () float32.
+        input_zero: () int32.
+    """
+
+    weight: Tensor
+    weight_step: Tensor
+    bias: Tensor
+    input_step: Tensor
+    input_zero: Tensor
+
+    def __init__(self, layer: Float, given: InputRange = InputRange(0.0, 1.0)) -> None:
+        """Of ``layer``, which is given what lies in that range."""
+        super().__init__()
+        weight = layer.weight.detach()
+        step = weight.abs().flatten(1).amax(1).clamp_min(torch.finfo(torch.float32).tiny) / _MOST
+        rounded = torch.round(weight / _by_channel(step, weight.dim())).to(torch.int8)
+        bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().clone()
+        input_step, input_zero = given.steps()
+        self.register_buffer('weight', rounded)
+        self.register_buffer('weight_step', step)
+        self.register_buffer('bias', bias)
+        self.register_buffer('input_step', torch.tensor(input_step))
+        self.register_buffer('input_zero', torch.tensor(input_zero, dtype=torch.int32))
+        self._stride, self._padding, self._dilation, self._groups = _window(layer)
+        self._packed: _Packed | None = None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """As the convolution that it is made of."""
+        packed = self._prepared()
+        out: Tensor = torch.ops.onednn.qconv_pointwise(
+            codes(features, packed.step, packed.zero), packed.step, packed.zero, packed.weight, self.weight_step,
+            packed.weight_zeros, self.bias, self._stride, self._padding, self._dilation, self._groups, 1.0, 0,
+            torch.float32, 'none', [], '')
+        return out
+
+    def reference(self, features: Tensor) -> Tensor:
+        """The same in floats: what ``forward`` means."""
+        step, zero = float(self.input_step), int(self.input_zero)
+        given = (codes(features, step, zero).float() - zero) * step
+        weight = self.weight.float() * _by_channel(self.weight_step, self.weight.dim())
+        conv = F.conv2d if self.weight.dim() == 4 else F.conv3d
+        return conv(given, weight, self.bias, self._stride, self._padding, self._dilation, self._groups)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is prepared, which cannot be copied."""
+        return {**self.__dict__, '_packed': None}
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._packed = None
+
+    def _prepared(self) -> _Packed:
+        if self._packed is None:
+            step, zero = float(self.input_step), int(self.input_zero)
+            packed = torch.ops.onednn.qconv_prepack(self.weight, self.weight_step, step, zero, self._stride,
+                                                    self._padding, self._dilation, self._groups, None)
+            self._packed = _Packed(packed, torch.zeros(len(self.bias), dtype=torch.int64), step, zero)
+        return self._packed
+
+
+class QuantizedLinear(QuantizedConv):
+    """A linear layer, as a convolution of one pixel."""
+
+    @property
+    def in_features(self) -> int:
+        """As of nn.Linear."""
+        return self.weight.shape[1]
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """(…, in) -> (…, out)."""
+        return rows(super().forward(_as_map(cells))).view(*cells.shape[:-1], -1)
+
+    def reference(self, cells: Tensor) -> Tensor:
+        """The same in floats."""
+        return rows(super().reference(_as_map(cells))).view(*cells.shape[:-1], -1)
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """What oneDNN is given beside the input."""
+
+    weight: Tensor
+    weight_zeros: Tensor
+    step: float
+    zero: int
+
+
+def codes(features: Tensor, step: float, zero: int) -> Tensor:
+    """uint8 q of the same shape with (q - zero) * step nearest to ``features``; halves go to even numbers."""
+    return (features * (1 / step)).round_().add_(zero).clamp_(0, _HIGHEST).to(torch.uint8)
+
+
+def quantized(layer: Float, given: InputRange = InputRange(0.0, 1.0)) -> QuantizedConv:
+    """The layer in 8 bits."""
+    if isinstance(layer, nn.Linear):
+        with torch.no_grad():
+            conv = nn.Conv2d(layer.in_features, layer.out_features, 1)
+            conv.weight.copy_(layer.weight[..., None, None])
+            conv.bias = layer.bias
+        return QuantizedLinear(conv, given)
+    return QuantizedConv(layer, given)
+
+
+def _as_map(cells: Tensor) -> Tensor:
+    """(…, C) -> (1, C, 1, n), a view of rows that follow each other."""
+    return cells.reshape(1, 1, -1, cells.shape[-1]).permute(0, 3, 1, 2)
+
+
+def _by_channel(step: Tensor, dimensions: int) -> Tensor:
+    return step.view(-1, *[1] * (dimensions - 1))
+
+
+def _window(layer: Float) -> tuple[Sequence[int], Sequence[int], Sequence[int], int]:
+    """Stride, padding, dilation and groups."""
+    assert isinstance(layer, (nn.Conv2d, nn.Conv3d))
+    assert isinstance(layer.padding, tuple)
+    return layer.stride, layer.padding, layer.dilation, layer.groups

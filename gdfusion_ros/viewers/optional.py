@@ -1,0 +1,26 @@
+"""Libraries that only viewers need."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from gdfusion_ros.errors import GdfusionError
+
+
+def library(name: str, extra: str) -> ModuleType:
+    """The module ``name``, which the extra ``extra`` of this package brings.
+
+    Raises:
+        GdfusionError: it is not installed, or does not load.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise GdfusionError(f"this viewer needs the library '{name.partition('.')[0]}': "
+                            f"pip install 'gdfusion-ros[{extra}]' ({error})") from error
+
+
+def no_server(what: str, host: str, port: int, error: Exception) -> GdfusionError:
+    """That a server cannot listen."""
+    return GdfusionError(f'{what} cannot listen on {host}:{port}: {error}; choose another port')

@@ -1,0 +1,73 @@
+"""Layers in 8 bits: what they mean, and what oneDNN makes of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gdfusion_ros.model.quantization.layers import Float, InputRange, QuantizedConv, codes, quantized
+
+LAYERS: dict[str, tuple[Float, tuple[int, ...]]] = {
+    'map': (nn.Conv2d(16, 24, 3, padding=1), (2, 16, 9, 7)),
+    'strided, without a bias': (nn.Conv2d(16, 20, 3, 2, 1, bias=False), (1, 16, 8, 11)),
+    'dilated': (nn.Conv2d(16, 8, 3, padding=3, dilation=3), (1, 16, 9, 9)),
+    'volume': (nn.Conv3d(16, 16, 3, padding=1), (1, 16, 6, 5, 4)),
+    'rows': (nn.Linear(32, 19), (50, 32)),
+    'rows of rows': (nn.Linear(32, 19), (2, 7, 32)),
+}
+
+
+def drawn(shape: tuple[int, ...], lower: float) -> Tensor:
+    """From about ``lower`` to 1; channels last, as the network's features are."""
+    features = lower + (1 - lower) * torch.rand(shape, generator=torch.Generator().manual_seed(3))
+    return features if len(shape) < 4 else features.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+@pytest.fixture(params=LAYERS)
+def case(request: pytest.FixtureRequest) -> tuple[Float, tuple[int, ...]]:
+    layer, shape = LAYERS[request.param]
+    return copy.deepcopy(layer).requires_grad_(False), shape
+
+
+@pytest.mark.parametrize('lower', [0.0, -0.7])
+def test_integers_give_what_they_stand_for(case: tuple[Float, tuple[int, ...]], lower: float) -> None:
+    layer, shape = case
+    given = drawn(shape, lower)
+    eight = quantized(layer, InputRange(lower, 1.0))
+    with torch.inference_mode():
+        out, right = eight(given), layer(given)
+        assert out.shape == right.shape
+        torch.testing.assert_close(out, eight.reference(given), rtol=0, atol=1e-5)
+        assert 0 < float((out - right).square().mean().sqrt() / right.std()) < 0.02
+
+
+def test_beyond_the_range_counts_its_end() -> None:
+    step, zero = InputRange(-1.0, 1.55).steps()
+    assert step == pytest.approx(0.01)
+    assert zero == 100
+    given = torch.tensor([-9.0, -1.0, 0.0, 0.004, 0.006, 1.55, 9.0, float('inf')])
+    assert codes(given, step, zero).tolist() == [0, 0, 100, 100, 101, 255, 255, 255]
+
+
+def test_a_copy_and_other_weights_compute_as_what_never_ran() -> None:
+    first, second = (quantized(nn.Conv2d(16, 8, 3).requires_grad_(False), InputRange(0.0, top)) for top in (1.0, 2.0))
+    given = drawn((1, 16, 6, 6), 0.0)
+    with torch.inference_mode():
+        before = first(given)
+        assert torch.equal(copy.deepcopy(first)(given), before)
+        first.load_state_dict(second.state_dict())
+        assert torch.equal(first(given), second(given))
+        assert not torch.equal(first(given), before)
+
+
+def test_channels_without_weights_give_their_bias() -> None:
+    layer: Any = nn.Conv2d(16, 2, 1).requires_grad_(False)
+    layer.weight[1] = 0
+    eight = quantized(layer)
+    assert isinstance(eight, QuantizedConv)
+    with torch.inference_mode():
+        assert torch.equal(eight(drawn((1, 16, 3, 3), 0.0))[0, 1], layer.bias[1].expand(3, 3))
