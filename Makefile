@@ -2,6 +2,8 @@
 PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo python3 || echo python3.11)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two test files at a time: many wait for other processes, and each test may take all cores.
+JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 # Rerun needs numpy 2, which nuscenes-devkit cannot have: its tests see this folder before the environment.
 RERUN := rerun-sdk==0.41.0 numpy==2.4.6 pyarrow==26.0.1 attrs==26.1.0 psutil==7.2.2
@@ -28,8 +30,8 @@ $(INSTALLED): $(INPUTS) | $(BIN)/python
 demo: setup  ## a synthetic scene to a bag, the bag to the live node, grids to scores and pictures in demo/
 	$(BIN)/gdfusion demo $(DEMO_ARGUMENTS)
 
-test: lint  ## lint, then all tests
-	$(BIN)/pytest
+test: lint  ## lint, then all tests, a file in each of JOBS processes
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 test-fast: setup  ## the tests that are neither slow nor need ROS processes or a browser: under 2 minutes
 	$(BIN)/pytest -m 'not slow and not ros and not browser'
