@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,6 +84,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips what needs a CUDA device where there is none."""
     if item.get_closest_marker('gpu') and not torch.cuda.is_available():
         pytest.skip('needs a CUDA device')
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers() -> Iterator[None]:
+    """A verb that runs a network has its process take them for zero; the next test may need them."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope='session')

@@ -12,6 +12,7 @@ from torch import nn
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.layers.fusing import FusibleSequential
 from gdfusion_ros.model.layers.volume import VolumeNeck
+from gdfusion_ros.model.runtime import prepare as preparing
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import fuse, prepare
 from gdfusion_ros.model.sequence import SequenceRunner
@@ -111,3 +112,13 @@ def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch, name: str) 
 def test_a_device_that_is_none(name: str) -> None:
     with pytest.raises(GdfusionError, match='unknown device'):
         select_device(name)
+
+
+@pytest.mark.parametrize(('bytes_of_volume', 'mapped'), [(20 * 16 * 4 * 8 * 4, 1), (20 * 16 * 4 * 8 * 4 + 1, 0)])
+def test_volumes_are_mapped_where_they_are_large(tiny: Any, monkeypatch: pytest.MonkeyPatch, bytes_of_volume: int,
+                                                 mapped: int) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(preparing, 'VOLUME', bytes_of_volume)
+    monkeypatch.setattr(preparing, 'map_volumes', lambda: calls.append(1))
+    prepare(tiny, torch.device('cpu'))
+    assert len(calls) == mapped
