@@ -9,6 +9,7 @@ gets a clock that the test moves. ``test_waiting.py`` looks after that.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,10 @@ from gdfusion_ros.model.weights.checkpoint import load_checkpoint, save_checkpoi
 from gdfusion_ros.model.weights.initialise import initialise
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.perception.types import NANOSECONDS
+
+if not torch.cuda.is_available():
+    # Triton asks the environment when it is imported, which some libraries do.
+    os.environ.setdefault('TRITON_INTERPRET', '1')
 
 DATA = Path(__file__).resolve().parent / 'data'
 SHARED = DATA.parent.parent.parent / 'shared'

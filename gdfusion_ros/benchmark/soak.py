@@ -28,13 +28,13 @@ from gdfusion_ros.datasets.scene_messages import camera_info, ego_transform, sta
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message, header
 from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, input_topics
-from gdfusion_ros.messages.outputs import NODE_NAME, outputs
+from gdfusion_ros.messages.outputs import NODE_NAME
 from gdfusion_ros.perception.types import NANOSECONDS
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.clock import NoClock
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
-from gdfusion_ros.ros.outputs import LATENCY_TOPIC
+from gdfusion_ros.ros.outputs import LATENCY_TOPIC, installed_outputs
 from gdfusion_ros.ros.player import Event, Player
 from gdfusion_ros.ros.process import node_process
 from gdfusion_ros.settings import BevSettings, PipelineSettings, TopicSettings
@@ -130,7 +130,7 @@ def require_steady(growth: Mapping[str, float]) -> None:
 def _listen(node: Node) -> queue.SimpleQueue[DiagnosticArray]:
     """What comes with each grid, its stages; everything else that comes is received, too."""
     grids: queue.SimpleQueue[DiagnosticArray] = queue.SimpleQueue()
-    for output in outputs(BevSettings()):
+    for output in installed_outputs(BevSettings()):
         node.create_subscription(message_class(output.type_name), f'{_NODE}/{output.topic}', lambda _: None,
                                  qos.recording(), raw=True)
     node.create_subscription(DiagnosticArray, f'{_NODE}/{LATENCY_TOPIC}', grids.put, qos.events())

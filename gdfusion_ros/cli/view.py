@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 from gdfusion_ros.cli.common import progress
 from gdfusion_ros.cli.node import FOXGLOVE_PORT
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.perception.types import NANOSECONDS
 
 if TYPE_CHECKING:
     from gdfusion_ros.bags.views import BagViews
@@ -101,6 +100,8 @@ def _fill(viewer: Viewer, views: BagViews) -> None:
 
 def _play(viewer: Viewer, views: BagViews, rate: float, *, once: bool) -> None:
     """In the time of the stamps, from the start again at the end."""
+    from gdfusion_ros.perception.types import NANOSECONDS
+
     gaps = [(after - before) / NANOSECONDS for before, after in itertools.pairwise(views.stamps)]
     stays = [min(max(gap, 0.0) / rate, _LONGEST) for gap in gaps]
     while True:

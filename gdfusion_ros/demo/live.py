@@ -14,8 +14,8 @@ from typing import Protocol
 from gdfusion_ros.bags.recording import DIAGNOSTICS_TYPE
 from gdfusion_ros.demo.folder import Folder
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, NODE_NAME, OCCUPANCY, outputs
-from gdfusion_ros.ros.outputs import LATENCY_TOPIC
+from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, NODE_NAME, OCCUPANCY
+from gdfusion_ros.ros.outputs import LATENCY_TOPIC, installed_outputs
 from gdfusion_ros.ros.player import Playback, play
 from gdfusion_ros.ros.process import EVERY_SET, node_process
 from gdfusion_ros.ros.recorder import Recorder, record
@@ -25,7 +25,7 @@ NODE = f'/{NODE_NAME}'
 GRIDS_TOPIC, LATENCY, DIAGNOSTICS = f'{NODE}/{OCCUPANCY.topic}', f'{NODE}/{LATENCY_TOPIC}', '/diagnostics'
 
 RECORDED = {
-    **{f'{NODE}/{output.topic}': output.type_name for output in outputs(BevSettings())},
+    **{f'{NODE}/{output.topic}': output.type_name for output in installed_outputs(BevSettings())},
     f'{NODE}/{LABEL_INFO_TOPIC}': LABEL_INFO_TYPE,
     **dict.fromkeys((LATENCY, DIAGNOSTICS), DIAGNOSTICS_TYPE),
 }

@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile
 from gdfusion_ros.messages.bev import require
 from gdfusion_ros.messages.encode import clear_markers, label_info
 from gdfusion_ros.messages.factory import header
-from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, outputs
+from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, Output, outputs
 from gdfusion_ros.perception.labels import LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.ros import qos
@@ -21,6 +21,11 @@ from gdfusion_ros.settings import BevSettings
 
 LATENCY_TOPIC = 'debug/latency'
 """Stages of every frame (see timing.py) as ``diagnostic_msgs/DiagnosticArray``, values in milliseconds."""
+
+
+def installed_outputs(bev: BevSettings) -> list[Output]:
+    """Every output of a grid whose message type is there: some packages need not be installed."""
+    return [output for output in outputs(bev) if not output.optional or is_installed(output.type_name)]
 
 
 class Outputs:
@@ -38,7 +43,7 @@ class Outputs:
         self._make = RclpyMessages()
         self._publishers = {
             output: node.create_lifecycle_publisher(message_class(output.type_name), f'~/{output.topic}', profile)
-            for output in outputs(bev) if not output.optional or is_installed(output.type_name)}
+            for output in installed_outputs(bev)}
         self._label_info = node.create_lifecycle_publisher(message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}',
                                                            qos.latched())
         self._latency = node.create_lifecycle_publisher(DiagnosticArray, f'~/{LATENCY_TOPIC}', qos.events())

@@ -32,8 +32,6 @@ from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.keys import SAME, renamed
 from gdfusion_ros.model.zoo import ZOO
 
-if not torch.cuda.is_available():
-    os.environ.setdefault('TRITON_INTERPRET', '1')
 INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
 """Whether Triton's interpreter runs the kernels. Triton asks the environment when it is imported, which is later."""
 

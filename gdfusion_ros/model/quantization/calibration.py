@@ -58,10 +58,10 @@ def recorded(network: OccupancyNetwork) -> Iterator[list[Step]]:
 def labels_of(network: OccupancyNetwork, steps: Iterable[Step]) -> Iterator[Tensor]:
     """The classes that the network gives to every voxel, frame by frame."""
     state = None
-    with torch.inference_mode():
-        for step in steps:
+    for step in steps:
+        with torch.inference_mode():  # not round the loop: whoever is given a frame's would have it, too
             prediction, state = network(step.images, step.geometry, None if step.begins else state, step.lidar_depth)
-            yield prediction.labels
+        yield prediction.labels
 
 
 @dataclass
