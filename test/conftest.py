@@ -104,10 +104,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _subnormal_numbers() -> Iterator[None]:
-    """A verb that runs a network has its process take them for zero; the next test may need them."""
+def _as_processes_begin() -> Iterator[None]:
+    """A verb that runs a network sets threads, and subnormal numbers to zero; the next test may need them as before."""
+    threads = torch.get_num_threads()
     yield
     torch.set_flush_denormal(False)
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope='session')

@@ -55,7 +55,7 @@ def gradients(network: OccupancyNetwork, tick: Callable[[], object] = lambda: No
         runner.predict(frame)
     for hook in hooks:
         hook.remove()
-    volume, alignment, moved = given[motion]
+    volume, alignment, moved, *_ = given[motion]
     offsets, _ = motion(volume, alignment, None)
     # Random networks leave empty voxels on corners, where no slope is.
     offsets[:, :motion.offset.out_channels] += 0.3 * torch.rand(len(offsets), motion.offset.out_channels,

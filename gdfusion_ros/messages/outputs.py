@@ -9,7 +9,6 @@ from gdfusion_ros.messages import cubes, encode, voxels
 from gdfusion_ros.messages.bev import Bev, members
 from gdfusion_ros.messages.factory import Message, MessageFactory
 from gdfusion_ros.perception.types import SemanticGrid
-from gdfusion_ros.perception.visibility import known
 from gdfusion_ros.settings import BevSettings
 
 NODE_NAME = 'occ'
@@ -36,9 +35,14 @@ class Output:
     optional: bool = False
 
 
+def _observed(grid: SemanticGrid, make: MessageFactory) -> Message | bytes:
+    from gdfusion_ros.perception.visibility import known  # a compiler, which a converter of bags need not load
+
+    return encode.occupancy(known(grid), make)
+
+
 OCCUPANCY = Output('occupancy', 'gdfusion_ros/msg/SemanticOccupancyGrid', encode.occupancy)
-OBSERVED = Output('observed', 'gdfusion_ros/msg/SemanticOccupancyGrid',
-                  lambda grid, make: encode.occupancy(known(grid), make))
+OBSERVED = Output('observed', 'gdfusion_ros/msg/SemanticOccupancyGrid', _observed)
 """The same, with what no camera saw labelled unknown, whatever the setting ``unobserved``."""
 POINTS = Output('points', 'sensor_msgs/msg/PointCloud2', encode.points)
 MARKERS = Output('markers', 'visualization_msgs/msg/MarkerArray', lambda grid, _: cubes.markers(grid))

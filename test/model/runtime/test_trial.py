@@ -28,7 +28,7 @@ def test_a_network_that_was_warmed_up_sees_the_same(tiny: OccupancyNetwork, driv
 
 
 def test_out_of_memory_is_one_line(tiny: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forward(*_: object) -> None:
+    def forward(*_: object, **__: object) -> None:
         raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB\nmore')
 
     network = prepare(tiny, torch.device('cpu'))
