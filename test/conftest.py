@@ -51,6 +51,7 @@ if not torch.cuda.is_available():
 DATA = Path(__file__).resolve().parent / 'data'
 SHARED = DATA.parent.parent.parent / 'shared'
 PATIENCE = 600.0
+THREADS, OMP_THREADS = torch.get_num_threads(), os.environ.get('OMP_NUM_THREADS')
 
 prepare_process()  # as whoever runs a network does
 
@@ -106,11 +107,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def _as_processes_begin() -> Iterator[None]:
     """A verb that runs a network sets threads, and subnormal numbers to zero; the next test may need them as before."""
-    threads = torch.get_num_threads()
     yield
     torch.set_flush_denormal(False)
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
+    if torch.get_num_threads() != THREADS:
+        torch.set_num_threads(THREADS)
+    if OMP_THREADS is None:
+        os.environ.pop('OMP_NUM_THREADS', None)
+    else:
+        os.environ['OMP_NUM_THREADS'] = OMP_THREADS
 
 
 @pytest.fixture(scope='session')
