@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rclpy.exceptions import InvalidHandle
+
 from gdfusion_ros.errors import GdfusionError, RepeatedError
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.estimator import OccupancyEstimator
@@ -80,7 +82,9 @@ class Worker:
             while not self._stop.is_set():
                 if self._assembler.wait(_LOOK_UP):
                     self._work_off()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, InvalidHandle) and self._stop.is_set():
+                return  # this frame was not waited for, and the publishers are gone
             self._listener.failure()
             raise
 
