@@ -34,7 +34,7 @@ from gdfusion_ros.fleet.source import opened
 from gdfusion_ros.fleet.storage import RECORD, is_url, local_copy, output
 from gdfusion_ros.messages.outputs import NODE_NAME, OCCUPANCY
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.runtime.process import prepare_process
+from gdfusion_ros.model.runtime.process import prepare_process, set_threads
 from gdfusion_ros.model.zoo import load_network, select_model
 from gdfusion_ros.names import printable
 from gdfusion_ros.settings import ModelSettings
@@ -151,7 +151,7 @@ def workplace(settings: JobSettings) -> Workplace:
         GdfusionError: settings that are not allowed, or weights that are not there or do not fit.
     """
     prepare_process()
-    torch.set_num_threads(settings.threads)
+    set_threads(settings.threads)
     with weights_here(settings.of_model) as model:
         return Workplace(_sealed(settings, model), load_network(model))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import torch
 
 from gdfusion_ros.bags.replay import replay
 from gdfusion_ros.cli import main
@@ -147,3 +149,9 @@ def test_where_weights_lie_does_not_count_but_what_they_are(tmp_path: Path) -> N
     assert theirs.fingerprint == ours.fingerprint
     assert sealed(JobSettings(threads=2)).fingerprint != ours.fingerprint
     assert sealed(JobSettings(model={'untrained': True})).fingerprint != ours.fingerprint
+
+
+def test_runtimes_that_are_not_torch_s_take_as_many_threads(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('OMP_NUM_THREADS', '7')  # as Ray sets it, to the CPUs of a worker
+    tiny(threads=2)
+    assert (os.environ['OMP_NUM_THREADS'], torch.get_num_threads()) == ('2', 2)
