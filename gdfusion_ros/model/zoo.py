@@ -202,13 +202,11 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     network.title = chosen.title
     if chosen.weights is None:
         untrained(network)
-    elif settings.precision == 'int8':
-        prepare(network, device)
-        load_quantized(network, chosen.weights)
-        return network.eval().requires_grad_(False)
-    else:
+    elif settings.precision != 'int8':
         load_checkpoint(network, chosen.weights)
     network.autocast = settings.precision == 'autocast'
     prepared = prepare(network, device)
+    if settings.precision == 'int8' and chosen.weights is not None:  # such a file is of what is prepared
+        load_quantized(prepared, chosen.weights)
     return_freed_memory()
     return prepared

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.quantization.choice import put
 from gdfusion_ros.model.quantization.layers import QuantizedConv, quantized
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
-from gdfusion_ros.model.weights.saved_state import read_state
+from gdfusion_ros.model.weights.saved_state import read_state, write_state
 
 INT8 = 'int8'
 _STEP = '.weight_step'
@@ -29,9 +27,7 @@ def save_quantized(network: OccupancyNetwork, path: Path, facts: WeightsMetadata
     """
     # Cloned, since safetensors writes no tensor twice, and some networks have tied ones.
     state = {key: value.cpu().contiguous().clone() for key, value in network.state_dict().items()}
-    with written_whole(path) as draft:
-        save_file(state, draft, metadata=asdict(replace(facts, precision=INT8)))
-        draft.chmod(0o644)  # safetensors writes files that nobody else may read
+    write_state(state, path, replace(facts, precision=INT8))
 
 
 def load_quantized(network: OccupancyNetwork, path: Path) -> None:

@@ -7,20 +7,17 @@ it was trained on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.weights.forms import described, take_form
 from gdfusion_ros.model.weights.keys import to_published
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
-from gdfusion_ros.model.weights.saved_state import read_state
+from gdfusion_ros.model.weights.saved_state import read_state, write_state
 
 CONSTANTS = frozenset({'dx', 'bx', 'nx'})
 """Last parts of the names of a lift's voxels, which are no weights."""
@@ -81,9 +78,7 @@ def save_checkpoint(network: OccupancyNetwork, path: Path, facts: WeightsMetadat
     state |= {copy: state[copy].clone() for copy in network.ties}  # safetensors writes no tensor twice
     if half:
         state = {name: value.half() if value.squeeze().dim() > 1 else value for name, value in state.items()}
-    with written_whole(path) as draft:
-        save_file(state, draft, metadata={name: fact for name, fact in asdict(facts).items() if fact})
-        draft.chmod(0o644)  # safetensors writes files that nobody else may read
+    write_state(state, path, facts)
 
 
 def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) -> dict[str, Tensor]:

@@ -10,15 +10,18 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.files import written_whole
+from gdfusion_ros.model.weights.metadata import WeightsMetadata
 
 _WRAPPERS = ('state_dict', 'model_state_dict', 'model')
 """Where training tools put the weights, beside the epoch, the optimizer and the like."""
@@ -60,6 +63,17 @@ def read_state(path: Path) -> dict[str, Tensor]:
              if (tensor := _as_tensor(value)) is not None}
     twins = {_AVERAGED + key.replace('.', '_') for key in state}
     return {key: value for key, value in state.items() if key not in twins}
+
+
+def write_state(state: Mapping[str, Tensor], path: Path, facts: WeightsMetadata) -> None:
+    """Write tensors of the CPU as safetensors, and what is known of them; no two may share memory.
+
+    Raises:
+        GdfusionError: the file cannot be written.
+    """
+    with written_whole(path) as draft:
+        save_file(dict(state), draft, metadata={name: fact for name, fact in asdict(facts).items() if fact})
+        draft.chmod(0o644)  # safetensors writes files that nobody else may read
 
 
 def _is_safetensors(path: Path) -> bool:
