@@ -36,8 +36,9 @@ test: lint  ## lint, then all tests, a file in each of JOBS processes
 test-fast: setup  ## the tests that are neither slow nor need ROS processes or a browser: under 2 minutes
 	$(BIN)/pytest -m 'not slow and not ros and not browser'
 
-lint: setup  ## ruff and mypy
+lint: setup  ## ruff (rules and format) and mypy
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 docs: setup  ## the documentation as a site in build/site, strictly, after the tests of its links and code

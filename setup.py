@@ -23,8 +23,13 @@ WORK = SOURCE / 'build' / f'ros-{sys.implementation.cache_tag}'
 PREFIX = WORK / 'prefix'
 SITE = Path('lib', f'python{sys.version_info.major}.{sys.version_info.minor}', 'site-packages')
 INTERFACES = {'tf2_msgs': SOURCE / 'vendor' / 'tf2_msgs', 'gdfusion_ros': SOURCE}
-INPUTS = ('CMakeLists.txt', 'package.xml', 'pyproject.toml', 'setup.py',
-          *(f'{folder}/**/*' for folder in ('cmake', 'config', 'launch', 'msg', 'scripts', 'vendor', 'weights')))
+INPUTS = (
+    'CMakeLists.txt',
+    'package.xml',
+    'pyproject.toml',
+    'setup.py',
+    *(f'{folder}/**/*' for folder in ('cmake', 'config', 'launch', 'msg', 'scripts', 'vendor', 'weights')),
+)
 
 
 def generators_prefix() -> Path | None:
@@ -60,9 +65,21 @@ def generate(generators: Path) -> None:
     env = {**os.environ, 'AMENT_PREFIX_PATH': os.pathsep.join([str(PREFIX), str(generators)])}
     env.pop('CMAKE_PREFIX_PATH', None)
     for name, source in INTERFACES.items():
-        cmake('-S', str(source), '-B', str(WORK / name), '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release',
-              '-DBUILD_TESTING=OFF', f'-DCMAKE_INSTALL_PREFIX={PREFIX}', f'-DCMAKE_PREFIX_PATH={PREFIX};{generators}',
-              f'-DPython3_EXECUTABLE={sys.executable}', f'-DPYTHON_INSTALL_DIR={SITE}', env=env)
+        cmake(
+            '-S',
+            str(source),
+            '-B',
+            str(WORK / name),
+            '-G',
+            'Ninja',
+            '-DCMAKE_BUILD_TYPE=Release',
+            '-DBUILD_TESTING=OFF',
+            f'-DCMAKE_INSTALL_PREFIX={PREFIX}',
+            f'-DCMAKE_PREFIX_PATH={PREFIX};{generators}',
+            f'-DPython3_EXECUTABLE={sys.executable}',
+            f'-DPYTHON_INSTALL_DIR={SITE}',
+            env=env,
+        )
         cmake('--build', str(WORK / name), env=env)
         cmake('--install', str(WORK / name), env=env)
     stamp.write_text(digest)
@@ -70,20 +87,30 @@ def generate(generators: Path) -> None:
 
 def shared_files() -> list[tuple[str, list[str]]]:
     """The files that are of use without ROS too: (folder under the environment's prefix, files of it)."""
-    return [(f'share/gdfusion_ros/{folder}', [str(path.relative_to(SOURCE)) for path in (SOURCE / folder).glob('*.*')])
-            for folder in ('config', 'launch', 'msg', 'weights')]
+    return [
+        (f'share/gdfusion_ros/{folder}', [str(path.relative_to(SOURCE)) for path in (SOURCE / folder).glob('*.*')])
+        for folder in ('config', 'launch', 'msg', 'weights')
+    ]
 
 
 def cmake_files() -> list[tuple[str, list[str]]]:
     """What cmake installed beside the Python package, shared files included, in the form of shared_files()."""
+
     def wanted(path: Path) -> bool:
         relative = path.relative_to(PREFIX)
         metadata = '__pycache__' in relative.parts or any(part.endswith('.egg-info') for part in relative.parts)
-        return path.is_file() and path.suffix != '.c' and not metadata \
+        return (
+            path.is_file()
+            and path.suffix != '.c'
+            and not metadata
             and not relative.is_relative_to(SITE / 'gdfusion_ros')
+        )
 
-    return [(str(path.parent.relative_to(PREFIX)), [str(path.relative_to(SOURCE))])
-            for path in sorted(PREFIX.rglob('*')) if wanted(path)]
+    return [
+        (str(path.parent.relative_to(PREFIX)), [str(path.relative_to(SOURCE))])
+        for path in sorted(PREFIX.rglob('*'))
+        if wanted(path)
+    ]
 
 
 class BuildPy(build_py):
@@ -100,8 +127,9 @@ class BuildPy(build_py):
         generate(generators)
         generated = PREFIX / SITE / 'gdfusion_ros'
         package = (SOURCE if self.editable_mode else Path(self.build_lib)) / 'gdfusion_ros'
-        shutil.copytree(generated / 'msg', package / 'msg', dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns('__pycache__', '*.c'))
+        shutil.copytree(
+            generated / 'msg', package / 'msg', dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__', '*.c')
+        )
         for library in generated.glob('*.so'):
             shutil.copy2(library, package)
         self.distribution.data_files = cmake_files()

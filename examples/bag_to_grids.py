@@ -6,10 +6,10 @@ from pathlib import Path
 from gdfusion_ros import ModelSettings, PipelineSettings, TopicSettings, bag_reader, grid_stream, load_network
 
 network = load_network(ModelSettings())  # gdfusion_nano; ModelSettings(weights='bevdetocc_gf') for the authors'
-with bag_reader(Path(sys.argv[1])) as bag, \
-        grid_stream(bag, network, PipelineSettings(), TopicSettings()) as grids:
+with bag_reader(Path(sys.argv[1])) as bag, grid_stream(bag, network, PipelineSettings(), TopicSettings()) as grids:
     for grid, _ in grids:
         shares = {label.name: float((grid.labels == label.id).mean()) for label in grid.label_set.occupied}
         most = max(shares, key=lambda name: shares[name])
-        print(f'{grid.stamp / 1e9:.3f} s: {grid.occupied.sum()} of {grid.labels.size} voxels are occupied, '
-              f'most by {most}')
+        print(
+            f'{grid.stamp / 1e9:.3f} s: {grid.occupied.sum()} of {grid.labels.size} voxels are occupied, most by {most}'
+        )

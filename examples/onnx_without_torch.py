@@ -41,12 +41,17 @@ rig = {
     'intrinsics': np.tile(np.array([[1266, 0, 800], [0, 1266, 450], [0, 0, 1]], np.float32), (count, 1, 1)),
     'post_rotation': np.tile(np.diag([scale, scale, 1]).astype(np.float32), (count, 1, 1)),
     'post_translation': np.tile(np.array([0, height - 900 * scale, 0], np.float32), (count, 1)),
-    'volume_from_camera': pose, 'visible': np.ones(count, bool)}
+    'volume_from_camera': pose,
+    'visible': np.ones(count, bool),
+}
 rig |= {f'previous_{name}': rig[name] for name in ('post_rotation', 'post_translation', 'visible')}  # it stays the same
 rig |= {'previous_ego_from_ego': forward, 'previous_camera_from_camera': np.linalg.inv(pose) @ forward @ pose}
 
-state = {each['name']: np.zeros(each['shape'], each['dtype'])  # does not count in the first frame
-         for each in contract['network']['inputs'] if each['name'].startswith('state.')}
+state = {
+    each['name']: np.zeros(each['shape'], each['dtype'])  # does not count in the first frame
+    for each in contract['network']['inputs']
+    if each['name'].startswith('state.')
+}
 for step in range(3):
     given = {**rig, 'first': np.array(step == 0)}
     given['images'] = np.random.default_rng(step).normal(size=(count, 3, height, width)).astype(np.float32)

@@ -16,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, plain)
     try:
         from gdfusion_ros import cli
+
         signal.signal(signal.SIGINT, handler)
         return cli.main(argv)
     finally:

@@ -16,7 +16,7 @@ def printable(text: str, limit: int) -> str:
     """
     if len(text) > limit:
         tail = limit // 3
-        text = f'{text[:limit - tail - 3]} … {text[-tail:]}'
+        text = f'{text[: limit - tail - 3]} … {text[-tail:]}'
     if text.isprintable():
         return text
     text = re.sub(r'\s*[\t\r\n]\s*', ' ', text)

@@ -38,14 +38,20 @@ def read(path: Path) -> Mapping[str, object]:
     # Here, since it brings numpy and its threads, before which the node has to hold signals back.
     from gdfusion_ros.messages.outputs import NODE_NAME
 
-    values = {name: [] if value == [''] else value  # the empty list of ROS, which cannot tell the type of another one
-              for node, section in sections if node in (NODE_NAME, '*', '**') for name, value in section.items()}
+    values = {
+        name: [] if value == [''] else value  # the empty list of ROS, which cannot tell the type of another one
+        for node, section in sections
+        if node in (NODE_NAME, '*', '**')
+        for name, value in section.items()
+    }
     parts = (ModelSettings, PipelineSettings, TopicSettings, BevSettings, NodeSettings)
     known = [name for part in parts for name in records(part)]
     for name in values:
         if name not in known and not is_of_ros(name):
-            print(f"{path}: unknown parameter '{printable(str(name), 80)}' is ignored{suggestion(str(name), known)}",
-                  file=sys.stderr)
+            print(
+                f"{path}: unknown parameter '{printable(str(name), 80)}' is ignored{suggestion(str(name), known)}",
+                file=sys.stderr,
+            )
     return values
 
 

@@ -27,8 +27,13 @@ def add_old_flag(parser: argparse._ActionsContainer, flag: str, **options: Any) 
 
 
 class _OldFlag(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
-                 values: str | Sequence[Any] | None, option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
         del parser
         _say(f'{option_string}', f'--{self.dest}')
         setattr(namespace, self.dest, values)

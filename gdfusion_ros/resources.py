@@ -30,6 +30,8 @@ def resource(name: str) -> Path:
     """
     path = share() / name
     if not path.is_file():
-        raise GdfusionError(f'{path}: not found, this installation is incomplete; reinstall gdfusion-ros with pip on '
-                            'Linux x86-64, or build it with colcon')
+        raise GdfusionError(
+            f'{path}: not found, this installation is incomplete; reinstall gdfusion-ros with pip on '
+            'Linux x86-64, or build it with colcon'
+        )
     return path

@@ -11,8 +11,11 @@ from multiprocessing.resource_tracker import ensure_running
 
 def stop_signals() -> set[signal.Signals]:
     """What ends a process in order: Ctrl-C, the system, and the terminal that closes, unless ``nohup`` shields it."""
-    return {number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN}
+    return {
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    }
 
 
 def leave_to_first_process() -> None:

@@ -49,11 +49,16 @@ ARGUMENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 def generate_launch_description() -> LaunchDescription:
     """The arguments, and what they start."""
-    parameters = [DeclareLaunchArgument(name, default_value='',
-                                        description=f'{RECORDS[name][1].description} Empty: as in params_file.')
-                  for name in PARAMETERS]
-    arguments = [DeclareLaunchArgument(name, default_value=default, description=text, choices=choices or None)
-                 for name, (default, text, choices) in ARGUMENTS.items()]
+    parameters = [
+        DeclareLaunchArgument(
+            name, default_value='', description=f'{RECORDS[name][1].description} Empty: as in params_file.'
+        )
+        for name in PARAMETERS
+    ]
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=text, choices=choices or None)
+        for name, (default, text, choices) in ARGUMENTS.items()
+    ]
     return LaunchDescription([*parameters, *arguments, OpaqueFunction(function=start)])
 
 
@@ -65,8 +70,14 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     clocked = values['use_sim_time'] == 'true' or (values['use_sim_time'] == 'auto' and values['bag'] != '')
     sim_time = {'use_sim_time': clocked}
     node = Node(
-        package='gdfusion_ros', executable='occ', name='occ', namespace=values['namespace'], output='both',
-        parameters=[values['params_file'], overrides, sim_time], on_exit=end)
+        package='gdfusion_ros',
+        executable='occ',
+        name='occ',
+        namespace=values['namespace'],
+        output='both',
+        parameters=[values['params_file'], overrides, sim_time],
+        on_exit=end,
+    )
     entities: list[LaunchDescriptionEntity] = [*environment(), node]
     if values['rviz'] == 'true':
         entities.append(rviz(values['namespace'], sim_time))
@@ -89,9 +100,21 @@ def environment() -> list[SetEnvironmentVariable]:
 
 def playback(namespace: str, bag: str, rate: str) -> list[LaunchDescriptionEntity]:
     """`ros2 bag play` as soon as the node is active: then its label info comes, which is latched, so never missed."""
-    active = ExecuteProcess(cmd=['ros2', 'topic', 'echo', '--once', '--qos-durability', 'transient_local',
-                                 '--qos-reliability', 'reliable', in_namespace(namespace, f'occ/{LABEL_INFO_TOPIC}'),
-                                 LABEL_INFO_TYPE], output='log')
+    active = ExecuteProcess(
+        cmd=[
+            'ros2',
+            'topic',
+            'echo',
+            '--once',
+            '--qos-durability',
+            'transient_local',
+            '--qos-reliability',
+            'reliable',
+            in_namespace(namespace, f'occ/{LABEL_INFO_TOPIC}'),
+            LABEL_INFO_TYPE,
+        ],
+        output='log',
+    )
     play = ExecuteProcess(cmd=['ros2', 'bag', 'play', bag, '--clock', '--rate', rate, '--delay', '1'], output='both')
     return [active, RegisterEventHandler(OnProcessExit(target_action=active, on_exit=[play]))]
 
@@ -99,8 +122,13 @@ def playback(namespace: str, bag: str, rate: str) -> list[LaunchDescriptionEntit
 def rviz(namespace: str, sim_time: dict[str, bool]) -> Node:
     """RViz with the package's display file, whose topics are those of a node without namespace."""
     topics = [(f'/occ/{name}', in_namespace(namespace, f'occ/{name}')) for name in OUTPUTS]
-    return Node(package='rviz2', executable='rviz2', arguments=['-d', str(resource('config/occ.rviz'))],
-                parameters=[sim_time], remappings=topics)
+    return Node(
+        package='rviz2',
+        executable='rviz2',
+        arguments=['-d', str(resource('config/occ.rviz'))],
+        parameters=[sim_time],
+        remappings=topics,
+    )
 
 
 def in_namespace(namespace: str, name: str) -> str:

@@ -56,8 +56,9 @@ THREADS, OMP_THREADS = torch.get_num_threads(), os.environ.get('OMP_NUM_THREADS'
 prepare_process()  # as whoever runs a network does
 
 # A busy machine is no fault, and neither are fixtures that serve all examples of a test.
-settings.register_profile('tests', deadline=None,
-                          suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile(
+    'tests', deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 settings.load_profile('tests')
 
 
@@ -70,6 +71,7 @@ def patience() -> float:
 @pytest.fixture(scope='session')
 def wait_until() -> Callable[..., None]:
     """Waits until ``condition()`` is true; where that never comes, the test fails with what ``said()`` returns."""
+
     def wait(condition: Callable[[], object], said: Callable[[], object] = lambda: '') -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
@@ -153,9 +155,14 @@ def nuscenes_complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='session')
 def export_spec() -> NetworkSpec:
     """Of a small network for six cameras that is exported."""
-    return NetworkSpec(name='small_export', image_size=(64, 176), depth=DepthBins(first=1.0, step=2.0, count=20),
-                       feature_stride=16, context_channels=8,
-                       grid=VoxelGrid(lower=(-20.0, -20.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(40, 40, 8)))
+    return NetworkSpec(
+        name='small_export',
+        image_size=(64, 176),
+        depth=DepthBins(first=1.0, step=2.0, count=20),
+        feature_stride=16,
+        context_channels=8,
+        grid=VoxelGrid(lower=(-20.0, -20.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(40, 40, 8)),
+    )
 
 
 @pytest.fixture(scope='session')
@@ -165,19 +172,26 @@ def build_export() -> Callable[[NetworkSpec], OccupancyNetwork]:
 
 
 @pytest.fixture(scope='session')
-def tiny_weights(export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork],
-                 tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_weights(
+    export_spec: NetworkSpec,
+    build_export: Callable[[NetworkSpec], OccupancyNetwork],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """Its weights, random ones."""
     network, path = build_export(export_spec), tmp_path_factory.mktemp('weights') / 'small.safetensors'
     initialise(network, 0)
-    network.camera_statistics().get_buffer('running_var').fill_(300.0 ** 2)
+    network.camera_statistics().get_buffer('running_var').fill_(300.0**2)
     save_checkpoint(network, path, WeightsMetadata(export_spec.name, 'nothing'))
     return path
 
 
 @pytest.fixture(scope='session')
-def tiny_export(export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork], tiny_weights: Path,
-                tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_export(
+    export_spec: NetworkSpec,
+    build_export: Callable[[NetworkSpec], OccupancyNetwork],
+    tiny_weights: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """It, exported with scores."""
     network, path = build_export(export_spec), tmp_path_factory.mktemp('export') / 'small.onnx'
     load_checkpoint(network, tiny_weights)
@@ -188,6 +202,7 @@ def tiny_export(export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], 
 @pytest.fixture
 def strung(tmp_path: Path) -> Callable[..., Path]:
     """``strung(bag, runs, change)``: a bag's 1.5 s several times on end, each (topic, message) changed."""
+
     def write(bag: Path, runs: int, change: Callable[[str, Any], object] = lambda *_: None) -> Path:
         store, path = typestore(), tmp_path / 'strung'
         with bag_reader(bag) as reader, bag_writer(path) as writer:
@@ -211,8 +226,14 @@ def strung(tmp_path: Path) -> Callable[..., Path]:
 class _MadeNuScenes:
     """A car that drives 5 m/s through a left bend; cameras look round it, stamped as nuScenes does."""
 
-    CAMERAS: ClassVar = {'CAM_FRONT_LEFT': (55, -43_300), 'CAM_FRONT': (0, -35_700), 'CAM_FRONT_RIGHT': (-55, -27_800),
-                         'CAM_BACK_RIGHT': (-110, -20_200), 'CAM_BACK': (180, -10_600), 'CAM_BACK_LEFT': (110, -800)}
+    CAMERAS: ClassVar = {
+        'CAM_FRONT_LEFT': (55, -43_300),
+        'CAM_FRONT': (0, -35_700),
+        'CAM_FRONT_RIGHT': (-55, -27_800),
+        'CAM_BACK_RIGHT': (-110, -20_200),
+        'CAM_BACK': (180, -10_600),
+        'CAM_BACK_LEFT': (110, -800),
+    }
     START, PERIOD = 1_600_000_000_000_000, 500_000
 
     def __init__(self, root: Path) -> None:
@@ -220,9 +241,12 @@ class _MadeNuScenes:
         self.random = np.random.default_rng(1)
         channels = {**dict.fromkeys(self.CAMERAS, 'camera'), 'LIDAR_TOP': 'lidar', 'RADAR_FRONT': 'radar'}
         self.tables: dict[str, list[dict[str, object]]] = {
-            'sensor': [{'token': f'sensor-{channel}', 'channel': channel, 'modality': modality}
-                       for channel, modality in channels.items()],
-            **{name: [] for name in ('log', 'scene', 'sample', 'sample_data', 'calibrated_sensor', 'ego_pose')}}
+            'sensor': [
+                {'token': f'sensor-{channel}', 'channel': channel, 'modality': modality}
+                for channel, modality in channels.items()
+            ],
+            **{name: [] for name in ('log', 'scene', 'sample', 'sample_data', 'calibrated_sensor', 'ego_pose')},
+        }
 
     def write(self, version: str) -> None:
         for number in (1, 2):
@@ -232,10 +256,24 @@ class _MadeNuScenes:
             (self.root / version / f'{name}.json').write_text(json.dumps(rows))
 
     def add_scene(self, name: str, start: int) -> None:
-        self.tables['log'].append({'token': f'log-{name}', 'logfile': f'log of {name}', 'vehicle': 'n001',
-                                   'date_captured': '2020-09-13', 'location': 'nowhere'})
-        self.tables['scene'].append({'token': f'token-{name}', 'name': name, 'description': 'A left bend',
-                                     'log_token': f'log-{name}', 'nbr_samples': 3})
+        self.tables['log'].append(
+            {
+                'token': f'log-{name}',
+                'logfile': f'log of {name}',
+                'vehicle': 'n001',
+                'date_captured': '2020-09-13',
+                'location': 'nowhere',
+            }
+        )
+        self.tables['scene'].append(
+            {
+                'token': f'token-{name}',
+                'name': name,
+                'description': 'A left bend',
+                'log_token': f'log-{name}',
+                'nbr_samples': 3,
+            }
+        )
         for sensor in self.tables['sensor']:
             self.add_calibration(name, str(sensor['channel']))
         for index in reversed(range(3)):  # tables need not be in time order
@@ -251,23 +289,50 @@ class _MadeNuScenes:
         yaw = np.deg2rad(self.CAMERAS.get(channel, (0, 0))[0])
         c, s = np.cos(yaw / 2) / 2, np.sin(yaw / 2) / 2
         camera = channel in self.CAMERAS
-        self.tables['calibrated_sensor'].append({
-            'token': f'calibration-{scene}-{channel}', 'sensor_token': f'sensor-{channel}',
-            'translation': [float(np.cos(yaw)), float(np.sin(yaw)), 1.5],
-            'rotation': [c + s, -c - s, c - s, s - c] if camera else [1.0, 0.0, 0.0, 0.0],
-            'camera_intrinsic': [[126.0, 0.0, 80.0], [0.0, 126.0, 45.0], [0.0, 0.0, 1.0]] if camera else []})
+        self.tables['calibrated_sensor'].append(
+            {
+                'token': f'calibration-{scene}-{channel}',
+                'sensor_token': f'sensor-{channel}',
+                'translation': [float(np.cos(yaw)), float(np.sin(yaw)), 1.5],
+                'rotation': [c + s, -c - s, c - s, s - c] if camera else [1.0, 0.0, 0.0, 0.0],
+                'camera_intrinsic': [[126.0, 0.0, 80.0], [0.0, 126.0, 45.0], [0.0, 0.0, 1.0]] if camera else [],
+            }
+        )
 
-    def add_data(self, scene: str, sample: str, channel: str, stamp: int, *, key_frame: bool = True,
-                 width: int = 0, height: int = 0) -> None:
+    def add_data(
+        self,
+        scene: str,
+        sample: str,
+        channel: str,
+        stamp: int,
+        *,
+        key_frame: bool = True,
+        width: int = 0,
+        height: int = 0,
+    ) -> None:
         token, path = f'{scene}-{channel}-{stamp}', f'samples/{channel}/{stamp}.jpg'
         seconds = (stamp - self.START + 1_000_000) / 1e6 % 60  # since one second before the scene's first sample
-        self.tables['ego_pose'].append({
-            'token': f'pose-{token}', 'timestamp': stamp, 'translation': [100 + 5 * seconds, 200 + seconds ** 2, 0.0],
-            'rotation': [float(np.cos(0.05 * seconds)), 0.0, 0.0, float(np.sin(0.05 * seconds))]})
-        self.tables['sample_data'].append({
-            'token': token, 'sample_token': sample, 'ego_pose_token': f'pose-{token}',
-            'calibrated_sensor_token': f'calibration-{scene}-{channel}', 'timestamp': stamp, 'is_key_frame': key_frame,
-            'width': width, 'height': height, 'filename': path})
+        self.tables['ego_pose'].append(
+            {
+                'token': f'pose-{token}',
+                'timestamp': stamp,
+                'translation': [100 + 5 * seconds, 200 + seconds**2, 0.0],
+                'rotation': [float(np.cos(0.05 * seconds)), 0.0, 0.0, float(np.sin(0.05 * seconds))],
+            }
+        )
+        self.tables['sample_data'].append(
+            {
+                'token': token,
+                'sample_token': sample,
+                'ego_pose_token': f'pose-{token}',
+                'calibrated_sensor_token': f'calibration-{scene}-{channel}',
+                'timestamp': stamp,
+                'is_key_frame': key_frame,
+                'width': width,
+                'height': height,
+                'filename': path,
+            }
+        )
         if width and key_frame:
             pixels = self.random.integers(0, 256, (9, 16, 3), np.uint8)
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -280,11 +345,16 @@ class _CompleteNuScenes(_MadeNuScenes):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.tables |= {
-            'category': [{'token': f'category-{name}', 'name': name, 'description': ''}
-                         for name in ('vehicle.bus.rigid', 'human.pedestrian.adult')],
-            'instance': [{'token': 'bus', 'category_token': 'category-vehicle.bus.rigid'},
-                         {'token': 'walker', 'category_token': 'category-human.pedestrian.adult'}],
-            'sample_annotation': []}
+            'category': [
+                {'token': f'category-{name}', 'name': name, 'description': ''}
+                for name in ('vehicle.bus.rigid', 'human.pedestrian.adult')
+            ],
+            'instance': [
+                {'token': 'bus', 'category_token': 'category-vehicle.bus.rigid'},
+                {'token': 'walker', 'category_token': 'category-human.pedestrian.adult'},
+            ],
+            'sample_annotation': [],
+        }
 
     def write(self, version: str) -> None:
         super().write(version)
@@ -300,19 +370,27 @@ class _CompleteNuScenes(_MadeNuScenes):
         for row in self.tables['sample']:
             name = str(row['scene_token']).removeprefix('token-')
             semantics = self.random.integers(0, 18, (200, 200, 16), np.uint8)
-            occ3d.write(occ3d.label_path(self.root, name, str(row['token'])),
-                        occ3d.Occ3DLabels(semantics, semantics % 2 == 0, semantics % 3 == 0))
+            occ3d.write(
+                occ3d.label_path(self.root, name, str(row['token'])),
+                occ3d.Occ3DLabels(semantics, semantics % 2 == 0, semantics % 3 == 0),
+            )
 
     def add_scene(self, name: str, start: int) -> None:
         super().add_scene(name, start)
         for index in range(3):
             stamp = start + index * self.PERIOD
             self.add_data(name, f'sample-{name}-{index}', 'LIDAR_TOP', stamp + 50_000, key_frame=False)
-            for instance in ('bus', 'walker')[:1 + bool(index)] if name == 'scene-0001' else ():
-                self.tables['sample_annotation'].append({
-                    'token': f'{instance}-{index}', 'sample_token': f'sample-{name}-{index}',
-                    'instance_token': instance, 'translation': [110.0 + index, 205.0, 1.5],
-                    'rotation': [float(np.cos(0.2)), 0.0, 0.0, float(np.sin(0.2))], 'size': [2.5, 11.0, 3.0]})
+            for instance in ('bus', 'walker')[: 1 + bool(index)] if name == 'scene-0001' else ():
+                self.tables['sample_annotation'].append(
+                    {
+                        'token': f'{instance}-{index}',
+                        'sample_token': f'sample-{name}-{index}',
+                        'instance_token': instance,
+                        'translation': [110.0 + index, 205.0, 1.5],
+                        'rotation': [float(np.cos(0.2)), 0.0, 0.0, float(np.sin(0.2))],
+                        'size': [2.5, 11.0, 3.0],
+                    }
+                )
 
 
 @pytest.fixture(scope='session')

@@ -14,15 +14,7 @@ from gdfusion_ros.messages.bev import OCCUPIED, UNKNOWN, require
 from gdfusion_ros.messages.outputs import NODE_NAME, outputs
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.resources import resource
-from gdfusion_ros.settings import (
-    SURROUND_CAMERAS,
-    BevSettings,
-    PipelineSettings,
-    Record,
-    Value,
-    merged,
-    records,
-)
+from gdfusion_ros.settings import SURROUND_CAMERAS, BevSettings, PipelineSettings, Record, Value, merged, records
 
 PREAMBLE = """\
 # Parameters of the node occ: all of them, with their defaults. For ros2 launch (params_file:=...), ros2 run and
@@ -71,7 +63,8 @@ def test_nav2_and_the_node_agree(capsys: pytest.CaptureFixture[str]) -> None:
     assert topics[source['topic']].rpartition('/')[2] == source['data_type']
     assert (source['min_obstacle_height'], source['max_obstacle_height']) == (bev.bev_min_height, bev.bev_max_height)
     assert {costmap[name]['plugin'] for name in costmap['plugins']} == {
-        f'nav2_costmap_2d::{name}Layer' for name in ('Static', 'Obstacle', 'Inflation')}
+        f'nav2_costmap_2d::{name}Layer' for name in ('Static', 'Obstacle', 'Inflation')
+    }
 
 
 @pytest.fixture(scope='module')
@@ -82,21 +75,50 @@ def rviz() -> dict[str, Any]:
 PLUGINS = 'rviz_default_plugins'
 RELIABLE = {'Depth': 1, 'History Policy': 'Keep Last', 'Reliability Policy': 'Reliable'}
 LATCHED = {**RELIABLE, 'Durability Policy': 'Transient Local'}
-CAMERA = {'Depth': 5, 'History Policy': 'Keep Last', 'Reliability Policy': 'Best Effort',
-          'Durability Policy': 'Volatile'}
+CAMERA = {
+    'Depth': 5,
+    'History Policy': 'Keep Last',
+    'Reliability Policy': 'Best Effort',
+    'Durability Policy': 'Volatile',
+}
 
 DISPLAYS: dict[str, tuple[str, bool, dict[str, Any]]] = {
     'Grid': ('Grid', True, {'Reference Frame': 'base_link', 'Plane Cell Count': 8, 'Cell Size': 10, 'Plane': 'XY'}),
     'TF': ('TF', True, {'Marker Scale': 10, 'Show Axes': True, 'Show Names': False, 'Show Arrows': False}),
     'Occupancy': ('MarkerArray', True, {'Namespaces': {}, 'Topic': {**LATCHED, 'Value': '/occ/markers'}}),
-    'Points': ('PointCloud2', False, {'Topic': {**LATCHED, 'Value': '/occ/points'}, 'Style': 'Boxes', 'Size (m)': 0.4,
-                                      'Color Transformer': 'RGB8', 'Decay Time': 0, 'Use Fixed Frame': True}),
-    'Ground truth': ('MarkerArray', False, {'Namespaces': {}, 'Topic': {
-        **RELIABLE, 'Durability Policy': 'Volatile', 'Value': '/ground_truth/markers'}}),
-    "Bird's-eye view": ('Map', False, {'Topic': {**LATCHED, 'Value': '/occ/bev'}, 'Color Scheme': 'map', 'Alpha': 0.7,
-                                       'Draw Behind': True, 'Use Timestamp': True}),
-    **{camera: ('Image', True, {'Topic': {**CAMERA, 'Value': f'/{camera}/image/compressed'}, 'Normalize Range': True})
-       for camera in SURROUND_CAMERAS}}
+    'Points': (
+        'PointCloud2',
+        False,
+        {
+            'Topic': {**LATCHED, 'Value': '/occ/points'},
+            'Style': 'Boxes',
+            'Size (m)': 0.4,
+            'Color Transformer': 'RGB8',
+            'Decay Time': 0,
+            'Use Fixed Frame': True,
+        },
+    ),
+    'Ground truth': (
+        'MarkerArray',
+        False,
+        {'Namespaces': {}, 'Topic': {**RELIABLE, 'Durability Policy': 'Volatile', 'Value': '/ground_truth/markers'}},
+    ),
+    "Bird's-eye view": (
+        'Map',
+        False,
+        {
+            'Topic': {**LATCHED, 'Value': '/occ/bev'},
+            'Color Scheme': 'map',
+            'Alpha': 0.7,
+            'Draw Behind': True,
+            'Use Timestamp': True,
+        },
+    ),
+    **{
+        camera: ('Image', True, {'Topic': {**CAMERA, 'Value': f'/{camera}/image/compressed'}, 'Normalize Range': True})
+        for camera in SURROUND_CAMERAS
+    },
+}
 """Name -> (class, whether it is on at the start, what else was looked at in RViz)."""
 
 
@@ -130,7 +152,10 @@ def test_rviz_looks_at_the_whole_grid(rviz: dict[str, Any]) -> None:
     assert {view['Class'] for view in shown} == {f'{PLUGINS}/ThirdPersonFollower'}
     assert {view['Target Frame'] for view in shown} == {'base_link'}
     assert [(view['Distance'], view['Focal Point']['X'], view['Pitch']) for view in shown] == [
-        (60, -15, 0.7), (60, -15, 0.7), (105, -21, 1.569)]
+        (60, -15, 0.7),
+        (60, -15, 0.7),
+        (105, -21, 1.569),
+    ]
 
 
 @pytest.mark.parametrize('name', ['fastdds_profile.xml', 'fastdds3_profile.xml'])

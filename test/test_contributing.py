@@ -47,8 +47,9 @@ def test_a_hook_finds_its_tool_without_an_activated_environment(tmp_path: Path) 
     tool.write_text('#!/bin/sh\necho "found: $1"\n')
     tool.chmod(0o755)
     subprocess.run(['git', 'init', '--quiet', str(tmp_path)], check=True)
-    said = subprocess.run([ROOT / 'scripts/in_venv', 'tool', 'a b'], cwd=tmp_path, check=True, capture_output=True,
-                          text=True)
+    said = subprocess.run(
+        [ROOT / 'scripts/in_venv', 'tool', 'a b'], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
     assert said.stdout == 'found: a b\n'
 
 
@@ -61,11 +62,13 @@ def test_workflows_make_what_there_is(path: Path) -> None:
 
 def test_the_container_has_the_libraries_of_the_package() -> None:
     project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
-    installed = [re.findall(r'\btorch numba .*', (ROOT / name).read_text())
-                 for name in ('docker/Dockerfile', 'docs/install.md')]
+    installed = [
+        re.findall(r'\btorch numba .*', (ROOT / name).read_text()) for name in ('docker/Dockerfile', 'docs/install.md')
+    ]
     apt = {'pyyaml'}  # python3-yaml of package.xml
-    assert [names(shlex.split(line)) | apt for lines in installed for line in lines] == \
-        [names(project['dependencies'])] * 2
+    assert [names(shlex.split(line)) | apt for lines in installed for line in lines] == [
+        names(project['dependencies'])
+    ] * 2
 
 
 def test_the_container_copies_what_its_context_has() -> None:

@@ -29,8 +29,9 @@ pytestmark = pytest.mark.skipif(not (ROOT / '.git').exists(), reason='not a chec
 
 
 def tracked(*patterns: str) -> list[str]:
-    return subprocess.run(['git', 'ls-files', '--', *patterns], cwd=ROOT, check=True, capture_output=True,
-                          text=True).stdout.splitlines()
+    return subprocess.run(
+        ['git', 'ls-files', '--', *patterns], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
 
 
 def pages() -> dict[str, str]:
@@ -58,8 +59,9 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
-    return next(dict(action.choices) for action in build_parser()._actions
-                if isinstance(action, argparse._SubParsersAction))
+    return next(
+        dict(action.choices) for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
 
 
 def anchors(text: str) -> set[str]:
@@ -94,8 +96,9 @@ def test_python_in_pages_compiles_and_imports_what_there_is() -> None:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('gdfusion_ros'):
                 module = importlib.import_module(node.module or '')
-                lost += [f'{name}: {node.module}.{alias.name}' for alias in node.names
-                         if not hasattr(module, alias.name)]
+                lost += [
+                    f'{name}: {node.module}.{alias.name}' for alias in node.names if not hasattr(module, alias.name)
+                ]
     assert lost == []
 
 
@@ -108,8 +111,11 @@ def test_commands_in_pages_are_understood(capsys: pytest.CaptureFixture[str]) ->
             if words[0] == 'make':
                 lost += [f'{name}: make {word}' for word in words[1:] if word.islower() and word not in rules]
             elif words[0] in {'python', 'pytest'}:
-                lost += [f'{name}: {word}' for word in words[1:] if '/' in word and word.endswith('.py')
-                         and not (ROOT / word).exists()]
+                lost += [
+                    f'{name}: {word}'
+                    for word in words[1:]
+                    if '/' in word and word.endswith('.py') and not (ROOT / word).exists()
+                ]
             elif words[0] == 'gdfusion' and words[1] != 'VERB':
                 try:
                     parser.parse_args(words[1:])
@@ -121,9 +127,13 @@ def test_commands_in_pages_are_understood(capsys: pytest.CaptureFixture[str]) ->
 
 def test_commands_in_prose_have_flags_that_there_are() -> None:
     known = {verb: set(parser._option_string_actions) for verb, parser in verbs().items()}
-    lost = [f'{name}: {match[1]}' for name, text in pages().items() for match in INLINE.finditer(text)
-            for verb in [match[1].split()[1]]
-            if verb not in known or not set(FLAG.findall(match[1])) <= known[verb]]
+    lost = [
+        f'{name}: {match[1]}'
+        for name, text in pages().items()
+        for match in INLINE.finditer(text)
+        for verb in [match[1].split()[1]]
+        if verb not in known or not set(FLAG.findall(match[1])) <= known[verb]
+    ]
     assert lost == []
 
 
@@ -152,11 +162,15 @@ def test_every_output_of_the_node_is_on_its_page() -> None:
 
 def test_links_of_the_site() -> None:
     there = {'docs/a.md', 'docs/spec/b.md', 'config/c.yaml'}.__contains__
-    assert rewritten('docs/a.md', '[b](spec/b.md#x) [c](../config/c.yaml) [d](../gone)', there) == \
-        '[b](spec/b.md#x) [c](repository/config/c.yaml) [d](../gone)'
+    assert (
+        rewritten('docs/a.md', '[b](spec/b.md#x) [c](../config/c.yaml) [d](../gone)', there)
+        == '[b](spec/b.md#x) [c](repository/config/c.yaml) [d](../gone)'
+    )
     assert rewritten('docs/spec/b.md', '[a](../a.md)', there) == '[a](../a.md)'
-    assert rewritten('README.md', '[a](docs/a.md) [w](https://x.org) `[a](docs/a.md)`', there) == \
-        '[a](../a.md) [w](https://x.org) `[a](docs/a.md)`'
+    assert (
+        rewritten('README.md', '[a](docs/a.md) [w](https://x.org) `[a](docs/a.md)`', there)
+        == '[a](../a.md) [w](https://x.org) `[a](docs/a.md)`'
+    )
     assert [in_repository(site_path(path)) for path in ('docs/a.md', 'LICENSE')] == ['docs/a.md', 'LICENSE']
 
 
@@ -169,11 +183,16 @@ def test_the_reference_has_every_option_parameter_and_field() -> None:
     pytest.importorskip('rclpy', reason='the records of the node need rclpy')
     from gdfusion_ros.ros.parameters import RECORDS
     from tools.docs import reference
+
     written = reference.pages(ROOT)
     for verb, parser in verbs().items():
         assert f'## gdfusion {verb}\n' in written['reference/cli.md']
-        flags = [flag for action in parser._actions if action.dest != 'help' and action.help != argparse.SUPPRESS
-                 for flag in action.option_strings]
+        flags = [
+            flag
+            for action in parser._actions
+            if action.dest != 'help' and action.help != argparse.SUPPRESS
+            for flag in action.option_strings
+        ]
         assert [flag for flag in flags if not re.search(f'[` ]{flag}\\b', written['reference/cli.md'])] == []
     assert all(f'| `{name}` |' in written['reference/parameters.md'] for name in RECORDS)
     fields = re.findall(r'^\w\S* (\w+)$', (ROOT / 'msg/SemanticOccupancyGrid.msg').read_text(), re.MULTILINE)
@@ -185,6 +204,7 @@ def test_the_reference_has_every_option_parameter_and_field() -> None:
 def test_text_is_shown_as_it_is() -> None:
     pytest.importorskip('rclpy', reason='the records of the node need rclpy')
     from tools.docs.reference import cell, described
+
     assert cell('a | <b> *c*\n [d] e_f') == r'a \| &lt;b&gt; \*c\* \[d\] e_f'
     assert described('One.\n\n  gdfusion a   b\n\nTwo.') == 'One.\n\n```sh\ngdfusion a   b\n```\n\nTwo.'
 
@@ -192,8 +212,13 @@ def test_text_is_shown_as_it_is() -> None:
 @pytest.mark.slow
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip('mkdocs', reason='the site needs the extra docs')
-    built = subprocess.run([sys.executable, '-m', 'mkdocs', 'build', '--quiet', '--site-dir', str(tmp_path / 'site')],
-                           cwd=ROOT, capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        [sys.executable, '-m', 'mkdocs', 'build', '--quiet', '--site-dir', str(tmp_path / 'site')],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert built.returncode == 0, built.stderr
     index = (tmp_path / 'site' / 'index.html').read_text()
     assert 'first_grid.html' in index

@@ -15,8 +15,9 @@ EXAMPLES = Path(__file__).resolve().parent.parent / 'examples'
 
 
 def output(script: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, str(EXAMPLES / script), *arguments], capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

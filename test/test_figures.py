@@ -15,6 +15,7 @@ from tools.docs.links import ROOT
 def test_both_are_drawn_of_a_drive(scene_bag: Path, tmp_path: Path) -> None:
     pytest.importorskip('matplotlib', reason='figures need the extra train')
     from tools.docs.figures import draw_cues, draw_frame, last_frame
+
     frame = last_frame(scene_bag)
     assert {'depth_pred', 'geometry', 'motion_fused', 'voxel_out', 'scene_out'} <= set(frame.seen)
     assert frame.state.memory.voxel.frames == 2  # the frames before the last one
@@ -28,6 +29,7 @@ def test_both_are_drawn_of_a_drive(scene_bag: Path, tmp_path: Path) -> None:
 def test_pictures_from_above_have_ahead_up_and_left_left() -> None:
     pytest.importorskip('matplotlib', reason='figures need the extra train')
     from tools.docs.figures import from_above, mosaic
+
     volume = torch.zeros(1, 2, 3, 4, 5)  # (1, C, Y, X, Z)
     volume[0, :, 2, 3] = 1.0  # farthest to the left, farthest ahead
     picture = from_above(volume)

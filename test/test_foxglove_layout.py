@@ -51,8 +51,10 @@ def test_the_3d_panel_follows_the_vehicle_and_shows_topics_that_are_there(layout
 
 def test_every_camera_has_its_image_and_calibration(layout: dict[str, Any]) -> None:
     images = [panel['imageMode'] for name, panel in layout['configById'].items() if name.startswith('Image!')]
-    assert images == [{'imageTopic': TOPICS.image(camera), 'calibrationTopic': TOPICS.camera_info(camera)}
-                      for camera in SURROUND_CAMERAS]
+    assert images == [
+        {'imageTopic': TOPICS.image(camera), 'calibrationTopic': TOPICS.camera_info(camera)}
+        for camera in SURROUND_CAMERAS
+    ]
 
 
 def test_the_diagnostics_are_those_of_the_node(layout: dict[str, Any]) -> None:

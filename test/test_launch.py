@@ -45,8 +45,11 @@ def test_arguments_are_parameters_of_the_node_and_the_documented_others() -> Non
 
 
 def test_the_files_that_it_names_exist() -> None:
-    names = [call.args[0] for call in ast.walk(ast.parse(LAUNCH_FILE.read_text()))
-             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == 'resource']
+    names = [
+        call.args[0]
+        for call in ast.walk(ast.parse(LAUNCH_FILE.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == 'resource'
+    ]
     assert {resource(ast.literal_eval(name)).name for name in names} == {'occ.yaml', 'occ.rviz'}
 
 
@@ -89,13 +92,18 @@ def commands(entities: list[Any]) -> list[list[str]]:
     context = LaunchContext()
     handlers = [entity.event_handler for entity in entities if isinstance(entity, RegisterEventHandler)]
     then = [entity for handler in handlers for entity in handler.describe()[1]]
-    return [[''.join(part.perform(context) for part in word) for word in entity.cmd]
-            for entity in (*entities, *then) if isinstance(entity, ExecuteProcess) and not isinstance(entity, Node)]
+    return [
+        [''.join(part.perform(context) for part in word) for word in entity.cmd]
+        for entity in (*entities, *then)
+        if isinstance(entity, ExecuteProcess) and not isinstance(entity, Node)
+    ]
 
 
 def test_every_argument_is_described(launch_file: ModuleType) -> None:
-    arguments = {argument.name: argument.description
-                 for argument in launch_file.generate_launch_description().get_launch_arguments()}
+    arguments = {
+        argument.name: argument.description
+        for argument in launch_file.generate_launch_description().get_launch_arguments()
+    }
     assert tuple(arguments) == (*PARAMETERS, *OTHERS)
     assert all(arguments.values())
 
@@ -106,8 +114,9 @@ def test_starts_the_node_alone_unless_asked_for_more(launch_file: ModuleType) ->
     assert commands(entities) == []
 
 
-def test_starts_rviz_and_the_bag_after_the_node_is_active(launch_file: ModuleType, tmp_path: Path,
-                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starts_rviz_and_the_bag_after_the_node_is_active(
+    launch_file: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(launch_arguments, 'get_package_prefix', lambda package: '/opt/ros')
     entities = started(launch_file, rviz='true', bag=str(tmp_path), rate='0.5', namespace='car')
     active, play = commands(entities)

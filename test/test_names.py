@@ -10,9 +10,17 @@ from gdfusion_ros.errors import LONGEST, GdfusionError
 from gdfusion_ros.names import is_file_name, is_relative_path, printable
 
 
-@pytest.mark.parametrize(('text', 'shown'), [
-    ('bevdetocc_gf', 'bevdetocc_gf'), ('東京 \\x', '東京 \\x'), ('\x1b[2Jgone', '\\x1b[2Jgone'), ('a\r\n\tb', 'a b'),
-    ('a\u202eb\x9bc', 'a\\u202eb\\x9bc'), ('\ud800', '\\ud800')])
+@pytest.mark.parametrize(
+    ('text', 'shown'),
+    [
+        ('bevdetocc_gf', 'bevdetocc_gf'),
+        ('東京 \\x', '東京 \\x'),
+        ('\x1b[2Jgone', '\\x1b[2Jgone'),
+        ('a\r\n\tb', 'a b'),
+        ('a\u202eb\x9bc', 'a\\u202eb\\x9bc'),
+        ('\ud800', '\\ud800'),
+    ],
+)
 def test_what_a_terminal_would_obey_is_escaped(text: str, shown: str) -> None:
     assert printable(text, 100) == shown
     assert printable(shown, 100) == shown

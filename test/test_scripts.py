@@ -20,8 +20,9 @@ runpy.run_path(sys.argv[0], run_name='__mp_main__')
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False,
-                          env=for_child(os.environ))
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, env=for_child(os.environ)
+    )
 
 
 @pytest.mark.parametrize('name', ['gdfusion', 'occ'])
@@ -38,8 +39,11 @@ def test_scenes_are_converted_by_several_processes(nuscenes_root: Path, tmp_path
 
 @pytest.mark.parametrize(('module', 'verb'), [('tqdm', 'info'), ('torch', 'models')])
 def test_a_library_that_is_not_there_is_one_line(module: str, verb: str) -> None:
-    result = run('-c', f"import sys; sys.modules['{module}'] = None\n"
-                       f'from gdfusion_ros.cli import main; sys.exit(main({[verb, "/none"]}))')
+    result = run(
+        '-c',
+        f"import sys; sys.modules['{module}'] = None\n"
+        f'from gdfusion_ros.cli import main; sys.exit(main({[verb, "/none"]}))',
+    )
     assert result.returncode == 1
-    line, = result.stderr.splitlines()
+    (line,) = result.stderr.splitlines()
     assert f"there is no Python module '{module}' here: activate the environment" in line

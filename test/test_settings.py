@@ -28,21 +28,24 @@ def test_values_replace_defaults() -> None:
     assert made.queue_size == PipelineSettings().queue_size
 
 
-@pytest.mark.parametrize(('values', 'message'), [
-    ({'sync_slop': 0.1}, "unknown setting 'sync_slop'"),
-    ({'sync_tolerance': '0.1'}, "'sync_tolerance': expected a number"),
-    ({'sync_tolerance': True}, "'sync_tolerance': expected a number"),
-    ({'sync_tolerance': 2.0}, 'a value from 0.0 to 1.0'),
-    ({'queue_size': 1.5}, "'queue_size': expected a whole number"),
-    ({'lossless': 1}, "'lossless': expected true or false"),
-    ({'missing_camera': 'ignore'}, 'one of skip, hold, mask'),
-    ({'base_frame': 7}, "'base_frame': expected a string"),
-    ({'cameras': 'CAM_FRONT'}, "'cameras': expected a list of strings"),
-    ({'cameras': ['a', 'b', 'a'], 'reference_camera': 'a'}, 'a name is there twice'),
-    ({'fixed_frame': 'base_link'}, "'fixed_frame' and 'base_frame' are both 'base_link'"),
-    ({'fixed_frame': ''}, "'fixed_frame': expected the name of a TF frame"),
-    ({'cameras': ['a', 'b']}, "'CAM_FRONT' is not among the cameras"),
-])
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'sync_slop': 0.1}, "unknown setting 'sync_slop'"),
+        ({'sync_tolerance': '0.1'}, "'sync_tolerance': expected a number"),
+        ({'sync_tolerance': True}, "'sync_tolerance': expected a number"),
+        ({'sync_tolerance': 2.0}, 'a value from 0.0 to 1.0'),
+        ({'queue_size': 1.5}, "'queue_size': expected a whole number"),
+        ({'lossless': 1}, "'lossless': expected true or false"),
+        ({'missing_camera': 'ignore'}, 'one of skip, hold, mask'),
+        ({'base_frame': 7}, "'base_frame': expected a string"),
+        ({'cameras': 'CAM_FRONT'}, "'cameras': expected a list of strings"),
+        ({'cameras': ['a', 'b', 'a'], 'reference_camera': 'a'}, 'a name is there twice'),
+        ({'fixed_frame': 'base_link'}, "'fixed_frame' and 'base_frame' are both 'base_link'"),
+        ({'fixed_frame': ''}, "'fixed_frame': expected the name of a TF frame"),
+        ({'cameras': ['a', 'b']}, "'CAM_FRONT' is not among the cameras"),
+    ],
+)
 def test_what_does_not_fit_is_refused_in_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(GdfusionError, match=message) as caught:
         from_mapping(PipelineSettings, values)

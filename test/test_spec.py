@@ -18,8 +18,13 @@ HEADING = re.compile(r'^##+ (C?\d+(?:\.\d+)?)[. ]', re.MULTILINE)
 
 def texts() -> list[Path]:
     """Every text of the repository that may cite."""
-    listed = subprocess.run(['git', 'ls-files', '--', '*.py', '*.md', '*.yaml', '*.msg'], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout.split('\n')
+    listed = subprocess.run(
+        ['git', 'ls-files', '--', '*.py', '*.md', '*.yaml', '*.msg'],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split('\n')
     return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
 
 
@@ -30,19 +35,24 @@ def sections(name: str) -> set[str]:
 
 @pytest.mark.skipif(not (ROOT / '.git').exists(), reason='not a checkout')
 def test_every_reference_to_a_section_resolves() -> None:
-    found = [(path, name, section) for path in texts() for name, list_of in
-             ((match[1], match[2]) for match in REFERENCE.finditer(path.read_text()))
-             for section in re.findall(SECTION, list_of)]
+    found = [
+        (path, name, section)
+        for path in texts()
+        for name, list_of in ((match[1], match[2]) for match in REFERENCE.finditer(path.read_text()))
+        for section in re.findall(SECTION, list_of)
+    ]
     assert len(found) > 50
-    assert [(str(path.relative_to(ROOT)), name, section) for path, name, section in found
-            if section not in sections(name)] == []
+    assert [
+        (str(path.relative_to(ROOT)), name, section) for path, name, section in found if section not in sections(name)
+    ] == []
 
 
 @pytest.mark.skipif(not (ROOT / '.git').exists(), reason='not a checkout')
 def test_every_reference_says_of_which_file() -> None:
     others = [path for path in texts() if path.parent != SPEC and path != Path(__file__)]
-    assert [(str(path.relative_to(ROOT)), match[0]) for path in others
-            for match in LOOSE.finditer(path.read_text())] == []
+    assert [
+        (str(path.relative_to(ROOT)), match[0]) for path in others for match in LOOSE.finditer(path.read_text())
+    ] == []
 
 
 def test_what_resolves() -> None:

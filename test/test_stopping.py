@@ -49,7 +49,8 @@ def test_processes_are_born_with_the_signals_blocked() -> None:
         'with starting_processes():\n'
         '    process.start()\n'
         "print(re.search(r'SigBlk:\\s*(\\w+)', Path(f'/proc/{process.pid}/status').read_text())[1])\n"
-        'process.kill()\n')
+        'process.kill()\n'
+    )
     said = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True)
     blocked = int(said.stdout, 16)
     assert all(blocked >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM))

@@ -24,21 +24,37 @@ def waits(text: str) -> list[str]:
             given += node.args
         limits = [value.value for value in given if isinstance(value, ast.Constant)]
         if called in ('time.sleep', 'time.perf_counter') or any(
-                isinstance(limit, (int, float)) and limit >= RUNS_OUT for limit in limits):
+            isinstance(limit, (int, float)) and limit >= RUNS_OUT for limit in limits
+        ):
             found.append(f'line {node.lineno}: {ast.unparse(node)}')
     return found
 
 
 def test_no_test_waits_for_a_time() -> None:
-    found = {str(path.relative_to(TESTS)): waits(path.read_text()) for path in TESTS.rglob('*.py')
-             if path != TESTS / 'conftest.py'}
+    found = {
+        str(path.relative_to(TESTS)): waits(path.read_text())
+        for path in TESTS.rglob('*.py')
+        if path != TESTS / 'conftest.py'
+    }
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 def test_what_is_looked_for_is_found() -> None:
-    for line in ('time.sleep(0.5)', 'event.wait(10)', 'thread.join(5.0)', 'run(command, timeout=100)',
-                 'play([bag], Playback(wait=10))', 'begin = time.perf_counter()', 'pytest.mark.timeout(60)'):
+    for line in (
+        'time.sleep(0.5)',
+        'event.wait(10)',
+        'thread.join(5.0)',
+        'run(command, timeout=100)',
+        'play([bag], Playback(wait=10))',
+        'begin = time.perf_counter()',
+        'pytest.mark.timeout(60)',
+    ):
         assert waits(line), line
-    for line in ('event.wait()', "', '.join(words)", 'run(command, timeout=patience)', 'assembler.wait(0.01)',
-                 'wait_until(lambda: heard)'):
+    for line in (
+        'event.wait()',
+        "', '.join(words)",
+        'run(command, timeout=patience)',
+        'assembler.wait(0.01)',
+        'wait_until(lambda: heard)',
+    ):
         assert not waits(line), line

@@ -37,16 +37,20 @@ class FrameAgreement:
     worst: str
 
 
-def agreement(path: Path, network: OccupancyNetwork, exported: ExportedNetwork, pipeline: PipelineSettings,
-              topics: TopicSettings) -> Iterator[FrameAgreement]:
+def agreement(
+    path: Path, network: OccupancyNetwork, exported: ExportedNetwork, pipeline: PipelineSettings, topics: TopicSettings
+) -> Iterator[FrameAgreement]:
     """Of every frame of the bag ``path``.
 
     Raises:
         GdfusionError: the bag lacks topics, is damaged, or gives no grid.
     """
-    with bag_reader(path) as one, bag_reader(path) as other, \
-            grid_stream(one, network, pipeline, topics) as torchs, \
-            grid_stream(other, exported, pipeline, topics) as graphs:
+    with (
+        bag_reader(path) as one,
+        bag_reader(path) as other,
+        grid_stream(one, network, pipeline, topics) as torchs,
+        grid_stream(other, exported, pipeline, topics) as graphs,
+    ):
         for (grid, _), (found, _) in zip(torchs, graphs, strict=True):
             assert isinstance(torchs.memory, SequenceState)
             assert isinstance(graphs.memory, ExportedState)

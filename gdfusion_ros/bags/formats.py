@@ -79,8 +79,10 @@ def _require_end(path: Path) -> None:
     with path.open('rb') as stream:
         stream.seek(max(path.stat().st_size - len(_MCAP), 0))
         if stream.tell() < len(_MCAP) or stream.read() != _MCAP:
-            raise GdfusionError("its end is missing: the recording or a copy was cut off; 'ros2 bag reindex' or "
-                                "'mcap recover' may save what is there")
+            raise GdfusionError(
+                "its end is missing: the recording or a copy was cut off; 'ros2 bag reindex' or "
+                "'mcap recover' may save what is there"
+            )
 
 
 def _require_pages(path: Path) -> None:
@@ -88,13 +90,17 @@ def _require_pages(path: Path) -> None:
     with path.open('rb') as stream:
         header = stream.read(_SQLITE_HEADER)
     if len(header) == _SQLITE_HEADER:
-        size, = struct.unpack_from('>H', header, 16)
-        pages, = struct.unpack_from('>I', header, 28)
+        (size,) = struct.unpack_from('>H', header, 16)
+        (pages,) = struct.unpack_from('>I', header, 28)
     if len(header) < _SQLITE_HEADER or (65536 if size == 1 else size) * pages > path.stat().st_size:
-        raise GdfusionError("its end is missing: the recording or a copy was cut off; 'sqlite3 IN.db3 .recover | "
-                            "sqlite3 OUT.db3', then 'ros2 bag reindex' may save what is there")
+        raise GdfusionError(
+            "its end is missing: the recording or a copy was cut off; 'sqlite3 IN.db3 .recover | "
+            "sqlite3 OUT.db3', then 'ros2 bag reindex' may save what is there"
+        )
     for suffix, remedy in _LOGS.items():
         log = path.with_name(path.name + suffix)
         if log.is_file() and any(log.read_bytes()[:8]):
-            raise GdfusionError(f"its last messages are still in {log.name}: the recording was cut off; 'sqlite3 "
-                                f"{path.name} \"{remedy}\"' puts that right")
+            raise GdfusionError(
+                f"its last messages are still in {log.name}: the recording was cut off; 'sqlite3 "
+                f'{path.name} "{remedy}"\' puts that right'
+            )

@@ -41,8 +41,15 @@ SILENT = ReplayListener()
 
 
 @contextmanager
-def grid_stream(bag: BagReader, network: Network, pipeline: PipelineSettings, topics: TopicSettings, *,
-                protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT) -> Iterator[GridStream]:
+def grid_stream(
+    bag: BagReader,
+    network: Network,
+    pipeline: PipelineSettings,
+    topics: TopicSettings,
+    *,
+    protocol: PoseProtocol = 'live',
+    listener: ReplayListener = SILENT,
+) -> Iterator[GridStream]:
     """The grids that ``network`` makes of an open bag.
 
     Args:
@@ -64,15 +71,27 @@ def grid_stream(bag: BagReader, network: Network, pipeline: PipelineSettings, to
 class GridStream:
     """Iterates once over the grids of a bag; made by ``grid_stream``."""
 
-    def __init__(self, bag: BagReader, network: Network, pipeline: PipelineSettings, topics: TopicSettings,
-                 preprocessor: Preprocessor, protocol: PoseProtocol, listener: ReplayListener) -> None:
+    def __init__(
+        self,
+        bag: BagReader,
+        network: Network,
+        pipeline: PipelineSettings,
+        topics: TopicSettings,
+        preprocessor: Preprocessor,
+        protocol: PoseProtocol,
+        listener: ReplayListener,
+    ) -> None:
         """See ``grid_stream``."""
         self._bag, self._listener = bag, listener
         self._counters = Counters(pipeline.cameras, _first_of_each(listener.warning))
-        self._assembler = FrameAssembler(pipeline, preprocessor, counters=self._counters,
-                                         grid_frame=pipeline.grid_frame(network.spec.frame),
-                                         takes_clouds=network.spec.lidar_depth,
-                                         history_stamp=lidar_stamps(bag) if protocol == 'released' else None)
+        self._assembler = FrameAssembler(
+            pipeline,
+            preprocessor,
+            counters=self._counters,
+            grid_frame=pipeline.grid_frame(network.spec.frame),
+            takes_clouds=network.spec.lidar_depth,
+            history_stamp=lidar_stamps(bag) if protocol == 'released' else None,
+        )
         self._estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=self._counters)
         self._router = MessageRouter(self._assembler, pipeline, topics)
         self._topics = list(input_topics(pipeline, topics, lidar=network.spec.lidar_depth))
@@ -139,8 +158,7 @@ class GridStream:
             raise GdfusionError('; '.join([*facts, counts.last_drop]).removesuffix('; '))
 
 
-def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings, *,
-                   lidar: bool = False) -> None:
+def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings, *, lidar: bool = False) -> None:
     """Make sure that the bag has what a grid needs.
 
     Static transforms may be missing, and where ``missing_camera`` is mask, every camera but the reference camera. With
@@ -155,8 +173,13 @@ def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSett
             optional |= {topics.image(camera), topics.camera_info(camera)}
     if pipeline.missing_lidar == 'camera_only':
         optional.add(topics.lidar_topic)
-    bag.require({topic: type_name for topic, type_name in input_topics(pipeline, topics, lidar=lidar).items()
-                 if topic not in optional})
+    bag.require(
+        {
+            topic: type_name
+            for topic, type_name in input_topics(pipeline, topics, lidar=lidar).items()
+            if topic not in optional
+        }
+    )
 
 
 def _first_of_each(warn: Callable[[str], object]) -> Callable[[str, str], None]:

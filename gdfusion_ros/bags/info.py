@@ -16,22 +16,47 @@ from gdfusion_ros.perception.types import NANOSECONDS
 def describe(bag: BagReader) -> str:
     """Size, time span, topics with types, counts, rates and durability, custom data, and what
     is left out of an open bag."""
-    facts = [('bag', _shown(str(bag.path), 500)), ('size', format_size(bag_size(bag.path))),
-             ('start', _time(bag.start) if bag.message_count else '-'),
-             ('duration', f'{bag.duration / NANOSECONDS:.3f} s'), ('messages', bag.message_count),
-             *((_shown(name), _shown(value, 500)) for name, value in sorted(bag.custom_data.items()))]
-    rows = [(_shown(topic.name), _shown(topic.type_name), topic.count, _rate(topic, bag.duration), _qos(topic))
-            for topic in bag.topics.values()]
-    others = [(_shown(item.topic), _shown(item.type_name or '-'), item.count, _shown(item.reason))
-              for item in bag.left_out]
-    others += [(_shown(name), _shown(bag.topics[name].type_name), count, 'promised, but missing')
-               for name, count in bag.missing.items()]
-    text = tabulate(facts, tablefmt='plain', disable_numparse=True) + '\n\n' + tabulate(
-        rows, headers=('topic', 'type', 'messages', 'rate [Hz]', 'QoS'), disable_numparse=True,
-        colalign=('left', 'left', 'right', 'right', 'left'))
-    return text if not others else text + '\n\n' + tabulate(
-        others, headers=('left out', 'type', 'messages', 'because it is'), disable_numparse=True,
-        colalign=('left', 'left', 'right', 'left'))
+    facts = [
+        ('bag', _shown(str(bag.path), 500)),
+        ('size', format_size(bag_size(bag.path))),
+        ('start', _time(bag.start) if bag.message_count else '-'),
+        ('duration', f'{bag.duration / NANOSECONDS:.3f} s'),
+        ('messages', bag.message_count),
+        *((_shown(name), _shown(value, 500)) for name, value in sorted(bag.custom_data.items())),
+    ]
+    rows = [
+        (_shown(topic.name), _shown(topic.type_name), topic.count, _rate(topic, bag.duration), _qos(topic))
+        for topic in bag.topics.values()
+    ]
+    others = [
+        (_shown(item.topic), _shown(item.type_name or '-'), item.count, _shown(item.reason)) for item in bag.left_out
+    ]
+    others += [
+        (_shown(name), _shown(bag.topics[name].type_name), count, 'promised, but missing')
+        for name, count in bag.missing.items()
+    ]
+    text = (
+        tabulate(facts, tablefmt='plain', disable_numparse=True)
+        + '\n\n'
+        + tabulate(
+            rows,
+            headers=('topic', 'type', 'messages', 'rate [Hz]', 'QoS'),
+            disable_numparse=True,
+            colalign=('left', 'left', 'right', 'right', 'left'),
+        )
+    )
+    return (
+        text
+        if not others
+        else text
+        + '\n\n'
+        + tabulate(
+            others,
+            headers=('left out', 'type', 'messages', 'because it is'),
+            disable_numparse=True,
+            colalign=('left', 'left', 'right', 'left'),
+        )
+    )
 
 
 def bag_size(path: Path) -> int:

@@ -67,8 +67,9 @@ class McapFile:
             summary = SeekingReader(self._stream).get_summary()
             if summary:
                 _require_end(self._stream)
-            self._index = (_indexed(self._stream, summary) if summary and _is_complete(summary)
-                           else _scanned(self._stream))
+            self._index = (
+                _indexed(self._stream, summary) if summary and _is_complete(summary) else _scanned(self._stream)
+            )
         except BaseException:
             self._stream.close()
             raise
@@ -84,16 +85,24 @@ class McapFile:
 
     def messages(self, topics: Collection[str], start: int) -> Iterator[RawMessage]:
         """See StorageFile."""
-        wanted = {number: channel for number, channel in self._known.items()
-                  if channel.topic in topics and not channel.foreign}
-        return in_time_order(Part(piece.start, partial(self._messages_of, piece, wanted, start))
-                             for piece in self._index.pieces
-                             if piece.end >= start and not wanted.keys().isdisjoint(piece.channels))
+        wanted = {
+            number: channel
+            for number, channel in self._known.items()
+            if channel.topic in topics and not channel.foreign
+        }
+        return in_time_order(
+            Part(piece.start, partial(self._messages_of, piece, wanted, start))
+            for piece in self._index.pieces
+            if piece.end >= start and not wanted.keys().isdisjoint(piece.channels)
+        )
 
     def _messages_of(self, piece: _Piece, wanted: dict[int, Channel], start: int) -> Iterator[RawMessage]:
         self._stream.seek(piece.offset)
-        found = [record for record in _messages(_record(self._stream))
-                 if record.channel_id in wanted and record.log_time >= start]
+        found = [
+            record
+            for record in _messages(_record(self._stream))
+            if record.channel_id in wanted and record.log_time >= start
+        ]
         for record in sorted(found, key=attrgetter('log_time')):
             channel = wanted[record.channel_id]
             yield RawMessage(channel.topic, channel.type_name, record.log_time, unpacked(record.data))
@@ -110,9 +119,14 @@ class McapFile:
             foreign = 'no schema'
         else:
             foreign = '' if schema.encoding in _SCHEMAS else schema.encoding
-        return Channel(channel.topic, full_type_name(schema.name) if schema and not foreign else
-                       schema.name if schema else '', offered_qos(channel.metadata.get('offered_qos_profiles', '')),
-                       promised[number], held[number], foreign)
+        return Channel(
+            channel.topic,
+            full_type_name(schema.name) if schema and not foreign else schema.name if schema else '',
+            offered_qos(channel.metadata.get('offered_qos_profiles', '')),
+            promised[number],
+            held[number],
+            foreign,
+        )
 
 
 def _require_end(stream: IO[bytes]) -> None:
@@ -123,8 +137,9 @@ def _require_end(stream: IO[bytes]) -> None:
     """
     place = stream.tell()
     if stream.seek(0, SEEK_END) - place > MAGIC_SIZE:
-        raise GdfusionError("it goes on behind its end: files that were joined by 'cat' are no MCAP file; 'mcap merge' "
-                            'joins them')
+        raise GdfusionError(
+            "it goes on behind its end: files that were joined by 'cat' are no MCAP file; 'mcap merge' joins them"
+        )
 
 
 def _is_complete(summary: Summary) -> bool:
@@ -134,22 +149,34 @@ def _is_complete(summary: Summary) -> bool:
     """
     if summary.statistics is None:
         return False
-    found = sum((chunk.message_index_length - _EMPTY_INDEX * len(chunk.message_index_offsets)) // _INDEX_ENTRY
-                for chunk in summary.chunk_indexes)
+    found = sum(
+        (chunk.message_index_length - _EMPTY_INDEX * len(chunk.message_index_offsets)) // _INDEX_ENTRY
+        for chunk in summary.chunk_indexes
+    )
     used = set(summary.statistics.channel_message_counts).union(
-        *(chunk.message_index_offsets for chunk in summary.chunk_indexes))
-    return (found == summary.statistics.message_count == sum(summary.statistics.channel_message_counts.values())
-            and used <= summary.channels.keys()
-            and all(channel.schema_id in (0, *summary.schemas) for channel in summary.channels.values()))
+        *(chunk.message_index_offsets for chunk in summary.chunk_indexes)
+    )
+    return (
+        found == summary.statistics.message_count == sum(summary.statistics.channel_message_counts.values())
+        and used <= summary.channels.keys()
+        and all(channel.schema_id in (0, *summary.schemas) for channel in summary.channels.values())
+    )
 
 
 def _indexed(stream: IO[bytes], summary: Summary) -> _Index:
     """The index that the writer has left."""
     assert summary.statistics is not None
     counts = Counter(summary.statistics.channel_message_counts)
-    pieces = [_Piece(chunk.message_start_time, chunk.message_end_time, chunk.chunk_start_offset,
-                     chunk.message_index_offsets.keys()) for chunk in summary.chunk_indexes
-              if chunk.message_index_offsets]
+    pieces = [
+        _Piece(
+            chunk.message_start_time,
+            chunk.message_end_time,
+            chunk.chunk_start_offset,
+            chunk.message_index_offsets.keys(),
+        )
+        for chunk in summary.chunk_indexes
+        if chunk.message_index_offsets
+    ]
     index = _Index(summary.schemas, summary.channels, pieces, counts, counts)
     for entry in summary.metadata_indexes:
         stream.seek(entry.offset)
@@ -200,8 +227,10 @@ def _contents(record: records.McapRecord) -> list[records.McapRecord]:
     if not isinstance(record, records.Chunk):
         return [record]
     if record.compression not in _COMPRESSIONS:
-        raise GdfusionError(f"its chunks are compressed with '{record.compression}', which MCAP does not know; "
-                            "'mcap compress' of the tool that wrote it can choose zstd")
+        raise GdfusionError(
+            f"its chunks are compressed with '{record.compression}', which MCAP does not know; "
+            "'mcap compress' of the tool that wrote it can choose zstd"
+        )
     return breakup_chunk(record, validate_crc=True)
 
 

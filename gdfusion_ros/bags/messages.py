@@ -39,8 +39,10 @@ def require_type(type_name: str) -> None:
     try:
         typestore().get_msgdef(type_name)
     except (TypesysError, KeyError) as error:
-        raise GdfusionError(f"message type {type_name} is none of ROS 2 Jazzy's own or of this package; a bag of "
-                            "others can be recorded with 'ros2 bag record'") from error
+        raise GdfusionError(
+            f"message type {type_name} is none of ROS 2 Jazzy's own or of this package; a bag of "
+            "others can be recorded with 'ros2 bag record'"
+        ) from error
 
 
 class RosbagsFactory:

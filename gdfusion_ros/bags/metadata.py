@@ -57,8 +57,10 @@ def read_metadata(path: Path) -> Metadata:
         raise
     except Exception as error:  # whatever a hand-made file makes the look-ups raise
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())[:200]
-        raise GdfusionError(f"bag {path} cannot be read: its {METADATA} is broken ({reason}); 'ros2 bag reindex' "
-                            'writes it anew, and without it the files are read as they are') from error
+        raise GdfusionError(
+            f"bag {path} cannot be read: its {METADATA} is broken ({reason}); 'ros2 bag reindex' "
+            'writes it anew, and without it the files are read as they are'
+        ) from error
 
 
 def custom_data_in(about: str) -> Mapping[str, str]:
@@ -107,26 +109,40 @@ def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
 
 def _present(path: Path, names: list[str]) -> list[Path]:
     """The files that are listed; one may have been packed or unpacked meanwhile."""
-    files = [next((path / name for name in (listed, listed + _ZSTD, listed.removesuffix(_ZSTD))
-                   if (path / name).is_file()), path / listed) for listed in names]
+    files = [
+        next(
+            (path / name for name in (listed, listed + _ZSTD, listed.removesuffix(_ZSTD)) if (path / name).is_file()),
+            path / listed,
+        )
+        for listed in names
+    ]
     if missing := [file.name for file in files if not file.is_file()]:
-        raise GdfusionError(f'bag {path} cannot be read: it lacks {", ".join(missing)}, which its {METADATA} lists; '
-                            'put what is missing back, or give one of its other files by itself')
+        raise GdfusionError(
+            f'bag {path} cannot be read: it lacks {", ".join(missing)}, which its {METADATA} lists; '
+            'put what is missing back, or give one of its other files by itself'
+        )
     return files
 
 
 def _files_in(path: Path) -> list[Path]:
     """The files of one recording in a folder that has no metadata.yaml."""
-    names = sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith('.')
-                   and file.name.endswith((*SUFFIXES, '.bag')))
+    names = sorted(
+        file.name
+        for file in path.iterdir()
+        if file.is_file() and not file.name.startswith('.') and file.name.endswith((*SUFFIXES, '.bag'))
+    )
     names = [name for name in names if name.removesuffix(_ZSTD) == name or name.removesuffix(_ZSTD) not in names]
     if not names:
         bags = sorted(folder.parent.name for folder in path.glob(f'*/{METADATA}'))
-        raise GdfusionError(f'{path} is no bag: it has no {METADATA} and no .mcap or .db3 file'
-                            + (f'; there are bags in it, e.g. {path / bags[0]}' if bags else ''))
+        raise GdfusionError(
+            f'{path} is no bag: it has no {METADATA} and no .mcap or .db3 file'
+            + (f'; there are bags in it, e.g. {path / bags[0]}' if bags else '')
+        )
     if len({re.sub(r'(_\d+)?\..*$', '', name) for name in names}) > 1:
-        raise GdfusionError(f'{path} is no bag: it has no {METADATA}, and its files are not of one recording; give one '
-                            f'of them: {", ".join(names[:5])}')
+        raise GdfusionError(
+            f'{path} is no bag: it has no {METADATA}, and its files are not of one recording; give one '
+            f'of them: {", ".join(names[:5])}'
+        )
     return [path / name for name in sorted(names, key=_number)]
 
 

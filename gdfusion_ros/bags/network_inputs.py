@@ -13,9 +13,16 @@ from gdfusion_ros.model.quantization.calibration import Step, recorded
 from gdfusion_ros.settings import PipelineSettings, TopicSettings
 
 
-def network_inputs(bags: Sequence[Path], network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings,
-                   frames: int, *, listener: ReplayListener = SILENT,
-                   on_frame: Callable[[], object] = lambda: None) -> list[Step]:
+def network_inputs(
+    bags: Sequence[Path],
+    network: OccupancyNetwork,
+    pipeline: PipelineSettings,
+    topics: TopicSettings,
+    frames: int,
+    *,
+    listener: ReplayListener = SILENT,
+    on_frame: Callable[[], object] = lambda: None,
+) -> list[Step]:
     """The first ``frames`` frames of every bag.
 
     Args:

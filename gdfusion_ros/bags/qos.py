@@ -9,9 +9,17 @@ _INFINITE = QosTime(9223372036, 854775807)
 
 
 def _reliable(durability: QosDurability, depth: int) -> Qos:
-    return Qos(history=QosHistory.KEEP_LAST, depth=depth, reliability=QosReliability.RELIABLE, durability=durability,
-               deadline=_INFINITE, lifespan=_INFINITE, liveliness=QosLiveliness.AUTOMATIC,
-               liveliness_lease_duration=_INFINITE, avoid_ros_namespace_conventions=False)
+    return Qos(
+        history=QosHistory.KEEP_LAST,
+        depth=depth,
+        reliability=QosReliability.RELIABLE,
+        durability=durability,
+        deadline=_INFINITE,
+        lifespan=_INFINITE,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=_INFINITE,
+        avoid_ros_namespace_conventions=False,
+    )
 
 
 STREAM = _reliable(QosDurability.VOLATILE, 10)

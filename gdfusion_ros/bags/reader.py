@@ -87,17 +87,22 @@ class BagReader:
         Raises:
             GdfusionError: names what is missing and lists what is there, what has a missing type before the rest.
         """
-        missing = [f'{name} ({type_name})' for name, type_name in wanted.items()
-                   if name not in self.topics or not self.topics[name].count
-                   or self.topics[name].type_name != type_name]
+        missing = [
+            f'{name} ({type_name})'
+            for name, type_name in wanted.items()
+            if name not in self.topics or not self.topics[name].count or self.topics[name].type_name != type_name
+        ]
         if missing:
             types = {type_name for name, type_name in wanted.items() if name not in self.topics}
-            likely = sorted(self.topics.values(),
-                            key=lambda topic: (topic.name in wanted, topic.type_name not in types))
+            likely = sorted(
+                self.topics.values(), key=lambda topic: (topic.name in wanted, topic.type_name not in types)
+            )
             there = ', '.join(f'{topic.name} ({topic.type_name}, {topic.count})' for topic in likely)
             others = ', '.join(f'{item.topic} ({item.reason})' for item in self.left_out)
-            raise GdfusionError(f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}'
-                                + (f'; left out: {others}' if others else ''))
+            raise GdfusionError(
+                f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}'
+                + (f'; left out: {others}' if others else '')
+            )
 
     @property
     def missing(self) -> dict[str, int]:
@@ -120,8 +125,11 @@ class BagReader:
         got: Counter[str] = Counter()
         with _explained(self.path):
             begin = self.start if start is None else start
-            for message in in_time_order(Part(file.span[0], partial(file.messages, chosen, begin))
-                                         for file in self._files if file.span and file.span[1] >= begin):
+            for message in in_time_order(
+                Part(file.span[0], partial(file.messages, chosen, begin))
+                for file in self._files
+                if file.span and file.span[1] >= begin
+            ):
                 if self._is_read(message.topic, message.type_name):
                     if len(message.data) < _CDR_HEADER or message.data[0]:
                         raise ValueError(f'a message on {message.topic} is not encoded as CDR')
@@ -150,7 +158,8 @@ class BagReader:
                 raise GdfusionError(
                     f'bag {self.path} says that it has {self.topics[name].count} messages on {name} '
                     f"({self.topics[name].type_name}), but there are {count}: copy what is missing again, or let 'ros2 "
-                    f"bag reindex' ({METADATA}) or 'mcap recover' (a file) count what is there")
+                    f"bag reindex' ({METADATA}) or 'mcap recover' (a file) count what is there"
+                )
 
 
 @contextmanager
@@ -172,9 +181,11 @@ def bag_reader(path: Path) -> Iterator[BagReader]:
                 metadata.custom_data = metadata.custom_data or custom_data_in(files[-1].about)
         bag = BagReader(path, metadata, files)
         if bag.left_out and not bag.topics:
-            raise GdfusionError(f'bag {path} cannot be read: it has no messages of ROS 2 (cdr), but '
-                                + ', '.join(f'{item.topic} ({item.reason})' for item in bag.left_out[:5])
-                                + '; convert it, or record it as a ROS 2 bag')
+            raise GdfusionError(
+                f'bag {path} cannot be read: it has no messages of ROS 2 (cdr), but '
+                + ', '.join(f'{item.topic} ({item.reason})' for item in bag.left_out[:5])
+                + '; convert it, or record it as a ROS 2 bag'
+            )
         yield bag
 
 
@@ -219,5 +230,6 @@ def _explained(path: Path, what: str = '') -> Iterator[None]:
         raise GdfusionError(f'bag {path} cannot be read: {error.strerror or error}') from error
     except Exception as error:
         reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
-        raise GdfusionError(f'bag {path} cannot be read: {what}{reason[:300]}; it is damaged: copy it again from where '
-                            'it was recorded') from error
+        raise GdfusionError(
+            f'bag {path} cannot be read: {what}{reason[:300]}; it is damaged: copy it again from where it was recorded'
+        ) from error

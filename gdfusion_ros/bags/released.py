@@ -32,5 +32,5 @@ def lidar_stamps(bag: BagReader) -> Callable[[int], int | None]:
 def nearest(stamps: Sequence[int], stamp: int) -> int | None:
     """The one of the sorted ``stamps`` nearest to ``stamp`` [ns]; None if it is farther than MATCH_WITHIN."""
     after = bisect.bisect_left(stamps, stamp)
-    found = min(stamps[max(after - 1, 0):after + 1], key=lambda candidate: abs(candidate - stamp), default=None)
+    found = min(stamps[max(after - 1, 0) : after + 1], key=lambda candidate: abs(candidate - stamp), default=None)
     return found if found is not None and abs(found - stamp) <= MATCH_WITHIN else None

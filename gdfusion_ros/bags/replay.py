@@ -67,9 +67,18 @@ class ReplayResult:
     seconds: float
 
 
-def replay(path: Path, out: Path, network: Network, pipeline: PipelineSettings, topics: TopicSettings, *,
-           protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT, form: BagForm = NEWEST,
-           bev: BevSettings = USUAL_BEV) -> ReplayResult:
+def replay(
+    path: Path,
+    out: Path,
+    network: Network,
+    pipeline: PipelineSettings,
+    topics: TopicSettings,
+    *,
+    protocol: PoseProtocol = 'live',
+    listener: ReplayListener = SILENT,
+    form: BagForm = NEWEST,
+    bev: BevSettings = USUAL_BEV,
+) -> ReplayResult:
     """Run ``network`` over the bag ``path`` and write its grids to the bag ``out``, with the transforms they lie by.
 
     Args:
@@ -91,10 +100,17 @@ def replay(path: Path, out: Path, network: Network, pipeline: PipelineSettings, 
     refuse_existing(out)
     label_set = LABEL_SETS[network.spec.label_set]
     require(bev, label_set)
-    with bag_reader(path) as bag, grid_stream(bag, network, pipeline, topics, protocol=protocol,
-                                              listener=listener) as stream:
-        about = {**bag.custom_data, 'gdfusion.bag': printable(path.name, 200), 'gdfusion.model': network.title,
-                 'gdfusion.protocol': protocol, 'gdfusion.version': __version__}
+    with (
+        bag_reader(path) as bag,
+        grid_stream(bag, network, pipeline, topics, protocol=protocol, listener=listener) as stream,
+    ):
+        about = {
+            **bag.custom_data,
+            'gdfusion.bag': printable(path.name, 200),
+            'gdfusion.model': network.title,
+            'gdfusion.protocol': protocol,
+            'gdfusion.version': __version__,
+        }
         with bag_writer(out, storage=form.storage, bag_format=form.bag_format, custom_data=about) as writer:
             outputs, transforms = _Outputs(writer, bev), _Transforms(bag, writer, topics)
             outputs.announce(bag.start, label_set)

@@ -56,8 +56,10 @@ class BagSnapshots:
     @cached_property
     def parts(self) -> Parts:
         """Whether there is ground truth, and whether there are images, of the time of any grid."""
-        return Parts(truth=self._truth is not None and _same_time(self._truth, self.stamps),
-                     images=any(_same_time(entries, self.stamps) for entries in self._images.values()))
+        return Parts(
+            truth=self._truth is not None and _same_time(self._truth, self.stamps),
+            images=any(_same_time(entries, self.stamps) for entries in self._images.values()),
+        )
 
     def __len__(self) -> int:
         return len(self._grids)
@@ -110,10 +112,11 @@ def bag_snapshots(sources: Sources) -> Iterator[BagSnapshots]:
         GdfusionError: a bag cannot be read, has no grids, or nothing in it is of the time of the grids.
     """
     with ExitStack() as stack:
+
         def opened(paths: Iterable[Path]) -> list[BagReader]:
             return [stack.enter_context(bag_reader(path)) for path in paths]
 
-        bag, = opened([sources.grids])
+        (bag,) = opened([sources.grids])
         others = opened(sources.images)
         bag.require({sources.topic: GRID_TYPE})
         grids = topic_indexes([bag], [GRID_TYPE])
@@ -129,8 +132,10 @@ def bag_snapshots(sources: Sources) -> Iterator[BagSnapshots]:
 
 
 def _missing(paths: Sequence[Path], what: str) -> GdfusionError:
-    return GdfusionError(f'{", ".join(map(str, paths))}: no {what} within {MATCH_WITHIN / NANOSECONDS:g} s of a grid; '
-                        'are they of the same drive?')
+    return GdfusionError(
+        f'{", ".join(map(str, paths))}: no {what} within {MATCH_WITHIN / NANOSECONDS:g} s of a grid; '
+        'are they of the same drive?'
+    )
 
 
 def _same_time(entries: TopicIndex, stamps: Iterable[int]) -> bool:

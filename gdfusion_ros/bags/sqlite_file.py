@@ -30,11 +30,12 @@ class SqliteFile:
             GdfusionError: it is a database of something else.
             Exception: the parsers', where the file is damaged.
         """
-        self._database = sqlite3.connect(f'file:{quote(os.fsencode(path.absolute()))}?immutable=1', uri=True,
-                                         check_same_thread=False)
+        self._database = sqlite3.connect(
+            f'file:{quote(os.fsencode(path.absolute()))}?immutable=1', uri=True, check_same_thread=False
+        )
         self._database.row_factory = sqlite3.Row
         try:
-            tables = {name for name, in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if missing := sorted(_TABLES - tables):
                 raise GdfusionError(f'it is a database, but no bag: it has no table {" and ".join(missing)}')
             self._known = dict(self._topics())
@@ -55,8 +56,10 @@ class SqliteFile:
         wanted = [number for number, channel in self._known.items() if channel.topic in topics and not channel.foreign]
         places = ', '.join('?' * len(wanted))
         for number, stamp, data in self._database.execute(
-                f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({places}) AND timestamp >= ? '
-                'ORDER BY timestamp, id', (*wanted, start)):
+            f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({places}) AND timestamp >= ? '
+            'ORDER BY timestamp, id',
+            (*wanted, start),
+        ):
             channel = self._known[number]
             if not isinstance(data, bytes):
                 raise TypeError(f'a message on {channel.topic} is {data!r}')
@@ -68,8 +71,17 @@ class SqliteFile:
         for row in self._database.execute('SELECT * FROM topics ORDER BY id'):
             encoding, count = row['serialization_format'], counts.pop(row['id'], 0)
             qos = row['offered_qos_profiles'] if 'offered_qos_profiles' in row.keys() else ''  # noqa: SIM118
-            yield row['id'], Channel(row['name'], full_type_name(row['type']), offered_qos(qos), count, count,
-                                     '' if encoding == 'cdr' else encoding or 'no encoding')
+            yield (
+                row['id'],
+                Channel(
+                    row['name'],
+                    full_type_name(row['type']),
+                    offered_qos(qos),
+                    count,
+                    count,
+                    '' if encoding == 'cdr' else encoding or 'no encoding',
+                ),
+            )
         for number, count in counts.items():
             yield number, Channel.lost(number, count)
 

@@ -61,10 +61,19 @@ class BagViews:
         """
         snapshot, images = self.snapshots.with_images(index)
         grid = snapshot.grid
-        cameras = {camera: place for camera, image in images.items()
-                   if (place := self._placed(camera, image, snapshot.images[camera], grid)) is not None}
-        return View(snapshot, cameras, self.fixed_frame, self._pose(grid.frame_id, grid.stamp), self.measure(snapshot),
-                    self._statuses(grid.stamp))
+        cameras = {
+            camera: place
+            for camera, image in images.items()
+            if (place := self._placed(camera, image, snapshot.images[camera], grid)) is not None
+        }
+        return View(
+            snapshot,
+            cameras,
+            self.fixed_frame,
+            self._pose(grid.frame_id, grid.stamp),
+            self.measure(snapshot),
+            self._statuses(grid.stamp),
+        )
 
     def _placed(self, camera: str, image: EncodedImage, pixels: Pixels, grid: SemanticGrid) -> PlacedCamera | None:
         """Where a camera was; None where calibration or transforms are missing.
@@ -114,8 +123,14 @@ def bag_views(bag: Path, grids: Path | None, topic: str, *, measure: Measure = l
     with bag_snapshots(sources) as snapshots, bag_reader(bag) as reader, bag_reader(sources.grids) as beside:
         topics = TopicSettings()
         diagnostics = topic_indexes([beside], [DIAGNOSTICS_TYPE]).get(DIAGNOSTICS_TOPIC)
-        yield BagViews(snapshots, PipelineSettings().fixed_frame, measure, transforms_of(reader, topics),
-                       dict(_models(reader, topics)), diagnostics)
+        yield BagViews(
+            snapshots,
+            PipelineSettings().fixed_frame,
+            measure,
+            transforms_of(reader, topics),
+            dict(_models(reader, topics)),
+            diagnostics,
+        )
 
 
 def _models(bag: BagReader, topics: TopicSettings) -> Iterator[tuple[str, CameraModel]]:

@@ -26,8 +26,12 @@ STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 FORMATS: dict[str, Literal[8, 9]] = {'jazzy': 9, 'humble': 8}
 """Oldest ROS distribution that shall read the bag -> version of its metadata (Humble refuses QoS stored by name)."""
 
-COMPRESSIONS = {'none': CompressionMode.NONE, 'message': CompressionMode.MESSAGE, 'file': CompressionMode.FILE,
-                'storage': CompressionMode.STORAGE}
+COMPRESSIONS = {
+    'none': CompressionMode.NONE,
+    'message': CompressionMode.MESSAGE,
+    'file': CompressionMode.FILE,
+    'storage': CompressionMode.STORAGE,
+}
 """What is compressed (with zstd): nothing, every message, the file when it is whole, or the chunks inside of MCAP."""
 
 
@@ -44,8 +48,9 @@ class _Yaml:
 
     def dump(self, data: object, stream: IO[str]) -> None:
         """Write ``data`` as YAML."""
-        yaml.dump(data, stream, getattr(yaml, 'CSafeDumper', yaml.SafeDumper),
-                  default_flow_style=self.default_flow_style)
+        yaml.dump(
+            data, stream, getattr(yaml, 'CSafeDumper', yaml.SafeDumper), default_flow_style=self.default_flow_style
+        )
 
 
 rosbags.rosbag2.writer.YAML = _Yaml  # type: ignore[attr-defined,assignment]
@@ -64,7 +69,8 @@ class BagWriter:
         """Announce a topic with what its publishers offer; it stays in the bag even if nothing is written to it."""
         with _explained(self._path):
             self._topics[topic] = self._writer.add_connection(
-                topic, type_name, typestore=typestore(), offered_qos_profiles=list(dict.fromkeys(offers or [STREAM])))
+                topic, type_name, typestore=typestore(), offered_qos_profiles=list(dict.fromkeys(offers or [STREAM]))
+            )
 
     def write(self, topic: str, stamp: int, message: Message) -> None:
         """Write ``message``, or its bytes, with record time ``stamp`` [ns]. Messages must come in time order."""
@@ -89,8 +95,14 @@ def require_compression(storage: str, compression: str) -> None:
 
 
 @contextmanager
-def bag_writer(path: Path, *, storage: str = 'mcap', bag_format: str = 'jazzy', compression: str = 'none',
-               custom_data: Mapping[str, str] | None = None) -> Iterator[BagWriter]:
+def bag_writer(
+    path: Path,
+    *,
+    storage: str = 'mcap',
+    bag_format: str = 'jazzy',
+    compression: str = 'none',
+    custom_data: Mapping[str, str] | None = None,
+) -> Iterator[BagWriter]:
     """A bag that is written in a hidden folder beside ``path`` and renamed at the end of the ``with`` block.
 
     Whatever ends the block early (an error, Ctrl-C) leaves nothing behind.

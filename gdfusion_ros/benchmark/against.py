@@ -38,8 +38,11 @@ class Turn:
         """What two runs of ``gdfusion benchmark --json`` say."""
         runs = here, there
         frame, floor = (tuple(float(run[name]) for run in runs) for name in ('frame', 'floor'))
-        return Turn((frame[0], frame[1]), (frame[0] / floor[0], frame[1] / floor[1]),
-                    (here['peak_memory'], there['peak_memory']))
+        return Turn(
+            (frame[0], frame[1]),
+            (frame[0] / floor[0], frame[1] / floor[1]),
+            (here['peak_memory'], there['peak_memory']),
+        )
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ def sources(revision: str) -> Iterator[Path]:
     Raises:
         GdfusionError: there is no such commit here.
     """
-    done = subprocess.run(['git', '-C', str(HERE), 'archive', '--format=tar', revision], capture_output=True,
-                          check=False)
+    done = subprocess.run(
+        ['git', '-C', str(HERE), 'archive', '--format=tar', revision], capture_output=True, check=False
+    )
     if done.returncode:
         said = done.stderr.decode(errors='replace').strip().splitlines() or ['git says nothing']
         raise GdfusionError(f"no commit '{revision}' in {HERE}: {said[-1]}")
@@ -101,8 +105,12 @@ def measured(root: Path, arguments: Sequence[str]) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         numbers = Path(folder) / 'numbers.json'
         script = f'import sys; sys.path[0] = {str(root)!r}; from gdfusion_ros.__main__ import main; sys.exit(main())'
-        done = subprocess.run([sys.executable, '-c', script, 'benchmark', *arguments, '--json', str(numbers)],
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, '-c', script, 'benchmark', *arguments, '--json', str(numbers)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             said = done.stderr.strip().splitlines() or [f'exit code {done.returncode}']
             raise GdfusionError(f'gdfusion benchmark of {root}: {said[-1]}')

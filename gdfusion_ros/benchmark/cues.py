@@ -58,19 +58,33 @@ def gradients(network: OccupancyNetwork, tick: Callable[[], object] = lambda: No
     volume, alignment, moved, *_ = given[motion]
     offsets, _ = motion(volume, alignment, None)
     # Random networks leave empty voxels on corners, where no slope is.
-    offsets[:, :motion.offset.out_channels] += 0.3 * torch.rand(len(offsets), motion.offset.out_channels,
-                                                                device=offsets.device)
+    offsets[:, : motion.offset.out_channels] += 0.3 * torch.rand(
+        len(offsets), motion.offset.out_channels, device=offsets.device
+    )
     fused, taken = given[scene]
     layer = rows(fused), scene.weight[0] - taken.weight, scene.bias[0, :, 0] - taken.bias
     step = offsets, moved.offsets, alignment, (*volume.shape[2:], 1)[:3], motion.offset.out_channels
-    return [_compared('motion', lambda: [motion_step(*step)], lambda: [motion_step_by_autograd(*step)],
-                      network.device, tick),
-            _compared('scene', lambda: scene.gradients(*layer), lambda: scene_gradients_by_autograd(scene, *layer),
-                      network.device, tick)]
+    return [
+        _compared(
+            'motion', lambda: [motion_step(*step)], lambda: [motion_step_by_autograd(*step)], network.device, tick
+        ),
+        _compared(
+            'scene',
+            lambda: scene.gradients(*layer),
+            lambda: scene_gradients_by_autograd(scene, *layer),
+            network.device,
+            tick,
+        ),
+    ]
 
 
-def _compared(cue: str, closed_form: Callable[[], Sequence[Tensor]], autograd: Callable[[], Sequence[Tensor]],
-              device: torch.device, tick: Callable[[], object]) -> GradientCost:
+def _compared(
+    cue: str,
+    closed_form: Callable[[], Sequence[Tensor]],
+    autograd: Callable[[], Sequence[Tensor]],
+    device: torch.device,
+    tick: Callable[[], object],
+) -> GradientCost:
     pairs = list(zip(closed_form(), autograd(), strict=True))
     scale = max(float(one.abs().max()) for one, _ in pairs)
     difference = max(float((one - other).abs().max()) for one, other in pairs) / scale
@@ -86,8 +100,9 @@ def _compared(cue: str, closed_form: Callable[[], Sequence[Tensor]], autograd: C
     return GradientCost(cue, statistics.median(times[closed_form]), statistics.median(times[autograd]), difference)
 
 
-def motion_step_by_autograd(offsets: Tensor, history: Tensor, previous_from_current: Tensor,
-                            size: tuple[int, ...], axes: int) -> Tensor:
+def motion_step_by_autograd(
+    offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...], axes: int
+) -> Tensor:
     """What ``motion_step`` gives, by autograd through grid_sample (equations 14 to 17 of the paper)."""
     last = offsets.new_tensor([max(size[axis] - 1, 1) for axis in (1, 0, 2)])
     with torch.enable_grad():
@@ -96,7 +111,7 @@ def motion_step_by_autograd(offsets: Tensor, history: Tensor, previous_from_curr
         grid = (2 * positions / last - 1).roll(1, 1).view(1, *size, 3)
         sampled = F.grid_sample(volume_of(history, size), grid, padding_mode='border', align_corners=True)
         loss = (rows(sampled) - leaf)[:, :axes].square().mean(-1).sum()
-        gradient, = torch.autograd.grad(loss, leaf)
+        (gradient,) = torch.autograd.grad(loss, leaf)
     inside = ((positions >= 0) & (positions <= last)).all(-1, keepdim=True)
     return torch.where(inside, offsets - STEP_SIZE * gradient.clamp(-LIMIT, LIMIT), offsets)
 

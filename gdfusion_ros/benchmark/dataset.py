@@ -80,8 +80,9 @@ def conversion(dataset: Dataset, repetitions: int, on_run: Callable[[], object])
 def pictures(job: Job) -> list[Picture]:
     """The images of a job, in time order."""
     images = (data for data in job.measurements() if data.calibration.modality == 'camera')
-    return sorted((Picture(data.calibration.channel, data.stamp, data.path) for data in images),
-                  key=lambda picture: picture.stamp)
+    return sorted(
+        (Picture(data.calibration.channel, data.stamp, data.path) for data in images), key=lambda picture: picture.stamp
+    )
 
 
 def loading(share: float) -> Loading:

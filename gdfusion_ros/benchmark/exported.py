@@ -50,5 +50,11 @@ def run(network: ExportedNetwork, frames: int, tick: Callable[[], object] = lamb
         state = {name.removeprefix('next_'): value for name, value in outputs.items() if name.startswith('next_')}
         tick()
     geometry_time, network_time = (statistics.median(part) for part in zip(*times[2:], strict=True))
-    return ExportedResult(network.title, network.device, frames, geometry_time, network_time,
-                          sum(value.nbytes for value in state.values()))
+    return ExportedResult(
+        network.title,
+        network.device,
+        frames,
+        geometry_time,
+        network_time,
+        sum(value.nbytes for value in state.values()),
+    )

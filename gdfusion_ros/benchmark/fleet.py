@@ -83,8 +83,12 @@ def throughput(bags: Sequence[Path], workers: int, model: ModelSettings, on_bag:
     with tempfile.TemporaryDirectory(prefix='gdfusion-') as folder:
         begin = time.monotonic()
         for number, bag in enumerate(bags):
-            job = Job(bag=str(bag), out=f'{folder}/replays', name=str(number),
-                      settings=JobSettings(model=changed(model), threads=workers))
+            job = Job(
+                bag=str(bag),
+                out=f'{folder}/replays',
+                name=str(number),
+                settings=JobSettings(model=changed(model), threads=workers),
+            )
             (file := Path(folder, f'{number}.json')).write_bytes(msgspec.json.encode(job))
             _run('replay', '--job', file)
             on_bag()
@@ -94,8 +98,16 @@ def throughput(bags: Sequence[Path], workers: int, model: ModelSettings, on_bag:
         fleet = time.monotonic() - begin
         alone, records = _records(Path(folder, 'replays')), _records(Path(folder, 'fleet'))
     started = max(record.finished for record in records) - min(record.begun for record in records)
-    return Throughput(len(bags), sum(record.counts.grids for record in records), workers, replays, _busy(alone), fleet,
-                      started, _busy(records) / len(records))
+    return Throughput(
+        len(bags),
+        sum(record.counts.grids for record in records),
+        workers,
+        replays,
+        _busy(alone),
+        fleet,
+        started,
+        _busy(records) / len(records),
+    )
 
 
 def _records(folder: Path) -> list[Record]:
@@ -122,12 +134,26 @@ class Idler:
         labels = OCC3D_NUSCENES
         matrix = ConfusionMatrix(labels)
         matrix.counts += 1
-        report = Report(labels, ('nothing',), ScoringProtocol('camera'), Tally(40), 0, 0, matrix, RayCounts(labels),
-                        seen=None)
+        report = Report(
+            labels, ('nothing',), ScoringProtocol('camera'), Tally(40), 0, 0, matrix, RayCounts(labels), seen=None
+        )
         counts = BagCounts(images=240, clouds=0, sets=40, grids=40, dropped={}, refused={}, jumps={}, resets={})
         self._record = Record(
-            name='', source='', fingerprint='', settings=settings, model='nothing', versions={}, host='here',
-            device='cpu', begun=0.0, finished=1.0, seconds={}, counts=counts, warnings=[], scores=counted(report))
+            name='',
+            source='',
+            fingerprint='',
+            settings=settings,
+            model='nothing',
+            versions={},
+            host='here',
+            device='cpu',
+            begun=0.0,
+            finished=1.0,
+            seconds={},
+            counts=counts,
+            warnings=[],
+            scores=counted(report),
+        )
 
     def load(self, _version: str) -> str:
         """There is nothing to load."""
@@ -171,8 +197,10 @@ def engine(bags: int, workers: int) -> Engine:
 
 def given_out(bags: int, workers: int, pool: Pool, settings: JobSettings) -> Engine:
     """The same with a pool of Idlers that is there."""
-    jobs = [Job(bag=f'/data/recordings/{number:05d}', out='/data/grids', name=f'{number:05d}', settings=settings)
-            for number in range(bags)]
+    jobs = [
+        Job(bag=f'/data/recordings/{number:05d}', out='/data/grids', name=f'{number:05d}', settings=settings)
+        for number in range(bags)
+    ]
     clock, summary = _Clock(bags), Summary()
     work(jobs, workers, pool, summary, clock)
     return Engine(len(summary.rows), workers, time.monotonic() - clock.first, peak_memory(), clock.before)

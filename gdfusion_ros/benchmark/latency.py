@@ -31,8 +31,9 @@ _PAUSE = 0.2
 _TIMEOUT = 120.0
 
 
-def run(bag: Path, node_arguments: Sequence[str], frames: int,
-        on_frame: Callable[[], object] = lambda: None) -> dict[str, NDArray[np.float64]]:
+def run(
+    bag: Path, node_arguments: Sequence[str], frames: int, on_frame: Callable[[], object] = lambda: None
+) -> dict[str, NDArray[np.float64]]:
     """Play the camera sets of ``bag`` one by one to a node process of its own.
 
     The images of a set come at their recorded pace, the next set when the grid of the one before is there: what is
@@ -51,8 +52,11 @@ def run(bag: Path, node_arguments: Sequence[str], frames: int,
     Raises:
         GdfusionError: the bag cannot be played, or the node fails or does not answer.
     """
-    with bag_reader(bag) as reader, node_process([*node_arguments, *EVERY_SET], name=_NODE, timeout=_TIMEOUT), \
-            ros_node('gdfusion_latency') as node:
+    with (
+        bag_reader(bag) as reader,
+        node_process([*node_arguments, *EVERY_SET], name=_NODE, timeout=_TIMEOUT),
+        ros_node('gdfusion_latency') as node,
+    ):
         measured = _subscribe(node)
         player = Player(node, select_topics([reader]))
         with spinning(node):
@@ -73,8 +77,9 @@ def _subscribe(node: Node) -> queue.SimpleQueue[dict[str, float]]:
         measured.put({pair.key: float(pair.value) for pair in message.status[0].values})
 
     node.create_subscription(DiagnosticArray, f'{_NODE}/{LATENCY_TOPIC}', take, qos.events())
-    node.create_subscription(message_class(OCCUPANCY.type_name), f'{_NODE}/{OCCUPANCY.topic}', lambda _: None,
-                             qos.recording(), raw=True)
+    node.create_subscription(
+        message_class(OCCUPANCY.type_name), f'{_NODE}/{OCCUPANCY.topic}', lambda _: None, qos.recording(), raw=True
+    )
     return measured
 
 
@@ -82,8 +87,9 @@ def _next(measured: queue.SimpleQueue[dict[str, float]], bag: Path) -> dict[str,
     try:
         return measured.get(timeout=_TIMEOUT)
     except queue.Empty:
-        raise GdfusionError(f'the node made no grid of a camera set of {bag} within {_TIMEOUT:g} s; its own lines say '
-                            'why') from None
+        raise GdfusionError(
+            f'the node made no grid of a camera set of {bag} within {_TIMEOUT:g} s; its own lines say why'
+        ) from None
 
 
 def _camera_sets(reader: BagReader) -> list[list[Event]]:

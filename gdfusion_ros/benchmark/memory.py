@@ -53,8 +53,13 @@ class MemoryUse:
     frame: float
 
 
-def run(spec: NetworkSpec, frames: int, device: torch.device, tick: Callable[[], object] = lambda: None,
-        lengths: Sequence[int] = LENGTHS) -> list[MemoryUse]:
+def run(
+    spec: NetworkSpec,
+    frames: int,
+    device: torch.device,
+    tick: Callable[[], object] = lambda: None,
+    lengths: Sequence[int] = LENGTHS,
+) -> list[MemoryUse]:
     """Measure queues of all ``lengths``, then the recurrent network of that ``spec``, which is of BEVDetOcc-GF's kind.
 
     Raises:
@@ -63,8 +68,9 @@ def run(spec: NetworkSpec, frames: int, device: torch.device, tick: Callable[[],
     return list(_each_alone(spec, frames, device, tick, (*lengths, 0)))
 
 
-def _each_alone(spec: NetworkSpec, frames: int, device: torch.device, tick: Callable[[], object],
-                lengths: Sequence[int]) -> Iterator[MemoryUse]:
+def _each_alone(
+    spec: NetworkSpec, frames: int, device: torch.device, tick: Callable[[], object], lengths: Sequence[int]
+) -> Iterator[MemoryUse]:
     for length in lengths:
         yield alone(f'{length or "fused"} frames', measure, spec, length, frames, device)
         tick()
@@ -86,18 +92,26 @@ def measure(spec: NetworkSpec, length: int, frames: int, device: torch.device) -
         times.append(time.perf_counter() - start)
         assert runner.state is not None
         sizes.append(runner.state.sizes())
-    history = sum(size for name, size in sizes[-1].items()
-                  if name != MATCHED and not name.startswith('calibration.'))
+    history = sum(size for name, size in sizes[-1].items() if name != MATCHED and not name.startswith('calibration.'))
     totals = [sum(size.values()) for size in sizes]
-    return MemoryUse(spec.name, length, totals[-1], history, max(totals) - min(totals), peak_memory(device),
-                     statistics.median(times[WARM_UP:]))
+    return MemoryUse(
+        spec.name,
+        length,
+        totals[-1],
+        history,
+        max(totals) - min(totals),
+        peak_memory(device),
+        statistics.median(times[WARM_UP:]),
+    )
 
 
 def compared(uses: Sequence[MemoryUse]) -> str:
     """What the recurrent network keeps of what the longest queue keeps, in one line."""
     fused, longest = uses[-1], max(uses, key=lambda use: use.length)
-    return (f'{fused.model} keeps {fused.state / longest.state:.1%} of the bytes of {longest.model} with '
-            f'{longest.length} frames, and {fused.history / longest.history:.1%} without the features that both match')
+    return (
+        f'{fused.model} keeps {fused.state / longest.state:.1%} of the bytes of {longest.model} with '
+        f'{longest.length} frames, and {fused.history / longest.history:.1%} without the features that both match'
+    )
 
 
 def draw(uses: Sequence[MemoryUse], path: Path) -> None:
@@ -114,8 +128,9 @@ def draw(uses: Sequence[MemoryUse], path: Path) -> None:
     figure = Figure(figsize=(9, 3.5), layout='constrained')
     panels = {'history [MB]': ('history', 1e6), 'peak memory [GB]': ('peak_memory', 1e9)}
     for axes, (label, (name, unit)) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        axes.plot([use.length for use in queues], [getattr(use, name) / unit for use in queues], 'o-',
-                  label=BEVDETOCC_SF.name)
+        axes.plot(
+            [use.length for use in queues], [getattr(use, name) / unit for use in queues], 'o-', label=BEVDETOCC_SF.name
+        )
         for use in fused:
             axes.axhline(getattr(use, name) / unit, color='tab:green', label=f'{use.model}, any number')
         axes.set(xlabel='remembered frames', ylabel=label, ylim=(0, None), xticks=[use.length for use in queues])

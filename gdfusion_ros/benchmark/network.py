@@ -24,9 +24,16 @@ from gdfusion_ros.model.sequence import SequenceRunner
 
 FUSIONS = ('geometry', 'motion', 'voxel', 'scene')
 GIGA = 1e9
-PRODUCTS = (torch.ops.aten.conv2d, torch.ops.aten.conv3d, torch.ops.aten.conv_transpose2d,
-            torch.ops.aten.conv_transpose3d, torch.ops.aten.linear, torch.ops.aten.addmm, torch.ops.aten.mm,
-            torch.ops.aten.bmm)
+PRODUCTS = (
+    torch.ops.aten.conv2d,
+    torch.ops.aten.conv3d,
+    torch.ops.aten.conv_transpose2d,
+    torch.ops.aten.conv_transpose3d,
+    torch.ops.aten.linear,
+    torch.ops.aten.addmm,
+    torch.ops.aten.mm,
+    torch.ops.aten.bmm,
+)
 
 
 @dataclass(frozen=True)
@@ -84,9 +91,17 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lam
         del runner
         floor = sum(count * _alone(call, network.device) for call, count in counter.calls.items())
     return BenchmarkResult(
-        network.title, device_name(network.device), 'autocast' if network.autocast else 'fp32', frames,
-        {name: statistics.median(times) for name, times in clock.times.items()}, statistics.median(totals),
-        counter.gmac, floor, peak, size)
+        network.title,
+        device_name(network.device),
+        'autocast' if network.autocast else 'fp32',
+        frames,
+        {name: statistics.median(times) for name, times in clock.times.items()},
+        statistics.median(totals),
+        counter.gmac,
+        floor,
+        peak,
+        size,
+    )
 
 
 def synchronize(device: torch.device) -> None:
@@ -155,8 +170,9 @@ class _Calls(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._calls = calls
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (),
-                           kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         if func.overloadpacket in PRODUCTS:
             shapes = tree_map_only(Tensor, lambda t: _Layout(tuple(t.shape), t.stride(), t.dtype), args)
             self._calls[_Call(func, tuple(tuple(a) if isinstance(a, list) else a for a in shapes))] += 1
@@ -165,8 +181,9 @@ class _Calls(TorchDispatchMode):
 
 def _alone(call: _Call, device: torch.device, repeats: int = 5) -> float:
     """Median seconds of one product by itself."""
-    arguments = [a.filled(device) if isinstance(a, _Layout) else list(a) if isinstance(a, tuple) else a
-                 for a in call.arguments]
+    arguments = [
+        a.filled(device) if isinstance(a, _Layout) else list(a) if isinstance(a, tuple) else a for a in call.arguments
+    ]
     call.operator(*arguments)
     times = []
     for _ in range(repeats):

@@ -32,11 +32,14 @@ def write(bags: Sequence[tuple[Path, Sequence[Picture]]], storage: str) -> float
     begin = time.perf_counter()
     for bag, pictures in bags:
         with Writer(bag, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
-            cameras = {camera: writer.add_connection(f'/{camera}/image/compressed', _IMAGE, typestore=store)
-                       for camera in dict.fromkeys(picture.camera for picture in pictures)}
+            cameras = {
+                camera: writer.add_connection(f'/{camera}/image/compressed', _IMAGE, typestore=store)
+                for camera in dict.fromkeys(picture.camera for picture in pictures)
+            }
             for camera, stamp, path in pictures:
                 header = types['std_msgs/msg/Header'](
-                    stamp=types['builtin_interfaces/msg/Time'](*divmod(stamp, 10 ** 9)), frame_id=camera)
+                    stamp=types['builtin_interfaces/msg/Time'](*divmod(stamp, 10**9)), frame_id=camera
+                )
                 image = types[_IMAGE](header=header, format='jpeg', data=np.fromfile(path, np.uint8))
                 writer.write(cameras[camera], stamp, store.serialize_cdr(image, _IMAGE))
     return time.perf_counter() - begin

@@ -82,8 +82,11 @@ class Usage:
             first, *_, last = np.array_split(counts[warm], 3)
             return float((last.min() - first.min()) / (sets[-1] - sets[0]))
 
-        return {'memory': float(np.polyfit(sets, self.memory[warm], 1)[0]),
-                'files': more(self.files), 'threads': more(self.threads)}
+        return {
+            'memory': float(np.polyfit(sets, self.memory[warm], 1)[0]),
+            'files': more(self.files),
+            'threads': more(self.threads),
+        }
 
 
 def run(node_arguments: Sequence[str], sets: int, on_set: Callable[[], object] = lambda: None) -> Usage:
@@ -98,8 +101,10 @@ def run(node_arguments: Sequence[str], sets: int, on_set: Callable[[], object] =
         GdfusionError: the node fails or does not answer.
     """
     rows = []
-    with node_process([*node_arguments, *_ARGUMENTS], name=_NODE, timeout=_TIMEOUT) as process, \
-            ros_node('gdfusion_soak') as node:
+    with (
+        node_process([*node_arguments, *_ARGUMENTS], name=_NODE, timeout=_TIMEOUT) as process,
+        ros_node('gdfusion_soak') as node,
+    ):
         grids = _listen(node)
         types = input_topics(_PIPELINE, _TOPICS)
         player = Player(node, {name: Topic(name, type_name, 1, (STREAM,)) for name, type_name in types.items()})
@@ -121,8 +126,11 @@ def require_steady(growth: Mapping[str, float]) -> None:
     Raises:
         GdfusionError: names what grows.
     """
-    growing = [f'{what} by {more:.3f}{" MB" if what == "memory" else ""}' for what, more in growth.items()
-               if more >= (MOST_GROWTH if what == 'memory' else 1e-9)]
+    growing = [
+        f'{what} by {more:.3f}{" MB" if what == "memory" else ""}'
+        for what, more in growth.items()
+        if more >= (MOST_GROWTH if what == 'memory' else 1e-9)
+    ]
     if growing:
         raise GdfusionError(f'the node grows with 1,000 camera sets: {", ".join(growing)}')
 
@@ -131,8 +139,9 @@ def _listen(node: Node) -> queue.SimpleQueue[DiagnosticArray]:
     """What comes with each grid, its stages; everything else that comes is received, too."""
     grids: queue.SimpleQueue[DiagnosticArray] = queue.SimpleQueue()
     for output in installed_outputs(BevSettings()):
-        node.create_subscription(message_class(output.type_name), f'{_NODE}/{output.topic}', lambda _: None,
-                                 qos.recording(), raw=True)
+        node.create_subscription(
+            message_class(output.type_name), f'{_NODE}/{output.topic}', lambda _: None, qos.recording(), raw=True
+        )
     node.create_subscription(DiagnosticArray, f'{_NODE}/{LATENCY_TOPIC}', grids.put, qos.events())
     return grids
 
@@ -147,8 +156,11 @@ def _wait(grids: queue.SimpleQueue[DiagnosticArray]) -> None:
 def _held(pid: int) -> tuple[float, int, int]:
     """Allocated memory [MB], open files and threads of a process (proc(5))."""
     process = Path(f'/proc/{pid}')
-    allocated = sum(int(line.split()[1]) for line in (process / 'smaps_rollup').read_text().splitlines()
-                    if line.startswith(('Anonymous:', 'Swap:')))
+    allocated = sum(
+        int(line.split()[1])
+        for line in (process / 'smaps_rollup').read_text().splitlines()
+        if line.startswith(('Anonymous:', 'Swap:'))
+    )
     return allocated * 1024 / 1e6, len(list((process / 'fd').iterdir())), len(list((process / 'task').iterdir()))
 
 
@@ -171,8 +183,10 @@ def _drive() -> Iterator[list[RawMessage]]:
         for data in taken:
             name = data.calibration.channel
             image = make(_TOPICS.image_type, header=header(stamp, name, make), format='jpeg', data=jpeg)
-            messages += [raw(_TOPICS.camera_info(name), stamp, camera_info(data, make)),
-                         raw(_TOPICS.image(name), stamp, image)]
+            messages += [
+                raw(_TOPICS.camera_info(name), stamp, camera_info(data, make)),
+                raw(_TOPICS.image(name), stamp, image),
+            ]
         yield messages
         stamp, messages = stamp + _PERIOD, []
 
@@ -181,8 +195,12 @@ def _calibration(name: str, index: int) -> Calibration:
     """The camera at place ``index`` of a ring of six that look outwards."""
     half = pi * index / 6
     c, s = cos(half) / 2, sin(half) / 2
-    return Calibration(name, 'camera', Pose((cos(2 * half), sin(2 * half), 1.5), (-c - s, c - s, s - c, c + s)),
-                       (_FOCAL_LENGTH, 0.0, _WIDTH / 2, 0.0, _FOCAL_LENGTH, _HEIGHT / 2, 0.0, 0.0, 1.0))
+    return Calibration(
+        name,
+        'camera',
+        Pose((cos(2 * half), sin(2 * half), 1.5), (-c - s, c - s, s - c, c + s)),
+        (_FOCAL_LENGTH, 0.0, _WIDTH / 2, 0.0, _FOCAL_LENGTH, _HEIGHT / 2, 0.0, 0.0, 1.0),
+    )
 
 
 def _jpeg() -> bytes:

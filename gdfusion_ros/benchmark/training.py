@@ -38,8 +38,12 @@ class Speed:
     waiting: float
 
 
-def run(settings: TrainingSettings, datasets: Sequence[Dataset], device: torch.device,
-        tick: Callable[[], object] = lambda: None) -> Speed:
+def run(
+    settings: TrainingSettings,
+    datasets: Sequence[Dataset],
+    device: torch.device,
+    tick: Callable[[], object] = lambda: None,
+) -> Speed:
     """Take ``settings.steps`` steps, the first WARM_UP of them unmeasured; nothing is written.
 
     Raises:

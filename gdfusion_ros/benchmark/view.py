@@ -87,7 +87,10 @@ def _rerun() -> Iterator[Show]:
 
 
 VIEWERS: Mapping[str, Callable[[], AbstractContextManager[Show]]] = {
-    'page': _page, 'foxglove': _foxglove, 'rerun': _rerun}
+    'page': _page,
+    'foxglove': _foxglove,
+    'rerun': _rerun,
+}
 
 
 def _view(number: int) -> View:
@@ -95,15 +98,32 @@ def _view(number: int) -> View:
     random = np.random.default_rng(number)
     labels = np.full(OCC3D_NUSCENES.grid.shape, OCC3D_NUSCENES.free, np.uint8, order='F')
     labels[:, :, 2] = OCC3D_NUSCENES.by_name('driveable_surface').id
-    for x, y, label in zip(random.integers(0, 190, _BOXES), random.integers(0, 190, _BOXES),
-                           random.integers(1, 17, _BOXES), strict=True):
-        labels[x:x + 10, y:y + 5, 3:8] = label
+    for x, y, label in zip(
+        random.integers(0, 190, _BOXES), random.integers(0, 190, _BOXES), random.integers(1, 17, _BOXES), strict=True
+    ):
+        labels[x : x + 10, y : y + 5, 3:8] = label
     place = OCC3D_NUSCENES.grid
-    grid = SemanticGrid(_START + number * _PERIOD, 'base_link', place.lower, place.voxel_size, labels, None,
-                        OCC3D_NUSCENES, 'made', number + 1, SURROUND_CAMERAS, 0)
+    grid = SemanticGrid(
+        _START + number * _PERIOD,
+        'base_link',
+        place.lower,
+        place.voxel_size,
+        labels,
+        None,
+        OCC3D_NUSCENES,
+        'made',
+        number + 1,
+        SURROUND_CAMERAS,
+        0,
+    )
     coarse = random.integers(0, 256, (32, 88, 3), np.uint8)
     pixels = coarse.repeat(8, axis=0).repeat(8, axis=1)
     still = pose_matrix((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
     camera = PlacedCamera(np.array([[560.0, 0.0, 352.0], [0.0, 560.0, 128.0], [0.0, 0.0, 1.0]]), still)
-    return View(Snapshot(grid, images=dict.fromkeys(SURROUND_CAMERAS, pixels)), dict.fromkeys(SURROUND_CAMERAS, camera),
-                'map', still, {'network [ms]': 100.0})
+    return View(
+        Snapshot(grid, images=dict.fromkeys(SURROUND_CAMERAS, pixels)),
+        dict.fromkeys(SURROUND_CAMERAS, camera),
+        'map',
+        still,
+        {'network [ms]': 100.0},
+    )

@@ -16,8 +16,9 @@ from gdfusion_ros.model.zoo import ZOO, load_network
 from gdfusion_ros.settings import ModelSettings
 
 
-def run(frames: int, device: str, tick: Callable[[], object] = lambda: None,
-        names: Sequence[str] = ()) -> dict[str, BenchmarkResult]:
+def run(
+    frames: int, device: str, tick: Callable[[], object] = lambda: None, names: Sequence[str] = ()
+) -> dict[str, BenchmarkResult]:
     """Measure the networks of these ``names``, or all, each in a process of its own with random weights.
 
     Raises:

@@ -19,8 +19,26 @@ from gdfusion_ros.errors import LONGEST, GdfusionError
 from gdfusion_ros.names import printable
 from gdfusion_ros.stopping import stop_signals
 
-VERBS = ('demo', 'synthesize', 'convert', 'info', 'play', 'node', 'replay', 'fleet', 'evaluate', 'render', 'view',
-         'train', 'ablate', 'quantize', 'models', 'weights', 'export', 'benchmark')
+VERBS = (
+    'demo',
+    'synthesize',
+    'convert',
+    'info',
+    'play',
+    'node',
+    'replay',
+    'fleet',
+    'evaluate',
+    'render',
+    'view',
+    'train',
+    'ablate',
+    'quantize',
+    'models',
+    'weights',
+    'export',
+    'benchmark',
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,13 +46,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='gdfusion',
         description='Dense semantic 3-D occupancy from surround cameras: GDFusion (CVPR 2025) for ROS 2.',
-        epilog="'gdfusion VERB --help' explains a verb, with examples.")
+        epilog="'gdfusion VERB --help' explains a verb, with examples.",
+    )
     parser.add_argument('--version', action='version', version=f'gdfusion {__version__}')
     verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
     for name in VERBS:
         module = importlib.import_module(f'gdfusion_ros.cli.{name}')
-        verb = verbs.add_parser(name, help=module.HELP, description=module.__doc__,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+        verb = verbs.add_parser(
+            name, help=module.HELP, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
         verb.add_argument('--verbose', action='store_true', help='show the traceback of an error')
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)
@@ -74,8 +94,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if verbose:
             raise
-        print(f"{verb}: there is no Python module '{error.name}' here: activate the environment that the package's "
-              'libraries are installed in (in every terminal), or install it with pip', file=sys.stderr)
+        print(
+            f"{verb}: there is no Python module '{error.name}' here: activate the environment that the package's "
+            'libraries are installed in (in every terminal), or install it with pip',
+            file=sys.stderr,
+        )
         return 1
     except OSError as error:  # of a file or folder that nobody expected to be out of reach: a name, a right, a disk
         if verbose:

@@ -38,10 +38,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the trainings')
     parser.add_argument('--variants', nargs='+', metavar='CUES', help='default: all; an unknown one gives the list')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='default: 0')
-    parser.add_argument('--more-seeds', type=int, nargs='+', default=[], metavar='SEED',
-                        help='further seeds of the first and the last variant, for the spread')
-    parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
-                        help='one setting of the file; may be repeated')
+    parser.add_argument(
+        '--more-seeds',
+        type=int,
+        nargs='+',
+        default=[],
+        metavar='SEED',
+        help='further seeds of the first and the last variant, for the spread',
+    )
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        dest='overrides',
+        help='one setting of the file; may be repeated',
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:<index>. Default: auto.')
 
 

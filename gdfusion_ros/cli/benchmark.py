@@ -51,24 +51,47 @@ HELP = 'measure the network, the live node, the converter, the reader of nuScene
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure, how often, and the network."""
-    parser.add_argument('what', nargs='?', choices=tuple(_MEASURES), default='network',
-                        help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
-                        'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
-                        'the reader of the tables, training, the viewers (view), or many bags (fleet)')
-    parser.add_argument('--frames', type=int, default=10,
-                        help='frames to measure, camera sets to send, and how often to convert. Default: 10.')
+    parser.add_argument(
+        'what',
+        nargs='?',
+        choices=tuple(_MEASURES),
+        default='network',
+        help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
+        'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
+        'the reader of the tables, training, the viewers (view), or many bags (fleet)',
+    )
+    parser.add_argument(
+        '--frames',
+        type=int,
+        default=10,
+        help='frames to measure, camera sets to send, and how often to convert. Default: 10.',
+    )
     parser.add_argument('--bag', type=Path, help='bag to play to the node; folder of bags for the fleet')
-    parser.add_argument('--bags', type=int, default=10_000, metavar='N',
-                        help='bags of nothing that a fleet is given. Default: %(default)s.')
-    parser.add_argument('--nuscenes', type=Path, metavar='DIR',
-                        help='folder of nuScenes, for the converter and for training')
+    parser.add_argument(
+        '--bags',
+        type=int,
+        default=10_000,
+        metavar='N',
+        help='bags of nothing that a fleet is given. Default: %(default)s.',
+    )
+    parser.add_argument(
+        '--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes, for the converter and for training'
+    )
     add_version_argument(parser)
     parser.add_argument('--config', type=Path, help='YAML file of training settings')
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="see 'gdfusion convert'")
-    parser.add_argument('--share', type=float, default=1.0,
-                        help="size of the generated tables as a share of v1.0-trainval's. Default: 1.")
-    parser.add_argument('--against', metavar='COMMIT', help='benchmark the network by turns with that commit of this '
-                        'checkout, both with the libraries that are installed')
+    parser.add_argument(
+        '--share',
+        type=float,
+        default=1.0,
+        help="size of the generated tables as a share of v1.0-trainval's. Default: 1.",
+    )
+    parser.add_argument(
+        '--against',
+        metavar='COMMIT',
+        help='benchmark the network by turns with that commit of this '
+        'checkout, both with the libraries that are installed',
+    )
     parser.add_argument('--pairs', type=int, default=3, help='turns of --against. Default: 3.')
     parser.add_argument('--figure', type=Path, metavar='FILE', help='draw memory or zoo into FILE, a PNG')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
@@ -95,18 +118,28 @@ def run(args: argparse.Namespace) -> int:
 def _require_sane(args: argparse.Namespace) -> None:
     faults = (
         (args.frames < 1, f'--frames {args.frames}: expected at least 1'),
-        (args.what == 'node' and args.bag is None,
-         "which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)"),
-        (args.what == 'fleet' and (args.bag is None or args.bags < 10),
-         'over which bags? --bag DIR, a folder with bags; and --bags of at least 10'),
-        (args.what == 'soak' and args.frames < 100,
-         f'--frames {args.frames}: of less than 100 camera sets nothing can be told'),
+        (
+            args.what == 'node' and args.bag is None,
+            "which bag shall be played to the node? --bag DIR ('gdfusion convert' makes one)",
+        ),
+        (
+            args.what == 'fleet' and (args.bag is None or args.bags < 10),
+            'over which bags? --bag DIR, a folder with bags; and --bags of at least 10',
+        ),
+        (
+            args.what == 'soak' and args.frames < 100,
+            f'--frames {args.frames}: of less than 100 camera sets nothing can be told',
+        ),
         (args.what == 'convert' and args.nuscenes is None, 'what shall be converted? --nuscenes DIR'),
-        (args.what == 'train' and not (args.nuscenes and args.config),
-         'what shall be trained on what? --config FILE --nuscenes DIR'),
+        (
+            args.what == 'train' and not (args.nuscenes and args.config),
+            'what shall be trained on what? --config FILE --nuscenes DIR',
+        ),
         (not 0 < args.share <= 1, f'--share {args.share}: expected more than 0 and at most 1'),
-        (args.against is not None and (args.what != 'network' or args.pairs < 1),
-         '--against compares the network alone, in --pairs of at least 1'),
+        (
+            args.against is not None and (args.what != 'network' or args.pairs < 1),
+            '--against compares the network alone, in --pairs of at least 1',
+        ),
     )
     for wrong, said in faults:
         if wrong:
@@ -126,8 +159,11 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
     with progress(args.frames, 'frame') as bar:
         result = benchmark.run(network, args.frames, bar.update)
     print(_table(result))
-    summary = {'fps': 1 / result.frame, 'frame_over_floor': result.frame / result.floor,
-               'fusion_share': result.fusion_share}
+    summary = {
+        'fps': 1 / result.frame,
+        'frame_over_floor': result.frame / result.floor,
+        'fusion_share': result.fusion_share,
+    }
     return {**dataclasses.asdict(result), **summary}
 
 
@@ -140,9 +176,11 @@ def _exported(settings: ModelSettings, frames: int) -> dict[str, Any]:
     assert isinstance(network, ExportedNetwork)
     with progress(frames, 'frame') as bar:
         result = benchmark.run(network, frames, bar.update)
-    print(f'{result.model}, onnxruntime with {result.device}, medians of {frames} frames\n'
-          f'geometry {result.geometry * 1e3:.1f} ms, network {result.network * 1e3:.1f} ms, '
-          f'{1 / result.frame:.2f} frames per second, state {result.state / 1e6:.1f} MB')
+    print(
+        f'{result.model}, onnxruntime with {result.device}, medians of {frames} frames\n'
+        f'geometry {result.geometry * 1e3:.1f} ms, network {result.network * 1e3:.1f} ms, '
+        f'{1 / result.frame:.2f} frames per second, state {result.state / 1e6:.1f} MB'
+    )
     return dataclasses.asdict(result)
 
 
@@ -153,18 +191,41 @@ def _against(args: argparse.Namespace) -> dict[str, Any]:
 
     with progress(args.pairs, 'turn') as bar:
         turns = against.run(args.against, ['--frames', str(args.frames), *model_flags(args)], args.pairs, bar.update)
-    rows = [(turn.frame[1] * 1e3, turn.frame[0] * 1e3, turn.frame[0] / turn.frame[1], turn.per_floor[1],
-             turn.per_floor[0], turn.peak_memory[1] / 1e9, turn.peak_memory[0] / 1e9) for turn in turns]
+    rows = [
+        (
+            turn.frame[1] * 1e3,
+            turn.frame[0] * 1e3,
+            turn.frame[0] / turn.frame[1],
+            turn.per_floor[1],
+            turn.per_floor[0],
+            turn.peak_memory[1] / 1e9,
+            turn.peak_memory[0] / 1e9,
+        )
+        for turn in turns
+    ]
     print(f'{args.against} and this one by turns, medians of {args.frames} frames')
-    print(tabulate(rows, headers=('frame [ms]', 'now', 'ratio', 'frame / floor', 'now', 'peak [GB]', 'now'),
-                   floatfmt='.2f'))
-    spreads = {name: against.Spread.of([getattr(turn, name) for turn in turns])
-               for name in ('frame', 'per_floor', 'peak_memory')}
-    print(tabulate([(name.replace('_', ' '), spread.median, spread.least, spread.most)
-                    for name, spread in spreads.items()],
-                   headers=('ratio of', 'median', 'least', 'most'), floatfmt='.3f'))
-    return {'against': args.against, 'frames': args.frames, 'turns': [dataclasses.asdict(turn) for turn in turns],
-            **{name: dataclasses.asdict(spread) for name, spread in spreads.items()}}
+    print(
+        tabulate(
+            rows, headers=('frame [ms]', 'now', 'ratio', 'frame / floor', 'now', 'peak [GB]', 'now'), floatfmt='.2f'
+        )
+    )
+    spreads = {
+        name: against.Spread.of([getattr(turn, name) for turn in turns])
+        for name in ('frame', 'per_floor', 'peak_memory')
+    }
+    print(
+        tabulate(
+            [(name.replace('_', ' '), spread.median, spread.least, spread.most) for name, spread in spreads.items()],
+            headers=('ratio of', 'median', 'least', 'most'),
+            floatfmt='.3f',
+        )
+    )
+    return {
+        'against': args.against,
+        'frames': args.frames,
+        'turns': [dataclasses.asdict(turn) for turn in turns],
+        **{name: dataclasses.asdict(spread) for name, spread in spreads.items()},
+    }
 
 
 def _table(result: BenchmarkResult) -> str:
@@ -172,15 +233,24 @@ def _table(result: BenchmarkResult) -> str:
 
     from gdfusion_ros.benchmark.network import in_order
 
-    rows = [(name, f'{result.stages[name] * 1e3:.1f}', f'{result.stages[name] / result.frame:.1%}',
-             f'{result.gmac[name]:.2f}') for name in in_order(result.stages)]
+    rows = [
+        (
+            name,
+            f'{result.stages[name] * 1e3:.1f}',
+            f'{result.stages[name] / result.frame:.1%}',
+            f'{result.gmac[name]:.2f}',
+        )
+        for name in in_order(result.stages)
+    ]
     rows.append(('frame', f'{result.frame * 1e3:.1f}', '100.0%', f'{sum(result.gmac.values()):.2f}'))
-    facts = [('frames per second', f'{1 / result.frame:.2f}'),
-             ('floor: products alone', f'{result.floor * 1e3:.1f} ms'),
-             ('frame / floor', f'{result.frame / result.floor:.2f}'),
-             ('the four fusions', f'{result.fusion_share:.1%} of the frame'),
-             ('peak memory', f'{result.peak_memory / 1e9:.2f} GB'),
-             ('recurrent state', f'{result.state / 1e6:.1f} MB')]
+    facts = [
+        ('frames per second', f'{1 / result.frame:.2f}'),
+        ('floor: products alone', f'{result.floor * 1e3:.1f} ms'),
+        ('frame / floor', f'{result.frame / result.floor:.2f}'),
+        ('the four fusions', f'{result.fusion_share:.1%} of the frame'),
+        ('peak memory', f'{result.peak_memory / 1e9:.2f} GB'),
+        ('recurrent state', f'{result.state / 1e6:.1f} MB'),
+    ]
     head = f'{result.model} on {result.device}, {result.precision}, medians of {result.frames} frames'
     stages = tabulate(rows, headers=('stage', 'ms', 'share', 'GMAC'), stralign='right', disable_numparse=True)
     return '\n'.join([head, stages, '', tabulate(facts, tablefmt='plain')])
@@ -197,20 +267,36 @@ def _cues(args: argparse.Namespace) -> dict[str, Any]:
     prepare_process()
     network = load_network(model_settings(args))
     if missing := set(benchmark.FUSIONS) - set(network.spec.cues):
-        raise GdfusionError(f'model {network.spec.name} runs without {", ".join(sorted(missing))}: all four cues are '
-                            'compared')
+        raise GdfusionError(
+            f'model {network.spec.name} runs without {", ".join(sorted(missing))}: all four cues are compared'
+        )
     with progress(args.frames + 2 * cues.REPEATS, 'step') as bar:
         result = benchmark.run(network, args.frames, bar.update)
         costs = cues.gradients(network, bar.update)
-    shares = [(name, f'{result.stages[name] * 1e3:.1f}', f'{result.stages[name] / result.frame:.1%}')
-              for name in benchmark.FUSIONS]
+    shares = [
+        (name, f'{result.stages[name] * 1e3:.1f}', f'{result.stages[name] / result.frame:.1%}')
+        for name in benchmark.FUSIONS
+    ]
     shares.append(('all four', f'{result.fusion_share * result.frame * 1e3:.1f}', f'{result.fusion_share:.1%}'))
     print(f'{result.model} on {result.device}, medians of {result.frames} frames of {result.frame * 1e3:.1f} ms')
     print(tabulate(shares, headers=('fusion', 'ms', 'share'), stralign='right', disable_numparse=True))
-    print(tabulate([(cost.cue, f'{cost.closed_form * 1e3:.1f}', f'{cost.autograd * 1e3:.1f}',
-                     f'{cost.autograd / cost.closed_form:.1f}', f'{cost.difference:.0e}') for cost in costs],
-                   headers=('gradient step', 'closed form [ms]', 'autograd [ms]', 'times', 'difference'),
-                   stralign='right', disable_numparse=True))
+    print(
+        tabulate(
+            [
+                (
+                    cost.cue,
+                    f'{cost.closed_form * 1e3:.1f}',
+                    f'{cost.autograd * 1e3:.1f}',
+                    f'{cost.autograd / cost.closed_form:.1f}',
+                    f'{cost.difference:.0e}',
+                )
+                for cost in costs
+            ],
+            headers=('gradient step', 'closed form [ms]', 'autograd [ms]', 'times', 'difference'),
+            stralign='right',
+            disable_numparse=True,
+        )
+    )
     return {**dataclasses.asdict(result), 'gradients': [dataclasses.asdict(cost) for cost in costs]}
 
 
@@ -225,16 +311,32 @@ def _memory(args: argparse.Namespace) -> dict[str, Any]:
     specs = {spec.name: spec for spec in (BEVDETOCC_GF, BEVDETOCC_GF_SMALL)}
     name = settings.model or BEVDETOCC_GF.name
     if name not in specs:
-        raise GdfusionError(f"model {name} has no sister that keeps its volumes; compare {' or '.join(specs)}")
+        raise GdfusionError(f'model {name} has no sister that keeps its volumes; compare {" or ".join(specs)}')
     with progress(len(memory.LENGTHS) + 1, 'network') as bar:
         uses = memory.run(specs[name], args.frames, select_device(settings.device), bar.update)
-    print(f'random weights, {args.frames} frames after {memory.WARM_UP} that warm up, each network in a process of its '
-          'own')
-    print(tabulate([(use.model, use.length or 'all, fused', f'{use.state / 1e6:.1f}', f'{use.history / 1e6:.1f}',
-                     f'{use.growth / 1e6:.1f}', f'{use.peak_memory / 1e9:.2f}', f'{use.frame * 1e3:.0f}')
-                    for use in uses],
-                   headers=('model', 'remembers', 'state [MB]', 'history [MB]', 'growth [MB]', 'peak [GB]', 'ms'),
-                   stralign='right', disable_numparse=True))
+    print(
+        f'random weights, {args.frames} frames after {memory.WARM_UP} that warm up, each network in a process of its '
+        'own'
+    )
+    print(
+        tabulate(
+            [
+                (
+                    use.model,
+                    use.length or 'all, fused',
+                    f'{use.state / 1e6:.1f}',
+                    f'{use.history / 1e6:.1f}',
+                    f'{use.growth / 1e6:.1f}',
+                    f'{use.peak_memory / 1e9:.2f}',
+                    f'{use.frame * 1e3:.0f}',
+                )
+                for use in uses
+            ],
+            headers=('model', 'remembers', 'state [MB]', 'history [MB]', 'growth [MB]', 'peak [GB]', 'ms'),
+            stralign='right',
+            disable_numparse=True,
+        )
+    )
     print(memory.compared(uses))
     if args.figure is not None:
         memory.draw(uses, args.figure)
@@ -253,11 +355,38 @@ def _zoo(args: argparse.Namespace) -> dict[str, Any]:
     with progress(len(names), 'network') as bar:
         results = zoo.run(args.frames, settings.device, bar.update, names)
     print(f'random weights, medians of {args.frames} frames, each network in a process of its own')
-    rows = [(name, f'{result.frame * 1e3:.0f}', f'{result.floor * 1e3:.0f}', f'{result.frame / result.floor:.2f}',
-             f'{result.fusion_share:.1%}', f'{sum(result.gmac.values()):.1f}', f'{result.peak_memory / 1e9:.2f}',
-             f'{result.state / 1e6:.1f}', zoo.reported(name) or '-') for name, result in results.items()]
-    print(tabulate(rows, headers=('model', 'frame [ms]', 'floor [ms]', 'frame / floor', 'fusions', 'GMAC', 'peak [GB]',
-                                  'state [MB]', 'reported mIoU [%]'), stralign='right', disable_numparse=True))
+    rows = [
+        (
+            name,
+            f'{result.frame * 1e3:.0f}',
+            f'{result.floor * 1e3:.0f}',
+            f'{result.frame / result.floor:.2f}',
+            f'{result.fusion_share:.1%}',
+            f'{sum(result.gmac.values()):.1f}',
+            f'{result.peak_memory / 1e9:.2f}',
+            f'{result.state / 1e6:.1f}',
+            zoo.reported(name) or '-',
+        )
+        for name, result in results.items()
+    ]
+    print(
+        tabulate(
+            rows,
+            headers=(
+                'model',
+                'frame [ms]',
+                'floor [ms]',
+                'frame / floor',
+                'fusions',
+                'GMAC',
+                'peak [GB]',
+                'state [MB]',
+                'reported mIoU [%]',
+            ),
+            stralign='right',
+            disable_numparse=True,
+        )
+    )
     if args.figure is not None:
         zoo.draw(results, args.figure)
         print(f'figure in {args.figure}')
@@ -270,6 +399,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.bags.recording import percentiles
     from gdfusion_ros.model.zoo import select_model
     from gdfusion_ros.ros import environment
+
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.benchmark import latency
@@ -283,13 +413,17 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     title = select_model(settings).title
     print(f'{title} in a live node, {args.frames} camera sets of {args.bag}: ms from the last image to the grid')
     print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
-    return {'model': title, 'frames': args.frames,
-            'milliseconds': {name: dict(zip(('median', '95 %', 'worst'), row, strict=True)) for name, *row in rows}}
+    return {
+        'model': title,
+        'frames': args.frames,
+        'milliseconds': {name: dict(zip(('median', '95 %', 'worst'), row, strict=True)) for name, *row in rows},
+    }
 
 
 def _soak(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.model.zoo import select_model
     from gdfusion_ros.ros import environment
+
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.benchmark import soak
@@ -300,9 +434,11 @@ def _soak(args: argparse.Namespace) -> dict[str, Any]:
         usage = soak.run(model_arguments(settings), args.frames, bar.update)
     growth = usage.growth()
     title = select_model(settings).title
-    print(f'{title} in a live node, after {args.frames} camera sets: {usage.memory[-1]:.1f} MB allocated, '
-          f'{usage.files[-1]} open files, {usage.threads[-1]} threads; growth with 1,000 sets, the first quarter left '
-          'out: ' + ', '.join(f'{what} {more:+.3f}' for what, more in growth.items()))
+    print(
+        f'{title} in a live node, after {args.frames} camera sets: {usage.memory[-1]:.1f} MB allocated, '
+        f'{usage.files[-1]} open files, {usage.threads[-1]} threads; growth with 1,000 sets, the first quarter left '
+        'out: ' + ', '.join(f'{what} {more:+.3f}' for what, more in growth.items())
+    )
     soak.require_steady(growth)
     return {'model': title, 'sets': args.frames, 'growth': growth}
 
@@ -317,9 +453,17 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     dataset = nuscenes.load(args.nuscenes, args.version, args.scenes)
     with progress((args.frames + 1) * len(benchmark.STORAGES), 'run') as bar:
         results = benchmark.conversion(dataset, args.frames, bar.update)
-    rows = [(result.storage, f'{result.convert:.3f}', f'{format_size(round(result.size / result.convert))}/s',
-             f'{result.plain:.3f}', f'{format_size(round(result.size / result.plain))}/s', f'{result.speed:.0%}')
-            for result in results]
+    rows = [
+        (
+            result.storage,
+            f'{result.convert:.3f}',
+            f'{format_size(round(result.size / result.convert))}/s',
+            f'{result.plain:.3f}',
+            f'{format_size(round(result.size / result.plain))}/s',
+            f'{result.speed:.0%}',
+        )
+        for result in results
+    ]
     print(f'{results[0].scenes} scenes, {format_size(results[0].size)} of images, medians of {args.frames} runs [s]')
     print(tabulate(rows, headers=('storage', 'convert', '', 'rosbags alone', '', 'speed'), disable_numparse=True))
     return {'bags': [{**dataclasses.asdict(result), 'speed': result.speed} for result in results]}
@@ -329,8 +473,10 @@ def _tables(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.benchmark import dataset as benchmark
 
     result = benchmark.loading(args.share)
-    print(f'{result.scenes} scenes, {result.sample_data} rows of sample_data and ego_pose, {result.annotations} '
-          f'annotations: read in {result.seconds:.1f} s with a peak memory of {result.peak_memory / 1e9:.2f} GB')
+    print(
+        f'{result.scenes} scenes, {result.sample_data} rows of sample_data and ego_pose, {result.annotations} '
+        f'annotations: read in {result.seconds:.1f} s with a peak memory of {result.peak_memory / 1e9:.2f} GB'
+    )
     return dataclasses.asdict(result)
 
 
@@ -346,8 +492,10 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     device = select_device(args.device or 'auto')
     with progress(settings.steps, 'step') as bar:
         result = benchmark.run(settings, datasets([args.nuscenes], args.version, args.scenes), device, bar.update)
-    print(f'{result.model} on {result.device}, {settings.slots} slots, {settings.workers} workers, {result.steps} '
-          f'steps: {result.frames_per_second:.2f} frames/s, {result.waiting:.1%} of the time spent waiting for data')
+    print(
+        f'{result.model} on {result.device}, {settings.slots} slots, {settings.workers} workers, {result.steps} '
+        f'steps: {result.frames_per_second:.2f} frames/s, {result.waiting:.1%} of the time spent waiting for data'
+    )
     return dataclasses.asdict(result)
 
 
@@ -359,8 +507,14 @@ def _view(args: argparse.Namespace) -> dict[str, Any]:
     with progress(args.frames * len(benchmark.VIEWERS), 'grid') as bar:
         costs = benchmark.run(args.frames, bar.update)
     print(f'one grid of 200 x 200 x 16 voxels, six images of 704 x 256, medians of {args.frames}: processor time')
-    print(tabulate([(name, f'{1e3 * cost:.1f}', f'{1 / cost:.0f}') for name, cost in costs.items()],
-                   headers=('viewer', 'ms a grid', 'grids/s at most'), stralign='right', disable_numparse=True))
+    print(
+        tabulate(
+            [(name, f'{1e3 * cost:.1f}', f'{1 / cost:.0f}') for name, cost in costs.items()],
+            headers=('viewer', 'ms a grid', 'grids/s at most'),
+            stralign='right',
+            disable_numparse=True,
+        )
+    )
     return {'seconds': costs}
 
 
@@ -379,21 +533,39 @@ def _fleet(args: argparse.Namespace) -> dict[str, Any]:
     engine = alone('the driver of the fleet', fleet.engine, args.bags, workers)
     forty = speed.bag * 40 * speed.bags / speed.grids
     overhead = engine.seconds / engine.bags * workers / forty
-    rows = [('one replay after the other', f'{speed.replays:.1f} s, {workers} threads; {speed.replaying:.1f} s without '
-             'the start of each'),
-            ('the fleet', f'{speed.fleet:.1f} s, {workers} workers of one thread; {speed.started:.1f} s once started'),
-            ('replays / fleet', f'{speed.replays / speed.fleet:.2f}'),
-            ('  without all starts', f'{speed.replaying / speed.started:.2f}'),
-            ('bags of nothing', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
-            ('of a bag of 40 frames', f'{overhead:.3%}'),
-            ('memory of the driver', f'{engine.peak_memory / 1e6:.0f} MB; {engine.before / 1e6:.0f} MB after a tenth')]
+    rows = [
+        (
+            'one replay after the other',
+            f'{speed.replays:.1f} s, {workers} threads; {speed.replaying:.1f} s without the start of each',
+        ),
+        ('the fleet', f'{speed.fleet:.1f} s, {workers} workers of one thread; {speed.started:.1f} s once started'),
+        ('replays / fleet', f'{speed.replays / speed.fleet:.2f}'),
+        ('  without all starts', f'{speed.replaying / speed.started:.2f}'),
+        ('bags of nothing', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
+        ('of a bag of 40 frames', f'{overhead:.3%}'),
+        ('memory of the driver', f'{engine.peak_memory / 1e6:.0f} MB; {engine.before / 1e6:.0f} MB after a tenth'),
+    ]
     print(f'{speed.bags} bags, {speed.grids} grids')
     print(tabulate(rows, tablefmt='plain', disable_numparse=True))
-    return {'throughput': dataclasses.asdict(speed), 'engine': dataclasses.asdict(engine),
-            'ratio': speed.replays / speed.fleet, 'ratio_once_started': speed.replaying / speed.started,
-            'overhead': overhead}
+    return {
+        'throughput': dataclasses.asdict(speed),
+        'engine': dataclasses.asdict(engine),
+        'ratio': speed.replays / speed.fleet,
+        'ratio_once_started': speed.replaying / speed.started,
+        'overhead': overhead,
+    }
 
 
 _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    'network': _network, 'cues': _cues, 'memory': _memory, 'zoo': _zoo, 'node': _node, 'soak': _soak,
-    'convert': _convert, 'tables': _tables, 'train': _train, 'view': _view, 'fleet': _fleet}
+    'network': _network,
+    'cues': _cues,
+    'memory': _memory,
+    'zoo': _zoo,
+    'node': _node,
+    'soak': _soak,
+    'convert': _convert,
+    'tables': _tables,
+    'train': _train,
+    'view': _view,
+    'fleet': _fleet,
+}

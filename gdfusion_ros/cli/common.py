@@ -18,8 +18,9 @@ from gdfusion_ros.names import printable
 from gdfusion_ros.settings import BevSettings, ModelSettings, PipelineSettings, TopicSettings, merged, records
 
 
-def progress(total: int | None, unit: str, description: str = '', *, scaled: bool = False,
-             disable: bool = False) -> tqdm[Any]:
+def progress(
+    total: int | None, unit: str, description: str = '', *, scaled: bool = False, disable: bool = False
+) -> tqdm[Any]:
     """A progress bar with rate and remaining time; ``scaled`` writes large counts with k, M, G."""
     return tqdm(total=total, unit=unit, desc=description, unit_scale=scaled, dynamic_ncols=True, disable=disable)
 
@@ -37,9 +38,13 @@ def add_version_argument(parser: argparse._ActionsContainer) -> None:
 def add_bag_arguments(group: argparse._ActionsContainer) -> None:
     """``--storage`` and ``--format`` of bags that are written."""
     group.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: %(default)s')
-    group.add_argument('--format', choices=('jazzy', 'humble'), default='jazzy',
-                       help='oldest ROS distribution that shall read what is written (Humble and Iron cannot read the '
-                       'newer metadata); default: %(default)s')
+    group.add_argument(
+        '--format',
+        choices=('jazzy', 'humble'),
+        default='jazzy',
+        help='oldest ROS distribution that shall read what is written (Humble and Iron cannot read the '
+        'newer metadata); default: %(default)s',
+    )
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,20 +55,28 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         if isinstance(default, bool):
             group.add_argument(flag, action='store_true', default=None, help=record.description)
         elif isinstance(default, tuple):
-            group.add_argument(flag, nargs='*', choices=record.choices,
-                               help=f'{record.description} Default: {" ".join(default)}.')
+            group.add_argument(
+                flag, nargs='*', choices=record.choices, help=f'{record.description} Default: {" ".join(default)}.'
+            )
         else:
-            group.add_argument(flag, choices=record.choices or None,
-                               help=f'{record.description} Default: {default or "none"}.')
+            group.add_argument(
+                flag, choices=record.choices or None, help=f'{record.description} Default: {default or "none"}.'
+            )
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     """``--params-file`` and ``--set``: the settings of the pipeline, as the node takes them."""
     group = parser.add_argument_group('pipeline')
     group.add_argument('--params-file', type=Path, help='YAML file of node parameters (config/occ.yaml).')
-    group.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
-                       help='One setting, e.g. --set missing_camera=hold; may be repeated. The value is YAML. '
-                       'Settings: ' + ', '.join(_settable()) + '.')
+    group.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        dest='overrides',
+        help='One setting, e.g. --set missing_camera=hold; may be repeated. The value is YAML. '
+        'Settings: ' + ', '.join(_settable()) + '.',
+    )
 
 
 def model_settings(args: argparse.Namespace) -> ModelSettings:

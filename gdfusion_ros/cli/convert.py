@@ -37,24 +37,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('nuscenes', type=Path, help='folder of nuScenes, which has v1.0-mini/ or so, and samples/')
     parser.add_argument('--out', type=Path, required=True, help='folder for the bags; made where it is not there')
     add_version_argument(parser)
-    parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
-                        help='names, ranges FIRST..LAST, or official splits (train, val, test, mini_train, mini_val, '
-                        "…; need pip install 'gdfusion-ros[nuscenes]'); default: all")
+    parser.add_argument(
+        '--scenes',
+        nargs='+',
+        default=(),
+        metavar='SCENE',
+        help='names, ranges FIRST..LAST, or official splits (train, val, test, mini_train, mini_val, '
+        "…; need pip install 'gdfusion-ros[nuscenes]'); default: all",
+    )
     content = parser.add_argument_group('content')
     content.add_argument('--sweeps', action='store_true', help='what was measured between the key frames, too')
-    content.add_argument('--lidar', action='store_true',
-                         help='PointCloud2 of LIDAR_TOP on /LIDAR_TOP/points (x, y, z, intensity, ring)')
-    content.add_argument('--annotations', action='store_true',
-                         help='boxes of the key frames as markers on /nuscenes/annotations, in map')
-    content.add_argument('--labels', action='store_true',
-                         help='Occ3D labels (gts/) as SemanticOccupancyGrid on /ground_truth/occupancy; its confidence '
-                         'is 255 where a camera sees the voxel, else 0')
-    content.add_argument('--skip-missing', action='store_true',
-                         help='leave out key frame images that are missing or empty instead of refusing the conversion')
+    content.add_argument(
+        '--lidar', action='store_true', help='PointCloud2 of LIDAR_TOP on /LIDAR_TOP/points (x, y, z, intensity, ring)'
+    )
+    content.add_argument(
+        '--annotations', action='store_true', help='boxes of the key frames as markers on /nuscenes/annotations, in map'
+    )
+    content.add_argument(
+        '--labels',
+        action='store_true',
+        help='Occ3D labels (gts/) as SemanticOccupancyGrid on /ground_truth/occupancy; its confidence '
+        'is 255 where a camera sees the voxel, else 0',
+    )
+    content.add_argument(
+        '--skip-missing',
+        action='store_true',
+        help='leave out key frame images that are missing or empty instead of refusing the conversion',
+    )
     form = parser.add_argument_group('form')
     add_bag_arguments(form)
-    form.add_argument('--compression', choices=('none', 'message', 'file', 'storage'), default='none',
-                      help='zstd: of every message, of the file, or of the chunks inside of MCAP; default: %(default)s')
+    form.add_argument(
+        '--compression',
+        choices=('none', 'message', 'file', 'storage'),
+        default='none',
+        help='zstd: of every message, of the file, or of the chunks inside of MCAP; default: %(default)s',
+    )
     parser.add_argument('--jobs', type=int, default=1, metavar='N', help='scenes at a time; default: %(default)s')
     parser.add_argument('--resume', action='store_true', help='skip the scenes whose bags are there')
 
@@ -85,8 +102,10 @@ def run(args: argparse.Namespace) -> int:
             return 0
     jobs = plan(dataset, args.out, content, skip_missing=args.skip_missing)
     size, rate = sum(job.size for job in jobs), trial(jobs[0], existing(args.out), **options)
-    print(f'{printable(dataset.version, 80)}: {len(jobs)} scenes, {sum(job.images for job in jobs)} images, '
-          f'{format_size(size)}, about {math.ceil(size / rate)} s in one process ({format_size(rate)}/s in a trial)')
+    print(
+        f'{printable(dataset.version, 80)}: {len(jobs)} scenes, {sum(job.images for job in jobs)} images, '
+        f'{format_size(size)}, about {math.ceil(size / rate)} s in one process ({format_size(rate)}/s in a trial)'
+    )
     print('\n'.join(absences(dataset, jobs)), flush=True)
     done: list[Job] = []
     begin = time.monotonic()

@@ -44,11 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes; default: a scene is made')
     add_version_argument(parser)
-    parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
-                        help=f'scene names; default: the first {_SCENES}')
+    parser.add_argument(
+        '--scenes', nargs='+', default=(), metavar='SCENE', help=f'scene names; default: the first {_SCENES}'
+    )
     parser.add_argument('--seed', type=int, default=7, help='of the synthetic scene; default: %(default)s')
-    parser.add_argument('--frames', type=int, default=12,
-                        help='key frames of the synthetic scene; default: %(default)s')
+    parser.add_argument(
+        '--frames', type=int, default=12, help='key frames of the synthetic scene; default: %(default)s'
+    )
     parser.add_argument('--out', type=Path, default=Path('demo'), metavar='DIR', help='default: %(default)s')
     add_bag_arguments(parser)
     add_model_arguments(parser)
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demo; exit code 1 where a camera set gave no grid."""
     from gdfusion_ros.ros import environment
+
     environment.isolate(os.environ)
     environment.prepare()
     from gdfusion_ros.demo import run as demo
@@ -70,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
     folder.clear()
     if dataset is None:
         dataset = demo.make_scene(folder, args.seed, args.frames, os.cpu_count() or 1, progress)
-    print(f'{", ".join(scene.name for scene in dataset.scenes)} of {dataset.root}, '
-          f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}')
+    print(
+        f'{", ".join(scene.name for scene in dataset.scenes)} of {dataset.root}, '
+        f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}'
+    )
     result = demo.run(dataset, folder, model, progress, storage=args.storage, bag_format=args.format)
     _report(result, folder)
     return 0 if result.grids == result.expected else 1

@@ -72,35 +72,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('bags', type=Path, nargs='*', metavar='BAG', help='bags with predictions, or with images')
     parser.add_argument('--topic', default='/occ/occupancy', help='topic of predictions in bags; default: %(default)s')
-    parser.add_argument('--npz', type=Path, metavar='DIR', help='folder with predictions as '
-                        '<sample token>.npz, also in folders of scenes')
+    parser.add_argument(
+        '--npz',
+        type=Path,
+        metavar='DIR',
+        help='folder with predictions as <sample token>.npz, also in folders of scenes',
+    )
     truth = parser.add_argument_group('truth')
     truth.add_argument('--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes, whose tables are read')
     add_version_argument(truth)
-    truth.add_argument('--scenes', nargs='+', default=(), metavar='SCENE',
-                       help='scene names, ranges scene-0001..scene-0010, splits; default: those that the bags are of')
-    truth.add_argument('--label-set', metavar='NAME', help=f'which labels of nuScenes: {LABEL_SET}, '
-                       'surroundocc_nuscenes or openoccupancy_nuscenes; default: that of the model, '
-                       f'{LABEL_SET} without one')
-    truth.add_argument('--labels', type=Path, metavar='DIR',
-                       help="folder of the labels: Occ3D's, SurroundOcc's with samples/, OpenOccupancy's with "
-                       'scene_<token>/; default: gts, gts_surroundocc or nuScenes-Occupancy-v0.1 in nuScenes')
+    truth.add_argument(
+        '--scenes',
+        nargs='+',
+        default=(),
+        metavar='SCENE',
+        help='scene names, ranges scene-0001..scene-0010, splits; default: those that the bags are of',
+    )
+    truth.add_argument(
+        '--label-set',
+        metavar='NAME',
+        help=f'which labels of nuScenes: {LABEL_SET}, '
+        'surroundocc_nuscenes or openoccupancy_nuscenes; default: that of the model, '
+        f'{LABEL_SET} without one',
+    )
+    truth.add_argument(
+        '--labels',
+        type=Path,
+        metavar='DIR',
+        help="folder of the labels: Occ3D's, SurroundOcc's with samples/, OpenOccupancy's with "
+        'scene_<token>/; default: gts, gts_surroundocc or nuScenes-Occupancy-v0.1 in nuScenes',
+    )
     truth.add_argument('--truth', type=Path, nargs='+', metavar='BAG', help='bags with /ground_truth/occupancy')
     scores = parser.add_argument_group('scores')
-    scores.add_argument('--mask', choices=('camera', 'predicted', 'none'),
-                        help='camera: only voxels that the cameras can see count; predicted: those that they saw by '
-                        "the prediction (see above); default: camera for Occ3D's labels")
-    scores.add_argument('--ignored', choices=('drop', 'free'),
-                        help='voxels that the labels say to ignore (see above); default: drop')
-    scores.add_argument('--frame-of', choices=('released', 'label', 'prediction'), default='released',
-                        help='whose frame the comparison is made in (see above); default: %(default)s')
+    scores.add_argument(
+        '--mask',
+        choices=('camera', 'predicted', 'none'),
+        help='camera: only voxels that the cameras can see count; predicted: those that they saw by '
+        "the prediction (see above); default: camera for Occ3D's labels",
+    )
+    scores.add_argument(
+        '--ignored', choices=('drop', 'free'), help='voxels that the labels say to ignore (see above); default: drop'
+    )
+    scores.add_argument(
+        '--frame-of',
+        choices=('released', 'label', 'prediction'),
+        default='released',
+        help='whose frame the comparison is made in (see above); default: %(default)s',
+    )
     scores.add_argument('--no-rays', action='store_true', help='leave out RayIoU')
     scores.add_argument('--format', choices=('text', 'markdown', 'json'), default='text', help='default: %(default)s')
     scores.add_argument('--out', type=Path, metavar='FILE', help='write the scores there instead of printing them')
-    scores.add_argument('--export', type=Path, metavar='DIR',
-                        help='write the predictions as <sample token>.npz, in the voxels of the labels')
-    parser.add_argument('--released-protocol', action='store_true',
-                        help="run the model with ego poses as in the authors' evaluation (see 'gdfusion replay')")
+    scores.add_argument(
+        '--export',
+        type=Path,
+        metavar='DIR',
+        help='write the predictions as <sample token>.npz, in the voxels of the labels',
+    )
+    parser.add_argument(
+        '--released-protocol',
+        action='store_true',
+        help="run the model with ego poses as in the authors' evaluation (see 'gdfusion replay')",
+    )
     add_model_arguments(parser)
     add_pipeline_arguments(parser)
 
@@ -129,8 +161,9 @@ def run(args: argparse.Namespace) -> int:
     dataset = _dataset(args)
     truth = _truth(inputs, dataset)
     _require_labels_of_model(inputs, truth)
-    protocol = ScoringProtocol(args.mask or usual_mask(truth.label_set), args.frame_of, not args.no_rays,
-                               args.ignored or _ignored(args, truth))
+    protocol = ScoringProtocol(
+        args.mask or usual_mask(truth.label_set), args.frame_of, not args.no_rays, args.ignored or _ignored(args, truth)
+    )
     with ExitStack() as stack:
         bar = stack.enter_context(progress(len(truth.frames), 'frame'))
         predictions = _predictions(inputs, dataset, truth, ReplayListener(warning=lines_above(bar)))
@@ -152,8 +185,7 @@ def _inputs(args: argparse.Namespace) -> _Inputs:
     Raises:
         GdfusionError: says what.
     """
-    wants_model = any(getattr(args, name) is not None for name in records(ModelSettings)) \
-        or not (args.npz or args.bags)
+    wants_model = any(getattr(args, name) is not None for name in records(ModelSettings)) or not (args.npz or args.bags)
     if args.npz and (args.bags or wants_model):
         raise GdfusionError('give the predictions once: BAGs, --npz or a model; bags with the truth go to --truth')
     if not (args.npz or args.bags or (wants_model and args.nuscenes)):
@@ -208,8 +240,10 @@ def _require_labels_of_model(inputs: _Inputs, truth: Truth) -> None:
     """
     if inputs.model is None or (predicted := _label_set_of(inputs.model)) == truth.label_set.name:
         return
-    raise GdfusionError(f'the labels are of {truth.label_set.name}, but the model predicts classes of {predicted}; '
-                        'give labels of the same set (--label-set, --labels, --truth), or another model')
+    raise GdfusionError(
+        f'the labels are of {truth.label_set.name}, but the model predicts classes of {predicted}; '
+        'give labels of the same set (--label-set, --labels, --truth), or another model'
+    )
 
 
 def _truth(inputs: _Inputs, dataset: Dataset | None) -> Truth:
@@ -245,5 +279,6 @@ def _predictions(inputs: _Inputs, dataset: Dataset | None, truth: Truth, listene
     network = load_backend(inputs.model, scores=inputs.pipeline.confidence)
     content = Content(lidar=network.spec.lidar_depth)
     bags: Iterable[Path] = args.bags or (() if dataset is None else converted(dataset, content))
-    return ModelPredictions(bags, network, inputs.pipeline, inputs.topics,
-                            'released' if args.released_protocol else 'live', listener)
+    return ModelPredictions(
+        bags, network, inputs.pipeline, inputs.topics, 'released' if args.released_protocol else 'live', listener
+    )

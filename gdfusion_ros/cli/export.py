@@ -53,8 +53,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace, model: str) -> ModelSettings:
-    return ModelSettings(model=model, weights=args.weights, untrained=args.untrained, device='cpu',
-                         cues=tuple(args.cues))
+    return ModelSettings(
+        model=model, weights=args.weights, untrained=args.untrained, device='cpu', cues=tuple(args.cues)
+    )
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -66,8 +67,7 @@ def _export(args: argparse.Namespace) -> int:
     for path in (args.out, geometry_path(args.out), contract_path(args.out)):
         print(f'{path}: {format_size(path.stat().st_size)}')
     graph = contract.network
-    print(f'{contract.title}: {len(graph.inputs)} inputs, {len(graph.outputs)} outputs, ONNX opset '
-          f'{contract.opset}')
+    print(f'{contract.title}: {len(graph.inputs)} inputs, {len(graph.outputs)} outputs, ONNX opset {contract.opset}')
     return 0
 
 
@@ -85,13 +85,16 @@ def _check(args: argparse.Namespace) -> int:
     network = same_weights(_settings(args, spec.name), exported.contract)
     summary = _Summary()
     with progress(args.frames, 'frame') as bar:
-        for frame in islice(agreement(args.bag, network, exported, pipeline_settings(args), topic_settings(args)),
-                            args.frames):
+        for frame in islice(
+            agreement(args.bag, network, exported, pipeline_settings(args), topic_settings(args)), args.frames
+        ):
             summary.add(frame)
             bar.update()
-    print(f'{exported.title}, onnxruntime with {exported.device} against torch: {summary.frames} frames\n'
-          f'labels equal: {summary.labels:.6f} in the worst frame\n'
-          f'largest error of the state: {summary.error:.2g} standard deviations ({summary.worst or "nothing"})')
+    print(
+        f'{exported.title}, onnxruntime with {exported.device} against torch: {summary.frames} frames\n'
+        f'labels equal: {summary.labels:.6f} in the worst frame\n'
+        f'largest error of the state: {summary.error:.2g} standard deviations ({summary.worst or "nothing"})'
+    )
     if summary.labels < LEAST_AGREEMENT:
         raise GdfusionError(f'{args.check} differs from torch: fewer than {LEAST_AGREEMENT} of the labels are equal')
     return 0

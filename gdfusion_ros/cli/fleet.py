@@ -58,8 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bags', nargs='+', metavar='BAGS', help='see above')
     parser.add_argument('--out', required=True, help='folder or URL for the results')
     parser.add_argument('--resume', action='store_true', help='skip the bags that are whole in OUT')
-    parser.add_argument('--plan', type=Path, metavar='DIR', help="do nothing but write a file for every bag, for "
-                        "'gdfusion replay --job FILE'")
+    parser.add_argument(
+        '--plan',
+        type=Path,
+        metavar='DIR',
+        help="do nothing but write a file for every bag, for 'gdfusion replay --job FILE'",
+    )
     add_version_argument(parser)
     parser.add_argument('--scenes', nargs='+', default=(), metavar='SCENE', help="of nuScenes, see 'gdfusion convert'")
     result = parser.add_argument_group('results')
@@ -69,14 +73,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     result.add_argument('--released-protocol', action='store_true', help="see 'gdfusion replay'")
     add_bag_arguments(result)
     workers = parser.add_argument_group('workers')
-    workers.add_argument('--address', default='', metavar='HOST:PORT', help='head of a Ray cluster; auto: the one that '
-                         'this machine belongs to; default: this machine alone')
+    workers.add_argument(
+        '--address',
+        default='',
+        metavar='HOST:PORT',
+        help='head of a Ray cluster; auto: the one that this machine belongs to; default: this machine alone',
+    )
     workers.add_argument('--workers', type=int, default=0, metavar='N', help='default: as many as there is room for')
     workers.add_argument('--cpus-per-worker', type=float, default=1.0, metavar='N', help='default: %(default)g')
-    workers.add_argument('--gpus-per-worker', type=float, default=0.0, metavar='F', help='may be a part, such as 0.5; '
-                         'default: none, the network runs on CPUs')
-    workers.add_argument('--threads', type=int, metavar='N', help='of the network on CPUs; default: cpus per worker. '
-                         'The grids of some networks depend on it (docs/fleet.md)')
+    workers.add_argument(
+        '--gpus-per-worker',
+        type=float,
+        default=0.0,
+        metavar='F',
+        help='may be a part, such as 0.5; default: none, the network runs on CPUs',
+    )
+    workers.add_argument(
+        '--threads',
+        type=int,
+        metavar='N',
+        help='of the network on CPUs; default: cpus per worker. '
+        'The grids of some networks depend on it (docs/fleet.md)',
+    )
     add_model_arguments(parser)
     add_pipeline_arguments(parser)
 
@@ -125,11 +143,18 @@ def _settings(args: argparse.Namespace) -> JobSettings:
     from gdfusion_ros.fleet.job import JobSettings, changed
 
     return JobSettings(
-        model=changed(_reachable(model_settings(args))), pipeline=changed(pipeline_settings(args)),
-        topics=changed(topic_settings(args)), bev=changed(bev_settings(args)),
+        model=changed(_reachable(model_settings(args))),
+        pipeline=changed(pipeline_settings(args)),
+        topics=changed(topic_settings(args)),
+        bev=changed(bev_settings(args)),
         protocol='released' if args.released_protocol else 'live',
-        threads=args.threads or max(1, int(args.cpus_per_worker)), evaluate=args.evaluate, rays=not args.no_rays,
-        render=args.render, storage=args.storage, format=args.format)
+        threads=args.threads or max(1, int(args.cpus_per_worker)),
+        evaluate=args.evaluate,
+        rays=not args.no_rays,
+        render=args.render,
+        storage=args.storage,
+        format=args.format,
+    )
 
 
 def _reachable(model: ModelSettings) -> ModelSettings:
@@ -144,19 +169,22 @@ def _plan(listing: Listing, folder: Path, out: str) -> int:
     from gdfusion_ros.fleet.job import write_jobs
 
     write_jobs(listing.jobs, folder)
-    print(f"{len(listing.jobs)} jobs in {folder}: 'gdfusion replay --job FILE' does one, and the same 'gdfusion fleet' "
-          f'with --resume instead of --plan does what is left and reports on {out}')
+    print(
+        f"{len(listing.jobs)} jobs in {folder}: 'gdfusion replay --job FILE' does one, and the same 'gdfusion fleet' "
+        f'with --resume instead of --plan does what is left and reports on {out}'
+    )
     return 0
 
 
-def _work(args: argparse.Namespace, listing: Listing, left: list[Job], settings: JobSettings,
-          summary: Summary) -> None:
+def _work(args: argparse.Namespace, listing: Listing, left: list[Job], settings: JobSettings, summary: Summary) -> None:
     from gdfusion_ros.fleet.ray_pool import Share, ray_pool
     from gdfusion_ros.fleet.run import work
 
     share = Share(args.cpus_per_worker, args.gpus_per_worker)
-    with ray_pool(settings, share, args.address, args.workers, listing.dataset_of) as pool, \
-            progress(len(left), 'bag') as bar:
+    with (
+        ray_pool(settings, share, args.address, args.workers, listing.dataset_of) as pool,
+        progress(len(left), 'bag') as bar,
+    ):
         room = pool.capacity()
         if room < args.workers:
             bar.write(f'room for {room} of {args.workers} workers so far; the others wait for machines')

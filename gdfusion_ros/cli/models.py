@@ -68,8 +68,15 @@ def _table(entries: Sequence[Entry], style: str) -> str:
     rows = []
     for each in entries:
         about, spec = ABOUT.get(each.spec.name), each.spec
-        sizes = ('-',) * 3 if about is None else (
-            f'{about.parameters / 1e6:.2f}', _one_place(about.gmac), _one_place(about.state and about.state / 1e6))
+        sizes = (
+            ('-',) * 3
+            if about is None
+            else (
+                f'{about.parameters / 1e6:.2f}',
+                _one_place(about.gmac),
+                _one_place(about.state and about.state / 1e6),
+            )
+        )
         scores = ('-',) * 3 if about is None or not about.scores else _percents(about.scores[0])
         rows.append((spec.name, spec.label_set, _input(spec), *sizes, *scores, ', '.join(_weights(spec)) or 'by path'))
     align = ('left',) * 3 + ('right',) * 6 + ('left',)
@@ -97,6 +104,14 @@ def _as_json(each: Entry) -> dict[str, object]:
 
     spec = each.spec
     facts = dataclasses.asdict(ABOUT[spec.name]) if spec.name in ABOUT else {}
-    return {'model': spec.name, 'label_set': spec.label_set, 'cameras': spec.cameras, 'image_size': spec.image_size,
-            'lidar_depth': spec.lidar_depth, 'frame': spec.frame, 'voxels': spec.predicted_grid.shape,
-            'weights': _weights(spec), **facts}
+    return {
+        'model': spec.name,
+        'label_set': spec.label_set,
+        'cameras': spec.cameras,
+        'image_size': spec.image_size,
+        'lidar_depth': spec.lidar_depth,
+        'frame': spec.frame,
+        'voxels': spec.predicted_grid.shape,
+        'weights': _weights(spec),
+        **facts,
+    }

@@ -31,26 +31,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The network, parameters, and arguments for ROS itself."""
     add_model_arguments(parser)
     group = parser.add_argument_group('node')
-    group.add_argument('--params-file', type=Path, action='append', default=[],
-                       help='YAML file of parameters (config/occ.yaml); may be repeated, the last goes first')
-    group.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
-                       help='one parameter; goes before the file; may be repeated; the value is YAML')
-    group.add_argument('--page', type=int, metavar='PORT', dest='page_port',
-                       help='show the grids in a browser, by a page on PORT of this computer (of the network: --set '
-                       "viewer_host=0.0.0.0); needs pip install 'gdfusion-ros[page]'")
-    group.add_argument('--foxglove', type=int, nargs='?', const=FOXGLOVE_PORT, metavar='PORT', dest='foxglove_port',
-                       help='serve Foxglove, on PORT of this computer (default: %(const)s); needs pip install '
-                       "'gdfusion-ros[foxglove]'")
-    group.add_argument('--ros-args', nargs=argparse.REMAINDER, default=[], metavar='…',
-                       help='all that follows goes to ROS: remappings, -p, --log-level')
+    group.add_argument(
+        '--params-file',
+        type=Path,
+        action='append',
+        default=[],
+        help='YAML file of parameters (config/occ.yaml); may be repeated, the last goes first',
+    )
+    group.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        dest='overrides',
+        help='one parameter; goes before the file; may be repeated; the value is YAML',
+    )
+    group.add_argument(
+        '--page',
+        type=int,
+        metavar='PORT',
+        dest='page_port',
+        help='show the grids in a browser, by a page on PORT of this computer (of the network: --set '
+        "viewer_host=0.0.0.0); needs pip install 'gdfusion-ros[page]'",
+    )
+    group.add_argument(
+        '--foxglove',
+        type=int,
+        nargs='?',
+        const=FOXGLOVE_PORT,
+        metavar='PORT',
+        dest='foxglove_port',
+        help='serve Foxglove, on PORT of this computer (default: %(const)s); needs pip install '
+        "'gdfusion-ros[foxglove]'",
+    )
+    group.add_argument(
+        '--ros-args',
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar='…',
+        help='all that follows goes to ROS: remappings, -p, --log-level',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGINT, SIGTERM or SIGHUP; exit code 0 then."""
     from gdfusion_ros.ros.signals import StopRequest
+
     stop = StopRequest()
     from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.ros import environment
+
     prepare_process()
     environment.prepare()
     flags = (*records(ModelSettings), 'page_port', 'foxglove_port')
@@ -58,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     overrides.update(assignment(text) for text in args.overrides)
     ros_arguments = [*_params_files(args.params_file), *args.ros_args]
     from gdfusion_ros.ros.main import run_node
+
     run_node(overrides, ros_arguments, stop)
 
 

@@ -24,19 +24,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The bags, and how they are played."""
     parser.add_argument('bags', nargs='+', type=Path, metavar='BAG', help='bag folder, or .mcap or .db3 file')
     parser.add_argument('--rate', type=_positive, default=1.0, metavar='X', help='speed (default: 1)')
-    parser.add_argument('--loop', type=_count, nargs='?', default=1, const=0, metavar='N',
-                        help='play N times; without N until Ctrl-C')
+    parser.add_argument(
+        '--loop', type=_count, nargs='?', default=1, const=0, metavar='N', help='play N times; without N until Ctrl-C'
+    )
     parser.add_argument('--start', type=_not_negative, default=0.0, metavar='SECONDS', help='begin there in every bag')
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC', help='play only these')
-    parser.add_argument('--clock', type=_positive, nargs='?', default=0.0, const=100.0, metavar='HZ',
-                        help='publish /clock (default rate: 100 Hz)')
-    parser.add_argument('--wait', type=_not_negative, default=0.0, metavar='SECONDS',
-                        help='wait until cameras and TF have subscribers; an error if none come within SECONDS')
+    parser.add_argument(
+        '--clock',
+        type=_positive,
+        nargs='?',
+        default=0.0,
+        const=100.0,
+        metavar='HZ',
+        help='publish /clock (default rate: 100 Hz)',
+    )
+    parser.add_argument(
+        '--wait',
+        type=_not_negative,
+        default=0.0,
+        metavar='SECONDS',
+        help='wait until cameras and TF have subscribers; an error if none come within SECONDS',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Play until the end or Ctrl-C, then say what was published; exit code 130 where that ended it early."""
     from gdfusion_ros.ros import environment
+
     environment.prepare()
     from gdfusion_ros.bags.reader import bag_reader
     from gdfusion_ros.cli.common import lines_above, progress
@@ -47,8 +61,9 @@ def run(args: argparse.Namespace) -> int:
         with bag_reader(bag) as reader:
             total += reader.count(args.topics) if args.topics else reader.message_count
     known = total * args.loop if args.loop and not args.start else None
-    playback = Playback(rate=args.rate, loops=args.loop, start=args.start, topics=tuple(args.topics), clock=args.clock,
-                        wait=args.wait)
+    playback = Playback(
+        rate=args.rate, loops=args.loop, start=args.start, topics=tuple(args.topics), clock=args.clock, wait=args.wait
+    )
     stopped = False
     with progress(known, 'msg', 'play') as bar:
         try:

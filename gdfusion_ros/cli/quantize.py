@@ -47,10 +47,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--bags', type=Path, nargs='+', required=True, metavar='BAG', help='bags to calibrate on')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='the safetensors file to write')
     parser.add_argument('--frames', type=int, default=8, metavar='N', help='of each bag; default: %(default)s')
-    parser.add_argument('--agreement', type=float, default=0.99, metavar='SHARE',
-                        help='voxels that keep their class, of the frames of the bags; default: %(default)s')
-    parser.add_argument('--score', type=Path, nargs='+', default=(), metavar='BAG',
-                        help='bags with ground truth to score before and after')
+    parser.add_argument(
+        '--agreement',
+        type=float,
+        default=0.99,
+        metavar='SHARE',
+        help='voxels that keep their class, of the frames of the bags; default: %(default)s',
+    )
+    parser.add_argument(
+        '--score',
+        type=Path,
+        nargs='+',
+        default=(),
+        metavar='BAG',
+        help='bags with ground truth to score before and after',
+    )
     add_model_arguments(parser)
     add_pipeline_arguments(parser)
 
@@ -72,14 +83,22 @@ def run(args: argparse.Namespace) -> int:
     refuse_existing(args.out)
     settings, pipeline, topics = model_settings(args), pipeline_settings(args), topic_settings(args)
     if settings.untrained or settings.precision != 'fp32' or settings.device not in ('auto', 'cpu'):
-        raise GdfusionError('8 bits are made of trained weights in fp32, on a CPU: leave out --untrained, --precision '
-                            'and --device')
+        raise GdfusionError(
+            '8 bits are made of trained weights in fp32, on a CPU: leave out --untrained, --precision and --device'
+        )
     settings = replace(settings, device='cpu')
     network, chosen = load_network(settings), select_model(settings)
     before = _scored(args.score, network, pipeline, topics) if args.score else None
     with progress(args.frames * len(args.bags), 'frame', 'looking') as bar:
-        steps = network_inputs(args.bags, network, pipeline, topics, args.frames,
-                               listener=ReplayListener(warning=lines_above(bar)), on_frame=bar.update)
+        steps = network_inputs(
+            args.bags,
+            network,
+            pipeline,
+            topics,
+            args.frames,
+            listener=ReplayListener(warning=lines_above(bar)),
+            on_frame=bar.update,
+        )
     uses = observe(network, steps)
     with progress(len(uses), 'layer', 'trying') as bar:
         choice = quantize(network, uses, steps, args.agreement, bar.update)
@@ -89,8 +108,10 @@ def run(args: argparse.Namespace) -> int:
         print('\n' + _comparison(before, _scored(args.score, network, pipeline, topics)))
     layers = sum(layer.chosen for layer in choice.layers)
     work = sum(layer.work for layer in choice.layers if layer.chosen)
-    print(f'\n{args.out}: {layers} of {len(choice.layers)} layers, with {100 * work:.1f} % of their multiplications, '
-          f'have 8 bits; {100 * choice.agreement:.2f} % of the voxels of {len(steps)} frames keep their class')
+    print(
+        f'\n{args.out}: {layers} of {len(choice.layers)} layers, with {100 * work:.1f} % of their multiplications, '
+        f'have 8 bits; {100 * choice.agreement:.2f} % of the voxels of {len(steps)} frames keep their class'
+    )
     return 0
 
 
@@ -103,8 +124,9 @@ def _require_sane(args: argparse.Namespace) -> None:
         raise GdfusionError(f'{min(twice)} is in --bags and in --score: what is calibrated on says nothing of others')
 
 
-def _scored(bags: Sequence[Path], network: OccupancyNetwork, pipeline: PipelineSettings,
-            topics: TopicSettings) -> Report:
+def _scored(
+    bags: Sequence[Path], network: OccupancyNetwork, pipeline: PipelineSettings, topics: TopicSettings
+) -> Report:
     from gdfusion_ros.evaluation.evaluator import evaluate
     from gdfusion_ros.evaluation.predictions import ModelPredictions
     from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
@@ -112,23 +134,50 @@ def _scored(bags: Sequence[Path], network: OccupancyNetwork, pipeline: PipelineS
 
     truth = truth_of_bags(bags, pipeline, topics)
     with progress(len(truth.frames), 'frame', 'scoring') as bar:
-        return evaluate(truth, ModelPredictions(bags, network, pipeline, topics),
-                        ScoringProtocol(usual_mask(truth.label_set)), lambda *_: bar.update())
+        return evaluate(
+            truth,
+            ModelPredictions(bags, network, pipeline, topics),
+            ScoringProtocol(usual_mask(truth.label_set)),
+            lambda *_: bar.update(),
+        )
 
 
 def _table(choice: Choice) -> str:
     from tabulate import tabulate
 
-    rows = [(layer.name, f'{100 * layer.work:.1f}', f'{100 * layer.error:.2f}', f'{100 * layer.changed:.3f}',
-             '8 bits' if layer.chosen else 'fp32') for layer in choice.layers]
-    return tabulate(rows, ('layer', 'work %', 'error %', 'voxels changed %', 'kept as'), disable_numparse=True,
-                    colalign=('left', 'right', 'right', 'right', 'left'))
+    rows = [
+        (
+            layer.name,
+            f'{100 * layer.work:.1f}',
+            f'{100 * layer.error:.2f}',
+            f'{100 * layer.changed:.3f}',
+            '8 bits' if layer.chosen else 'fp32',
+        )
+        for layer in choice.layers
+    ]
+    return tabulate(
+        rows,
+        ('layer', 'work %', 'error %', 'voxels changed %', 'kept as'),
+        disable_numparse=True,
+        colalign=('left', 'right', 'right', 'right', 'left'),
+    )
 
 
 def _comparison(before: Report, after: Report) -> str:
     from tabulate import tabulate
 
-    rows = [(name, f'{100 * value:.2f}', f'{100 * after.scores()[name]:.2f}',
-             f'{100 * (after.scores()[name] - value):+.2f}') for name, value in before.scores().items()]
-    return tabulate(rows, ('score', 'fp32 %', '8 bits %', 'difference'), disable_numparse=True,
-                    colalign=('left', 'right', 'right', 'right'))
+    rows = [
+        (
+            name,
+            f'{100 * value:.2f}',
+            f'{100 * after.scores()[name]:.2f}',
+            f'{100 * (after.scores()[name] - value):+.2f}',
+        )
+        for name, value in before.scores().items()
+    ]
+    return tabulate(
+        rows,
+        ('score', 'fp32 %', '8 bits %', 'difference'),
+        disable_numparse=True,
+        colalign=('left', 'right', 'right', 'right'),
+    )

@@ -43,19 +43,32 @@ PAGE_FRAMES = 120
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('source', type=Path, metavar='SOURCE', help='bag with grids, or .npz file')
-    parser.add_argument('--images', type=Path, nargs='+', default=(), metavar='BAG',
-                        help='bags with the camera images; default: the same bag')
-    parser.add_argument('--truth', type=Path, metavar='BAG',
-                        help='bag with the ground truth; beside an .npz file another one')
+    parser.add_argument(
+        '--images',
+        type=Path,
+        nargs='+',
+        default=(),
+        metavar='BAG',
+        help='bags with the camera images; default: the same bag',
+    )
+    parser.add_argument(
+        '--truth', type=Path, metavar='BAG', help='bag with the ground truth; beside an .npz file another one'
+    )
     parser.add_argument('--topic', default='/occ/occupancy', help='topic of the grids; default: %(default)s')
     which = parser.add_mutually_exclusive_group()
-    which.add_argument('--index', type=int, metavar='N',
-                       help='only this grid, counted from 0; from -1 back from the end')
+    which.add_argument(
+        '--index', type=int, metavar='N', help='only this grid, counted from 0; from -1 back from the end'
+    )
     which.add_argument('--stamp', type=_stamp, metavar='SECONDS', help='only the grid nearest to this stamp')
-    which.add_argument('--max-frames', type=_positive, metavar='N',
-                       help=f'at most so many frames, evenly taken; default: all, {PAGE_FRAMES} in a page')
-    parser.add_argument('--fps', type=_rate, metavar='RATE',
-                        help='frames a second of a video; default: real time, after the stamps')
+    which.add_argument(
+        '--max-frames',
+        type=_positive,
+        metavar='N',
+        help=f'at most so many frames, evenly taken; default: all, {PAGE_FRAMES} in a page',
+    )
+    parser.add_argument(
+        '--fps', type=_rate, metavar='RATE', help='frames a second of a video; default: real time, after the stamps'
+    )
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='file to write: .png, .mp4 or .html')
 
 
@@ -113,8 +126,10 @@ def _chosen(args: argparse.Namespace, frames: BagSnapshots) -> Sequence[int]:
     if args.index is not None or args.out.suffix == '.png':
         index = -1 if args.index is None else args.index
         if not -count <= index < count:
-            raise GdfusionError(f'bag {args.source} has {count} grids on {args.topic}, there is no number {index}: '
-                                'count from 0, or from -1 back from the end')
+            raise GdfusionError(
+                f'bag {args.source} has {count} grids on {args.topic}, there is no number {index}: '
+                'count from 0, or from -1 back from the end'
+            )
         return [index % count]
     most = args.max_frames or (PAGE_FRAMES if args.out.suffix == '.html' else count)
     return range(0, count, -(-count // most))
@@ -139,7 +154,7 @@ def _write(out: Path, frames: Iterable[Snapshot], parts: Parts, rate: Fraction) 
     elif out.suffix == '.html':
         page.write(out, frames, parts)
     else:
-        frame, = frames
+        (frame,) = frames
         sheet.write(out, frame)
 
 
@@ -148,8 +163,10 @@ def _report(out: Path, count: int, parts: Parts) -> None:
 
     size = out.stat().st_size
     what = [name for name, there in (('ground truth', parts.truth), ('camera images', parts.images)) if there]
-    print(f'{out}: {count} grid{"s" if count > 1 else ""}{" with " if what else ""}{" and ".join(what)}, '
-          f'{format_size(size)}' + (f', {format_size(size // count)} each' if count > 1 else ''))
+    print(
+        f'{out}: {count} grid{"s" if count > 1 else ""}{" with " if what else ""}{" and ".join(what)}, '
+        f'{format_size(size)}' + (f', {format_size(size // count)} each' if count > 1 else '')
+    )
 
 
 def _stamp(text: str) -> int:

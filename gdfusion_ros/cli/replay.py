@@ -48,11 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('bag', type=Path, nargs='?', help='bag with camera images, CameraInfo, /tf and /tf_static')
     parser.add_argument('--out', type=Path, help='the new bag; must not exist')
-    parser.add_argument('--job', type=Path, metavar='FILE', help='instead of all else: bag, settings and place of the '
-                        'result as JSON. Done already, it is not done again')
+    parser.add_argument(
+        '--job',
+        type=Path,
+        metavar='FILE',
+        help='instead of all else: bag, settings and place of the result as JSON. Done already, it is not done again',
+    )
     parser.add_argument('--threads', type=int, metavar='N', help='of the network on a CPU; default: as torch chooses')
-    parser.add_argument('--released-protocol', action='store_true',
-                        help="ego poses as in the authors' evaluation, not as a live node sees them")
+    parser.add_argument(
+        '--released-protocol',
+        action='store_true',
+        help="ego poses as in the authors' evaluation, not as a live node sees them",
+    )
     add_bag_arguments(parser)
     add_model_arguments(parser)
     add_pipeline_arguments(parser)
@@ -90,8 +97,17 @@ def run(args: argparse.Namespace) -> int:
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
     with progress(total, 'msg') as bar:
         listener = ReplayListener(message=bar.update, warning=lines_above(bar))
-        result = replay(args.bag, args.out, network, pipeline, topics, protocol=protocol, listener=listener,
-                        form=BagForm(args.storage, args.format), bev=bev_settings(args))
+        result = replay(
+            args.bag,
+            args.out,
+            network,
+            pipeline,
+            topics,
+            protocol=protocol,
+            listener=listener,
+            form=BagForm(args.storage, args.format),
+            bev=bev_settings(args),
+        )
     print(tabulate(_rows(result), tablefmt='plain', disable_numparse=True))
     print(f'{network.title}, {protocol} protocol: {result.counts.grids} grids in {args.out}')
     return 0
@@ -115,15 +131,20 @@ def _rows(result: ReplayResult) -> list[tuple[str, object]]:
     counts = result.counts
     images = sum(camera.received for camera in counts.cameras.values())
     rows: list[tuple[str, object]] = [('images in', images)]
-    rows += [(f'  dropped, {name}: {reason}', count) for name, camera in counts.cameras.items()
-             for reason, count in sorted(camera.dropped.items())]
+    rows += [
+        (f'  dropped, {name}: {reason}', count)
+        for name, camera in counts.cameras.items()
+        for reason, count in sorted(camera.dropped.items())
+    ]
     if counts.lidar.received or counts.lidar.missing:
         rows += [('clouds in', counts.lidar.received), ('  sets without one', counts.lidar.missing)]
     rows += [(f'messages refused on {topic}', count) for topic, count in sorted(result.refused.items())]
     rows += [(f'jumps of the clock, {stream}', count) for stream, count in sorted(counts.jumps.items())]
     rows += [('sets made', counts.sets)]
-    rows += [(f'  dropped: {reason}', count)
-             for reason, count in sorted((counts.sets_dropped + counts.frames_refused).items())]
+    rows += [
+        (f'  dropped: {reason}', count)
+        for reason, count in sorted((counts.sets_dropped + counts.frames_refused).items())
+    ]
     rows += [('grids out', counts.grids), ('resets of the memory', counts.resets.total())]
     rows += [(f'  {reason}', count) for reason, count in sorted(counts.resets.items())]
     return [*rows, ('time', f'{result.seconds:.1f} s, {counts.grids / result.seconds:.2f} grids/s')]

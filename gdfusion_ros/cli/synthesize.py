@@ -42,20 +42,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('out', type=Path, help="the dataset's folder")
     parser.add_argument('--scenes', type=int, help='how many scenes; needed unless OUT is only checked')
     parser.add_argument('--seed', type=int, default=0, help='where every choice comes from; default: %(default)s')
-    parser.add_argument('--frames', type=int, default=40,
-                        help='key frames of a scene, about two a second; default: %(default)s')
+    parser.add_argument(
+        '--frames', type=int, default=40, help='key frames of a scene, about two a second; default: %(default)s'
+    )
     parser.add_argument('--resolution', default='704x256', metavar='WxH', help='of the images; default: %(default)s')
-    parser.add_argument('--weather', nargs='+', default=(), metavar='WEATHER', help='light and weather to choose from; '
-                        'default: all. An unknown one gives the list')
+    parser.add_argument(
+        '--weather',
+        nargs='+',
+        default=(),
+        metavar='WEATHER',
+        help='light and weather to choose from; default: all. An unknown one gives the list',
+    )
     add_old_flag(parser, '--moods', nargs='+')
-    parser.add_argument('--crowded', action='store_true', help='streets full of people, cycles, trucks, roadworks and '
-                        'all else that is rare on an ordinary day: more to learn from in every image')
+    parser.add_argument(
+        '--crowded',
+        action='store_true',
+        help='streets full of people, cycles, trucks, roadworks and '
+        'all else that is rare on an ordinary day: more to learn from in every image',
+    )
     parser.add_argument('--sweeps', action='store_true', help='images at 12 Hz, and LiDAR at 20 Hz with --lidar')
     parser.add_argument('--lidar', action='store_true', help='points of LIDAR_TOP, 32 beams')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1,
-                        help='processes; default: the cores, %(default)s')
-    parser.add_argument('--check', action='store_true',
-                        help='compare images, calibration and labels; exit code 1 where they disagree')
+    parser.add_argument(
+        '--jobs', type=int, default=os.cpu_count() or 1, help='processes; default: the cores, %(default)s'
+    )
+    parser.add_argument(
+        '--check', action='store_true', help='compare images, calibration and labels; exit code 1 where they disagree'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,8 +88,17 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     width, separator, height = args.resolution.partition('x')
     if not (separator and width.isdecimal() and height.isdecimal()):
         raise GdfusionError(f'--resolution {args.resolution}: expected WIDTHxHEIGHT, e.g. 704x256')
-    return Recipe(args.seed, args.scenes, args.frames, int(width), int(height), args.sweeps, args.lidar,
-                  tuple(args.weather) or tuple(WEATHER), args.crowded)
+    return Recipe(
+        args.seed,
+        args.scenes,
+        args.frames,
+        int(width),
+        int(height),
+        args.sweeps,
+        args.lidar,
+        tuple(args.weather) or tuple(WEATHER),
+        args.crowded,
+    )
 
 
 def _make(out: Path, recipe: Recipe, jobs: int) -> None:
@@ -87,8 +108,10 @@ def _make(out: Path, recipe: Recipe, jobs: int) -> None:
     with progress(frames, 'frame', 'making') as bar:
         synthesize(out, recipe, jobs, bar.update)
     took = time.monotonic() - begin
-    print(f'{out}: {recipe.scenes} scenes of {recipe.frames} key frames, seed {recipe.seed}, in {took:.0f} s '
-          f'({frames / took:.2f} key frames/s)')
+    print(
+        f'{out}: {recipe.scenes} scenes of {recipe.frames} key frames, seed {recipe.seed}, in {took:.0f} s '
+        f'({frames / took:.2f} key frames/s)'
+    )
 
 
 def _check(out: Path, jobs: int) -> int:
@@ -108,13 +131,25 @@ def _report(consistency: Consistency) -> None:
     from gdfusion_ros.perception.labels import OCC3D_NUSCENES
     from gdfusion_ros.synthetic.consistency_check import REQUIRED
 
-    counts = [(label.name, int(consistency.visible[label.id]), int(consistency.agreeing[label.id]))
-              for label in OCC3D_NUSCENES.classes if consistency.visible[label.id]]
-    print(tabulate([(name, visible, f'{agreeing / visible:.2%}') for name, visible, agreeing in counts],
-                   headers=('class', 'visible voxels', 'agree'), disable_numparse=True,
-                   colalign=('left', 'right', 'right')))
+    counts = [
+        (label.name, int(consistency.visible[label.id]), int(consistency.agreeing[label.id]))
+        for label in OCC3D_NUSCENES.classes
+        if consistency.visible[label.id]
+    ]
+    print(
+        tabulate(
+            [(name, visible, f'{agreeing / visible:.2%}') for name, visible, agreeing in counts],
+            headers=('class', 'visible voxels', 'agree'),
+            disable_numparse=True,
+            colalign=('left', 'right', 'right'),
+        )
+    )
     if consistency.differing:
-        print(f'{len(consistency.differing)} images are not the ones that the seed gives: '
-              f'{", ".join(consistency.differing[:3])}{", …" if len(consistency.differing) > 3 else ""}')
-    print(f'{consistency.share:.2%} of the visible voxels agree with the images ({REQUIRED:.0%} required): '
-          f'{"passed" if consistency.holds else "FAILED"}')
+        print(
+            f'{len(consistency.differing)} images are not the ones that the seed gives: '
+            f'{", ".join(consistency.differing[:3])}{", …" if len(consistency.differing) > 3 else ""}'
+        )
+    print(
+        f'{consistency.share:.2%} of the visible voxels agree with the images ({REQUIRED:.0%} required): '
+        f'{"passed" if consistency.holds else "FAILED"}'
+    )

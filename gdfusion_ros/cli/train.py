@@ -38,16 +38,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     parser.add_argument('config', type=Path, help='YAML file of training settings, e.g. config/train_nano.yaml')
     parser.add_argument('--data', type=Path, nargs='+', required=True, metavar='DIR', help='dataset folders')
-    parser.add_argument('--scenes', nargs='*', default=(), metavar='SCENE',
-                        help='scenes of the data: names, ranges, splits. Default: all.')
-    parser.add_argument('--validation', type=Path, nargs='*', default=[], metavar='DIR',
-                        help='dataset folders to validate on; their scenes are not learned from')
+    parser.add_argument(
+        '--scenes',
+        nargs='*',
+        default=(),
+        metavar='SCENE',
+        help='scenes of the data: names, ranges, splits. Default: all.',
+    )
+    parser.add_argument(
+        '--validation',
+        type=Path,
+        nargs='*',
+        default=[],
+        metavar='DIR',
+        help='dataset folders to validate on; their scenes are not learned from',
+    )
     parser.add_argument('--validation-scenes', nargs='*', default=(), metavar='SCENE', help='scenes of these')
     add_version_argument(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on with the run in OUT')
-    parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides',
-                        help='one setting of the file, e.g. --set steps=1000; may be repeated')
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        dest='overrides',
+        help='one setting of the file, e.g. --set steps=1000; may be repeated',
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:<index>. Default: auto.')
 
 
@@ -65,16 +82,19 @@ def run(args: argparse.Namespace) -> int:
     prepare_process()
     settings = training_settings.read(args.config, dict(assignment(text) for text in args.overrides))
     folder = RunFolder(args.out)
-    data = Data(datasets(args.data, args.version, args.scenes),
-                datasets(args.validation, args.version, args.validation_scenes))
+    data = Data(
+        datasets(args.data, args.version, args.scenes), datasets(args.validation, args.version, args.validation_scenes)
+    )
     with joined(select_device(args.device)) as (processes, device):
         if processes.first:
             _require(folder, resume=args.resume)
             print(training_settings.text(settings))
             frames = sum(len(scene.samples) for dataset in data.training for scene in dataset.scenes)
             labels = labelled(data.training, specification(settings.model))
-            print(f'{frames} key frames in {sum(len(dataset.scenes) for dataset in data.training)} scenes, '
-                  f'{labels} labelled; {processes.count} x {settings.slots} slots, {device}')
+            print(
+                f'{frames} key frames in {sum(len(dataset.scenes) for dataset in data.training)} scenes, '
+                f'{labels} labelled; {processes.count} x {settings.slots} slots, {device}'
+            )
         processes.wait()
         network = starting_network(settings, device)
         training = Run(network, settings, data, folder, processes)

@@ -40,13 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('grids', type=Path, nargs='?', metavar='GRIDS', help='bag with the grids; default: BAG')
     parser.add_argument('--topic', default='/occ/occupancy', help='topic of the grids; default: %(default)s')
     where = parser.add_argument_group('viewer (one of them)').add_mutually_exclusive_group(required=True)
-    where.add_argument('--rerun', type=Path, nargs='?', const=_VIEWER, metavar='FILE',
-                       help='write FILE (.rrd) for Rerun; without FILE: start its viewer')
+    where.add_argument(
+        '--rerun',
+        type=Path,
+        nargs='?',
+        const=_VIEWER,
+        metavar='FILE',
+        help='write FILE (.rrd) for Rerun; without FILE: start its viewer',
+    )
     where.add_argument('--foxglove', action='store_true', help='serve Foxglove')
     where.add_argument('--page', type=int, metavar='PORT', help='serve a page for browsers')
     parser.add_argument('--port', type=int, default=FOXGLOVE_PORT, help='of --foxglove; default: %(default)s')
-    parser.add_argument('--host', default='127.0.0.1', help='address that is listened on; default: %(default)s, which '
-                        'is this computer only')
+    parser.add_argument(
+        '--host',
+        default='127.0.0.1',
+        help='address that is listened on; default: %(default)s, which is this computer only',
+    )
     parser.add_argument('--rate', type=float, default=1.0, help='times real time that is played; default: %(default)s')
     parser.add_argument('--once', action='store_true', help='play once, not again and again')
 

@@ -54,8 +54,11 @@ def _list(_: argparse.Namespace) -> int:
         here = format_size(path.stat().st_size) if path else 'no'
         source = entry.by_hand or (f'Hub: {entry.repository}' if entry.repository else 'this package')
         rows.append((entry.name, entry.model, here, source, entry.about, entry.license))
-    print(tabulate(rows, headers=('name', 'model', 'here', 'from', 'about', 'license'),
-                   maxcolwidths=[None] * 3 + [30, 50, 30]))
+    print(
+        tabulate(
+            rows, headers=('name', 'model', 'here', 'from', 'about', 'license'), maxcolwidths=[None] * 3 + [30, 50, 30]
+        )
+    )
     print("\n'gdfusion weights fetch NAME' brings what is not here")
     return 0
 

@@ -48,8 +48,10 @@ def read_npz(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> 
         with file:
             missing = [name for name in names if name not in file.files]
             if missing:
-                raise GdfusionError(f'{path} has no array {", ".join(missing)}; it has {_listed(file.files)}: '
-                                    'are these files of another benchmark?')
+                raise GdfusionError(
+                    f'{path} has no array {", ".join(missing)}; it has {_listed(file.files)}: '
+                    'are these files of another benchmark?'
+                )
             return {name: _member(file, name) for name in (*names, *optional) if name in file.files}
 
 
@@ -105,18 +107,23 @@ def dense_labels(path: Path, label_set: LabelSet, voxels: Sequence[int], columns
     """
     rows = read_npy(path)
     if rows.ndim != 2 or rows.shape[1] not in columns or rows.dtype.kind not in 'uif':
-        raise GdfusionError(f'labels {path} are {rows.dtype} {rows.shape}, expected numbers in rows of '
-                            f'{" or ".join(map(str, columns))}')
+        raise GdfusionError(
+            f'labels {path} are {rows.dtype} {rows.shape}, expected numbers in rows of {" or ".join(map(str, columns))}'
+        )
     numbers = rows[:, [*voxels, -1]]
     highest = np.array([*(edge - 1 for edge in label_set.grid.shape), max(label.id for label in label_set.occupied)])
     if rows.dtype.kind in 'ui' and np.iinfo(rows.dtype).max < highest.max():
-        raise GdfusionError(f'labels {path} are {rows.dtype}, which cannot hold indices up to {highest.max()}: they '
-                            'were cut off; save them as int16 or wider')
+        raise GdfusionError(
+            f'labels {path} are {rows.dtype}, which cannot hold indices up to {highest.max()}: they '
+            'were cut off; save them as int16 or wider'
+        )
     # Not a number is not in the range either.
     wrong = ~((numbers >= 0) & (numbers <= highest) & (numbers == np.floor(numbers))).all(axis=1)
     if wrong.any():
-        raise GdfusionError(f'labels {path}: row {np.flatnonzero(wrong)[0]} is {rows[wrong][0].tolist()}; indices go '
-                            f'to {highest[:3].tolist()}, classes to {highest[3]}')
+        raise GdfusionError(
+            f'labels {path}: row {np.flatnonzero(wrong)[0]} is {rows[wrong][0].tolist()}; indices go '
+            f'to {highest[:3].tolist()}, classes to {highest[3]}'
+        )
     x, y, z, stored = numbers.astype(np.int64).T
     labels = np.full(label_set.grid.shape, label_set.free, np.uint8, order='F')
     labels[x, y, z] = np.where(stored == 0, UNKNOWN, stored)
@@ -142,8 +149,10 @@ def labels_of(array: NDArray[Any], grid: VoxelGrid, place: str, *, flags: bool =
     """
     voxels = array[(0,) * (array.ndim - 3)] if array.shape[:-3] == (1,) * (array.ndim - 3) else array
     if voxels.shape != grid.shape or voxels.dtype.kind not in ('biu' if flags else 'iu'):
-        raise GdfusionError(f'{place} is {array.dtype} {array.shape}, expected uint8 {grid.shape} or other whole '
-                            'numbers, with the axes x, y, z')
+        raise GdfusionError(
+            f'{place} is {array.dtype} {array.shape}, expected uint8 {grid.shape} or other whole '
+            'numbers, with the axes x, y, z'
+        )
     lowest, highest = int(voxels.min()), int(voxels.max())
     if lowest < 0 or highest > UNKNOWN:
         raise GdfusionError(f'{place} has numbers from {lowest} to {highest}; labels go from 0 to {UNKNOWN}')
@@ -159,8 +168,9 @@ def require_free(labels: NDArray[np.uint8], free: int, place: str) -> None:
         GdfusionError: names ``place``; no voxel is ``free``.
     """
     if not (labels == free).any():
-        raise GdfusionError(f'{place}: no voxel is free ({free} here); the classes are numbered otherwise: '
-                            'renumber them')
+        raise GdfusionError(
+            f'{place}: no voxel is free ({free} here); the classes are numbered otherwise: renumber them'
+        )
 
 
 @contextmanager

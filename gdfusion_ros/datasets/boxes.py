@@ -38,8 +38,19 @@ def _marker(box: Box, marker_id: int, head: Message, make: MessageFactory) -> Me
     (x, y, z), (qx, qy, qz, qw), (width, length, height) = box.pose.translation, box.pose.rotation, box.size
     label = label_of(box.category)
     red, green, blue = (channel / 255 for channel in label.color)
-    pose = make('geometry_msgs/msg/Pose', position=make('geometry_msgs/msg/Point', x=x, y=y, z=z),
-                orientation=make('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw))
-    return make('visualization_msgs/msg/Marker', header=head, ns=label.name, id=marker_id, type=_CUBE, action=_ADD,
-                pose=pose, scale=make('geometry_msgs/msg/Vector3', x=length, y=width, z=height),
-                color=make('std_msgs/msg/ColorRGBA', r=red, g=green, b=blue, a=_OPACITY))
+    pose = make(
+        'geometry_msgs/msg/Pose',
+        position=make('geometry_msgs/msg/Point', x=x, y=y, z=z),
+        orientation=make('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw),
+    )
+    return make(
+        'visualization_msgs/msg/Marker',
+        header=head,
+        ns=label.name,
+        id=marker_id,
+        type=_CUBE,
+        action=_ADD,
+        pose=pose,
+        scale=make('geometry_msgs/msg/Vector3', x=length, y=width, z=height),
+        color=make('std_msgs/msg/ColorRGBA', r=red, g=green, b=blue, a=_OPACITY),
+    )

@@ -6,13 +6,26 @@ from gdfusion_ros.perception.labels import OCC3D_NUSCENES, LabelClass
 
 # A category, or what it begins with -> class; the rest is 'others', as in nuScenes-lidarseg.
 _CLASSES = {
-    'human.pedestrian.personal_mobility': 'others', 'human.pedestrian.stroller': 'others',
-    'human.pedestrian.wheelchair': 'others', 'human.pedestrian': 'pedestrian', 'movable_object.barrier': 'barrier',
-    'movable_object.trafficcone': 'traffic_cone', 'vehicle.bicycle': 'bicycle', 'vehicle.bus': 'bus',
-    'vehicle.car': 'car', 'vehicle.construction': 'construction_vehicle', 'vehicle.motorcycle': 'motorcycle',
-    'vehicle.trailer': 'trailer', 'vehicle.truck': 'truck', 'flat.driveable_surface': 'driveable_surface',
-    'flat.other': 'other_flat', 'flat.sidewalk': 'sidewalk', 'flat.terrain': 'terrain', 'static.manmade': 'manmade',
-    'static.vegetation': 'vegetation'}
+    'human.pedestrian.personal_mobility': 'others',
+    'human.pedestrian.stroller': 'others',
+    'human.pedestrian.wheelchair': 'others',
+    'human.pedestrian': 'pedestrian',
+    'movable_object.barrier': 'barrier',
+    'movable_object.trafficcone': 'traffic_cone',
+    'vehicle.bicycle': 'bicycle',
+    'vehicle.bus': 'bus',
+    'vehicle.car': 'car',
+    'vehicle.construction': 'construction_vehicle',
+    'vehicle.motorcycle': 'motorcycle',
+    'vehicle.trailer': 'trailer',
+    'vehicle.truck': 'truck',
+    'flat.driveable_surface': 'driveable_surface',
+    'flat.other': 'other_flat',
+    'flat.sidewalk': 'sidewalk',
+    'flat.terrain': 'terrain',
+    'static.manmade': 'manmade',
+    'static.vegetation': 'vegetation',
+}
 
 
 def label_of(category: str) -> LabelClass:

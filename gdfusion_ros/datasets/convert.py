@@ -50,8 +50,14 @@ def points_topic(channel: str) -> str:
     return f'/{channel}/points'
 
 
-def convert(job: Job, *, storage: str = 'mcap', bag_format: str = 'jazzy', compression: str = 'none',
-            on_file: Callable[[int], object] = lambda _: None) -> None:
+def convert(
+    job: Job,
+    *,
+    storage: str = 'mcap',
+    bag_format: str = 'jazzy',
+    compression: str = 'none',
+    on_file: Callable[[int], object] = lambda _: None,
+) -> None:
     """Write the bag of one scene; nothing is left of it where that fails.
 
     Args:
@@ -66,8 +72,9 @@ def convert(job: Job, *, storage: str = 'mcap', bag_format: str = 'jazzy', compr
     """
     calibrations = _calibrations(job)
     timeline = _timeline(job)
-    with bag_writer(job.path, storage=storage, bag_format=bag_format, compression=compression,
-                    custom_data=job.custom_data) as bag:
+    with bag_writer(
+        job.path, storage=storage, bag_format=bag_format, compression=compression, custom_data=job.custom_data
+    ) as bag:
         _add_topics(bag, job, calibrations)
         scene = _SceneWriter(bag, job, on_file)
         scene.write_calibrations(calibrations, timeline[0].stamp)
@@ -125,8 +132,10 @@ def _calibrations(job: Job) -> list[Calibration]:
     for data in job.measurements():
         known = calibrations.setdefault(data.calibration.channel, data.calibration)
         if known != data.calibration:
-            raise GdfusionError(f'{job.scene.name}: {known.channel} has several calibrations, a bag takes '
-                                'one: split the scene where they change')
+            raise GdfusionError(
+                f'{job.scene.name}: {known.channel} has several calibrations, a bag takes '
+                'one: split the scene where they change'
+            )
     return [calibrations[channel] for channel in sorted(calibrations)]
 
 
@@ -193,8 +202,12 @@ class _SceneWriter:
         """Write an image as its file has it, and its camera info."""
         form, content = images.read(path, data)
         channel = data.calibration.channel
-        image = self._make(TOPICS.image_type, header=header(data.stamp, channel, self._make), format=form,
-                           data=self._make.array(content))
+        image = self._make(
+            TOPICS.image_type,
+            header=header(data.stamp, channel, self._make),
+            format=form,
+            data=self._make.array(content),
+        )
         self._bag.write(TOPICS.camera_info(channel), data.stamp, camera_info(data, self._make))
         self._bag.write(TOPICS.image(channel), data.stamp, image)
         self._on_file(content.size)

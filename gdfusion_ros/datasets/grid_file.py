@@ -34,8 +34,9 @@ def read_grid(path: Path) -> SemanticGrid:
     if _LABELS in arrays:
         return occ3d.read_grid(path, 0, _FRAME)
     labels, grid = read_prediction(path, OCC3D_NUSCENES), OCC3D_NUSCENES.grid
-    return SemanticGrid(0, _FRAME, grid.lower, grid.voxel_size, np.asfortranarray(labels), None, OCC3D_NUSCENES,
-                        path.name, 0, (), 0)
+    return SemanticGrid(
+        0, _FRAME, grid.lower, grid.voxel_size, np.asfortranarray(labels), None, OCC3D_NUSCENES, path.name, 0, (), 0
+    )
 
 
 def _names(path: Path) -> set[str]:
@@ -56,7 +57,9 @@ def read_prediction(path: Path, label_set: LabelSet) -> NDArray[np.uint8]:
     labels = as_numbered(labels_of(array, label_set.grid, f'prediction {path}: {name}'), label_set)
     highest = labels.max(where=labels != UNKNOWN, initial=0)
     if highest > label_set.ids[-1]:
-        raise GdfusionError(f'prediction {path}: there is a class {highest}; {label_set.name} has '
-                            f'{label_set.ids[0]} to {label_set.ids[-1]}: number the classes so')
+        raise GdfusionError(
+            f'prediction {path}: there is a class {highest}; {label_set.name} has '
+            f'{label_set.ids[0]} to {label_set.ids[-1]}: number the classes so'
+        )
     require_free(labels, label_set.free, f'prediction {path}')
     return labels

@@ -32,8 +32,10 @@ def read(path: Path, data: SensorData) -> tuple[str, NDArray[np.uint8]]:
         if content.startswith(start) and content.rfind(end, -_PADDING) >= 0:
             _require_size(path, BytesIO(content), data)
             return form, np.frombuffer(content, np.uint8)
-    raise GdfusionError(f'image {path} is no whole JPEG file, and no PNG; fetch it again, or remove it and convert the '
-                        'others with --skip-missing')
+    raise GdfusionError(
+        f'image {path} is no whole JPEG file, and no PNG; fetch it again, or remove it and convert the '
+        'others with --skip-missing'
+    )
 
 
 def check(path: Path, data: SensorData) -> None:
@@ -56,6 +58,8 @@ def _require_size(path: Path, file: IO[bytes], data: SensorData) -> None:
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return  # whoever decodes it will say so
     if size != (data.width, data.height):
-        raise GdfusionError(f'image {path} has {size[0]} x {size[1]} pixels, its row {data.token} in sample_data.json '
-                            f'says {data.width} x {data.height}; correct width and height there, and camera_intrinsic '
-                            'in calibrated_sensor.json if it is of the other size')
+        raise GdfusionError(
+            f'image {path} has {size[0]} x {size[1]} pixels, its row {data.token} in sample_data.json '
+            f'says {data.width} x {data.height}; correct width and height there, and camera_intrinsic '
+            'in calibrated_sensor.json if it is of the other size'
+        )

@@ -46,8 +46,19 @@ def _read_occ3d(path: Path, stamp: int) -> SemanticGrid:
 
 def _reader(label_set: LabelSet, read: Callable[[Path], NDArray[np.uint8]]) -> Callable[[Path, int], SemanticGrid]:
     def grid(path: Path, stamp: int) -> SemanticGrid:
-        return SemanticGrid(stamp, FRAME_IDS[label_set.frame], label_set.grid.lower, label_set.grid.voxel_size,
-                            read(path), None, label_set, occ3d.SOURCE, 0, (), 0)
+        return SemanticGrid(
+            stamp,
+            FRAME_IDS[label_set.frame],
+            label_set.grid.lower,
+            label_set.grid.voxel_size,
+            read(path),
+            None,
+            label_set,
+            occ3d.SOURCE,
+            0,
+            (),
+            0,
+        )
 
     return grid
 
@@ -58,14 +69,27 @@ def _lidar(scene: Scene, sample: Sample) -> SensorData:
     return sample.data[LIDAR]
 
 
-FORMATS = {label_format.label_set.name: label_format for label_format in (
-    LabelFormat(OCC3D_NUSCENES, occ3d.FOLDER,
-                lambda folder, scene, sample: occ3d.path_in(folder, scene.name, sample.token),
-                _read_occ3d),
-    LabelFormat(SURROUNDOCC_NUSCENES, 'gts_surroundocc',
-                lambda folder, scene, sample: surroundocc.label_path(folder, _lidar(scene, sample)),
-                _reader(SURROUNDOCC_NUSCENES, surroundocc.read)),
-    LabelFormat(OPENOCCUPANCY_NUSCENES, 'nuScenes-Occupancy-v0.1',
-                lambda folder, scene, sample: openoccupancy.label_path(folder, scene, _lidar(scene, sample)),
-                _reader(OPENOCCUPANCY_NUSCENES, openoccupancy.read)))}
+FORMATS = {
+    label_format.label_set.name: label_format
+    for label_format in (
+        LabelFormat(
+            OCC3D_NUSCENES,
+            occ3d.FOLDER,
+            lambda folder, scene, sample: occ3d.path_in(folder, scene.name, sample.token),
+            _read_occ3d,
+        ),
+        LabelFormat(
+            SURROUNDOCC_NUSCENES,
+            'gts_surroundocc',
+            lambda folder, scene, sample: surroundocc.label_path(folder, _lidar(scene, sample)),
+            _reader(SURROUNDOCC_NUSCENES, surroundocc.read),
+        ),
+        LabelFormat(
+            OPENOCCUPANCY_NUSCENES,
+            'nuScenes-Occupancy-v0.1',
+            lambda folder, scene, sample: openoccupancy.label_path(folder, scene, _lidar(scene, sample)),
+            _reader(OPENOCCUPANCY_NUSCENES, openoccupancy.read),
+        ),
+    )
+}
 """By the name of the label set."""

@@ -11,8 +11,14 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.encode import point_cloud
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 
-POINT = np.dtype({'names': ['x', 'y', 'z', 'intensity', 'ring'], 'formats': ['<f4', '<f4', '<f4', '<f4', '<u2'],
-                  'offsets': [0, 4, 8, 12, 16], 'itemsize': 20})
+POINT = np.dtype(
+    {
+        'names': ['x', 'y', 'z', 'intensity', 'ring'],
+        'formats': ['<f4', '<f4', '<f4', '<f4', '<u2'],
+        'offsets': [0, 4, 8, 12, 16],
+        'itemsize': 20,
+    }
+)
 """One point of the cloud, laid out as the drivers of spinning LiDARs do, so that PCL's types fit."""
 POINTS_TYPE = 'sensor_msgs/msg/PointCloud2'
 
@@ -32,14 +38,17 @@ def read(path: Path) -> NDArray[np.void]:
     except OSError as error:
         raise GdfusionError(f'LiDAR file {path} cannot be read: {error.strerror}') from error
     if len(content) % POINT.itemsize:
-        raise GdfusionError(f'LiDAR file {path} has {len(content)} bytes, expected {POINT.itemsize} a point; fetch it '
-                            'again')
+        raise GdfusionError(
+            f'LiDAR file {path} has {len(content)} bytes, expected {POINT.itemsize} a point; fetch it again'
+        )
     values = np.frombuffer(content, '<f4').reshape(-1, _VALUES)
     rings = values[:, 4]
     if not ((rings >= 0) & (rings < _RINGS) & (rings == np.floor(rings))).all():
-        raise GdfusionError(f'LiDAR file {path}: the fifth value of a point is no ring, a whole number from 0; a point '
-                            'is to be five float32 (x, y, z, intensity, ring): fetch the file again, or convert '
-                            'without point clouds')
+        raise GdfusionError(
+            f'LiDAR file {path}: the fifth value of a point is no ring, a whole number from 0; a point '
+            'is to be five float32 (x, y, z, intensity, ring): fetch the file again, or convert '
+            'without point clouds'
+        )
     points = np.zeros(len(values), POINT)
     for column, name in enumerate(('x', 'y', 'z', 'intensity', 'ring')):
         points[name] = values[:, column]

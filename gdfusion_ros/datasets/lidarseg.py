@@ -22,11 +22,14 @@ def read(categories: PointCategories, points: int) -> NDArray[np.uint8]:
     except OSError as error:
         raise GdfusionError(f'categories of LiDAR points {path} cannot be read: {error.strerror}') from error
     if len(found) != points:
-        raise GdfusionError(f'{path} has categories of {len(found)} points, but the sweep has {points}: fetch '
-                            'both again')
+        raise GdfusionError(
+            f'{path} has categories of {len(found)} points, but the sweep has {points}: fetch both again'
+        )
     if unknown := set(np.unique(found).tolist()) - categories.names.keys():
-        raise GdfusionError(f"{path} has points of category {min(unknown)}, which is no 'index' in category.json: take "
-                            'that table from nuScenes-lidarseg')
+        raise GdfusionError(
+            f"{path} has points of category {min(unknown)}, which is no 'index' in category.json: take "
+            'that table from nuScenes-lidarseg'
+        )
     classes = np.zeros(256, np.uint8)
     for index, name in categories.names.items():
         classes[index] = label_of(name).id

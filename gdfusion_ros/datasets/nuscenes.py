@@ -153,8 +153,14 @@ class Dataset:
     scenes: tuple[Scene, ...]
 
 
-def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, sweeps: bool = False,
-         annotations: bool = False) -> Dataset:
+def load(
+    root: Path,
+    version: str | None = None,
+    scenes: Sequence[str] = (),
+    *,
+    sweeps: bool = False,
+    annotations: bool = False,
+) -> Dataset:
     """The key frames of the chosen scenes (all, where none is named), in the order of the scene table.
 
     Args:
@@ -173,8 +179,7 @@ def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, 
     tables = Tables(folder)
     chosen_scenes = _chosen_scenes(tables, scenes)
     logs = tables.read('log', LogRow, lambda row: row.facts) if tables.has('log') else {}
-    samples = tables.read('sample', SampleRow,
-                          lambda row: row.checked() if row.scene_token in chosen_scenes else None)
+    samples = tables.read('sample', SampleRow, lambda row: row.checked() if row.scene_token in chosen_scenes else None)
     key_frames: dict[str, dict[str, SensorData]] = {token: {} for token in samples}
     between: dict[str, list[SensorData]] = {token: [] for token in chosen_scenes}
     for row, data in _measurements(root, tables, samples, sweeps=sweeps):
@@ -188,16 +193,26 @@ def load(root: Path, version: str | None = None, scenes: Sequence[str] = (), *, 
     boxes = _boxes(tables, samples) if annotations else {}
     members: dict[str, list[Sample]] = {token: [] for token in chosen_scenes}
     for token, sample in samples.items():
-        members[sample.scene_token].append(
-            Sample(token, sample.stamp, key_frames[token], tuple(boxes.get(token, ()))))
+        members[sample.scene_token].append(Sample(token, sample.stamp, key_frames[token], tuple(boxes.get(token, ()))))
     by_stamp = attrgetter('stamp')
-    require_microseconds(folder, {row.name: [sample.stamp for sample in members[token]]
-                                  for token, row in chosen_scenes.items()})
-    return Dataset(root, version, tuple(
-        Scene(token, row.name, row.description or '',
-              tables.find(logs, row.log_token, 'log', 'scene') if logs and row.log_token else NO_LOG,
-              tuple(sorted(members[token], key=by_stamp)), tuple(sorted(between[token], key=by_stamp)))
-        for token, row in chosen_scenes.items()))
+    require_microseconds(
+        folder, {row.name: [sample.stamp for sample in members[token]] for token, row in chosen_scenes.items()}
+    )
+    return Dataset(
+        root,
+        version,
+        tuple(
+            Scene(
+                token,
+                row.name,
+                row.description or '',
+                tables.find(logs, row.log_token, 'log', 'scene') if logs and row.log_token else NO_LOG,
+                tuple(sorted(members[token], key=by_stamp)),
+                tuple(sorted(between[token], key=by_stamp)),
+            )
+            for token, row in chosen_scenes.items()
+        ),
+    )
 
 
 def _version(root: Path, wanted: str | None) -> str:
@@ -224,16 +239,20 @@ def _chosen_scenes(tables: Tables, names: Sequence[str]) -> dict[str, SceneRow]:
     by_name: dict[str, str] = {}
     for token, row in scenes.items():
         if (other := by_name.setdefault(row.name, token)) != token:
-            raise GdfusionError(f'{tables.path("scene")}: {other} and {token} are both called {row.name}, which names '
-                                'a bag and a folder of labels; rename one')
+            raise GdfusionError(
+                f'{tables.path("scene")}: {other} and {token} are both called {row.name}, which names '
+                'a bag and a folder of labels; rename one'
+            )
     return scenes
 
 
 def _require_one(folder: Path, data: SensorData, other: SensorData, sample: SampleRow) -> None:
     if other is not data:
-        raise GdfusionError(f'{folder}/sample_data.json: {other.token} and {data.token} are both key frames of '
-                            f'{data.calibration.channel} in sample {sample.token}; set is_key_frame of all but one to '
-                            'false')
+        raise GdfusionError(
+            f'{folder}/sample_data.json: {other.token} and {data.token} are both key frames of '
+            f'{data.calibration.channel} in sample {sample.token}; set is_key_frame of all but one to '
+            'false'
+        )
 
 
 def _calibrations(tables: Tables) -> dict[str, Calibration]:
@@ -249,8 +268,9 @@ def _calibrations(tables: Tables) -> dict[str, Calibration]:
     return tables.read('calibrated_sensor', CalibrationRow, calibration)
 
 
-def _measurements(root: Path, tables: Tables, samples: Mapping[str, SampleRow], *,
-                  sweeps: bool) -> Iterator[tuple[DataRow, SensorData]]:
+def _measurements(
+    root: Path, tables: Tables, samples: Mapping[str, SampleRow], *, sweeps: bool
+) -> Iterator[tuple[DataRow, SensorData]]:
     """What cameras and LiDAR measured for ``samples``; between them only where ``sweeps`` is set."""
     calibrations = _calibrations(tables)
 
@@ -267,9 +287,19 @@ def _measurements(root: Path, tables: Tables, samples: Mapping[str, SampleRow], 
     categories = _point_categories(root, tables, rows)
     while rows:
         token, row = rows.popitem()
-        yield row, SensorData(token, nanoseconds(row.timestamp), root, row.filename, *row.size,
-                              calibrations[row.calibrated_sensor_token],
-                              tables.find(poses, row.ego_pose_token, 'ego_pose', 'sample_data'), categories.get(token))
+        yield (
+            row,
+            SensorData(
+                token,
+                nanoseconds(row.timestamp),
+                root,
+                row.filename,
+                *row.size,
+                calibrations[row.calibrated_sensor_token],
+                tables.find(poses, row.ego_pose_token, 'ego_pose', 'sample_data'),
+                categories.get(token),
+            ),
+        )
 
 
 def _point_categories(root: Path, tables: Tables, measured: Mapping[str, DataRow]) -> dict[str, PointCategories]:
@@ -278,16 +308,20 @@ def _point_categories(root: Path, tables: Tables, measured: Mapping[str, DataRow
         return {}
     indices = tables.read('category', CategoryRow, lambda row: None if row.index is None else (row.index, row.name))
     names = dict(indices.values())
-    files = tables.read('lidarseg', PointCategoriesRow,
-                        lambda row: row.checked() if row.sample_data_token in measured else None)
+    files = tables.read(
+        'lidarseg', PointCategoriesRow, lambda row: row.checked() if row.sample_data_token in measured else None
+    )
     return {row.sample_data_token: PointCategories(root / row.filename, names) for row in files.values()}
 
 
 def _boxes(tables: Tables, samples: Mapping[str, SampleRow]) -> dict[str, list[Box]]:
     """Sample token -> the boxes in it."""
     categories = tables.read('category', CategoryRow, lambda row: row.name)
-    instances = tables.read('instance', InstanceRow, lambda row: (
-        row.token, tables.find(categories, row.category_token, 'category', 'instance')))
+    instances = tables.read(
+        'instance',
+        InstanceRow,
+        lambda row: (row.token, tables.find(categories, row.category_token, 'category', 'instance')),
+    )
     boxes: dict[str, list[Box]] = defaultdict(list)
 
     def keep(row: AnnotationRow) -> None:

@@ -58,8 +58,10 @@ class SceneRow(Row):
     def checked(self) -> SceneRow:
         """The row itself. Raises ValueError where its name can name no folder."""
         if not is_file_name(self.name):
-            raise ValueError(f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters; "
-                             'rename the scene there')
+            raise ValueError(
+                f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters; "
+                'rename the scene there'
+            )
         return self
 
 
@@ -112,8 +114,9 @@ class SensorRow(Row):
         if kind in NEEDED and self.channel in _FRAMES:
             raise ValueError(f"channel '{self.channel}' names a TF frame, and is that of the vehicle or the map")
         if kind in NEEDED and _CHANNEL.fullmatch(self.channel) is None:
-            raise ValueError(f"channel '{self.channel}' names topics and a TF frame: expected letters, digits and _, "
-                             'a letter first')
+            raise ValueError(
+                f"channel '{self.channel}' names topics and a TF frame: expected letters, digits and _, a letter first"
+            )
         return kind
 
 
@@ -129,8 +132,9 @@ class PoseRow(Row):
         w, x, y, z = self.rotation
         norm = math.hypot(w, x, y, z)
         if abs(norm - 1) > 0.01:
-            raise ValueError(f'no rotation: {self.rotation} has the length {norm:g}, expected a unit quaternion '
-                             'w, x, y, z')
+            raise ValueError(
+                f'no rotation: {self.rotation} has the length {norm:g}, expected a unit quaternion w, x, y, z'
+            )
         return Pose(self.translation, (x / norm, y / norm, z / norm, w / norm))
 
 
@@ -143,8 +147,10 @@ class EgoPoseRow(PoseRow):
         pose = super().pose
         x, y, _, _ = pose.rotation
         if 1 - 2 * (x * x + y * y) < _UPRIGHT:
-            raise ValueError(f'with the rotation {self.rotation} the vehicle lies on its side or its roof; expected '
-                             "w, x, y, z of a turn from the vehicle's axes, z up, to the map's, z up")
+            raise ValueError(
+                f'with the rotation {self.rotation} the vehicle lies on its side or its roof; expected '
+                "w, x, y, z of a turn from the vehicle's axes, z up, to the map's, z up"
+            )
         east, north, height = pose.translation
         if not (-_FARTHEST < east < _FARTHEST and -_FARTHEST < north < _FARTHEST and -_FARTHEST < height < _FARTHEST):
             raise ValueError(f'translation {self.translation} is beyond all maps; expected meters')
@@ -166,8 +172,10 @@ class CalibrationRow(PoseRow):
         """
         values = tuple(value for line in self.camera_intrinsic or () for value in line)
         if kind == 'camera' and len(values) != 9:
-            raise ValueError(f'camera_intrinsic of {channel} is not 3x3: {self.camera_intrinsic}; expected three '
-                             'rows of three numbers [px]')
+            raise ValueError(
+                f'camera_intrinsic of {channel} is not 3x3: {self.camera_intrinsic}; expected three '
+                'rows of three numbers [px]'
+            )
         if kind not in NEEDED and any(values):
             raise ValueError(f"{channel} has a camera_intrinsic, but its modality is '{kind}'; expected camera")
         return values
@@ -177,8 +185,10 @@ class CalibrationRow(PoseRow):
         """As Calibration has it. Raises ValueError where ROS has no model of so many coefficients."""
         values = tuple(self.camera_distortion or ())
         if len(values) not in (0, 4, 5, 8):
-            raise ValueError(f"camera_distortion has {len(values)} coefficients; expected OpenCV's k1 k2 p1 p2 [k3 "
-                             '[k4 k5 k6]], or none')
+            raise ValueError(
+                f"camera_distortion has {len(values)} coefficients; expected OpenCV's k1 k2 p1 p2 [k3 "
+                '[k4 k5 k6]], or none'
+            )
         return (*values, 0.0) if len(values) == 4 else values
 
 
@@ -186,8 +196,10 @@ def _below(filename: str) -> str:
     """The name with / between its folders. Raises ValueError where it is not below the dataset's folder."""
     name = filename.replace('\\', '/')  # tables that were written on Windows
     if not is_relative_path(name):
-        raise ValueError(f"filename '{filename}' is to be below the dataset's folder: no absolute path, no '..'; link "
-                         'the folder where the files are into the dataset instead')
+        raise ValueError(
+            f"filename '{filename}' is to be below the dataset's folder: no absolute path, no '..'; link "
+            'the folder where the files are into the dataset instead'
+        )
     return name
 
 

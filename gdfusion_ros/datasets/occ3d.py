@@ -48,8 +48,11 @@ def read(path: Path) -> Occ3DLabels:
         GdfusionError: the file is missing or damaged, or an array is missing, of another shape or out of range.
     """
     arrays = _arrays(path, masks=True)
-    return Occ3DLabels(_semantics(arrays, path, unknown=False), arrays['mask_lidar'].astype(np.bool_),
-                       arrays['mask_camera'].astype(np.bool_))
+    return Occ3DLabels(
+        _semantics(arrays, path, unknown=False),
+        arrays['mask_lidar'].astype(np.bool_),
+        arrays['mask_camera'].astype(np.bool_),
+    )
 
 
 def read_grid(path: Path, stamp: int, frame_id: str) -> SemanticGrid:
@@ -68,16 +71,17 @@ def _arrays(path: Path, *, masks: bool) -> dict[str, NDArray[np.uint8]]:
     """``semantics`` and the two masks, which must be there if ``masks`` says so."""
     names = ('mask_lidar', 'mask_camera')
     found = read_npz(path, ('semantics', *names)) if masks else read_npz(path, ('semantics',), names)
-    return {name: labels_of(array, OCC3D_NUSCENES.grid, f'labels {path}: {name}', flags=name in names)
-            for name, array in found.items()}
+    return {
+        name: labels_of(array, OCC3D_NUSCENES.grid, f'labels {path}: {name}', flags=name in names)
+        for name, array in found.items()
+    }
 
 
 def _semantics(arrays: dict[str, NDArray[np.uint8]], path: Path, *, unknown: bool) -> NDArray[np.uint8]:
     semantics, free = arrays['semantics'], OCC3D_NUSCENES.free
     highest = semantics.max(where=semantics != UNKNOWN, initial=0) if unknown else semantics.max()
     if highest > free:
-        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}: number the '
-                            'classes so')
+        raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}: number the classes so')
     require_free(semantics, free, f'labels {path}')
     return semantics
 
@@ -85,8 +89,12 @@ def _semantics(arrays: dict[str, NDArray[np.uint8]], path: Path, *, unknown: boo
 def write(path: Path, labels: Occ3DLabels) -> None:
     """Write an ``.npz`` file as Occ3D's are; folders are made. The same labels give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, semantics=labels.semantics, mask_lidar=labels.mask_lidar.astype(np.uint8),
-                        mask_camera=labels.mask_camera.astype(np.uint8))
+    np.savez_compressed(
+        path,
+        semantics=labels.semantics,
+        mask_lidar=labels.mask_lidar.astype(np.uint8),
+        mask_camera=labels.mask_camera.astype(np.uint8),
+    )
 
 
 def semantic_grid(labels: Occ3DLabels, stamp: int, frame_id: str) -> SemanticGrid:
@@ -94,9 +102,21 @@ def semantic_grid(labels: Occ3DLabels, stamp: int, frame_id: str) -> SemanticGri
     return _grid(labels.semantics, labels.mask_camera, stamp, frame_id)
 
 
-def _grid(semantics: NDArray[np.uint8], mask_camera: NDArray[np.bool_] | NDArray[np.uint8] | None, stamp: int,
-          frame_id: str) -> SemanticGrid:
+def _grid(
+    semantics: NDArray[np.uint8], mask_camera: NDArray[np.bool_] | NDArray[np.uint8] | None, stamp: int, frame_id: str
+) -> SemanticGrid:
     confidence = None if mask_camera is None else np.asfortranarray(np.where(mask_camera, np.uint8(255), np.uint8(0)))
     place = OCC3D_NUSCENES.grid
-    return SemanticGrid(stamp, frame_id, place.lower, place.voxel_size, np.asfortranarray(semantics), confidence,
-                        OCC3D_NUSCENES, SOURCE, 0, (), 0)
+    return SemanticGrid(
+        stamp,
+        frame_id,
+        place.lower,
+        place.voxel_size,
+        np.asfortranarray(semantics),
+        confidence,
+        OCC3D_NUSCENES,
+        SOURCE,
+        0,
+        (),
+        0,
+    )

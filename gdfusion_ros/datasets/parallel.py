@@ -23,8 +23,14 @@ Link: TypeAlias = 'Connection[object, object]'
 """To a worker: jobs go there; sizes of files, errors and None for a whole bag come back."""
 
 
-def convert_all(jobs: Sequence[Job], processes: int, *, options: Mapping[str, str], on_file: Callable[[int], object],
-                on_done: Callable[[Job], object]) -> None:
+def convert_all(
+    jobs: Sequence[Job],
+    processes: int,
+    *,
+    options: Mapping[str, str],
+    on_file: Callable[[int], object],
+    on_done: Callable[[Job], object],
+) -> None:
     """Write the bags of all jobs.
 
     Args:
@@ -47,8 +53,12 @@ def convert_all(jobs: Sequence[Job], processes: int, *, options: Mapping[str, st
         on_done(job)
 
 
-def _distribute(jobs: Sequence[Job], workers: Mapping[Link, SpawnProcess], on_file: Callable[[int], object],
-                on_done: Callable[[Job], object]) -> None:
+def _distribute(
+    jobs: Sequence[Job],
+    workers: Mapping[Link, SpawnProcess],
+    on_file: Callable[[int], object],
+    on_done: Callable[[Job], object],
+) -> None:
     """Keep every worker busy until all jobs are done."""
     waiting = list(reversed(jobs))
     busy = {link: waiting.pop() for link in workers}
@@ -78,8 +88,10 @@ def _watched(worker: SpawnProcess, job: Job) -> Iterator[None]:
         yield
     except (EOFError, OSError) as error:
         worker.join()
-        raise GdfusionError(f'{job.path} was not made: its process ended with exit code '
-                            f'{worker.exitcode}; was memory short? Then try fewer --jobs') from error
+        raise GdfusionError(
+            f'{job.path} was not made: its process ended with exit code '
+            f'{worker.exitcode}; was memory short? Then try fewer --jobs'
+        ) from error
 
 
 @contextmanager

@@ -26,8 +26,14 @@ _NUSCENES = 'nuScenes (c) Motional, CC BY-NC-SA 4.0, see nuscenes.org/terms-of-u
 _MADE = 'made by gdfusion synthesize, CC0 1.0'
 _NAMED = 3  # how many missing images an error names
 _LABEL_MESSAGES = 4 * OCC3D_NUSCENES.grid.voxels  # bytes: labels, camera mask, 24 for each of some 50 000 cubes
-_PARTS = {'maps': 'maps', 'CAN bus': 'can_bus', 'radar': 'samples/RADAR_FRONT', 'LiDAR': 'samples/LIDAR_TOP',
-          'sweeps': 'sweeps', 'Occ3D labels': occ3d.FOLDER}
+_PARTS = {
+    'maps': 'maps',
+    'CAN bus': 'can_bus',
+    'radar': 'samples/RADAR_FRONT',
+    'LiDAR': 'samples/LIDAR_TOP',
+    'sweeps': 'sweeps',
+    'Occ3D labels': occ3d.FOLDER,
+}
 """What a dataset may lack -> a folder that it has otherwise."""
 
 
@@ -114,11 +120,15 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
     if missing and not skip_missing:
         named = ', '.join(str(path) for path in missing[:_NAMED]) + (', …' if len(missing) > _NAMED else '')
         total = sum(len(job.files[IMAGES]) for job in jobs)
-        raise GdfusionError(f'{len(missing)} of {total} images are missing or empty: {named}; fetch them, or convert '
-                            'the others with --skip-missing')
+        raise GdfusionError(
+            f'{len(missing)} of {total} images are missing or empty: {named}; fetch them, or convert '
+            'the others with --skip-missing'
+        )
     if not any(job.files[IMAGES] for job in jobs):
-        raise GdfusionError(f'{dataset.root / dataset.version}: sample_data.json names no image of a key frame of the '
-                            'chosen scenes; look at its sample_token and is_key_frame')
+        raise GdfusionError(
+            f'{dataset.root / dataset.version}: sample_data.json names no image of a key frame of the '
+            'chosen scenes; look at its sample_token and is_key_frame'
+        )
     jobs = [job for job in jobs if job.images]
     if not jobs:
         raise GdfusionError(f'no image of the chosen scenes is in {dataset.root}; fetch the sensor blobs of nuScenes')
@@ -144,8 +154,9 @@ def unfinished(dataset: Dataset, out: Path, content: Content) -> Dataset:
         with bag_reader(path) as bag:
             if bag.custom_data != _custom_data(scene, dataset.version, content):
                 had = bag.custom_data.get('nuscenes.content', 'something else')
-                raise GdfusionError(f'{path} is not what shall be made ({content}), it has {had}; remove it or choose '
-                                    'another folder')
+                raise GdfusionError(
+                    f'{path} is not what shall be made ({content}), it has {had}; remove it or choose another folder'
+                )
     return replace(dataset, scenes=tuple(left))
 
 
@@ -172,8 +183,11 @@ def existing(folder: Path) -> Path:
 
 
 def _job(scene: Scene, dataset: Dataset, path: Path, content: Content) -> Job:
-    labels = {sample.token: occ3d.label_path(dataset.root, scene.name, sample.token)
-              for sample in scene.samples if content.labels}
+    labels = {
+        sample.token: occ3d.label_path(dataset.root, scene.name, sample.token)
+        for sample in scene.samples
+        if content.labels
+    }
     files: dict[str, dict[Path, int]] = {IMAGES: {}, SWEEP_IMAGES: {}, LIDAR: {}, LABELS: {}}
     sweeps = {data.token for data in scene.sweeps}
     for data in _measurements(scene, content):
@@ -213,14 +227,22 @@ def _size(path: Path) -> int:
 
 
 def _custom_data(scene: Scene, version: str, content: Content) -> dict[str, str]:
-    about = {'version': version, 'scene': scene.name, 'scene_token': scene.token, 'description': scene.description,
-             **scene.log, 'content': str(content),
-             'license': _MADE if version == SYNTHETIC else _NUSCENES}
+    about = {
+        'version': version,
+        'scene': scene.name,
+        'scene_token': scene.token,
+        'description': scene.description,
+        **scene.log,
+        'content': str(content),
+        'license': _MADE if version == SYNTHETIC else _NUSCENES,
+    }
     return {f'nuscenes.{key}': value for key, value in about.items()}
 
 
 def _check_space(out: Path, size: int) -> None:
     free = shutil.disk_usage(existing(out)).free
     if free < size:
-        raise GdfusionError(f'the bags take {format_size(size)}, {out} has only {format_size(free)} free; free some or '
-                            'choose another folder')
+        raise GdfusionError(
+            f'the bags take {format_size(size)}, {out} has only {format_size(free)} free; free some or '
+            'choose another folder'
+        )

@@ -26,10 +26,17 @@ def camera_info(data: SensorData, make: MessageFactory) -> Message:
     """``sensor_msgs/CameraInfo``: K and the lens's distortion, no rotation, P = [K | 0]. nuScenes' images have none."""
     intrinsics, projection = _matrices(data.calibration.intrinsics)
     distortion = np.array(data.calibration.distortion or _NO_DISTORTION)
-    return make(CAMERA_INFO_TYPE, header=header(data.stamp, data.calibration.channel, make),
-                width=data.width, height=data.height,
-                distortion_model=_MODELS[distortion.size], d=make.array(distortion),
-                k=make.array(intrinsics), r=make.array(_NO_ROTATION), p=make.array(projection))
+    return make(
+        CAMERA_INFO_TYPE,
+        header=header(data.stamp, data.calibration.channel, make),
+        width=data.width,
+        height=data.height,
+        distortion_model=_MODELS[distortion.size],
+        d=make.array(distortion),
+        k=make.array(intrinsics),
+        r=make.array(_NO_ROTATION),
+        p=make.array(projection),
+    )
 
 
 @cache
@@ -47,14 +54,23 @@ def ego_transform(data: SensorData, make: MessageFactory) -> Message:
 
 def static_transforms(calibrations: Sequence[Calibration], stamp: int, make: MessageFactory) -> Message:
     """``tf2_msgs/TFMessage``: where the sensors are on the vehicle, recorded at ``stamp`` [ns]."""
-    return make(TF_TYPE, transforms=[_transform(FRAMES.base_frame, sensor.channel, stamp, sensor.pose, make)
-                                     for sensor in calibrations])
+    return make(
+        TF_TYPE,
+        transforms=[_transform(FRAMES.base_frame, sensor.channel, stamp, sensor.pose, make) for sensor in calibrations],
+    )
 
 
 def _transform(parent: str, child: str, stamp: int, pose: Pose, make: MessageFactory) -> Message:
     """``geometry_msgs/TransformStamped`` whose ``pose`` maps the child frame into its parent."""
     (x, y, z), (qx, qy, qz, qw) = pose.translation, pose.rotation
-    transform = make('geometry_msgs/msg/Transform', translation=make('geometry_msgs/msg/Vector3', x=x, y=y, z=z),
-                     rotation=make('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw))
-    return make('geometry_msgs/msg/TransformStamped', header=header(stamp, parent, make), child_frame_id=child,
-                transform=transform)
+    transform = make(
+        'geometry_msgs/msg/Transform',
+        translation=make('geometry_msgs/msg/Vector3', x=x, y=y, z=z),
+        rotation=make('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw),
+    )
+    return make(
+        'geometry_msgs/msg/TransformStamped',
+        header=header(stamp, parent, make),
+        child_frame_id=child,
+        transform=transform,
+    )

@@ -49,7 +49,9 @@ def _split(name: str) -> Collection[str]:
     try:
         from nuscenes.utils.splits import create_splits_scenes
     except ImportError as error:
-        raise GdfusionError(f"the scenes of the split '{name}' are named by nuscenes-devkit, which cannot be imported "
-                            f"({error}); pip install 'gdfusion-ros[nuscenes]'") from error
+        raise GdfusionError(
+            f"the scenes of the split '{name}' are named by nuscenes-devkit, which cannot be imported "
+            f"({error}); pip install 'gdfusion-ros[nuscenes]'"
+        ) from error
     scenes: Sequence[str] = create_splits_scenes()[name]
     return scenes

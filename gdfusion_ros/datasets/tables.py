@@ -77,8 +77,10 @@ class Tables:
             GdfusionError: there is no such row.
         """
         if token not in index:
-            raise GdfusionError(f"{self._folder}/{user}.json points to '{token}', which is not in {name}.json; both "
-                                'are to be whole and of one version: fetch or export them again')
+            raise GdfusionError(
+                f"{self._folder}/{user}.json points to '{token}', which is not in {name}.json; both "
+                'are to be whole and of one version: fetch or export them again'
+            )
         return index[token]
 
 
@@ -94,8 +96,11 @@ def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     yield from _judged(path, piece, row_type, error)
     except OSError as error:
-        remedy = '; unpack all metadata of this version there (nuImages has other tables, and no drives)' \
-            if isinstance(error, FileNotFoundError) else ''
+        remedy = (
+            '; unpack all metadata of this version there (nuImages has other tables, and no drives)'
+            if isinstance(error, FileNotFoundError)
+            else ''
+        )
         raise GdfusionError(f'table {path} cannot be read: {error.strerror}{remedy}') from error
 
 
@@ -107,8 +112,8 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         ends = list(between.finditer(text, max(0, len(text) - _TAIL)))
         if ends:
             comma = ends[-1]
-            yield text[:comma.start(1)] + b']'
-            text = b'[' + text[comma.end(1):]
+            yield text[: comma.start(1)] + b']'
+            text = b'[' + text[comma.end(1) :]
         text += more
     yield text
 
@@ -142,11 +147,12 @@ def _judged(path: Path, piece: bytes, row_type: type[R], error: Exception) -> li
 
 
 def _row(path: Path, row: dict[str, object], row_type: type[R]) -> R:
-    place = f"{path}: row {row.get('token', row)}"
+    place = f'{path}: row {row.get("token", row)}'
     for field in msgspec.structs.fields(row_type):
         if field.required and field.name not in row:
-            raise GdfusionError(f"{place} has no '{field.name}', which is needed: write it as nuScenes does, or fetch "
-                                'the table again')
+            raise GdfusionError(
+                f"{place} has no '{field.name}', which is needed: write it as nuScenes does, or fetch the table again"
+            )
     try:
         return msgspec.convert(row, row_type)
     except msgspec.ValidationError as error:
@@ -157,8 +163,13 @@ def _no_rows(path: Path) -> str:
     return f'table {path} is not a list of rows; expected [{{"token": …}}, …], as the tables of nuScenes are'
 
 
-_FORMS = {'str': 'text in quotation marks', 'bool': 'true or false', 'int': 'a whole number', 'float': 'a number',
-          'array': 'a list of numbers'}
+_FORMS = {
+    'str': 'text in quotation marks',
+    'bool': 'true or false',
+    'int': 'a whole number',
+    'float': 'a number',
+    'array': 'a list of numbers',
+}
 """msgspec's name of a type -> how JSON has it."""
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from gdfusion_ros.errors import GdfusionError
 
 _NANOSECONDS = 1_000
-_LATEST = 10 ** 6 << 31
+_LATEST = 10**6 << 31
 """The first microsecond that a ROS stamp, whose seconds have 31 bits, does not have."""
 
 _KEY_FRAME_GAPS = {'seconds': (0, 10), 'milliseconds': (10, 10_000), 'nanoseconds': (60_000_000, math.inf)}
 """What a gap between two key frames in nuScenes' microseconds would be, 10 ms to 60 s, if it were in other units."""
 
-_FARTHEST_FROM_SAMPLE = 60 * 10 ** 9
+_FARTHEST_FROM_SAMPLE = 60 * 10**9
 """How far a measurement may be from the key frame that it belongs to [ns]; in nuScenes it is half a second."""
 
 
@@ -27,11 +27,15 @@ def nanoseconds(timestamp: float) -> int:
         ValueError: it is not in whole microseconds, or beyond ROS's stamps.
     """
     if timestamp >= _LATEST:
-        raise ValueError(f'timestamp {timestamp} is beyond the year 2038 in microseconds, which nuScenes has; '
-                         'if these are nanoseconds, divide the timestamps of sample and sample_data by 1000')
+        raise ValueError(
+            f'timestamp {timestamp} is beyond the year 2038 in microseconds, which nuScenes has; '
+            'if these are nanoseconds, divide the timestamps of sample and sample_data by 1000'
+        )
     if timestamp != int(timestamp):
-        raise ValueError(f'timestamp {timestamp} has a fraction, nuScenes has whole microseconds; if these are '
-                         'seconds, multiply the timestamps of sample and sample_data by 1000000')
+        raise ValueError(
+            f'timestamp {timestamp} has a fraction, nuScenes has whole microseconds; if these are '
+            'seconds, multiply the timestamps of sample and sample_data by 1000000'
+        )
     return int(timestamp) * _NANOSECONDS
 
 
@@ -54,7 +58,8 @@ def require_microseconds(folder: Path, scenes: Mapping[str, Sequence[int]]) -> N
             raise GdfusionError(
                 f'{folder}/sample.json: {name} with {len(moments)} key frames lasts '
                 f'{(moments[-1] - moments[0]) / 1e9:g} s if its timestamps are microseconds, as nuScenes has them; '
-                f'these look like {unit}: convert the timestamps of sample and sample_data')
+                f'these look like {unit}: convert the timestamps of sample and sample_data'
+            )
 
 
 def require_near(folder: Path, token: str, stamp: int, sample: str, sample_stamp: int) -> None:
@@ -65,5 +70,7 @@ def require_near(folder: Path, token: str, stamp: int, sample: str, sample_stamp
     """
     apart = abs(stamp - sample_stamp)
     if apart > _FARTHEST_FROM_SAMPLE:
-        raise GdfusionError(f'{folder}/sample_data.json: row {token} is {apart / 1e9:g} s from its sample {sample}; '
-                            'the timestamps of both tables are to be microseconds of one clock')
+        raise GdfusionError(
+            f'{folder}/sample_data.json: row {token} is {apart / 1e9:g} s from its sample {sample}; '
+            'the timestamps of both tables are to be microseconds of one clock'
+        )

@@ -31,11 +31,23 @@ def read_grid(path: Path, stamp: int, frame_id: str) -> SemanticGrid:
     labels = as_numbered(labels_of(array, WAYMO.grid, f'labels {path}: {name}'), WAYMO)
     highest = labels.max(where=labels != UNKNOWN, initial=0)
     if highest > WAYMO.ids[-1]:
-        raise GdfusionError(f'labels {path}: there is a class {highest}; expected 0 to 14, and 15 or 23 for '
-                            'free')
+        raise GdfusionError(f'labels {path}: there is a class {highest}; expected 0 to 14, and 15 or 23 for free')
     require_free(labels, WAYMO.free, f'labels {path}')
-    view, observed = (labels_of(mask, WAYMO.grid, f'labels {path}: {mask_name}', flags=True)
-                      for mask_name, mask in read_npz(path, MASKS).items())
+    view, observed = (
+        labels_of(mask, WAYMO.grid, f'labels {path}: {mask_name}', flags=True)
+        for mask_name, mask in read_npz(path, MASKS).items()
+    )
     scored = np.where((view != 0) & (observed != 0), np.uint8(255), np.uint8(0))
-    return SemanticGrid(stamp, frame_id, WAYMO.grid.lower, WAYMO.grid.voxel_size, np.asfortranarray(labels),
-                        np.asfortranarray(scored), WAYMO, SOURCE, 0, (), 0)
+    return SemanticGrid(
+        stamp,
+        frame_id,
+        WAYMO.grid.lower,
+        WAYMO.grid.voxel_size,
+        np.asfortranarray(labels),
+        np.asfortranarray(scored),
+        WAYMO,
+        SOURCE,
+        0,
+        (),
+        0,
+    )

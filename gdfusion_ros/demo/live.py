@@ -46,8 +46,16 @@ class Bar(Protocol):
         """It went on by ``n``."""
 
 
-def run_node(bags: Sequence[Path], folder: Folder, model: ModelSettings, expected: int, bar: Bar, *,
-             storage: str = 'mcap', bag_format: str = 'jazzy') -> int:
+def run_node(
+    bags: Sequence[Path],
+    folder: Folder,
+    model: ModelSettings,
+    expected: int,
+    bar: Bar,
+    *,
+    storage: str = 'mcap',
+    bag_format: str = 'jazzy',
+) -> int:
     """Play ``bags`` to a node of its own and record what it publishes until it is done; the number of grids.
 
     ``storage`` and ``bag_format`` are those of the recording, see ``bag_writer``.
@@ -55,8 +63,10 @@ def run_node(bags: Sequence[Path], folder: Folder, model: ModelSettings, expecte
     Raises:
         GdfusionError: the node ends by itself, or publishes nothing.
     """
-    with folder.log.open('wb') as log, record(folder.grids, RECORDED, storage=storage,
-                                              bag_format=bag_format) as recorder:
+    with (
+        folder.log.open('wb') as log,
+        record(folder.grids, RECORDED, storage=storage, bag_format=bag_format) as recorder,
+    ):
         try:
             with node_process([*model_arguments(model), *EVERY_SET], name=NODE, log=log) as process:
                 watch = _Watch(process, recorder, bar)

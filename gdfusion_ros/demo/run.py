@@ -84,8 +84,15 @@ def make_scene(folder: Folder, seed: int, frames: int, jobs: int, progress: Prog
     return nuscenes.load(folder.dataset)
 
 
-def run(dataset: Dataset, folder: Folder, model: ModelSettings, progress: ProgressBars, *, storage: str = 'mcap',
-        bag_format: str = 'jazzy') -> DemoResult:
+def run(
+    dataset: Dataset,
+    folder: Folder,
+    model: ModelSettings,
+    progress: ProgressBars,
+    *,
+    storage: str = 'mcap',
+    bag_format: str = 'jazzy',
+) -> DemoResult:
     """Convert ``dataset``, run the node on it, score and render the grids.
 
     ``storage`` and ``bag_format`` are those of the bags, see ``bag_writer``.

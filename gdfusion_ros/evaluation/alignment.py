@@ -23,8 +23,9 @@ nothing; 'label' moves the prediction by the motion of the vehicle, 'prediction'
 """
 
 
-def align(truth: SemanticGrid, prediction: SemanticGrid, drive: Drive,
-          frame_of: GridFrame = 'released') -> tuple[SemanticGrid, SemanticGrid]:
+def align(
+    truth: SemanticGrid, prediction: SemanticGrid, drive: Drive, frame_of: GridFrame = 'released'
+) -> tuple[SemanticGrid, SemanticGrid]:
     """Truth and prediction over the same voxels: those of the labels, or with 'prediction' those of the prediction.
 
     A prediction with other voxels than the labels is sampled at their centres. Where it was moved to, and so does not
@@ -40,8 +41,10 @@ def align(truth: SemanticGrid, prediction: SemanticGrid, drive: Drive,
         GdfusionError: different label sets, or a pose that is not known.
     """
     if prediction.label_set != truth.label_set:
-        raise GdfusionError(f'the prediction has labels of {prediction.label_set.name}, the truth of '
-                            f'{truth.label_set.name}; give labels of the same set (--label-set, --labels)')
+        raise GdfusionError(
+            f'the prediction has labels of {prediction.label_set.name}, the truth of '
+            f'{truth.label_set.name}; give labels of the same set (--label-set, --labels)'
+        )
     here, there = (truth.frame_id, truth.stamp), (prediction.frame_id, prediction.stamp)
     if frame_of == 'prediction':
         motion = drive.motion(here, there)
@@ -55,9 +58,11 @@ def align(truth: SemanticGrid, prediction: SemanticGrid, drive: Drive,
     return truth, regrid(prediction, voxel_grid(truth), np.eye(4), *here)
 
 
-def _moved(truth: SemanticGrid, prediction: SemanticGrid,
-           prediction_from_truth: NDArray[np.float64]) -> tuple[SemanticGrid, SemanticGrid]:
+def _moved(
+    truth: SemanticGrid, prediction: SemanticGrid, prediction_from_truth: NDArray[np.float64]
+) -> tuple[SemanticGrid, SemanticGrid]:
     """The prediction in the voxels of the truth, and the truth as far as the prediction reaches."""
+
     def moved(grid: SemanticGrid) -> SemanticGrid:
         return regrid(grid, voxel_grid(truth), prediction_from_truth, truth.frame_id, truth.stamp)
 

@@ -31,8 +31,9 @@ class ConfusionMatrix:
         self.label_set = label_set
         self.counts: NDArray[np.int64] = np.zeros((len(label_set.classes),) * 2, np.int64)
 
-    def add(self, truth: NDArray[np.uint8], prediction: NDArray[np.uint8],
-            mask: NDArray[np.bool_] | None = None) -> None:
+    def add(
+        self, truth: NDArray[np.uint8], prediction: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None
+    ) -> None:
         """Count the voxels of one sample.
 
         Args:
@@ -47,14 +48,16 @@ class ConfusionMatrix:
         if len(shapes) > 1:
             raise GdfusionError(f'truth, prediction and mask have different shapes: {", ".join(map(str, shapes))}')
         pairs = truth.astype(np.uint16) * _LABELS + prediction
-        counts = np.bincount((pairs if mask is None else pairs[mask]).ravel(order='K'), minlength=_LABELS ** 2)
+        counts = np.bincount((pairs if mask is None else pairs[mask]).ravel(order='K'), minlength=_LABELS**2)
         counts = counts.reshape(_LABELS, _LABELS)
         ids = [label.id for label in self.label_set.classes]
         counts[:, self.label_set.free] += counts[:, UNKNOWN]
         strange = set(np.flatnonzero(counts[ids].any(axis=0)).tolist()) - {*ids, UNKNOWN}
         if strange:
-            raise GdfusionError(f'the prediction has labels {", ".join(map(str, sorted(strange)))}, which are none of '
-                                f'{self.label_set.name}; number its classes so')
+            raise GdfusionError(
+                f'the prediction has labels {", ".join(map(str, sorted(strange)))}, which are none of '
+                f'{self.label_set.name}; number its classes so'
+            )
         self.counts += counts[np.ix_(ids, ids)]
 
     @property
@@ -95,8 +98,9 @@ class ConfusionMatrix:
         return nanmean(self.class_iou[[label.id in ids for label in self.label_set.classes]])
 
 
-def iou(hits: NDArray[np.int64] | np.int64, truth: NDArray[np.int64] | np.int64,
-        predicted: NDArray[np.int64] | np.int64) -> NDArray[np.float64]:
+def iou(
+    hits: NDArray[np.int64] | np.int64, truth: NDArray[np.int64] | np.int64, predicted: NDArray[np.int64] | np.int64
+) -> NDArray[np.float64]:
     """hits / (truth + predicted - hits), element by element; nan where there is nothing of either."""
     union = truth + predicted - hits
     result: NDArray[np.float64] = np.divide(hits, union, out=np.full(np.shape(union), np.nan), where=union != 0)

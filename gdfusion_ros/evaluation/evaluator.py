@@ -23,8 +23,12 @@ from gdfusion_ros.perception.transforms import TransformError
 from gdfusion_ros.perception.types import SemanticGrid, stamp_text
 
 
-def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
-             on_frame: Callable[[KeyFrame, SemanticGrid], object] = lambda *_: None) -> Report:
+def evaluate(
+    truth: Truth,
+    predictions: Predictions,
+    protocol: ScoringProtocol,
+    on_frame: Callable[[KeyFrame, SemanticGrid], object] = lambda *_: None,
+) -> Report:
     """Score ``predictions`` against ``truth``.
 
     Args:
@@ -39,8 +43,11 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
     """
     tally, models = Tally(), set()
     matrix = ConfusionMatrix(truth.label_set)
-    counts = _Counts(matrix, RayCounts(truth.label_set) if protocol.rays else None,
-                     SeenCounts() if protocol.mask == 'predicted' else None)
+    counts = _Counts(
+        matrix,
+        RayCounts(truth.label_set) if protocol.rays else None,
+        SeenCounts() if protocol.mask == 'predicted' else None,
+    )
     for frame, prediction in predictions.pairs(truth.frames, tally):
         models.add(prediction.model)
         try:
@@ -49,19 +56,30 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: ScoringProtocol,
             raise GdfusionError(f'key frame at {stamp_text(frame.stamp)}: {error}') from error
         on_frame(frame, scored)
     if not tally.scored:
-        raise GdfusionError(f'none of the {tally.unlabelled} predictions belongs to any of the {len(truth.frames)} '
-                            f'labelled key frames, {_span(truth)}; are they of the same scenes?')
+        raise GdfusionError(
+            f'none of the {tally.unlabelled} predictions belongs to any of the {len(truth.frames)} '
+            f'labelled key frames, {_span(truth)}; are they of the same scenes?'
+        )
     if not matrix.counts.any():
-        raise GdfusionError(f'nothing to score in {tally.scored} key frames: ' +
- _NOTHING_LEFT[protocol.mask])
-    return Report(truth.label_set, tuple(sorted(models)), protocol, tally, len(truth.frames) - tally.scored,
-                  truth.unlabelled, matrix, counts.rays, counts.seen)
+        raise GdfusionError(f'nothing to score in {tally.scored} key frames: ' + _NOTHING_LEFT[protocol.mask])
+    return Report(
+        truth.label_set,
+        tuple(sorted(models)),
+        protocol,
+        tally,
+        len(truth.frames) - tally.scored,
+        truth.unlabelled,
+        matrix,
+        counts.rays,
+        counts.seen,
+    )
 
 
 _NOTHING_LEFT: Mapping[Mask, str] = {
     'camera': 'the camera mask of the labels leaves no voxel; score all with --mask none',
     'predicted': 'the cameras saw no voxel that has a label',
-    'none': "the labels are 'unknown' everywhere"}
+    'none': "the labels are 'unknown' everywhere",
+}
 
 
 @dataclass(frozen=True)
@@ -77,8 +95,9 @@ def _score(frame: KeyFrame, prediction: SemanticGrid, protocol: ScoringProtocol,
     """Count one key frame; the prediction as it was scored."""
     truth = frame.read()
     if truth.label_set != (before := counts.matrix.label_set):
-        raise GdfusionError(f'the labels are of {truth.label_set.name}, those before of {before.name}; evaluate them '
-                            'one by one')
+        raise GdfusionError(
+            f'the labels are of {truth.label_set.name}, those before of {before.name}; evaluate them one by one'
+        )
     if protocol.ignored == 'free':
         truth = replace(truth, labels=known_labels(truth))
     truth, prediction = align(truth, prediction, frame.drive, protocol.frame_of)
@@ -89,8 +108,9 @@ def _score(frame: KeyFrame, prediction: SemanticGrid, protocol: ScoringProtocol,
         try:
             places = frame.drive.lidar_places(truth.frame_id, truth.stamp)
         except TransformError as error:
-            raise GdfusionError(f'RayIoU needs to know where the LiDAR was, but {error}; leave it out with '
-                                '--no-rays') from error
+            raise GdfusionError(
+                f'RayIoU needs to know where the LiDAR was, but {error}; leave it out with --no-rays'
+            ) from error
         grid = voxel_grid(truth)
         counts.rays.add(truth.labels, prediction.labels, grid, ray_origins(places, grid))
     return prediction
@@ -107,8 +127,10 @@ def _mask(truth: SemanticGrid, prediction: SemanticGrid, mask: Mask) -> NDArray[
     if mask == 'predicted':
         seen: NDArray[np.bool_] = prediction.labels != UNKNOWN
         if seen.all():
-            raise GdfusionError("the prediction says of no voxel that it was not seen; make it with 'unobserved: "
-                                "unknown', or take the topic /occ/observed of a node")
+            raise GdfusionError(
+                "the prediction says of no voxel that it was not seen; make it with 'unobserved: "
+                "unknown', or take the topic /occ/observed of a node"
+            )
         return seen
     if truth.confidence is None:
         raise GdfusionError('the labels have no camera mask; score all voxels with --mask none')

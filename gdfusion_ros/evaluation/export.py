@@ -31,12 +31,15 @@ def npz_folder(path: Path) -> Iterator[Callable[[KeyFrame, SemanticGrid], None]]
         def write(frame: KeyFrame, grid: SemanticGrid) -> None:
             if not is_file_name(frame.token):  # it comes from tables or bags of others
                 said = f'the sample token {frame.token!r}, not fit' if frame.token else 'no sample token'
-                raise GdfusionError(f"the key frame at {stamp_text(frame.stamp)} has {said} to name its file after; "
-                                    "'gdfusion convert' writes tokens to bags")
+                raise GdfusionError(
+                    f'the key frame at {stamp_text(frame.stamp)} has {said} to name its file after; '
+                    "'gdfusion convert' writes tokens to bags"
+                )
             file = folder / f'{frame.token}.npz'
             if file.exists():
-                raise GdfusionError(f'two key frames have the sample token {frame.token}; evaluate their bags one by '
-                                    'one')
+                raise GdfusionError(
+                    f'two key frames have the sample token {frame.token}; evaluate their bags one by one'
+                )
             np.savez_compressed(file, np.ascontiguousarray(known_labels(grid)))
 
         yield write

@@ -72,8 +72,10 @@ class BagPredictions:
         for path in self.paths:
             with bag_reader(path) as bag:
                 bag.require({self.topic: GRID_TYPE})
-                yield _scene(bag), (decode.semantic_grid(item.message, self.topic)
-                                    for item in bag.messages([self.topic]))
+                yield (
+                    _scene(bag),
+                    (decode.semantic_grid(item.message, self.topic) for item in bag.messages([self.topic])),
+                )
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,19 @@ class NpzPredictions:
         if self.label_set.frame == 'ego' and frame.camera_stamp is not None:
             stamp = frame.camera_stamp
         place = self.label_set.grid
-        return SemanticGrid(stamp, FRAME_IDS[self.label_set.frame], place.lower, place.voxel_size,
-                            read_prediction(path, self.label_set), None, self.label_set, str(self.folder), 0, (), 0)
+        return SemanticGrid(
+            stamp,
+            FRAME_IDS[self.label_set.frame],
+            place.lower,
+            place.voxel_size,
+            read_prediction(path, self.label_set),
+            None,
+            self.label_set,
+            str(self.folder),
+            0,
+            (),
+            0,
+        )
 
 
 @dataclass(frozen=True)
@@ -138,8 +151,12 @@ class ModelPredictions:
 
     def _runs(self) -> Iterator[_Run]:
         for path in self.bags:
-            with bag_reader(path) as bag, grid_stream(bag, self.network, self.pipeline, self.topics,
-                                                      protocol=self.protocol, listener=self.listener) as stream:
+            with (
+                bag_reader(path) as bag,
+                grid_stream(
+                    bag, self.network, self.pipeline, self.topics, protocol=self.protocol, listener=self.listener
+                ) as stream,
+            ):
                 yield _scene(bag), (grid for grid, _ in stream)
 
 
@@ -169,13 +186,15 @@ def _by_stamp(runs: Iterable[_Run], frames: Sequence[KeyFrame], tally: Tally) ->
     used: set[KeyFrame] = set()
     for scene, grids in runs:
         # As far as scenes are known they are told apart: two vehicles may have driven at the same time.
-        known = {frame.stamp: frame for frame in frames
-                 if not scene or not frame.drive.token or frame.drive.token == scene}
+        known = {
+            frame.stamp: frame for frame in frames if not scene or not frame.drive.token or frame.drive.token == scene
+        }
         yield from _of_run(grids, known, used, tally)
 
 
-def _of_run(grids: Iterator[SemanticGrid], frames: Mapping[int, KeyFrame], used: set[KeyFrame],
-            tally: Tally) -> Iterator[Pair]:
+def _of_run(
+    grids: Iterator[SemanticGrid], frames: Mapping[int, KeyFrame], used: set[KeyFrame], tally: Tally
+) -> Iterator[Pair]:
     """The same for one run; ``frames`` by stamp [ns], those in ``used`` have their grid already."""
     stamps = sorted(frames)
     for stamp, group in groupby(grids, lambda grid: nearest(stamps, grid.stamp)):

@@ -40,7 +40,8 @@ def ray_directions() -> Floats:
         pitches.append(pitches[-1] + step)
     pitch, azimuth = np.meshgrid(pitches, np.deg2rad(np.arange(_AZIMUTHS)), indexing='ij')
     directions: Floats = np.stack(
-        (np.cos(pitch) * np.cos(azimuth), np.cos(pitch) * np.sin(azimuth), np.sin(pitch)), axis=-1)
+        (np.cos(pitch) * np.cos(azimuth), np.cos(pitch) * np.sin(azimuth), np.sin(pitch)), axis=-1
+    )
     return directions.reshape(-1, 3)
 
 
@@ -63,8 +64,9 @@ def ray_origins(places: Floats, grid: VoxelGrid) -> Floats:
     return origins
 
 
-def cast(labels: NDArray[np.uint8], label_set: LabelSet, grid: VoxelGrid, origins: Floats,
-         directions: Floats) -> tuple[NDArray[np.uint8], Floats]:
+def cast(
+    labels: NDArray[np.uint8], label_set: LabelSet, grid: VoxelGrid, origins: Floats, directions: Floats
+) -> tuple[NDArray[np.uint8], Floats]:
     """What the rays from every origin in every direction meet first; UNKNOWN voxels are passed like free ones.
 
     Args:
@@ -121,8 +123,9 @@ class RayCounts:
         true_labels, true_depths = cast(truth, self.label_set, grid, origins, self._directions)
         labels, depths = cast(known, self.label_set, grid, origins, self._directions)
         counted = true_labels != self.label_set.free
-        true_labels, true_depths, labels, depths = (array[counted] for array in (
-            true_labels, true_depths, labels, depths))
+        true_labels, true_depths, labels, depths = (
+            array[counted] for array in (true_labels, true_depths, labels, depths)
+        )
         self.truth += np.bincount(true_labels, minlength=256)
         self.predicted += np.bincount(labels, minlength=256)
         same = true_labels == labels

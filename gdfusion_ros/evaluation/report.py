@@ -19,11 +19,16 @@ from gdfusion_ros.perception.labels import LabelSet
 
 FORMATS = ('text', 'markdown', 'json')
 
-_MOTIONS = {'released': 'as released: nothing is moved',
-            'label': "in the labels' frame: predictions moved by the motion of the vehicle",
-            'prediction': "in the predictions' frame: labels moved by the motion of the vehicle"}
-_MASKS: Mapping[Mask, str] = {'camera': 'only what the cameras can see', 'none': 'seen by the cameras or not',
-                              'predicted': 'only what the cameras saw by the predictions'}
+_MOTIONS = {
+    'released': 'as released: nothing is moved',
+    'label': "in the labels' frame: predictions moved by the motion of the vehicle",
+    'prediction': "in the predictions' frame: labels moved by the motion of the vehicle",
+}
+_MASKS: Mapping[Mask, str] = {
+    'camera': 'only what the cameras can see',
+    'none': 'seen by the cameras or not',
+    'predicted': 'only what the cameras saw by the predictions',
+}
 _RAYS = [f'RayIoU@{threshold:g}' for threshold in THRESHOLDS]
 
 
@@ -74,18 +79,33 @@ class Report:
     def as_json(self) -> dict[str, object]:
         """All of it; scores are 0..1, None where nothing was counted."""
         return {
-            'label_set': self.label_set.name, 'models': list(self.models), 'mask': self.protocol.mask,
-            'ignored': self.protocol.ignored, 'frame_of': self.protocol.frame_of,
-            'key_frames': {'scored': self.tally.scored, 'without_prediction': self.unpredicted,
-                           'without_labels': self.unlabelled},
-            'predictions': {'scored': self.tally.scored, 'without_labels': self.tally.unlabelled,
-                            'surplus': self.tally.surplus},
+            'label_set': self.label_set.name,
+            'models': list(self.models),
+            'mask': self.protocol.mask,
+            'ignored': self.protocol.ignored,
+            'frame_of': self.protocol.frame_of,
+            'key_frames': {
+                'scored': self.tally.scored,
+                'without_prediction': self.unpredicted,
+                'without_labels': self.unlabelled,
+            },
+            'predictions': {
+                'scored': self.tally.scored,
+                'without_labels': self.tally.unlabelled,
+                'surplus': self.tally.surplus,
+            },
             'voxels': int(self.matrix.counts.sum()),
-            **({} if self.seen is None else {'visibility': {'agreement': _number(self.seen.agreement),
-                                                            'IoU': _number(self.seen.iou)}}),
+            **(
+                {}
+                if self.seen is None
+                else {'visibility': {'agreement': _number(self.seen.agreement), 'IoU': _number(self.seen.iou)}}
+            ),
             **{name: _number(value) for name, value in self.scores().items()},
-            'classes': {name: {score: _number(value) for score, value in scores.items()} | voxels
-                        for name, scores, voxels in self._classes()}}
+            'classes': {
+                name: {score: _number(value) for score, value in scores.items()} | voxels
+                for name, scores, voxels in self._classes()
+            },
+        }
 
     def _classes(self) -> list[tuple[str, dict[str, float], dict[str, int]]]:
         """Of every class but free: name, scores, voxels in truth and prediction."""
@@ -94,9 +114,14 @@ class Report:
         if self.rays is not None:
             columns |= dict(zip(_RAYS, self.rays.class_iou, strict=True))
         voxels = {'truth': self.matrix.truth[solid], 'predicted': self.matrix.predicted[solid]}
-        return [(label.name, {name: float(column[row]) for name, column in columns.items()},
-                 {name: int(column[row]) for name, column in voxels.items()})
-                for row, label in enumerate(self.label_set.occupied)]
+        return [
+            (
+                label.name,
+                {name: float(column[row]) for name, column in columns.items()},
+                {name: int(column[row]) for name, column in voxels.items()},
+            )
+            for row, label in enumerate(self.label_set.occupied)
+        ]
 
     def _class_table(self, style: str) -> str:
         classes = self._classes()
@@ -109,15 +134,28 @@ class Report:
         rows: list[tuple[str, object]] = [
             ('predictions of', printable(', '.join(self.models), 200)),
             ('labels', self.label_set.name),
-            ('voxels', f'{self.matrix.counts.sum()} counted, {_MASKS[self.protocol.mask]}'
-             + (', ignored ones as free' if self.protocol.ignored == 'free' else '')),
+            (
+                'voxels',
+                f'{self.matrix.counts.sum()} counted, {_MASKS[self.protocol.mask]}'
+                + (', ignored ones as free' if self.protocol.ignored == 'free' else ''),
+            ),
             ('frames', _MOTIONS[self.protocol.frame_of]),
-            ('key frames scored', tally.scored)]
+            ('key frames scored', tally.scored),
+        ]
         if self.seen is not None and self.seen.voxels:
-            rows.append(('seen', f'{_percent(self.seen.agreement)} % of the voxels as the camera mask of the labels '
-                         f'says, IoU {_percent(self.seen.iou)} %'))
-        left_out = {'key frames without prediction': self.unpredicted, 'key frames without labels': self.unlabelled,
-                    'predictions without labels': tally.unlabelled, 'predictions beside a nearer one': tally.surplus}
+            rows.append(
+                (
+                    'seen',
+                    f'{_percent(self.seen.agreement)} % of the voxels as the camera mask of the labels '
+                    f'says, IoU {_percent(self.seen.iou)} %',
+                )
+            )
+        left_out = {
+            'key frames without prediction': self.unpredicted,
+            'key frames without labels': self.unlabelled,
+            'predictions without labels': tally.unlabelled,
+            'predictions beside a nearer one': tally.surplus,
+        }
         return rows + [(name, count) for name, count in left_out.items() if count]
 
 

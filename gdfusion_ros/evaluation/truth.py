@@ -46,11 +46,20 @@ def truth_of_dataset(dataset: Dataset, label_format: LabelFormat, folder: Path, 
                 missing.append(path)
                 continue
             camera = sample.data.get(pipeline.reference_camera)
-            frames.append(KeyFrame(sample.token, sample.stamp, camera.stamp if camera else None, drive,
-                                   partial(label_format.read, path, sample.stamp)))
+            frames.append(
+                KeyFrame(
+                    sample.token,
+                    sample.stamp,
+                    camera.stamp if camera else None,
+                    drive,
+                    partial(label_format.read, path, sample.stamp),
+                )
+            )
     if not frames:
-        raise GdfusionError(f'no labels of {label_format.label_set.name} in {folder}' +
-                            (f'; expected e.g. {missing[0]}' if missing else ': there is no key frame'))
+        raise GdfusionError(
+            f'no labels of {label_format.label_set.name} in {folder}'
+            + (f'; expected e.g. {missing[0]}' if missing else ': there is no key frame')
+        )
     return Truth(label_format.label_set, tuple(frames), len(missing))
 
 
@@ -97,18 +106,28 @@ def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSetting
         tokens = {item.stamp: str(item.message.data) for item in bag.messages([SAMPLE_TOKEN_TOPIC])}
         for stamp, token in tokens.items():
             if not is_file_name(token):
-                raise GdfusionError(f"bag {bag.path}: the sample token '{token}' on {SAMPLE_TOKEN_TOPIC} at "
-                                    f"{stamp_text(stamp)} names files and cannot; expected letters and digits, "
-                                    "as 'gdfusion convert' writes them")
+                raise GdfusionError(
+                    f"bag {bag.path}: the sample token '{token}' on {SAMPLE_TOKEN_TOPIC} at "
+                    f'{stamp_text(stamp)} names files and cannot; expected letters and digits, '
+                    "as 'gdfusion convert' writes them"
+                )
     labelled = sorted({item.stamp for item in bag.raw_messages([GROUND_TRUTH_TOPIC])})
     if not labelled:
-        raise GdfusionError(f'bag {bag.path} is damaged: none of its messages on {GROUND_TRUTH_TOPIC} is there; '
-                            'copy or convert it again')
+        raise GdfusionError(
+            f'bag {bag.path} is damaged: none of its messages on {GROUND_TRUTH_TOPIC} is there; '
+            'copy or convert it again'
+        )
     cameras = [item.stamp for item in bag.raw_messages([topics.camera_info(pipeline.reference_camera)])]
-    drive = Drive(bag.custom_data.get('nuscenes.scene_token', ''), tuple(sorted({*labelled, *tokens})),
-                  transforms_of(bag, topics), pipeline.fixed_frame)
-    return [KeyFrame(tokens.get(stamp, ''), stamp, nearest(cameras, stamp), drive,
-                     partial(_label_grid, bag.path, stamp)) for stamp in labelled]
+    drive = Drive(
+        bag.custom_data.get('nuscenes.scene_token', ''),
+        tuple(sorted({*labelled, *tokens})),
+        transforms_of(bag, topics),
+        pipeline.fixed_frame,
+    )
+    return [
+        KeyFrame(tokens.get(stamp, ''), stamp, nearest(cameras, stamp), drive, partial(_label_grid, bag.path, stamp))
+        for stamp in labelled
+    ]
 
 
 def _label_grid(path: Path, stamp: int) -> SemanticGrid:
@@ -116,5 +135,6 @@ def _label_grid(path: Path, stamp: int) -> SemanticGrid:
     with bag_reader(path) as bag:
         for item in bag.messages([GROUND_TRUTH_TOPIC], stamp):
             return replace(decode.semantic_grid(item.message, GROUND_TRUTH_TOPIC), stamp=stamp)
-    raise GdfusionError(f'bag {path} is damaged: the labels of {stamp_text(stamp)} are no longer there; copy or '
-                        'convert it again')
+    raise GdfusionError(
+        f'bag {path} is damaged: the labels of {stamp_text(stamp)} are no longer there; copy or convert it again'
+    )

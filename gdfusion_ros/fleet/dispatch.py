@@ -207,5 +207,6 @@ class _Dispatcher:
             self._watcher.again(job, event.reason)
             self._waiting.appendleft(job)
         else:
-            self._watcher.failed(Failure(name=job.name, source=job.source,
-                                         reason=f'{DEATHS} workers died over it: {event.reason}'))
+            self._watcher.failed(
+                Failure(name=job.name, source=job.source, reason=f'{DEATHS} workers died over it: {event.reason}')
+            )

@@ -72,8 +72,12 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         """Every setting, defaults too, and the version. Of the weights counts what they are, not where they lie."""
         facts: dict[str, Any] = msgspec.to_builtins(self)
         return facts | {
-            'model': _plain(replace(self.of_model, weights='')), 'pipeline': _plain(self.of_pipeline),
-            'topics': _plain(self.of_topics), 'bev': _plain(self.of_bev), 'gdfusion': __version__}
+            'model': _plain(replace(self.of_model, weights='')),
+            'pipeline': _plain(self.of_pipeline),
+            'topics': _plain(self.of_topics),
+            'bev': _plain(self.of_bev),
+            'gdfusion': __version__,
+        }
 
     @property
     def fingerprint(self) -> str:

@@ -31,8 +31,9 @@ class Listing:
         return self.scenes.get(job.name)
 
 
-def list_jobs(texts: Sequence[str], out: str, settings: JobSettings, *, version: str = '',
-              scenes: Sequence[str] = ()) -> Listing:
+def list_jobs(
+    texts: Sequence[str], out: str, settings: JobSettings, *, version: str = '', scenes: Sequence[str] = ()
+) -> Listing:
     """A job for every bag that ``texts`` mean, in their order.
 
     Args:
@@ -61,8 +62,10 @@ def list_jobs(texts: Sequence[str], out: str, settings: JobSettings, *, version:
         raise GdfusionError('no bags: nothing was given')
     names = _names(keys)
     jobs = [Job(bag=bag, out=out, name=name, settings=settings) for bag, name in zip(bags, names, strict=False)]
-    of_scenes = [Job(bag=text, out=out, name=name, scene=dataset.scenes[0].name, version=dataset.version,
-                     settings=settings) for (dataset, text), name in zip(drives, names[len(bags):], strict=True)]
+    of_scenes = [
+        Job(bag=text, out=out, name=name, scene=dataset.scenes[0].name, version=dataset.version, settings=settings)
+        for (dataset, text), name in zip(drives, names[len(bags) :], strict=True)
+    ]
     return Listing(jobs + of_scenes, {job.name: dataset for job, (dataset, _) in zip(of_scenes, drives, strict=True)})
 
 
@@ -108,10 +111,12 @@ def _below(files: Any, path: str) -> list[str]:
     if METADATA in names or len(recordings) == 1:
         return [path]
     if split := [of_one for of_one in recordings.values() if len(of_one) > 1]:
-        raise GdfusionError(f'{path} has files of several recordings, one of them in several files, such as '
-                            f'{split[0][0]}; put the files of each recording into a folder of its own')
+        raise GdfusionError(
+            f'{path} has files of several recordings, one of them in several files, such as '
+            f'{split[0][0]}; put the files of each recording into a folder of its own'
+        )
     folders = [f'{path}/{_name(entry)}' for entry in entries if entry['type'] == 'directory']
-    return [*(file for file, in recordings.values()), *(bag for folder in folders for bag in _below(files, folder))]
+    return [*(file for (file,) in recordings.values()), *(bag for folder in folders for bag in _below(files, folder))]
 
 
 def _name(entry: Mapping[str, Any]) -> str:
@@ -133,8 +138,10 @@ def _names(keys: Sequence[str]) -> list[str]:
         if taken > max(map(len, parts)):
             alike = ', '.join(key for key, name in zip(keys, names, strict=True) if name in clashing)
             raise GdfusionError(f'{alike} differ only in the endings of their names; rename one')
-        names = ['_'.join(part.strip('/:') for part in path[-taken:]) if name in clashing else name
-                 for path, name in zip(parts, names, strict=True)]
+        names = [
+            '_'.join(part.strip('/:') for part in path[-taken:]) if name in clashing else name
+            for path, name in zip(parts, names, strict=True)
+        ]
     for key, name in zip(keys, names, strict=True):
         if not is_file_name(name):
             raise GdfusionError(f'{key}: no result can be called {name!r}; rename the bag')

@@ -29,10 +29,17 @@ def page(summary: Summary, title: str, *, pictures: bool) -> str:
     failed, done = len(summary.failures), len(summary.rows)
     facts = f'{done} bags, {summary.grids} grids' + (f', {failed} bags failed' if failed else ', all whole')
     facts = f'{summary.model}: {facts}' if summary.model else facts
-    parts = [f'<h1>{_text(title)}</h1><p class="facts">{_text(facts)}</p>', _failures(summary),
-             _scores(summary), _chart(summary), _bags(summary, pictures)]
-    return ('<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f'<title>{_text(title)}</title><style>{_STYLE}</style>\n{"".join(parts)}</html>\n')
+    parts = [
+        f'<h1>{_text(title)}</h1><p class="facts">{_text(facts)}</p>',
+        _failures(summary),
+        _scores(summary),
+        _chart(summary),
+        _bags(summary, pictures),
+    ]
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<title>{_text(title)}</title><style>{_STYLE}</style>\n{"".join(parts)}</html>\n'
+    )
 
 
 def _text(words: object, limit: int = 300) -> str:
@@ -42,10 +49,15 @@ def _text(words: object, limit: int = 300) -> str:
 def _failures(summary: Summary) -> str:
     if not summary.failures:
         return ''
-    rows = ''.join(f'<tr class="failed"><td>{_text(failure.name)}</td><td>{_text(failure.reason, 1000)}</td>'
-                   f'<td>{_text(failure.host)}</td></tr>\n' for failure in summary.failures)
-    return ('<h2>Failed</h2><table><tr><th>bag</th><th>why</th><th>machine</th></tr>\n'
-            f'{rows}</table><p class="facts">The same command with --resume tries them again.</p>')
+    rows = ''.join(
+        f'<tr class="failed"><td>{_text(failure.name)}</td><td>{_text(failure.reason, 1000)}</td>'
+        f'<td>{_text(failure.host)}</td></tr>\n'
+        for failure in summary.failures
+    )
+    return (
+        '<h2>Failed</h2><table><tr><th>bag</th><th>why</th><th>machine</th></tr>\n'
+        f'{rows}</table><p class="facts">The same command with --resume tries them again.</p>'
+    )
 
 
 def _scores(summary: Summary) -> str:
@@ -59,12 +71,16 @@ def _chart(summary: Summary) -> str:
     if not rates:
         return ''
     highest, step = max(rates) or 1.0, _WIDTH / _BINS
-    bars = ''.join(f'<rect x="{number * step:.1f}" y="{_HEIGHT - _HEIGHT * rate / highest:.1f}" '
-                   f'width="{step - 1:.1f}" height="{_HEIGHT * rate / highest:.1f}" fill="#3a78c2"/>'
-                   for number, rate in enumerate(rates))
-    return (f'<h2>Throughput</h2><svg viewBox="0 -20 {_WIDTH} {_HEIGHT + 42}" role="img">{bars}'
-            f'<text x="4" y="-6">{highest:.2f} grids/s at most</text><text x="4" y="{_HEIGHT + 16}">0 s</text>'
-            f'<text x="{_WIDTH - 4}" y="{_HEIGHT + 16}" text-anchor="end">{width * _BINS:.0f} s</text></svg>')
+    bars = ''.join(
+        f'<rect x="{number * step:.1f}" y="{_HEIGHT - _HEIGHT * rate / highest:.1f}" '
+        f'width="{step - 1:.1f}" height="{_HEIGHT * rate / highest:.1f}" fill="#3a78c2"/>'
+        for number, rate in enumerate(rates)
+    )
+    return (
+        f'<h2>Throughput</h2><svg viewBox="0 -20 {_WIDTH} {_HEIGHT + 42}" role="img">{bars}'
+        f'<text x="4" y="-6">{highest:.2f} grids/s at most</text><text x="4" y="{_HEIGHT + 16}">0 s</text>'
+        f'<text x="{_WIDTH - 4}" y="{_HEIGHT + 16}" text-anchor="end">{width * _BINS:.0f} s</text></svg>'
+    )
 
 
 def _bags(summary: Summary, pictures: bool) -> str:
@@ -76,8 +92,15 @@ def _bags(summary: Summary, pictures: bool) -> str:
 
 def _bag(row: Row, scored: list[str], pictures: bool) -> str:
     seconds = row.finished - row.begun
-    numbers = [str(row.grids), str(row.dropped), f'{seconds:.1f}', f'{row.grids / max(seconds, 1e-3):.2f}',
-               *(f'{100 * row.scores[name]:.2f}' if name in row.scores else '-' for name in scored)]
+    numbers = [
+        str(row.grids),
+        str(row.dropped),
+        f'{seconds:.1f}',
+        f'{row.grids / max(seconds, 1e-3):.2f}',
+        *(f'{100 * row.scores[name]:.2f}' if name in row.scores else '-' for name in scored),
+    ]
     shown = PICTURE if pictures else GRIDS
-    return (f'<tr><td><a href="{quote(row.name)}/{shown}" title="{_text(row.source, 500)}">{_text(row.name)}</a></td>'
-            f'<td>{_text(row.host)}</td>' + ''.join(f'<td class="n">{number}</td>' for number in numbers) + '</tr>\n')
+    return (
+        f'<tr><td><a href="{quote(row.name)}/{shown}" title="{_text(row.source, 500)}">{_text(row.name)}</a></td>'
+        f'<td>{_text(row.host)}</td>' + ''.join(f'<td class="n">{number}</td>' for number in numbers) + '</tr>\n'
+    )

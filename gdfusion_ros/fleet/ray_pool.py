@@ -90,8 +90,14 @@ def _runs(process: int) -> bool:
 class RayPool:
     """A Pool whose workers are actors; made by ``ray_pool``."""
 
-    def __init__(self, ray: ModuleType, settings: JobSettings, share: Share,
-                 dataset_of: Callable[[Job], Dataset | None], worker: type) -> None:
+    def __init__(
+        self,
+        ray: ModuleType,
+        settings: JobSettings,
+        share: Share,
+        dataset_of: Callable[[Job], Dataset | None],
+        worker: type,
+    ) -> None:
         """See ``ray_pool``."""
         self._ray, self._settings, self._dataset_of, self._share = ray, settings, dataset_of, share
         self._class = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0, max_task_retries=0)(worker)
@@ -154,13 +160,26 @@ class RayPool:
 def _cause(error: Exception) -> str:
     """Ray tells a story of many lines; which line says why depends on what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return ' '.join(dict.fromkeys([type(error).__name__, *lines[:1], *(
-        line for line in lines if 'exit' in line.lower() or 'memory' in line.lower())]))[:300]
+    return ' '.join(
+        dict.fromkeys(
+            [
+                type(error).__name__,
+                *lines[:1],
+                *(line for line in lines if 'exit' in line.lower() or 'memory' in line.lower()),
+            ]
+        )
+    )[:300]
 
 
 @contextmanager
-def ray_pool(settings: JobSettings, share: Share, address: str, workers: int,
-             dataset_of: Callable[[Job], Dataset | None] = lambda _: None, worker: type = Worker) -> Iterator[RayPool]:
+def ray_pool(
+    settings: JobSettings,
+    share: Share,
+    address: str,
+    workers: int,
+    dataset_of: Callable[[Job], Dataset | None] = lambda _: None,
+    worker: type = Worker,
+) -> Iterator[RayPool]:
     """Workers on a cluster, or with a Ray of their own on this machine; ended at the end of the block.
 
     Args:
@@ -182,8 +201,10 @@ def ray_pool(settings: JobSettings, share: Share, address: str, workers: int,
             signal.signal(signal.SIGTERM, handler)
         with closing(RayPool(ray, settings, share, dataset_of, worker)) as pool:
             if not (pool.capacity() or (address and workers)):  # a cluster may grow when workers wait
-                raise GdfusionError(f'no machine has {share.cpus:g} CPUs and {share.gpus:g} GPUs for a worker; ask for '
-                                    'less (--cpus-per-worker, --gpus-per-worker)')
+                raise GdfusionError(
+                    f'no machine has {share.cpus:g} CPUs and {share.gpus:g} GPUs for a worker; ask for '
+                    'less (--cpus-per-worker, --gpus-per-worker)'
+                )
             yield pool
     finally:
         ray.shutdown()
@@ -212,7 +233,8 @@ def _connect(ray: ModuleType, address: str, share: Share, workers: int) -> None:
         ray.init(address or 'local', **options)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         where = {'': 'on this machine', 'auto': "that this machine belongs to ('ray start' makes one)"}.get(
-            address, f'at {address}')
+            address, f'at {address}'
+        )
         raise GdfusionError(f'no Ray cluster {where}: {printable(str(error), 300)}') from error
 
 
@@ -224,5 +246,6 @@ def _require_head(address: str) -> None:
     try:
         socket.create_connection((host.strip('[]'), int(port)), _REACH).close()
     except (OSError, OverflowError) as error:
-        raise GdfusionError(f"no Ray cluster at {address}: {error}; 'ray start --head' says the address of a new "
-                            'one') from error
+        raise GdfusionError(
+            f"no Ray cluster at {address}: {error}; 'ray start --head' says the address of a new one"
+        ) from error

@@ -89,9 +89,16 @@ def bag_counts(counts: Counts) -> BagCounts:
         dropped.update({f'{camera}: {reason}': count for reason, count in stream.dropped.items()})
     of_sets = counts.sets_dropped + counts.frames_refused
     dropped.update({f'sets: {reason}': count for reason, count in of_sets.items()})
-    return BagCounts(images=sum(stream.received for stream in counts.cameras.values()), clouds=counts.lidar.received,
-                     sets=counts.sets, grids=counts.grids, dropped=dict(dropped), refused=dict(counts.refused),
-                     jumps=dict(counts.jumps), resets=dict(counts.resets))
+    return BagCounts(
+        images=sum(stream.received for stream in counts.cameras.values()),
+        clouds=counts.lidar.received,
+        sets=counts.sets,
+        grids=counts.grids,
+        dropped=dict(dropped),
+        refused=dict(counts.refused),
+        jumps=dict(counts.jumps),
+        resets=dict(counts.resets),
+    )
 
 
 def read_record(output: Output, name: str, fingerprint: str, source: str) -> Record | None:

@@ -59,9 +59,15 @@ def counted(report: Report) -> ScoreCounts:
     tally = report.tally
     frames = FrameNumbers(tally.scored, tally.unlabelled, tally.surplus, report.unpredicted, report.unlabelled)
     return ScoreCounts(
-        label_set=report.label_set.name, models=list(report.models), mask=report.protocol.mask,
-        ignored=report.protocol.ignored, frame_of=report.protocol.frame_of, frames=frames,
-        confusion=report.matrix.counts.tolist(), rays=rays)
+        label_set=report.label_set.name,
+        models=list(report.models),
+        mask=report.protocol.mask,
+        ignored=report.protocol.ignored,
+        frame_of=report.protocol.frame_of,
+        frames=frames,
+        confusion=report.matrix.counts.tolist(),
+        rays=rays,
+    )
 
 
 class Sum:
@@ -92,30 +98,49 @@ def scores_of(counts: ScoreCounts) -> Report:
     rays = None
     if counts.rays is not None:
         rays = RayCounts(label_set)
-        rays.truth, rays.predicted, rays.hits = (np.array(numbers, np.int64) for numbers in (
-            counts.rays.truth, counts.rays.predicted, counts.rays.hits))
+        rays.truth, rays.predicted, rays.hits = (
+            np.array(numbers, np.int64) for numbers in (counts.rays.truth, counts.rays.predicted, counts.rays.hits)
+        )
     frames = counts.frames
     tally = Tally(frames.scored, frames.without_labels, frames.surplus)
     protocol = ScoringProtocol(counts.mask, counts.frame_of, rays is not None, counts.ignored)
-    return Report(label_set, tuple(counts.models), protocol, tally, frames.unpredicted, frames.unlabelled, matrix, rays,
-                  seen=None)
+    return Report(
+        label_set, tuple(counts.models), protocol, tally, frames.unpredicted, frames.unlabelled, matrix, rays, seen=None
+    )
 
 
 def _added(a: Report, b: Report) -> Report:
     """One report of both parts."""
-    kinds = [{'label_set': part.label_set, 'mask': part.protocol.mask, 'ignored': part.protocol.ignored,
-              'frame_of': part.protocol.frame_of} for part in (a, b)]
+    kinds = [
+        {
+            'label_set': part.label_set,
+            'mask': part.protocol.mask,
+            'ignored': part.protocol.ignored,
+            'frame_of': part.protocol.frame_of,
+        }
+        for part in (a, b)
+    ]
     for what in kinds[0]:
         if kinds[0][what] != kinds[1][what]:
             raise GdfusionError(f'scores of different kinds ({what}) cannot be added; evaluate the bags one by one')
     matrix = ConfusionMatrix(a.label_set)
     matrix.counts = a.matrix.counts + b.matrix.counts
-    tally = Tally(a.tally.scored + b.tally.scored, a.tally.unlabelled + b.tally.unlabelled,
-                  a.tally.surplus + b.tally.surplus)
+    tally = Tally(
+        a.tally.scored + b.tally.scored, a.tally.unlabelled + b.tally.unlabelled, a.tally.surplus + b.tally.surplus
+    )
     rays = None
     if a.rays is not None and b.rays is not None:
         rays = RayCounts(a.label_set)
         for name in ('truth', 'predicted', 'hits'):
             setattr(rays, name, getattr(a.rays, name) + getattr(b.rays, name))
-    return Report(a.label_set, tuple(sorted({*a.models, *b.models})), replace(a.protocol, rays=rays is not None), tally,
-                  a.unpredicted + b.unpredicted, a.unlabelled + b.unlabelled, matrix, rays, seen=None)
+    return Report(
+        a.label_set,
+        tuple(sorted({*a.models, *b.models})),
+        replace(a.protocol, rays=rays is not None),
+        tally,
+        a.unpredicted + b.unpredicted,
+        a.unlabelled + b.unlabelled,
+        matrix,
+        rays,
+        seen=None,
+    )

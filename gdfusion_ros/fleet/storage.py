@@ -171,8 +171,9 @@ class StoredOutput:
             with reaching(f'{self._url}/{name}'):
                 if self._files.exists(place):
                     self._files.rm(place, recursive=True)
-                written = sorted((path for path in draft.rglob('*') if path.is_file()),
-                                 key=lambda path: path == draft / RECORD)
+                written = sorted(
+                    (path for path in draft.rglob('*') if path.is_file()), key=lambda path: path == draft / RECORD
+                )
                 for path in written:
                     target = f'{place}/{path.relative_to(draft).as_posix()}'
                     self._files.makedirs(target.rpartition('/')[0], exist_ok=True)

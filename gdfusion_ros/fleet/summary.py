@@ -53,8 +53,18 @@ class Summary:
             scores = {name: value for name, value in report.scores().items() if not math.isnan(value)}
         counts = record.counts
         self.model = record.model
-        self.rows.append(Row(record.name, record.source, record.host, record.begun, record.finished, counts.grids,
-                             sum(counts.dropped.values()) + sum(counts.refused.values()), scores))
+        self.rows.append(
+            Row(
+                record.name,
+                record.source,
+                record.host,
+                record.begun,
+                record.finished,
+                counts.grids,
+                sum(counts.dropped.values()) + sum(counts.refused.values()),
+                scores,
+            )
+        )
 
     @property
     def grids(self) -> int:

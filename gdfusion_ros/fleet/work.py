@@ -71,8 +71,10 @@ def _sealed(settings: JobSettings, model: ModelSettings) -> JobSettings:
     path = select_model(model).weights
     found = '' if path is None else digest(path)
     if settings.weights_sha256 not in ('', found):
-        raise GdfusionError(f'the weights {path} on {socket.gethostname()} are another file (SHA-256 {found[:12]}…) '
-                            f'than the job says ({settings.weights_sha256[:12]}…); bring the right one there')
+        raise GdfusionError(
+            f'the weights {path} on {socket.gethostname()} are another file (SHA-256 {found[:12]}…) '
+            f'than the job says ({settings.weights_sha256[:12]}…); bring the right one there'
+        )
     return msgspec.structs.replace(settings, weights_sha256=found)
 
 
@@ -96,11 +98,16 @@ class Workplace:
         except Exception as error:  # noqa: BLE001 - a bag costs itself, whatever is wrong with it
             expected = isinstance(error, GdfusionError)
             reason = str(error) if expected else f'{type(error).__name__}: {error}'
-            return Failure(name=job.name, source=job.source, reason=printable(reason, LONGEST), host=host,
-                           full_disk=_disk_is_full(error), unexpected=not expected)
+            return Failure(
+                name=job.name,
+                source=job.source,
+                reason=printable(reason, LONGEST),
+                host=host,
+                full_disk=_disk_is_full(error),
+                unexpected=not expected,
+            )
 
-    def run(self, job: Job, dataset: Dataset | None = None, tell: Callable[[str], object] = lambda _: None
-            ) -> Record:
+    def run(self, job: Job, dataset: Dataset | None = None, tell: Callable[[str], object] = lambda _: None) -> Record:
         """Do the job, unless it is done already.
 
         Args:
@@ -119,9 +126,17 @@ class Workplace:
         with opened(job, self.network.spec, dataset) as (bag, truth), results.result(job.name) as folder:
             laps.lap('fetch')
             chosen = self.settings
-            result = replay(bag, folder / GRIDS, self.network, chosen.of_pipeline, chosen.of_topics,
-                            protocol=chosen.protocol, listener=ReplayListener(warning=warnings),
-                            form=BagForm(chosen.storage, chosen.format), bev=chosen.of_bev)
+            result = replay(
+                bag,
+                folder / GRIDS,
+                self.network,
+                chosen.of_pipeline,
+                chosen.of_topics,
+                protocol=chosen.protocol,
+                listener=ReplayListener(warning=warnings),
+                form=BagForm(chosen.storage, chosen.format),
+                bev=chosen.of_bev,
+            )
             laps.lap('replay')
             scores = self._scores(folder / GRIDS, truth()) if self.settings.evaluate else None
             laps.lap('evaluate')
@@ -129,18 +144,29 @@ class Workplace:
                 _draw(folder / GRIDS, bag, folder / PICTURE)
             laps.lap('render')
             record = Record(
-                name=job.name, source=job.source, fingerprint=self.settings.fingerprint, settings=self.settings,
-                model=self.network.title, versions=_versions(), host=socket.gethostname(),
-                device=str(next(self.network.parameters()).device), begun=laps.begun, finished=time.time(),
-                seconds=laps.seconds, counts=bag_counts(result.counts), warnings=warnings.first,
-                scores=scores)
+                name=job.name,
+                source=job.source,
+                fingerprint=self.settings.fingerprint,
+                settings=self.settings,
+                model=self.network.title,
+                versions=_versions(),
+                host=socket.gethostname(),
+                device=str(next(self.network.parameters()).device),
+                begun=laps.begun,
+                finished=time.time(),
+                seconds=laps.seconds,
+                counts=bag_counts(result.counts),
+                warnings=warnings.first,
+                scores=scores,
+            )
             (folder / RECORD).write_bytes(msgspec.json.encode(record))
         return record
 
     def _scores(self, grids: Path, labels: Truth) -> ScoreCounts:
         released = self.settings.protocol == 'released' and labels.label_set.ignored_is_free
-        protocol = ScoringProtocol(usual_mask(labels.label_set), rays=self.settings.rays,
-                                   ignored='free' if released else 'drop')
+        protocol = ScoringProtocol(
+            usual_mask(labels.label_set), rays=self.settings.rays, ignored='free' if released else 'drop'
+        )
         return counted(evaluate(labels, BagPredictions([grids], GRID_TOPIC), protocol))
 
 
@@ -163,8 +189,12 @@ def _draw(grids: Path, bag: Path, picture: Path) -> None:
 
 
 def _versions() -> dict[str, str]:
-    return {'gdfusion': __version__, 'torch': str(torch.__version__), 'numpy': np.__version__,
-            'python': platform.python_version()}
+    return {
+        'gdfusion': __version__,
+        'torch': str(torch.__version__),
+        'numpy': np.__version__,
+        'python': platform.python_version(),
+    }
 
 
 def _disk_is_full(error: BaseException | None) -> bool:

@@ -28,8 +28,12 @@ def require(settings: BevSettings, label_set: LabelSet) -> None:
     Raises:
         GdfusionError: names the setting, the class and those that there are.
     """
-    for name, read in (('bev_occupied', members), ('bev_free', members), ('obstacle_classes', members),
-                       ('bev_costs', _read_costs)):
+    for name, read in (
+        ('bev_occupied', members),
+        ('bev_free', members),
+        ('obstacle_classes', members),
+        ('bev_costs', _read_costs),
+    ):
         try:
             read(label_set, getattr(settings, name))
         except GdfusionError as error:
@@ -70,11 +74,21 @@ class Bev:
         if target is not now or self._past:
             target = merged(target, [now, *self._past])
         size_x, size_y = target.cells.shape
-        info = make('nav_msgs/msg/MapMetaData', map_load_time=time(grid.stamp, make), resolution=target.resolution,
-                    width=size_x, height=size_y, origin=pose((*target.lower, target.ground), make))
+        info = make(
+            'nav_msgs/msg/MapMetaData',
+            map_load_time=time(grid.stamp, make),
+            resolution=target.resolution,
+            width=size_x,
+            height=size_y,
+            origin=pose((*target.lower, target.ground), make),
+        )
         cells = np.maximum(target.cells, UNKNOWN).astype(np.int8)
-        return make('nav_msgs/msg/OccupancyGrid', header=header(grid.stamp, target.frame_id, make), info=info,
-                    data=make.array(cells.reshape(-1, order='F')))
+        return make(
+            'nav_msgs/msg/OccupancyGrid',
+            header=header(grid.stamp, target.frame_id, make),
+            info=info,
+            data=make.array(cells.reshape(-1, order='F')),
+        )
 
 
 def costmap(grid: SemanticGrid, settings: BevSettings) -> Costmap:
@@ -86,8 +100,9 @@ def costmap(grid: SemanticGrid, settings: BevSettings) -> Costmap:
     resolution, size = grid.voxel_size[0], grid.voxel_size[1]
     if resolution != size:
         raise GdfusionError(f'bev: cells must be square, the voxels are {resolution} x {size} m')
-    return Costmap(grid.stamp, grid.frame_id, grid.origin[:2], -grid.height, resolution, columns(grid, settings),
-                   grid.pose)
+    return Costmap(
+        grid.stamp, grid.frame_id, grid.origin[:2], -grid.height, resolution, columns(grid, settings), grid.pose
+    )
 
 
 def columns(grid: SemanticGrid, settings: BevSettings) -> NDArray[np.int8]:

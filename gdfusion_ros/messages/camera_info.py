@@ -44,8 +44,10 @@ def camera_model(message: Message, topic: str) -> CameraModel:
         raise GdfusionError(f'{place}: the intrinsic matrix {name} is empty; calibrate the camera')
     size, intrinsics = _of_the_images(message, full)
     if min(size) < 1:
-        raise GdfusionError(f'{place}: camera info without an image size; the driver has to give width and height of '
-                            'the full image, and roi and binning that leave some of it')
+        raise GdfusionError(
+            f'{place}: camera info without an image size; the driver has to give width and height of '
+            'the full image, and roi and binning that leave some of it'
+        )
     if reason := implausible(size):
         raise GdfusionError(f"{place}: an image of {size[0]} x {size[1]} pixels is no camera's: {reason}")
     if reason := _implausible_intrinsics(intrinsics, size):
@@ -59,9 +61,11 @@ def remarks(message: Message, model: CameraModel) -> list[str]:
     if _is_raw(message):
         found.append('the camera has a lens distortion, which is not taken out: rectify its images (image_proc does)')
     if not (message.roi.x_offset or message.roi.y_offset) and not _is_central(model):
-        found.append('the principal point is far from the middle of the image, along both sides: the matrix seems to '
-                     "be of another resolution than width and height; scale it, or give the full image's size and "
-                     'binning')
+        found.append(
+            'the principal point is far from the middle of the image, along both sides: the matrix seems to '
+            "be of another resolution than width and height; scale it, or give the full image's size and "
+            'binning'
+        )
     return found
 
 
@@ -110,8 +114,10 @@ def _implausible_intrinsics(intrinsics: Matrix, size: Size) -> str:
     """Why the float32 that the network computes with would make no image of them; empty where it would."""
     focal = np.diag(intrinsics)[:2]
     if not all(_FOCAL_LENGTHS[0] < value < _FOCAL_LENGTHS[1] for value in focal):
-        return (f'focal lengths of {focal[0]:g} and {focal[1]:g} px, not between '
-                f'{_FOCAL_LENGTHS[0]:g} and {_FOCAL_LENGTHS[1]:g}')
+        return (
+            f'focal lengths of {focal[0]:g} and {focal[1]:g} px, not between '
+            f'{_FOCAL_LENGTHS[0]:g} and {_FOCAL_LENGTHS[1]:g}'
+        )
     centre = intrinsics[:2, 2]
     if (abs(centre - np.array(size) / 2) > _FARTHEST_CENTRE * np.array(size)).any():
         return f'the principal point ({centre[0]:g}, {centre[1]:g}) px is far off an image of {size[0]} x {size[1]}'

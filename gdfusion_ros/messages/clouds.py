@@ -46,8 +46,10 @@ def cloud(message: Message, topic: str) -> Cloud:
     row = row if height > 1 else width * point.itemsize
     length = row * (height - 1) + width * point.itemsize
     if row < width * point.itemsize or len(message.data) < length:
-        raise GdfusionError(f'{place}: the cloud has {len(message.data)} bytes, expected {length} for {width} x '
-                            f'{height} points of {point.itemsize} bytes in rows of {row}')
+        raise GdfusionError(
+            f'{place}: the cloud has {len(message.data)} bytes, expected {length} for {width} x '
+            f'{height} points of {point.itemsize} bytes in rows of {row}'
+        )
     data = np.frombuffer(message.data, np.uint8)
     grid: NDArray[np.void] = np.ndarray((height, width), point, data, strides=(row, point.itemsize))
     with np.errstate(over='ignore'):  # infinite then, and left out
@@ -63,13 +65,17 @@ def _point(message: Message, place: str) -> np.dtype[np.void]:
     fields = {str(field.name): field for field in message.fields}
     missing = [axis for axis in _AXES if axis not in fields]
     if missing:
-        raise GdfusionError(f'{place}: the cloud has no {", ".join(missing)}; its fields are '
-                            f'{", ".join(name[:20] for name in list(fields)[:10]) or "none"}')
+        raise GdfusionError(
+            f'{place}: the cloud has no {", ".join(missing)}; its fields are '
+            f'{", ".join(name[:20] for name in list(fields)[:10]) or "none"}'
+        )
     order, formats, offsets = '>' if message.is_bigendian else '<', [], []
     for field in (fields[axis] for axis in _AXES):
         if int(field.datatype) not in _FLOATS:
-            raise GdfusionError(f"{place}: field '{field.name}' of the cloud has the data type {field.datatype}, "
-                                'expected 7 (FLOAT32) or 8 (FLOAT64)')
+            raise GdfusionError(
+                f"{place}: field '{field.name}' of the cloud has the data type {field.datatype}, "
+                'expected 7 (FLOAT32) or 8 (FLOAT64)'
+            )
         formats.append(order + _FLOATS[int(field.datatype)])
         offsets.append(int(field.offset))
     step = int(message.point_step)

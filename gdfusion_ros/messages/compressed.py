@@ -47,8 +47,10 @@ def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
                 # Converting an image that is RGB already would copy it.
                 pixels = np.asarray(picture if picture.mode == mode else picture.convert(mode))
     except UnidentifiedImageError as error:
-        raise GdfusionError(f'the image of {len(data)} bytes is neither JPEG nor PNG; its format is '
-                            f'{format_[:60]!r}: publish it as one of these, or raw') from error
+        raise GdfusionError(
+            f'the image of {len(data)} bytes is neither JPEG nor PNG; its format is '
+            f'{format_[:60]!r}: publish it as one of these, or raw'
+        ) from error
     except (GdfusionError, MemoryError):
         raise
     except Exception as error:  # of damaged files Pillow makes errors of many types
@@ -60,8 +62,9 @@ def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
 def _has_mosaic(picture: Image.Image, encoding: str) -> bool:
     """Whether a file whose pixels are called ``encoding`` holds a mosaic of colours."""
     if encoding.endswith('16') and picture.format != 'PNG':
-        raise GdfusionError(f'a JPEG file cannot hold {encoding[:40]!r}: its values were cut off at 255; '
-                            'publish 8 bits, or PNG')
+        raise GdfusionError(
+            f'a JPEG file cannot hold {encoding[:40]!r}: its values were cut off at 255; publish 8 bits, or PNG'
+        )
     channels = len(picture.getbands())
     if not encoding.startswith('bayer'):
         return False

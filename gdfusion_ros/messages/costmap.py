@@ -54,8 +54,15 @@ def around(costs: Costmap) -> Costmap:
     reach = math.ceil(math.hypot(*half) / costs.resolution)
     x, y = (math.floor(float(value) / costs.resolution) - reach for value in centre[:2])
     cells = np.full((2 * reach + 1, 2 * reach + 1), UNSEEN, np.int8)
-    return Costmap(costs.stamp, pose.fixed_frame, (x * costs.resolution, y * costs.resolution), float(centre[2]),
-                   costs.resolution, cells, GridPose(pose.fixed_frame, np.eye(4)))
+    return Costmap(
+        costs.stamp,
+        pose.fixed_frame,
+        (x * costs.resolution, y * costs.resolution),
+        float(centre[2]),
+        costs.resolution,
+        cells,
+        GridPose(pose.fixed_frame, np.eye(4)),
+    )
 
 
 def merged(target: Costmap, maps: Iterable[Costmap]) -> Costmap:
@@ -84,8 +91,9 @@ def _sampled(source: Costmap, target: Costmap) -> NDArray[np.int8]:
     return cells
 
 
-def _moved(transform: Matrix, x: NDArray[np.float64] | float, y: NDArray[np.float64] | float,
-           z: float) -> tuple[NDArray[np.float64], ...]:
+def _moved(
+    transform: Matrix, x: NDArray[np.float64] | float, y: NDArray[np.float64] | float, z: float
+) -> tuple[NDArray[np.float64], ...]:
     """x, y, z of points of the source frame in the target frame."""
     return tuple(np.asarray(row[0] * x + row[1] * y + (row[2] * z + row[3])) for row in transform[:3])
 

@@ -60,24 +60,35 @@ def semantic_grid(message: Message, topic: str) -> SemanticGrid:
     place = place_of(message, topic)
     label_set = LABEL_SETS.get(message.label_set)
     if label_set is None or label_set.free != message.free_label:
-        raise GdfusionError(f"{place}: unknown label set '{message.label_set}' with {message.free_label} as free; "
-                            f"known are {', '.join(f'{s.name} ({s.free})' for s in LABEL_SETS.values())}")
+        raise GdfusionError(
+            f"{place}: unknown label set '{message.label_set}' with {message.free_label} as free; "
+            f'known are {", ".join(f"{s.name} ({s.free})" for s in LABEL_SETS.values())}'
+        )
     turn = message.origin.orientation
     if (turn.x, turn.y, turn.z) != (0, 0, 0):
-        raise GdfusionError(f'{place}: a grid that is rotated in its frame is not supported; give it in a frame '
-                            'that is turned so')
+        raise GdfusionError(
+            f'{place}: a grid that is rotated in its frame is not supported; give it in a frame that is turned so'
+        )
     shape = (int(message.size_x), int(message.size_y), int(message.size_z))
     corner, size = message.origin.position, message.voxel_size
     origin, voxel_size = (corner.x, corner.y, corner.z), (size.x, size.y, size.z)
     if not all(map(math.isfinite, origin + voxel_size)) or min(voxel_size) <= 0:
-        raise GdfusionError(f'{place}: voxels of {voxel_size} m from {origin} m are nowhere; '
-                            'mend voxel_size and origin')
+        raise GdfusionError(
+            f'{place}: voxels of {voxel_size} m from {origin} m are nowhere; mend voxel_size and origin'
+        )
     return SemanticGrid(
-        stamp=stamp_of(message.header.stamp), frame_id=message.header.frame_id, origin=origin, voxel_size=voxel_size,
+        stamp=stamp_of(message.header.stamp),
+        frame_id=message.header.frame_id,
+        origin=origin,
+        voxel_size=voxel_size,
         labels=_voxels(message.labels, shape, f'{place}: labels'),
         confidence=_voxels(message.confidence, shape, f'{place}: confidence') if len(message.confidence) else None,
-        label_set=label_set, model=message.model, frames_since_reset=int(message.frames_since_reset),
-        cameras=tuple(message.cameras), stamp_spread=stamp_of(message.stamp_spread))
+        label_set=label_set,
+        model=message.model,
+        frames_since_reset=int(message.frames_since_reset),
+        cameras=tuple(message.cameras),
+        stamp_spread=stamp_of(message.stamp_spread),
+    )
 
 
 def _voxels(data: Message, shape: tuple[int, int, int], name: str) -> NDArray[np.uint8]:

@@ -21,13 +21,33 @@ class Status(NamedTuple):
 
 def statuses(entries: Iterable[Message]) -> tuple[Status, ...]:
     """Of ``diagnostic_msgs/DiagnosticStatus`` messages; rclpy has the level as a byte, others as a number."""
-    return tuple(Status(entry.name, entry.level[0] if isinstance(entry.level, bytes) else int(entry.level),
-                        entry.message, {pair.key: pair.value for pair in entry.values}) for entry in entries)
+    return tuple(
+        Status(
+            entry.name,
+            entry.level[0] if isinstance(entry.level, bytes) else int(entry.level),
+            entry.message,
+            {pair.key: pair.value for pair in entry.values},
+        )
+        for entry in entries
+    )
 
 
 def diagnostic_array(stamp: int, entries: Iterable[Status], make: MessageFactory) -> Message:
     """``diagnostic_msgs/DiagnosticArray`` at ``stamp`` [ns], of a library whose bytes are numbers."""
-    return make(DIAGNOSTICS_TYPE, header=header(stamp, '', make), status=[
-        make('diagnostic_msgs/msg/DiagnosticStatus', name=entry.name, level=entry.level, message=entry.message,
-             hardware_id='', values=[make('diagnostic_msgs/msg/KeyValue', key=key, value=value)
-                                     for key, value in entry.values.items()]) for entry in entries])
+    return make(
+        DIAGNOSTICS_TYPE,
+        header=header(stamp, '', make),
+        status=[
+            make(
+                'diagnostic_msgs/msg/DiagnosticStatus',
+                name=entry.name,
+                level=entry.level,
+                message=entry.message,
+                hardware_id='',
+                values=[
+                    make('diagnostic_msgs/msg/KeyValue', key=key, value=value) for key, value in entry.values.items()
+                ],
+            )
+            for entry in entries
+        ],
+    )

@@ -13,8 +13,14 @@ from gdfusion_ros.messages.wire import to_wire
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
 from gdfusion_ros.perception.types import NANOSECONDS, SemanticGrid
 
-POINT = np.dtype({'names': ['x', 'y', 'z', 'rgb', 'label'], 'formats': ['<f4', '<f4', '<f4', '<u4', 'u1'],
-                  'offsets': [0, 4, 8, 12, 16], 'itemsize': 20})
+POINT = np.dtype(
+    {
+        'names': ['x', 'y', 'z', 'rgb', 'label'],
+        'formats': ['<f4', '<f4', '<f4', '<u4', 'u1'],
+        'offsets': [0, 4, 8, 12, 16],
+        'itemsize': 20,
+    }
+)
 """One point of the cloud. The bits of ``rgb`` are 0x00RRGGBB; the message calls it FLOAT32, as PCL and RViz do."""
 
 PointField = tuple[str, int, int]
@@ -29,8 +35,13 @@ def exposed(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(X, Y, Z) which of the solid voxels have a side that is open, or at the border of the grid."""
     padded = np.pad(solid, 1)
     enclosed: NDArray[np.bool_] = (
-        padded[2:, 1:-1, 1:-1] & padded[:-2, 1:-1, 1:-1] & padded[1:-1, 2:, 1:-1] & padded[1:-1, :-2, 1:-1]
-        & padded[1:-1, 1:-1, 2:] & padded[1:-1, 1:-1, :-2])
+        padded[2:, 1:-1, 1:-1]
+        & padded[:-2, 1:-1, 1:-1]
+        & padded[1:-1, 2:, 1:-1]
+        & padded[1:-1, :-2, 1:-1]
+        & padded[1:-1, 1:-1, 2:]
+        & padded[1:-1, 1:-1, :-2]
+    )
     return solid & ~enclosed
 
 
@@ -56,11 +67,18 @@ def occupancy(grid: SemanticGrid, make: MessageFactory) -> Message:
         header=header(grid.stamp, grid.frame_id, make),
         origin=pose(grid.origin, make),
         voxel_size=xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
-        size_x=size_x, size_y=size_y, size_z=size_z,
-        labels=make.array(to_wire(grid.labels)), free_label=grid.label_set.free, confidence=make.array(confidence),
-        label_set=grid.label_set.name, model=grid.model, frames_since_reset=grid.frames_since_reset,
+        size_x=size_x,
+        size_y=size_y,
+        size_z=size_z,
+        labels=make.array(to_wire(grid.labels)),
+        free_label=grid.label_set.free,
+        confidence=make.array(confidence),
+        label_set=grid.label_set.name,
+        model=grid.model,
+        frames_since_reset=grid.frames_since_reset,
         cameras=list(grid.cameras),
-        stamp_spread=make('builtin_interfaces/msg/Duration', sec=seconds, nanosec=nanoseconds))
+        stamp_spread=make('builtin_interfaces/msg/Duration', sec=seconds, nanosec=nanoseconds),
+    )
 
 
 def points(grid: SemanticGrid, make: MessageFactory, classes: NDArray[np.bool_] | None = None) -> Message:
@@ -78,8 +96,9 @@ def points(grid: SemanticGrid, make: MessageFactory, classes: NDArray[np.bool_] 
     return point_cloud(cloud, _POINT_FIELDS, header(grid.stamp, grid.frame_id, make), make)
 
 
-def point_cloud(cloud: NDArray[np.void], fields: Sequence[PointField], head: Message, make: MessageFactory, *,
-                dense: bool = True) -> Message:
+def point_cloud(
+    cloud: NDArray[np.void], fields: Sequence[PointField], head: Message, make: MessageFactory, *, dense: bool = True
+) -> Message:
     """``sensor_msgs/PointCloud2`` of a structured (n,) array.
 
     Args:
@@ -89,11 +108,22 @@ def point_cloud(cloud: NDArray[np.void], fields: Sequence[PointField], head: Mes
         make: See MessageFactory.
         dense: Whether every point is finite.
     """
-    described = [make('sensor_msgs/msg/PointField', name=name, offset=offset, datatype=datatype, count=1)
-                 for name, offset, datatype in fields]
-    return make('sensor_msgs/msg/PointCloud2', header=head, height=1, width=len(cloud), fields=described,
-                is_bigendian=False, point_step=cloud.itemsize, row_step=cloud.nbytes,
-                data=make.array(cloud.view(np.uint8)), is_dense=dense)
+    described = [
+        make('sensor_msgs/msg/PointField', name=name, offset=offset, datatype=datatype, count=1)
+        for name, offset, datatype in fields
+    ]
+    return make(
+        'sensor_msgs/msg/PointCloud2',
+        header=head,
+        height=1,
+        width=len(cloud),
+        fields=described,
+        is_bigendian=False,
+        point_step=cloud.itemsize,
+        row_step=cloud.nbytes,
+        data=make.array(cloud.view(np.uint8)),
+        is_dense=dense,
+    )
 
 
 def clear_markers(stamp: int, frame_id: str, make: MessageFactory) -> Message:
@@ -108,15 +138,22 @@ def label_info(label_set: LabelSet, make: MessageFactory) -> Message:
     ``{"label_set": …, "free": id, "unknown": 255, "classes": [{"id": …, "name": …, "color": [r, g, b]}, …]}``, colours
     in 0..255. A string, because vision_msgs/LabelInfo has no colours and is not part of every installation.
     """
-    info = {'label_set': label_set.name, 'free': label_set.free, 'unknown': UNKNOWN,
-            'classes': [{'id': label.id, 'name': label.name, 'color': label.color} for label in label_set.classes]}
+    info = {
+        'label_set': label_set.name,
+        'free': label_set.free,
+        'unknown': UNKNOWN,
+        'classes': [{'id': label.id, 'name': label.name, 'color': label.color} for label in label_set.classes],
+    }
     return make('std_msgs/msg/String', data=json.dumps(info))
 
 
 def pose(position: tuple[float, float, float], make: MessageFactory) -> Message:
     """``geometry_msgs/Pose`` at ``position`` [m] without rotation."""
-    return make('geometry_msgs/msg/Pose', position=xyz('geometry_msgs/msg/Point', position, make),
-                orientation=make('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=0.0, w=1.0))
+    return make(
+        'geometry_msgs/msg/Pose',
+        position=xyz('geometry_msgs/msg/Point', position, make),
+        orientation=make('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=0.0, w=1.0),
+    )
 
 
 def xyz(type_name: str, values: tuple[float, float, float], make: MessageFactory) -> Message:

@@ -50,14 +50,21 @@ class Encoding:
 _ORDERS = {'rgb': (0, 1, 2), 'bgr': (2, 1, 0), 'rgba': (0, 1, 2), 'bgra': (2, 1, 0), 'mono': (0, 0, 0)}
 _CHANNELS = {'rgb': 3, 'bgr': 3, 'rgba': 4, 'bgra': 4, 'mono': 1}
 # OpenCV names a Bayer pattern by its second row's second and third pixel, ROS by its first two rows.
-_BAYER = {'bayer_rggb': 'COLOR_BayerBG2RGB', 'bayer_bggr': 'COLOR_BayerRG2RGB',
-          'bayer_gbrg': 'COLOR_BayerGR2RGB', 'bayer_grbg': 'COLOR_BayerGB2RGB'}
+_BAYER = {
+    'bayer_rggb': 'COLOR_BayerBG2RGB',
+    'bayer_bggr': 'COLOR_BayerRG2RGB',
+    'bayer_gbrg': 'COLOR_BayerGR2RGB',
+    'bayer_grbg': 'COLOR_BayerGB2RGB',
+}
 _UYVY, _YUYV = Encoding(2, conversion='COLOR_YUV2RGB_UYVY'), Encoding(2, conversion='COLOR_YUV2RGB_YUY2')
 
 ENCODINGS: dict[str, Encoding] = {
     **{f'{name}{bits}': Encoding(_CHANNELS[name], bits, order) for bits in (8, 16) for name, order in _ORDERS.items()},
     **{f'{name}{bits}': Encoding(1, bits, conversion=code) for bits in (8, 16) for name, code in _BAYER.items()},
-    'uyvy': _UYVY, 'yuv422': _UYVY, 'yuyv': _YUYV, 'yuv422_yuy2': _YUYV,
+    'uyvy': _UYVY,
+    'yuv422': _UYVY,
+    'yuyv': _YUYV,
+    'yuv422_yuy2': _YUYV,
     'nv12': Encoding(1, conversion='COLOR_YUV2RGB_NV12', chroma_rows=0.5),
     'nv21': Encoding(1, conversion='COLOR_YUV2RGB_NV21', chroma_rows=0.5),
 }
@@ -75,8 +82,7 @@ def is_bayer(encoding: str) -> bool:
 def refusal(encoding: str) -> str:
     """Why an encoding cannot be an image for the network, whoever decodes it; empty where it can."""
     if encoding not in ENCODINGS and _MATRIX.fullmatch(encoding):
-        return (f"encoding '{encoding}' holds numbers (depth, disparity, flow), not colours; "
-                'publish rgb8, bgr8 or mono8')
+        return f"encoding '{encoding}' holds numbers (depth, disparity, flow), not colours; publish rgb8, bgr8 or mono8"
     return ''
 
 
@@ -88,8 +94,9 @@ def to_rgb(samples: Samples, encoding: str) -> Pixels:
     """
     known = ENCODINGS[encoding]
     # An alpha channel uses all of its bits, whatever the colours do.
-    colours = samples if not known.order or (known.order == (0, 1, 2) and known.channels == 3) \
-        else samples[..., known.order]
+    colours = (
+        samples if not known.order or (known.order == (0, 1, 2) and known.channels == 3) else samples[..., known.order]
+    )
     eight = eight_bits(colours) if known.bits == 16 else colours
     return _converted(eight, known.conversion, encoding) if known.conversion else eight
 
@@ -102,8 +109,10 @@ def eight_bits(samples: Samples) -> Pixels:
     """
     bits = int(samples.max()).bit_length()
     if bits < _FEWEST_BITS:
-        raise GdfusionError(f'its 16-bit values are of {bits} bits at most, so that white is unknown; '
-                            'have the driver fill all 16 bits, or publish 8')
+        raise GdfusionError(
+            f'its 16-bit values are of {bits} bits at most, so that white is unknown; '
+            'have the driver fill all 16 bits, or publish 8'
+        )
     return (samples >> 8).astype(np.uint8)
 
 
@@ -126,5 +135,7 @@ def _converted(samples: Pixels, conversion: str, encoding: str) -> Pixels:
     try:
         return np.asarray(cv2.cvtColor(packed, getattr(cv2, conversion)), np.uint8)
     except cv2.error as error:
-        raise GdfusionError(f'an image with {samples.shape[1]} x {samples.shape[0]} samples cannot be {encoding}, '
-                            'where pixels share their colour by twos: its width or height is odd') from error
+        raise GdfusionError(
+            f'an image with {samples.shape[1]} x {samples.shape[0]} samples cannot be {encoding}, '
+            'where pixels share their colour by twos: its width or height is odd'
+        ) from error

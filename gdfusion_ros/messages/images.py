@@ -37,8 +37,11 @@ Fallback = Callable[[Message, str], Pixels]
 def compressed_image(message: Message, topic: str, size: Size | None = None) -> EncodedImage:
     """``sensor_msgs/CompressedImage`` (JPEG or PNG); ``load`` refuses another ``size`` before it decodes."""
     place = place_of(message, topic)
-    return EncodedImage(measured_at(message, place), sensor_frame(message, place),
-                        partial(_placed, place, partial(load_compressed, message.data, str(message.format), size)))
+    return EncodedImage(
+        measured_at(message, place),
+        sensor_frame(message, place),
+        partial(_placed, place, partial(load_compressed, message.data, str(message.format), size)),
+    )
 
 
 def image(message: Message, topic: str, size: Size | None = None, *, fallback: Fallback | None = None) -> EncodedImage:
@@ -56,8 +59,9 @@ def image(message: Message, topic: str, size: Size | None = None, *, fallback: F
     elif fallback is not None:
         pixels = partial(fallback, message, place)
     else:
-        raise GdfusionError(f'{place}: unknown image encoding {message.encoding[:40]!r}; '
-                            f'known are {", ".join(ENCODINGS)}')
+        raise GdfusionError(
+            f'{place}: unknown image encoding {message.encoding[:40]!r}; known are {", ".join(ENCODINGS)}'
+        )
 
     def load() -> Pixels:
         require_size((int(message.width), int(message.height)), size)
@@ -91,7 +95,7 @@ def _require_layout(message: Message, place: str) -> None:
 def _load_raw(message: Message) -> Pixels:
     encoding = ENCODINGS[message.encoding]
     rows = np.frombuffer(message.data, np.uint8).reshape(encoding.rows(int(message.height)), int(message.step))
-    used = rows[:, :int(message.width) * encoding.pixel_bytes]
+    used = rows[:, : int(message.width) * encoding.pixel_bytes]
     if encoding.bits == 16:
         used = np.ascontiguousarray(used).view('>u2' if message.is_bigendian else '<u2')
     return to_rgb(used.reshape(len(rows), int(message.width), encoding.channels), message.encoding)

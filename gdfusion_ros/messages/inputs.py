@@ -17,7 +17,10 @@ def input_topics(pipeline: PipelineSettings, topics: TopicSettings, *, lidar: bo
     Subscribed to in this order, the transforms come last. Others get to know of subscriptions in the order in which
     they were made: a player that sees a subscription to /tf has seen those to all cameras.
     """
-    return {**{topics.camera_info(camera): CAMERA_INFO_TYPE for camera in pipeline.cameras},
-            **{topics.image(camera): topics.image_type for camera in pipeline.cameras},
-            **({topics.lidar_topic: CLOUD_TYPE} if lidar else {}),
-            topics.tf_topic: TF_TYPE, topics.tf_static_topic: TF_TYPE}
+    return {
+        **{topics.camera_info(camera): CAMERA_INFO_TYPE for camera in pipeline.cameras},
+        **{topics.image(camera): topics.image_type for camera in pipeline.cameras},
+        **({topics.lidar_topic: CLOUD_TYPE} if lidar else {}),
+        topics.tf_topic: TF_TYPE,
+        topics.tf_static_topic: TF_TYPE,
+    }

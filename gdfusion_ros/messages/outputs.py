@@ -62,6 +62,7 @@ def bev_output(settings: BevSettings) -> Output:
 
 def obstacles_output(settings: BevSettings) -> Output:
     """The voxels of some classes."""
+
     def build(grid: SemanticGrid, make: MessageFactory) -> Message:
         return encode.points(grid, make, members(grid.label_set, settings.obstacle_classes))
 

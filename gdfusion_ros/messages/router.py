@@ -22,15 +22,25 @@ class MessageRouter:
     What is no valid input is refused, which the assembler's counters are told, and the stream goes on.
     """
 
-    def __init__(self, assembler: FrameAssembler, pipeline: PipelineSettings, topics: TopicSettings,
-                 fallback: images.Fallback | None = None) -> None:
+    def __init__(
+        self,
+        assembler: FrameAssembler,
+        pipeline: PipelineSettings,
+        topics: TopicSettings,
+        fallback: images.Fallback | None = None,
+    ) -> None:
         """``fallback``: see images.image."""
         self._assembler = assembler
-        self._decode_image = (images.compressed_image if topics.image_transport == 'compressed'
-                              else partial(images.image, fallback=fallback))
+        self._decode_image = (
+            images.compressed_image
+            if topics.image_transport == 'compressed'
+            else partial(images.image, fallback=fallback)
+        )
         self._sizes: dict[str, Size] = {}
         self._read: dict[str, Callable[[str, Message, float], None]] = {
-            topics.tf_static_topic: partial(self._transforms, True), topics.tf_topic: partial(self._transforms, False)}
+            topics.tf_static_topic: partial(self._transforms, True),
+            topics.tf_topic: partial(self._transforms, False),
+        }
         if assembler.takes_clouds:
             self._read[topics.lidar_topic] = self._cloud
         self._frames = {pipeline.base_frame: 'base_frame', pipeline.fixed_frame: 'fixed_frame'}
@@ -57,11 +67,19 @@ class MessageRouter:
         owner = self._frames.get(frame, '')
         if not owner:
             self._camera_frames[camera] = frame
-            owner = next((f'frame of {other}' for other, known in self._camera_frames.items()
-                          if known == frame and other != camera), '')
+            owner = next(
+                (
+                    f'frame of {other}'
+                    for other, known in self._camera_frames.items()
+                    if known == frame and other != camera
+                ),
+                '',
+            )
         if owner:
-            raise GdfusionError(f"{topic} at {stamp_text(image.stamp)}: frame_id '{frame}' is the {owner}, not of this "
-                                'camera: the driver has to give the optical frame, which TF places')
+            raise GdfusionError(
+                f"{topic} at {stamp_text(image.stamp)}: frame_id '{frame}' is the {owner}, not of this "
+                'camera: the driver has to give the optical frame, which TF places'
+            )
 
     def _camera_info(self, camera: str, topic: str, message: Message, now: float) -> None:
         model = camera_model(message, topic)

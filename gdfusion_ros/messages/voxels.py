@@ -31,12 +31,22 @@ def cells(grid: SemanticGrid) -> NDArray[np.uint8]:
 def voxels(grid: SemanticGrid, make: MessageFactory) -> Message:
     """``foxglove_msgs/VoxelGrid``: rows run along x, slices along z."""
     columns, rows, _ = grid.labels.shape
-    fields = [make('foxglove_msgs/msg/PackedElementField', name=name, offset=offset, type=_UINT8)
-              for offset, name in enumerate(FIELDS)]
-    return make(VOXELS_TYPE, timestamp=time(grid.stamp, make), frame_id=grid.frame_id, pose=pose(grid.origin, make),
-                row_count=rows, column_count=columns,
-                cell_size=xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make), **strides(grid), fields=fields,
-                data=make.array(cells(grid).reshape(-1)))
+    fields = [
+        make('foxglove_msgs/msg/PackedElementField', name=name, offset=offset, type=_UINT8)
+        for offset, name in enumerate(FIELDS)
+    ]
+    return make(
+        VOXELS_TYPE,
+        timestamp=time(grid.stamp, make),
+        frame_id=grid.frame_id,
+        pose=pose(grid.origin, make),
+        row_count=rows,
+        column_count=columns,
+        cell_size=xyz('geometry_msgs/msg/Vector3', grid.voxel_size, make),
+        **strides(grid),
+        fields=fields,
+        data=make.array(cells(grid).reshape(-1)),
+    )
 
 
 def strides(grid: SemanticGrid) -> dict[str, int]:

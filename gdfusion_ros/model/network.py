@@ -4,92 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.geometry.reprojection import Reprojection
-from gdfusion_ros.model.images import EncodedImages
 from gdfusion_ros.model.interface import Calibration, CellDepth, Prediction, Previous
 from gdfusion_ros.model.probe import BLIND, Pass, Probe
 from gdfusion_ros.model.runtime.upload import upload
+from gdfusion_ros.model.slots import DecoderSlot, DepthSlot, ImageSlot, MemorySlot, ViewSlot
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.keys import Mount
-
-
-class ImageSlot(Protocol):
-    """Features of every image."""
-
-    def __call__(self, images: Tensor, run: Pass, /) -> EncodedImages:
-        """(N, 3, H, W) -> features."""
-
-
-class DepthSlot(Protocol):
-    """Where along its ray each image cell sees something. Geometry and state are its own affair."""
-
-    @property
-    def fusion(self) -> nn.Module | None:
-        """What fuses geometry with the past, if anything does."""
-
-    def geometry(self, calibration: Calibration, reprojection: Reprojection, cache: CalibrationCache, /) -> Any:
-        """What it needs of calibration and poses."""
-
-    def __call__(self, images: EncodedImages, geometry: Any, state: Any, run: Pass, /) -> tuple[CellDepth, Any]:
-        """Depth and features of the cells, and what is to be remembered."""
-
-    def camera_statistics(self) -> nn.BatchNorm1d:
-        """The normalisation of the camera vectors."""
-
-    def start_neutral(self, cue: str, /) -> None:
-        """Let the fusion of that cue, geometry, change little."""
-
-
-class ViewSlot(Protocol):
-    """From image cells into the volume."""
-
-    def geometry(self, calibration: Calibration, cache: CalibrationCache, /) -> Any:
-        """What it needs of calibration and poses."""
-
-    def __call__(self, cells: CellDepth, geometry: Any, run: Pass, /) -> Tensor:
-        """Volume (1, C, Y, X, Z)."""
-
-
-class MemorySlot(Protocol):
-    """What is remembered of the volume."""
-
-    def geometry(self, calibration: Calibration, previous: Previous | None, /) -> Any:
-        """What it needs of calibration and poses."""
-
-    def __call__(self, volume: Tensor, geometry: Any, state: Any, run: Pass, /) -> tuple[Any, Any]:
-        """The volume with what is remembered, as the network's decoder takes it, and what is to be remembered."""
-
-    def emptied(self, state: Any, /) -> Any:
-        """What is left of it where a training does not yet carry it on, though the sequence goes on."""
-
-    def fusion(self, cue: str, /) -> nn.Module:
-        """What fuses motion, voxel or scene with the past."""
-
-    def start_neutral(self, cue: str, /) -> None:
-        """Let the fusion of that cue change little."""
-
-
-class DecoderSlot(Protocol):
-    """Classes from the volume."""
-
-    def encode(self, volume: Any, run: Pass, /) -> Any:
-        """What the classifier sees of what the network's memory gives."""
-
-    def __call__(self, encoded: Any, run: Pass, /) -> Prediction:
-        """Class and scores of every voxel."""
-
-    def classify_labelled(self, encoded: Any, labels: Tensor, ignore: int, run: Pass, /) -> tuple[Tensor, Tensor]:
-        """Scores (n, K) and labels (n,) of the voxels in cells in which something is labelled."""
-
-    def favour_free(self, bias: float, /) -> None:
-        """Make free space the likely class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +47,17 @@ class OccupancyNetwork(nn.Module):
     CalibrationCache for what does not change between them.
     """
 
-    def __init__(self, spec: NetworkSpec, images: ImageSlot, depth: DepthSlot, view: ViewSlot, memory: MemorySlot,
-                 decoder: DecoderSlot, mounts: Sequence[Mount], ties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        images: ImageSlot,
+        depth: DepthSlot,
+        view: ViewSlot,
+        memory: MemorySlot,
+        decoder: DecoderSlot,
+        mounts: Sequence[Mount],
+        ties: Mapping[str, str] | None = None,
+    ) -> None:
         """Put together by hand, in ``networks``; every slot is a module.
 
         ``mounts`` are the published names of weights. A tensor that stands in two places has two of them: ``ties``
@@ -138,8 +75,9 @@ class OccupancyNetwork(nn.Module):
         return next(self.parameters()).device
 
     @torch.no_grad()
-    def geometry(self, calibration: Calibration, previous: Previous | None = None,
-                 cache: CalibrationCache | None = None) -> FrameGeometry:
+    def geometry(
+        self, calibration: Calibration, previous: Previous | None = None, cache: CalibrationCache | None = None
+    ) -> FrameGeometry:
         """What follows from calibration and poses, computed on the CPU, on the network's device.
 
         Args:
@@ -148,13 +86,23 @@ class OccupancyNetwork(nn.Module):
             cache: the caller's; what has not changed is taken from there.
         """
         cache = cache or CalibrationCache()
-        return FrameGeometry(calibration,
-                             self.depth.geometry(calibration, Reprojection.between(calibration, previous), cache),
-                             self.view.geometry(calibration, cache), self.memory.geometry(calibration, previous))
+        return FrameGeometry(
+            calibration,
+            self.depth.geometry(calibration, Reprojection.between(calibration, previous), cache),
+            self.view.geometry(calibration, cache),
+            self.memory.geometry(calibration, previous),
+        )
 
-    def forward(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
-                lidar_depth: Tensor | None = None, probe: Probe = BLIND, *,
-                spends: bool = False) -> tuple[Prediction, SequenceState]:
+    def forward(
+        self,
+        images: Tensor,
+        geometry: FrameGeometry,
+        state: SequenceState | None = None,
+        lidar_depth: Tensor | None = None,
+        probe: Probe = BLIND,
+        *,
+        spends: bool = False,
+    ) -> tuple[Prediction, SequenceState]:
         """See one camera set.
 
         Args:
@@ -169,15 +117,28 @@ class OccupancyNetwork(nn.Module):
         encoded = self.encode(images, geometry, state, lidar_depth, probe, spends=spends)
         return self.decoder(encoded.volume, self._run(probe)), encoded.state
 
-    def encode(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
-               lidar_depth: Tensor | None = None, probe: Probe = BLIND, *, spends: bool = False) -> Encoded:
+    def encode(
+        self,
+        images: Tensor,
+        geometry: FrameGeometry,
+        state: SequenceState | None = None,
+        lidar_depth: Tensor | None = None,
+        probe: Probe = BLIND,
+        *,
+        spends: bool = False,
+    ) -> Encoded:
         """The part of ``forward`` before the voxels are classified."""
         run = self._run(probe, spends)
         cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, run)
         return self._encoded(cells, remembered, geometry, state, run)
 
-    def predict_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None = None,
-                      lidar_depth: Tensor | None = None) -> tuple[CellDepth, SequenceState]:
+    def predict_depth(
+        self,
+        images: Tensor,
+        geometry: FrameGeometry,
+        state: SequenceState | None = None,
+        lidar_depth: Tensor | None = None,
+    ) -> tuple[CellDepth, SequenceState]:
         """The part of ``forward`` before anything is lifted; nothing of a volume is remembered."""
         cells, remembered = self._cell_depth(images, geometry, state, lidar_depth, self._run(BLIND))
         return cells, SequenceState(geometry.calibration, remembered, None)
@@ -209,20 +170,26 @@ class OccupancyNetwork(nn.Module):
         """Let the fusion of that cue change little of what goes through it."""
         (self.depth if cue == 'geometry' else self.memory).start_neutral(cue)
 
-    def _cell_depth(self, images: Tensor, geometry: FrameGeometry, state: SequenceState | None,
-                    lidar_depth: Tensor | None, run: Pass) -> tuple[CellDepth, Any]:
+    def _cell_depth(
+        self,
+        images: Tensor,
+        geometry: FrameGeometry,
+        state: SequenceState | None,
+        lidar_depth: Tensor | None,
+        run: Pass,
+    ) -> tuple[CellDepth, Any]:
         seen = self.images(images, run)
         if lidar_depth is not None:
             seen = seen._replace(lidar_depth=upload(lidar_depth, self.device))
         return self.depth(seen, geometry.depth, None if state is None else state.depth, run)
 
-    def _encoded(self, cells: CellDepth, remembered: Any, geometry: FrameGeometry, state: SequenceState | None,
-                 run: Pass) -> Encoded:
+    def _encoded(
+        self, cells: CellDepth, remembered: Any, geometry: FrameGeometry, state: SequenceState | None, run: Pass
+    ) -> Encoded:
         volume = self.view(cells, geometry.view, run)
         run.probe.record('volume', volume)
         volume, memory = self.memory(volume, geometry.memory, None if state is None else state.memory, run)
-        return Encoded(self.decoder.encode(volume, run), cells,
-                       SequenceState(geometry.calibration, remembered, memory))
+        return Encoded(self.decoder.encode(volume, run), cells, SequenceState(geometry.calibration, remembered, memory))
 
     def _run(self, probe: Probe, spends: bool = False) -> Pass:
         return Pass(probe, self.device, self.autocast, spends)

@@ -43,8 +43,13 @@ def renewed(part: D, change: Callable[[str, Any], Any], prefix: str = '') -> D:
     changed = {}
     for name, value in children(part):
         inner = is_dataclass(value) or isinstance(value, tuple)
-        changed[name] = (renewed(value, change, f'{prefix}{name}.') if inner else
-                         value if value is None else change(prefix + name, value))
+        changed[name] = (
+            renewed(value, change, f'{prefix}{name}.')
+            if inner
+            else value
+            if value is None
+            else change(prefix + name, value)
+        )
     if isinstance(part, tuple):
         return cast(D, tuple(changed.values()))
     return cast(D, replace(part, **changed)) if is_dataclass(part) else part  # type: ignore[type-var]

@@ -11,8 +11,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-STAGES = ('backbone', 'cost volume', 'depth', 'geometry', 'lift', 'backward projection', 'pre-process', 'motion',
-          'voxel', 'scene', 'queue', 'encoder', 'head')
+STAGES = (
+    'backbone',
+    'cost volume',
+    'depth',
+    'geometry',
+    'lift',
+    'backward projection',
+    'pre-process',
+    'motion',
+    'voxel',
+    'scene',
+    'queue',
+    'encoder',
+    'head',
+)
 
 
 class Probe:

@@ -18,8 +18,7 @@ class SequenceRunner:
             one.
     """
 
-    def __init__(self, network: OccupancyNetwork, state: SequenceState | None = None, *,
-                 spends: bool = False) -> None:
+    def __init__(self, network: OccupancyNetwork, state: SequenceState | None = None, *, spends: bool = False) -> None:
         """Begin with ``state``.
 
         ``spends`` saves memory: each state is freed while the next one grows. ``look`` then leaves None in its place.
@@ -43,7 +42,8 @@ class SequenceRunner:
         if self._spends:
             self.state = None
         return self.network(  # type: ignore[no-any-return]
-            frame.images, geometry, state, frame.lidar_depth, probe, spends=self._spends)
+            frame.images, geometry, state, frame.lidar_depth, probe, spends=self._spends
+        )
 
     def predict(self, frame: Frame, probe: Probe = BLIND) -> Prediction:
         """See the next frame, and remember it."""

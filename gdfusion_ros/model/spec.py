@@ -69,15 +69,19 @@ class NetworkSpec:
         """
         count = len(names)
         if count != self.cameras and not (self.any_cameras and names):
-            raise GdfusionError(f"model {self.name} needs {self.cameras} cameras, but setting 'cameras' names "
-                                f'{count}: {", ".join(names)}')
+            raise GdfusionError(
+                f"model {self.name} needs {self.cameras} cameras, but setting 'cameras' names "
+                f'{count}: {", ".join(names)}'
+            )
 
     def doubt_of_cameras(self, names: Sequence[str]) -> str | None:
         """What is to be said of a number of cameras that it takes, but was not trained with; None if nothing."""
         if len(names) == self.cameras:
             return None
-        return (f'model {self.name} was trained with {self.cameras} cameras and gets {len(names)}: it knows nothing of '
-                'what no camera sees, and nobody has measured how good its grids are')
+        return (
+            f'model {self.name} was trained with {self.cameras} cameras and gets {len(names)}: it knows nothing of '
+            'what no camera sees, and nobody has measured how good its grids are'
+        )
 
     def __post_init__(self) -> None:
         """Refuse cues that cannot work."""

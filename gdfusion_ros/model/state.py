@@ -84,6 +84,7 @@ class SequenceState:
 
     def to(self, device: torch.device | str) -> SequenceState:
         """The same state with its features on another device; matrices and flags stay on the CPU, their place."""
+
         def moved(tensor: Tensor) -> Tensor:
             return tensor.to(device)
 
@@ -100,8 +101,11 @@ class SequenceState:
             GdfusionError: the file cannot be written.
         """
         with written_whole(path) as draft:
-            save_file({name: tensor.contiguous() for name, tensor in self.tensors().items()}, draft,
-                      metadata={'state': json.dumps(self.structure())})
+            save_file(
+                {name: tensor.contiguous() for name, tensor in self.tensors().items()},
+                draft,
+                metadata={'state': json.dumps(self.structure())},
+            )
 
     @staticmethod
     def load(path: Path) -> SequenceState:
@@ -119,9 +123,20 @@ class SequenceState:
             raise GdfusionError(f'{path} is not a saved state of a sequence: {error}') from error
 
 
-_TYPES: dict[str, type] = {part.__name__: part for part in (
-    SequenceState, Calibration, StereoState, GeometryState, RecurrentState, MotionState, VoxelState, SceneState,
-    QueueState)}
+_TYPES: dict[str, type] = {
+    part.__name__: part
+    for part in (
+        SequenceState,
+        Calibration,
+        StereoState,
+        GeometryState,
+        RecurrentState,
+        MotionState,
+        VoxelState,
+        SceneState,
+        QueueState,
+    )
+}
 """Whatever a state may be made of."""
 
 

@@ -13,7 +13,8 @@ import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.alocc import (
+from gdfusion_ros.model.networks.alocc import alocc_2d, alocc_3d, alocc_mini
+from gdfusion_ros.model.networks.alocc_specs import (
     ALOCC_2D,
     ALOCC_2D_GF,
     ALOCC_2D_GF_OPENOCCUPANCY,
@@ -27,17 +28,8 @@ from gdfusion_ros.model.networks.alocc import (
     OPENOCCUPANCY_SIZES,
     SURROUNDOCC_SIZES,
     WAYMO_SIZES,
-    alocc_2d,
-    alocc_3d,
-    alocc_mini,
 )
-from gdfusion_ros.model.networks.bevdetocc import (
-    BEVDETOCC,
-    BEVDETOCC_GF,
-    BEVDETOCC_GF_SMALL,
-    BEVDETOCC_SF,
-    bevdetocc,
-)
+from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC, BEVDETOCC_GF, BEVDETOCC_GF_SMALL, BEVDETOCC_SF, bevdetocc
 from gdfusion_ros.model.networks.fbocc import FBOCC_GF, fbocc
 from gdfusion_ros.model.networks.gsdocc import GSDOCC, gsdocc
 from gdfusion_ros.model.networks.memories import NOTHING, queue
@@ -74,18 +66,29 @@ class Entry:
     objective: type[ObjectiveSettings] = LossWeights
 
 
-ZOO = {each.spec.name: each for each in (
-    Entry(BEVDETOCC_GF, bevdetocc), Entry(BEVDETOCC_GF_SMALL, bevdetocc), Entry(GDFUSION_NANO, nano),
-    Entry(BEVDETOCC, partial(bevdetocc, memory=NOTHING)), Entry(BEVDETOCC_SF, partial(bevdetocc, memory=queue())),
-    Entry(ALOCC_3D, partial(alocc_3d, memory=queue()), AloccWeights),
-    Entry(ALOCC_2D, partial(alocc_2d, memory=queue()), AloccWeights),
-    Entry(ALOCC_MINI, partial(alocc_mini, memory=queue()), AloccWeights),
-    Entry(ALOCC_3D_GF, alocc_3d, AloccWeights), Entry(ALOCC_3D_GF_DEPTH, alocc_3d, AloccWeights),
-    Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES), AloccWeights),
-    Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES), AloccWeights),
-    Entry(ALOCC_2D_GF_OPENOCCUPANCY, partial(alocc_2d, sizes=OPENOCCUPANCY_SIZES), AloccWeights),
-    Entry(ALOCC_2D_GF, alocc_2d, AloccWeights), Entry(ALOCC_MINI_GF, alocc_mini, AloccWeights),
-    Entry(FBOCC_GF, fbocc, FocalWeights), Entry(GSDOCC, gsdocc, GsdoccWeights))}
+ZOO = {
+    each.spec.name: each
+    for each in (
+        Entry(BEVDETOCC_GF, bevdetocc),
+        Entry(BEVDETOCC_GF_SMALL, bevdetocc),
+        Entry(GDFUSION_NANO, nano),
+        Entry(BEVDETOCC, partial(bevdetocc, memory=NOTHING)),
+        Entry(BEVDETOCC_SF, partial(bevdetocc, memory=queue())),
+        Entry(ALOCC_3D, partial(alocc_3d, memory=queue()), AloccWeights),
+        Entry(ALOCC_2D, partial(alocc_2d, memory=queue()), AloccWeights),
+        Entry(ALOCC_MINI, partial(alocc_mini, memory=queue()), AloccWeights),
+        Entry(ALOCC_3D_GF, alocc_3d, AloccWeights),
+        Entry(ALOCC_3D_GF_DEPTH, alocc_3d, AloccWeights),
+        Entry(ALOCC_3D_GF_SURROUNDOCC, partial(alocc_3d, sizes=SURROUNDOCC_SIZES), AloccWeights),
+        Entry(ALOCC_3D_GF_WAYMO, partial(alocc_3d, sizes=WAYMO_SIZES), AloccWeights),
+        Entry(ALOCC_2D_GF_OPENOCCUPANCY, partial(alocc_2d, sizes=OPENOCCUPANCY_SIZES), AloccWeights),
+        Entry(ALOCC_2D_GF, alocc_2d, AloccWeights),
+        Entry(ALOCC_MINI_GF, alocc_mini, AloccWeights),
+        Entry(FBOCC_GF, fbocc, FocalWeights),
+        Entry(GSDOCC, gsdocc, GsdoccWeights),
+    )
+}
+
 
 def entry(name: str) -> Entry:
     """The network of that name.
@@ -95,8 +98,11 @@ def entry(name: str) -> Entry:
     """
     if name not in ZOO:
         near = difflib.get_close_matches(name, ZOO, 3)
-        raise GdfusionError(f"unknown model '{name}'; " + (f"did you mean {', '.join(near)}? " if near else '') +
-                            f"there are {', '.join(ZOO)}: 'gdfusion models' says what they are")
+        raise GdfusionError(
+            f"unknown model '{name}'; "
+            + (f'did you mean {", ".join(near)}? ' if near else '')
+            + f"there are {', '.join(ZOO)}: 'gdfusion models' says what they are"
+        )
     return ZOO[name]
 
 
@@ -114,8 +120,9 @@ def build(spec: NetworkSpec) -> OccupancyNetwork:
     return ZOO[spec.name].build(spec)
 
 
-def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, device: torch.device,
-                  fresh_cues: Sequence[str] = ()) -> OccupancyNetwork:
+def fresh_network(
+    name: str, cues: tuple[str, ...], seed: int, weights: str, device: torch.device, fresh_cues: Sequence[str] = ()
+) -> OccupancyNetwork:
     """A network to train, on ``device``: with the weights in the file ``weights``, or random ones where that is empty.
 
     The fusions of ``fresh_cues`` start anew, with weights that change little of what goes through them.
@@ -132,6 +139,7 @@ def fresh_network(name: str, cues: tuple[str, ...], seed: int, weights: str, dev
         network.fusion(cue).load_state_dict(state)
         network.start_neutral(cue)
     return network.to(device)
+
 
 @dataclass(frozen=True)
 class ModelSelection:
@@ -165,13 +173,17 @@ def select_model(settings: ModelSettings) -> ModelSelection:
         return ModelSelection(specification(settings.model or DEFAULT_MODEL).with_cues(settings.cues), None, '')
     name = settings.weights or settings.model or DEFAULT_MODEL
     if not settings.weights and name not in known():
-        raise GdfusionError(f"model {specification(name).name} needs weights: set 'weights' to the path of a "
-                            "checkpoint, or set 'untrained' for a trial with random weights")
+        raise GdfusionError(
+            f"model {specification(name).name} needs weights: set 'weights' to the path of a "
+            "checkpoint, or set 'untrained' for a trial with random weights"
+        )
     path, facts = identify(in_8_bits(name) if settings.precision == 'int8' else name)
     _require_precision(path, facts, settings.precision)
     if settings.model and facts.model not in ('', settings.model):
-        raise GdfusionError(f"weights '{name}' are of the model {facts.model}, not of {settings.model}; drop 'model', "
-                            'or take other weights')
+        raise GdfusionError(
+            f"weights '{name}' are of the model {facts.model}, not of {settings.model}; drop 'model', "
+            'or take other weights'
+        )
     model = settings.model or facts.model
     if not model:
         raise GdfusionError(f"weights '{name}' do not say which network they are of; set 'model'")
@@ -180,8 +192,9 @@ def select_model(settings: ModelSettings) -> ModelSelection:
 
 def _require_precision(path: Path, facts: WeightsMetadata, precision: str) -> None:
     if precision == 'int8' and facts.precision != 'int8':
-        raise GdfusionError(f"weights {path} have no 8 bits, which precision 'int8' asks for: "
-                            "'gdfusion quantize' makes such of them")
+        raise GdfusionError(
+            f"weights {path} have no 8 bits, which precision 'int8' asks for: 'gdfusion quantize' makes such of them"
+        )
     if precision != 'int8' and facts.precision == 'int8':
         raise GdfusionError(f"weights {path} have 8 bits: set precision to 'int8', or take the ones that they are of")
 

@@ -47,10 +47,17 @@ class FrameAssembler:
         counters: of what comes and what is lost.
     """
 
-    def __init__(self, settings: PipelineSettings, preprocessor: Preprocessor, *,
-                 make_tree: Callable[[int], Tree] = TransformTree,
-                 grid_frame: str = '', history_stamp: Callable[[int], int | None] | None = None,
-                 takes_clouds: bool = False, counters: Counters | None = None) -> None:
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        preprocessor: Preprocessor,
+        *,
+        make_tree: Callable[[int], Tree] = TransformTree,
+        grid_frame: str = '',
+        history_stamp: Callable[[int], int | None] | None = None,
+        takes_clouds: bool = False,
+        counters: Counters | None = None,
+    ) -> None:
         """``make_tree`` makes a tree that keeps a span [ns] of transforms.
 
         ``grid_frame`` of TF is the one that the network's grid lies in: the vehicle's, unless another is named.
@@ -64,14 +71,19 @@ class FrameAssembler:
         self._settings = settings
         self._preprocessor = preprocessor
         self._clock = EpochClock(nanoseconds(settings.time_jump_back), self._jumped_alone)
-        self._transforms = EpochTransforms(self._clock, settings.base_frame,
-                                           partial(make_tree, nanoseconds(settings.tf_history)))
+        self._transforms = EpochTransforms(
+            self._clock, settings.base_frame, partial(make_tree, nanoseconds(settings.tf_history))
+        )
         self._synchronizer = CameraSynchronizer(settings, self.counters)
         self._selector = KeyframeSelector(nanoseconds(settings.keyframe_interval))
         self._time = PatientClock()
         self._sets = WaitingSets(
-            settings, Placement(settings, self._transforms, grid_frame or settings.base_frame, history_stamp),
-            CloudQueue(settings, self.counters) if takes_clouds else None, self.counters, self._time)
+            settings,
+            Placement(settings, self._transforms, grid_frame or settings.base_frame, history_stamp),
+            CloudQueue(settings, self.counters) if takes_clouds else None,
+            self.counters,
+            self._time,
+        )
         self._condition = threading.Condition()
 
     @property
@@ -100,14 +112,14 @@ class FrameAssembler:
             GdfusionError: the rig has no such camera.
         """
         if camera not in self._settings.cameras:
-            raise GdfusionError(f"there is no camera '{camera}'; setting 'cameras' has "
-                                f'{", ".join(self._settings.cameras)}')
+            raise GdfusionError(
+                f"there is no camera '{camera}'; setting 'cameras' has {', '.join(self._settings.cameras)}"
+            )
         with self._condition:
             self.counters.image_received(camera, stamp, now)
             self._time.advance(now)
             self._time.image_came()
-            epoch = self._clock.observe(('image', camera), stamp,
-                                        leads=camera == self._settings.reference_camera)
+            epoch = self._clock.observe(('image', camera), stamp, leads=camera == self._settings.reference_camera)
             image = CameraImage(camera, epoch, stamp, frame_id, self._preprocessor.image(load))
             if self._selector.wants(epoch, stamp + nanoseconds(self._settings.sync_tolerance)):
                 image.input.start()
@@ -177,9 +189,11 @@ class FrameAssembler:
         kind, name = cast(tuple[str, str], jump.stream)
         stream, direction = f'{kind}s of {name}', 'ahead' if jump.ahead else 'back'
         self.counters.stream_jumped(
-            stream, f'the clock of the {stream} jumped {direction} by '
+            stream,
+            f'the clock of the {stream} jumped {direction} by '
             f'{abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
-            f'{stamp_text(jump.after)}, and no other: it is wrong')
+            f'{stamp_text(jump.after)}, and no other: it is wrong',
+        )
         if jump.leads or jump.ahead:
             return
         if kind == 'image':

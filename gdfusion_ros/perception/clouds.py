@@ -51,7 +51,11 @@ class CloudQueue:
             raise UnplacedError('lidar', 'its cloud has not come yet', may_heal=True)
         if nearest is None or abs(nearest.stamp - middle) > self._tolerance:
             offset = 'none' if nearest is None else f'{(nearest.stamp - middle) / NANOSECONDS:+.3f} s'
-            raise UnplacedError('lidar', f'no cloud of the LiDAR within {self._tolerance / NANOSECONDS:g} s of '
-                                f'{stamp_text(middle)} (nearest: {offset}); lidar_topic, lidar_tolerance and '
-                                'missing_lidar say what is done about it', may_heal=False)
+            raise UnplacedError(
+                'lidar',
+                f'no cloud of the LiDAR within {self._tolerance / NANOSECONDS:g} s of '
+                f'{stamp_text(middle)} (nearest: {offset}); lidar_topic, lidar_tolerance and '
+                'missing_lidar say what is done about it',
+                may_heal=False,
+            )
         return nearest

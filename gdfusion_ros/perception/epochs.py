@@ -105,8 +105,10 @@ class EpochClock:
 
     def _pass_over(self, name: Hashable, stream: _Stream, stamp: int, *, leads: bool) -> None:
         """Time was passed over: by one stream alone, unless another one is there already."""
-        if not any(other is not stream and other.epoch == stream.epoch and other.newest >= stamp - _A_WHILE
-                   for other in self._streams.values()):
+        if not any(
+            other is not stream and other.epoch == stream.epoch and other.newest >= stamp - _A_WHILE
+            for other in self._streams.values()
+        ):
             self._open[name] = Jump(name, stream.newest, stamp, stream.epoch, leads)
 
     def _bear_witness(self, name: Hashable, stream: _Stream, stamp: int, *, leads: bool) -> None:
@@ -114,8 +116,11 @@ class EpochClock:
         for jump in [jump for jump in self._open.values() if jump.stream != name]:
             if jump.ahead and (stream.epoch != jump.epoch or stamp >= jump.after - _A_WHILE):
                 del self._open[jump.stream]
-            elif (leads or jump.leads) and (jump.ahead or stream.epoch < jump.epoch) \
-                    and stamp > jump.witnesses.setdefault(name, stamp) + _A_WHILE:
+            elif (
+                (leads or jump.leads)
+                and (jump.ahead or stream.epoch < jump.epoch)
+                and stamp > jump.witnesses.setdefault(name, stamp) + _A_WHILE
+            ):
                 self._settle(jump)
 
     def _settle(self, jump: Jump) -> None:

@@ -49,8 +49,14 @@ class OccupancyEstimator:
             yet), 'frame' (matrices, normalisation), 'network', 'grid' (to the CPU, in the message's order).
     """
 
-    def __init__(self, network: Network, settings: PipelineSettings, *, protocol: PoseProtocol = 'live',
-                 counters: Counters | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        settings: PipelineSettings,
+        *,
+        protocol: PoseProtocol = 'live',
+        counters: Counters | None = None,
+    ) -> None:
         """``network`` is made by ``gdfusion_ros.model.runtime.backends.load_backend``.
 
         ``protocol``: 'live' computes with the poses in float64; 'released' rounds the cameras' to float32 first, as
@@ -133,8 +139,10 @@ class OccupancyEstimator:
         try:
             yield
         except OutOfDeviceMemoryError as error:
-            detail = (f'set at {stamp_text(posed.camera_set.stamp)}: {self._network.device} is out of memory; '
-                      'free it, or run a smaller model')
+            detail = (
+                f'set at {stamp_text(posed.camera_set.stamp)}: {self._network.device} is out of memory; '
+                'free it, or run a smaller model'
+            )
             self._counters.frame_refused('gpu_memory', detail)
             raise GdfusionError(detail) from error
 
@@ -142,8 +150,10 @@ class OccupancyEstimator:
         """Refuse a set that would spoil the memory for ever: what is not a number never gets out of it again."""
         if state.is_finite():
             return
-        detail = (f'set at {stamp_text(posed.camera_set.stamp)}: the memory would no longer be finite; look at the '
-                  'calibration and the poses of this set')
+        detail = (
+            f'set at {stamp_text(posed.camera_set.stamp)}: the memory would no longer be finite; look at the '
+            'calibration and the poses of this set'
+        )
         self._counters.frame_refused('not_finite', detail)
         self._forget('not_finite', detail)
         raise GdfusionError(detail)
@@ -179,8 +189,9 @@ class OccupancyEstimator:
         def rounded(pose: Matrix) -> Matrix:
             return pose.astype(self._pose_type).astype(np.float64)
 
-        cameras = [product(rounded(place.fixed_from_ego), rounded(place.ego_from_camera))
-                   for place in posed.cameras.values()]
+        cameras = [
+            product(rounded(place.fixed_from_ego), rounded(place.ego_from_camera)) for place in posed.cameras.values()
+        ]
         poses = RigPoses(rounded(posed.grid.fixed_from_grid), np.stack(cameras), posed.history_pose)
         return _Place(posed.camera_set.epoch, posed.camera_set.stamp, poses)
 
@@ -210,10 +221,13 @@ class OccupancyEstimator:
         height, width = self._network.spec.image_size
         models = [place.model for place in posed.cameras.values()]
         crops = [ResizeCrop((model.width, model.height), (width, height)) for model in models]
-        return rig_matrices([model.intrinsics for model in models],
-                            [PostTransform(crop.post_rotation(), crop.post_translation()) for crop in crops], poses,
-                            None if self._previous is None else self._previous.poses,
-                            [camera in posed.camera_set.images for camera in posed.cameras])
+        return rig_matrices(
+            [model.intrinsics for model in models],
+            [PostTransform(crop.post_rotation(), crop.post_translation()) for crop in crops],
+            poses,
+            None if self._previous is None else self._previous.poses,
+            [camera in posed.camera_set.images for camera in posed.cameras],
+        )
 
     def _grid(self, posed: PosedSet, seen: Seen) -> SemanticGrid:
         voxels, label_set = self._network.spec.predicted_grid, LABEL_SETS[self._network.spec.label_set]
@@ -232,7 +246,8 @@ class OccupancyEstimator:
             stamp_spread=posed.camera_set.spread,
             height=posed.grid.height,
             visibility=Visibility(labels != label_set.free, voxels, _views(posed)),
-            pose=GridPose(self._settings.fixed_frame, posed.grid.fixed_from_grid))
+            pose=GridPose(self._settings.fixed_frame, posed.grid.fixed_from_grid),
+        )
         return known(grid) if self._settings.unobserved == 'unknown' else grid
 
 
@@ -240,5 +255,12 @@ def _views(posed: PosedSet) -> list[CameraView]:
     """What the images of a set show; a masked camera has none."""
     grid_from_fixed = inverse(posed.grid.fixed_from_grid)
     places = [posed.cameras[camera] for camera in posed.camera_set.images]
-    return [CameraView(product(grid_from_fixed, place.fixed_from_ego, place.ego_from_camera), place.model.intrinsics,
-                       place.model.width, place.model.height) for place in places]
+    return [
+        CameraView(
+            product(grid_from_fixed, place.fixed_from_ego, place.ego_from_camera),
+            place.model.intrinsics,
+            place.model.width,
+            place.model.height,
+        )
+        for place in places
+    ]

@@ -58,8 +58,13 @@ class RigMatrices:
     previous_ego_from_ego: Floats
 
 
-def rig_matrices(intrinsics: Sequence[Matrix], post: Sequence[PostTransform], now: RigPoses, before: RigPoses | None,
-                 visible: Sequence[bool]) -> RigMatrices:
+def rig_matrices(
+    intrinsics: Sequence[Matrix],
+    post: Sequence[PostTransform],
+    now: RigPoses,
+    before: RigPoses | None,
+    visible: Sequence[bool],
+) -> RigMatrices:
     """The matrices of one camera set; products in float64, the result float32.
 
     Args:
@@ -76,10 +81,14 @@ def rig_matrices(intrinsics: Sequence[Matrix], post: Sequence[PostTransform], no
         post_translation=_floats([transform.translation for transform in post]),
         volume_from_camera=_floats(product(inverse(now.fixed_from_volume), now.fixed_from_camera)),
         visible=np.array(visible, bool),
-        previous_camera_from_camera=_floats([
-            product(inverse(then), pose)
-            for then, pose in zip(before.fixed_from_camera, now.fixed_from_camera, strict=True)]),
-        previous_ego_from_ego=_floats(product(inverse(before.history_pose), now.history_pose)))
+        previous_camera_from_camera=_floats(
+            [
+                product(inverse(then), pose)
+                for then, pose in zip(before.fixed_from_camera, now.fixed_from_camera, strict=True)
+            ]
+        ),
+        previous_ego_from_ego=_floats(product(inverse(before.history_pose), now.history_pose)),
+    )
 
 
 def frame_of(images: Tensor, matrices: RigMatrices, lidar_depth: Tensor | None = None) -> Frame:
@@ -93,8 +102,14 @@ def frame_of(images: Tensor, matrices: RigMatrices, lidar_depth: Tensor | None =
     return Frame(images, Calibration(**found, bda=torch.eye(3)), **previous, lidar_depth=lidar_depth)
 
 
-def make_frame(images: Tensor, intrinsics: Sequence[Matrix], post: Sequence[PostTransform], now: RigPoses,
-               before: RigPoses | None, visible: Sequence[bool]) -> Frame:
+def make_frame(
+    images: Tensor,
+    intrinsics: Sequence[Matrix],
+    post: Sequence[PostTransform],
+    now: RigPoses,
+    before: RigPoses | None,
+    visible: Sequence[bool],
+) -> Frame:
     """The frame of one camera set: ``rig_matrices`` and images."""
     return frame_of(images, rig_matrices(intrinsics, post, now, before, visible))
 
@@ -113,8 +128,9 @@ def lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins)
     return depth_maps(*_places(frame, sweep, now), bins)
 
 
-def lidar_classes(frame: Frame, sweep: LidarSweep, classes: NDArray[np.uint8], now: RigPoses, bins: DepthBins,
-                  patch: int) -> Tensor:
+def lidar_classes(
+    frame: Frame, sweep: LidarSweep, classes: NDArray[np.uint8], now: RigPoses, bins: DepthBins, patch: int
+) -> Tensor:
     """(N, H / patch, W / patch) uint8 class of the nearest point in each cell of ``patch`` x ``patch`` pixels.
 
     UNKNOWN where there is none; ``classes`` (n,) are those of the sweep's points, other arguments as above.

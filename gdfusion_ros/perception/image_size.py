@@ -38,7 +38,9 @@ def require_size(size: Size, expected: Size | None) -> None:
     """
     has = f'the image has {size[0]} x {size[1]} pixels'
     if expected is not None and size != expected:
-        raise GdfusionError(f'{has}, but its camera info says {expected[0]} x {expected[1]}: scale both alike, '
-                            'or calibrate the camera for this size')
+        raise GdfusionError(
+            f'{has}, but its camera info says {expected[0]} x {expected[1]}: scale both alike, '
+            'or calibrate the camera for this size'
+        )
     if reason := implausible(size):
         raise GdfusionError(f'{has}: {reason}')

@@ -103,28 +103,53 @@ _FREE: _Row = ('free', (255, 255, 255))
 _DYNAMIC, _GROUND = frozenset({2, 3, 4, 5, 6, 7, 9, 10}), frozenset({11, 12, 13, 14})
 
 OCC3D_NUSCENES = LabelSet(
-    name='occ3d_nuscenes', classes=_classes(('others', (110, 110, 110)), *_NUSCENES, _FREE), free=17,
-    dynamic=_DYNAMIC, ground=_GROUND, frame='ego', camera_masked=True,
-    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)))
+    name='occ3d_nuscenes',
+    classes=_classes(('others', (110, 110, 110)), *_NUSCENES, _FREE),
+    free=17,
+    dynamic=_DYNAMIC,
+    ground=_GROUND,
+    frame='ego',
+    camera_masked=True,
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)),
+)
 """Occ3D-nuScenes (Tian et al., NeurIPS 2023)."""
 
 SURROUNDOCC_NUSCENES = LabelSet(
-    name='surroundocc_nuscenes', classes=_classes(*_NUSCENES, _FREE, first=1), free=17,
-    dynamic=_DYNAMIC, ground=_GROUND, frame='lidar', camera_masked=False, free_in_files=frozenset({0}),
+    name='surroundocc_nuscenes',
+    classes=_classes(*_NUSCENES, _FREE, first=1),
+    free=17,
+    dynamic=_DYNAMIC,
+    ground=_GROUND,
+    frame='lidar',
+    camera_masked=False,
+    free_in_files=frozenset({0}),
     ignored_is_free=True,
-    grid=VoxelGrid(lower=(-50.0, -50.0, -5.0), voxel_size=(0.5, 0.5, 0.5), shape=(200, 200, 16)))
+    grid=VoxelGrid(lower=(-50.0, -50.0, -5.0), voxel_size=(0.5, 0.5, 0.5), shape=(200, 200, 16)),
+)
 """SurroundOcc (Wei et al., ICCV 2023). Its files list what is occupied, so free space has the id that networks give it:
 17; no voxel is of a class 0 (alocc.md §9.2)."""
 
 OPENOCCUPANCY_NUSCENES = LabelSet(
-    name='openoccupancy_nuscenes', classes=_classes(_FREE, *_NUSCENES), free=0,
-    dynamic=_DYNAMIC, ground=_GROUND, frame='lidar', camera_masked=False,
-    grid=VoxelGrid(lower=(-51.2, -51.2, -5.0), voxel_size=(0.2, 0.2, 0.2), shape=(512, 512, 40)))
+    name='openoccupancy_nuscenes',
+    classes=_classes(_FREE, *_NUSCENES),
+    free=0,
+    dynamic=_DYNAMIC,
+    ground=_GROUND,
+    frame='lidar',
+    camera_masked=False,
+    grid=VoxelGrid(lower=(-51.2, -51.2, -5.0), voxel_size=(0.2, 0.2, 0.2), shape=(512, 512, 40)),
+)
 """OpenOccupancy (Wang et al., ICCV 2023)."""
 
 WAYMO = LabelSet(
-    name='waymo', free=15, dynamic=frozenset({1, 2, 4, 8, 9}), ground=frozenset({13, 14}), frame='ego',
-    camera_masked=True, free_in_files=frozenset({23}), grid=OCC3D_NUSCENES.grid,
+    name='waymo',
+    free=15,
+    dynamic=frozenset({1, 2, 4, 8, 9}),
+    ground=frozenset({13, 14}),
+    frame='ego',
+    camera_masked=True,
+    free_in_files=frozenset({23}),
+    grid=OCC3D_NUSCENES.grid,
     classes=_classes(
         ('general_object', (110, 110, 110)),
         ('vehicle', (0, 150, 245)),
@@ -141,8 +166,11 @@ WAYMO = LabelSet(
         ('tree_trunk', (110, 80, 30)),
         ('road', (255, 0, 255)),
         ('walkable', (75, 0, 75)),
-        _FREE))
+        _FREE,
+    ),
+)
 """Occ3D-Waymo (Tian et al., NeurIPS 2023), of the Waymo Open Dataset: five cameras (alocc.md §9.4)."""
 
-LABEL_SETS = {label_set.name: label_set
-              for label_set in (OCC3D_NUSCENES, SURROUNDOCC_NUSCENES, OPENOCCUPANCY_NUSCENES, WAYMO)}
+LABEL_SETS = {
+    label_set.name: label_set for label_set in (OCC3D_NUSCENES, SURROUNDOCC_NUSCENES, OPENOCCUPANCY_NUSCENES, WAYMO)
+}

@@ -45,8 +45,13 @@ class Placement:
     A masked camera is placed where it was last, or where the reference camera is if it was never there.
     """
 
-    def __init__(self, settings: PipelineSettings, transforms: EpochTransforms, grid_frame: str,
-                 history_stamp: Callable[[int], int | None] | None) -> None:
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        transforms: EpochTransforms,
+        grid_frame: str,
+        history_stamp: Callable[[int], int | None] | None,
+    ) -> None:
         """``grid_frame`` of TF, ``history_stamp``: see FrameAssembler."""
         self._settings, self._transforms, self._grid_frame = settings, transforms, grid_frame
         self._history_stamp = history_stamp or (lambda stamp: stamp)
@@ -89,12 +94,19 @@ class Placement:
     def _place_camera(self, image: CameraImage) -> PosedCamera:
         model = self._models.get(image.camera)
         if model is None:
-            raise UnplacedError('camera_info', f'no camera info of {image.camera}; its topic is the setting '
-                                "'camera_info_topic'", may_heal=True)
+            raise UnplacedError(
+                'camera_info',
+                f"no camera info of {image.camera}; its topic is the setting 'camera_info_topic'",
+                may_heal=True,
+            )
         mounting = self._lookup(self._settings.base_frame, image.frame_id, image.stamp, image.epoch)
         if (distance := distance_between(np.eye(4), mounting)) > _FARTHEST_MOUNTING:
-            raise UnplacedError('mounting', f"{image.camera} lies {distance:.3g} m from '{self._settings.base_frame}': "
-                                f"its frame '{image.frame_id}' is not on the vehicle, or not in metres", may_heal=False)
+            raise UnplacedError(
+                'mounting',
+                f"{image.camera} lies {distance:.3g} m from '{self._settings.base_frame}': "
+                f"its frame '{image.frame_id}' is not on the vehicle, or not in metres",
+                may_heal=False,
+            )
         return PosedCamera(model, mounting, self._ego_pose(image.stamp, image.epoch))
 
     def _refuse_jump(self, camera_set: CameraSet, placed: Mapping[str, PosedCamera], pose: Matrix) -> None:
@@ -105,9 +117,12 @@ class Placement:
             turn = math.degrees(turn_between(pose, place.fixed_from_ego))
             if distance > self._settings.max_ego_speed * time + _CORRECTION or turn > self._settings.max_ego_turn:
                 raise UnplacedError(
-                    'ego_jump', f"the pose of '{self._settings.base_frame}' in '{self._settings.fixed_frame}' jumps by "
+                    'ego_jump',
+                    f"the pose of '{self._settings.base_frame}' in '{self._settings.fixed_frame}' jumps by "
                     f'{distance:.1f} m and {turn:.0f} degrees in the {time:.3f} s between {camera} and '
-                    f'{self._settings.reference_camera} (max_ego_speed, max_ego_turn)', may_heal=False)
+                    f'{self._settings.reference_camera} (max_ego_speed, max_ego_turn)',
+                    may_heal=False,
+                )
 
     def _grid_and_history(self, camera_set: CameraSet, pose: Matrix) -> tuple[GridPlace, Matrix]:
         """The vehicle carries the grid at the set's stamp, a LiDAR at the stamp of the history's pose."""

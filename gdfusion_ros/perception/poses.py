@@ -21,12 +21,14 @@ def pose_matrix(translation: Vector, rotation: Quaternion) -> Matrix:
     x, y, z, w = rotation
     scale = 2.0 / (x * x + y * y + z * z + w * w)
     xs, ys, zs = x * scale, y * scale, z * scale
-    return np.array([
-        [1.0 - (y * ys + z * zs), x * ys - w * zs, x * zs + w * ys, translation[0]],
-        [x * ys + w * zs, 1.0 - (x * xs + z * zs), y * zs - w * xs, translation[1]],
-        [x * zs - w * ys, y * zs + w * xs, 1.0 - (x * xs + y * ys), translation[2]],
-        [0.0, 0.0, 0.0, 1.0],
-    ])
+    return np.array(
+        [
+            [1.0 - (y * ys + z * zs), x * ys - w * zs, x * zs + w * ys, translation[0]],
+            [x * ys + w * zs, 1.0 - (x * xs + z * zs), y * zs - w * xs, translation[1]],
+            [x * zs - w * ys, y * zs + w * xs, 1.0 - (x * xs + y * ys), translation[2]],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )
 
 
 def quaternion(transform: Matrix) -> Quaternion:
@@ -67,7 +69,7 @@ def _product(left: Matrix, right: Matrix) -> Matrix:
     """Of matrices (…, m, n) and (…, n, k); every element is ((l0 r0 + l1 r1) + l2 r2) + …"""
     result = left[..., :1] * right[..., :1, :]
     for k in range(1, left.shape[-1]):
-        result = result + left[..., k:k + 1] * right[..., k:k + 1, :]
+        result = result + left[..., k : k + 1] * right[..., k : k + 1, :]
     return result
 
 

@@ -79,10 +79,13 @@ class ResizeCrop:
         """
         width = self.output[0]
         start, start_row = self.start()
-        rows = full[self.first_needed_row():]
+        rows = full[self.first_needed_row() :]
         narrow = Image.fromarray(rows).resize((width, len(rows)), Image.Resampling.BICUBIC)
-        lower = narrow.resize((width, self.scaled_height - start), Image.Resampling.BICUBIC,
-                              box=(0, start_row - self.first_needed_row(), width, len(rows)))
+        lower = narrow.resize(
+            (width, self.scaled_height - start),
+            Image.Resampling.BICUBIC,
+            box=(0, start_row - self.first_needed_row(), width, len(rows)),
+        )
         top = self.top - start
         return np.asarray(lower.crop((0, top, width, top + self.output[1])))
 
@@ -138,8 +141,9 @@ class BackgroundImage:
         try:
             return self._started().result()
         except CancelledError as error:
-            raise GdfusionError('the image was given up before it was decoded: the pipeline was reset or stopped'
-                                ) from error
+            raise GdfusionError(
+                'the image was given up before it was decoded: the pipeline was reset or stopped'
+            ) from error
 
     def _started(self) -> Future[InputImage]:
         with self._lock:

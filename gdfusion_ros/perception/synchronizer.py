@@ -138,8 +138,11 @@ class CameraSynchronizer:
         self._cadence.observe(*reference)
         half = self._cadence.half()
         before = self._tolerance if half is None else min(self._tolerance, half)
-        return _Window(reference, _Key(reference.epoch, reference.stamp - before),
-                       _Key(reference.epoch, reference.stamp + self._tolerance))
+        return _Window(
+            reference,
+            _Key(reference.epoch, reference.stamp - before),
+            _Key(reference.epoch, reference.stamp + self._tolerance),
+        )
 
     def _match(self, window: _Window) -> dict[str, CameraImage]:
         """The images of the window's set so far; what is older is passed over."""
@@ -159,7 +162,8 @@ class CameraSynchronizer:
         if all(camera in images or track.waiting for camera, track in self._tracks.items()):
             return True
         return self._patience is not None and all(
-            self._tracks[camera].time_past(window.reference) >= self._patience for camera in images)
+            self._tracks[camera].time_past(window.reference) >= self._patience for camera in images
+        )
 
     def _close(self, window: _Window, images: Mapping[str, CameraImage]) -> CameraSet | None:
         """End the oldest set: with the images that there are, by the policy of ``missing_camera``, or not at all."""
@@ -182,10 +186,13 @@ class CameraSynchronizer:
             self._counters.set_dropped('incomplete', detail)
             return None
         self._counters.set_made()
-        return CameraSet(window.reference.stamp, window.reference.epoch,
-                         {camera: found[camera] for camera in self._tracks if camera in found},
-                         held=tuple(camera for camera in missing if camera in found),
-                         masked=tuple(camera for camera in missing if camera not in found))
+        return CameraSet(
+            window.reference.stamp,
+            window.reference.epoch,
+            {camera: found[camera] for camera in self._tracks if camera in found},
+            held=tuple(camera for camera in missing if camera in found),
+            masked=tuple(camera for camera in missing if camera not in found),
+        )
 
     def _held(self, camera: str, window: _Window) -> CameraImage | None:
         last = self._tracks[camera].last
@@ -199,13 +206,18 @@ class CameraSynchronizer:
         parts = []
         for camera in missing:
             track = self._tracks[camera]
-            near = [image.stamp - stamp for image in (track.last, *list(track.waiting)[:1])
-                    if image is not None and image.epoch == window.reference.epoch]
+            near = [
+                image.stamp - stamp
+                for image in (track.last, *list(track.waiting)[:1])
+                if image is not None and image.epoch == window.reference.epoch
+            ]
             offset = f'{min(near, key=abs) / NANOSECONDS:+.3f} s' if near else 'none'
             parts.append(f'{camera} (nearest: {offset})')
-        return (f'set at {stamp_text(stamp)}: no image within {self._settings.sync_tolerance} s of '
-                f'{self._settings.reference_camera} from {", ".join(parts)}; sync_tolerance and missing_camera say '
-                'what is done about it')
+        return (
+            f'set at {stamp_text(stamp)}: no image within {self._settings.sync_tolerance} s of '
+            f'{self._settings.reference_camera} from {", ".join(parts)}; sync_tolerance and missing_camera say '
+            'what is done about it'
+        )
 
     def _drop(self, image: CameraImage, reason: str) -> None:
         image.input.cancel()

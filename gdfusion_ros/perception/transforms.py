@@ -93,7 +93,7 @@ class _TimedEdge:
         Of several with one stamp the first and the last are kept: no other is ever asked for.
         """
         index = bisect.bisect_right(self._stamps, stamp)
-        if self._stamps[max(index - 2, 0):index] == [stamp, stamp]:
+        if self._stamps[max(index - 2, 0) : index] == [stamp, stamp]:
             self._samples[index - 1] = sample
             return
         self._stamps.insert(index, stamp)
@@ -105,11 +105,14 @@ class _TimedEdge:
         """The sample at ``stamp``, between its neighbours where they have the same parent."""
         oldest, newest = self._stamps[0], self._stamps[-1]
         if stamp > newest:
-            raise AfterSpanError(f"no transform of '{child}' at {stamp_text(stamp)}: the newest is of "
-                                 f'{stamp_text(newest)}')
+            raise AfterSpanError(
+                f"no transform of '{child}' at {stamp_text(stamp)}: the newest is of {stamp_text(newest)}"
+            )
         if stamp < oldest:
-            raise BeforeSpanError(f"no transform of '{child}' at {stamp_text(stamp)}: the oldest that is kept is of "
-                                  f'{stamp_text(oldest)}; tf_history may be too short, or two clocks at work')
+            raise BeforeSpanError(
+                f"no transform of '{child}' at {stamp_text(stamp)}: the oldest that is kept is of "
+                f'{stamp_text(oldest)}; tf_history may be too short, or two clocks at work'
+            )
         if stamp == oldest != newest:
             return self._samples[0]
         index = bisect.bisect_right(self._stamps, stamp)
@@ -121,8 +124,11 @@ class _TimedEdge:
             return before
         start, end = self._stamps[index - 1], self._stamps[index]
         ratio = (stamp - start) / (end - start)
-        return _Sample(before.parent, interpolate_vectors(before.translation, after.translation, ratio),
-                       slerp(before.rotation, after.rotation, ratio))
+        return _Sample(
+            before.parent,
+            interpolate_vectors(before.translation, after.translation, ratio),
+            slerp(before.rotation, after.rotation, ratio),
+        )
 
 
 class TransformTree:
@@ -175,8 +181,13 @@ class TransformTree:
                 return product(inverse(from_target.matrices[frame]), frame_from_source)
         for frame in (target, source):
             self._require_known(frame)
-        raise from_source.error or from_target.error or DisconnectedError(
-            f"frames '{source}' and '{target}' are not joined by transforms at {stamp_text(stamp)}")
+        raise (
+            from_source.error
+            or from_target.error
+            or DisconnectedError(
+                f"frames '{source}' and '{target}' are not joined by transforms at {stamp_text(stamp)}"
+            )
+        )
 
     def _climb(self, frame: str, goal: str, stamp: int) -> _Climb:
         """From ``frame`` up to ``goal``, or as far as there are transforms."""
@@ -238,8 +249,9 @@ class EpochTransforms:
         self._static.pop(transform.child, None)
         epoch = self._clock.newest
         if transform.child in self._lineage:
-            epoch = self._clock.observe(('transform', transform.child), transform.stamp,
-                                        leads=transform.child in self._vehicle)
+            epoch = self._clock.observe(
+                ('transform', transform.child), transform.stamp, leads=transform.child in self._vehicle
+            )
         self._tree(epoch).set(transform)
 
     def forget(self, child: str) -> None:

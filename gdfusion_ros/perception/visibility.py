@@ -99,13 +99,15 @@ def _look(view: CameraView, voxels: VoxelGrid) -> tuple[Floats, Floats, Floats, 
 def _inverse(intrinsics: Floats) -> Floats:
     """Of a (3, 3) K = [[fx, s, cx], [0, fy, cy], [0, 0, 1]]."""
     fx, skew, cx, fy, cy = intrinsics[[0, 0, 0, 1, 1], [0, 1, 2, 1, 2]]
-    return np.array([[1 / fx, -skew / (fx * fy), (skew * cy - cx * fy) / (fx * fy)],
-                     [0.0, 1 / fy, -cy / fy], [0.0, 0.0, 1.0]])
+    return np.array(
+        [[1 / fx, -skew / (fx * fy), (skew * cy - cx * fy) / (fx * fy)], [0.0, 1 / fy, -cy / fy], [0.0, 0.0, 1.0]]
+    )
 
 
 @kernel
-def _spread_rays(solid: Bools, starts: Floats, directions: Floats, sizes: Floats, rays: NDArray[np.int64],
-                 seen: Bools) -> None:
+def _spread_rays(
+    solid: Bools, starts: Floats, directions: Floats, sizes: Floats, rays: NDArray[np.int64], seen: Bools
+) -> None:
     """Marks what rays pass that are spread evenly over the images."""
     rows = rays[:, 1].max()
     for task in numba.prange(len(starts) * rows):
@@ -133,8 +135,9 @@ def _look_at_surfaces(solid: Bools, starts: Floats, pixels: Floats, sizes: Float
                     for camera in range(len(starts)):
                         start = (starts[camera, 0], starts[camera, 1], starts[camera, 2])
                         direction = (x + 0.5 - start[0], y + 0.5 - start[1], z + _TOP - start[2])
-                        if (_is_open(solid, passed, _before(x, y, z, direction))
-                                and _shows(pixels, sizes, camera, direction)):
+                        if _is_open(solid, passed, _before(x, y, z, direction)) and _shows(
+                            pixels, sizes, camera, direction
+                        ):
                             mark_passed(solid, start, direction, seen)
 
 
@@ -161,9 +164,11 @@ def _is_open(solid, passed, voxel):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True)
 def _times(matrices, index, x, y, z):  # type: ignore[no-untyped-def]
     """A (3, 3) matrix times (x, y, z)."""
-    return (matrices[index, 0, 0] * x + matrices[index, 0, 1] * y + matrices[index, 0, 2] * z,
-            matrices[index, 1, 0] * x + matrices[index, 1, 1] * y + matrices[index, 1, 2] * z,
-            matrices[index, 2, 0] * x + matrices[index, 2, 1] * y + matrices[index, 2, 2] * z)
+    return (
+        matrices[index, 0, 0] * x + matrices[index, 0, 1] * y + matrices[index, 0, 2] * z,
+        matrices[index, 1, 0] * x + matrices[index, 1, 1] * y + matrices[index, 1, 2] * z,
+        matrices[index, 2, 0] * x + matrices[index, 2, 1] * y + matrices[index, 2, 2] * z,
+    )
 
 
 @numba.njit(cache=True)

@@ -81,8 +81,14 @@ class WaitingSets:
         clouds: of the LiDAR; None where sets are not given its points.
     """
 
-    def __init__(self, settings: PipelineSettings, placement: Placement, clouds: CloudQueue | None, counters: Counters,
-                 clock: PatientClock) -> None:
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        placement: Placement,
+        clouds: CloudQueue | None,
+        counters: Counters,
+        clock: PatientClock,
+    ) -> None:
         """``counters`` learn which sets are dropped; ``clock`` is that of the waiting times."""
         self.generation = 0
         self.placement, self.clouds = placement, clouds
@@ -119,8 +125,9 @@ class WaitingSets:
             except UnplacedError as error:
                 if may_wait and error.may_heal:
                     return
-                self.give_up(waiting.camera_set, error.reason,
-                             f'set at {stamp_text(waiting.camera_set.stamp)}: {error}')
+                self.give_up(
+                    waiting.camera_set, error.reason, f'set at {stamp_text(waiting.camera_set.stamp)}: {error}'
+                )
             else:
                 self._make_ready(posed)
             self._waiting.popleft()
@@ -152,8 +159,16 @@ class WaitingSets:
     def _pose(self, waiting: _WaitingSet, *, may_wait: bool) -> PosedSet:
         cameras, grid, history = self.placement.place(waiting.camera_set)
         sweep = None if self.clouds is None else self._sweep(waiting, self.clouds, may_wait=may_wait)
-        return PosedSet(waiting.camera_set, cameras, grid, history, waiting.completed,
-                        max(waiting.completed, self._clock.now), self.generation, sweep)
+        return PosedSet(
+            waiting.camera_set,
+            cameras,
+            grid,
+            history,
+            waiting.completed,
+            max(waiting.completed, self._clock.now),
+            self.generation,
+            sweep,
+        )
 
     def _sweep(self, waiting: _WaitingSet, clouds: CloudQueue, *, may_wait: bool) -> LidarSweep | None:
         """What the LiDAR measured at the time of a set; None where ``missing_lidar`` lets it go without."""

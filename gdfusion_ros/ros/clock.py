@@ -62,5 +62,6 @@ def require_showable(readers: Sequence[BagReader]) -> None:
     """
     for reader in readers:
         if reader.start + reader.duration >= _LAST_TIME * NANOSECONDS:
-            raise GdfusionError(f'bag {reader.path} has record times after 2038, which /clock cannot show; play it '
-                                'without --clock')
+            raise GdfusionError(
+                f'bag {reader.path} has record times after 2038, which /clock cannot show; play it without --clock'
+            )

@@ -99,8 +99,9 @@ class Diagnostics:
         statuses: What was published last.
     """
 
-    def __init__(self, node: Node, settings: Settings, network: NetworkFacts, assembler: FrameAssembler,
-                 log: Log) -> None:
+    def __init__(
+        self, node: Node, settings: Settings, network: NetworkFacts, assembler: FrameAssembler, log: Log
+    ) -> None:
         """Create the publisher and the timer."""
         self._node, self._settings, self._network = node, settings, network
         self._assembler, self._log = assembler, log
@@ -108,8 +109,9 @@ class Diagnostics:
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
         self.statuses: tuple[Status, ...] = ()
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
-        self._timer = node.create_timer(settings.node.diagnostics_period, self._publish,
-                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = node.create_timer(
+            settings.node.diagnostics_period, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def activate(self, *, active: bool) -> None:
         """Images are expected from now on, or no longer."""
@@ -139,8 +141,16 @@ class Diagnostics:
         cameras = [self._camera(name, counts, now) for name in counts.cameras]
         self._log_silence(dict(zip(counts.cameras, cameras, strict=True)))
         clouds = [self._lidar(counts, now)] if self._assembler.takes_clouds else []
-        statuses = [self._network_status(), *cameras, *clouds, self._inputs(counts), self._sets(counts),
-                    self._grids(counts, now), self._memory(counts), self._latency(frames)]
+        statuses = [
+            self._network_status(),
+            *cameras,
+            *clouds,
+            self._inputs(counts),
+            self._sets(counts),
+            self._grids(counts, now),
+            self._memory(counts),
+            self._latency(frames),
+        ]
         self._watch.counts, self._watch.time = counts, now
         self.statuses = plain(statuses)
         array = DiagnosticArray(status=statuses)
@@ -157,8 +167,12 @@ class Diagnostics:
 
     def _camera(self, name: str, counts: Counts, now: float) -> DiagnosticStatus:
         level = ERROR if self._settings.pipeline.missing_camera == 'skip' else WARN
-        return self._stream(_Stream(name, 'image', self._settings.topics.image(name), level), counts.cameras[name],
-                            self._watch.counts.cameras[name], now)
+        return self._stream(
+            _Stream(name, 'image', self._settings.topics.image(name), level),
+            counts.cameras[name],
+            self._watch.counts.cameras[name],
+            now,
+        )
 
     def _lidar(self, counts: Counts, now: float) -> DiagnosticStatus:
         """The LiDAR's clouds; that sets go without one is named even where clouds arrive."""
@@ -174,10 +188,14 @@ class Diagnostics:
         age = now - max(self._watch.begin, counts.last_arrival or 0.0)
         still = now - max(self._watch.begin, counts.last_change or 0.0)
         rate = (counts.received - before.received) / (now - self._watch.time)
-        values = {'rate [Hz]': f'{rate:.2f}', 'received': counts.received,
-                  'age by arrival [s]': 'none' if counts.last_arrival is None else f'{now - counts.last_arrival:.2f}',
-                  'age by stamp [s]': 'none' if counts.last_stamp is None else f'{self._age(counts.last_stamp):.2f}',
-                  'sets without it': counts.missing, **_reasons('dropped', counts.dropped)}
+        values = {
+            'rate [Hz]': f'{rate:.2f}',
+            'received': counts.received,
+            'age by arrival [s]': 'none' if counts.last_arrival is None else f'{now - counts.last_arrival:.2f}',
+            'age by stamp [s]': 'none' if counts.last_stamp is None else f'{self._age(counts.last_stamp):.2f}',
+            'sets without it': counts.missing,
+            **_reasons('dropped', counts.dropped),
+        }
         # While /clock stands still, all that is known is that nothing comes; otherwise time is that of the images.
         timeout = self._settings.node.camera_timeout / (self._watch.clock_pace or 1.0)
         if not self._watch.active or max(age, still) <= timeout:
@@ -187,8 +205,10 @@ class Diagnostics:
         elif age > timeout:
             said = f'silent for {age:.1f} s' + ('' if self._watch.clock_pace else ', while /clock stands still')
         else:
-            said = (f'{stream.what}s arrive, but their stamp stands still at {stamp_text(counts.last_stamp)} for '
-                    f'{still:.1f} s')
+            said = (
+                f'{stream.what}s arrive, but their stamp stands still at {stamp_text(counts.last_stamp)} for '
+                f'{still:.1f} s'
+            )
         return self._status(stream.name, stream.level, f'{said}, on {stream.topic}', values)
 
     def _age(self, stamp: int) -> float:
@@ -204,8 +224,11 @@ class Diagnostics:
         known, self._watch.nothing_comes = self._watch.nothing_comes, len(silent) == len(cameras)
         if self._watch.nothing_comes and not known:
             stale = any('stamp' in status.message for status in cameras.values())
-            self._log.warning('silence', f'no camera delivers {"new " if stale else ""}images' + (
-                '' if self._watch.clock_pace else ': /clock stands still, the bag has ended or is paused'))
+            self._log.warning(
+                'silence',
+                f'no camera delivers {"new " if stale else ""}images'
+                + ('' if self._watch.clock_pace else ': /clock stands still, the bag has ended or is paused'),
+            )
         elif silent and not self._watch.nothing_comes:
             said = '; '.join(f'{name}: {cameras[name].message}' for name in silent)
             self._log.warning('silence', f'{said} (missing_camera: {self._settings.pipeline.missing_camera})')
@@ -214,9 +237,12 @@ class Diagnostics:
         """What is wrong with messages: with those that are taken; what was refused, which clocks jumped of late."""
         fresh = (counts.refused - self._watch.counts.refused) + (counts.jumps - self._watch.counts.jumps)
         wrong = [*counts.remarks.values(), *(counts.last[name] for name in fresh)]
-        values = {**_reasons('refused', counts.refused), **_reasons('jumps of the clock', counts.jumps),
-                  **{f'last: {name}': line for name, line in counts.last.items()},
-                  **{f'remark: {topic}': line for topic, line in counts.remarks.items()}}
+        values = {
+            **_reasons('refused', counts.refused),
+            **_reasons('jumps of the clock', counts.jumps),
+            **{f'last: {name}': line for name, line in counts.last.items()},
+            **{f'remark: {topic}': line for topic, line in counts.remarks.items()},
+        }
         return self._status('inputs', WARN if wrong else OK, '; '.join(wrong) or 'nothing is refused', values)
 
     def _grids(self, counts: Counts, now: float) -> DiagnosticStatus:
@@ -231,21 +257,35 @@ class Diagnostics:
         if not self._watch.active or not arriving or idle <= self._settings.node.grid_timeout:
             return self._status('grids', OK, 'as images allow' if self._watch.active else 'not active', values)
         images = {name: camera.received - since.cameras[name].received for name, camera in counts.cameras.items()}
-        lost = {f'dropped from {name}: {reason}': count for name, camera in counts.cameras.items()
-                for reason, count in (camera.dropped - since.cameras[name].dropped).items()}
+        lost = {
+            f'dropped from {name}: {reason}': count
+            for name, camera in counts.cameras.items()
+            for reason, count in (camera.dropped - since.cameras[name].dropped).items()
+        }
         lost |= _reasons('sets dropped', counts.sets_dropped - since.sets_dropped)
         lost |= _reasons('sets refused', counts.frames_refused - since.frames_refused)
         lost |= _reasons('messages refused', counts.refused - since.refused)
-        said = (f'no grid for {idle:.1f} s though images arrive: {sum(images.values())} images, '
-                f'{counts.sets - since.sets} sets; ' + (', '.join(f'{what}: {count}' for what, count in lost.items())
-                                                        or 'nothing was dropped'))
+        said = (
+            f'no grid for {idle:.1f} s though images arrive: {sum(images.values())} images, '
+            f'{counts.sets - since.sets} sets; '
+            + (', '.join(f'{what}: {count}' for what, count in lost.items()) or 'nothing was dropped')
+        )
         self._log.warning('no grid', said)
-        return self._status('grids', ERROR, said, {**values, **{f'images of {name} since': count
-                                                                for name, count in images.items()}, **lost})
+        return self._status(
+            'grids',
+            ERROR,
+            said,
+            {**values, **{f'images of {name} since': count for name, count in images.items()}, **lost},
+        )
 
     def _sets(self, counts: Counts) -> DiagnosticStatus:
-        values = {'made': counts.sets, 'queued': self._assembler.queued, 'grids': counts.grids,
-                  **_reasons('dropped', counts.sets_dropped), **_reasons('refused', counts.frames_refused)}
+        values = {
+            'made': counts.sets,
+            'queued': self._assembler.queued,
+            'grids': counts.grids,
+            **_reasons('dropped', counts.sets_dropped),
+            **_reasons('refused', counts.frames_refused),
+        }
         before = self._watch.counts
         fresh = counts.last_drop if counts.last_drop != before.last_drop else ''
         if fresh and counts.frames_refused == before.frames_refused:  # what was refused is in the log already
@@ -257,22 +297,33 @@ class Diagnostics:
         said = 'reset: ' + ', '.join(resets) if resets else 'kept'
         if resets:
             self._log.warning('memory', counts.last_reset)
-        return self._status('recurrent memory', OK, said, {'resets': counts.resets.total(),
-                                                           **_reasons('reset', counts.resets)})
+        return self._status(
+            'recurrent memory', OK, said, {'resets': counts.resets.total(), **_reasons('reset', counts.resets)}
+        )
 
     def _latency(self, frames: list[Mapping[str, float]]) -> DiagnosticStatus:
         if not frames:
             return self._status('latency', OK, 'no frame', {})
-        values = {f'{stage} [ms]': f'{1000 * sum(frame[stage] for frame in frames) / len(frames):.1f}'
-                  for stage in STAGES}
+        values = {
+            f'{stage} [ms]': f'{1000 * sum(frame[stage] for frame in frames) / len(frames):.1f}' for stage in STAGES
+        }
         longest = max(sum(frame.values()) for frame in frames)
-        return self._status('latency', OK, f'{len(frames)} frames, the longest took {1000 * longest:.0f} ms from the '
-                            'last image to the published grid', values)
+        return self._status(
+            'latency',
+            OK,
+            f'{len(frames)} frames, the longest took {1000 * longest:.0f} ms from the last image to the published grid',
+            values,
+        )
 
     def _status(self, name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
         shown = [KeyValue(key=key, value=printable(str(value), LONGEST)) for key, value in values.items()]
-        return DiagnosticStatus(name=f'{self._node.get_name()}: {name}', level=level, hardware_id='', values=shown,
-                                message=printable(message, LONGEST))
+        return DiagnosticStatus(
+            name=f'{self._node.get_name()}: {name}',
+            level=level,
+            hardware_id='',
+            values=shown,
+            message=printable(message, LONGEST),
+        )
 
 
 def _reasons(what: str, counts: Counter[str]) -> dict[str, int]:

@@ -56,8 +56,10 @@ def _instead() -> Path:
 
 
 def _require_ros() -> None:
-    for module, remedy in (('rclpy', "source a ROS 2 installation, or pip install 'gdfusion-ros[ros]'"),
-                           ('gdfusion_ros.msg', "colcon build the package, or pip install 'gdfusion-ros[ros]' again")):
+    for module, remedy in (
+        ('rclpy', "source a ROS 2 installation, or pip install 'gdfusion-ros[ros]'"),
+        ('gdfusion_ros.msg', "colcon build the package, or pip install 'gdfusion-ros[ros]' again"),
+    ):
         if importlib.util.find_spec(module) is None:
             raise GdfusionError(f"there is no Python module '{module}' here: {remedy} (gdfusion replay needs no ROS)")
 

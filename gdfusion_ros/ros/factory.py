@@ -13,8 +13,18 @@ from numpy.typing import NDArray
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.factory import Message
 
-_TYPECODES = {'int8': 'b', 'uint8': 'B', 'int16': 'h', 'uint16': 'H', 'int32': 'i', 'uint32': 'I', 'int64': 'q',
-              'uint64': 'Q', 'float32': 'f', 'float64': 'd'}
+_TYPECODES = {
+    'int8': 'b',
+    'uint8': 'B',
+    'int16': 'h',
+    'uint16': 'H',
+    'int32': 'i',
+    'uint32': 'I',
+    'int64': 'q',
+    'uint64': 'Q',
+    'float32': 'f',
+    'float64': 'd',
+}
 
 _TYPE_NAME = re.compile(r'[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*', re.ASCII)
 
@@ -32,8 +42,10 @@ def message_class(type_name: str) -> Any:
     try:
         return getattr(importlib.import_module(f'{package}.{kind}'), name)
     except (ImportError, AttributeError) as error:
-        raise GdfusionError(f"message type {type_name} is not installed: source the workspace that has it, or install "
-                            f"gdfusion-ros with its 'ros' extra ({error})") from error
+        raise GdfusionError(
+            f'message type {type_name} is not installed: source the workspace that has it, or install '
+            f"gdfusion-ros with its 'ros' extra ({error})"
+        ) from error
 
 
 def is_installed(type_name: str) -> bool:

@@ -38,13 +38,16 @@ class Inputs:
         """Subscribe."""
         self._node, self._assembler = node, assembler
         self._router = MessageRouter(assembler, settings.pipeline, settings.topics, bridge())
-        profiles = {settings.topics.tf_topic: qos.transforms(),
-                    settings.topics.tf_static_topic: qos.static_transforms()}
+        profiles = {
+            settings.topics.tf_topic: qos.transforms(),
+            settings.topics.tf_static_topic: qos.static_transforms(),
+        }
         depth = qos.EVERY_MESSAGE if settings.pipeline.lossless else settings.node.input_depth
         cameras = qos.camera(settings.node.input_reliability, depth)
         topics = input_topics(settings.pipeline, settings.topics, lidar=assembler.takes_clouds)
-        self._subscriptions = [self._subscribe(topic, type_name, profiles.get(topic, cameras))
-                               for topic, type_name in topics.items()]
+        self._subscriptions = [
+            self._subscribe(topic, type_name, profiles.get(topic, cameras)) for topic, type_name in topics.items()
+        ]
         self._timer = node.create_timer(_POLL_PERIOD, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def destroy(self) -> None:

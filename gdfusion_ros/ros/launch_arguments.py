@@ -54,6 +54,7 @@ def _check_settings(*sources: Mapping[str, object]) -> None:
     model, pipeline = merged(ModelSettings, *sources), merged(PipelineSettings, *sources)
     if len(pipeline.cameras) != len(PipelineSettings().cameras):
         from gdfusion_ros.model.runtime.backends import specification_of  # may bring torch, so only where in doubt
+
         specification_of(model).require_cameras(pipeline.cameras)
 
 
@@ -70,5 +71,7 @@ def _require_package(name: str, argument: str) -> None:
     try:
         get_package_prefix(name)
     except PackageNotFoundError as error:
-        raise GdfusionError(f"{argument} needs the ROS 2 package '{name}', which is not installed here "
-                            f'(apt install ros-$ROS_DISTRO-{name})') from error
+        raise GdfusionError(
+            f"{argument} needs the ROS 2 package '{name}', which is not installed here "
+            f'(apt install ros-$ROS_DISTRO-{name})'
+        ) from error

@@ -53,6 +53,7 @@ from gdfusion_ros.viewers.from_set import view_of_set
 
 def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
     """A lifecycle callback that says in the log why it fails; rclpy would keep that to itself."""
+
     @wraps(act)
     def callback(node: OccupancyNode, _state: LifecycleState) -> TransitionCallbackReturn:
         try:
@@ -104,9 +105,16 @@ class _Pipeline:
             self.outputs.publish(grid)
             latency = stages(posed, taken, self.estimator.latency, time.monotonic())
             self.outputs.publish_latency(grid, latency)
-        self.audience.offer(partial(
-            view_of_set, posed, grid, self.settings.pipeline.fixed_frame,
-            {f'{stage} [ms]': 1000 * seconds for stage, seconds in latency.items()}, self.diagnostics.statuses))
+        self.audience.offer(
+            partial(
+                view_of_set,
+                posed,
+                grid,
+                self.settings.pipeline.fixed_frame,
+                {f'{stage} [ms]': 1000 * seconds for stage, seconds in latency.items()},
+                self.diagnostics.statuses,
+            )
+        )
         self.diagnostics.frame_done(latency)
 
     def reset(self, reason: str) -> None:
@@ -123,8 +131,14 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
     Callbacks run in the executor's thread and only enqueue; the network runs in one worker thread.
     """
 
-    def __init__(self, context: Context, overrides: Mapping[str, object], on_failure: Callable[[], None],
-                 stopped: Callable[[], bool], threads: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        overrides: Mapping[str, object],
+        on_failure: Callable[[], None],
+        stopped: Callable[[], bool],
+        threads: int,
+    ) -> None:
         """Declare the parameters.
 
         Args:
@@ -137,8 +151,12 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         Raises:
             GdfusionError: a parameter that its record does not allow.
         """
-        super().__init__(NODE_NAME, context=context, automatically_declare_parameters_from_overrides=True,
-                         parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()])
+        super().__init__(
+            NODE_NAME,
+            context=context,
+            automatically_declare_parameters_from_overrides=True,
+            parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()],
+        )
         parameters.declare(self)
         Namesakes(self)
         self._on_failure, self._stopped, self._threads = on_failure, stopped, threads
@@ -147,7 +165,8 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         self._worker: Worker | None = None
         self._inputs: Inputs | None = None
         self.add_on_set_parameters_callback(
-            lambda changes: parameters.check_change(changes, changeable=self._pipeline is None))
+            lambda changes: parameters.check_change(changes, changeable=self._pipeline is None)
+        )
         self.create_service(Trigger, '~/reset', self._serve_reset)
         for service in self.services:
             if service.srv_type is ChangeState:  # rclpy's own callback raises, which would end the node
@@ -179,23 +198,37 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         for topic in input_topics(settings.pipeline, settings.topics, lidar=True):
             require_topic_name(topic)
         self.get_logger().info(f'parameters:\n{settings}')
-        network = computed(partial(_ready_network, settings.model, scores=settings.pipeline.confidence), self._threads,
-                           self._stopped)
+        network = computed(
+            partial(_ready_network, settings.model, scores=settings.pipeline.confidence), self._threads, self._stopped
+        )
         counters = Counters(settings.pipeline.cameras, self._log.warning)
         estimator = OccupancyEstimator(network, settings.pipeline, counters=counters)
         make_tree = Tf2Tree if tf2_is_wanted(settings.node.tf_source) else TransformTree
         preprocessor = Preprocessor(network.spec.image_size)
         grid_frame = settings.pipeline.grid_frame(network.spec.frame)
-        assembler = FrameAssembler(settings.pipeline, preprocessor, make_tree=make_tree, counters=counters,
-                                   grid_frame=grid_frame, takes_clouds=network.spec.lidar_depth)
+        assembler = FrameAssembler(
+            settings.pipeline,
+            preprocessor,
+            make_tree=make_tree,
+            counters=counters,
+            grid_frame=grid_frame,
+            takes_clouds=network.spec.lidar_depth,
+        )
         facts = NetworkFacts(network.title, settings.model.untrained, network.device)
         with ExitStack() as undone:  # a port that is taken shall be free once the node could not be configured
             undone.callback((viewers := audience(settings.node, self._log)).close)
             self._pipeline = _Pipeline(
-                settings, preprocessor, assembler, estimator,
-                Outputs(self, settings.bev, qos.output(settings.node.output_durability),
-                        LABEL_SETS[network.spec.label_set]),
-                Diagnostics(self, settings, facts, assembler, self._log), viewers, grid_frame)
+                settings,
+                preprocessor,
+                assembler,
+                estimator,
+                Outputs(
+                    self, settings.bev, qos.output(settings.node.output_durability), LABEL_SETS[network.spec.label_set]
+                ),
+                Diagnostics(self, settings, facts, assembler, self._log),
+                viewers,
+                grid_frame,
+            )
             undone.pop_all()
         self.get_logger().info(f'configured: {network.title} on {network.device}')
         if doubt := network.spec.doubt_of_cameras(settings.pipeline.cameras):
@@ -256,7 +289,8 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         """What was published does not arrive. Called by the worker."""
         self.get_logger().warning(
             f'a reliable subscriber has not acknowledged a grid for {TAKEN_IN_WITHIN:g} s, perhaps it hangs: until it '
-            'has, nobody is waited for, and grids may be missed')
+            'has, nobody is waited for, and grids may be missed'
+        )
 
     def _halt(self) -> None:
         """Undo on_activate."""
@@ -280,8 +314,9 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
             self._pipeline = None
             torch.cuda.empty_cache()
 
-    def _change_state(self, change: Callable[..., ChangeState.Response], request: ChangeState.Request,
-                      response: ChangeState.Response) -> ChangeState.Response:
+    def _change_state(
+        self, change: Callable[..., ChangeState.Response], request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
         """Answer ``success=False`` to a transition that is not due, or that there is not."""
         try:
             return change(request, response)

@@ -43,9 +43,11 @@ class Outputs:
         self._make = RclpyMessages()
         self._publishers = {
             output: node.create_lifecycle_publisher(message_class(output.type_name), f'~/{output.topic}', profile)
-            for output in installed_outputs(bev)}
-        self._label_info = node.create_lifecycle_publisher(message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}',
-                                                           qos.latched())
+            for output in installed_outputs(bev)
+        }
+        self._label_info = node.create_lifecycle_publisher(
+            message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}', qos.latched()
+        )
         self._latency = node.create_lifecycle_publisher(DiagnosticArray, f'~/{LATENCY_TOPIC}', qos.events())
 
     def announce(self) -> None:
@@ -67,9 +69,12 @@ class Outputs:
         """Publish the seconds that the stages of ``grid`` took, if somebody subscribes."""
         if self._latency.get_subscription_count():
             values = [KeyValue(key=stage, value=f'{1000 * seconds:.3f}') for stage, seconds in stages.items()]
-            self._latency.publish(DiagnosticArray(
-                header=header(grid.stamp, grid.frame_id, self._make),
-                status=[DiagnosticStatus(name=f'{self._node.get_name()}: latency', message='ms', values=values)]))
+            self._latency.publish(
+                DiagnosticArray(
+                    header=header(grid.stamp, grid.frame_id, self._make),
+                    status=[DiagnosticStatus(name=f'{self._node.get_name()}: latency', message='ms', values=values)],
+                )
+            )
 
     def clear(self, frame_id: str) -> None:
         """Take the markers off the displays."""

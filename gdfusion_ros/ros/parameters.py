@@ -41,8 +41,11 @@ class Settings:
 
     def __str__(self) -> str:
         """One line a setting."""
-        values = {name: value for part in dataclasses.fields(self)
-                  for name, value in dataclasses.asdict(getattr(self, part.name)).items()}
+        values = {
+            name: value
+            for part in dataclasses.fields(self)
+            for name, value in dataclasses.asdict(getattr(self, part.name)).items()
+        }
         return '\n'.join(f'  {name} = {_text(value)}' for name, value in values.items())
 
 
@@ -50,7 +53,8 @@ PARTS: Mapping[str, type] = get_type_hints(Settings)
 """Field of Settings -> its class."""
 
 RECORDS: Mapping[str, tuple[Value, Record]] = {
-    name: record for part in PARTS.values() for name, record in records(part).items()}
+    name: record for part in PARTS.values() for name, record in records(part).items()
+}
 """Name of every parameter -> (default, record)."""
 
 
@@ -94,9 +98,12 @@ def read(node: Node) -> Settings:
     Raises:
         GdfusionError: a value that its record does not allow.
     """
-    return Settings(**{
-        field: from_mapping(part, {name: _from_ros(node.get_parameter(name).value) for name in records(part)})
-        for field, part in PARTS.items()})
+    return Settings(
+        **{
+            field: from_mapping(part, {name: _from_ros(node.get_parameter(name).value) for name in records(part)})
+            for field, part in PARTS.items()
+        }
+    )
 
 
 def check_change(parameters: list[Parameter], *, changeable: bool) -> SetParametersResult:
@@ -105,8 +112,11 @@ def check_change(parameters: list[Parameter], *, changeable: bool) -> SetParamet
         if parameter.name not in RECORDS:
             continue
         if not changeable:
-            return SetParametersResult(successful=False, reason=f"'{parameter.name}' is read when the node is "
-                                       'configured: deactivate and clean up the node first')
+            return SetParametersResult(
+                successful=False,
+                reason=f"'{parameter.name}' is read when the node is "
+                'configured: deactivate and clean up the node first',
+            )
         try:
             checked(parameter.name, _from_ros(parameter.value), *RECORDS[parameter.name])
         except GdfusionError as error:

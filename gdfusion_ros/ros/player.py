@@ -24,8 +24,12 @@ from gdfusion_ros.ros.context import ros_node
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.names import require_topic_name
 
-_KINDS = {'sensor_msgs/msg/CompressedImage': 'image', 'sensor_msgs/msg/Image': 'image',
-          CAMERA_INFO_TYPE: 'calibration', TF_TYPE: 'transforms'}
+_KINDS = {
+    'sensor_msgs/msg/CompressedImage': 'image',
+    'sensor_msgs/msg/Image': 'image',
+    CAMERA_INFO_TYPE: 'calibration',
+    TF_TYPE: 'transforms',
+}
 """Message types that the occupancy node subscribes to, and which of its inputs they are."""
 
 _LONGEST_SEAM = 1.0
@@ -63,8 +67,12 @@ class Event(NamedTuple):
     message: RawMessage
 
 
-def play(bags: Sequence[Path], playback: Playback, on_message: Callable[[str], object] = lambda _topic: None,
-         on_skipped: Callable[[str], object] = lambda _line: None) -> Counter[str]:
+def play(
+    bags: Sequence[Path],
+    playback: Playback,
+    on_message: Callable[[str], object] = lambda _topic: None,
+    on_skipped: Callable[[str], object] = lambda _line: None,
+) -> Counter[str]:
     """Publish the messages of ``bags``, one bag after the other.
 
     Args:
@@ -121,8 +129,10 @@ class Player:
         self.node = node
         self.published: Counter[str] = Counter()
         self.topics = topics
-        self._publishers = {name: node.create_publisher(message_class(topic.type_name), name, qos.recorded(topic))
-                            for name, topic in topics.items()}
+        self._publishers = {
+            name: node.create_publisher(message_class(topic.type_name), name, qos.recorded(topic))
+            for name, topic in topics.items()
+        }
 
     def wait_for_subscribers(self, seconds: float) -> None:
         """Wait until the occupancy node listens, then until its subscriptions surely see the publishers.
@@ -136,8 +146,10 @@ class Player:
         deadline = time.monotonic() + seconds
         while lonely := self._lonely():
             if time.monotonic() > deadline:
-                raise GdfusionError(f'nobody subscribed to {", ".join(lonely)} within {seconds:g} s: is the node '
-                                    'active, and does ROS_DOMAIN_ID agree?')
+                raise GdfusionError(
+                    f'nobody subscribed to {", ".join(lonely)} within {seconds:g} s: is the node '
+                    'active, and does ROS_DOMAIN_ID agree?'
+                )
             time.sleep(0.02)
         subscribed = -1
         while (now := len(self._subscribed())) > subscribed:
@@ -150,11 +162,19 @@ class Player:
     def _lonely(self) -> list[str]:
         """The topics of every kind of input that nobody listens to at all."""
         heard = {_KINDS.get(self.topics[name].type_name) for name in self._subscribed()}
-        return [name for name, topic in self.topics.items()
-                if topic.type_name in _KINDS and _KINDS[topic.type_name] not in heard]
+        return [
+            name
+            for name, topic in self.topics.items()
+            if topic.type_name in _KINDS and _KINDS[topic.type_name] not in heard
+        ]
 
-    def play(self, events: Iterable[Event], rate: float, clock: Ticker,
-             on_message: Callable[[str], object] = lambda _topic: None) -> None:
+    def play(
+        self,
+        events: Iterable[Event],
+        rate: float,
+        clock: Ticker,
+        on_message: Callable[[str], object] = lambda _topic: None,
+    ) -> None:
         """Publish each message when it is due, counted from now."""
         begin = time.monotonic()
         for due, message in events:
@@ -229,12 +249,16 @@ def select_topics(readers: Sequence[BagReader], wanted: Sequence[str] = ()) -> d
     for topic in itertools.chain.from_iterable(reader.topics.values() for reader in readers):
         known = topics.setdefault(topic.name, topic)
         if known.type_name != topic.type_name:
-            raise GdfusionError(f'the bags disagree on the type of {topic.name}: {known.type_name}, '
-                                f'{topic.type_name}; play them one at a time')
+            raise GdfusionError(
+                f'the bags disagree on the type of {topic.name}: {known.type_name}, '
+                f'{topic.type_name}; play them one at a time'
+            )
     unknown = [name for name in wanted if name not in topics]
     if unknown:
-        raise GdfusionError(f"no topic {', '.join(unknown)} in {', '.join(str(reader.path) for reader in readers)}; "
-                            f"there are {', '.join(topics)}")
+        raise GdfusionError(
+            f'no topic {", ".join(unknown)} in {", ".join(str(reader.path) for reader in readers)}; '
+            f'there are {", ".join(topics)}'
+        )
     return {name: topics[name] for name in wanted or topics}
 
 

@@ -25,8 +25,9 @@ _STOP_TIMEOUT = 60.0
 
 
 @contextmanager
-def node_process(arguments: Sequence[str], *, name: str = '/occ', timeout: float = 120.0,
-                 log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def node_process(
+    arguments: Sequence[str], *, name: str = '/occ', timeout: float = 120.0, log: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """``gdfusion node ARGUMENTS`` in a process of its own, active at the start of the ``with`` block, then stopped.
 
     Args:
@@ -39,8 +40,13 @@ def node_process(arguments: Sequence[str], *, name: str = '/occ', timeout: float
         GdfusionError: it ended by itself, or was not active in time.
     """
     output = log if log is not None else sys.stderr.fileno()
-    process = subprocess.Popen([sys.executable, '-m', 'gdfusion_ros', 'node', *arguments], stdout=output, stderr=output,
-                               stdin=subprocess.DEVNULL, env=environment.for_child())
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'gdfusion_ros', 'node', *arguments],
+        stdout=output,
+        stderr=output,
+        stdin=subprocess.DEVNULL,
+        env=environment.for_child(),
+    )
     try:
         with ros_node('gdfusion_watch') as node, spinning(node):
             _wait_until_active(node, name, process, timeout)

@@ -18,9 +18,12 @@ _TRANSFORMS = 100  # as tf2's listener and broadcaster have it
 
 
 def _profile(depth: int, reliability: str = 'reliable', durability: str = 'volatile') -> QoSProfile:
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,
-                      reliability=ReliabilityPolicy[reliability.upper()],
-                      durability=DurabilityPolicy[durability.upper()])
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy[reliability.upper()],
+        durability=DurabilityPolicy[durability.upper()],
+    )
 
 
 def camera(reliability: str, depth: int) -> QoSProfile:
@@ -57,16 +60,24 @@ def recording(offers: Sequence[QoSProfile] = ()) -> QoSProfile:
     """A subscription that misses nothing of publishers with these ``offers``: it asks for what all of them give."""
     reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
     latched = bool(offers) and all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
-    return _profile(EVERY_MESSAGE, 'reliable' if reliable else 'best_effort',
-                    'transient_local' if latched else 'volatile')
+    return _profile(
+        EVERY_MESSAGE, 'reliable' if reliable else 'best_effort', 'transient_local' if latched else 'volatile'
+    )
 
 
 def kept(offer: QoSProfile) -> Qos:
     """What a publisher offers, as bags keep it; DDS does not tell others its history and depth."""
-    return Qos(QosHistory[offer.history.name], offer.depth, QosReliability[offer.reliability.name],
-               QosDurability[offer.durability.name], _time(offer.deadline), _time(offer.lifespan),
-               QosLiveliness[offer.liveliness.name], _time(offer.liveliness_lease_duration),
-               offer.avoid_ros_namespace_conventions)
+    return Qos(
+        QosHistory[offer.history.name],
+        offer.depth,
+        QosReliability[offer.reliability.name],
+        QosDurability[offer.durability.name],
+        _time(offer.deadline),
+        _time(offer.lifespan),
+        QosLiveliness[offer.liveliness.name],
+        _time(offer.liveliness_lease_duration),
+        offer.avoid_ros_namespace_conventions,
+    )
 
 
 def _time(duration: Duration) -> QosTime:
@@ -84,9 +95,11 @@ def recorded(topic: Topic) -> QoSProfile:
     best_effort = [offer.reliability is QosReliability.BEST_EFFORT for offer in topic.qos]
     latched_offer = any(offer.durability is QosDurability.TRANSIENT_LOCAL for offer in topic.qos)
     depths = [offer.depth for offer in topic.qos] + [_TRANSFORMS] * (topic.name == '/tf')
-    return _profile(max(depths, default=0) or 10,
-                    'best_effort' if best_effort and all(best_effort) else 'reliable',
-                    'transient_local' if latched_offer else 'volatile')
+    return _profile(
+        max(depths, default=0) or 10,
+        'best_effort' if best_effort and all(best_effort) else 'reliable',
+        'transient_local' if latched_offer else 'volatile',
+    )
 
 
 def is_latched(topic: Topic) -> bool:

@@ -71,8 +71,13 @@ class Recorder:
         signs = [topic for topic in self._topics if topic.endswith(f'/{LABEL_INFO_TOPIC}')]
         seen: Counter[str] = Counter()
         for topic in signs:
-            self._node.create_subscription(message_class(self._topics[topic]), topic,
-                                           lambda _, topic=topic: seen.update([topic]), qos.latched(), raw=True)
+            self._node.create_subscription(
+                message_class(self._topics[topic]),
+                topic,
+                lambda _, topic=topic: seen.update([topic]),
+                qos.latched(),
+                raw=True,
+            )
         self._wait_until(set(signs), seen, deadline, seconds)
 
     def wait_for(self, topic: str, count: int, seconds: float) -> bool:
@@ -117,8 +122,9 @@ class Recorder:
         while silent := sorted(topics - found.keys()):
             if time.monotonic() > deadline:
                 names = ', '.join(f'{topic} ({self._topics[topic]})' for topic in silent)
-                raise GdfusionError(f'nobody publishes {names} after {seconds:g} s: is the node active, and does '
-                                    'ROS_DOMAIN_ID agree?')
+                raise GdfusionError(
+                    f'nobody publishes {names} after {seconds:g} s: is the node active, and does ROS_DOMAIN_ID agree?'
+                )
             self.check()
             time.sleep(_LOOK_UP)
 
@@ -126,14 +132,18 @@ class Recorder:
         """Subscribe to the topics that have publishers by now."""
         for topic, type_name in self._topics.items():
             if topic not in self._offers and (offers := self._offered(topic)):
-                self._node.create_subscription(message_class(type_name), topic, partial(self._take, topic),
-                                               qos.recording(offers), raw=True)
+                self._node.create_subscription(
+                    message_class(type_name), topic, partial(self._take, topic), qos.recording(offers), raw=True
+                )
                 self._offers[topic] = offers
 
     def _offered(self, topic: str) -> list[QoSProfile]:
         """What the publishers of ``topic`` offer; one that publishes another type is none of them."""
-        return [publisher.qos_profile for publisher in self._node.get_publishers_info_by_topic(topic)
-                if publisher.topic_type == self._topics[topic]]
+        return [
+            publisher.qos_profile
+            for publisher in self._node.get_publishers_info_by_topic(topic)
+            if publisher.topic_type == self._topics[topic]
+        ]
 
     def _take(self, topic: str, data: bytes) -> None:
         try:
@@ -149,8 +159,9 @@ class Recorder:
 
 
 @contextmanager
-def record(path: Path, topics: Mapping[str, str], *, storage: str = 'mcap',
-           bag_format: str = 'jazzy') -> Iterator[Recorder]:
+def record(
+    path: Path, topics: Mapping[str, str], *, storage: str = 'mcap', bag_format: str = 'jazzy'
+) -> Iterator[Recorder]:
     """Record ``topics`` (name -> message type) during the ``with`` block; record times are those of arrival.
 
     Args:
@@ -162,8 +173,10 @@ def record(path: Path, topics: Mapping[str, str], *, storage: str = 'mcap',
     Raises:
         GdfusionError: the bag exists or cannot be written, a topic's name is none, or a message type is not installed.
     """
-    with _in_one_thread(bag_writer(path, storage=storage, bag_format=bag_format)) as (writer, thread), \
-            ros_node('gdfusion_record') as node:
+    with (
+        _in_one_thread(bag_writer(path, storage=storage, bag_format=bag_format)) as (writer, thread),
+        ros_node('gdfusion_record') as node,
+    ):
         recorder = Recorder(node, writer, thread, topics)
         with spinning(node):
             yield recorder

@@ -12,8 +12,10 @@ from xml.etree import ElementTree as ET
 
 from gdfusion_ros.resources import resource
 
-PROFILES = {'fastrtps': ('FASTRTPS_DEFAULT_PROFILES_FILE', 'config/fastdds_profile.xml'),
-            'fastdds': ('FASTDDS_DEFAULT_PROFILES_FILE', 'config/fastdds3_profile.xml')}
+PROFILES = {
+    'fastrtps': ('FASTRTPS_DEFAULT_PROFILES_FILE', 'config/fastdds_profile.xml'),
+    'fastdds': ('FASTDDS_DEFAULT_PROFILES_FILE', 'config/fastdds3_profile.xml'),
+}
 """ROS package of Fast DDS (2, up to Jazzy; 3, from Kilted on) -> the variable that it reads, and our profile for it.
 
 Each refuses the other's file as a whole for one name in it. Fast DDS 3 reads the older variable too, but warns of it.
@@ -54,13 +56,16 @@ def shortage(environment: Mapping[str, str] = os.environ) -> str | None:
     """
     if 'fastrtps' not in environment.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
         return None
-    profile = next((environment[variable] for variable, _ in reversed(PROFILES.values()) if environment.get(variable)),
-                   '')
+    profile = next(
+        (environment[variable] for variable, _ in reversed(PROFILES.values()) if environment.get(variable)), ''
+    )
     wanted, there = _wanted(profile), _largest_segment()
     if there is None or there >= wanted:
         return None
-    fault = f'Fast DDS has {there / 1e6:.1f} MB of shared memory instead of the {wanted / 1e6:.1f} MB of {profile}: ' \
-            'most images will be lost; '
+    fault = (
+        f'Fast DDS has {there / 1e6:.1f} MB of shared memory instead of the {wanted / 1e6:.1f} MB of {profile}: '
+        'most images will be lost; '
+    )
     free = shutil.disk_usage(_PLACE).free
     if free < wanted:
         return fault + f'{_PLACE} has {free / 1e6:.1f} MB left, make it larger (Docker: --shm-size=1g)'
@@ -79,8 +84,10 @@ def left_behind(place: Path = _PLACE) -> str | None:
     dead = [size for lock in sorted(place.glob('fast*_el')) if (size := _dead(lock))]
     if sum(dead) < _WORTH_A_LINE:
         return None
-    return f'{place} holds {sum(dead) / 1e6:.0f} MB of {len(dead)} ROS processes that were killed: ' \
-           "'fastdds shm clean' removes what nobody uses"
+    return (
+        f'{place} holds {sum(dead) / 1e6:.0f} MB of {len(dead)} ROS processes that were killed: '
+        "'fastdds shm clean' removes what nobody uses"
+    )
 
 
 def _dead(lock: Path) -> int:

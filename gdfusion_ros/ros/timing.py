@@ -39,5 +39,9 @@ def stages(posed: PosedSet, taken: float, estimator: Mapping[str, float], publis
         published: Monotonic time at which the grid was with DDS [s].
     """
     computed = taken + sum(estimator.values())
-    return {'place': posed.placed - posed.completed, 'queue': taken - posed.placed, **estimator,
-            'publish': published - computed}
+    return {
+        'place': posed.placed - posed.completed,
+        'queue': taken - posed.placed,
+        **estimator,
+        'publish': published - computed,
+    }

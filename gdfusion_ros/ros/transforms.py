@@ -34,8 +34,10 @@ def tf2_is_wanted(source: str) -> bool:
     """
     installed = importlib.util.find_spec('tf2_ros') is not None
     if source == 'tf2' and not installed:
-        raise GdfusionError("setting 'tf_source': tf2 is asked for but tf2_ros does not import: source a ROS 2 "
-                            'installation, or use own or auto')
+        raise GdfusionError(
+            "setting 'tf_source': tf2 is asked for but tf2_ros does not import: source a ROS 2 "
+            'installation, or use own or auto'
+        )
     return source != 'own' and installed
 
 

@@ -49,8 +49,14 @@ class WorkerListener:
 class Worker:
     """Takes sets from the assembler, runs the estimator on them and hands the grids on."""
 
-    def __init__(self, assembler: FrameAssembler, estimator: OccupancyEstimator, threads: int,
-                 listener: WorkerListener, patience: float = TAKEN_IN_WITHIN) -> None:
+    def __init__(
+        self,
+        assembler: FrameAssembler,
+        estimator: OccupancyEstimator,
+        threads: int,
+        listener: WorkerListener,
+        patience: float = TAKEN_IN_WITHIN,
+    ) -> None:
         """Ready to ``start``.
 
         Args:

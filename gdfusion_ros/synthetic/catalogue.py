@@ -27,11 +27,29 @@ from gdfusion_ros.synthetic.world import Model
 __all__ = ['KINDS', 'building', 'make']
 
 _MAKERS: dict[str, Callable[[str, np.random.Generator], Model]] = {
-    'car': car, 'truck': truck, 'bus': bus, 'trailer': trailer, 'construction_vehicle': construction_vehicle,
-    'motorcycle': motorcycle, 'bicycle': bicycle, 'parked_motorcycle': motorcycle, 'parked_bicycle': bicycle,
-    'pedestrian': pedestrian, 'traffic_cone': traffic_cone, 'barrier': barrier, 'tree': tree, 'bush': bush,
-    'hedge': hedge, 'street_light': street_light, 'traffic_light': traffic_light, 'sign': sign, 'fence': fence,
-    'wall': wall, 'bench': bench, 'bin': bin_, 'mound': mound,
+    'car': car,
+    'truck': truck,
+    'bus': bus,
+    'trailer': trailer,
+    'construction_vehicle': construction_vehicle,
+    'motorcycle': motorcycle,
+    'bicycle': bicycle,
+    'parked_motorcycle': motorcycle,
+    'parked_bicycle': bicycle,
+    'pedestrian': pedestrian,
+    'traffic_cone': traffic_cone,
+    'barrier': barrier,
+    'tree': tree,
+    'bush': bush,
+    'hedge': hedge,
+    'street_light': street_light,
+    'traffic_light': traffic_light,
+    'sign': sign,
+    'fence': fence,
+    'wall': wall,
+    'bench': bench,
+    'bin': bin_,
+    'mound': mound,
 }
 
 KINDS = tuple(_MAKERS)

@@ -66,8 +66,9 @@ class Consistency:
     differing: tuple[str, ...]
 
     def __add__(self, other: Consistency) -> Consistency:
-        return Consistency(self.agreeing + other.agreeing, self.visible + other.visible,
-                           self.differing + other.differing)
+        return Consistency(
+            self.agreeing + other.agreeing, self.visible + other.visible, self.differing + other.differing
+        )
 
     @property
     def share(self) -> float:
@@ -89,13 +90,18 @@ def examine(root: Path, jobs: int, on_frames: Callable[[int], object] = lambda _
     recipe = recipes.read(root)
     dataset = nuscenes.load(root, nuscenes.SYNTHETIC)
     if [len(scene.samples) for scene in dataset.scenes] != [recipe.frames] * recipe.scenes:
-        raise GdfusionError(f'{root}: the tables do not have the {recipe.scenes} scenes of {recipe.frames} key frames '
-                            f'that {recipes.FILE} says; make it again')
+        raise GdfusionError(
+            f'{root}: the tables do not have the {recipe.scenes} scenes of {recipe.frames} key frames '
+            f'that {recipes.FILE} says; make it again'
+        )
     total = Consistency(np.zeros(OCC3D_NUSCENES.free + 1, np.int64), np.zeros(OCC3D_NUSCENES.free + 1, np.int64), ())
     with workers(jobs) as pool:
-        waiting = {pool.submit(_examine_part, root, recipe, index,
-                               [(frame, dataset.scenes[index].samples[frame]) for frame in frames]): len(frames)
-                   for index, frames in parts(recipe)}
+        waiting = {
+            pool.submit(
+                _examine_part, root, recipe, index, [(frame, dataset.scenes[index].samples[frame]) for frame in frames]
+            ): len(frames)
+            for index, frames in parts(recipe)
+        }
         for done in as_completed(waiting):
             total += result(done)
             on_frames(waiting[done])

@@ -39,8 +39,7 @@ def camera_rays(view: PinholeCamera) -> Floats:
     return np.asarray(points @ view.world_from_camera[:3, :3].T, np.float64)
 
 
-def surface_rays(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix,
-                 view: PinholeCamera) -> Floats:
+def surface_rays(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix, view: PinholeCamera) -> Floats:
     """(n, 3) directions, in the world, of rays to the tops of the occupied voxels that lie within a camera's image.
 
     Level ground far away is narrower than the space between evenly spread rays.
@@ -48,8 +47,11 @@ def surface_rays(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: 
     tops = np.add(np.argwhere(occupied), (0.5, 0.5, 0.99)) * grid.voxel_size + np.array(grid.lower)
     directions = tops @ world_from_grid[:3, :3].T + (world_from_grid[:3, 3] - view.world_from_camera[:3, 3])
     pixels = directions @ (view.intrinsics @ view.world_from_camera[:3, :3].T).T
-    inside = (pixels[:, 2] > 0) & (pixels[:, :2] >= 0).all(axis=1) & (
-        pixels[:, :2] <= pixels[:, 2:] * (view.width, view.height)).all(axis=1)
+    inside = (
+        (pixels[:, 2] > 0)
+        & (pixels[:, :2] >= 0).all(axis=1)
+        & (pixels[:, :2] <= pixels[:, 2:] * (view.width, view.height)).all(axis=1)
+    )
     return np.asarray(directions[inside], np.float64)
 
 
@@ -62,8 +64,9 @@ def lidar_rays() -> Floats:
     return np.asarray(rays.reshape(-1, 3), np.float64)
 
 
-def observed(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix, origin: Floats,
-             directions: Floats) -> NDArray[np.bool_]:
+def observed(
+    occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matrix, origin: Floats, directions: Floats
+) -> NDArray[np.bool_]:
     """(X, Y, Z) the voxels that rays observe.
 
     Args:
@@ -85,5 +88,6 @@ def observed(occupied: NDArray[np.bool_], grid: VoxelGrid, world_from_grid: Matr
 def _mark(occupied, start, directions, seen):  # type: ignore[no-untyped-def]
     """Marks in ``seen`` what the rays pass; start and directions are in voxels."""
     for ray in range(directions.shape[0]):
-        mark_passed(occupied, (start[0], start[1], start[2]),
-                    (directions[ray, 0], directions[ray, 1], directions[ray, 2]), seen)
+        mark_passed(
+            occupied, (start[0], start[1], start[2]), (directions[ray, 0], directions[ray, 1], directions[ray, 2]), seen
+        )

@@ -52,8 +52,13 @@ def check(recipe: Recipe) -> None:
     Raises:
         GdfusionError: it cannot.
     """
-    for name, low, high in (('seed', 0, 2 ** 63), ('scenes', 1, 9999), ('frames', 1, 5000),
-                            ('width', SMALLEST, LARGEST), ('height', SMALLEST, LARGEST)):
+    for name, low, high in (
+        ('seed', 0, 2**63),
+        ('scenes', 1, 9999),
+        ('frames', 1, 5000),
+        ('width', SMALLEST, LARGEST),
+        ('height', SMALLEST, LARGEST),
+    ):
         if not low <= getattr(recipe, name) <= high:
             raise GdfusionError(f'{name} {getattr(recipe, name)}: expected {low} to {high}')
     unknown = [weather for weather in recipe.weather if weather not in WEATHER]
@@ -77,8 +82,9 @@ def read(root: Path) -> Recipe:
         fields = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         recipe = msgspec.convert(current(fields), Recipe)
     except OSError as error:
-        raise GdfusionError(f'{path} cannot be read: {error.strerror}; only a dataset made by gdfusion synthesize has '
-                            'it') from error
+        raise GdfusionError(
+            f'{path} cannot be read: {error.strerror}; only a dataset made by gdfusion synthesize has it'
+        ) from error
     except msgspec.DecodeError as error:
         raise GdfusionError(f'{path} is no recipe: {error}') from error
     check(recipe)

@@ -14,14 +14,7 @@ from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import Matrix
 from gdfusion_ros.synthetic.drive import Drive, Shot
-from gdfusion_ros.synthetic.masks import (
-    AZIMUTHS,
-    ELEVATIONS,
-    camera_rays,
-    lidar_rays,
-    observed,
-    surface_rays,
-)
+from gdfusion_ros.synthetic.masks import AZIMUTHS, ELEVATIONS, camera_rays, lidar_rays, observed, surface_rays
 from gdfusion_ros.synthetic.render import Renderer
 from gdfusion_ros.synthetic.rig import CAMERAS, LIDAR, OFFSETS
 from gdfusion_ros.synthetic.tables import filename, map_filename, sample_token
@@ -53,8 +46,10 @@ class Recorder:
             if shot.frame in frames:
                 self._measure(shot)
         for frame in frames:
-            occ3d.write(occ3d.label_path(self._root, self.drive.name, sample_token(self.drive, frame)),
-                        labels(self.drive, frame))
+            occ3d.write(
+                occ3d.label_path(self._root, self.drive.name, sample_token(self.drive, frame)),
+                labels(self.drive, frame),
+            )
 
     def render(self, shot: Shot) -> Rendering:
         """What a camera sees."""
@@ -81,8 +76,9 @@ class Recorder:
         """(n, 5) x, y, z [m] in the sensor's frame, intensity, ring, as nuScenes' LiDAR files have them."""
         world_from_lidar = _sensor_pose(self.drive, LIDAR, shot.stamp)
         rays = lidar_rays()
-        ranges, classes = self._renderer.ranges(world_from_lidar[:3, 3], rays @ world_from_lidar[:3, :3].T,
-                                                self.drive.time(shot.stamp))
+        ranges, classes = self._renderer.ranges(
+            world_from_lidar[:3, 3], rays @ world_from_lidar[:3, :3].T, self.drive.time(shot.stamp)
+        )
         rings = np.repeat(np.arange(len(ELEVATIONS)), AZIMUTHS)
         hit = (ranges > _LIDAR_REACH[0]) & (ranges < _LIDAR_REACH[1])
         points = np.column_stack([rays * ranges[:, None], _INTENSITIES[classes], rings])[hit]

@@ -53,8 +53,9 @@ class Renderer:
         self._weather = WEATHER[world.weather]
         self._cast = cast_of(world)
         self._ground = pack_ground(world.ground)
-        self._street_lights = np.array([index for index, item in enumerate(world.objects)
-                                        if item.model.kind == 'street_light'], int)
+        self._street_lights = np.array(
+            [index for index, item in enumerate(world.objects) if item.model.kind == 'street_light'], int
+        )
 
     def image(self, view: PinholeCamera, time: float) -> Rendering:
         """What a camera sees at ``time`` [s]; pixels on edges are smoothed by further rays."""
@@ -81,8 +82,13 @@ class Renderer:
             (n,) float32 in multiples of the direction's length, infinite where nothing is met, and (n,) uint8 classes
             of occ3d_nuscenes, 17 where nothing is met.
         """
-        hits = trace(self._cast.shapes, self._cast.place(time), self._ground, np.asarray(origin, np.float64)[None],
-                     np.ascontiguousarray(directions, np.float64))
+        hits = trace(
+            self._cast.shapes,
+            self._cast.place(time),
+            self._ground,
+            np.asarray(origin, np.float64)[None],
+            np.ascontiguousarray(directions, np.float64),
+        )
         return hits.distances.astype(np.float32), hits.labels
 
     def _look(self, placed: Placement, light: Light, directions: Floats, start: _Start) -> tuple[Hits, Colors]:
@@ -101,8 +107,9 @@ class Renderer:
             self._mirror(placed, light, hits, rays, surfaces, colors)
         return hits, colors
 
-    def _mirror(self, placed: Placement, light: Light, hits: Hits, rays: Rays, surfaces: Reflectance,
-                colors: Colors) -> None:
+    def _mirror(
+        self, placed: Placement, light: Light, hits: Hits, rays: Rays, surfaces: Reflectance, colors: Colors
+    ) -> None:
         """Add what the wet ground mirrors to the ``colors`` that rays see."""
         wet = np.flatnonzero((hits.objects == GROUND) & (hits.distances < _MIRROR_RANGE))
         onward = mirrored(rays.points[wet], rays.directions[wet], self._world.seed)

@@ -13,16 +13,27 @@ from gdfusion_ros.perception.types import Matrix
 from gdfusion_ros.synthetic.world import PinholeCamera, Trajectory
 
 LIDAR = 'LIDAR_TOP'
-OFFSETS = {'CAM_FRONT_LEFT': -43_300, 'CAM_FRONT': -35_700, 'CAM_FRONT_RIGHT': -27_800, 'CAM_BACK_RIGHT': -20_200,
-           'CAM_BACK': -10_600, 'CAM_BACK_LEFT': -800, LIDAR: 0}
+OFFSETS = {
+    'CAM_FRONT_LEFT': -43_300,
+    'CAM_FRONT': -35_700,
+    'CAM_FRONT_RIGHT': -27_800,
+    'CAM_BACK_RIGHT': -20_200,
+    'CAM_BACK': -10_600,
+    'CAM_BACK_LEFT': -800,
+    LIDAR: 0,
+}
 """Channel -> when it fires, after LIDAR_TOP [us]."""
 
 CAMERAS = tuple(channel for channel in OFFSETS if channel != LIDAR)
 
 _MOUNTS = {
-    'CAM_FRONT_LEFT': ((1.524, 0.495, 1.509), 55.0, 1266.0), 'CAM_FRONT': ((1.701, 0.016, 1.511), 0.0, 1266.0),
-    'CAM_FRONT_RIGHT': ((1.551, -0.493, 1.496), -55.0, 1266.0), 'CAM_BACK': ((0.028, 0.003, 1.579), 180.0, 809.0),
-    'CAM_BACK_RIGHT': ((1.015, -0.481, 1.562), -110.0, 1266.0), 'CAM_BACK_LEFT': ((1.036, 0.485, 1.591), 110.0, 1266.0)}
+    'CAM_FRONT_LEFT': ((1.524, 0.495, 1.509), 55.0, 1266.0),
+    'CAM_FRONT': ((1.701, 0.016, 1.511), 0.0, 1266.0),
+    'CAM_FRONT_RIGHT': ((1.551, -0.493, 1.496), -55.0, 1266.0),
+    'CAM_BACK': ((0.028, 0.003, 1.579), 180.0, 809.0),
+    'CAM_BACK_RIGHT': ((1.015, -0.481, 1.562), -110.0, 1266.0),
+    'CAM_BACK_LEFT': ((1.036, 0.485, 1.591), 110.0, 1266.0),
+}
 """Camera -> place in the ego frame [m], yaw [deg], focal length [px] of an image 1600 px wide."""
 
 _LIDAR_MOUNT = ((0.944, 0.0, 1.840), -90.0)
@@ -80,7 +91,7 @@ def ego_pose(trajectory: Trajectory, time: float) -> Matrix:
     """(4, 4) ego frame -> world frame; braking lowers the vehicle's nose, a bend leans it outward."""
     samples = np.array([trajectory.at(time + step) for step in (-_PITCH_STEP, 0.0, _PITCH_STEP)])
     x, y, yaw = samples[1]
-    acceleration = (samples[2, :2] - 2 * samples[1, :2] + samples[0, :2]) / _PITCH_STEP ** 2
+    acceleration = (samples[2, :2] - 2 * samples[1, :2] + samples[0, :2]) / _PITCH_STEP**2
     along, across = np.clip(acceleration @ _turn(2, yaw)[:2, :2], -_HARDEST, _HARDEST)
     pose = np.eye(4)
     pose[:3, :3] = _turn(2, yaw) @ _turn(1, -_PITCH * along) @ _turn(0, _ROLL * across)

@@ -28,15 +28,30 @@ Rows = Mapping[str, Sequence[Row]]
 """Table -> its rows."""
 
 _CATEGORIES = {
-    'car': 'vehicle.car', 'truck': 'vehicle.truck', 'bus': 'vehicle.bus.rigid', 'trailer': 'vehicle.trailer',
-    'construction_vehicle': 'vehicle.construction', 'motorcycle': 'vehicle.motorcycle',
-    'parked_motorcycle': 'vehicle.motorcycle', 'bicycle': 'vehicle.bicycle', 'parked_bicycle': 'vehicle.bicycle',
-    'pedestrian': 'human.pedestrian.adult', 'traffic_cone': 'movable_object.trafficcone',
-    'barrier': 'movable_object.barrier'}
+    'car': 'vehicle.car',
+    'truck': 'vehicle.truck',
+    'bus': 'vehicle.bus.rigid',
+    'trailer': 'vehicle.trailer',
+    'construction_vehicle': 'vehicle.construction',
+    'motorcycle': 'vehicle.motorcycle',
+    'parked_motorcycle': 'vehicle.motorcycle',
+    'bicycle': 'vehicle.bicycle',
+    'parked_bicycle': 'vehicle.bicycle',
+    'pedestrian': 'human.pedestrian.adult',
+    'traffic_cone': 'movable_object.trafficcone',
+    'barrier': 'movable_object.barrier',
+}
 """Kind of object -> nuScenes' category; other kinds get no boxes."""
 
-_ATTRIBUTES = ('vehicle.moving', 'vehicle.stopped', 'vehicle.parked', 'cycle.with_rider', 'cycle.without_rider',
-               'pedestrian.moving', 'pedestrian.standing')
+_ATTRIBUTES = (
+    'vehicle.moving',
+    'vehicle.stopped',
+    'vehicle.parked',
+    'cycle.with_rider',
+    'cycle.without_rider',
+    'pedestrian.moving',
+    'pedestrian.standing',
+)
 _VISIBILITIES = {'1': 'v0-40', '2': 'v40-60', '3': 'v60-80', '4': 'v80-100'}
 _BOX_RANGE = 60.0  # [m] from the vehicle that films
 _MOVING, _MOVING_SPAN = 0.15, 0.5  # who gets farther than this [m] within so long [s] moves
@@ -45,22 +60,41 @@ _MOVING, _MOVING_SPAN = 0.15, 0.5  # who gets farther than this [m] within so lo
 def shared_rows(recipe: Recipe) -> Rows:
     """The tables that all scenes share."""
     return {
-        'category': [{'token': token(recipe, 'category', name), 'name': name, 'description': 'made by gdfusion'}
-                     for name in dict.fromkeys(_CATEGORIES.values())],
-        'attribute': [{'token': token(recipe, 'attribute', name), 'name': name, 'description': 'made by gdfusion'}
-                      for name in _ATTRIBUTES],
-        'visibility': [{'token': level, 'level': name, 'description': f'visibility {name} %'}
-                       for level, name in _VISIBILITIES.items()],
-        'sensor': [{'token': token(recipe, 'sensor', channel), 'channel': channel,
-                    'modality': 'lidar' if channel == LIDAR else 'camera'} for channel in OFFSETS]}
+        'category': [
+            {'token': token(recipe, 'category', name), 'name': name, 'description': 'made by gdfusion'}
+            for name in dict.fromkeys(_CATEGORIES.values())
+        ],
+        'attribute': [
+            {'token': token(recipe, 'attribute', name), 'name': name, 'description': 'made by gdfusion'}
+            for name in _ATTRIBUTES
+        ],
+        'visibility': [
+            {'token': level, 'level': name, 'description': f'visibility {name} %'}
+            for level, name in _VISIBILITIES.items()
+        ],
+        'sensor': [
+            {
+                'token': token(recipe, 'sensor', channel),
+                'channel': channel,
+                'modality': 'lidar' if channel == LIDAR else 'camera',
+            }
+            for channel in OFFSETS
+        ],
+    }
 
 
 def scene_rows(drive: Drive) -> Rows:
     """The rows of all other tables for one scene."""
-    return {'log': [_log(drive)], 'map': [_map(drive)], 'scene': [_scene(drive)], 'sample': list(_samples(drive)),
-            'calibrated_sensor': list(_calibrations(drive)),
-            'ego_pose': [_ego_pose(drive, shot) for shot in drive.shots], 'sample_data': list(_sample_data(drive)),
-            **_annotations(drive)}
+    return {
+        'log': [_log(drive)],
+        'map': [_map(drive)],
+        'scene': [_scene(drive)],
+        'sample': list(_samples(drive)),
+        'calibrated_sensor': list(_calibrations(drive)),
+        'ego_pose': [_ego_pose(drive, shot) for shot in drive.shots],
+        'sample_data': list(_sample_data(drive)),
+        **_annotations(drive),
+    }
 
 
 def write(folder: Path, parts: Iterable[Rows]) -> None:
@@ -105,36 +139,58 @@ def _logfile(drive: Drive) -> str:
 
 def _log(drive: Drive) -> Row:
     begin = datetime.fromtimestamp(drive.start / MICROSECONDS, timezone.utc)
-    return {'token': token(drive.recipe, 'log', drive.index), 'logfile': _logfile(drive), 'vehicle': 'synthetic',
-            'date_captured': f'{begin:%Y-%m-%d}', 'location': 'synthetic'}
+    return {
+        'token': token(drive.recipe, 'log', drive.index),
+        'logfile': _logfile(drive),
+        'vehicle': 'synthetic',
+        'date_captured': f'{begin:%Y-%m-%d}',
+        'location': 'synthetic',
+    }
 
 
 def _map(drive: Drive) -> Row:
-    return {'token': token(drive.recipe, 'map', drive.index), 'category': 'semantic_prior',
-            'log_tokens': [token(drive.recipe, 'log', drive.index)], 'filename': map_filename(drive)}
+    return {
+        'token': token(drive.recipe, 'map', drive.index),
+        'category': 'semantic_prior',
+        'log_tokens': [token(drive.recipe, 'log', drive.index)],
+        'filename': map_filename(drive),
+    }
 
 
 def _scene(drive: Drive) -> Row:
     recipe = drive.recipe
-    return {'token': token(recipe, 'scene', drive.index), 'log_token': token(recipe, 'log', drive.index),
-            'nbr_samples': recipe.frames, 'first_sample_token': sample_token(drive, 0),
-            'last_sample_token': sample_token(drive, recipe.frames - 1), 'name': drive.name,
-            'description': f'Made by gdfusion: {drive.world.weather}, seed {recipe.seed}, a drive through a town'}
+    return {
+        'token': token(recipe, 'scene', drive.index),
+        'log_token': token(recipe, 'log', drive.index),
+        'nbr_samples': recipe.frames,
+        'first_sample_token': sample_token(drive, 0),
+        'last_sample_token': sample_token(drive, recipe.frames - 1),
+        'name': drive.name,
+        'description': f'Made by gdfusion: {drive.world.weather}, seed {recipe.seed}, a drive through a town',
+    }
 
 
 def _samples(drive: Drive) -> Iterator[Row]:
     tokens = ['', *(sample_token(drive, frame) for frame in range(drive.recipe.frames)), '']
     for frame, stamp in enumerate(drive.key_stamps.tolist()):
-        yield {'token': tokens[frame + 1], 'timestamp': stamp, 'prev': tokens[frame], 'next': tokens[frame + 2],
-               'scene_token': token(drive.recipe, 'scene', drive.index)}
+        yield {
+            'token': tokens[frame + 1],
+            'timestamp': stamp,
+            'prev': tokens[frame],
+            'next': tokens[frame + 2],
+            'scene_token': token(drive.recipe, 'scene', drive.index),
+        }
 
 
 def _calibrations(drive: Drive) -> Iterator[Row]:
     for channel, sensor in drive.rig.sensors.items():
         intrinsics = [] if sensor.intrinsics is None else sensor.intrinsics.tolist()
-        yield {'token': token(drive.recipe, 'calibration', drive.index, channel),
-               'sensor_token': token(drive.recipe, 'sensor', channel), **_pose(sensor.ego_from_sensor),
-               'camera_intrinsic': intrinsics}
+        yield {
+            'token': token(drive.recipe, 'calibration', drive.index, channel),
+            'sensor_token': token(drive.recipe, 'sensor', channel),
+            **_pose(sensor.ego_from_sensor),
+            'camera_intrinsic': intrinsics,
+        }
 
 
 def _ego_pose(drive: Drive, shot: Shot) -> Row:
@@ -151,12 +207,20 @@ def _sample_data(drive: Drive) -> Iterator[Row]:
         tokens = ['', *(_data_token(drive, shot) for shot in shots), '']
         image = channel != LIDAR
         for number, shot in enumerate(shots):
-            yield {'token': tokens[number + 1], 'sample_token': sample_token(drive, shot.frame),
-                   'ego_pose_token': tokens[number + 1],
-                   'calibrated_sensor_token': token(drive.recipe, 'calibration', drive.index, channel),
-                   'timestamp': shot.stamp, 'fileformat': 'jpg' if image else 'pcd', 'is_key_frame': shot.key,
-                   'height': drive.rig.height if image else 0, 'width': drive.rig.width if image else 0,
-                   'filename': filename(drive, shot), 'prev': tokens[number], 'next': tokens[number + 2]}
+            yield {
+                'token': tokens[number + 1],
+                'sample_token': sample_token(drive, shot.frame),
+                'ego_pose_token': tokens[number + 1],
+                'calibrated_sensor_token': token(drive.recipe, 'calibration', drive.index, channel),
+                'timestamp': shot.stamp,
+                'fileformat': 'jpg' if image else 'pcd',
+                'is_key_frame': shot.key,
+                'height': drive.rig.height if image else 0,
+                'width': drive.rig.width if image else 0,
+                'filename': filename(drive, shot),
+                'prev': tokens[number],
+                'next': tokens[number + 2],
+            }
 
 
 def _annotations(drive: Drive) -> Rows:
@@ -174,12 +238,26 @@ def _annotations(drive: Drive) -> Rows:
         instance = token(drive.recipe, 'instance', drive.index, number)
         tokens = ['', *(token(drive.recipe, 'annotation', drive.index, number, frame) for frame, _ in rows), '']
         for place, (frame, row) in enumerate(rows):
-            annotations.append({'token': tokens[place + 1], 'sample_token': sample_token(drive, frame),
-                                'instance_token': instance, **row, 'prev': tokens[place], 'next': tokens[place + 2]})
+            annotations.append(
+                {
+                    'token': tokens[place + 1],
+                    'sample_token': sample_token(drive, frame),
+                    'instance_token': instance,
+                    **row,
+                    'prev': tokens[place],
+                    'next': tokens[place + 2],
+                }
+            )
         category = _CATEGORIES[drive.world.objects[number].model.kind]
-        instances.append({'token': instance, 'category_token': token(drive.recipe, 'category', category),
-                          'nbr_annotations': len(rows), 'first_annotation_token': tokens[1],
-                          'last_annotation_token': tokens[-2]})
+        instances.append(
+            {
+                'token': instance,
+                'category_token': token(drive.recipe, 'category', category),
+                'nbr_annotations': len(rows),
+                'first_annotation_token': tokens[1],
+                'last_annotation_token': tokens[-2],
+            }
+        )
     return {'sample_annotation': annotations, 'instance': instances}
 
 
@@ -188,9 +266,15 @@ def _box(drive: Drive, item: WorldObject, time: float, place: tuple[float, float
     x, y, yaw = place
     length, width, height = item.model.size
     attributes = [token(drive.recipe, 'attribute', name) for name in _attributes(item, time)]
-    return {'visibility_token': '4', 'attribute_tokens': attributes, 'translation': [x, y, height / 2],
-            'size': [width, length, height], 'rotation': [math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)],
-            'num_lidar_pts': 1, 'num_radar_pts': 0}
+    return {
+        'visibility_token': '4',
+        'attribute_tokens': attributes,
+        'translation': [x, y, height / 2],
+        'size': [width, length, height],
+        'rotation': [math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)],
+        'num_lidar_pts': 1,
+        'num_radar_pts': 0,
+    }
 
 
 def _attributes(item: WorldObject, time: float) -> tuple[str, ...]:
@@ -217,7 +301,13 @@ def _quaternion(rotation: Matrix) -> list[float]:
     """(w, x, y, z) of a (3, 3) rotation: the eigenvector of Bar-Itzhack, "New Method for Extracting the Quaternion from
     a Rotation Matrix", 2000."""
     (a, b, c), (d, e, f), (g, h, i) = rotation
-    matrix = np.array([[a + e + i, h - f, c - g, d - b], [h - f, a - e - i, b + d, c + g],
-                       [c - g, b + d, e - a - i, f + h], [d - b, c + g, f + h, i - a - e]])
+    matrix = np.array(
+        [
+            [a + e + i, h - f, c - g, d - b],
+            [h - f, a - e - i, b + d, c + g],
+            [c - g, b + d, e - a - i, f + h],
+            [d - b, c + g, f + h, i - a - e],
+        ]
+    )
     vector = np.linalg.eigh(matrix)[1][:, -1]
     return [float(value) for value in vector * (1.0 if vector[0] >= 0 else -1.0)]

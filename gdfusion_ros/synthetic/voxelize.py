@@ -31,7 +31,7 @@ SAMPLES = 3
 _FREE = OCC3D_NUSCENES.free
 _SPECIAL = (8, 7, 2, 6, 1, 5, 9, 3, 10, 4, 0, 15, 16, 12, 13, 14, 11)
 """Classes from the most special one on: where two take as many points of a voxel, the first here has it."""
-_ALL = (1 << SAMPLES ** 3) - 1
+_ALL = (1 << SAMPLES**3) - 1
 
 
 class _Shares(NamedTuple):
@@ -92,8 +92,13 @@ def _shares(cast: Cast, world_from_voxels: Matrix, grid: VoxelGrid, time: float)
     first = np.clip(np.floor(spots.min(axis=2)) - 1, 0, grid.shape).astype(np.int32)
     last = np.clip(np.ceil(spots.max(axis=2)) + 1, 0, grid.shape).astype(np.int32)
     within = (first < last).all(axis=1)
-    return _Shares(placed.models[within], first[within], last[within], np.ascontiguousarray(frames[within, :3]),
-                   math.hypot(*grid.voxel_size) / 2)
+    return _Shares(
+        placed.models[within],
+        first[within],
+        last[within],
+        np.ascontiguousarray(frames[within, :3]),
+        math.hypot(*grid.voxel_size) / 2,
+    )
 
 
 @kernel
@@ -138,7 +143,7 @@ def _points_within(shapes: Shapes, model: int, margins: Floats, shares: _Shares,
         plain = shapes.plane_start[part] == shapes.plane_start[part + 1] and not shapes.curved[part]
         if plain and _in_box(shapes.boxes, part, centre, -shares.radius):
             return _ALL
-        for sample in range(SAMPLES ** 3):
+        for sample in range(SAMPLES**3):
             a, b, c = sample // (SAMPLES * SAMPLES), sample // SAMPLES % SAMPLES, sample % SAMPLES
             shift = (voxel[0] + (a - 1) / SAMPLES, voxel[1] + (b - 1) / SAMPLES, voxel[2] + (c - 1) / SAMPLES)
             if not points >> sample & 1 and _in_part(shapes, part, _moved(shares.frames, index, shift), margin):
@@ -150,17 +155,21 @@ def _points_within(shapes: Shapes, model: int, margins: Floats, shares: _Shares,
 def _moved(frames: Floats, index: int, spot: Any) -> Any:
     """A place counted in voxels, in the frame of an object."""
     x, y, z = spot
-    return (frames[index, 0, 0] * x + frames[index, 0, 1] * y + frames[index, 0, 2] * z + frames[index, 0, 3],
-            frames[index, 1, 0] * x + frames[index, 1, 1] * y + frames[index, 1, 2] * z + frames[index, 1, 3],
-            frames[index, 2, 0] * x + frames[index, 2, 1] * y + frames[index, 2, 2] * z + frames[index, 2, 3])
+    return (
+        frames[index, 0, 0] * x + frames[index, 0, 1] * y + frames[index, 0, 2] * z + frames[index, 0, 3],
+        frames[index, 1, 0] * x + frames[index, 1, 1] * y + frames[index, 1, 2] * z + frames[index, 1, 3],
+        frames[index, 2, 0] * x + frames[index, 2, 1] * y + frames[index, 2, 2] * z + frames[index, 2, 3],
+    )
 
 
 @inlined
 def _in_box(boxes: Floats, index: int, place: Any, margin: float) -> bool:
     """Whether a place is in a box made larger by a margin."""
-    return bool(boxes[index, 0] - margin <= place[0] <= boxes[index, 3] + margin
-                and boxes[index, 1] - margin <= place[1] <= boxes[index, 4] + margin
-                and boxes[index, 2] - margin <= place[2] <= boxes[index, 5] + margin)
+    return bool(
+        boxes[index, 0] - margin <= place[0] <= boxes[index, 3] + margin
+        and boxes[index, 1] - margin <= place[1] <= boxes[index, 4] + margin
+        and boxes[index, 2] - margin <= place[2] <= boxes[index, 5] + margin
+    )
 
 
 @inlined
@@ -169,8 +178,9 @@ def _in_part(shapes: Shapes, part: int, place: Any, margin: float) -> bool:
     if not _in_box(shapes.boxes, part, place, margin):
         return False
     for index in range(shapes.plane_start[part], shapes.plane_start[part + 1]):
-        height = (shapes.planes[index, 0] * place[0] + shapes.planes[index, 1] * place[1]
-                  + shapes.planes[index, 2] * place[2])
+        height = (
+            shapes.planes[index, 0] * place[0] + shapes.planes[index, 1] * place[1] + shapes.planes[index, 2] * place[2]
+        )
         if height > shapes.planes[index, 3] + margin:
             return False
     square = 0.0

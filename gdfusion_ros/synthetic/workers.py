@@ -62,8 +62,9 @@ def result(future: Future[T]) -> T:
     try:
         return future.result()
     except BrokenProcessPool as error:
-        raise GdfusionError('a process that worked on the scenes was killed, probably for want of memory; '
-                            'try fewer --jobs') from error
+        raise GdfusionError(
+            'a process that worked on the scenes was killed, probably for want of memory; try fewer --jobs'
+        ) from error
 
 
 @lru_cache(1)

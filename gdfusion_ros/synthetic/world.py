@@ -28,8 +28,16 @@ class Surface(IntEnum):
     PAVING = 7  # traffic islands, squares: neither road nor sidewalk
 
 
-SURFACE_LABELS = {Surface.ASPHALT: 11, Surface.LINE_WHITE: 11, Surface.LINE_YELLOW: 11, Surface.SIDEWALK: 13,
-                  Surface.KERB: 13, Surface.GRASS: 14, Surface.EARTH: 14, Surface.PAVING: 12}
+SURFACE_LABELS = {
+    Surface.ASPHALT: 11,
+    Surface.LINE_WHITE: 11,
+    Surface.LINE_YELLOW: 11,
+    Surface.SIDEWALK: 13,
+    Surface.KERB: 13,
+    Surface.GRASS: 14,
+    Surface.EARTH: 14,
+    Surface.PAVING: 12,
+}
 """Surface -> class id of the label set occ3d_nuscenes."""
 
 

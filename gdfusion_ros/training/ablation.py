@@ -52,29 +52,43 @@ class Trial:
 
     def keep(self, matrices: Mapping[str, ConfusionMatrix]) -> None:
         """Keep the scores on every set of scenes."""
-        values = {name: {'mIoU': matrix.miou, 'mIoU_D': matrix.miou_dynamic, 'IoU': matrix.iou}
-                  for name, matrix in matrices.items()}
+        values = {
+            name: {'mIoU': matrix.miou, 'mIoU_D': matrix.miou_dynamic, 'IoU': matrix.iou}
+            for name, matrix in matrices.items()
+        }
         with written_whole(self.scores_file) as draft:
             draft.write_text(json.dumps(values, indent=2) + '\n')
 
 
-def trials(settings: TrainingSettings, variants: Sequence[str], seeds: Sequence[int], more: Sequence[int],
-           out: Path) -> list[Trial]:
+def trials(
+    settings: TrainingSettings, variants: Sequence[str], seeds: Sequence[int], more: Sequence[int], out: Path
+) -> list[Trial]:
     """All trainings, the ones with the first seed first; the first and the last variant have ``more`` seeds too."""
     wanted = [(variant, seed) for seed in seeds for variant in variants]
     wanted += [(variant, seed) for seed in more for variant in dict.fromkeys((variants[0], variants[-1]))]
-    return [Trial(variant, replace(settings, **VARIANTS[variant], seed=seed),
-                  out / f'{variant.replace(" ", "")}-{seed}') for variant, seed in dict.fromkeys(wanted)]
+    return [
+        Trial(variant, replace(settings, **VARIANTS[variant], seed=seed), out / f'{variant.replace(" ", "")}-{seed}')
+        for variant, seed in dict.fromkeys(wanted)
+    ]
 
 
 def table(done: Sequence[Trial]) -> str:
     """Markdown: mean over the seeds of every metric on every set, in percent; the spread where there are several."""
     variants = list(dict.fromkeys(trial.variant for trial in done))
-    scored = {variant: [scores for trial in done if trial.variant == variant and (scores := trial.scores())]
-              for variant in variants}
+    scored = {
+        variant: [scores for trial in done if trial.variant == variant and (scores := trial.scores())]
+        for variant in variants
+    }
     sets = list(dict.fromkeys(name for scores in scored.values() for one in scores for name in one))
-    rows = [(variant, len(scores), *(_spread([one[name][metric] for one in scores if name in one]) for name in sets
-                                     for metric in METRICS)) for variant, scores in scored.items() if scores]
+    rows = [
+        (
+            variant,
+            len(scores),
+            *(_spread([one[name][metric] for one in scores if name in one]) for name in sets for metric in METRICS),
+        )
+        for variant, scores in scored.items()
+        if scores
+    ]
     headers = ['cues', 'seeds', *(f'{metric}, {name}' for name in sets for metric in METRICS)]
     return tabulate(rows, headers=headers, tablefmt='github', disable_numparse=True)
 

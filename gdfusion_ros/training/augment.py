@@ -41,9 +41,11 @@ class ImageAugmentation:
     def draw(settings: TrainingSettings, random: np.random.Generator) -> ImageAugmentation:
         """A random one."""
         return ImageAugmentation(
-            1 + random.uniform(-settings.zoom_out, settings.zoom_in), random.uniform(),
+            1 + random.uniform(-settings.zoom_out, settings.zoom_in),
+            random.uniform(),
             bool(settings.image_flip and random.uniform() < 0.5),
-            random.uniform(-settings.image_rotation, settings.image_rotation))
+            random.uniform(-settings.image_rotation, settings.image_rotation),
+        )
 
     def __call__(self, full: Pixels, output: tuple[int, int]) -> tuple[Pixels, PostTransform]:
         """The network's (H, W, 3) uint8 image of the full (h, w, 3) one, and where its pixels went.
@@ -100,4 +102,4 @@ class EgoAugmentation:
 
     def labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(X, Y, Z) labels in the mirrored frame, for a grid that lies evenly round the vehicle."""
-        return labels[::-1 if self.mirror_x else 1, ::-1 if self.mirror_y else 1]
+        return labels[:: -1 if self.mirror_x else 1, :: -1 if self.mirror_y else 1]

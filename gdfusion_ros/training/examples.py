@@ -51,8 +51,9 @@ class Example:
 
     def pin_memory(self) -> Example:
         """The same with its large tensors where CUDA fetches them by itself; torch's DataLoader calls it."""
-        return replace(self, frame=_with_tensors(self.frame, lambda tensor: tensor.pin_memory()),
-                       truth=self.truth.pin_memory())
+        return replace(
+            self, frame=_with_tensors(self.frame, lambda tensor: tensor.pin_memory()), truth=self.truth.pin_memory()
+        )
 
     def to(self, device: torch.device) -> Example:
         """The same with its large tensors on ``device``; matrices stay on the CPU, their place."""
@@ -64,8 +65,9 @@ class Example:
 class Examples(TorchDataset[Example]):
     """``examples[item]``: reads, decodes and augments one key frame; meant for worker processes."""
 
-    def __init__(self, datasets: Sequence[Dataset], config: NetworkSpec, settings: TrainingSettings, *,
-                 augment: bool) -> None:
+    def __init__(
+        self, datasets: Sequence[Dataset], config: NetworkSpec, settings: TrainingSettings, *, augment: bool
+    ) -> None:
         """``config`` is the network's; without ``augment`` examples are what the node would see.
 
         Raises:
@@ -76,8 +78,10 @@ class Examples(TorchDataset[Example]):
         config.require_cameras(settings.cameras)
         labelled = self._format.label_set.grid
         if config.predicted_grid != labelled:
-            raise GdfusionError(f'{config.name} predicts {config.predicted_grid.shape} voxels, but the labels have '
-                                f'{labelled.shape}: it cannot be trained on them')
+            raise GdfusionError(
+                f'{config.name} predicts {config.predicted_grid.shape} voxels, but the labels have '
+                f'{labelled.shape}: it cannot be trained on them'
+            )
         self._scenes = [(dataset.root, scene) for dataset in datasets for scene in dataset.scenes if scene.samples]
         self._config, self._settings, self._augment = config, settings, augment
 
@@ -102,22 +106,36 @@ class Examples(TorchDataset[Example]):
         sample, before = scene.samples[item.frame], scene.samples[item.frame - 1] if item.frame else None
         ego, augmentations = self._drawn(item)
         output = self._config.image_size[::-1]
-        images = [augmentation(_pixels(camera), output)
-                  for augmentation, camera in zip(augmentations, self._cameras(sample), strict=True)]
+        images = [
+            augmentation(_pixels(camera), output)
+            for augmentation, camera in zip(augmentations, self._cameras(sample), strict=True)
+        ]
         poses = self._poses(sample)
         frame = make_frame(
-            normalize([pixels for pixels, _ in images], _CPU), [intrinsics(camera) for camera in self._cameras(sample)],
-            [post for _, post in images], poses, None if before is None else self._poses(before), [True] * len(images))
+            normalize([pixels for pixels, _ in images], _CPU),
+            [intrinsics(camera) for camera in self._cameras(sample)],
+            [post for _, post in images],
+            poses,
+            None if before is None else self._poses(before),
+            [True] * len(images),
+        )
         labels = self._labels(root, scene, sample)
         targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
         sweep = self._sweep(sample)
         maps = None if sweep is None else sweep.depth_maps(frame, poses, self._config)
         classes = None if sweep is None else sweep.cell_classes(frame, poses, self._config)
-        frame = replace(frame, calibration=replace(frame.calibration, bda=ego.matrix()),
-                        lidar_depth=maps if self._config.lidar_depth else None)
+        frame = replace(
+            frame,
+            calibration=replace(frame.calibration, bda=ego.matrix()),
+            lidar_depth=maps if self._config.lidar_depth else None,
+        )
         taught = maps if self._settings.objective.wants_depth else None
-        truth = FrameTruth(torch.from_numpy(targets), depth_bins(taught, self._config, len(images)),
-                           self._rays(labels, frame) if classes is None else None, classes)
+        truth = FrameTruth(
+            torch.from_numpy(targets),
+            depth_bins(taught, self._config, len(images)),
+            self._rays(labels, frame) if classes is None else None,
+            classes,
+        )
         return Example(frame, truth, start=item.frame == 0)
 
     def _drawn(self, item: Item) -> tuple[EgoAugmentation, list[ImageAugmentation]]:
@@ -127,11 +145,14 @@ class Examples(TorchDataset[Example]):
 
         def random(kind: int, varies: str) -> np.random.Generator:
             return np.random.default_rng(
-                [self._settings.seed, kind, item.draw, item.frame + 1 if varies == 'frame' else 0])
+                [self._settings.seed, kind, item.draw, item.frame + 1 if varies == 'frame' else 0]
+            )
 
         images = random(1, self._settings.image_varies)
-        return (EgoAugmentation.draw(self._settings, random(0, self._settings.bev_varies)),
-                [ImageAugmentation.draw(self._settings, images) for _ in self._settings.cameras])
+        return (
+            EgoAugmentation.draw(self._settings, random(0, self._settings.bev_varies)),
+            [ImageAugmentation.draw(self._settings, images) for _ in self._settings.cameras],
+        )
 
     def _poses(self, sample: Sample) -> RigPoses:
         reference = _measurement(sample, REFERENCE).ego_pose.matrix()
@@ -201,8 +222,10 @@ def label_format(spec: NetworkSpec) -> LabelFormat:
         GdfusionError: nuScenes has none of its label set.
     """
     if spec.label_set not in FORMATS:
-        raise GdfusionError(f'{spec.name} predicts classes of {spec.label_set}, of which nuScenes has no labels: it '
-                            'cannot be trained on them')
+        raise GdfusionError(
+            f'{spec.name} predicts classes of {spec.label_set}, of which nuScenes has no labels: it '
+            'cannot be trained on them'
+        )
     return FORMATS[spec.label_set]
 
 
@@ -214,8 +237,12 @@ def _pose(data: SensorData) -> Matrix:
 def labelled(datasets: Sequence[Dataset], spec: NetworkSpec) -> int:
     """How many key frames have labels that a network can learn."""
     form = label_format(spec)
-    return sum(form.path(dataset.root / form.folder, scene, sample).exists()
-               for dataset in datasets for scene in dataset.scenes for sample in scene.samples)
+    return sum(
+        form.path(dataset.root / form.folder, scene, sample).exists()
+        for dataset in datasets
+        for scene in dataset.scenes
+        for sample in scene.samples
+    )
 
 
 def intrinsics(camera: SensorData) -> Matrix:

@@ -47,8 +47,9 @@ class Journal:
         if not panels:
             return
         figure = Figure(figsize=(8, 3 * len(panels)), layout='constrained')
-        for axes, (panel, curves) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(),
-                                         strict=True):
+        for axes, (panel, curves) in zip(
+            figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True
+        ):
             for name, points in sorted(curves.items()):
                 axes.plot(*zip(*points, strict=True), label=name)
             axes.set(xlabel='step', ylabel=panel)

@@ -29,9 +29,15 @@ def load(examples: Examples, items: Iterable[Item], workers: int, device: torch.
     Raises:
         GdfusionError: a file is missing or damaged, or a worker process is gone.
     """
-    loader = DataLoader(_Told(examples), batch_size=None, sampler=items, num_workers=workers,
-                        worker_init_fn=_ignore_interrupts, prefetch_factor=_AHEAD if workers else None,
-                        pin_memory=device.type == 'cuda')
+    loader = DataLoader(
+        _Told(examples),
+        batch_size=None,
+        sampler=items,
+        num_workers=workers,
+        worker_init_fn=_ignore_interrupts,
+        prefetch_factor=_AHEAD if workers else None,
+        pin_memory=device.type == 'cuda',
+    )
     try:
         for found in loader:
             if isinstance(found, GdfusionError):
@@ -40,8 +46,9 @@ def load(examples: Examples, items: Iterable[Item], workers: int, device: torch.
     except RuntimeError as error:
         if not str(error).startswith('DataLoader worker (pid'):
             raise
-        raise GdfusionError(f'a process that reads data is gone ({error}); is there enough memory for '
-                            f'{workers} workers?') from error
+        raise GdfusionError(
+            f'a process that reads data is gone ({error}); is there enough memory for {workers} workers?'
+        ) from error
 
 
 class _Told(TorchDataset[Example | GdfusionError]):

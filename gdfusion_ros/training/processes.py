@@ -94,8 +94,10 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
 def _own(device: torch.device) -> torch.device:
     local, there = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
     if str(device) != 'cuda' or local >= there:
-        raise GdfusionError(f'each process needs a GPU of its own: torch sees {there}, process {local} was to take '
-                            f"'{device}'; start at most {there} processes, with --device cuda")
+        raise GdfusionError(
+            f'each process needs a GPU of its own: torch sees {there}, process {local} was to take '
+            f"'{device}'; start at most {there} processes, with --device cuda"
+        )
     device = torch.device('cuda', local)
     torch.cuda.set_device(device)
     return device

@@ -95,8 +95,10 @@ class Data:
     @property
     def about(self) -> str:
         """What is learned from, in words."""
-        made = {'the synthetic world' if dataset.version == SYNTHETIC else f'nuScenes {dataset.version}'
-                for dataset in self.training}
+        made = {
+            'the synthetic world' if dataset.version == SYNTHETIC else f'nuScenes {dataset.version}'
+            for dataset in self.training
+        }
         return ' and '.join(sorted(made))
 
 
@@ -112,8 +114,9 @@ class TrainingResult:
 class Run:
     """A training run; ``Run(…).train(…)`` goes on from its folder's checkpoint, if there is one."""
 
-    def __init__(self, network: OccupancyNetwork, settings: TrainingSettings, data: Data, folder: RunFolder,
-                 processes: Processes) -> None:
+    def __init__(
+        self, network: OccupancyNetwork, settings: TrainingSettings, data: Data, folder: RunFolder, processes: Processes
+    ) -> None:
         """``network`` is fresh, on its device. Raises GdfusionError where the folder's checkpoint does not fit."""
         self._settings, self._folder, self._processes = settings, folder, processes
         self._facts = WeightsMetadata(settings.model, data.about)
@@ -214,21 +217,32 @@ class Run:
                 raise KeyboardInterrupt
 
         self._processes.share(self.network)
-        matrix = self._together(lambda: validate(self.network, self._validation, self._settings, tick,
-                                                 self._processes), stop_requested)
+        matrix = self._together(
+            lambda: validate(self.network, self._validation, self._settings, tick, self._processes), stop_requested
+        )
         matrix.counts = np.sum(self._processes.gathered(matrix.counts), axis=0)
         if self._journal is not None:
-            self._journal.add(self.done, {'validation/mIoU': matrix.miou, 'validation/mIoU_D': matrix.miou_dynamic,
-                                          'validation/IoU': matrix.iou})
+            self._journal.add(
+                self.done,
+                {
+                    'validation/mIoU': matrix.miou,
+                    'validation/mIoU_D': matrix.miou_dynamic,
+                    'validation/IoU': matrix.iou,
+                },
+            )
             listener.validated(self.done, matrix)
 
     def _save(self) -> None:
         """Checkpoint, weights and curves, each written whole."""
         memories = self._processes.collected([_packed(state) for state in self._trainer.memory])
         if self._journal is not None:
-            content = {**self._trainer.state_dict(), 'memories': memories, 'entries': self._journal.entries,
-                       'settings': training_settings.as_mapping(self._settings),
-                       'data': self._examples.fingerprint}
+            content = {
+                **self._trainer.state_dict(),
+                'memories': memories,
+                'entries': self._journal.entries,
+                'settings': training_settings.as_mapping(self._settings),
+                'data': self._examples.fingerprint,
+            }
             with written_whole(self._folder.checkpoint) as draft:
                 torch.save(content, draft)
             save_checkpoint(self.network, self._folder.weights, self._facts)
@@ -246,25 +260,38 @@ class Run:
         now = training_settings.as_mapping(self._settings)
         changed = [name for name, value in now.items() if before.get(name) != value and name not in _MAY_CHANGE]
         if changed:
-            raise GdfusionError(f'{path} was made with other settings: {", ".join(changed)}; go on with the same ones, '
-                                'or choose another folder')
+            raise GdfusionError(
+                f'{path} was made with other settings: {", ".join(changed)}; go on with the same ones, '
+                'or choose another folder'
+            )
         if content['data'] != self._examples.fingerprint:
-            raise GdfusionError(f'{path} was made with other data; go on with the same folders and scenes, in the same '
-                                'order')
+            raise GdfusionError(
+                f'{path} was made with other data; go on with the same folders and scenes, in the same order'
+            )
         if len(content['memories']) != self._processes.count:
-            raise GdfusionError(f'{path} was made by {len(content["memories"])} processes, now there are '
-                                f'{self._processes.count}; start as many')
+            raise GdfusionError(
+                f'{path} was made by {len(content["memories"])} processes, now there are '
+                f'{self._processes.count}; start as many'
+            )
         self._trainer.load_state_dict(content)
         self._trainer.memory = [_unpacked(state) for state in content['memories'][self._processes.rank]]
         return list(content['entries'])
 
 
-def stream(examples: Examples, settings: TrainingSettings, processes: Processes, first: int,
-           device: torch.device) -> Iterator[Example]:
+def stream(
+    examples: Examples, settings: TrainingSettings, processes: Processes, first: int, device: torch.device
+) -> Iterator[Example]:
     """The examples of this process's slots, turn by turn from step ``first`` on, read ahead by worker processes."""
     slots = settings.slots
-    items = Stream(examples.lengths, settings.seed, processes.rank * slots, slots, processes.count * slots,
-                   (first, settings.steps), settings.turns)
+    items = Stream(
+        examples.lengths,
+        settings.seed,
+        processes.rank * slots,
+        slots,
+        processes.count * slots,
+        (first, settings.steps),
+        settings.turns,
+    )
     return load(examples, items, settings.workers, device)
 
 

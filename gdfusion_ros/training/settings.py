@@ -30,49 +30,82 @@ class TrainingSettings:
     """
 
     model: str = setting(DEFAULT_MODEL, 'Name of the network in the zoo.')
-    cues: tuple[str, ...] = setting(CUES, 'Temporal cues that are switched on, of those that the network has.',
-                                    choices=CUES)
-    cameras: tuple[str, ...] = setting(SURROUND_CAMERAS, 'Cameras of the dataset, CAM_FRONT among them, as many as the '
-                                       'network takes.')
-    history: bool = setting(True, 'Carry the memory from frame to frame; without it every frame is the first of a '
-                            'sequence, for the stereo matching too.')
-    history_from: float = setting(0.0, 'Share of the steps after which what is remembered of the volume is carried on; '
-                                  'the images are matched with the previous ones from the start.', low=0.0, high=1.0)
+    cues: tuple[str, ...] = setting(
+        CUES, 'Temporal cues that are switched on, of those that the network has.', choices=CUES
+    )
+    cameras: tuple[str, ...] = setting(
+        SURROUND_CAMERAS, 'Cameras of the dataset, CAM_FRONT among them, as many as the network takes.'
+    )
+    history: bool = setting(
+        True,
+        'Carry the memory from frame to frame; without it every frame is the first of a '
+        'sequence, for the stereo matching too.',
+    )
+    history_from: float = setting(
+        0.0,
+        'Share of the steps after which what is remembered of the volume is carried on; '
+        'the images are matched with the previous ones from the start.',
+        low=0.0,
+        high=1.0,
+    )
     initial_weights: str = setting('', 'Checkpoint to start from (fine-tuning); empty starts from random weights.')
-    fresh_cues: tuple[str, ...] = setting((), 'Cues whose fusions start anew, whatever the initial weights: they pass '
-                                          'on what they are given, and learn to change it.', choices=CUES)
+    fresh_cues: tuple[str, ...] = setting(
+        (),
+        'Cues whose fusions start anew, whatever the initial weights: they pass '
+        'on what they are given, and learn to change it.',
+        choices=CUES,
+    )
     seed: int = setting(0, 'Seed of weights, order of scenes and augmentation.', low=0, high=2**31 - 1)
     steps: int = setting(20000, 'Optimiser steps.', low=1, high=10**8)
     slots: int = setting(2, 'Sequences that a process walks through side by side.', low=1, high=1024)
-    turns: int = setting(1, 'Steps until each slot has had its turn; a step holds slots / turns frames a process. More '
-                         'turns make neighbouring steps less alike where memory allows few frames a step.',
-                         low=1, high=1024)
+    turns: int = setting(
+        1,
+        'Steps until each slot has had its turn; a step holds slots / turns frames a process. More '
+        'turns make neighbouring steps less alike where memory allows few frames a step.',
+        low=1,
+        high=1024,
+    )
     learning_rate: float = setting(2e-4, 'Of AdamW, after the warm-up.', low=0.0, high=1.0)
-    final_learning_rate: float = setting(2e-4, 'At the last step; a cosine leads from the one to the other.',
-                                         low=0.0, high=1.0)
+    final_learning_rate: float = setting(
+        2e-4, 'At the last step; a cosine leads from the one to the other.', low=0.0, high=1.0
+    )
     warmup_steps: int = setting(200, 'Steps in which the learning rate rises from a thousandth.', low=0, high=10**6)
     weight_decay: float = setting(0.01, 'Of AdamW.', low=0.0, high=1.0)
     clip_norm: float = setting(5.0, 'Largest norm of the gradient of all weights; 0 does not clip.', low=0.0, high=1e6)
-    average_decay: float = setting(0.999, 'Of the moving average of the weights, which is what a run gives.',
-                                   low=0.0, high=1.0)
+    average_decay: float = setting(
+        0.999, 'Of the moving average of the weights, which is what a run gives.', low=0.0, high=1.0
+    )
     statistics_steps: int = setting(
-        10**8, 'Steps in which layers that no initial weights have trained normalise each frame by its own statistics; '
-        'later, and other layers always, by their averages, as the network does when it runs.', low=0, high=10**8)
-    precision: str = setting('fp32', 'fp32, or autocast: convolutions in half precision on CUDA, in bfloat16 '
-                                     'on a CPU, which is faster where it has instructions for that.',
-                             choices=('fp32', 'autocast'))
+        10**8,
+        'Steps in which layers that no initial weights have trained normalise each frame by its own statistics; '
+        'later, and other layers always, by their averages, as the network does when it runs.',
+        low=0,
+        high=10**8,
+    )
+    precision: str = setting(
+        'fp32',
+        'fp32, or autocast: convolutions in half precision on CUDA, in bfloat16 '
+        'on a CPU, which is faster where it has instructions for that.',
+        choices=('fp32', 'autocast'),
+    )
     camera_mask: bool = setting(True, 'Train only on voxels that the cameras observe.')
     zoom_out: float = setting(0.136, 'Largest relative reduction of an image.', low=0.0, high=0.9)
     zoom_in: float = setting(0.25, 'Largest relative enlargement of an image.', low=0.0, high=10.0)
     image_rotation: float = setting(5.4, 'Largest rotation of an image [degrees].', low=0.0, high=45.0)
     image_flip: bool = setting(True, 'Mirror every second image.')
-    image_varies: str = setting('frame', 'Whether an image is augmented anew for every frame or sequence.',
-                                choices=VARIES)
+    image_varies: str = setting(
+        'frame', 'Whether an image is augmented anew for every frame or sequence.', choices=VARIES
+    )
     bev_flip: bool = setting(True, 'Mirror the ego frame along x and along y, every second time.')
-    bev_varies: str = setting('sequence', 'Whether the ego frame is augmented anew for every sequence or frame; a '
-                              'change between frames shifts the memory by a voxel.', choices=VARIES)
-    pose_protocol: str = setting('live', 'live: poses as the node has them; released: as the authors train.',
-                                 choices=('live', 'released'))
+    bev_varies: str = setting(
+        'sequence',
+        'Whether the ego frame is augmented anew for every sequence or frame; a '
+        'change between frames shifts the memory by a voxel.',
+        choices=VARIES,
+    )
+    pose_protocol: str = setting(
+        'live', 'live: poses as the node has them; released: as the authors train.', choices=('live', 'released')
+    )
     workers: int = setting(2, 'Processes that read, decode and augment.', low=0, high=256)
     validate_every: int = setting(2000, 'Steps between validations; 0 validates at the end only.', low=0, high=10**8)
     checkpoint_every: int = setting(500, 'Steps between checkpoints.', low=1, high=10**8)

@@ -37,8 +37,9 @@ def starting_network(settings: TrainingSettings, device: torch.device) -> Occupa
     Raises:
         GdfusionError: unknown model, or initial weights that are missing or do not fit.
     """
-    return fresh_network(settings.model, settings.cues, settings.seed, settings.initial_weights, device,
-                         settings.fresh_cues)
+    return fresh_network(
+        settings.model, settings.cues, settings.seed, settings.initial_weights, device, settings.fresh_cues
+    )
 
 
 class Trainer:
@@ -61,8 +62,9 @@ class Trainer:
         self._objective = settings.objective.build(network).to(network.device)
         # Where a cue is switched off, its weights take no part.
         self._parallel = DistributedDataParallel(self._objective, find_unused_parameters=True) if distributed else None
-        self._optimizer = torch.optim.AdamW(self._objective.parameters(), lr=settings.learning_rate,
-                                            weight_decay=settings.weight_decay)
+        self._optimizer = torch.optim.AdamW(
+            self._objective.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         self._scaler = torch.amp.GradScaler('cuda', enabled=network.autocast and network.device.type == 'cuda')
         self._states: list[SequenceState | None] = [None] * settings.slots
         for norm in _norms(network):
@@ -86,8 +88,9 @@ class Trainer:
             with self._together(last=slot == first + len(examples) - 1):
                 state = self._states[slot] if self._settings.history and not example.start else None
                 seen = example.to(self.network.device)
-                found, state = (self._parallel or self._objective)(seen.frame, seen.truth, state,
-                                                                   self.done / self._settings.steps)
+                found, state = (self._parallel or self._objective)(
+                    seen.frame, seen.truth, state, self.done / self._settings.steps
+                )
                 self._scaler.scale(sum(found.values()) / len(examples)).backward()
             self._states[slot] = self._carried_on(state)
             for name, loss in found.items():
@@ -124,9 +127,13 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run needs to go on, apart from the slots' memory: tensors and plain values."""
-        return {'done': self.done, 'objective': self._objective.state_dict(),
-                'average': self.average.network.state_dict(), 'optimizer': self._optimizer.state_dict(),
-                'scaler': self._scaler.state_dict()}
+        return {
+            'done': self.done,
+            'objective': self._objective.state_dict(),
+            'average': self.average.network.state_dict(),
+            'optimizer': self._optimizer.state_dict(),
+            'scaler': self._scaler.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state_dict`` gave.

@@ -21,8 +21,13 @@ from gdfusion_ros.training.stream import Item
 
 
 @torch.inference_mode()
-def validate(network: OccupancyNetwork, examples: Examples, settings: TrainingSettings,
-             tick: Callable[[], object] = lambda: None, processes: Processes = ALONE) -> ConfusionMatrix:
+def validate(
+    network: OccupancyNetwork,
+    examples: Examples,
+    settings: TrainingSettings,
+    tick: Callable[[], object] = lambda: None,
+    processes: Processes = ALONE,
+) -> ConfusionMatrix:
     """Walk through every scene of this process's share from first to last, as the node would.
 
     Args:
@@ -51,5 +56,8 @@ def validate(network: OccupancyNetwork, examples: Examples, settings: TrainingSe
 
 def own_items(examples: Examples, processes: Processes) -> list[Item]:
     """The key frames of this process's share of the scenes."""
-    return [Item(scene, frame, 0) for scene in range(processes.rank, len(examples.lengths), processes.count)
-            for frame in range(examples.lengths[scene])]
+    return [
+        Item(scene, frame, 0)
+        for scene in range(processes.rank, len(examples.lengths), processes.count)
+        for frame in range(examples.lengths[scene])
+    ]

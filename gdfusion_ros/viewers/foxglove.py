@@ -47,8 +47,9 @@ class FoxgloveServer:
         self._channels: dict[str, Any] = {}
         self._topics = TopicSettings()
         try:
-            self._server = self._sdk.start_server(name='gdfusion', host=host, port=port, context=self._context,
-                                                  message_backlog_size=_BACKLOG)
+            self._server = self._sdk.start_server(
+                name='gdfusion', host=host, port=port, context=self._context, message_backlog_size=_BACKLOG
+            )
         except (OSError, RuntimeError) as error:
             raise no_server('the server for Foxglove', host, port, error) from error
         self.url = f'ws://{host}:{self._server.port}'
@@ -72,8 +73,11 @@ class FoxgloveServer:
     def _wanted(self, topic: str, kind: str) -> Any:
         """The channel of ``topic``, advertised from the first time on; None while nobody subscribes to it."""
         if topic not in self._channels:
-            self._channels[topic] = self._ros_channel(topic, kind) if '/' in kind else \
-                getattr(self._channel_types, f'{kind}Channel')(topic, context=self._context)
+            self._channels[topic] = (
+                self._ros_channel(topic, kind)
+                if '/' in kind
+                else getattr(self._channel_types, f'{kind}Channel')(topic, context=self._context)
+            )
         channel = self._channels[topic]
         return channel if channel.has_sinks() else None
 
@@ -93,12 +97,24 @@ class FoxgloveServer:
         if not self._wanted(topic, 'VoxelGrid'):
             return
         make = self._messages
-        fields = [make.PackedElementField(name=name, offset=offset, type=make.PackedElementFieldNumericType.Uint8)
-                  for offset, name in enumerate(FIELDS)]
+        fields = [
+            make.PackedElementField(name=name, offset=offset, type=make.PackedElementFieldNumericType.Uint8)
+            for offset, name in enumerate(FIELDS)
+        ]
         columns, rows, _ = grid.labels.shape
-        self._log(topic, 'VoxelGrid', grid.stamp, frame_id=grid.frame_id, pose=self._pose(grid.origin),
-                  row_count=rows, column_count=columns, cell_size=self._vector(grid.voxel_size), **strides(grid),
-                  fields=fields, data=cells(grid).tobytes())
+        self._log(
+            topic,
+            'VoxelGrid',
+            grid.stamp,
+            frame_id=grid.frame_id,
+            pose=self._pose(grid.origin),
+            row_count=rows,
+            column_count=columns,
+            cell_size=self._vector(grid.voxel_size),
+            **strides(grid),
+            fields=fields,
+            data=cells(grid).tobytes(),
+        )
 
     def _cameras(self, view: View) -> None:
         for camera, pixels in view.snapshot.images.items():
@@ -108,9 +124,17 @@ class FoxgloveServer:
             if camera in view.cameras:
                 k = view.cameras[camera].intrinsics
                 p = [*k[0], 0.0, *k[1], 0.0, *k[2], 0.0]
-                self._log(self._topics.camera_info(camera), 'CameraCalibration', view.stamp, frame_id=camera,
-                          width=pixels.shape[1], height=pixels.shape[0], K=k.ravel().tolist(), P=[float(x) for x in p],
-                          R=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+                self._log(
+                    self._topics.camera_info(camera),
+                    'CameraCalibration',
+                    view.stamp,
+                    frame_id=camera,
+                    width=pixels.shape[1],
+                    height=pixels.shape[0],
+                    K=k.ravel().tolist(),
+                    P=[float(x) for x in p],
+                    R=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+                )
 
     def _transforms(self, view: View) -> None:
         if not (channel := self._wanted(TF_TOPIC, 'FrameTransforms')):
@@ -121,9 +145,12 @@ class FoxgloveServer:
     def _transform(self, parent: str, child: str, parent_from_child: Matrix, stamp: int) -> Any:
         x, y, z, w = quaternion(parent_from_child)
         return self._messages.FrameTransform(
-            timestamp=self._time(stamp), parent_frame_id=parent, child_frame_id=child,
+            timestamp=self._time(stamp),
+            parent_frame_id=parent,
+            child_frame_id=child,
             translation=self._vector(parent_from_child[:3, 3]),
-            rotation=self._messages.Quaternion(x=x, y=y, z=z, w=w))
+            rotation=self._messages.Quaternion(x=x, y=y, z=z, w=w),
+        )
 
     def _time(self, stamp: int) -> Any:
         seconds, nanoseconds = divmod(stamp, NANOSECONDS)
@@ -134,8 +161,9 @@ class FoxgloveServer:
         return self._messages.Vector3(x=x, y=y, z=z)
 
     def _pose(self, position: Iterable[float]) -> Any:
-        return self._messages.Pose(position=self._vector(position),
-                                   orientation=self._messages.Quaternion(x=0.0, y=0.0, z=0.0, w=1.0))
+        return self._messages.Pose(
+            position=self._vector(position), orientation=self._messages.Quaternion(x=0.0, y=0.0, z=0.0, w=1.0)
+        )
 
 
 def _edges(view: View) -> Iterator[tuple[str, str, Matrix]]:

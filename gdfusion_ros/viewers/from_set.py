@@ -14,8 +14,9 @@ from gdfusion_ros.viewers.view import PlacedCamera, View
 from gdfusion_ros.visualization.snapshot import Snapshot
 
 
-def view_of_set(posed: PosedSet, grid: SemanticGrid, fixed_frame: str, numbers: Mapping[str, float],
-                statuses: tuple[Status, ...]) -> View:
+def view_of_set(
+    posed: PosedSet, grid: SemanticGrid, fixed_frame: str, numbers: Mapping[str, float], statuses: tuple[Status, ...]
+) -> View:
     """The view of ``grid``, which a network made of ``posed``; its images are those that the network saw.
 
     They are decoded and cut already, which is why nothing is taken from the next frame's time.
@@ -24,8 +25,9 @@ def view_of_set(posed: PosedSet, grid: SemanticGrid, fixed_frame: str, numbers: 
     cameras = {}
     for camera, image in inputs.items():
         height, width, _ = image.pixels.shape
-        cameras[camera] = _placed(posed.cameras[camera], ResizeCrop(image.source, (width, height)),
-                                  posed.grid.fixed_from_grid)
+        cameras[camera] = _placed(
+            posed.cameras[camera], ResizeCrop(image.source, (width, height)), posed.grid.fixed_from_grid
+        )
     images = {camera: image.pixels for camera, image in inputs.items()}
     return View(Snapshot(grid, images=images), cameras, fixed_frame, posed.grid.fixed_from_grid, numbers, statuses)
 

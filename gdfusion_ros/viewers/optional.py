@@ -17,8 +17,9 @@ def library(name: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise GdfusionError(f"this viewer needs the library '{name.partition('.')[0]}': "
-                            f"pip install 'gdfusion-ros[{extra}]' ({error})") from error
+        raise GdfusionError(
+            f"this viewer needs the library '{name.partition('.')[0]}': pip install 'gdfusion-ros[{extra}]' ({error})"
+        ) from error
 
 
 def no_server(what: str, host: str, port: int, error: Exception) -> GdfusionError:

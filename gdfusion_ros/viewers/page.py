@@ -60,9 +60,11 @@ class _Frame:
     def next(self, snapshot: Snapshot) -> _Frame:
         """The frame after this one; where pages that are open do not know its classes or cameras, a drive begins."""
         before, grid = self.first.grid, snapshot.grid
-        known = (grid.model, grid.label_set) == (before.model, before.label_set) and \
-            (snapshot.truth is None or self.first.truth is not None) and \
-            set(snapshot.cameras) <= set(self.first.cameras)
+        known = (
+            (grid.model, grid.label_set) == (before.model, before.label_set)
+            and (snapshot.truth is None or self.first.truth is not None)
+            and set(snapshot.cameras) <= set(self.first.cameras)
+        )
         number = self.number + 1
         return _Frame(number, snapshot, self.drive, self.first) if known else _Frame(number, snapshot, number, snapshot)
 
@@ -111,8 +113,9 @@ class LivePage:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _started(self, host: str, port: int) -> Server:
-        server: Server = await self._serve(self._send_frames, host, port, process_request=self._answer,
-                                           compression=None, close_timeout=_FAREWELL)
+        server: Server = await self._serve(
+            self._send_frames, host, port, process_request=self._answer, compression=None, close_timeout=_FAREWELL
+        )
         return server
 
     async def _stop(self) -> None:

@@ -52,8 +52,10 @@ class RerunLog:
         for name, value in view.numbers.items():
             log(rr.new_entity_path(['numbers', name]), rr.Scalars(value))
         for status in view.statuses:
-            log(rr.new_entity_path(['diagnostics', status.name]),
-                rr.TextLog(status.message, level=_LEVELS[min(status.level, 3)]))
+            log(
+                rr.new_entity_path(['diagnostics', status.name]),
+                rr.TextLog(status.message, level=_LEVELS[min(status.level, 3)]),
+            )
 
     def close(self) -> None:
         """Write what has not been written."""
@@ -69,22 +71,34 @@ class RerunLog:
         places = np.stack((indices % columns, indices // columns % rows, indices // (columns * rows)), axis=1)
         for label in grid.label_set.occupied:
             of_class = places[labels == label.id].astype(np.int32)
-            self._stream.log(f'{path}/{label.name}', self._sdk.VoxelGridMap(
-                of_class, grid.voxel_size, colors=np.tile(np.array(label.color, np.uint8), (len(of_class), 1)),
-                translation=grid.origin))
+            self._stream.log(
+                f'{path}/{label.name}',
+                self._sdk.VoxelGridMap(
+                    of_class,
+                    grid.voxel_size,
+                    colors=np.tile(np.array(label.color, np.uint8), (len(of_class), 1)),
+                    translation=grid.origin,
+                ),
+            )
 
     def _cameras(self, view: View) -> None:
         for camera, pixels in view.snapshot.images.items():
             path = f'{VEHICLE}/{camera}'
             if camera in view.cameras:
                 place = view.cameras[camera]
-                self._stream.log(path, self._transform(place.grid_from_camera), self._sdk.Pinhole(
-                    image_from_camera=place.intrinsics, resolution=(pixels.shape[1], pixels.shape[0])))
+                self._stream.log(
+                    path,
+                    self._transform(place.grid_from_camera),
+                    self._sdk.Pinhole(
+                        image_from_camera=place.intrinsics, resolution=(pixels.shape[1], pixels.shape[0])
+                    ),
+                )
             self._stream.log(f'{path}/image', self._sdk.EncodedImage(contents=jpeg(pixels), media_type='image/jpeg'))
 
     def _transform(self, parent_from_child: Matrix) -> Any:
-        return self._sdk.Transform3D(translation=parent_from_child[:3, 3],
-                                     quaternion=self._sdk.Quaternion(xyzw=quaternion(parent_from_child)))
+        return self._sdk.Transform3D(
+            translation=parent_from_child[:3, 3], quaternion=self._sdk.Quaternion(xyzw=quaternion(parent_from_child))
+        )
 
     def _arrange(self, view: View) -> None:
         """The panels, anew where other cameras or numbers are there."""
@@ -101,14 +115,20 @@ def _layout(blueprint: Any, view: View) -> Any:
     kinds = {'Prediction': 'voxels', 'Ground truth': 'truth'} if view.snapshot.truth else {'Prediction': 'voxels'}
     from_behind = behind(view.snapshot.grid, 1.0)
     eye = blueprint.EyeControls3D(position=from_behind.eye, look_target=from_behind.target, eye_up=(0.0, 0.0, 1.0))
-    above = [blueprint.Spatial3DView(origin=VEHICLE, name=name, eye_controls=eye, line_grid=False,
-                                     contents=[f'+ {VEHICLE}/{kind}/**'])
-             for name, kind in kinds.items()]
+    above = [
+        blueprint.Spatial3DView(
+            origin=VEHICLE, name=name, eye_controls=eye, line_grid=False, contents=[f'+ {VEHICLE}/{kind}/**']
+        )
+        for name, kind in kinds.items()
+    ]
     beside = [blueprint.TimeSeriesView(origin='numbers', name='Numbers')] if view.numbers else []
     beside += [blueprint.TextLogView(origin='diagnostics', name='Diagnostics')] if view.statuses else []
     rows = [blueprint.Horizontal(*above, *([blueprint.Vertical(*beside)] if beside else []))]
-    cameras = [blueprint.Spatial2DView(origin=f'{VEHICLE}/{camera}', name=camera, contents=[f'+ {VEHICLE}/{camera}/**'])
-               for camera in view.snapshot.cameras if camera in view.snapshot.images]
+    cameras = [
+        blueprint.Spatial2DView(origin=f'{VEHICLE}/{camera}', name=camera, contents=[f'+ {VEHICLE}/{camera}/**'])
+        for camera in view.snapshot.cameras
+        if camera in view.snapshot.images
+    ]
     rows += [blueprint.Grid(*cameras, grid_columns=3)] if cameras else []
     return blueprint.Blueprint(blueprint.Vertical(*rows), collapse_panels=True)
 

@@ -62,8 +62,9 @@ def _ticks(lower: float, upper: float, scale: float) -> Iterator[float]:
     return (every * number for number in range(math.ceil(lower / every), math.floor(upper / every) + 1))
 
 
-def _draw_scales(panel: Image.Image, corner: tuple[int, int], size: tuple[int, int], upper: tuple[float, float],
-                 scale: float) -> None:
+def _draw_scales(
+    panel: Image.Image, corner: tuple[int, int], size: tuple[int, int], upper: tuple[float, float], scale: float
+) -> None:
     """Lines and metres; ``upper`` is (y, x) of the map's upper left corner."""
     draw = ImageDraw.Draw(panel, 'RGBA')
     bottom, right = corner[1] + size[1], corner[0] + size[0]
@@ -85,6 +86,10 @@ def _draw_vehicle(panel: Image.Image, place: tuple[float, float], scale: float) 
     """An arrow head at the ego frame's origin, about 4 m long, pointing forward."""
     unit = max(scale, 5.0)
     tip = (place[0], place[1] - 3.2 * unit)
-    points = [tip, (place[0] + 1.3 * unit, place[1] + unit), (place[0], place[1] + 0.2 * unit),
-              (place[0] - 1.3 * unit, place[1] + unit)]
+    points = [
+        tip,
+        (place[0] + 1.3 * unit, place[1] + unit),
+        (place[0], place[1] + 0.2 * unit),
+        (place[0] - 1.3 * unit, place[1] + unit),
+    ]
     ImageDraw.Draw(panel).polygon(points, fill=EGO, outline=INK, width=2)

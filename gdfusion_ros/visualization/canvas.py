@@ -31,8 +31,14 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def text(draw: ImageDraw.ImageDraw, position: tuple[float, float], words: str, size: int = 16, fill: Color = INK,
-         anchor: str = 'la') -> float:
+def text(
+    draw: ImageDraw.ImageDraw,
+    position: tuple[float, float],
+    words: str,
+    size: int = 16,
+    fill: Color = INK,
+    anchor: str = 'la',
+) -> float:
     """Writes one line; returns the x at which it ends, for a line that starts at ``position``."""
     words = printable(words, _LONGEST)
     draw.text(position, words, fill=fill, font=font(size), anchor=anchor)

@@ -78,14 +78,26 @@ def _template(frame: Snapshot, parts: Parts, drive: int = 0) -> tuple[str, str]:
     grid = frame.grid
     colors = palette(grid.label_set).astype(int)
     about = {
-        'model': frame.model, 'untrained': frame.untrained, 'drive': drive,
-        'truth': parts.truth, 'cameras': [_name(camera) for camera in frame.cameras] if parts.images else (),
-        'free': grid.label_set.free, 'unknown': UNKNOWN, 'vehicle': VEHICLE.tolist(),
-        'classes': [{'id': label.id, 'name': label.name, 'color': '#{:02x}{:02x}{:02x}'.format(*colors[label.id])}
-                    for label in grid.label_set.occupied]}
+        'model': frame.model,
+        'untrained': frame.untrained,
+        'drive': drive,
+        'truth': parts.truth,
+        'cameras': [_name(camera) for camera in frame.cameras] if parts.images else (),
+        'free': grid.label_set.free,
+        'unknown': UNKNOWN,
+        'vehicle': VEHICLE.tolist(),
+        'classes': [
+            {'id': label.id, 'name': label.name, 'color': '#{:02x}{:02x}{:02x}'.format(*colors[label.id])}
+            for label in grid.label_set.occupied
+        ],
+    }
     modules = {'imports': {name: _data_url(file) for name, file in MODULES.items()}}
-    contents = {'style': (_VIEWER / 'style.css').read_text('utf-8'), 'about': _json(about), 'modules': _json(modules),
-                'connect': "'self'" if drive else "'none'"}
+    contents = {
+        'style': (_VIEWER / 'style.css').read_text('utf-8'),
+        'about': _json(about),
+        'modules': _json(modules),
+        'connect': "'self'" if drive else "'none'",
+    }
     # The places are found before anything is filled in: what is filled in may look like one.
     head, tail = (_VIEWER / 'page.html').read_text('utf-8').split('{{frames}}')
     return _filled(head, contents), _filled(tail, contents)
@@ -102,17 +114,26 @@ def _script(content: str) -> str:
 
 def _content(frame: Snapshot, start: int, level: int) -> str:
     """The JSON of ``frame``, its grids packed by gzip of ``level``; its time counts from the stamp ``start`` [ns]."""
-    return _json({
-        'stamp': stamp_text(frame.grid.stamp) if frame.grid.stamp else '',
-        'moment': frame.moment, 'time': (frame.grid.stamp - start) / NANOSECONDS,
-        'prediction': _packed(frame.grid, level), 'truth': frame.truth and _packed(frame.truth, level),
-        'images': {_name(camera): _jpeg(pixels) for camera, pixels in frame.images.items()}})
+    return _json(
+        {
+            'stamp': stamp_text(frame.grid.stamp) if frame.grid.stamp else '',
+            'moment': frame.moment,
+            'time': (frame.grid.stamp - start) / NANOSECONDS,
+            'prediction': _packed(frame.grid, level),
+            'truth': frame.truth and _packed(frame.truth, level),
+            'images': {_name(camera): _jpeg(pixels) for camera, pixels in frame.images.items()},
+        }
+    )
 
 
 def _packed(grid: SemanticGrid, level: int) -> dict[str, object]:
     labels = gzip.compress(to_wire(grid.labels).tobytes(), level, mtime=0)
-    return {'shape': grid.labels.shape, 'origin': grid.origin, 'voxelSize': grid.voxel_size,
-            'labels': base64.b64encode(labels).decode()}
+    return {
+        'shape': grid.labels.shape,
+        'origin': grid.origin,
+        'voxelSize': grid.voxel_size,
+        'labels': base64.b64encode(labels).decode(),
+    }
 
 
 def _name(camera: str) -> str:

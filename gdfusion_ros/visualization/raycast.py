@@ -68,8 +68,17 @@ def render(scene: Drawing, view: Viewpoint, width: int, height: int, samples: in
     eye = (np.array(view.eye) - scene.lower) / size
     corner, across, down = (vector / size for vector in view.image_plane(width * samples, height * samples))
     image = np.zeros((height, width, 4), np.float32)
-    _render(scene.solid[scene.labels], scene.labels, scene.colors, (scene.boxes - scene.lower) / size, scene.box_colors,
-            tuple(eye), (corner, across, down), samples, image)
+    _render(
+        scene.solid[scene.labels],
+        scene.labels,
+        scene.colors,
+        (scene.boxes - scene.lower) / size,
+        scene.box_colors,
+        tuple(eye),
+        (corner, across, down),
+        samples,
+        image,
+    )
     return image
 
 
@@ -81,15 +90,18 @@ def _unit(vector: Floats) -> Floats:
 def _render(solid, labels, colors, boxes, box_colors, eye, plane, samples, image):  # type: ignore[no-untyped-def]
     """Adds every sample of every pixel to ``image``."""
     corner, across, down = plane
-    weight = 1 / samples ** 2
+    weight = 1 / samples**2
     for row in numba.prange(image.shape[0]):
         for sample in range(image.shape[1] * samples * samples):
             u, v = sample // samples + 0.5, row * samples + sample % samples + 0.5
-            direction = (corner[0] + u * across[0] + v * down[0], corner[1] + u * across[1] + v * down[1],
-                         corner[2] + u * across[2] + v * down[2])
+            direction = (
+                corner[0] + u * across[0] + v * down[0],
+                corner[1] + u * across[1] + v * down[1],
+                corner[2] + u * across[2] + v * down[2],
+            )
             x, y, z, axis, distance, _ = first_voxel(solid, eye, direction, False)
             box, box_axis, box_distance = _first_box(boxes, eye, direction)
-            column = sample // samples ** 2
+            column = sample // samples**2
             if box >= 0 and (axis < 0 or box_distance < distance):
                 _add(image[row, column], box_colors[box], _FACE_LIGHT[box_axis] * weight, weight)
             elif axis >= 0:
@@ -118,8 +130,11 @@ def _first_box(boxes, origin, direction):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True)
 def _light(solid, voxel, axis, origin, direction, distance):  # type: ignore[no-untyped-def]
     """Brightness 0..1 of the point that a ray hits on a voxel's face."""
-    point = (origin[0] + distance * direction[0], origin[1] + distance * direction[1],
-             origin[2] + distance * direction[2])
+    point = (
+        origin[0] + distance * direction[0],
+        origin[1] + distance * direction[1],
+        origin[2] + distance * direction[2],
+    )
     side = -1 if direction[axis] > 0 else 1
     light = _FACE_LIGHT[axis] * _corner_light(solid, voxel, axis, side, point) * _seam_light(point, axis, distance)
     # The ray to the sun starts in the voxel in front of the face, so that it cannot meet the face itself.

@@ -67,11 +67,16 @@ class Layout:
     legend: Box
 
 
-SINGLE = Layout((Box(16, 84, 1240, 498),), (Box(1272, 84, 632, 632),), Box(16, 598, 1240, 466),
-                Box(1272, 732, 632, 332))
+SINGLE = Layout(
+    (Box(16, 84, 1240, 498),), (Box(1272, 84, 632, 632),), Box(16, 598, 1240, 466), Box(1272, 732, 632, 332)
+)
 SINGLE_WITHOUT_IMAGES = Layout((Box(16, 84, 1240, 980),), SINGLE.maps, None, SINGLE.legend)
-DOUBLE = Layout((Box(16, 84, 936, 504), Box(968, 84, 936, 504)), (Box(16, 604, 460, 460), Box(492, 604, 460, 460)),
-                Box(968, 604, 936, 352), Box(968, 972, 936, 92))
+DOUBLE = Layout(
+    (Box(16, 84, 936, 504), Box(968, 84, 936, 504)),
+    (Box(16, 604, 460, 460), Box(492, 604, 460, 460)),
+    Box(968, 604, 936, 352),
+    Box(968, 972, 936, 92),
+)
 DOUBLE_WITHOUT_IMAGES = Layout(DOUBLE.views, DOUBLE.maps, None, Box(968, 604, 936, 460))
 
 
@@ -86,7 +91,7 @@ def picture(frame: Snapshot, parts: Parts | None = None) -> Image.Image:
     layout = _layout(parts or frame.parts)
     page = Image.new('RGB', (WIDTH, HEIGHT), PAGE)
     _draw_title(page, frame)
-    for number, grid in enumerate((frame.grid, frame.truth)[:len(layout.views)]):
+    for number, grid in enumerate((frame.grid, frame.truth)[: len(layout.views)]):
         _draw_grid(page, grid, layout.views[number], layout.maps[number])
     if len(layout.views) > 1:
         _draw_tag(page, layout.views[0].corner, 'prediction')
@@ -113,8 +118,10 @@ def _details(grid: SemanticGrid) -> str:
     shape, edges = ' x '.join(map(str, grid.labels.shape)), ' x '.join(f'{edge:g}' for edge in grid.voxel_size)
     details = [f'{shape} voxels of {edges} m in {grid.frame_id}']
     if grid.cameras:
-        details += [f'frame {grid.frames_since_reset} since reset',
-                    f'{len(grid.cameras)} cameras within {grid.stamp_spread / 1e6:.1f} ms']
+        details += [
+            f'frame {grid.frames_since_reset} since reset',
+            f'{len(grid.cameras)} cameras within {grid.stamp_spread / 1e6:.1f} ms',
+        ]
     strange = ~np.isin(grid.labels, [UNKNOWN, *(label.id for label in grid.label_set.classes)])
     if strange.any():
         details += [f'{strange.sum():,} voxels (grey) have labels that are none of {grid.label_set.name}']
@@ -154,8 +161,10 @@ def _draw_legend(page: Image.Image, frame: Snapshot, box: Box) -> None:
         return
     grids = [grid for grid in (frame.grid, frame.truth) if grid is not None]
     counts = [np.bincount(grid.labels.ravel(order='K'), minlength=256) for grid in grids]
-    occupied = ' | '.join(f'{grid.labels.size - count[label_set.free] - count[UNKNOWN]:,}'
-                          for grid, count in zip(grids, counts, strict=True))
+    occupied = ' | '.join(
+        f'{grid.labels.size - count[label_set.free] - count[UNKNOWN]:,}'
+        for grid, count in zip(grids, counts, strict=True)
+    )
     unknown = ' | '.join(f'{count[UNKNOWN]:,}' for count in counts)
     left, right, line = box.left + MARGIN, box.left + box.width - MARGIN, box.top + 48
     text(draw, (left, box.top + 14), f'{occupied} occupied voxels', 20)
@@ -164,8 +173,14 @@ def _draw_legend(page: Image.Image, frame: Snapshot, box: Box) -> None:
     _draw_classes(draw, label_set, Box(left, line + 8, right - left, box.height - 64), 2, 17, counts)
 
 
-def _draw_classes(draw: ImageDraw.ImageDraw, label_set: LabelSet, box: Box, columns: int, size: int,
-                  counts: Sequence[NDArray[np.int64]]) -> None:
+def _draw_classes(
+    draw: ImageDraw.ImageDraw,
+    label_set: LabelSet,
+    box: Box,
+    columns: int,
+    size: int,
+    counts: Sequence[NDArray[np.int64]],
+) -> None:
     """The classes in columns of equal width, with letters of ``size`` px; ``counts`` are (256,) voxels of each."""
     classes = label_set.occupied
     rows = -(-len(classes) // columns)

@@ -45,8 +45,10 @@ class Snapshot:
         for grid in filter(None, (self.grid, self.truth)):
             _require_place(grid)
         if self.truth is not None and self.truth.label_set != self.grid.label_set:
-            raise GdfusionError(f'the grid at {stamp_text(self.grid.stamp)} has classes of {self.grid.label_set.name}, '
-                                f'its ground truth of {self.truth.label_set.name}; show them one at a time')
+            raise GdfusionError(
+                f'the grid at {stamp_text(self.grid.stamp)} has classes of {self.grid.label_set.name}, '
+                f'its ground truth of {self.truth.label_set.name}; show them one at a time'
+            )
 
     @property
     def parts(self) -> Parts:
@@ -85,4 +87,5 @@ def _require_place(grid: SemanticGrid) -> None:
             f'the grid at {stamp_text(grid.stamp)} in {grid.frame_id} has voxels of '
             f'{" x ".join(f"{edge:g}" for edge in grid.voxel_size)} m from '
             f'({", ".join(f"{value:g}" for value in grid.origin)}) m: no picture shows that; expected edges of '
-            f'{_EDGES[0]:g} to {_EDGES[1]:g} m, at most {_FARTHEST:g} m away; mend voxel_size and origin')
+            f'{_EDGES[0]:g} to {_EDGES[1]:g} m, at most {_FARTHEST:g} m away; mend voxel_size and origin'
+        )

@@ -31,8 +31,15 @@ def perspective(grid: SemanticGrid, width: int, height: int) -> Image.Image:
     """The occupied voxels and the vehicle on a plain background, from behind; unknown voxels are left out."""
     solid = np.ones(256, np.bool_)
     solid[[grid.label_set.free, UNKNOWN]] = False
-    scene = Drawing(grid.labels, palette(grid.label_set), solid, grid.origin, grid.voxel_size, VEHICLE,
-                    np.full((len(VEHICLE), 3), EGO, np.float32))
+    scene = Drawing(
+        grid.labels,
+        palette(grid.label_set),
+        solid,
+        grid.origin,
+        grid.voxel_size,
+        VEHICLE,
+        np.full((len(VEHICLE), 3), EGO, np.float32),
+    )
     image = render(scene, behind(grid, width / height), width, height)
     pixels = image[..., :3] + (1 - image[..., 3:]) * np.array(PANEL)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))

@@ -60,6 +60,7 @@ Change = Callable[[str, Message], tuple[str, Message]]
 @pytest.fixture
 def replay_edited(tiny_network: OccupancyNetwork, scene_bag: Path, tmp_path: Path) -> Callable[..., Edited]:
     """``replay_edited(change, **settings)``: the scene with each (topic, message) changed, replayed."""
+
     def run(change: Change, topics: TopicSettings | None = None, **settings: Any) -> Edited:
         store, bag, out = typestore(), tmp_path / 'edited', tmp_path / 'out'
         with bag_reader(scene_bag) as reader, bag_writer(bag) as writer:
@@ -72,8 +73,14 @@ def replay_edited(tiny_network: OccupancyNetwork, scene_bag: Path, tmp_path: Pat
                 writer.write_serialized(topic, message.stamp, bytes(store.serialize_cdr(content, message.type_name)))
         warnings: list[str] = []
         try:
-            result = replay(bag, out, tiny_network, PipelineSettings(**settings), topics or TopicSettings(),
-                            listener=ReplayListener(warning=warnings.append))
+            result = replay(
+                bag,
+                out,
+                tiny_network,
+                PipelineSettings(**settings),
+                topics or TopicSettings(),
+                listener=ReplayListener(warning=warnings.append),
+            )
         except GdfusionError as error:
             return Edited(None, [], warnings, str(error))
         with bag_reader(out) as reader:
@@ -92,18 +99,30 @@ def write_mcap() -> McapBuilder:
     return _write_mcap
 
 
-def _write_mcap(path: Path, *, profile: str = 'ros2', type_name: str = 'std_msgs/msg/String', encoding: str = 'cdr',
-                schema: str = 'ros2msg', qos: str = '', stamps: Sequence[int] = (100, 101, 102),
-                foreign: Sequence[str] = (), pack: Callable[[bytes], bytes] = bytes, loose: Sequence[int] = (),
-                **options: Any) -> Path:
+def _write_mcap(
+    path: Path,
+    *,
+    profile: str = 'ros2',
+    type_name: str = 'std_msgs/msg/String',
+    encoding: str = 'cdr',
+    schema: str = 'ros2msg',
+    qos: str = '',
+    stamps: Sequence[int] = (100, 101, 102),
+    foreign: Sequence[str] = (),
+    pack: Callable[[bytes], bytes] = bytes,
+    loose: Sequence[int] = (),
+    **options: Any,
+) -> Path:
     """``foreign``: encodings of further channels; ``loose``: stamps of messages on /text outside of the chunk."""
     text = typestore().serialize_cdr(RosbagsFactory()('std_msgs/msg/String', data='x'), 'std_msgs/msg/String')
     with path.open('wb') as stream:
         writer = Writer(stream, enable_data_crcs=False, **options)
         writer.start(profile=profile, library='somebody else')
         number = writer.register_schema(type_name, schema, b'string data')
-        topics = [writer.register_channel(name, encoding, number, {'offered_qos_profiles': qos} if qos else {})
-                  for name in ('/text', '/other')]
+        topics = [
+            writer.register_channel(name, encoding, number, {'offered_qos_profiles': qos} if qos else {})
+            for name in ('/text', '/other')
+        ]
         for name in foreign:
             other = writer.register_channel(f'/{name}', name, writer.register_schema('note', name, b'{}'))
             writer.add_message(other, stamps[0], b'{}', stamps[0])

@@ -34,19 +34,22 @@ def refusal(path: Path) -> str:
     return str(error.value).split('cannot be read: ')[1]
 
 
-@pytest.mark.parametrize(('content', 'sentence'), [
-    (b'', 'it is empty'),
-    (b'#ROSBAG V2.0\nE\0\0\0', "a ROS 1 bag; 'rosbags-convert"),
-    (gzip.compress(b'hello'), "packed with gzip; unpack it ('gunzip')"),
-    (b'\x04\x22\x4d\x18abc', 'packed with lz4'),
-    (b'PK\x03\x04abc', 'a zip archive'),
-    (b'version https://git-lfs.github.com/spec/v1\noid', 'git lfs pull'),
-    (b'ULog\x01\x12\x35', 'a PX4 log'),
-    (b'<!DOCTYPE html>', 'a failed download'),
-    (b'\0' * 1000, 'only zero bytes'),
-    (b'\x89MCAP', 'cut off in its first bytes'),
-    (b'{"a": 1}', 'it is neither MCAP nor sqlite3'),
-])
+@pytest.mark.parametrize(
+    ('content', 'sentence'),
+    [
+        (b'', 'it is empty'),
+        (b'#ROSBAG V2.0\nE\0\0\0', "a ROS 1 bag; 'rosbags-convert"),
+        (gzip.compress(b'hello'), "packed with gzip; unpack it ('gunzip')"),
+        (b'\x04\x22\x4d\x18abc', 'packed with lz4'),
+        (b'PK\x03\x04abc', 'a zip archive'),
+        (b'version https://git-lfs.github.com/spec/v1\noid', 'git lfs pull'),
+        (b'ULog\x01\x12\x35', 'a PX4 log'),
+        (b'<!DOCTYPE html>', 'a failed download'),
+        (b'\0' * 1000, 'only zero bytes'),
+        (b'\x89MCAP', 'cut off in its first bytes'),
+        (b'{"a": 1}', 'it is neither MCAP nor sqlite3'),
+    ],
+)
 @pytest.mark.parametrize('name', ['a.mcap', 'a.db3', 'a.bag', 'a.mcap.zstd'])
 def test_foreign_files_are_named(tmp_path: Path, content: bytes, sentence: str, name: str) -> None:
     path = tmp_path / name
@@ -67,7 +70,7 @@ def test_a_folder_of_ros_1_bags_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize('packed', [False, True])
 def test_what_was_cut_off_may_be_saved(tmp_path: Path, storage: str, remedy: str, kept: float, packed: bool) -> None:
     file = recorded(tmp_path / 'bag', storage)
-    content = file.read_bytes()[:int(kept * file.stat().st_size)]
+    content = file.read_bytes()[: int(kept * file.stat().st_size)]
     file.write_bytes(zstandard.compress(content) if packed else content)
     text = refusal(file)
     assert 'its end is missing' in text
@@ -78,7 +81,7 @@ def test_what_was_cut_off_may_be_saved(tmp_path: Path, storage: str, remedy: str
 def test_a_packed_file_that_was_cut_off_is_refused(tmp_path: Path, storage: str) -> None:
     file = recorded(tmp_path / 'bag', storage)
     content = zstandard.compress(file.read_bytes())
-    (tmp_path / 'a.zstd').write_bytes(content[:len(content) // 2])
+    (tmp_path / 'a.zstd').write_bytes(content[: len(content) // 2])
     assert refusal(tmp_path / 'a.zstd')
 
 
@@ -107,8 +110,9 @@ def test_messages_left_in_a_log_of_sqlite_are_told(tmp_path: Path) -> None:
     assert 'PRAGMA wal_checkpoint' in refusal(file)
 
 
-def test_nothing_stays_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                               write_mcap: Callable[..., Path]) -> None:
+def test_nothing_stays_in_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_mcap: Callable[..., Path]
+) -> None:
     (tmp_path / 'temporary').mkdir()
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path / 'temporary'))
     packed = tmp_path / 'a.mcap.zstd'

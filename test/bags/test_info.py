@@ -23,11 +23,18 @@ def test_describes_time_topics_and_custom_data(tmp_path: Path) -> None:
     with bag_reader(tmp_path / 'bag') as bag:
         lines = [' '.join(line.split()) for line in describe(bag).splitlines()]
     size = bag_size(tmp_path / 'bag')
-    assert lines[:6] == [f'bag {tmp_path}/bag', f'size {size / 1000:.2f}kB',
-                         'start 2020-09-13 12:26:40 UTC (1600000000.000000000)', 'duration 2.500 s', 'messages 7',
-                         'scene scene-0001']
-    assert lines[-2:] == ['/text std_msgs/msg/String 6 2.00 reliable, volatile',
-                          '/tf_static tf2_msgs/msg/TFMessage 1 - reliable, transient_local']
+    assert lines[:6] == [
+        f'bag {tmp_path}/bag',
+        f'size {size / 1000:.2f}kB',
+        'start 2020-09-13 12:26:40 UTC (1600000000.000000000)',
+        'duration 2.500 s',
+        'messages 7',
+        'scene scene-0001',
+    ]
+    assert lines[-2:] == [
+        '/text std_msgs/msg/String 6 2.00 reliable, volatile',
+        '/tf_static tf2_msgs/msg/TFMessage 1 - reliable, transient_local',
+    ]
 
 
 def test_lists_what_is_left_out(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
@@ -46,8 +53,9 @@ def test_describes_an_empty_bag(tmp_path: Path) -> None:
     assert 'messages  0' in text
 
 
-def test_what_a_bag_says_is_shown_without_its_control_characters(tmp_path: Path,
-                                                                 write_mcap: Callable[..., Path]) -> None:
+def test_what_a_bag_says_is_shown_without_its_control_characters(
+    tmp_path: Path, write_mcap: Callable[..., Path]
+) -> None:
     path = write_mcap(tmp_path / 'a.mcap', type_name='std_msgs/msg/\x1b[31mRed\n')
     with bag_reader(path) as bag:
         text = describe(bag)

@@ -32,8 +32,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     'type name of C++': {'type_name': 'std_msgs::msg::String'},
     'type name of DDS': {'type_name': 'std_msgs::msg::dds_::String_', 'schema': 'omgidl'},
     'definition not found': {'schema': ''},
-    'no index': {'index_types': IndexType.NONE, 'use_statistics': False, 'repeat_channels': False,
-                 'repeat_schemas': False, 'use_summary_offsets': False},
+    'no index': {
+        'index_types': IndexType.NONE,
+        'use_statistics': False,
+        'repeat_channels': False,
+        'repeat_schemas': False,
+        'use_summary_offsets': False,
+    },
     'channels not repeated': {'repeat_channels': False, 'repeat_schemas': False},
     'schemas not repeated': {'repeat_schemas': False},
     'no statistics': {'use_statistics': False},
@@ -54,14 +59,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def test_every_message_comes(tmp_path: Path, write_mcap: Callable[..., Path], options: dict[str, Any]) -> None:
     with bag_reader(write_mcap(tmp_path / 'a.mcap', **options)) as bag:
         assert {(topic.name, topic.type_name, topic.count) for topic in bag.topics.values()} == {
-            ('/other', STRING, 3), ('/text', STRING, 3)}
+            ('/other', STRING, 3),
+            ('/text', STRING, 3),
+        }
         assert [m.stamp for m in bag.raw_messages()] == [100, 100, 101, 101, 102, 102]
         assert [(m.stamp, m.message.data) for m in bag.messages(['/text'])] == [(100, 'x'), (101, 'x'), (102, 'x')]
         assert [m.stamp for m in bag.raw_messages(['/other'], start=101)] == [101, 102]
         assert (bag.start, bag.duration, bag.message_count) == (100, 2, 6)
         assert len(bag.topics['/text'].qos) == (options.get('qos') == QOS)
         assert [(item.topic, item.reason, item.count) for item in bag.left_out] == [
-            (f'/{name}', name, 1) for name in options.get('foreign', ())]
+            (f'/{name}', name, 1) for name in options.get('foreign', ())
+        ]
 
 
 def test_messages_outside_of_chunks_come_at_their_time(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
@@ -72,14 +80,18 @@ def test_messages_outside_of_chunks_come_at_their_time(tmp_path: Path, write_mca
 
 def test_a_file_of_others_only_is_refused(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
     path = write_mcap(tmp_path / 'a.mcap', profile='ros1', encoding='ros1', schema='ros1msg')
-    with pytest.raises(GdfusionError, match=r'no messages of ROS 2 \(cdr\), but /other \(ros1\)|/text \(ros1\)'), \
-            bag_reader(path):
+    with (
+        pytest.raises(GdfusionError, match=r'no messages of ROS 2 \(cdr\), but /other \(ros1\)|/text \(ros1\)'),
+        bag_reader(path),
+    ):
         pass
 
 
 def test_a_missing_topic_that_was_left_out_is_explained(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
-    with bag_reader(write_mcap(tmp_path / 'a.mcap', foreign=['json'])) as bag, \
-            pytest.raises(GdfusionError, match=r'no messages on /json .*left out: /json \(json\)'):
+    with (
+        bag_reader(write_mcap(tmp_path / 'a.mcap', foreign=['json'])) as bag,
+        pytest.raises(GdfusionError, match=r'no messages on /json .*left out: /json \(json\)'),
+    ):
         bag.require({'/json': STRING})
 
 
@@ -96,16 +108,21 @@ def test_one_topic_in_two_channels_is_one_topic(tmp_path: Path) -> None:
         writer.start(profile='ros2')
         schema = writer.register_schema(STRING, 'ros2msg', b'string data')
         for stamp, qos in ((100, QOS), (101, QOS.replace('depth: 5', 'depth: 1'))):
-            writer.add_message(writer.register_channel('/text', 'cdr', schema, {'offered_qos_profiles': qos}), stamp,
-                               b'\0\1\0\0\1\0\0\0\0', stamp)
+            writer.add_message(
+                writer.register_channel('/text', 'cdr', schema, {'offered_qos_profiles': qos}),
+                stamp,
+                b'\0\1\0\0\1\0\0\0\0',
+                stamp,
+            )
         writer.finish()
     with bag_reader(tmp_path / 'a.mcap') as bag:
         assert [m.stamp for m in bag.raw_messages(['/text'])] == [100, 101]
         assert [qos.depth for qos in bag.topics['/text'].qos] == [5, 1]
 
 
-def test_statistics_that_promise_more_than_there_is_are_an_error(tmp_path: Path,
-                                                                 write_mcap: Callable[..., Path]) -> None:
+def test_statistics_that_promise_more_than_there_is_are_an_error(
+    tmp_path: Path, write_mcap: Callable[..., Path]
+) -> None:
     path = write_mcap(tmp_path / 'a.mcap', enable_crcs=False)
     with path.open('rb') as stream:
         summary = SeekingReader(stream).get_summary()
@@ -128,20 +145,22 @@ def written(record: McapRecord) -> bytes:
 
 
 @pytest.mark.parametrize('options', [{}, {'index_types': IndexType.NONE}, {'use_statistics': False}])
-def test_files_joined_by_cat_are_refused(tmp_path: Path, write_mcap: Callable[..., Path],
-                                         options: dict[str, Any]) -> None:
+def test_files_joined_by_cat_are_refused(
+    tmp_path: Path, write_mcap: Callable[..., Path], options: dict[str, Any]
+) -> None:
     path = write_mcap(tmp_path / 'a.mcap', **options)
     path.write_bytes(2 * path.read_bytes())
     with pytest.raises(GdfusionError, match=r"it goes on behind its end: .* 'mcap merge' joins them"), bag_reader(path):
         pass
 
 
-def test_messages_of_a_channel_that_is_not_described_are_listed(tmp_path: Path,
-                                                                write_mcap: Callable[..., Path]) -> None:
+def test_messages_of_a_channel_that_is_not_described_are_listed(
+    tmp_path: Path, write_mcap: Callable[..., Path]
+) -> None:
     path = write_mcap(tmp_path / 'a.mcap', use_chunking=False, enable_crcs=False)
     content = path.read_bytes()
     message = content.index(b'\5', content.index(b'/other'))
-    path.write_bytes(content[:message + 9] + b'\7\0' + content[message + 11:])
+    path.write_bytes(content[: message + 9] + b'\7\0' + content[message + 11 :])
     with bag_reader(path) as bag:
         assert ('(number 7)', 1) in [(item.topic, item.count) for item in bag.left_out]
 

@@ -11,10 +11,19 @@ from gdfusion_ros.bags.messages import GRID_TYPE, RosbagsFactory, typestore
 from gdfusion_ros.messages.factory import header, stamp_of
 
 
-@pytest.mark.parametrize('type_name', [
-    'visualization_msgs/msg/MarkerArray', 'visualization_msgs/msg/Marker', 'sensor_msgs/msg/PointCloud2',
-    'sensor_msgs/msg/CameraInfo', 'nav_msgs/msg/OccupancyGrid', 'diagnostic_msgs/msg/DiagnosticArray',
-    'tf2_msgs/msg/TFMessage', GRID_TYPE])
+@pytest.mark.parametrize(
+    'type_name',
+    [
+        'visualization_msgs/msg/MarkerArray',
+        'visualization_msgs/msg/Marker',
+        'sensor_msgs/msg/PointCloud2',
+        'sensor_msgs/msg/CameraInfo',
+        'nav_msgs/msg/OccupancyGrid',
+        'diagnostic_msgs/msg/DiagnosticArray',
+        'tf2_msgs/msg/TFMessage',
+        GRID_TYPE,
+    ],
+)
 def test_fields_left_out_are_as_on_the_wire(type_name: str) -> None:
     message = RosbagsFactory()(type_name)
     data = typestore().serialize_cdr(message, type_name)
@@ -50,8 +59,16 @@ def test_a_misspelt_field_is_refused() -> None:
 def test_the_grid_message_keeps_its_fields() -> None:
     make = RosbagsFactory()
     labels = np.arange(24, dtype=np.uint8)
-    message = make(GRID_TYPE, header=header(1_500_000_001, 'base_link', make), size_x=2, size_y=3, size_z=4,
-                   labels=make.array(labels), cameras=['A', 'B'], frames_since_reset=7)
+    message = make(
+        GRID_TYPE,
+        header=header(1_500_000_001, 'base_link', make),
+        size_x=2,
+        size_y=3,
+        size_z=4,
+        labels=make.array(labels),
+        cameras=['A', 'B'],
+        frames_since_reset=7,
+    )
     back: Any = typestore().deserialize_cdr(typestore().serialize_cdr(message, GRID_TYPE), GRID_TYPE)
     assert stamp_of(back.header.stamp) == 1_500_000_001
     assert (back.size_x, back.size_y, back.size_z, back.frames_since_reset) == (2, 3, 4, 7)

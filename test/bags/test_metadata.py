@@ -59,21 +59,29 @@ def refusal(path: Path) -> str:
 
 
 @STORAGES
-@pytest.mark.parametrize('edit', [
-    set_topic(offered_qos_profiles=''), set_topic(offered_qos_profiles=[]), set_topic(offered_qos_profiles=None),
-    set_topic(offered_qos_profiles='not: ['), set_topic(offered_qos_profiles=[{'depth': 1}]),
-    set_topic(type='std_msgs/String'), set_topic(type='std_msgs/msg/Header'),
-    set_topic(type_description_hash='RIHS01_other'),
-    lambda content: topic(content).pop('offered_qos_profiles'),
-    lambda content: topic(content)['offered_qos_profiles'][0].update(depth=7),
-    lambda content: content['topics_with_message_count'].clear(),
-    lambda content: content['topics_with_message_count'][0].update(message_count=1),
-    lambda content: content.update(storage_identifier=''),
-    lambda content: content.update(storage_identifier='somebody_s_plugin', version=10),
-    lambda content: content.update(relative_file_paths=[]),
-])
-def test_every_message_comes_whatever_stands_beside_it(tmp_path: Path, storage: str,
-                                                       edit: Callable[[dict[str, Any]], object]) -> None:
+@pytest.mark.parametrize(
+    'edit',
+    [
+        set_topic(offered_qos_profiles=''),
+        set_topic(offered_qos_profiles=[]),
+        set_topic(offered_qos_profiles=None),
+        set_topic(offered_qos_profiles='not: ['),
+        set_topic(offered_qos_profiles=[{'depth': 1}]),
+        set_topic(type='std_msgs/String'),
+        set_topic(type='std_msgs/msg/Header'),
+        set_topic(type_description_hash='RIHS01_other'),
+        lambda content: topic(content).pop('offered_qos_profiles'),
+        lambda content: topic(content)['offered_qos_profiles'][0].update(depth=7),
+        lambda content: content['topics_with_message_count'].clear(),
+        lambda content: content['topics_with_message_count'][0].update(message_count=1),
+        lambda content: content.update(storage_identifier=''),
+        lambda content: content.update(storage_identifier='somebody_s_plugin', version=10),
+        lambda content: content.update(relative_file_paths=[]),
+    ],
+)
+def test_every_message_comes_whatever_stands_beside_it(
+    tmp_path: Path, storage: str, edit: Callable[[dict[str, Any]], object]
+) -> None:
     change(write(tmp_path / 'bag', storage), edit)
     assert stamps(tmp_path / 'bag') == [100, 101, 102]
 
@@ -94,12 +102,12 @@ def test_the_metadata_s_qos_goes_before_the_file_s(tmp_path: Path, storage: str)
 
 
 @STORAGES
-@pytest.mark.parametrize('edit', [
-    lambda content: content['topics_with_message_count'][0].update(message_count=4),
-    set_topic(name='/lost'),
-])
-def test_fewer_messages_than_promised_are_an_error(tmp_path: Path, storage: str,
-                                                   edit: Callable[[dict[str, Any]], object]) -> None:
+@pytest.mark.parametrize(
+    'edit', [lambda content: content['topics_with_message_count'][0].update(message_count=4), set_topic(name='/lost')]
+)
+def test_fewer_messages_than_promised_are_an_error(
+    tmp_path: Path, storage: str, edit: Callable[[dict[str, Any]], object]
+) -> None:
     change(write(tmp_path / 'bag', storage), edit)
     text = refusal(tmp_path / 'bag')
     assert 'says that it has' in text
@@ -112,7 +120,7 @@ def test_files_are_read_without_metadata(tmp_path: Path, storage: str, compressi
     bag = write(tmp_path / 'bag', storage, compression=compression)
     (bag / 'metadata.yaml').unlink()
     assert stamps(bag) == [100, 101, 102]
-    file, = bag.iterdir()
+    (file,) = bag.iterdir()
     assert stamps(file) == [100, 101, 102]
 
 
@@ -126,8 +134,9 @@ def split(folder: Path, write_mcap: Callable[..., Path], listed: tuple[str, ...]
 
 
 @pytest.mark.parametrize('listed', [('s_0.mcap', 's_1.mcap'), ('s_1.mcap', 's_0.mcap'), ()])
-def test_split_recordings_are_read_in_time_order(tmp_path: Path, write_mcap: Callable[..., Path],
-                                                 listed: tuple[str, ...]) -> None:
+def test_split_recordings_are_read_in_time_order(
+    tmp_path: Path, write_mcap: Callable[..., Path], listed: tuple[str, ...]
+) -> None:
     bag = split(tmp_path / 'bag', write_mcap, listed)
     assert stamps(bag) == [100, 100, 101, 101, 103, 103, 105, 105]
     (bag / 'metadata.yaml').unlink()
@@ -187,14 +196,13 @@ def with_record(path: Path, content: str, **options: Any) -> Path:
 
 
 @pytest.mark.parametrize('options', [{}, {'index_types': IndexType.NONE}, {'use_chunking': False}])
-@pytest.mark.parametrize(('content', 'expected'), [
-    ('custom_data: {scene: 7}', {'scene': '7'}),
-    ('custom_data: [1]', {}),
-    ('not: [', {}),
-    ('7', {}),
-])
+@pytest.mark.parametrize(
+    ('content', 'expected'),
+    [('custom_data: {scene: 7}', {'scene': '7'}), ('custom_data: [1]', {}), ('not: [', {}), ('7', {})],
+)
 def test_the_record_of_an_mcap_file_is_read_with_and_without_an_index(
-        tmp_path: Path, options: dict[str, Any], content: str, expected: dict[str, str]) -> None:
+    tmp_path: Path, options: dict[str, Any], content: str, expected: dict[str, str]
+) -> None:
     assert custom_data(with_record(tmp_path / 'a.mcap', content, **options)) == expected
 
 

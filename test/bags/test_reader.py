@@ -41,11 +41,16 @@ def test_reads_topics_and_messages(tmp_path: Path, storage: str) -> None:
         assert (bag.message_count, bag.start, bag.duration) == (6, 100, 2)
         assert bag.custom_data == {'a': 'b'}
         assert [(t.name, t.type_name, t.count) for t in bag.topics.values()] == [
-            ('/other', STRING, 3), ('/text', STRING, 3)]
+            ('/other', STRING, 3),
+            ('/text', STRING, 3),
+        ]
         assert bag.topics['/text'].qos == (LATCHED,)
         assert bag.count(['/text']) == 3
         assert [(m.topic, m.stamp, m.message.data) for m in bag.messages(['/text'])] == [
-            ('/text', 100, '0'), ('/text', 101, '1'), ('/text', 102, '2')]
+            ('/text', 100, '0'),
+            ('/text', 101, '1'),
+            ('/text', 102, '2'),
+        ]
         assert [m.topic for m in bag.raw_messages()] == ['/text', '/other'] * 3
         assert [m.stamp for m in bag.raw_messages(['/other'], start=101)] == [101, 102]
         assert list(bag.raw_messages(['/nothing'])) == []
@@ -100,7 +105,7 @@ def test_a_truncated_recording_is_refused(tmp_path: Path, storage: str, kept: fl
     path = write(tmp_path / 'bag', storage, count=2000)
     file = next(file for file in path.iterdir() if file.name != 'metadata.yaml')
     content = file.read_bytes()
-    file.write_bytes(content[:int(kept * len(content))])
+    file.write_bytes(content[: int(kept * len(content))])
     assert 'cannot be read' in refusal(path)
 
 

@@ -17,10 +17,19 @@ MAKE = RosbagsFactory()
 
 
 def diagnostics(node: str = 'occ', /, **statuses: Mapping[str, object]) -> Message:
-    return MAKE(DIAGNOSTICS_TYPE, status=[
-        MAKE('diagnostic_msgs/msg/DiagnosticStatus', name=f'{node}: {name}', values=[
-            MAKE('diagnostic_msgs/msg/KeyValue', key=key, value=str(value)) for key, value in values.items()])
-        for name, values in statuses.items()])
+    return MAKE(
+        DIAGNOSTICS_TYPE,
+        status=[
+            MAKE(
+                'diagnostic_msgs/msg/DiagnosticStatus',
+                name=f'{node}: {name}',
+                values=[
+                    MAKE('diagnostic_msgs/msg/KeyValue', key=key, value=str(value)) for key, value in values.items()
+                ],
+            )
+            for name, values in statuses.items()
+        ],
+    )
 
 
 @pytest.fixture(scope='module')
@@ -30,10 +39,17 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for topic in ('/diagnostics', '/occ/debug/latency', '/empty'):
             bag.add_topic(topic, DIAGNOSTICS_TYPE)
         for step in range(2):
-            bag.write('/diagnostics', step, diagnostics(
-                network={'device': 'cpu'}, CAM_FRONT={'rate [Hz]': 12, 'received': 5 + step, 'dropped: late': 1},
-                CAM_BACK={'received': 4}, sets={'made': 3, 'grids': 2 + step, 'refused: corrupt image': 1},
-                **{'recurrent memory': {'resets': 1}, 'latency': {}}))
+            bag.write(
+                '/diagnostics',
+                step,
+                diagnostics(
+                    network={'device': 'cpu'},
+                    CAM_FRONT={'rate [Hz]': 12, 'received': 5 + step, 'dropped: late': 1},
+                    CAM_BACK={'received': 4},
+                    sets={'made': 3, 'grids': 2 + step, 'refused: corrupt image': 1},
+                    **{'recurrent memory': {'resets': 1}, 'latency': {}},
+                ),
+            )
         bag.write('/diagnostics', 2, diagnostics('motors', temperature={'left': 40}))
         for step in range(3):
             bag.write('/occ/debug/latency', step, diagnostics(latency={'receive': 1 + step, 'network': 100.5}))
@@ -44,8 +60,13 @@ def test_the_last_diagnostics_count(recording: Path) -> None:
     with bag_reader(recording) as bag:
         rows = dict(counts(bag, '/diagnostics'))
     assert {name.strip(): str(count) for name, count in rows.items()} == {
-        'images in': '10', 'CAM_FRONT, dropped: late': '1', 'camera sets made': '3', 'refused: corrupt image': '1',
-        'grids out': '3', 'memory, resets': '1'}
+        'images in': '10',
+        'CAM_FRONT, dropped: late': '1',
+        'camera sets made': '3',
+        'refused: corrupt image': '1',
+        'grids out': '3',
+        'memory, resets': '1',
+    }
 
 
 def test_latencies_of_every_frame(recording: Path) -> None:

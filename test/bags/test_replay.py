@@ -53,8 +53,16 @@ Replayed = tuple[ReplayResult, list[SemanticGrid], Path]
 Run = Callable[..., Replayed]
 
 
-def replayed(network: OccupancyNetwork, bag: Path, out: Path, *, topics: TopicSettings = TOPICS,
-             protocol: PoseProtocol = 'live', listener: ReplayListener = SILENT, **settings: Any) -> Replayed:
+def replayed(
+    network: OccupancyNetwork,
+    bag: Path,
+    out: Path,
+    *,
+    topics: TopicSettings = TOPICS,
+    protocol: PoseProtocol = 'live',
+    listener: ReplayListener = SILENT,
+    **settings: Any,
+) -> Replayed:
     """What a replay did, the grids that it wrote, and where."""
     result = replay(bag, out, network, PipelineSettings(**settings), topics, protocol=protocol, listener=listener)
     with bag_reader(out) as reader:
@@ -88,8 +96,9 @@ def rewrite(source: Path, target: Path, change: Callable[[RawMessage], Iterable[
 def edited(message: RawMessage, edit: Callable[[Message], Message]) -> RawMessage:
     """The message with its content changed."""
     content = edit(typestore().deserialize_cdr(message.data, message.type_name))
-    return message._replace(type_name=content.__msgtype__,
-                            data=bytes(typestore().serialize_cdr(content, content.__msgtype__)))
+    return message._replace(
+        type_name=content.__msgtype__, data=bytes(typestore().serialize_cdr(content, content.__msgtype__))
+    )
 
 
 def assert_same_grids(first: list[SemanticGrid], second: list[SemanticGrid]) -> None:
@@ -128,7 +137,9 @@ def test_outputs_have_the_nodes_topics_and_the_time_of_the_last_message_needed(r
             '/occ/markers': ('visualization_msgs/msg/MarkerArray', 3),
             '/occ/occupancy': ('gdfusion_ros/msg/SemanticOccupancyGrid', 3),
             '/occ/points': ('sensor_msgs/msg/PointCloud2', 3),
-            '/tf': (TF, 21), '/tf_static': (TF, 1)}
+            '/tf': (TF, 21),
+            '/tf_static': (TF, 1),
+        }
         assert reader.custom_data['nuscenes.scene'] == 'scene-0001'
         assert (reader.custom_data['gdfusion.bag'], reader.custom_data['gdfusion.model']) == ('scene-0001', 'tiny')
         assert reader.custom_data['gdfusion.protocol'] == 'live'
@@ -154,36 +165,55 @@ def test_transforms_come_along_as_they_were(reference: Replayed, run: Run, scene
     assert stamps == sorted(stamps)
     expected = transforms(scene_bag, '/tf', '/tf_static')
     assert transforms(reference[2], '/tf', '/tf_static') == expected
-    renamed = rewrite(scene_bag, tmp_path / 'renamed', lambda message: [
-        message._replace(topic=message.topic.replace('/tf', '/odometry/tf'))])
+    renamed = rewrite(
+        scene_bag,
+        tmp_path / 'renamed',
+        lambda message: [message._replace(topic=message.topic.replace('/tf', '/odometry/tf'))],
+    )
     topics = TopicSettings(tf_topic='/odometry/tf', tf_static_topic='/odometry/tf_static')
     assert transforms(run(renamed, topics=topics)[2], '/tf', '/tf_static') == expected
 
 
-def test_costs_of_the_birds_eye_view_are_settings(tiny_network: OccupancyNetwork, scene_bag: Path, reference: Replayed,
-                                                  tmp_path: Path) -> None:
+def test_costs_of_the_birds_eye_view_are_settings(
+    tiny_network: OccupancyNetwork, scene_bag: Path, reference: Replayed, tmp_path: Path
+) -> None:
     def costs(path: Path) -> set[int]:
         with bag_reader(path) as reader:
             return {int(cost) for item in reader.messages(['/occ/bev']) for cost in np.unique(item.message.data)}
 
-    replay(scene_bag, tmp_path / 'out', tiny_network, PipelineSettings(), TOPICS,
-           bev=BevSettings(bev_costs=('obstacles: 40', 'ground: 7'), bev_min_height=-1.0, bev_max_height=6.0))
+    replay(
+        scene_bag,
+        tmp_path / 'out',
+        tiny_network,
+        PipelineSettings(),
+        TOPICS,
+        bev=BevSettings(bev_costs=('obstacles: 40', 'ground: 7'), bev_min_height=-1.0, bev_max_height=6.0),
+    )
     assert {-1, 40} <= costs(tmp_path / 'out') <= {-1, 7, 40}
     with pytest.raises(GdfusionError, match="setting 'bev_free': no class 'tram'"):
-        replay(scene_bag, tmp_path / 'none', tiny_network, PipelineSettings(), TOPICS,
-               bev=BevSettings(bev_free=('tram',)))
+        replay(
+            scene_bag, tmp_path / 'none', tiny_network, PipelineSettings(), TOPICS, bev=BevSettings(bev_free=('tram',))
+        )
 
 
 def test_two_replays_write_the_same_bytes(reference: Replayed, run: Run, scene_bag: Path) -> None:
     assert raw_outputs(reference[2]) == raw_outputs(run(scene_bag)[2])
 
 
-def test_grids_do_not_depend_on_when_topics_are_recorded(reference: Replayed, run: Run, scene_bag: Path,
-                                                         tmp_path: Path) -> None:
-    delays = {'/tf': 300_000_000, '/CAM_BACK/image/compressed': 90_000_000, '/CAM_FRONT/image/compressed': 200_000_000,
-              '/CAM_FRONT_LEFT/camera_info': 130_000_000}
-    late = rewrite(scene_bag, tmp_path / 'late',
-                   lambda message: [message._replace(stamp=message.stamp + delays.get(message.topic, 0))])
+def test_grids_do_not_depend_on_when_topics_are_recorded(
+    reference: Replayed, run: Run, scene_bag: Path, tmp_path: Path
+) -> None:
+    delays = {
+        '/tf': 300_000_000,
+        '/CAM_BACK/image/compressed': 90_000_000,
+        '/CAM_FRONT/image/compressed': 200_000_000,
+        '/CAM_FRONT_LEFT/camera_info': 130_000_000,
+    }
+    late = rewrite(
+        scene_bag,
+        tmp_path / 'late',
+        lambda message: [message._replace(stamp=message.stamp + delays.get(message.topic, 0))],
+    )
     assert_same_grids(reference[1], run(late)[1])
 
 
@@ -197,15 +227,23 @@ def test_sqlite3_and_single_files_give_the_same(reference: Replayed, run: Run, s
     assert_same_grids(reference[1], run(scene_bag / 'scene-0001.mcap', 'file_out')[1])
 
 
-def test_raw_images_on_other_topics_give_the_same(reference: Replayed, run: Run, scene_bag: Path,
-                                                  tmp_path: Path) -> None:
+def test_raw_images_on_other_topics_give_the_same(
+    reference: Replayed, run: Run, scene_bag: Path, tmp_path: Path
+) -> None:
     make = RosbagsFactory()
 
     def unpack(compressed: Message) -> Message:
         pixels = compressed_image(compressed, 'image').load()
         height, width, _ = pixels.shape
-        return make('sensor_msgs/msg/Image', header=compressed.header, height=height, width=width, encoding='bgr8',
-                    step=3 * width, data=make.array(np.ascontiguousarray(pixels[..., ::-1]).reshape(-1)))
+        return make(
+            'sensor_msgs/msg/Image',
+            header=compressed.header,
+            height=height,
+            width=width,
+            encoding='bgr8',
+            step=3 * width,
+            data=make.array(np.ascontiguousarray(pixels[..., ::-1]).reshape(-1)),
+        )
 
     def change(message: RawMessage) -> Iterator[RawMessage]:
         _, camera, *rest = message.topic.split('/')
@@ -217,13 +255,15 @@ def test_raw_images_on_other_topics_give_the_same(reference: Replayed, run: Run,
             yield message
 
     raw = rewrite(scene_bag, tmp_path / 'raw', change)
-    topics = TopicSettings(image_topic='/rig/{camera}/raw', camera_info_topic='/rig/{camera}/info',
-                           image_transport='raw')
+    topics = TopicSettings(
+        image_topic='/rig/{camera}/raw', camera_info_topic='/rig/{camera}/info', image_transport='raw'
+    )
     assert_same_grids(reference[1], run(raw, topics=topics)[1])
 
 
-def test_a_bag_that_loops_gives_the_same_grids_again(reference: Replayed, run: Run, scene_bag: Path,
-                                                     tmp_path: Path) -> None:
+def test_a_bag_that_loops_gives_the_same_grids_again(
+    reference: Replayed, run: Run, scene_bag: Path, tmp_path: Path
+) -> None:
     def twice(message: RawMessage) -> Iterator[RawMessage]:
         yield message
         yield message._replace(stamp=message.stamp + 2 * SECOND)
@@ -243,19 +283,23 @@ def test_a_corrupt_jpeg_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path)
         yield edited(message, damage) if hit else message
 
     warnings: list[str] = []
-    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change),
-                           listener=ReplayListener(warning=warnings.append))
+    result, grids, _ = run(
+        rewrite(scene_bag, tmp_path / 'bad', change), listener=ReplayListener(warning=warnings.append)
+    )
     assert [grid.stamp for grid in grids] == [FRONT_STAMPS[0], FRONT_STAMPS[2]]
     assert [grid.frames_since_reset for grid in grids] == [1, 2]
     assert result.counts.frames_refused.total() == 1
-    line, = warnings
+    (line,) = warnings
     assert '/CAM_BACK/image/compressed at 1600000060.489400000' in line
 
 
 def second(topic: str, edit: Callable[[Message], Message]) -> Callable[[RawMessage], list[RawMessage]]:
     """Changes the messages of a topic that are of the second set."""
-    return lambda message: [edited(message, edit) if message.topic == topic
-                            and FRONT_STAMPS[1] <= message.stamp < FRONT_STAMPS[2] else message]
+    return lambda message: [
+        edited(message, edit)
+        if message.topic == topic and FRONT_STAMPS[1] <= message.stamp < FRONT_STAMPS[2]
+        else message
+    ]
 
 
 def set_fields(**values: Any) -> Callable[[Message], Message]:
@@ -273,14 +317,28 @@ def coded(pixels: Pixels, kind: str) -> NDArray[np.uint8]:
     return np.frombuffer(stream.getvalue(), np.uint8)
 
 
-@pytest.mark.parametrize(('fields', 'reason'), [
-    ({'data': coded(np.zeros((2, 1600), np.uint8), 'JPEG')}, 'the image has 1600 x 2 pixels, but its camera info says'),
-    ({'data': coded(np.zeros((5999, 3), np.uint8), 'JPEG')}, 'the image has 3 x 5999 pixels, but its camera info says'),
-    ({'data': coded(np.zeros((90, 160), np.uint16), 'PNG'), 'format': 'mono16; png compressed '}, 'of 0 bits at most'),
-    ({'data': np.arange(99, dtype=np.uint8), 'format': 'h264'}, "its format is 'h264'"),
-    ({'format': '16UC1; png compressed '}, "encoding '16UC1' holds numbers")])
-def test_an_image_that_cannot_be_used_costs_one_set(run: Run, scene_bag: Path, tmp_path: Path, fields: dict[str, Any],
-                                                    reason: str) -> None:
+@pytest.mark.parametrize(
+    ('fields', 'reason'),
+    [
+        (
+            {'data': coded(np.zeros((2, 1600), np.uint8), 'JPEG')},
+            'the image has 1600 x 2 pixels, but its camera info says',
+        ),
+        (
+            {'data': coded(np.zeros((5999, 3), np.uint8), 'JPEG')},
+            'the image has 3 x 5999 pixels, but its camera info says',
+        ),
+        (
+            {'data': coded(np.zeros((90, 160), np.uint16), 'PNG'), 'format': 'mono16; png compressed '},
+            'of 0 bits at most',
+        ),
+        ({'data': np.arange(99, dtype=np.uint8), 'format': 'h264'}, "its format is 'h264'"),
+        ({'format': '16UC1; png compressed '}, "encoding '16UC1' holds numbers"),
+    ],
+)
+def test_an_image_that_cannot_be_used_costs_one_set(
+    run: Run, scene_bag: Path, tmp_path: Path, fields: dict[str, Any], reason: str
+) -> None:
     warnings: list[str] = []
     bag = rewrite(scene_bag, tmp_path / 'bad', second('/CAM_BACK/image/compressed', set_fields(**fields)))
     result, grids, _ = run(bag, listener=ReplayListener(warning=warnings.append))
@@ -292,8 +350,9 @@ def test_an_image_that_cannot_be_used_costs_one_set(run: Run, scene_bag: Path, t
 
 
 @pytest.mark.parametrize('values', [{0: 1e-300}, {2: 1e39}, {4: 1e7}, {5: -1e5}, {3: 1.0}])
-def test_an_implausible_camera_info_costs_nothing_but_itself(reference: Replayed, run: Run, scene_bag: Path,
-                                                             tmp_path: Path, values: dict[int, float]) -> None:
+def test_an_implausible_camera_info_costs_nothing_but_itself(
+    reference: Replayed, run: Run, scene_bag: Path, tmp_path: Path, values: dict[int, float]
+) -> None:
     def spoil(info: Message) -> Message:
         k = info.k.copy()
         k[list(values)] = list(values.values())
@@ -310,6 +369,7 @@ def test_an_implausible_camera_info_costs_nothing_but_itself(reference: Replayed
 
 def cropped(*, roi: bool) -> Callable[[RawMessage], list[RawMessage]]:
     """The upper 20 of 90 rows are cut off, which CameraInfo says by its roi, or by a shifted matrix."""
+
     def info(message: Message) -> Message:
         if roi:
             message.roi.y_offset, message.roi.width, message.roi.height = 20, 160, 70
@@ -329,10 +389,12 @@ def cropped(*, roi: bool) -> Callable[[RawMessage], list[RawMessage]]:
     return change
 
 
-def test_a_region_of_interest_is_the_same_as_a_shifted_matrix(reference: Replayed, run: Run, scene_bag: Path,
-                                                              tmp_path: Path) -> None:
-    shifted, region = (run(rewrite(scene_bag, tmp_path / f'roi-{roi}', cropped(roi=roi)), f'out-{roi}')[1]
-                       for roi in (False, True))
+def test_a_region_of_interest_is_the_same_as_a_shifted_matrix(
+    reference: Replayed, run: Run, scene_bag: Path, tmp_path: Path
+) -> None:
+    shifted, region = (
+        run(rewrite(scene_bag, tmp_path / f'roi-{roi}', cropped(roi=roi)), f'out-{roi}')[1] for roi in (False, True)
+    )
     assert_same_grids(shifted, region)
     assert not all(np.array_equal(one.labels, other.labels) for one, other in zip(reference[1], region, strict=True))
 
@@ -345,17 +407,33 @@ def test_a_mosaic_in_a_png_gives_the_grids_of_the_raw_mosaic(run: Run, scene_bag
         grey = np.ascontiguousarray(np.asarray(Image.open(BytesIO(message.data)))[..., 1])
         if not raw:
             return set_fields(data=coded(grey, 'PNG'), format='bayer_gbrg8; png compressed ')(message)
-        return RosbagsFactory()('sensor_msgs/msg/Image', header=message.header, height=90, width=160, step=160,
-                                encoding='bayer_gbrg8', data=grey.reshape(-1))
+        return RosbagsFactory()(
+            'sensor_msgs/msg/Image',
+            header=message.header,
+            height=90,
+            width=160,
+            step=160,
+            encoding='bayer_gbrg8',
+            data=grey.reshape(-1),
+        )
 
     def change(raw: bool) -> Callable[[RawMessage], list[RawMessage]]:
         return lambda message: [
             edited(message, partial(mosaic, raw=raw))._replace(
-                topic=message.topic.removesuffix('/compressed') if raw else message.topic)
-            if message.topic.endswith('/compressed') else message]
+                topic=message.topic.removesuffix('/compressed') if raw else message.topic
+            )
+            if message.topic.endswith('/compressed')
+            else message
+        ]
 
-    grids = [run(rewrite(scene_bag, tmp_path / f'raw-{raw}', change(raw)), f'out-{raw}',
-                 topics=TopicSettings(image_transport='raw' if raw else 'compressed'))[1] for raw in (False, True)]
+    grids = [
+        run(
+            rewrite(scene_bag, tmp_path / f'raw-{raw}', change(raw)),
+            f'out-{raw}',
+            topics=TopicSettings(image_transport='raw' if raw else 'compressed'),
+        )[1]
+        for raw in (False, True)
+    ]
     assert_same_grids(*grids)
 
 
@@ -365,8 +443,11 @@ def test_a_pose_beyond_all_bounds_is_refused_and_costs_nothing_more(run: Run, sc
         return tf
 
     back = FRONT_STAMPS[1] + 25_100_000
-    bag = rewrite(scene_bag, tmp_path / 'bad', lambda message: [
-        edited(message, far) if message.topic == '/tf' and message.stamp == back else message])
+    bag = rewrite(
+        scene_bag,
+        tmp_path / 'bad',
+        lambda message: [edited(message, far) if message.topic == '/tf' and message.stamp == back else message],
+    )
     result, grids, _ = run(bag)
     assert [grid.frames_since_reset for grid in grids] == [1, 2, 3], 'the poses before and after it place the set'
     assert result.refused == {'/tf': 1}
@@ -399,8 +480,9 @@ def test_a_message_without_a_frame_is_refused_and_named_once(run: Run, scene_bag
         yield edited(message, spoil) if hit else message
 
     warnings: list[str] = []
-    result, grids, _ = run(rewrite(scene_bag, tmp_path / 'bad', change),
-                           listener=ReplayListener(warning=warnings.append))
+    result, grids, _ = run(
+        rewrite(scene_bag, tmp_path / 'bad', change), listener=ReplayListener(warning=warnings.append)
+    )
     assert [grid.stamp for grid in grids] == FRONT_STAMPS[:1]
     assert result.refused == {'/CAM_BACK/image/compressed': 2}
     assert len(warnings) == 1
@@ -414,8 +496,9 @@ def test_one_bad_transform_does_not_cost_the_others(run: Run, scene_bag: Path, t
         tf.transforms.insert(0, bad)
         return tf
 
-    bag = rewrite(scene_bag, tmp_path / 'bad',
-                  lambda message: [edited(message, add_bad) if message.topic == '/tf' else message])
+    bag = rewrite(
+        scene_bag, tmp_path / 'bad', lambda message: [edited(message, add_bad) if message.topic == '/tf' else message]
+    )
     result, grids, _ = run(bag)
     assert len(grids) == 3
     assert result.refused == {'/tf': 21}
@@ -430,8 +513,10 @@ def test_missing_topics_are_named(run: Run, scene_bag: Path, tmp_path: Path) -> 
     with pytest.raises(GdfusionError) as error:
         run(bag)
     missing, _, there = str(error.value).partition('; it has ')
-    assert missing == (f'bag {bag} has no messages on /CAM_FRONT/camera_info (sensor_msgs/msg/CameraInfo), '
-                       f'/CAM_BACK/image/compressed (sensor_msgs/msg/CompressedImage), /tf ({TF})')
+    assert missing == (
+        f'bag {bag} has no messages on /CAM_FRONT/camera_info (sensor_msgs/msg/CameraInfo), '
+        f'/CAM_BACK/image/compressed (sensor_msgs/msg/CompressedImage), /tf ({TF})'
+    )
     assert '/CAM_FRONT/image/compressed (sensor_msgs/msg/CompressedImage, 3)' in there
     assert not (tmp_path / 'out').exists()
 
@@ -484,15 +569,21 @@ def test_tells_of_every_message(run: Run, scene_bag: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_released_protocol_warps_the_memory_by_lidar_poses(reference: Replayed, run: Run, scene_bag: Path,
-                                                               tmp_path: Path) -> None:
+def test_the_released_protocol_warps_the_memory_by_lidar_poses(
+    reference: Replayed, run: Run, scene_bag: Path, tmp_path: Path
+) -> None:
     def move(tf: Message) -> Message:
         tf.transforms[0].transform.translation.x += 5.0
         return tf
 
     second_lidar_stamp = FRONT_STAMPS[1] + 35_700_000
-    moved = rewrite(scene_bag, tmp_path / 'moved', lambda message: [
-        edited(message, move) if message.topic == '/tf' and message.stamp == second_lidar_stamp else message])
+    moved = rewrite(
+        scene_bag,
+        tmp_path / 'moved',
+        lambda message: [
+            edited(message, move) if message.topic == '/tf' and message.stamp == second_lidar_stamp else message
+        ],
+    )
     assert_same_grids(reference[1], run(moved, 'live')[1])
     _, released, out = run(scene_bag, 'released', protocol='released')
     again = run(moved, 'moved_released', protocol='released')[1]
@@ -512,6 +603,7 @@ def test_real_images_give_a_grid_each(run: Run, shared: Path, tmp_path: Path) ->
     from gdfusion_ros.datasets import nuscenes
     from gdfusion_ros.datasets.convert import convert
     from gdfusion_ros.datasets.plan import plan
+
     job = plan(nuscenes.load(shared / 'data' / 'nuscenes_mini', None, ['scene-0103']), tmp_path)[0]
     convert(job)
     _, grids, _ = run(job.path)
@@ -532,8 +624,9 @@ def test_the_reference_camera_is_needed_even_where_others_are_masked(scene_bag: 
     with bag_reader(scene_bag) as bag:
         require_inputs(bag, PipelineSettings(cameras=rig, missing_camera='mask'), TopicSettings())
         with pytest.raises(GdfusionError, match='/CAM_ROOF/camera_info'):
-            require_inputs(bag, PipelineSettings(cameras=rig, reference_camera='CAM_ROOF', missing_camera='mask'),
-                           TopicSettings())
+            require_inputs(
+                bag, PipelineSettings(cameras=rig, reference_camera='CAM_ROOF', missing_camera='mask'), TopicSettings()
+            )
 
 
 @pytest.fixture(scope='module')
@@ -564,8 +657,9 @@ def looking(tiny_network: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(tiny_network, 'spec', dataclasses.replace(tiny_network.spec, lidar_depth=True))
     seen: list[Frame] = []
     look = SequenceRunner.look
-    monkeypatch.setattr(SequenceRunner, 'look', lambda runner, frame, *more: (seen.append(frame),
-                                                                              look(runner, frame, *more))[1])
+    monkeypatch.setattr(
+        SequenceRunner, 'look', lambda runner, frame, *more: (seen.append(frame), look(runner, frame, *more))[1]
+    )
     return seen
 
 
@@ -588,8 +682,9 @@ def without_clouds(message: RawMessage) -> Iterable[RawMessage]:
     return () if message.topic == '/LIDAR_TOP/points' and message.stamp > FRONT + SECOND // 4 else (message,)
 
 
-def test_sets_without_a_cloud_are_skipped_or_seen_by_the_cameras_alone(run: Run, lidar_bag: Path, tmp_path: Path,
-                                                                       looking: list[Frame]) -> None:
+def test_sets_without_a_cloud_are_skipped_or_seen_by_the_cameras_alone(
+    run: Run, lidar_bag: Path, tmp_path: Path, looking: list[Frame]
+) -> None:
     bag = rewrite(lidar_bag, tmp_path / 'silent', without_clouds)
     result, grids, _ = run(bag)
     assert [grid.stamp for grid in grids] == FRONT_STAMPS[:1]
@@ -601,8 +696,9 @@ def test_sets_without_a_cloud_are_skipped_or_seen_by_the_cameras_alone(run: Run,
     assert result.counts.lidar.missing == 2
 
 
-def test_a_bag_without_clouds_is_refused_at_once_unless_the_cameras_may_do(run: Run, scene_bag: Path,
-                                                                           looking: list[Frame]) -> None:
+def test_a_bag_without_clouds_is_refused_at_once_unless_the_cameras_may_do(
+    run: Run, scene_bag: Path, looking: list[Frame]
+) -> None:
     with pytest.raises(GdfusionError, match='/LIDAR_TOP/points'):
         run(scene_bag)
     _, grids, _ = run(scene_bag, 'alone', missing_lidar='camera_only')
@@ -611,8 +707,11 @@ def test_a_bag_without_clouds_is_refused_at_once_unless_the_cameras_may_do(run: 
 
 def test_a_damaged_cloud_costs_its_set_only(run: Run, lidar_bag: Path, tmp_path: Path, looking: list[Frame]) -> None:
     def damage(message: RawMessage) -> Iterable[RawMessage]:
-        second = message.topic == '/LIDAR_TOP/points' and message.stamp > FRONT + SECOND // 4 \
+        second = (
+            message.topic == '/LIDAR_TOP/points'
+            and message.stamp > FRONT + SECOND // 4
             and message.stamp < FRONT + 3 * SECOND // 4
+        )
 
         def cut(cloud: Message) -> Message:
             cloud.fields = cloud.fields[1:]

@@ -38,12 +38,17 @@ Replay = Callable[[Change], 'list[tuple[int, bytes]] | str']
 @pytest.fixture(scope='module')
 def replayed(tiny_network: OccupancyNetwork, scene_bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Replay:
     """``replayed(change)``: stamp and labels of every grid of the scene with its messages changed, or the error."""
+
     def run(change: Change) -> list[tuple[int, bytes]] | str:
         folder = tmp_path_factory.mktemp('odd')
         bag, out = folder / 'bag', folder / 'grids'
         with bag_reader(scene_bag) as reader:
-            items = change([Item(topic, reader.topics[topic].type_name, stamp, message)
-                            for topic, stamp, message in reader.messages(list(reader.topics))])
+            items = change(
+                [
+                    Item(topic, reader.topics[topic].type_name, stamp, message)
+                    for topic, stamp, message in reader.messages(list(reader.topics))
+                ]
+            )
         with bag_writer(bag) as writer:
             for topic, type_name in {item.topic: item.type_name for item in items}.items():
                 writer.add_topic(topic, type_name)
@@ -54,8 +59,9 @@ def replayed(tiny_network: OccupancyNetwork, scene_bag: Path, tmp_path_factory: 
         except GdfusionError as error:
             return str(error)
         with bag_reader(out) as reader:
-            return [(stamp_of(grid.header.stamp), bytes(grid.labels))
-                    for _, _, grid in reader.messages(['/occ/occupancy'])]
+            return [
+                (stamp_of(grid.header.stamp), bytes(grid.labels)) for _, _, grid in reader.messages(['/occ/occupancy'])
+            ]
 
     return run
 
@@ -68,6 +74,7 @@ def expected(replayed: Replay) -> list[tuple[int, bytes]] | str:
 
 def every(select: Callable[[Item], bool], change: Callable[[Any], object]) -> Change:
     """Every selected message changed in its place."""
+
     def apply(items: list[Item]) -> list[Item]:
         for item in filter(select, items):
             change(item.message)
@@ -82,6 +89,7 @@ def infos(change: Callable[[Any], object]) -> Change:
 
 def fields(**values: Any) -> Callable[[Any], None]:
     """Sets fields of a message."""
+
     def change(message: Any) -> None:
         for name, value in values.items():
             setattr(message, name, value)
@@ -107,12 +115,12 @@ def through_odom(items: list[Item]) -> list[Item]:
     for item in poses:
         item.message.transforms[0].header.frame_id = 'odom'
     begin, end, make = poses[0].stamp, poses[-1].stamp, RosbagsFactory()
-    for stamp in range(begin - 10 ** 9, end + 10 ** 9, 500_000_000):
+    for stamp in range(begin - 10**9, end + 10**9, 500_000_000):
         message = copy.deepcopy(poses[0].message)
         message.transforms = message.transforms[:1]
         odom = message.transforms[0]
         odom.header.frame_id, odom.child_frame_id = 'map', 'odom'
-        odom.header.stamp = make('builtin_interfaces/msg/Time', sec=stamp // 10 ** 9, nanosec=stamp % 10 ** 9)
+        odom.header.stamp = make('builtin_interfaces/msg/Time', sec=stamp // 10**9, nanosec=stamp % 10**9)
         fields(x=0.0, y=0.0, z=0.0)(odom.transform.translation)
         fields(x=0.0, y=0.0, z=0.0, w=1.0)(odom.transform.rotation)
         items.append(Item('/tf', poses[0].type_name, stamp, message))
@@ -121,8 +129,11 @@ def through_odom(items: list[Item]) -> list[Item]:
 
 def every_pose_twice(items: list[Item]) -> list[Item]:
     """Two samples with one stamp, as two nodes that publish the same transform give them."""
-    return items + [Item(item.topic, item.type_name, item.stamp, copy.deepcopy(item.message)) for item in items
-                    if item.topic == '/tf']
+    return items + [
+        Item(item.topic, item.type_name, item.stamp, copy.deepcopy(item.message))
+        for item in items
+        if item.topic == '/tf'
+    ]
 
 
 def rough_quaternions(items: list[Item]) -> list[Item]:
@@ -137,8 +148,11 @@ def rough_quaternions(items: list[Item]) -> list[Item]:
 HARMLESS: dict[str, Change] = {
     'P is zero': infos(fields(p=np.zeros(12), distortion_model='', d=np.zeros(0))),
     'a distortion model of fisheyes': infos(fields(distortion_model='equidistant', d=np.zeros(4))),
-    'camera info once': first_infos, 'a camera arrives late': late_camera, 'poses through odom': through_odom,
-    'every pose twice': every_pose_twice}
+    'camera info once': first_infos,
+    'a camera arrives late': late_camera,
+    'poses through odom': through_odom,
+    'every pose twice': every_pose_twice,
+}
 
 
 @pytest.mark.parametrize('change', HARMLESS.values(), ids=HARMLESS)
@@ -171,19 +185,29 @@ def late_by_80_ms(message: Any) -> None:
 
 REFUSED: dict[str, tuple[Change, str]] = {
     'no size': (infos(fields(width=0, height=0)), 'no camera info of CAM_FRONT_LEFT; its topic is the setting'),
-    'no intrinsics': (infos(fields(k=np.zeros(9), p=np.zeros(12))),
-                      'the intrinsic matrix K is empty; calibrate the camera'),
-    'images without a frame': (every(lambda item: item.topic.endswith('/compressed'),
-                                     lambda image: fields(frame_id='')(image.header)),
-                               '18 messages refused, such as /CAM_FRONT_LEFT/image/compressed at '),
+    'no intrinsics': (
+        infos(fields(k=np.zeros(9), p=np.zeros(12))),
+        'the intrinsic matrix K is empty; calibrate the camera',
+    ),
+    'images without a frame': (
+        every(lambda item: item.topic.endswith('/compressed'), lambda image: fields(frame_id='')(image.header)),
+        '18 messages refused, such as /CAM_FRONT_LEFT/image/compressed at ',
+    ),
     'of another size': (infos(scaled), 'scale both alike, or calibrate the camera for this size'),
     'poses too seldom': (seldom_poses, 'the newest is of'),
-    'no places of the cameras': (lambda items: [item for item in items if item.topic != '/tf_static'],
-                                 'is in no transform; something has to publish where it is'),
-    'images without a stamp': (every(lambda item: item.topic.endswith('/compressed'), zero_stamps),
-                               'tf_history may be too short, or two clocks at work'),
-    'a camera 80 ms late': (every(lambda item: item.topic.startswith('/CAM_BACK/'), late_by_80_ms),
-                            'sync_tolerance and missing_camera say what is done about it')}
+    'no places of the cameras': (
+        lambda items: [item for item in items if item.topic != '/tf_static'],
+        'is in no transform; something has to publish where it is',
+    ),
+    'images without a stamp': (
+        every(lambda item: item.topic.endswith('/compressed'), zero_stamps),
+        'tf_history may be too short, or two clocks at work',
+    ),
+    'a camera 80 ms late': (
+        every(lambda item: item.topic.startswith('/CAM_BACK/'), late_by_80_ms),
+        'sync_tolerance and missing_camera say what is done about it',
+    ),
+}
 
 
 @pytest.mark.parametrize(('change', 'said'), REFUSED.values(), ids=REFUSED)

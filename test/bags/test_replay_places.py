@@ -21,10 +21,12 @@ BACK = '/CAM_BACK/image/compressed'
 FRONT = '/CAM_FRONT/image/compressed'
 
 
-@pytest.mark.parametrize(('frame', 'name'), [('base_link', 'base_frame'), ('/base_link', 'base_frame'),
-                                             ('map', 'fixed_frame')])
-def test_an_image_in_the_vehicles_own_frame_is_refused(replay_edited: Callable[..., Any], frame: str,
-                                                       name: str) -> None:
+@pytest.mark.parametrize(
+    ('frame', 'name'), [('base_link', 'base_frame'), ('/base_link', 'base_frame'), ('map', 'fixed_frame')]
+)
+def test_an_image_in_the_vehicles_own_frame_is_refused(
+    replay_edited: Callable[..., Any], frame: str, name: str
+) -> None:
     def change(topic: str, message: Message) -> tuple[str, Message]:
         if topic == BACK:
             message.header.frame_id = frame
@@ -32,7 +34,7 @@ def test_an_image_in_the_vehicles_own_frame_is_refused(replay_edited: Callable[.
 
     done = replay_edited(change)
     assert 'gives no grid' in done.error
-    line, = done.warnings
+    (line,) = done.warnings
     assert f"frame_id '{frame.lstrip('/')}' is the {name}" in line
     assert BACK in line
 
@@ -60,6 +62,7 @@ SECOND_SET = 1_600_000_060_464_300_000
 
 def moved(since: int, x: float = 0.0, *, turned: bool = False) -> Callable[[str, Message], tuple[str, Message]]:
     """The localisation jumps: poses from ``since`` [ns] on lie ``x`` [m] further, or look the other way."""
+
     def change(topic: str, message: Message) -> tuple[str, Message]:
         for transform in message.transforms if topic == '/tf' else ():
             if stamp_of(transform.header.stamp) >= since:
@@ -73,18 +76,28 @@ def moved(since: int, x: float = 0.0, *, turned: bool = False) -> Callable[[str,
     return change
 
 
-@pytest.mark.parametrize(('change', 'reason'), [
-    (moved(SECOND_SET - 100_000_000, turned=True), 'ego_turn'), (moved(SECOND_SET - 100_000_000, 60.0), 'ego_jump'),
-    (moved(SECOND_SET - 100_000_000, 1.0), '')])
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        (moved(SECOND_SET - 100_000_000, turned=True), 'ego_turn'),
+        (moved(SECOND_SET - 100_000_000, 60.0), 'ego_jump'),
+        (moved(SECOND_SET - 100_000_000, 1.0), ''),
+    ],
+)
 def test_a_jump_between_two_sets_resets_the_memory(replay_edited: Callable[..., Any], change: Any, reason: str) -> None:
     result = replay_edited(change).result
     assert result.counts.grids == 3
     assert result.counts.resets == ({reason: 1} if reason else {})
 
 
-@pytest.mark.parametrize(('change', 'grids'), [
-    (moved(SECOND_SET + 10_000_000, 60.0), 2), (moved(SECOND_SET + 10_000_000, turned=True), 2),
-    (moved(SECOND_SET + 10_000_000, 0.3), 3)])
+@pytest.mark.parametrize(
+    ('change', 'grids'),
+    [
+        (moved(SECOND_SET + 10_000_000, 60.0), 2),
+        (moved(SECOND_SET + 10_000_000, turned=True), 2),
+        (moved(SECOND_SET + 10_000_000, 0.3), 3),
+    ],
+)
 def test_a_jump_within_a_set_costs_that_set(replay_edited: Callable[..., Any], change: Any, grids: int) -> None:
     counts = replay_edited(change).result.counts
     assert counts.grids == grids
@@ -113,18 +126,37 @@ def off(topic: str, offset: int) -> Change:
     return change
 
 
-@pytest.mark.parametrize(('topic', 'stream', 'leads'), [(BACK, 'images of CAM_BACK', False),
-                                                        (FRONT, 'images of CAM_FRONT', True),
-                                                        ('/tf', 'transforms of base_link', True)])
+@pytest.mark.parametrize(
+    ('topic', 'stream', 'leads'),
+    [
+        (BACK, 'images of CAM_BACK', False),
+        (FRONT, 'images of CAM_FRONT', True),
+        ('/tf', 'transforms of base_link', True),
+    ],
+)
 @pytest.mark.parametrize(('offset', 'way'), [(-20 * SECOND, 'back by'), (20 * SECOND, 'ahead by')])
 def test_a_clock_that_jumps_alone_is_named(
-        tiny_network: OccupancyNetwork, scene_bag: Path, strung: Callable[..., Path], tmp_path: Path, topic: str,
-        stream: str, leads: bool, offset: int, way: str) -> None:
+    tiny_network: OccupancyNetwork,
+    scene_bag: Path,
+    strung: Callable[..., Path],
+    tmp_path: Path,
+    topic: str,
+    stream: str,
+    leads: bool,
+    offset: int,
+    way: str,
+) -> None:
     """A camera's costs its sets and no epoch, which the reference camera and the vehicle's transforms begin."""
     warnings: list[str] = []
-    counts = replay(strung(scene_bag, 6, off(topic, offset)), tmp_path / 'out', tiny_network, PipelineSettings(),
-                    TopicSettings(), listener=ReplayListener(warning=warnings.append)).counts
-    line, = warnings
+    counts = replay(
+        strung(scene_bag, 6, off(topic, offset)),
+        tmp_path / 'out',
+        tiny_network,
+        PipelineSettings(),
+        TopicSettings(),
+        listener=ReplayListener(warning=warnings.append),
+    ).counts
+    (line,) = warnings
     assert line.startswith(f'the clock of the {stream} jumped {way} ')
     assert counts.jumps == {stream: 2 if offset > 0 else 1}, 'away, and back where the others are or were'
     assert 'time_jump' not in counts.resets or leads
@@ -132,14 +164,16 @@ def test_a_clock_that_jumps_alone_is_named(
     assert counts.cameras['CAM_BACK'].received == 18
 
 
-def test_a_bag_that_is_right_has_no_jumps(tiny_network: OccupancyNetwork, scene_bag: Path,
-                                          strung: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_bag_that_is_right_has_no_jumps(
+    tiny_network: OccupancyNetwork, scene_bag: Path, strung: Callable[..., Path], tmp_path: Path
+) -> None:
     counts = replay(strung(scene_bag, 6), tmp_path / 'out', tiny_network, PipelineSettings(), TopicSettings()).counts
     assert (counts.grids, counts.jumps, counts.resets) == (18, {}, {})
 
 
 def back_camera(**fields: Any) -> Change:
     """CAM_BACK's images, or its camera info, with other fields."""
+
     def change(topic: str, message: Message) -> tuple[str, Message]:
         if topic in (BACK, '/CAM_BACK/camera_info'):
             for name, value in fields.items():
@@ -153,6 +187,7 @@ def back_camera(**fields: Any) -> Change:
 
 def transforms(topic: str, factor: float) -> Change:
     """Transforms that are longer by a factor."""
+
     def change(name: str, message: Message) -> tuple[str, Message]:
         for part in message.transforms if name == topic else ():
             offset = part.transform.translation
@@ -164,6 +199,7 @@ def transforms(topic: str, factor: float) -> Change:
 
 def at(sec: int, nanosec: int) -> Change:
     """CAM_BACK's images at that time."""
+
     def change(topic: str, message: Message) -> tuple[str, Message]:
         if topic == BACK:
             message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
@@ -172,17 +208,24 @@ def at(sec: int, nanosec: int) -> Change:
     return change
 
 
-@pytest.mark.parametrize(('change', 'said'), [
-    (transforms('/tf', 1e20), "transform 'map' -> 'base_link' is"),
-    (transforms('/tf_static', 1e28), 'm long, beyond every map'),
-    (transforms('/tf_static', 1000.0), "m from 'base_link': its frame 'CAM_FRONT_LEFT' is not on the vehicle, or not "
-                                       'in metres'),
-    (back_camera(frame_id='CAM_FRONT'), "frame_id 'CAM_FRONT' is the frame of CAM_FRONT"),
-    (back_camera(frame_id='a\nb\x1b'), r"frame 'a b\x1b' is in no transform"),
-    (back_camera(p=np.full(12, np.nan)), 'the intrinsic matrix P is not finite'),
-    (at(-1, 0), 'a stamp of -1 s and 0 ns is no time'), (at(5, 2 * 10**9), 'a stamp of 5 s and 2000000000 ns'),
-    (at(0, 0), 'from CAM_BACK (nearest: -1600000060')],
-    ids=['far', 'far mounting', 'millimetres', 'frame twice', 'odd frame', 'nan', 'before 1970', 'nanoseconds', 'zero'])
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (transforms('/tf', 1e20), "transform 'map' -> 'base_link' is"),
+        (transforms('/tf_static', 1e28), 'm long, beyond every map'),
+        (
+            transforms('/tf_static', 1000.0),
+            "m from 'base_link': its frame 'CAM_FRONT_LEFT' is not on the vehicle, or not in metres",
+        ),
+        (back_camera(frame_id='CAM_FRONT'), "frame_id 'CAM_FRONT' is the frame of CAM_FRONT"),
+        (back_camera(frame_id='a\nb\x1b'), r"frame 'a b\x1b' is in no transform"),
+        (back_camera(p=np.full(12, np.nan)), 'the intrinsic matrix P is not finite'),
+        (at(-1, 0), 'a stamp of -1 s and 0 ns is no time'),
+        (at(5, 2 * 10**9), 'a stamp of 5 s and 2000000000 ns'),
+        (at(0, 0), 'from CAM_BACK (nearest: -1600000060'),
+    ],
+    ids=['far', 'far mounting', 'millimetres', 'frame twice', 'odd frame', 'nan', 'before 1970', 'nanoseconds', 'zero'],
+)
 def test_what_nobody_can_believe_gives_no_grid(replay_edited: Callable[..., Any], change: Change, said: str) -> None:
     done = replay_edited(change)
     assert done.stamps == []

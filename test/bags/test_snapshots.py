@@ -26,9 +26,19 @@ TRUTH = 11
 
 
 def grid_of(stamp: int, label: int) -> SemanticGrid:
-    return SemanticGrid(stamp, 'base_link', (0.0, 0.0, 0.0), (1.0, 1.0, 1.0),
-                        np.full((2, 3, 4), label, np.uint8, order='F'), None, OCC3D_NUSCENES, 'made', 1, CAMERAS,
-                        40 * MS)
+    return SemanticGrid(
+        stamp,
+        'base_link',
+        (0.0, 0.0, 0.0),
+        (1.0, 1.0, 1.0),
+        np.full((2, 3, 4), label, np.uint8, order='F'),
+        None,
+        OCC3D_NUSCENES,
+        'made',
+        1,
+        CAMERAS,
+        40 * MS,
+    )
 
 
 def write_grids(path: Path, grids: list[SemanticGrid], topic: str = TOPIC) -> Path:
@@ -61,12 +71,29 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bag.add_topic('/CAM_BACK/image', 'sensor_msgs/msg/Image')
         bag.add_topic(GROUND_TRUTH_TOPIC, GRID_TYPE)
         for tenth in range(10, 31):
-            bag.write('/CAM_FRONT/image/compressed', tenth, MAKE(
-                'sensor_msgs/msg/CompressedImage', header=header(tenth * 100 * MS, 'CAM_FRONT', MAKE), format='png',
-                data=png(tenth)))
-        bag.write('/CAM_BACK/image', 40, MAKE(
-            'sensor_msgs/msg/Image', header=header(2 * SECOND + 30 * MS, 'CAM_BACK', MAKE), height=3, width=4, step=12,
-            encoding='rgb8', data=np.full(36, 7, np.uint8)))
+            bag.write(
+                '/CAM_FRONT/image/compressed',
+                tenth,
+                MAKE(
+                    'sensor_msgs/msg/CompressedImage',
+                    header=header(tenth * 100 * MS, 'CAM_FRONT', MAKE),
+                    format='png',
+                    data=png(tenth),
+                ),
+            )
+        bag.write(
+            '/CAM_BACK/image',
+            40,
+            MAKE(
+                'sensor_msgs/msg/Image',
+                header=header(2 * SECOND + 30 * MS, 'CAM_BACK', MAKE),
+                height=3,
+                width=4,
+                step=12,
+                encoding='rgb8',
+                data=np.full(36, 7, np.uint8),
+            ),
+        )
         labels = dataclasses.replace(grid_of(2 * SECOND + 50 * MS, TRUTH), cameras=(), stamp_spread=0)
         bag.write(GROUND_TRUTH_TOPIC, 41, encode.occupancy(labels, MAKE))
     return path
@@ -102,12 +129,12 @@ def test_images_and_truth_of_a_grid_are_those_of_its_time(grids: Path, drive: Pa
 
 def test_images_beyond_the_spread_do_not_belong_to_the_grid(drive: Path, tmp_path: Path) -> None:
     close = dataclasses.replace(grid_of(2 * SECOND, 0), stamp_spread=29 * MS)
-    frame, = read(Sources(write_grids(tmp_path / 'grids', [close]), TOPIC, images=(drive,)))
+    (frame,) = read(Sources(write_grids(tmp_path / 'grids', [close]), TOPIC, images=(drive,)))
     assert frame.images.keys() == {'CAM_FRONT'}
 
 
 def test_truth_can_be_shown_by_itself_with_the_images_of_its_time(drive: Path) -> None:
-    frame, = read(Sources(drive, GROUND_TRUTH_TOPIC))
+    (frame,) = read(Sources(drive, GROUND_TRUTH_TOPIC))
     assert frame.truth is None
     assert frame.images.keys() == set(CAMERAS)
 
@@ -121,14 +148,22 @@ def test_truth_comes_from_the_bag_that_is_named(grids: Path, drive: Path, tmp_pa
 def test_several_bags_of_images_are_searched(grids: Path, drive: Path, tmp_path: Path) -> None:
     with bag_writer(tmp_path / 'other') as bag:
         bag.add_topic('/CAM_BACK/image/compressed', 'sensor_msgs/msg/CompressedImage')
-        bag.write('/CAM_BACK/image/compressed', 0, MAKE(
-            'sensor_msgs/msg/CompressedImage', header=header(SECOND, 'CAM_BACK', MAKE), format='png', data=png(9)))
+        bag.write(
+            '/CAM_BACK/image/compressed',
+            0,
+            MAKE('sensor_msgs/msg/CompressedImage', header=header(SECOND, 'CAM_BACK', MAKE), format='png', data=png(9)),
+        )
     frames = read(Sources(grids, TOPIC, images=(tmp_path / 'other', drive)))
     assert (frames[0].images['CAM_BACK'][..., 0] == 9).all()
 
 
-@pytest.mark.parametrize(('role', 'said'), [('images', 'no camera image within 0.1 s of a grid'),
-                                            ('truth', 'no ground truth on /ground_truth/occupancy within 0.1 s')])
+@pytest.mark.parametrize(
+    ('role', 'said'),
+    [
+        ('images', 'no camera image within 0.1 s of a grid'),
+        ('truth', 'no ground truth on /ground_truth/occupancy within 0.1 s'),
+    ],
+)
 def test_bags_that_were_named_and_have_nothing_are_refused(grids: Path, role: str, said: str) -> None:
     sources = Sources(grids, TOPIC, **({'images': (grids,)} if role == 'images' else {'truth': grids}))
     with pytest.raises(GdfusionError, match=said):

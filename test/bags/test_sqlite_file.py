@@ -35,17 +35,20 @@ def stamps(path: Path) -> list[int]:
         return [message.stamp for message in bag.raw_messages()]
 
 
-@pytest.mark.parametrize('statement', [
-    "UPDATE message_definitions SET encoding = 'unknown'",  # rosbag2's, where it finds no definition
-    'DROP TABLE message_definitions',
-    'DROP TABLE metadata',
-    'DELETE FROM schema',
-    "UPDATE topics SET offered_qos_profiles = 'not: ['",
-    "UPDATE topics SET offered_qos_profiles = '- depth: 1'",
-    "UPDATE topics SET type = 'std_msgs/String'",
-    'ALTER TABLE topics DROP COLUMN offered_qos_profiles',  # of Dashing
-    "INSERT INTO topics SELECT 7, name, type, serialization_format, '', '' FROM topics",
-])
+@pytest.mark.parametrize(
+    'statement',
+    [
+        "UPDATE message_definitions SET encoding = 'unknown'",  # rosbag2's, where it finds no definition
+        'DROP TABLE message_definitions',
+        'DROP TABLE metadata',
+        'DELETE FROM schema',
+        "UPDATE topics SET offered_qos_profiles = 'not: ['",
+        "UPDATE topics SET offered_qos_profiles = '- depth: 1'",
+        "UPDATE topics SET type = 'std_msgs/String'",
+        'ALTER TABLE topics DROP COLUMN offered_qos_profiles',  # of Dashing
+        "INSERT INTO topics SELECT 7, name, type, serialization_format, '', '' FROM topics",
+    ],
+)
 def test_every_message_comes_whatever_stands_beside_it(tmp_path: Path, statement: str) -> None:
     assert stamps(database(tmp_path / 'bag', statement)) == [100, 101, 102]
 
@@ -67,12 +70,15 @@ def test_messages_without_a_topic_are_listed(tmp_path: Path) -> None:
         assert bag.left_out == [LeftOut('(number 8)', '', 1, 'a topic that its file does not name')]
 
 
-@pytest.mark.parametrize(('statement', 'said'), [
-    ("UPDATE messages SET timestamp = 'noon' WHERE id = 2", "has the record time 'noon'; it is damaged"),
-    ('UPDATE messages SET timestamp = 101.5 WHERE id = 2', 'has the record time 101.5; it is damaged'),
-    ("UPDATE messages SET data = 'hello' WHERE id = 2", "a message on /text is 'hello'; it is damaged"),
-    ('ALTER TABLE messages RENAME TO other', 'it is a database, but no bag: it has no table messages$'),
-])
+@pytest.mark.parametrize(
+    ('statement', 'said'),
+    [
+        ("UPDATE messages SET timestamp = 'noon' WHERE id = 2", "has the record time 'noon'; it is damaged"),
+        ('UPDATE messages SET timestamp = 101.5 WHERE id = 2', 'has the record time 101.5; it is damaged'),
+        ("UPDATE messages SET data = 'hello' WHERE id = 2", "a message on /text is 'hello'; it is damaged"),
+        ('ALTER TABLE messages RENAME TO other', 'it is a database, but no bag: it has no table messages$'),
+    ],
+)
 def test_what_is_no_message_is_refused(tmp_path: Path, statement: str, said: str) -> None:
     path = database(tmp_path / 'bag', statement)
     with pytest.raises(GdfusionError, match=said) as error:

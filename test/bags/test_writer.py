@@ -61,7 +61,10 @@ def test_an_error_leaves_no_new_folder(tmp_path: Path) -> None:
 def test_what_exists_is_not_overwritten(tmp_path: Path, kind: str) -> None:
     path = tmp_path / 'bag'
     makers: dict[str, Callable[[], None]] = {
-        'folder': path.mkdir, 'file': path.touch, 'dangling link': lambda: path.symlink_to('nowhere')}
+        'folder': path.mkdir,
+        'file': path.touch,
+        'dangling link': lambda: path.symlink_to('nowhere'),
+    }
     makers[kind]()
     with pytest.raises(GdfusionError, match='exists already, not overwriting'), bag_writer(path):
         pytest.fail('the block must not run')
@@ -76,8 +79,10 @@ def test_a_bag_that_somebody_else_made_meanwhile_is_kept(tmp_path: Path) -> None
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
-    with pytest.raises(GdfusionError, match=r'bag cannot be written: .*File exists'), \
-            bag_writer(tmp_path / 'file' / 'bag'):
+    with (
+        pytest.raises(GdfusionError, match=r'bag cannot be written: .*File exists'),
+        bag_writer(tmp_path / 'file' / 'bag'),
+    ):
         pytest.fail('the block must not run')
 
 
@@ -99,6 +104,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, storage: str
     """)
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
-    line, = done.stderr.splitlines()
+    (line,) = done.stderr.splitlines()
     assert line.startswith(f'refused: bag {tmp_path}/new/bag cannot be written: ')
     assert list(tmp_path.iterdir()) == []

@@ -30,8 +30,11 @@ def main():
         return 1
     open(sys.argv[-1], 'w').write('{"arguments": "%s"}' % ' '.join(sys.argv[1:-2]))
 """)
-    for command in (['init', '-q'], ['add', '.'],
-                    ['-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-q', '-m', 'First']):
+    for command in (
+        ['init', '-q'],
+        ['add', '.'],
+        ['-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-q', '-m', 'First'],
+    ):
         subprocess.run(['git', *command], cwd=tmp_path, check=True)
     (package / '__main__.py').write_text('broken')
     monkeypatch.setattr(against, 'HERE', tmp_path)

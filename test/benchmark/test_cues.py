@@ -15,10 +15,17 @@ from gdfusion_ros.model.temporal.scene import SceneFusion
 from gdfusion_ros.model.weights.initialise import untrained
 
 SPEC = NetworkSpec(
-    name='tiny', image_size=(32, 64), cameras=2, depth=DepthBins(first=1.0, step=4.0, count=8), feature_stride=16,
-    context_channels=8, grid=VoxelGrid(lower=(-8.0, -8.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(16, 12, 4)))
-SIZES = Sizes(image_channels=16, pyramid_channels=8, encoder_channels=(8, 12), encoder_blocks=(1, 1),
-              classifier_channels=12)
+    name='tiny',
+    image_size=(32, 64),
+    cameras=2,
+    depth=DepthBins(first=1.0, step=4.0, count=8),
+    feature_stride=16,
+    context_channels=8,
+    grid=VoxelGrid(lower=(-8.0, -8.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(16, 12, 4)),
+)
+SIZES = Sizes(
+    image_channels=16, pyramid_channels=8, encoder_channels=(8, 12), encoder_blocks=(1, 1), classifier_channels=12
+)
 
 
 @pytest.mark.slow

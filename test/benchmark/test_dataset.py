@@ -31,12 +31,17 @@ def test_loading_takes_its_share_of_memory() -> None:
 def test_the_plain_write_has_the_same_images(nuscenes_root: Path, tmp_path: Path) -> None:
     job = plan(nuscenes.load(nuscenes_root), tmp_path)[0]
     assert plain_write.write([(tmp_path / 'plain', benchmark.pictures(job))], 'mcap') > 0
-    files = {(f'/{channel}/image/compressed', data.stamp): data.path.read_bytes() for sample in job.scene.samples
-             for channel, data in sample.data.items() if channel.startswith('CAM')}
+    files = {
+        (f'/{channel}/image/compressed', data.stamp): data.path.read_bytes()
+        for sample in job.scene.samples
+        for channel, data in sample.data.items()
+        if channel.startswith('CAM')
+    }
     with AnyReader([tmp_path / 'plain'], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
         deserialize: Callable[[bytes, str], Any] = reader.deserialize
-        assert {(c.topic, stamp): deserialize(data, c.msgtype).data.tobytes()
-                for c, stamp, data in reader.messages()} == files
+        assert {
+            (c.topic, stamp): deserialize(data, c.msgtype).data.tobytes() for c, stamp, data in reader.messages()
+        } == files
 
 
 def test_compares_every_storage(nuscenes_root: Path) -> None:

@@ -35,4 +35,4 @@ def test_all_bags_of_nothing_are_counted() -> None:
     measured = given_out(30, 2, Quick(settings), settings)
     assert (measured.bags, measured.workers) == (30, 2)
     assert measured.seconds > 0
-    assert measured.peak_memory >= measured.before > 10 ** 6
+    assert measured.peak_memory >= measured.before > 10**6

@@ -17,8 +17,12 @@ from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF
 
 CPU = torch.device('cpu')
 SPEC = dataclasses.replace(
-    BEVDETOCC_GF, image_size=(32, 64), cameras=2, depth=DepthBins(first=1.0, step=4.0, count=8),
-    grid=VoxelGrid(lower=(-8.0, -8.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(16, 16, 4)))
+    BEVDETOCC_GF,
+    image_size=(32, 64),
+    cameras=2,
+    depth=DepthBins(first=1.0, step=4.0, count=8),
+    grid=VoxelGrid(lower=(-8.0, -8.0, -1.0), voxel_size=(1.0, 1.0, 1.0), shape=(16, 16, 4)),
+)
 VOLUME = 4 * 32 * 16 * 16 * 4
 
 
@@ -44,15 +48,18 @@ def test_each_runs_in_a_process_of_its_own() -> None:
 
 
 def test_the_figure_is_drawn(tmp_path: Path) -> None:
-    queues = [MemoryUse('bevdetocc_sf', length, 10 ** 8 * length, 10 ** 8 * length, 0, 10 ** 9, 1.0)
-              for length in (1, 16)]
-    memory.draw([*queues, MemoryUse('bevdetocc_gf', 0, 10 ** 8, 10 ** 8, 0, 10 ** 9, 1.0)], tmp_path / 'memory.png')
+    queues = [MemoryUse('bevdetocc_sf', length, 10**8 * length, 10**8 * length, 0, 10**9, 1.0) for length in (1, 16)]
+    memory.draw([*queues, MemoryUse('bevdetocc_gf', 0, 10**8, 10**8, 0, 10**9, 1.0)], tmp_path / 'memory.png')
     with Image.open(tmp_path / 'memory.png') as figure:
         assert figure.width > 500
 
 
 def test_the_fused_memory_beside_the_longest_queue() -> None:
-    uses = [MemoryUse('sf', 2, 500, 400, 0, 0, 1.0), MemoryUse('sf', 16, 2000, 1600, 0, 0, 1.0),
-            MemoryUse('gf', 0, 300, 100, 0, 0, 1.0)]
-    assert memory.compared(uses) == ('gf keeps 15.0% of the bytes of sf with 16 frames, and 6.2% without the features '
-                                     'that both match')
+    uses = [
+        MemoryUse('sf', 2, 500, 400, 0, 0, 1.0),
+        MemoryUse('sf', 16, 2000, 1600, 0, 0, 1.0),
+        MemoryUse('gf', 0, 300, 100, 0, 0, 1.0),
+    ]
+    assert memory.compared(uses) == (
+        'gf keeps 15.0% of the bytes of sf with 16 frames, and 6.2% without the features that both match'
+    )

@@ -37,32 +37,46 @@ def not_a_number(state: State) -> State:
 
 
 GOOD: dict[str, Callable[[State], Any]] = {
-    'half precision': in_precision(torch.float16), 'bfloat16': in_precision(torch.bfloat16),
-    'numbers of numpy': lambda state: {'state_dict': OrderedDict(state), 'meta': {
-        'epoch': np.int64(24), 'PALETTE': np.zeros((17, 3), np.uint8), 'hook_msgs': {'best_score': np.float64(37.1)}}},
-    'twins of EMA': lambda state: {'state_dict': {**state, **{
-        'ema_' + key.replace('.', '_'): value for key, value in state.items()}}},
-    'under model': lambda state: {'model': state, 'epoch': 3}}
+    'half precision': in_precision(torch.float16),
+    'bfloat16': in_precision(torch.bfloat16),
+    'numbers of numpy': lambda state: {
+        'state_dict': OrderedDict(state),
+        'meta': {
+            'epoch': np.int64(24),
+            'PALETTE': np.zeros((17, 3), np.uint8),
+            'hook_msgs': {'best_score': np.float64(37.1)},
+        },
+    },
+    'twins of EMA': lambda state: {
+        'state_dict': {**state, **{'ema_' + key.replace('.', '_'): value for key, value in state.items()}}
+    },
+    'under model': lambda state: {'model': state, 'epoch': 3},
+}
 
 BAD: dict[str, tuple[Callable[[State], Any], str]] = {
-    'an object': (lambda state: {'state_dict': state, 'hyper_parameters': argparse.Namespace(lr=0.1)},
-                  'argparse.Namespace, which is not loaded, as it could run code'),
+    'an object': (
+        lambda state: {'state_dict': state, 'hyper_parameters': argparse.Namespace(lr=0.1)},
+        'argparse.Namespace, which is not loaded, as it could run code',
+    ),
     'not a number': (not_a_number, '1 tensors that are not finite: occupancy_head.predicter.2.bias'),
-    'a loss': (lambda state: {**state, 'loss.weight': torch.ones(18)}, '1 unexpected: loss.weight')}
+    'a loss': (lambda state: {**state, 'loss.weight': torch.ones(18)}, '1 unexpected: loss.weight'),
+}
 
 
 @pytest.mark.parametrize('wrap', GOOD.values(), ids=GOOD)
-def test_what_tools_write_fits(state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                               wrap: Callable[[State], Any]) -> None:
+def test_what_tools_write_fits(
+    state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrap: Callable[[State], Any]
+) -> None:
     torch.save(wrap(state), tmp_path / 'weights.pth')
     assert main(['weights', 'check', str(tmp_path / 'weights.pth'), '--model', 'gdfusion_nano']) == 0
     assert f'fits gdfusion_nano: {len(state)} keys' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(('wrap', 'said'), BAD.values(), ids=BAD)
-def test_what_does_not_fit_is_one_line(state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                       wrap: Callable[[State], Any], said: str) -> None:
+def test_what_does_not_fit_is_one_line(
+    state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrap: Callable[[State], Any], said: str
+) -> None:
     torch.save(wrap(state), tmp_path / 'weights.pth')
     assert main(['weights', 'check', str(tmp_path / 'weights.pth'), '--model', 'gdfusion_nano']) == 1
-    line, = capsys.readouterr().err.splitlines()
+    (line,) = capsys.readouterr().err.splitlines()
     assert said in line

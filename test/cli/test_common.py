@@ -45,14 +45,18 @@ def file(tmp_path: Path) -> str:
 def test_defaults() -> None:
     args = parse()
     assert (model_settings(args), pipeline_settings(args), topic_settings(args)) == (
-        ModelSettings(), PipelineSettings(), TopicSettings())
+        ModelSettings(),
+        PipelineSettings(),
+        TopicSettings(),
+    )
 
 
 def test_the_file_goes_before_defaults_and_flags_before_the_file(file: str) -> None:
     args = parse('--params-file', file, '--weights', 'from_flag.pth', '--set', 'max_hold=3', '--cues', 'voxel')
     assert model_settings(args) == ModelSettings(model='bevdetocc_gf_small', weights='from_flag.pth', cues=('voxel',))
     assert pipeline_settings(args, max_hold=4.0, tf_timeout=5.0) == PipelineSettings(
-        missing_camera='hold', max_hold=3.0, tf_timeout=5.0)
+        missing_camera='hold', max_hold=3.0, tf_timeout=5.0
+    )
     assert topic_settings(args) == TopicSettings(image_transport='raw')
 
 
@@ -89,17 +93,33 @@ def test_a_verb_without_a_parameter_file_has_model_flags() -> None:
 
 
 def test_set_takes_yaml() -> None:
-    args = parse('--set', 'cameras=[left, right]', '--set', 'reference_camera=left', '--set', 'lossless=true',
-                 '--set', 'image_topic=/{camera}/color')
+    args = parse(
+        '--set',
+        'cameras=[left, right]',
+        '--set',
+        'reference_camera=left',
+        '--set',
+        'lossless=true',
+        '--set',
+        'image_topic=/{camera}/color',
+    )
     assert pipeline_settings(args) == PipelineSettings(
-        cameras=('left', 'right'), reference_camera='left', lossless=True)
+        cameras=('left', 'right'), reference_camera='left', lossless=True
+    )
     assert topic_settings(args).image('left') == '/left/color/compressed'
 
 
-@pytest.mark.parametrize(('override', 'reason'), [
-    ('missing_camera', 'expected NAME=VALUE'), ('mising_camera=hold', "unknown setting 'mising_camera'"),
-    ('missing_camera=wait', 'one of skip, hold, mask'), ('sync_tolerance=fast', 'expected a number'),
-    ('cameras=[', 'the value is not YAML'), ('queue_size=0', 'a value from 1')])
+@pytest.mark.parametrize(
+    ('override', 'reason'),
+    [
+        ('missing_camera', 'expected NAME=VALUE'),
+        ('mising_camera=hold', "unknown setting 'mising_camera'"),
+        ('missing_camera=wait', 'one of skip, hold, mask'),
+        ('sync_tolerance=fast', 'expected a number'),
+        ('cameras=[', 'the value is not YAML'),
+        ('queue_size=0', 'a value from 1'),
+    ],
+)
 def test_bad_overrides_are_refused(override: str, reason: str) -> None:
     with pytest.raises(GdfusionError, match=reason):
         pipeline_settings(parse('--set', override))
@@ -110,9 +130,15 @@ def test_a_topic_without_the_camera_is_refused() -> None:
         topic_settings(parse('--set', 'image_topic=/image'))
 
 
-@pytest.mark.parametrize(('text', 'reason'), [
-    ('', "has no 'ros__parameters'"), ('a: b', "has no 'ros__parameters'"), ('a: [', 'cannot be read'),
-    (None, 'cannot be read')])
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('', "has no 'ros__parameters'"),
+        ('a: b', "has no 'ros__parameters'"),
+        ('a: [', 'cannot be read'),
+        (None, 'cannot be read'),
+    ],
+)
 def test_bad_files_are_refused(tmp_path: Path, text: str | None, reason: str) -> None:
     path = tmp_path / 'occ.yaml'
     if text is not None:

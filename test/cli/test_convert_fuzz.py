@@ -18,14 +18,32 @@ from gdfusion_ros.cli import main
 
 pytestmark = pytest.mark.slow
 
-TABLES = ('sensor', 'log', 'scene', 'sample', 'sample_data', 'calibrated_sensor', 'ego_pose', 'category', 'instance',
-          'sample_annotation')
+TABLES = (
+    'sensor',
+    'log',
+    'scene',
+    'sample',
+    'sample_data',
+    'calibrated_sensor',
+    'ego_pose',
+    'category',
+    'instance',
+    'sample_annotation',
+)
 FILES = {'camera': 'samples/CAM_FRONT/*.jpg', 'lidar': 'samples/LIDAR_TOP/*', 'labels': 'gts/scene-0001/*/labels.npz'}
 
-scalars = (st.none() | st.booleans() | st.integers() | st.integers(-2**70, 2**70) | st.floats() | st.text(max_size=9)
-           | st.sampled_from(['', 'gone', '../up', 'a/b', '\0', 'scene-0002', 1e308, -1, 10**30]))
-values = (scalars | st.lists(scalars | st.lists(st.floats(), max_size=4), max_size=5)
-          | st.dictionaries(st.text(), scalars))
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from(['', 'gone', '../up', 'a/b', '\0', 'scene-0002', 1e308, -1, 10**30])
+)
+values = (
+    scalars | st.lists(scalars | st.lists(st.floats(), max_size=4), max_size=5) | st.dictionaries(st.text(), scalars)
+)
 
 Convert = Callable[..., None]
 
@@ -41,6 +59,7 @@ def root(nuscenes_complete: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def convert(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Convert:
     """Converts, with the given arguments, and makes sure that the end is a good one."""
+
     def run(*arguments: str) -> None:
         out = tmp_path / 'bags'
         code = main(['convert', str(root), '--out', str(out), '--annotations', *arguments])
@@ -95,8 +114,7 @@ def test_a_table_with_other_bytes(root: Path, convert: Convert, data: st.DataObj
 
 @given(data=st.data(), table=st.sampled_from(TABLES), rows=values | st.lists(values, max_size=3))
 @settings(max_examples=15)
-def test_a_table_of_something_else(root: Path, convert: Convert, data: st.DataObject, table: str,
-                                   rows: object) -> None:
+def test_a_table_of_something_else(root: Path, convert: Convert, data: st.DataObject, table: str, rows: object) -> None:
     assert_ends_well_with(root / 'v1.0-test' / f'{table}.json', json.dumps(rows).encode(), convert)
 
 
@@ -106,8 +124,16 @@ def test_a_file_with_other_bytes(root: Path, convert: Convert, data: st.DataObje
     path = min(root.glob(FILES[kind]))
     options = ['--skip-missing'] if data.draw(st.booleans()) else []
     content = data.draw(damaged(path.read_bytes()) | st.binary(max_size=60))
-    assert_ends_well_with(path, content, convert, '--scenes', 'scene-0001', '--lidar',
-                          *(['--labels'] if kind == 'labels' else []), *options)
+    assert_ends_well_with(
+        path,
+        content,
+        convert,
+        '--scenes',
+        'scene-0001',
+        '--lidar',
+        *(['--labels'] if kind == 'labels' else []),
+        *options,
+    )
 
 
 def damaged(content: bytes) -> st.SearchStrategy[bytes]:
@@ -115,5 +141,6 @@ def damaged(content: bytes) -> st.SearchStrategy[bytes]:
     place = st.integers(0, len(content))
     cut = place.map(lambda end: content[:end])
     patched = st.tuples(place, st.integers(0, 20), st.binary(max_size=20)).map(
-        lambda patch: content[:patch[0]] + patch[2] + content[patch[0] + patch[1]:])
+        lambda patch: content[: patch[0]] + patch[2] + content[patch[0] + patch[1] :]
+    )
     return cut | patched

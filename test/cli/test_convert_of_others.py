@@ -45,8 +45,13 @@ def other_lidar(folder: Path) -> None:
 
 def without_log(folder: Path) -> None:
     (folder / 'log.json').write_text('[]')
-    edit(folder, 'scene', lambda rows: [{key: value for key, value in row.items() if key != 'description'}
-                                        | {'log_token': ''} for row in rows])
+    edit(
+        folder,
+        'scene',
+        lambda rows: [
+            {key: value for key, value in row.items() if key != 'description'} | {'log_token': ''} for row in rows
+        ],
+    )
 
 
 def empty_tables_of_boxes(folder: Path) -> None:
@@ -57,39 +62,78 @@ def empty_tables_of_boxes(folder: Path) -> None:
 DATASETS: dict[str, tuple[Callable[[Path], object], str, int]] = {
     'as nuScenes has it, samples on another disk': (lambda folder: None, 'CAM_FRONT', 18),
     'a mark at the beginning of a file': (with_mark, 'CAM_FRONT', 18),
-    'files with a dot before': (lambda folder: edit(folder, 'sample_data', each(filename='./{}'.format)),
-                                'CAM_FRONT', 18),
-    'backslashes': (lambda folder: edit(folder, 'sample_data', each(filename=lambda name: name.replace('/', '\\'))),
-                    'CAM_FRONT', 18),
-    'whole numbers as places': (lambda folder: edit(folder, 'ego_pose', each(
-        translation=lambda place: [int(value) for value in place])), 'CAM_FRONT', 18),
+    'files with a dot before': (
+        lambda folder: edit(folder, 'sample_data', each(filename='./{}'.format)),
+        'CAM_FRONT',
+        18,
+    ),
+    'backslashes': (
+        lambda folder: edit(folder, 'sample_data', each(filename=lambda name: name.replace('/', '\\'))),
+        'CAM_FRONT',
+        18,
+    ),
+    'whole numbers as places': (
+        lambda folder: edit(folder, 'ego_pose', each(translation=lambda place: [int(value) for value in place])),
+        'CAM_FRONT',
+        18,
+    ),
     'cameras in small letters': (lambda folder: edit(folder, 'sensor', each(channel=str.lower)), 'cam_front', 18),
     'another name of the LiDAR': (other_lidar, 'CAM_FRONT', 18),
     'no LiDAR': (without_lidar, 'CAM_FRONT', 18),
     'a sample without data': (one_sample_empty, 'CAM_FRONT', 12),
     'no boxes in their tables': (empty_tables_of_boxes, 'CAM_FRONT', 18),
     'no log, and no description': (without_log, 'CAM_FRONT', 18),
-    'a LiDAR without width': (lambda folder: edit(folder, 'sample_data', lambda rows: [
-        row if row['width'] else row | {'width': None, 'height': None} for row in rows]), 'CAM_FRONT', 18),
-    'another name of the tables': (lambda folder: folder.rename(folder.with_name('annotation')), 'CAM_FRONT', 18)}
+    'a LiDAR without width': (
+        lambda folder: edit(
+            folder,
+            'sample_data',
+            lambda rows: [row if row['width'] else row | {'width': None, 'height': None} for row in rows],
+        ),
+        'CAM_FRONT',
+        18,
+    ),
+    'another name of the tables': (lambda folder: folder.rename(folder.with_name('annotation')), 'CAM_FRONT', 18),
+}
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
-    'a file outside': (lambda folder: edit(folder, 'sample_data', each(filename='samples/../../{}'.format)),
-                       "filename 'samples/../../samples/"),
-    'an absolute file': (lambda folder: edit(folder, 'sample_data', each(filename='/tmp/{}'.format)),
-                         "filename '/tmp/samples/"),
-    'a token outside': (lambda folder: edit(folder, 'sample', each(token='../{}'.format)),
-                        'row ../sample-scene-0001-2 is wrong: tokens name files'),
-    'a scene in a folder': (lambda folder: edit(folder, 'scene', each(name='town/{}'.format)),
-                            "name 'town/scene-0001'"),
-    'nanoseconds': (lambda folder: [edit(folder, table, each(timestamp=lambda stamp: 1000 * stamp))
-                                    for table in ('sample', 'sample_data')], 'divide the timestamps of sample'),
-    'milliseconds': (lambda folder: [edit(folder, table, each(timestamp=lambda stamp: stamp // 1000))
-                                     for table in ('sample', 'sample_data')], 'these look like milliseconds'),
-    'another size than that of the images': (lambda folder: edit(folder, 'sample_data', lambda rows: [
-        row | {'width': 1600, 'height': 900} if row['width'] else row for row in rows]),
-                                             'sample_data.json says 1600 x 900')}
+    'a file outside': (
+        lambda folder: edit(folder, 'sample_data', each(filename='samples/../../{}'.format)),
+        "filename 'samples/../../samples/",
+    ),
+    'an absolute file': (
+        lambda folder: edit(folder, 'sample_data', each(filename='/tmp/{}'.format)),
+        "filename '/tmp/samples/",
+    ),
+    'a token outside': (
+        lambda folder: edit(folder, 'sample', each(token='../{}'.format)),
+        'row ../sample-scene-0001-2 is wrong: tokens name files',
+    ),
+    'a scene in a folder': (
+        lambda folder: edit(folder, 'scene', each(name='town/{}'.format)),
+        "name 'town/scene-0001'",
+    ),
+    'nanoseconds': (
+        lambda folder: [
+            edit(folder, table, each(timestamp=lambda stamp: 1000 * stamp)) for table in ('sample', 'sample_data')
+        ],
+        'divide the timestamps of sample',
+    ),
+    'milliseconds': (
+        lambda folder: [
+            edit(folder, table, each(timestamp=lambda stamp: stamp // 1000)) for table in ('sample', 'sample_data')
+        ],
+        'these look like milliseconds',
+    ),
+    'another size than that of the images': (
+        lambda folder: edit(
+            folder,
+            'sample_data',
+            lambda rows: [row | {'width': 1600, 'height': 900} if row['width'] else row for row in rows],
+        ),
+        'sample_data.json says 1600 x 900',
+    ),
+}
 
 
 @pytest.fixture
@@ -104,9 +148,9 @@ def dataset(nuscenes_root: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(('change', 'said'), REFUSED.values(), ids=REFUSED)
-def test_what_would_be_lost_or_misplaced_is_refused_by_row(dataset: Path, tmp_path: Path, said: str,
-                                                           change: Callable[[Path], object],
-                                                           capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_would_be_lost_or_misplaced_is_refused_by_row(
+    dataset: Path, tmp_path: Path, said: str, change: Callable[[Path], object], capsys: pytest.CaptureFixture[str]
+) -> None:
     change(dataset / 'v1.0-test')
     assert main(['convert', str(dataset), '--out', str(tmp_path / 'bags')]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
@@ -126,8 +170,14 @@ def test_png_images_a_lens_and_a_name_with_a_space(dataset: Path, tmp_path: Path
         Image.open(path).save(target)
     edit(tables, 'sample_data', each(filename=lambda name: name.replace('.jpg', '.png')))
     edit(tables, 'scene', each(name='Odaiba 1 {}'.format))
-    edit(tables, 'calibrated_sensor', lambda rows: [
-        row | {'camera_distortion': [-0.3, 0.1, 0.001, 0.001, 0.0] if row['camera_intrinsic'] else []} for row in rows])
+    edit(
+        tables,
+        'calibrated_sensor',
+        lambda rows: [
+            row | {'camera_distortion': [-0.3, 0.1, 0.001, 0.001, 0.0] if row['camera_intrinsic'] else []}
+            for row in rows
+        ],
+    )
     assert main(['convert', str(dataset), '--out', str(tmp_path / 'bags')]) == 0
     bag = next(path for path in (tmp_path / 'bags').iterdir() if '0001' in path.name)
     with bag_reader(bag) as reader:
@@ -137,8 +187,9 @@ def test_png_images_a_lens_and_a_name_with_a_space(dataset: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(('change', 'camera', 'images'), DATASETS.values(), ids=DATASETS)
-def test_every_image_of_the_dataset_is_in_the_bag(dataset: Path, tmp_path: Path, change: Callable[[Path], object],
-                                                  camera: str, images: int) -> None:
+def test_every_image_of_the_dataset_is_in_the_bag(
+    dataset: Path, tmp_path: Path, change: Callable[[Path], object], camera: str, images: int
+) -> None:
     change(dataset / 'v1.0-test')
     assert main(['convert', str(dataset), '--out', str(tmp_path / 'bags'), '--scenes', 'scene-0001']) == 0
     with bag_reader(tmp_path / 'bags' / 'scene-0001') as bag:

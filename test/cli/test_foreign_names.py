@@ -42,8 +42,19 @@ def grid_of(name: str, number: int, label: int = OCC3D_NUSCENES.free) -> Semanti
     place = OCC3D_NUSCENES.grid
     labels = np.full(place.shape, label, np.uint8, order='F')
     labels[:, :, :2] = 11
-    return SemanticGrid(START + number * 500_000_000, name, place.lower, place.voxel_size, labels,
-                        np.full(place.shape, 255, np.uint8, order='F'), OCC3D_NUSCENES, name, number, (name, 'b'), 0)
+    return SemanticGrid(
+        START + number * 500_000_000,
+        name,
+        place.lower,
+        place.voxel_size,
+        labels,
+        np.full(place.shape, 255, np.uint8, order='F'),
+        OCC3D_NUSCENES,
+        name,
+        number,
+        (name, 'b'),
+        0,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -111,8 +122,10 @@ CASES = {
     'evaluate as text': (0, ['evaluate', 'BAG', '--no-rays']),
     'evaluate as Markdown': (0, ['evaluate', 'BAG', '--no-rays', '--format', 'markdown']),
     'evaluate as JSON': (0, ['evaluate', 'BAG', '--no-rays', '--format', 'json']),
-    'replay refused frames': (1, ['replay', 'INPUTS', '--out', 'OUT/odd', '--untrained',
-                                  '--model', 'bevdetocc_gf_small']),
+    'replay refused frames': (
+        1,
+        ['replay', 'INPUTS', '--out', 'OUT/odd', '--untrained', '--model', 'bevdetocc_gf_small'],
+    ),
     'replay a parameter file': (1, ['replay', 'BAG', '--out', 'OUT/odd', '--params-file', 'PARAMETERS', '--untrained']),
     'replay a setting': (1, ['replay', 'BAG', '--out', 'OUT/odd', '--set', ODD]),
     'replay a value': (1, ['replay', 'BAG', '--out', 'OUT/odd', '--set', f'cameras=[{json.dumps(ODD)}]']),
@@ -125,10 +138,23 @@ CASES = {
 
 @pytest.mark.parametrize(('code', 'arguments'), CASES.values(), ids=CASES)
 def test_names_of_others_are_printed_harmlessly(
-        odd_bag: Path, odd_inputs: Path, odd_weights: Path, odd_parameters: Path, odd_tables: Path, tmp_path: Path,
-        capsys: pytest.CaptureFixture[str], code: int, arguments: list[str]) -> None:
-    places = {'BAG': odd_bag, 'INPUTS': odd_inputs, 'WEIGHTS': odd_weights, 'PARAMETERS': odd_parameters,
-              'TABLES': odd_tables}
+    odd_bag: Path,
+    odd_inputs: Path,
+    odd_weights: Path,
+    odd_parameters: Path,
+    odd_tables: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    arguments: list[str],
+) -> None:
+    places = {
+        'BAG': odd_bag,
+        'INPUTS': odd_inputs,
+        'WEIGHTS': odd_weights,
+        'PARAMETERS': odd_parameters,
+        'TABLES': odd_tables,
+    }
     capsys.readouterr()
     given = [str(places.get(argument, argument)).replace('OUT', str(tmp_path)) for argument in arguments]
     assert main(given) == code
@@ -149,14 +175,22 @@ def test_names_of_others_in_a_page_are_harmless(odd_bag: Path, tmp_path: Path) -
 @pytest.fixture
 def verb_of_latin_1(patience: float) -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """Runs a verb in a terminal that has no letters but those of ISO 8859-1."""
+
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run([sys.executable, '-m', 'gdfusion_ros', *arguments], capture_output=True, timeout=patience,
-                              check=False, env={'PYTHONIOENCODING': 'latin-1:strict', 'PATH': '/usr/bin:/bin'})
+        return subprocess.run(
+            [sys.executable, '-m', 'gdfusion_ros', *arguments],
+            capture_output=True,
+            timeout=patience,
+            check=False,
+            env={'PYTHONIOENCODING': 'latin-1:strict', 'PATH': '/usr/bin:/bin'},
+        )
+
     return run
 
 
 def test_a_terminal_of_another_encoding_gets_escapes(
-        tmp_path: Path, verb_of_latin_1: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+    tmp_path: Path, verb_of_latin_1: Callable[..., subprocess.CompletedProcess[bytes]]
+) -> None:
     with bag_writer(tmp_path / 'bag', custom_data={'place': '東京'}):
         pass
     path = (tmp_path / 'bag').rename(tmp_path / '東京 \udcff')  # the bytes of a name need not be UTF-8
@@ -165,13 +199,14 @@ def test_a_terminal_of_another_encoding_gets_escapes(
     assert rb'\u6771\u4eac' in run.stdout
 
 
-def test_a_bag_whose_metadata_unfolds_to_megabytes_is_one_line(odd_bag: Path, tmp_path: Path,
-                                                               capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bag_whose_metadata_unfolds_to_megabytes_is_one_line(
+    odd_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bag = Path(shutil.copytree(odd_bag, tmp_path / 'odd bag'))
     aliases = ''.join(f', &a{number} [{",".join(9 * [f"*a{number - 1}"])}]' for number in range(1, 8))
     (bag / 'metadata.yaml').write_text(f'rosbag2_bagfile_information: {{version: [&a0 odd{aliases}]}}')
     assert main(['info', str(bag)]) == 1
-    line, = capsys.readouterr().err.splitlines()
+    (line,) = capsys.readouterr().err.splitlines()
     assert_harmless(line)
 
 
@@ -189,35 +224,63 @@ def latin_1(folder: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_bags_are_read_wherever_they_lie(nuscenes_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                         storage: str) -> None:
-    assert main(['convert', str(nuscenes_root), '--out', str(tmp_path), '--scenes', 'scene-0001',
-                 '--storage', storage]) == 0
+def test_bags_are_read_wherever_they_lie(
+    nuscenes_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str
+) -> None:
+    assert (
+        main(['convert', str(nuscenes_root), '--out', str(tmp_path), '--scenes', 'scene-0001', '--storage', storage])
+        == 0
+    )
     folder = latin_1(tmp_path, 'folder')
     folder.mkdir()
     bag = (tmp_path / 'scene-0001').rename(latin_1(folder, 'bag'))
     assert main(['info', str(bag)]) == 0
-    assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), '--model', 'bevdetocc_gf_small', '--untrained',
-                 '--device', 'cpu', '--set', 'keyframe_interval=9']) == 0
+    assert (
+        main(
+            [
+                'replay',
+                str(bag),
+                '--out',
+                str(tmp_path / 'grids'),
+                '--model',
+                'bevdetocc_gf_small',
+                '--untrained',
+                '--device',
+                'cpu',
+                '--set',
+                'keyframe_interval=9',
+            ]
+        )
+        == 0
+    )
     with bag_reader(tmp_path / 'grids') as grids:
         assert grids.custom_data['gdfusion.bag'] == r'bag-\udce9'
         assert grids.count(['/occ/occupancy']) == 1
 
 
-@pytest.mark.parametrize('arguments', [
-    ['replay', 'BAG', '--out', 'ODD'], ['render', 'BAG', '--out', 'ODD.png'], ['convert', 'TABLES', '--out', 'ODD'],
-    ['weights', '--model', 'gdfusion_nano', 'convert', 'ODD', 'ODD.safetensors'],
-    ['weights', '--model', 'gdfusion_nano', 'check', 'ODD']])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['replay', 'BAG', '--out', 'ODD'],
+        ['render', 'BAG', '--out', 'ODD.png'],
+        ['convert', 'TABLES', '--out', 'ODD'],
+        ['weights', '--model', 'gdfusion_nano', 'convert', 'ODD', 'ODD.safetensors'],
+        ['weights', '--model', 'gdfusion_nano', 'check', 'ODD'],
+    ],
+)
 def test_a_name_that_is_not_utf_8_is_refused_where_a_library_does_not_take_it(
-        odd_bag: Path, odd_tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-        arguments: list[str]) -> None:
+    odd_bag: Path, odd_tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
     odd = latin_1(tmp_path, 'odd')
     if 'weights' in arguments:
         save_file({'a': torch.zeros(1)}, tmp_path / 'safetensors')
         (tmp_path / 'safetensors').rename(odd)
     before = set(tmp_path.iterdir())
-    places = {'BAG': odd_bag, 'TABLES': odd_tables,
-              **{f'ODD{suffix}': f'{odd}{suffix}' for suffix in ('', '.png', '.safetensors')}}
+    places = {
+        'BAG': odd_bag,
+        'TABLES': odd_tables,
+        **{f'ODD{suffix}': f'{odd}{suffix}' for suffix in ('', '.png', '.safetensors')},
+    }
     assert main([str(places.get(argument, argument)) for argument in arguments]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith(f'gdfusion {arguments[0]}: ')

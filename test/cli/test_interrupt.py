@@ -37,8 +37,9 @@ def interrupted(tmp_path: Path, moment: str, *arguments: str) -> subprocess.Comp
     """A process that sends itself SIGINT when it is about to import a module, or when Python ends."""
     (tmp_path / 'sitecustomize.py').write_text(INTERRUPT)
     environment = {**for_child(os.environ), 'PYTHONPATH': str(tmp_path), 'MOMENT': moment}
-    return subprocess.run([sys.executable, '-m', 'gdfusion_ros', *arguments], env=environment, capture_output=True,
-                          text=True, check=False)
+    return subprocess.run(
+        [sys.executable, '-m', 'gdfusion_ros', *arguments], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize('module', ['gdfusion_ros.cli', 'argparse', 'gdfusion_ros.stopping'])
@@ -53,9 +54,15 @@ def test_while_the_verbs_are_imported(tmp_path: Path, module: str) -> None:
     assert (result.returncode, result.stderr) == (130, 'interruptedgdfusion: stopped\n')
 
 
-@pytest.mark.parametrize(('module', 'arguments'), [
-    ('numpy', ('info', '/nowhere')), ('torch', ('replay', '/nowhere', '--out', '/nowhere')),
-    ('numba', ('replay', '/nowhere', '--out', '/nowhere')), ('gdfusion_ros.evaluation', ('evaluate', '/nowhere'))])
+@pytest.mark.parametrize(
+    ('module', 'arguments'),
+    [
+        ('numpy', ('info', '/nowhere')),
+        ('torch', ('replay', '/nowhere', '--out', '/nowhere')),
+        ('numba', ('replay', '/nowhere', '--out', '/nowhere')),
+        ('gdfusion_ros.evaluation', ('evaluate', '/nowhere')),
+    ],
+)
 def test_while_a_verb_imports_what_it_needs(tmp_path: Path, module: str, arguments: tuple[str, ...]) -> None:
     result = interrupted(tmp_path, module, *arguments)
     assert (result.returncode, result.stderr) == (130, f'interruptedgdfusion {arguments[0]}: stopped\n')
@@ -76,6 +83,11 @@ def test_the_node_ends_in_order_at_any_import(tmp_path: Path, module: str) -> No
 def test_an_interrupt_that_a_shell_ignores_is_ignored(tmp_path: Path) -> None:
     (tmp_path / 'sitecustomize.py').write_text(INTERRUPT)
     environment = {**for_child(os.environ), 'PYTHONPATH': str(tmp_path), 'MOMENT': 'gdfusion_ros.cli'}
-    result = subprocess.run(['sh', '-c', 'trap "" INT; exec "$@"', 'sh', sys.executable, '-m', 'gdfusion_ros',
-                             '--version'], env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        ['sh', '-c', 'trap "" INT; exec "$@"', 'sh', sys.executable, '-m', 'gdfusion_ros', '--version'],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (result.returncode, result.stderr) == (0, 'interrupted')

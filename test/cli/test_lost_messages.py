@@ -24,13 +24,17 @@ def bag(nuscenes_complete: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder / 'scene-0001'
 
 
-@pytest.mark.parametrize('arguments', [
-    ['replay', '{bag}', '--out', '{out}', '--model', 'bevdetocc_gf_small', '--untrained', '--device', 'cpu'],
-    ['evaluate', '{bag}', '--topic', '/ground_truth/occupancy', '--truth', '{bag}', '--no-rays'],
-    ['render', '{bag}', '--topic', '/ground_truth/occupancy', '--out', '{out}.png'],
-])
-def test_fewer_messages_than_promised_end_the_verb(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                                   arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['replay', '{bag}', '--out', '{out}', '--model', 'bevdetocc_gf_small', '--untrained', '--device', 'cpu'],
+        ['evaluate', '{bag}', '--topic', '/ground_truth/occupancy', '--truth', '{bag}', '--no-rays'],
+        ['render', '{bag}', '--topic', '/ground_truth/occupancy', '--out', '{out}.png'],
+    ],
+)
+def test_fewer_messages_than_promised_end_the_verb(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
     capsys.readouterr()
     assert main([argument.format(bag=bag, out=tmp_path / 'out') for argument in arguments]) == 1
     line = capsys.readouterr().err.splitlines()[-1]

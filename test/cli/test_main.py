@@ -11,14 +11,23 @@ from gdfusion_ros.cli import main
 LONG = 'x\x1b[2J' + 300 * 'x'
 
 
-@pytest.mark.parametrize('arguments', [
-    ['info', LONG], ['replay', LONG, '--out', 'out'], ['replay', 'bag', '--out', LONG],
-    ['render', 'bag', '--out', LONG], ['render', f'{LONG}.npz', '--out', 'a.png'], ['convert', LONG, '--out', 'out'],
-    ['weights', 'check', LONG], ['evaluate', LONG], ['evaluate', '--npz', LONG, '--truth', LONG],
-    ['synthesize', LONG, '--scenes', '1'],
-    ['train', '--out', LONG]])
-def test_names_that_no_file_can_have_are_one_line(capsys: pytest.CaptureFixture[str],
-                                                  arguments: Sequence[str]) -> None:
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['info', LONG],
+        ['replay', LONG, '--out', 'out'],
+        ['replay', 'bag', '--out', LONG],
+        ['render', 'bag', '--out', LONG],
+        ['render', f'{LONG}.npz', '--out', 'a.png'],
+        ['convert', LONG, '--out', 'out'],
+        ['weights', 'check', LONG],
+        ['evaluate', LONG],
+        ['evaluate', '--npz', LONG, '--truth', LONG],
+        ['synthesize', LONG, '--scenes', '1'],
+        ['train', '--out', LONG],
+    ],
+)
+def test_names_that_no_file_can_have_are_one_line(capsys: pytest.CaptureFixture[str], arguments: Sequence[str]) -> None:
     try:
         code = main(arguments)
     except SystemExit as stopped:

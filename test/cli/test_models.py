@@ -39,8 +39,9 @@ def test_a_wrong_name_lists_the_near_ones(capsys: pytest.CaptureFixture[str]) ->
     assert "unknown model 'gdfusion_nanno'; did you mean gdfusion_nano? there are" in capsys.readouterr().err
 
 
-def test_a_network_of_somebody_else_needs_no_facts(capsys: pytest.CaptureFixture[str],
-                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_of_somebody_else_needs_no_facts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = ZOO['gdfusion_nano']
     monkeypatch.setitem(ZOO, 'mine', dataclasses.replace(entry, spec=dataclasses.replace(entry.spec, name='mine')))
     assert main(['models', '--format', 'markdown']) == 0

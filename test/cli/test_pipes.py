@@ -23,14 +23,19 @@ def bag(tmp_path: Path) -> Path:
     return tmp_path / 'bag'
 
 
-@pytest.mark.parametrize(('arguments', 'unread'), [(('info',), 'stdout'), (('info', '--verbose'), 'both'),
-                                                   (('replay', '--help'), 'stdout')])
-def test_no_traceback_when_the_reader_has_gone(bag: Path, tmp_path: Path, arguments: tuple[str, ...],
-                                               unread: str) -> None:
+@pytest.mark.parametrize(
+    ('arguments', 'unread'), [(('info',), 'stdout'), (('info', '--verbose'), 'both'), (('replay', '--help'), 'stdout')]
+)
+def test_no_traceback_when_the_reader_has_gone(
+    bag: Path, tmp_path: Path, arguments: tuple[str, ...], unread: str
+) -> None:
     log = tmp_path / 'log'
     with log.open('wb') as errors:
-        process = subprocess.Popen([sys.executable, '-m', 'gdfusion_ros', *arguments, str(bag)], stdout=subprocess.PIPE,
-                                   stderr=errors if unread == 'stdout' else subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'gdfusion_ros', *arguments, str(bag)],
+            stdout=subprocess.PIPE,
+            stderr=errors if unread == 'stdout' else subprocess.STDOUT,
+        )
         assert process.stdout is not None
         process.stdout.close()
         # argparse itself passes over an error while it writes its help

@@ -31,8 +31,19 @@ def write_grids(path: Path, topic: str) -> Path:
     with bag_writer(path) as bag:
         bag.add_topic(topic, GRID_TYPE)
         for number, stamp in enumerate(STAMPS):
-            grid = SemanticGrid(stamp, 'base_link', (-4.0, -4.0, -1.0), (0.8, 0.8, 0.8), labels, None, OCC3D_NUSCENES,
-                                'made', number + 1, SURROUND_CAMERAS, 43_000_000)
+            grid = SemanticGrid(
+                stamp,
+                'base_link',
+                (-4.0, -4.0, -1.0),
+                (0.8, 0.8, 0.8),
+                labels,
+                None,
+                OCC3D_NUSCENES,
+                'made',
+                number + 1,
+                SURROUND_CAMERAS,
+                43_000_000,
+            )
             bag.write(topic, stamp, encode.occupancy(grid, RosbagsFactory()))
     return path
 
@@ -73,11 +84,14 @@ def test_grid_by_number_and_by_stamp_are_the_same_picture(grids: Path, tmp_path:
     assert (tmp_path / 'number.png').read_bytes() == (tmp_path / 'stamp.png').read_bytes()
 
 
-def test_every_grid_as_a_video_in_real_time(grids: Path, truth: Path, tmp_path: Path,
-                                            capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_grid_as_a_video_in_real_time(
+    grids: Path, truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     av = pytest.importorskip('av', reason='PyAV is not installed')
-    for name, count, rate, arguments in (('real', 3, 2, ['--truth', str(truth)]),
-                                         ('fast', 2, 10, ['--fps', '10', '--max-frames', '2'])):
+    for name, count, rate, arguments in (
+        ('real', 3, 2, ['--truth', str(truth)]),
+        ('fast', 2, 10, ['--fps', '10', '--max-frames', '2']),
+    ):
         out = tmp_path / f'{name}.mp4'
         assert main(['render', str(grids), *arguments, '--out', str(out)]) == 0
         with av.open(str(out)) as file:
@@ -93,8 +107,9 @@ def test_every_grid_as_a_page(grids: Path, truth: Path, tmp_path: Path) -> None:
     assert all(frame['truth'] for frame in frames)
 
 
-def test_a_long_bag_is_thinned_evenly_and_that_is_said(grids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                       capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_bag_is_thinned_evenly_and_that_is_said(
+    grids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(verb, 'PAGE_FRAMES', 2)
     assert main(['render', str(grids), '--out', str(tmp_path / 'page.html')]) == 0
     assert [frame['stamp'] for frame in frames_of(tmp_path / 'page.html')] == [seconds(STAMPS[0]), seconds(STAMPS[2])]
@@ -111,23 +126,31 @@ def test_files_of_the_benchmark_side_by_side(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / 'token.npz', labels)
     out, labelled = tmp_path / 'page.html', tmp_path / 'labels.npz'
     assert main(['render', str(tmp_path / 'token.npz'), '--truth', str(labelled), '--out', str(out)]) == 0
-    frame, = frames_of(out)
+    (frame,) = frames_of(out)
     assert frame['truth'] == frame['prediction']
     assert main(['render', str(labelled), '--out', str(tmp_path / 'labels.png')]) == 0
 
 
-@pytest.mark.parametrize(('arguments', 'said'), [
-    (['--index', '7', '--out', 'a.png'], 'there is no number 7'),
-    (['--topic', '/other', '--out', 'a.png'], 'no messages on /other'),
-    (['--images', 'GRIDS', '--out', 'a.html'], 'no camera image within 0.1 s'),
-    (['--truth', 'GRIDS', '--out', 'a.html'], 'no ground truth on /ground_truth/occupancy'),
-    (['--out', 'a.gif'], "unknown format '.gif'; known are .png, .mp4, .html"),
-    (['--fps', '2', '--out', 'a.html'], '--fps is the rate of a video'),
-    (['--max-frames', '2', '--out', 'a.png'], 'shows one grid'),
-])
-def test_what_cannot_be_rendered_is_one_line(grids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                             capsys: pytest.CaptureFixture[str], arguments: list[str],
-                                             said: str) -> None:
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--index', '7', '--out', 'a.png'], 'there is no number 7'),
+        (['--topic', '/other', '--out', 'a.png'], 'no messages on /other'),
+        (['--images', 'GRIDS', '--out', 'a.html'], 'no camera image within 0.1 s'),
+        (['--truth', 'GRIDS', '--out', 'a.html'], 'no ground truth on /ground_truth/occupancy'),
+        (['--out', 'a.gif'], "unknown format '.gif'; known are .png, .mp4, .html"),
+        (['--fps', '2', '--out', 'a.html'], '--fps is the rate of a video'),
+        (['--max-frames', '2', '--out', 'a.png'], 'shows one grid'),
+    ],
+)
+def test_what_cannot_be_rendered_is_one_line(
+    grids: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = [str(grids) if argument == 'GRIDS' else argument for argument in arguments]
     assert main(['render', str(grids), *arguments]) == 1
@@ -146,12 +169,18 @@ def test_existing_file_is_kept(grids: Path, tmp_path: Path, capsys: pytest.Captu
     assert out.read_text() == 'mine'
 
 
-@pytest.mark.parametrize(('arguments', 'said'), [(['--stamp', 'noon'], 'expected seconds, got noon'),
-                                                 (['--fps', 'many'], 'expected a rate, got many'),
-                                                 (['--fps', '0'], 'above 0'),
-                                                 (['--max-frames', '0'], 'expected a number from 1, got 0')])
-def test_arguments_that_make_no_sense_are_refused(grids: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                                  arguments: list[str], said: str) -> None:
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--stamp', 'noon'], 'expected seconds, got noon'),
+        (['--fps', 'many'], 'expected a rate, got many'),
+        (['--fps', '0'], 'above 0'),
+        (['--max-frames', '0'], 'expected a number from 1, got 0'),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(
+    grids: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
     with pytest.raises(SystemExit):
         main(['render', str(grids), *arguments, '--out', str(tmp_path / 'a.mp4')])
     assert said in capsys.readouterr().err

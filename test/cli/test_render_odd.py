@@ -25,8 +25,19 @@ Change = Callable[[Any], object]
 
 
 def grid(labels: Any, number: int = 0) -> SemanticGrid:
-    return SemanticGrid(START + number * 500_000_000, 'base_link', (-4.0, -4.0, -1.0), (0.8, 0.8, 0.8),
-                        np.asfortranarray(labels, np.uint8), None, OCC3D_NUSCENES, 'made', 1, SURROUND_CAMERAS, 1)
+    return SemanticGrid(
+        START + number * 500_000_000,
+        'base_link',
+        (-4.0, -4.0, -1.0),
+        (0.8, 0.8, 0.8),
+        np.asfortranarray(labels, np.uint8),
+        None,
+        OCC3D_NUSCENES,
+        'made',
+        1,
+        SURROUND_CAMERAS,
+        1,
+    )
 
 
 def bag_of(path: Path, grids: list[SemanticGrid], change: Change = lambda message: None) -> Path:
@@ -65,16 +76,21 @@ def huge_size(message: Any) -> None:
     message.size_x = message.size_y = message.size_z = (1 << 32) - 1
 
 
-@pytest.mark.parametrize(('change', 'said'), [
-    (no_voxels, 'expected 0 x 3 x 2'),
-    (huge_size, 'has 24 values, expected 4294967295 x 4294967295 x 4294967295'),
-    (lambda message: setattr(message.voxel_size, 'y', 0.0), 'voxels of (0.8, 0.0, 0.8) m'),
-    (lambda message: setattr(message.voxel_size, 'y', 1e300), 'no picture shows that'),
-    (lambda message: setattr(message.origin.position, 'x', 1e300), 'no picture shows that'),
-    (lambda message: setattr(message.origin.position, 'x', float('nan')), 'are nowhere'),
-    (lambda message: setattr(message, 'label_set', 'x\x1b[2J'), r"unknown label set 'x\x1b[2J'")])
-def test_what_is_no_grid_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Change,
-                                                said: str) -> None:
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (no_voxels, 'expected 0 x 3 x 2'),
+        (huge_size, 'has 24 values, expected 4294967295 x 4294967295 x 4294967295'),
+        (lambda message: setattr(message.voxel_size, 'y', 0.0), 'voxels of (0.8, 0.0, 0.8) m'),
+        (lambda message: setattr(message.voxel_size, 'y', 1e300), 'no picture shows that'),
+        (lambda message: setattr(message.origin.position, 'x', 1e300), 'no picture shows that'),
+        (lambda message: setattr(message.origin.position, 'x', float('nan')), 'are nowhere'),
+        (lambda message: setattr(message, 'label_set', 'x\x1b[2J'), r"unknown label set 'x\x1b[2J'"),
+    ],
+)
+def test_what_is_no_grid_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Change, said: str
+) -> None:
     bag = bag_of(tmp_path / 'bag', [grid(np.full((4, 3, 2), 4))], change)
     for name in ('a.png', 'a.html'):
         assert main(['render', str(bag), '--out', str(tmp_path / name)]) == 1

@@ -20,21 +20,27 @@ def test_makes_checks_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert 'driveable_surface' in output
     assert output.rstrip().endswith('passed')
     next((tmp_path / 'made').glob('samples/CAM_BACK/*.jpg')).write_bytes(
-        next((tmp_path / 'made').glob('samples/CAM_FRONT/*.jpg')).read_bytes())
+        next((tmp_path / 'made').glob('samples/CAM_FRONT/*.jpg')).read_bytes()
+    )
     assert main(['synthesize', str(tmp_path / 'made'), '--check', '--jobs', '1']) == 1
     output = capsys.readouterr().out
     assert '1 images are not the ones that the seed gives: samples/CAM_BACK/' in output
     assert output.rstrip().endswith('FAILED')
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (('--scenes', '1', '--resolution', '704'), 'expected WIDTHxHEIGHT'),
-    (('--scenes', '1', '--weather', 'sunny'), 'no weather sunny; there are noon'),
-    (('--scenes', '1', '--jobs', '0'), '--jobs 0'),
-    ((), '--scenes: how many'),
-    (('--check',), 'recipe.json cannot be read')])
-def test_faults_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...],
-                             message: str) -> None:
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--scenes', '1', '--resolution', '704'), 'expected WIDTHxHEIGHT'),
+        (('--scenes', '1', '--weather', 'sunny'), 'no weather sunny; there are noon'),
+        (('--scenes', '1', '--jobs', '0'), '--jobs 0'),
+        ((), '--scenes: how many'),
+        (('--check',), 'recipe.json cannot be read'),
+    ],
+)
+def test_faults_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
     assert main(['synthesize', str(tmp_path / 'made'), *arguments]) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith('gdfusion synthesize: ')

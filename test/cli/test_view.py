@@ -36,8 +36,19 @@ def write_grids(path: Path, stamps: list[int]) -> Path:
         bag.add_topic(TOPIC, GRID_TYPE)
         bag.add_topic(DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE)
         for number, stamp in enumerate(stamps):
-            grid = SemanticGrid(stamp, 'base_link', (-4.0, -4.0, -1.0), (0.8, 0.8, 0.8), labels, None, OCC3D_NUSCENES,
-                                'made', number + 1, SURROUND_CAMERAS, 43_000_000)
+            grid = SemanticGrid(
+                stamp,
+                'base_link',
+                (-4.0, -4.0, -1.0),
+                (0.8, 0.8, 0.8),
+                labels,
+                None,
+                OCC3D_NUSCENES,
+                'made',
+                number + 1,
+                SURROUND_CAMERAS,
+                43_000_000,
+            )
             bag.write(TOPIC, stamp, encode.occupancy(grid, MAKE))
             status = Status('occ: network', 0, f'frame {number}', {})
             bag.write(DIAGNOSTICS_TOPIC, stamp, diagnostic_array(stamp, [status], MAKE))
@@ -58,7 +69,7 @@ def test_a_view_has_all_that_is_known_of_its_instant(scene_bag: Path, grids: Pat
         view = views[1]
     assert view.snapshot.images.keys() == view.cameras.keys() == set(SURROUND_CAMERAS)
     assert view.fixed_from_grid is not None
-    assert view.fixed_from_grid[:3, 3] == pytest.approx((100 + 5 * 1.5, 200 + 1.5 ** 2, 0), abs=0.3)
+    assert view.fixed_from_grid[:3, 3] == pytest.approx((100 + 5 * 1.5, 200 + 1.5**2, 0), abs=0.3)
     front, back = view.cameras['CAM_FRONT'], view.cameras['CAM_BACK']
     assert front.intrinsics == pytest.approx(np.array([[126, 0, 80], [0, 126, 45], [0, 0, 1.0]]))
     assert front.grid_from_camera[:3, 3] == pytest.approx((1, 0, 1.5), abs=1e-6)
@@ -113,18 +124,24 @@ def test_grids_are_played_in_the_time_of_their_stamps(grids: Path, monkeypatch: 
     assert recorder.closed
 
 
-@pytest.mark.parametrize(('arguments', 'said'), [
-    (['--foxglove', '--rate', '0'], '--rate 0: expected more than 0'),
-    (['--rerun', 'drive.mcap'], '--rerun drive.mcap: expected a file that ends in .rrd'),
-    (['--page', '0', '--topic', '/none'], 'has no messages on /none')])
-def test_what_cannot_be_shown_is_named(grids: Path, arguments: list[str], said: str,
-                                       capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--foxglove', '--rate', '0'], '--rate 0: expected more than 0'),
+        (['--rerun', 'drive.mcap'], '--rerun drive.mcap: expected a file that ends in .rrd'),
+        (['--page', '0', '--topic', '/none'], 'has no messages on /none'),
+    ],
+)
+def test_what_cannot_be_shown_is_named(
+    grids: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(['view', str(grids), *arguments]) == 1
     assert said in capsys.readouterr().err
 
 
-def test_a_viewer_that_is_not_installed_is_named(grids: Path, capsys: pytest.CaptureFixture[str],
-                                                 monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_viewer_that_is_not_installed_is_named(
+    grids: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(__import__('sys').modules, 'rerun', None)
     assert main(['view', str(grids), '--rerun', str(tmp_path / 'drive.rrd')]) == 1
     assert "pip install 'gdfusion-ros[rerun]'" in capsys.readouterr().err

@@ -36,8 +36,8 @@ class Bag:
         with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
             self.topics = {c.topic: c for c in reader.connections}
             self.messages: list[tuple[str, int, Any]] = [
-                (c.topic, stamp, reader.deserialize(data, c.msgtype))
-                for c, stamp, data in reader.messages()]
+                (c.topic, stamp, reader.deserialize(data, c.msgtype)) for c, stamp, data in reader.messages()
+            ]
 
     def on(self, topic: str) -> list[tuple[int, Any]]:
         return [(stamp, message) for name, stamp, message in self.messages if name == topic]
@@ -63,8 +63,10 @@ def assert_pose(transform: Any, pose: Pose) -> None:
 
 def measured(scene: nuscenes.Scene, channel: str) -> list[nuscenes.SensorData]:
     """What a sensor measured, in time order."""
-    found = [*(sample.data[channel] for sample in scene.samples),
-             *(data for data in scene.sweeps if data.calibration.channel == channel)]
+    found = [
+        *(sample.data[channel] for sample in scene.samples),
+        *(data for data in scene.sweeps if data.calibration.channel == channel),
+    ]
     return sorted(found, key=lambda data: data.stamp)
 
 
@@ -77,7 +79,8 @@ def assert_holds(bag: Bag, scene: nuscenes.Scene) -> None:
             assert (image.format, image.header.frame_id, info.header.frame_id) == ('jpeg', camera, camera)
             assert_camera_info(info, data)
     assert [(stamp, message.data) for stamp, message in bag.on('/nuscenes/sample_token')] == [
-        (sample.stamp, sample.token) for sample in scene.samples]
+        (sample.stamp, sample.token) for sample in scene.samples
+    ]
     assert_transforms(bag, scene)
 
 
@@ -97,7 +100,7 @@ def assert_transforms(bag: Bag, scene: nuscenes.Scene) -> None:
     assert len(bag.on('/tf_static')) == 1
     ext = bag.topics['/tf_static'].ext
     assert isinstance(ext, ConnectionExtRosbag2)
-    qos, = ext.offered_qos_profiles
+    (qos,) = ext.offered_qos_profiles
     assert (qos.durability, qos.depth) == (QosDurability.TRANSIENT_LOCAL, 1)
     calibrations = {c: data.calibration for c, data in scene.samples[0].data.items()}
     assert {t.child_frame_id for t in static.transforms} == set(calibrations) == {*CAMERAS, 'LIDAR_TOP'}
@@ -109,7 +112,7 @@ def assert_transforms(bag: Bag, scene: nuscenes.Scene) -> None:
     assert {stamp for topic, stamp, _ in bag.messages if topic != '/tf_static'} <= set(poses)
     assert len(bag.on('/tf')) == len(poses)
     for stamp, message in bag.on('/tf'):
-        transform, = message.transforms
+        (transform,) = message.transforms
         assert (transform.header.frame_id, transform.child_frame_id) == ('map', 'base_link')
         assert header_stamp(transform) == stamp
         assert_pose(transform, poses[stamp])
@@ -127,8 +130,7 @@ def test_bag_equals_the_tables_and_files(nuscenes_root: Path, tmp_path: Path, st
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 @pytest.mark.parametrize('bag_format', ['jazzy', 'humble'])
 def test_real_bag_equals_the_tables_and_files(shared: Path, tmp_path: Path, storage: str, bag_format: str) -> None:
-    dataset = converted(shared / 'data' / 'nuscenes_mini', tmp_path, EVERYTHING, storage=storage,
-                        bag_format=bag_format)
+    dataset = converted(shared / 'data' / 'nuscenes_mini', tmp_path, EVERYTHING, storage=storage, bag_format=bag_format)
     assert [len(scene.samples) for scene in dataset.scenes] == [2, 1]
     for scene in dataset.scenes:
         bag = Bag(tmp_path / scene.name)
@@ -162,7 +164,9 @@ def assert_clouds(bag: Bag, scene: nuscenes.Scene) -> None:
         types = {7: np.float32, 4: np.uint16}
         for field, column in zip(cloud.fields, expected.T, strict=True):
             size = np.dtype(types[field.datatype]).itemsize
-            values = np.ascontiguousarray(rows[:, field.offset:field.offset + size]).view(types[field.datatype]).ravel()
+            values = (
+                np.ascontiguousarray(rows[:, field.offset : field.offset + size]).view(types[field.datatype]).ravel()
+            )
             np.testing.assert_array_equal(values, column)
         assert [field.name for field in cloud.fields] == ['x', 'y', 'z', 'intensity', 'ring']
 
@@ -225,25 +229,31 @@ def test_absent_files_are_counted(nuscenes_root: Path, tmp_path: Path) -> None:
     dataset = nuscenes.load(nuscenes_root, sweeps=True)
     jobs = plan(dataset, tmp_path, EVERYTHING)
     assert list(absences(dataset, jobs)) == [
-        'sweep images: 6 of 6 are missing or empty', 'LiDAR files: 6 of 6 are missing or empty',
-        'label files: 6 of 6 are missing or empty', 'annotations: the tables have none of these scenes',
-        'not in the dataset, not needed: maps, CAN bus, radar']
+        'sweep images: 6 of 6 are missing or empty',
+        'LiDAR files: 6 of 6 are missing or empty',
+        'label files: 6 of 6 are missing or empty',
+        'annotations: the tables have none of these scenes',
+        'not in the dataset, not needed: maps, CAN bus, radar',
+    ]
     convert(jobs[0])
     bag = Bag(tmp_path / 'scene-0001')
     assert_transforms(bag, dataset.scenes[0])
     assert len(bag.on('/CAM_FRONT/image/compressed')) == 3
 
 
-@pytest.mark.parametrize(('name', 'content', 'said'), [
-    ('samples/CAM_BACK/1600000060489400.jpg', b'<html>', 'no whole JPEG file'),
-    ('samples/CAM_BACK/1600000060489400.jpg', b'\xff\xd8\xff\xe0' + bytes(3000), 'no whole JPEG file'),
-    ('samples/LIDAR_TOP/1600000060500000.jpg', bytes(39), 'has 39 bytes, expected 20 a point'),
-    ('samples/LIDAR_TOP/1600000060500000.jpg', np.full(5, np.nan, np.float32).tobytes(), 'is no ring'),
-    # Four values a point, as KITTI has them.
-    ('samples/LIDAR_TOP/1600000060500000.jpg', np.arange(0.5, 20.5, dtype=np.float32).tobytes(), 'is no ring'),
-    ('gts/scene-0001/sample-scene-0001-1/labels.npz', b'PK', 'cannot be read')])
-def test_damaged_files_are_named(nuscenes_complete: Path, tmp_path: Path, name: str, content: bytes,
-                                 said: str) -> None:
+@pytest.mark.parametrize(
+    ('name', 'content', 'said'),
+    [
+        ('samples/CAM_BACK/1600000060489400.jpg', b'<html>', 'no whole JPEG file'),
+        ('samples/CAM_BACK/1600000060489400.jpg', b'\xff\xd8\xff\xe0' + bytes(3000), 'no whole JPEG file'),
+        ('samples/LIDAR_TOP/1600000060500000.jpg', bytes(39), 'has 39 bytes, expected 20 a point'),
+        ('samples/LIDAR_TOP/1600000060500000.jpg', np.full(5, np.nan, np.float32).tobytes(), 'is no ring'),
+        # Four values a point, as KITTI has them.
+        ('samples/LIDAR_TOP/1600000060500000.jpg', np.arange(0.5, 20.5, dtype=np.float32).tobytes(), 'is no ring'),
+        ('gts/scene-0001/sample-scene-0001-1/labels.npz', b'PK', 'cannot be read'),
+    ],
+)
+def test_damaged_files_are_named(nuscenes_complete: Path, tmp_path: Path, name: str, content: bytes, said: str) -> None:
     root = tmp_path / 'nuscenes'
     shutil.copytree(nuscenes_complete, root)
     assert (root / name).is_file()
@@ -399,8 +409,11 @@ def edit(root: Path, table: str, change: Callable[[dict[str, Any]], object]) -> 
 
 def test_the_distortion_goes_into_the_camera_info(nuscenes_root: Path, tmp_path: Path) -> None:
     root = shutil.copytree(nuscenes_root, tmp_path / 'data')
-    edit(root, 'calibrated_sensor', lambda row: row.update(
-        camera_distortion=[-0.3, 0.1, 0.01, 0.02, 0] if row['camera_intrinsic'] else []))
+    edit(
+        root,
+        'calibrated_sensor',
+        lambda row: row.update(camera_distortion=[-0.3, 0.1, 0.01, 0.02, 0] if row['camera_intrinsic'] else []),
+    )
     convert(plan(nuscenes.load(root), tmp_path)[0])
     for _, info in Bag(tmp_path / 'scene-0001').on('/CAM_FRONT/camera_info'):
         assert (info.distortion_model, info.d.tolist()) == ('plumb_bob', [-0.3, 0.1, 0.01, 0.02, 0])
@@ -436,14 +449,20 @@ def test_one_image_of_another_size_is_said_too(nuscenes_root: Path, tmp_path: Pa
     assert not (tmp_path / 'scene-0001').exists()
 
 
-@pytest.mark.parametrize(('matrix', 'said'), [
-    ([[0, 0, 0]] * 3, 'is empty'), ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], 'focal lengths of 1 and 1 px'),
-    ([[0.8, 0, 0.5], [0, 1.4, 0.5], [0, 0, 1]], 'focal lengths of 0.8 and 1.4 px'),
-    ([[126, 0, 0], [0, 126, 0], [80, 45, 1]], 'not upper triangular'),
-    ([[1260, 0, 800], [0, 1260, 450], [0, 0, 1]], r'the principal point \(800, 450\) px is far off')],
-    ids=['zeros', 'identity', 'shares of the image', 'transposed', 'of another size'])
-def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(nuscenes_root: Path, tmp_path: Path, said: str,
-                                                                  matrix: list[list[float]]) -> None:
+@pytest.mark.parametrize(
+    ('matrix', 'said'),
+    [
+        ([[0, 0, 0]] * 3, 'is empty'),
+        ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], 'focal lengths of 1 and 1 px'),
+        ([[0.8, 0, 0.5], [0, 1.4, 0.5], [0, 0, 1]], 'focal lengths of 0.8 and 1.4 px'),
+        ([[126, 0, 0], [0, 126, 0], [80, 45, 1]], 'not upper triangular'),
+        ([[1260, 0, 800], [0, 1260, 450], [0, 0, 1]], r'the principal point \(800, 450\) px is far off'),
+    ],
+    ids=['zeros', 'identity', 'shares of the image', 'transposed', 'of another size'],
+)
+def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(
+    nuscenes_root: Path, tmp_path: Path, said: str, matrix: list[list[float]]
+) -> None:
     for name in ('v1.0-test', 'samples'):
         (tmp_path / name).symlink_to(nuscenes_root / name)
     dataset = nuscenes.load(tmp_path)
@@ -454,8 +473,9 @@ def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(nuscenes_root:
     assert not (tmp_path / 'out').exists()
 
 
-def test_tables_without_a_key_frame_of_a_camera_are_not_taken_for_missing_files(nuscenes_root: Path,
-                                                                                tmp_path: Path) -> None:
+def test_tables_without_a_key_frame_of_a_camera_are_not_taken_for_missing_files(
+    nuscenes_root: Path, tmp_path: Path
+) -> None:
     dataset = nuscenes.load(nuscenes_root)
     bare = replace(dataset, scenes=tuple(replace(scene, samples=()) for scene in dataset.scenes))
     with pytest.raises(GdfusionError, match=r'sample_data\.json names no image of a key frame of the chosen scenes'):

@@ -37,16 +37,19 @@ def test_a_prediction_of_the_benchmark(labels: Pixels, tmp_path: Path) -> None:
     assert grid.labels.flags.f_contiguous
 
 
-@pytest.mark.parametrize(('content', 'said'), [
-    (b'PK\3\4 but no archive', 'token.npz cannot be read'),
-    ({'other': np.zeros(3)}, 'has no array arr_0 or pred or semantics; it has other'),
-    (b'<html>', 'cannot be read: it is neither an .npy nor an .npz file'),
-    ({'arr_0': np.full(SHAPE, 16, np.uint8)}, r'no voxel is free \(17 here\); the classes are numbered otherwise'),
-    ({'arr_0': np.zeros((*SHAPE, 18), np.float16)}, r'float16 \(200, 200, 16, 18\), expected uint8'),
-    ({'arr_0': np.ones(SHAPE, np.bool_)}, r'bool \(200, 200, 16\), expected uint8'),
-    ({'arr_0': np.full(SHAPE, 18, np.uint8)}, 'there is a class 18; occ3d_nuscenes has 0 to 17'),
-    ({'arr_0': np.zeros((2, 2, 2), np.uint8)}, r'uint8 \(2, 2, 2\), expected uint8 \(200, 200, 16\)'),
-])
+@pytest.mark.parametrize(
+    ('content', 'said'),
+    [
+        (b'PK\3\4 but no archive', 'token.npz cannot be read'),
+        ({'other': np.zeros(3)}, 'has no array arr_0 or pred or semantics; it has other'),
+        (b'<html>', 'cannot be read: it is neither an .npy nor an .npz file'),
+        ({'arr_0': np.full(SHAPE, 16, np.uint8)}, r'no voxel is free \(17 here\); the classes are numbered otherwise'),
+        ({'arr_0': np.zeros((*SHAPE, 18), np.float16)}, r'float16 \(200, 200, 16, 18\), expected uint8'),
+        ({'arr_0': np.ones(SHAPE, np.bool_)}, r'bool \(200, 200, 16\), expected uint8'),
+        ({'arr_0': np.full(SHAPE, 18, np.uint8)}, 'there is a class 18; occ3d_nuscenes has 0 to 17'),
+        ({'arr_0': np.zeros((2, 2, 2), np.uint8)}, r'uint8 \(2, 2, 2\), expected uint8 \(200, 200, 16\)'),
+    ],
+)
 def test_other_files_are_one_clear_line(content: bytes | dict[str, NDArray[Any]], said: str, tmp_path: Path) -> None:
     path = tmp_path / 'token.npz'
     if isinstance(content, bytes):

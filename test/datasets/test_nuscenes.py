@@ -68,8 +68,10 @@ def assert_same_data(reference: Any, data: nuscenes.SensorData, token: str, chan
     assert data.calibration.modality == row['sensor_modality']
     sensor = reference.get('calibrated_sensor', row['calibrated_sensor_token'])
     np.testing.assert_array_equal(data.calibration.intrinsics, np.ravel(sensor['camera_intrinsic']))
-    for pose, expected in ((data.calibration.pose, sensor),
-                           (data.ego_pose, reference.get('ego_pose', row['ego_pose_token']))):
+    for pose, expected in (
+        (data.calibration.pose, sensor),
+        (data.ego_pose, reference.get('ego_pose', row['ego_pose_token'])),
+    ):
         np.testing.assert_array_equal(pose.translation, expected['translation'])
         np.testing.assert_allclose(np.roll(pose.rotation, 1), expected['rotation'], rtol=0, atol=1e-6)
         assert np.linalg.norm(pose.rotation) == pytest.approx(1, abs=1e-12)
@@ -83,8 +85,9 @@ def test_boxes_agree_with_the_devkit_on_real_data(shared: Path) -> None:
     for scene in nuscenes.load(root, annotations=True).scenes:
         for sample in scene.samples:
             tokens = reference.get('sample', sample.token)['anns']
-            for box, row in zip(sample.boxes, (reference.get('sample_annotation', token) for token in tokens),
-                                strict=True):
+            for box, row in zip(
+                sample.boxes, (reference.get('sample_annotation', token) for token in tokens), strict=True
+            ):
                 assert (box.category, box.instance) == (row['category_name'], row['instance_token'])
                 assert box.size == tuple(row['size'])
                 np.testing.assert_array_equal(box.pose.translation, row['translation'])
@@ -96,10 +99,18 @@ def test_boxes_agree_with_the_devkit_on_real_data(shared: Path) -> None:
 def test_reads_sweeps_and_boxes_where_asked_for(nuscenes_complete: Path) -> None:
     scene, other = nuscenes.load(nuscenes_complete, sweeps=True, annotations=True).scenes
     assert [(data.calibration.channel, data.stamp // 1_000_000 % 10_000) for data in scene.sweeps] == [
-        ('CAM_FRONT', 47), ('LIDAR_TOP', 50), ('CAM_FRONT', 547), ('LIDAR_TOP', 550), ('CAM_FRONT', 1047),
-        ('LIDAR_TOP', 1050)]
+        ('CAM_FRONT', 47),
+        ('LIDAR_TOP', 50),
+        ('CAM_FRONT', 547),
+        ('LIDAR_TOP', 550),
+        ('CAM_FRONT', 1047),
+        ('LIDAR_TOP', 1050),
+    ]
     assert [[box.instance for box in sample.boxes] for sample in scene.samples] == [
-        ['bus'], ['bus', 'walker'], ['bus', 'walker']]
+        ['bus'],
+        ['bus', 'walker'],
+        ['bus', 'walker'],
+    ]
     box = scene.samples[2].boxes[0]
     assert (box.category, box.size) == ('vehicle.bus.rigid', (2.5, 11.0, 3.0))
     assert box.pose.translation == (112.0, 205.0, 1.5)
@@ -151,13 +162,20 @@ def test_reads_scenes_samples_and_poses(nuscenes_root: Path) -> None:
     assert back.calibration.intrinsics == (126.0, 0.0, 80.0, 0.0, 126.0, 45.0, 0.0, 0.0, 1.0)
     np.testing.assert_allclose(back.calibration.pose.translation, (-1, 0, 1.5), atol=1e-12)
     np.testing.assert_allclose(back.calibration.pose.rotation, (-0.5, -0.5, 0.5, 0.5), atol=1e-12)
-    np.testing.assert_allclose(back.ego_pose.translation, (100 + 5 * 1.4894, 200 + 1.4894 ** 2, 0), atol=1e-12)
+    np.testing.assert_allclose(back.ego_pose.translation, (100 + 5 * 1.4894, 200 + 1.4894**2, 0), atol=1e-12)
 
 
 def test_leaves_out_radar_and_sweeps(nuscenes_root: Path) -> None:
     sample = nuscenes.load(nuscenes_root).scenes[0].samples[0]
-    assert set(sample.data) == {'CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_RIGHT', 'CAM_BACK',
-                                'CAM_BACK_LEFT', 'LIDAR_TOP'}
+    assert set(sample.data) == {
+        'CAM_FRONT_LEFT',
+        'CAM_FRONT',
+        'CAM_FRONT_RIGHT',
+        'CAM_BACK_RIGHT',
+        'CAM_BACK',
+        'CAM_BACK_LEFT',
+        'LIDAR_TOP',
+    }
     assert sample.data['CAM_FRONT'].stamp < sample.stamp
 
 
@@ -199,9 +217,16 @@ def test_asks_for_a_version_where_there_are_several(root: Path) -> None:
     assert "no version 'v1.0-mini'" in refusal(root, 'v1.0-mini')
 
 
-@pytest.mark.parametrize(('content', 'reason'), [
-    ('', 'not whole JSON'), ('[{"token": "a", ', 'not whole JSON'), ('3', 'not a list'), ('[[1, 2]]', 'not a list'),
-    ('\udcff', 'not whole JSON')])
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        ('', 'not whole JSON'),
+        ('[{"token": "a", ', 'not whole JSON'),
+        ('3', 'not a list'),
+        ('[[1, 2]]', 'not a list'),
+        ('\udcff', 'not whole JSON'),
+    ],
+)
 @pytest.mark.parametrize('table', ['scene', 'ego_pose'])
 def test_refuses_broken_tables(root: Path, table: str, content: str, reason: str) -> None:
     (root / 'v1.0-test' / f'{table}.json').write_text(content, errors='surrogateescape')
@@ -215,9 +240,19 @@ def test_refuses_a_missing_table(root: Path) -> None:
     assert 'sensor.json cannot be read: No such file' in refusal(root)
 
 
-@pytest.mark.parametrize(('table', 'field'), [
-    ('scene', 'name'), ('sample', 'timestamp'), ('sample_data', 'is_key_frame'), ('sample_data', 'filename'),
-    ('ego_pose', 'rotation'), ('calibrated_sensor', 'sensor_token'), ('sensor', 'modality'), ('log', 'token')])
+@pytest.mark.parametrize(
+    ('table', 'field'),
+    [
+        ('scene', 'name'),
+        ('sample', 'timestamp'),
+        ('sample_data', 'is_key_frame'),
+        ('sample_data', 'filename'),
+        ('ego_pose', 'rotation'),
+        ('calibrated_sensor', 'sensor_token'),
+        ('sensor', 'modality'),
+        ('log', 'token'),
+    ],
+)
 def test_names_table_row_and_field_that_is_missing(root: Path, table: str, field: str) -> None:
     edit(root, table, lambda rows: rows[0].pop(field))
     text = refusal(root)
@@ -225,18 +260,32 @@ def test_names_table_row_and_field_that_is_missing(root: Path, table: str, field
     assert f"has no '{field}'" in text
 
 
-@pytest.mark.parametrize(('table', 'field', 'other'), [
-    ('calibrated_sensor', 'sensor_token', 'sensor'), ('sample_data', 'calibrated_sensor_token', 'calibrated_sensor'),
-    ('sample_data', 'ego_pose_token', 'ego_pose'), ('scene', 'log_token', 'log')])
+@pytest.mark.parametrize(
+    ('table', 'field', 'other'),
+    [
+        ('calibrated_sensor', 'sensor_token', 'sensor'),
+        ('sample_data', 'calibrated_sensor_token', 'calibrated_sensor'),
+        ('sample_data', 'ego_pose_token', 'ego_pose'),
+        ('scene', 'log_token', 'log'),
+    ],
+)
 def test_names_a_dangling_token(root: Path, table: str, field: str, other: str) -> None:
     edit(root, table, lambda rows: rows[0].update({field: 'gone'}))
     text = refusal(root)
     assert f"{table}.json points to 'gone', which is not in {other}.json" in text
 
 
-@pytest.mark.parametrize('row', [
-    {'rotation': [0.0, 0.0, 0.0, 0.0]}, {'rotation': [1.0, 0.0, 0.0]}, {'rotation': [float('nan'), 0, 0, 1]},
-    {'translation': [0.0, float('inf'), 0.0]}, {'translation': 'here'}, {'rotation': None}])
+@pytest.mark.parametrize(
+    'row',
+    [
+        {'rotation': [0.0, 0.0, 0.0, 0.0]},
+        {'rotation': [1.0, 0.0, 0.0]},
+        {'rotation': [float('nan'), 0, 0, 1]},
+        {'translation': [0.0, float('inf'), 0.0]},
+        {'translation': 'here'},
+        {'rotation': None},
+    ],
+)
 def test_refuses_what_is_no_pose(root: Path, row: dict[str, Any]) -> None:
     edit(root, 'ego_pose', lambda rows: rows[1].update(row))
     assert 'ego_pose.json: row pose-scene-0001' in refusal(root)
@@ -247,15 +296,21 @@ def test_refuses_a_camera_without_intrinsics(root: Path) -> None:
     assert 'camera_intrinsic of CAM_FRONT is not 3x3' in refusal(root)
 
 
-@pytest.mark.parametrize(('table', 'change', 'said'), [
-    ('sample', {'token': 1}, '$.token`; write text in quotation marks there'),
-    ('sample_data', {'is_key_frame': 'yes'}, '$.is_key_frame'),
-    ('sample_data', {'timestamp': 'noon'}, '$.timestamp`; write'),
-    ('ego_pose', {'translation': 3.0}, '$.translation`; write a list of numbers there'),
-    ('sensor', {'channel': ''}, 'expected letters, digits and _'), ('sensor', {'modality': 'eye'}, 'expected camera'),
-    ('scene', {'name': 'town/05'}, 'rename the scene there')])
-def test_a_value_of_another_kind_is_refused_with_what_belongs_there(root: Path, table: str, change: dict[str, Any],
-                                                                    said: str) -> None:
+@pytest.mark.parametrize(
+    ('table', 'change', 'said'),
+    [
+        ('sample', {'token': 1}, '$.token`; write text in quotation marks there'),
+        ('sample_data', {'is_key_frame': 'yes'}, '$.is_key_frame'),
+        ('sample_data', {'timestamp': 'noon'}, '$.timestamp`; write'),
+        ('ego_pose', {'translation': 3.0}, '$.translation`; write a list of numbers there'),
+        ('sensor', {'channel': ''}, 'expected letters, digits and _'),
+        ('sensor', {'modality': 'eye'}, 'expected camera'),
+        ('scene', {'name': 'town/05'}, 'rename the scene there'),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_with_what_belongs_there(
+    root: Path, table: str, change: dict[str, Any], said: str
+) -> None:
     edit(root, table, lambda rows: rows[0].update(change))
     line = refusal(root)
     assert f'{table}.json: row ' in line
@@ -273,26 +328,43 @@ TABLES_OF_OTHER_TOOLS: dict[str, tuple[str, Edit]] = {
     'no log of a scene': ('scene', lambda rows: [row.pop('log_token') for row in rows]),
     'null in a log': ('log', lambda rows: rows[0].update(vehicle=None, date_captured=20200913)),
     'no description': ('scene', lambda rows: rows[0].pop('description')),
-    'null as size of a point cloud': ('sample_data', lambda rows: [
-        row.update(width=None, height=None) for row in rows if not row['width']]),
-    'no size of a point cloud': ('sample_data', lambda rows: [
-        row.pop('width') for row in rows if not row['width']]),
-    'whole floats as times': ('sample_data', lambda rows: [
-        row.update(timestamp=float(row['timestamp'])) for row in rows]),
-    'backslashes': ('sample_data', lambda rows: [
-        row.update(filename=row['filename'].replace('/', '\\')) for row in rows]),
-    'floats as sizes': ('sample_data', lambda rows: [
-        row.update(width=float(row['width']), height=float(row['height'])) for row in rows]),
-    'numbers as flags': ('sample_data', lambda rows: [
-        row.update(is_key_frame=int(row['is_key_frame'])) for row in rows]),
-    'numbers that are none where nobody looks': ('ego_pose', lambda rows: [
-        row.update(velocity=[float('nan'), float('-inf')]) for row in rows]),
-    'null as the matrix of a LiDAR': ('calibrated_sensor', lambda rows: [
-        row.update(camera_intrinsic=row['camera_intrinsic'] or None) for row in rows]),
-    'no matrix of a LiDAR': ('calibrated_sensor', lambda rows: [
-        row.pop('camera_intrinsic') for row in rows if not row['camera_intrinsic']]),
-    'another kind of sensor': ('sensor', lambda rows: rows.append(
-        {'token': 'imu', 'channel': 'xsens mti/1', 'modality': 'imu'})),
+    'null as size of a point cloud': (
+        'sample_data',
+        lambda rows: [row.update(width=None, height=None) for row in rows if not row['width']],
+    ),
+    'no size of a point cloud': ('sample_data', lambda rows: [row.pop('width') for row in rows if not row['width']]),
+    'whole floats as times': (
+        'sample_data',
+        lambda rows: [row.update(timestamp=float(row['timestamp'])) for row in rows],
+    ),
+    'backslashes': (
+        'sample_data',
+        lambda rows: [row.update(filename=row['filename'].replace('/', '\\')) for row in rows],
+    ),
+    'floats as sizes': (
+        'sample_data',
+        lambda rows: [row.update(width=float(row['width']), height=float(row['height'])) for row in rows],
+    ),
+    'numbers as flags': (
+        'sample_data',
+        lambda rows: [row.update(is_key_frame=int(row['is_key_frame'])) for row in rows],
+    ),
+    'numbers that are none where nobody looks': (
+        'ego_pose',
+        lambda rows: [row.update(velocity=[float('nan'), float('-inf')]) for row in rows],
+    ),
+    'null as the matrix of a LiDAR': (
+        'calibrated_sensor',
+        lambda rows: [row.update(camera_intrinsic=row['camera_intrinsic'] or None) for row in rows],
+    ),
+    'no matrix of a LiDAR': (
+        'calibrated_sensor',
+        lambda rows: [row.pop('camera_intrinsic') for row in rows if not row['camera_intrinsic']],
+    ),
+    'another kind of sensor': (
+        'sensor',
+        lambda rows: rows.append({'token': 'imu', 'channel': 'xsens mti/1', 'modality': 'imu'}),
+    ),
     'a row twice': ('sample_data', lambda rows: rows.append(dict(rows[0]))),
     'all rows of a table twice': ('sensor', lambda rows: rows.extend([dict(row) for row in rows])),
     'objects in rows': ('ego_pose', lambda rows: [row.update(more=[{'a': 1}, {'b': 2}]) for row in rows]),
@@ -301,17 +373,22 @@ TABLES_OF_OTHER_TOOLS: dict[str, tuple[str, Edit]] = {
 
 
 @pytest.mark.parametrize(('table', 'change'), TABLES_OF_OTHER_TOOLS.values(), ids=TABLES_OF_OTHER_TOOLS)
-def test_what_other_tools_write_otherwise_does_not_matter(nuscenes_root: Path, root: Path, table: str,
-                                                          change: Edit) -> None:
+def test_what_other_tools_write_otherwise_does_not_matter(
+    nuscenes_root: Path, root: Path, table: str, change: Edit
+) -> None:
     edit(root, table, change)
     for scene, expected in zip(nuscenes.load(root).scenes, nuscenes.load(nuscenes_root).scenes, strict=True):
-        assert [(sample.token, sample.stamp) for sample in scene.samples] \
-            == [(sample.token, sample.stamp) for sample in expected.samples]
+        assert [(sample.token, sample.stamp) for sample in scene.samples] == [
+            (sample.token, sample.stamp) for sample in expected.samples
+        ]
         for sample, other in zip(scene.samples, expected.samples, strict=True):
-            assert {channel: (data.stamp, data.filename, data.width, data.calibration)
-                    for channel, data in sample.data.items()} \
-                == {channel: (data.stamp, data.filename, data.width, data.calibration)
-                    for channel, data in other.data.items()}
+            assert {
+                channel: (data.stamp, data.filename, data.width, data.calibration)
+                for channel, data in sample.data.items()
+            } == {
+                channel: (data.stamp, data.filename, data.width, data.calibration)
+                for channel, data in other.data.items()
+            }
 
 
 def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_the_table(root: Path) -> None:
@@ -352,8 +429,10 @@ def test_tokens_that_name_no_files_are_refused_by_row(root: Path, table: str, to
     assert said.isprintable()
 
 
-@pytest.mark.parametrize(('factor', 'said'), [
-    (1e-3, 'look like milliseconds'), (1e-6, 'look like seconds'), (1000, 'if these are nanoseconds, divide')])
+@pytest.mark.parametrize(
+    ('factor', 'said'),
+    [(1e-3, 'look like milliseconds'), (1e-6, 'look like seconds'), (1000, 'if these are nanoseconds, divide')],
+)
 def test_other_units_of_time_are_noticed(root: Path, factor: float, said: str) -> None:
     for table in ('sample', 'sample_data'):
         edit(root, table, lambda rows: [row.update(timestamp=int(row['timestamp'] * factor)) for row in rows])
@@ -364,8 +443,7 @@ def test_other_units_of_time_are_noticed(root: Path, factor: float, said: str) -
 
 def test_nanoseconds_since_the_start_are_noticed_by_the_span(root: Path) -> None:
     for table in ('sample', 'sample_data'):
-        edit(root, table, lambda rows: [
-            row.update(timestamp=row['timestamp'] * 1000 % 10 ** 12) for row in rows])
+        edit(root, table, lambda rows: [row.update(timestamp=row['timestamp'] * 1000 % 10**12) for row in rows])
     assert 'scene-0001 with 3 key frames lasts 1000 s if its timestamps are microseconds' in refusal(root)
 
 
@@ -374,9 +452,16 @@ def test_seconds_with_a_fraction_are_noticed(root: Path) -> None:
     assert 'multiply the timestamps of sample and sample_data by 1000000' in refusal(root)
 
 
-@pytest.mark.parametrize(('given', 'read'), [
-    (None, ()), ([], ()), ([-0.3, 0.1, 0.01, 0.02], (-0.3, 0.1, 0.01, 0.02, 0.0)), ([1, 2, 3, 4, 5], (1, 2, 3, 4, 5)),
-    ([1, 2, 3, 4, 5, 6, 7, 8], (1, 2, 3, 4, 5, 6, 7, 8))])
+@pytest.mark.parametrize(
+    ('given', 'read'),
+    [
+        (None, ()),
+        ([], ()),
+        ([-0.3, 0.1, 0.01, 0.02], (-0.3, 0.1, 0.01, 0.02, 0.0)),
+        ([1, 2, 3, 4, 5], (1, 2, 3, 4, 5)),
+        ([1, 2, 3, 4, 5, 6, 7, 8], (1, 2, 3, 4, 5, 6, 7, 8)),
+    ],
+)
 def test_the_distortion_of_a_lens(root: Path, given: object, read: tuple[float, ...]) -> None:
     edit(root, 'calibrated_sensor', lambda rows: [row.update(camera_distortion=given) for row in rows])
     assert nuscenes.load(root).scenes[0].samples[0].data['CAM_FRONT'].calibration.distortion == read
@@ -388,26 +473,52 @@ def test_a_distortion_that_ros_has_no_name_for_is_refused(root: Path) -> None:
 
 
 AMBIGUOUS: dict[str, tuple[str, Edit, str]] = {
-    'two measurements of one token': ('sample_data', lambda rows: rows[1].update(token=rows[0]['token']),
-                                      r'sample_data.json: row scene-.* is wrong: another row has the same token'),
-    'two samples of one token': ('sample', lambda rows: rows[1].update(token=rows[0]['token']),
-                                 r'sample.json: row sample-.* another row has the same token'),
-    'two poses of one token': ('ego_pose', lambda rows: rows[1].update(token=rows[0]['token']),
-                               r'ego_pose.json: row pose-.* another row has the same token'),
-    'key frames only': ('sample_data', lambda rows: [row.update(is_key_frame=True) for row in rows] and None,
-                        r'are both key frames of CAM_FRONT in sample sample-scene-.*; set is_key_frame of all but one'),
-    'two scenes of one name': ('scene', lambda rows: rows[1].update(name=rows[0]['name']),
-                               'token-scene-0001 and token-scene-0002 are both called scene-0001'),
+    'two measurements of one token': (
+        'sample_data',
+        lambda rows: rows[1].update(token=rows[0]['token']),
+        r'sample_data.json: row scene-.* is wrong: another row has the same token',
+    ),
+    'two samples of one token': (
+        'sample',
+        lambda rows: rows[1].update(token=rows[0]['token']),
+        r'sample.json: row sample-.* another row has the same token',
+    ),
+    'two poses of one token': (
+        'ego_pose',
+        lambda rows: rows[1].update(token=rows[0]['token']),
+        r'ego_pose.json: row pose-.* another row has the same token',
+    ),
+    'key frames only': (
+        'sample_data',
+        lambda rows: [row.update(is_key_frame=True) for row in rows] and None,
+        r'are both key frames of CAM_FRONT in sample sample-scene-.*; set is_key_frame of all but one',
+    ),
+    'two scenes of one name': (
+        'scene',
+        lambda rows: rows[1].update(name=rows[0]['name']),
+        'token-scene-0001 and token-scene-0002 are both called scene-0001',
+    ),
     'no scene': ('scene', lambda rows: rows.clear(), r'scene\.json has no rows'),
-    'no camera': ('sensor', lambda rows: [row.update(modality='sensor') for row in rows] and None,
-                  "no sensor with the modality 'camera'; there are sensor"),
-    'a camera that is called otherwise': ('sensor', lambda rows: rows[1].update(modality='cam'),
-                                          "CAM_FRONT has a camera_intrinsic, but its modality is 'cam'"),
-    'a camera that is the vehicle': ('sensor', lambda rows: rows[1].update(channel='base_link'),
-                                     "channel 'base_link' names a TF frame, and is that of the vehicle"),
-    'measurements in milliseconds': ('sample_data', lambda rows: [
-        row.update(timestamp=row['timestamp'] // 1000) for row in rows] and None,
-        r'sample_data\.json: row .* s from its sample .*microseconds of one clock'),
+    'no camera': (
+        'sensor',
+        lambda rows: [row.update(modality='sensor') for row in rows] and None,
+        "no sensor with the modality 'camera'; there are sensor",
+    ),
+    'a camera that is called otherwise': (
+        'sensor',
+        lambda rows: rows[1].update(modality='cam'),
+        "CAM_FRONT has a camera_intrinsic, but its modality is 'cam'",
+    ),
+    'a camera that is the vehicle': (
+        'sensor',
+        lambda rows: rows[1].update(channel='base_link'),
+        "channel 'base_link' names a TF frame, and is that of the vehicle",
+    ),
+    'measurements in milliseconds': (
+        'sample_data',
+        lambda rows: [row.update(timestamp=row['timestamp'] // 1000) for row in rows] and None,
+        r'sample_data\.json: row .* s from its sample .*microseconds of one clock',
+    ),
     'measurements of another clock': ('sample_data', lambda rows: rows[3].update(timestamp=5), 'of one clock'),
     'a vehicle on its roof': ('ego_pose', lambda rows: rows[0].update(rotation=[0, 1, 0, 0]), 'side or its roof'),
     'x, y, z, w': ('ego_pose', lambda rows: rows[0].update(rotation=[0, 0, 0.7071068, 0.7071068]), 'w, x, y, z'),

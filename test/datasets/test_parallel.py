@@ -73,12 +73,24 @@ def test_a_stop_leaves_neither_processes_nor_halves(nuscenes_root: Path, tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize('begun', ['', '.scene-0001*/*', 'scene-0001*'], ids=['starting', 'writing', 'written'])
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_signals_from_outside(nuscenes_complete: Path, tmp_path: Path, wait_until: Callable[..., None],
-                              number: signal.Signals, begun: str) -> None:
-    command = [sys.executable, '-m', 'gdfusion_ros', 'convert', str(nuscenes_complete), '--out', str(tmp_path / 'bags'),
-               '--labels', '--jobs', '2']
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          start_new_session=True) as process:
+def test_signals_from_outside(
+    nuscenes_complete: Path, tmp_path: Path, wait_until: Callable[..., None], number: signal.Signals, begun: str
+) -> None:
+    command = [
+        sys.executable,
+        '-m',
+        'gdfusion_ros',
+        'convert',
+        str(nuscenes_complete),
+        '--out',
+        str(tmp_path / 'bags'),
+        '--labels',
+        '--jobs',
+        '2',
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None
         assert any('in one process' in line for line in process.stdout)
         if begun:

@@ -16,9 +16,14 @@ def test_takes_all_where_nothing_is_wanted() -> None:
     assert chosen([], KNOWN) == set(KNOWN)
 
 
-@pytest.mark.parametrize(('wanted', 'found'), [
-    (['scene-0103'], {'scene-0103'}), (['scene-0001..scene-0103'], {'scene-0061', 'scene-0103'}),
-    (['scene-0100..scene-0553', 'scene-0061'], {'scene-0061', 'scene-0103', 'scene-0553'})])
+@pytest.mark.parametrize(
+    ('wanted', 'found'),
+    [
+        (['scene-0103'], {'scene-0103'}),
+        (['scene-0001..scene-0103'], {'scene-0061', 'scene-0103'}),
+        (['scene-0100..scene-0553', 'scene-0061'], {'scene-0061', 'scene-0103', 'scene-0553'}),
+    ],
+)
 def test_names_and_ranges(wanted: list[str], found: set[str]) -> None:
     assert chosen(wanted, KNOWN) == found
 
@@ -31,9 +36,14 @@ def test_official_splits_are_those_of_the_devkit() -> None:
     assert len(chosen(['val'], splits['val'] + splits['train'])) == 150
 
 
-@pytest.mark.parametrize(('wanted', 'unknown'), [
-    (['scene-0061', 'scene-0007', 'nope'], 'no scene scene-0007, nope; there are scene-0061'),
-    (['scene-0200..scene-0300'], 'no scene scene-0200..scene-0300'), (['test'], 'no scene test')])
+@pytest.mark.parametrize(
+    ('wanted', 'unknown'),
+    [
+        (['scene-0061', 'scene-0007', 'nope'], 'no scene scene-0007, nope; there are scene-0061'),
+        (['scene-0200..scene-0300'], 'no scene scene-0200..scene-0300'),
+        (['test'], 'no scene test'),
+    ],
+)
 def test_what_is_not_there_is_named(wanted: list[str], unknown: str) -> None:
     if wanted == ['test']:
         pytest.importorskip('nuscenes')

@@ -17,9 +17,10 @@ class Named(Row):
     size: float
 
 
-ROWS = [{'token': f'token {number}', 'name': f'a "}}, {{" b\\ {number} }},{{"x":', 'size': 1.5,
-         'more': [[1.5, number], []]}
-        for number in range(200)]
+ROWS = [
+    {'token': f'token {number}', 'name': f'a "}}, {{" b\\ {number} }},{{"x":', 'size': 1.5, 'more': [[1.5, number], []]}
+    for number in range(200)
+]
 
 
 @pytest.fixture(autouse=True, params=[60, 1000, 1 << 20])
@@ -54,9 +55,14 @@ def test_rows_that_make_nothing_are_dropped(tmp_path: Path) -> None:
     assert len(found) == 20
 
 
-@pytest.mark.parametrize(('change', 'said'), [
-    ({'name': 3}, 'row token 150 is wrong: Expected `str`, got `int` - at `$.name`'),
-    ({'size': float('nan')}, 'row token 150 is wrong: Expected `float`'), ({'token': None}, 'row None is wrong')])
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        ({'name': 3}, 'row token 150 is wrong: Expected `str`, got `int` - at `$.name`'),
+        ({'size': float('nan')}, 'row token 150 is wrong: Expected `float`'),
+        ({'token': None}, 'row None is wrong'),
+    ],
+)
 def test_a_fault_is_found_in_its_piece(tmp_path: Path, change: dict[str, object], said: str) -> None:
     rows = [row | (change if index == 150 else {}) for index, row in enumerate(ROWS)]
     (tmp_path / 'things.json').write_text(json.dumps(rows))
@@ -66,9 +72,16 @@ def test_a_fault_is_found_in_its_piece(tmp_path: Path, change: dict[str, object]
     assert said in str(error.value)
 
 
-@pytest.mark.parametrize('content', [
-    b'[{"token": "\x80"}]', b'[{"token": "a", "name": "b", "size": 1, "more": ' + b'[' * 10 ** 5, b'[' * 10 ** 5,
-    b'\xff\xfe', b''])
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'[{"token": "\x80"}]',
+        b'[{"token": "a", "name": "b", "size": 1, "more": ' + b'[' * 10**5,
+        b'[' * 10**5,
+        b'\xff\xfe',
+        b'',
+    ],
+)
 def test_bytes_that_are_no_table_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / 'things.json').write_bytes(content)
     with pytest.raises(GdfusionError, match=r'things.json is not (whole JSON|a list of rows)'):

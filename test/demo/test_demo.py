@@ -53,11 +53,15 @@ def test_every_camera_set_of_a_dataset_gives_one_grid(nuscenes_root: Path, tmp_p
     (out / '.gdfusion-demo').touch()
     (out / 'last_grid.png').write_text('of an earlier demo')
     (out / 'mine.txt').write_text('not of a demo')
-    done = run_demo(out, '--nuscenes', str(nuscenes_root), '--untrained', '--storage', 'sqlite3', '--format', 'humble',
-                    *SMALL)
+    done = run_demo(
+        out, '--nuscenes', str(nuscenes_root), '--untrained', '--storage', 'sqlite3', '--format', 'humble', *SMALL
+    )
     assert done.returncode == 0, done.stderr + (out / 'node.log').read_text()
-    table = {words[0].strip(): words[1] for words in (line.rsplit('  ', 1) for line in done.stdout.splitlines())
-             if len(words) == 2}
+    table = {
+        words[0].strip(): words[1]
+        for words in (line.rsplit('  ', 1) for line in done.stdout.splitlines())
+        if len(words) == 2
+    }
     assert [table[name].strip() for name in ('images in', 'camera sets made', 'grids out')] == ['36', '6', '6']
     assert '6 grids of 6 camera sets' in done.stdout
     assert 'Traceback' not in done.stderr + (out / 'node.log').read_text()
@@ -68,7 +72,12 @@ def test_every_camera_set_of_a_dataset_gives_one_grid(nuscenes_root: Path, tmp_p
         assert [offer.durability.name for offer in bag.topics['/occ/label_info'].qos] == ['TRANSIENT_LOCAL']
         counts = {topic.name: topic.count for topic in bag.topics.values()}
         assert [counts[f'/occ/{name}'] for name in ('occupancy', 'points', 'bev', 'debug/latency', 'label_info')] == [
-            6, 6, 6, 6, 1]
+            6,
+            6,
+            6,
+            6,
+            1,
+        ]
         assert counts['/occ/markers'] >= 6  # the node takes the markers away when it stops
     with bag_snapshots(Sources(out / 'grids', '/occ/occupancy')) as frames:
         assert frames[len(frames) - 1].grid.model == 'bevdetocc_gf_small (untrained)'
@@ -80,8 +89,16 @@ def test_every_camera_set_of_a_dataset_gives_one_grid(nuscenes_root: Path, tmp_p
 
 def test_a_node_that_fails_is_named_with_its_last_words(nuscenes_root: Path, tmp_path: Path) -> None:
     (tmp_path / 'broken.pth').write_bytes(b'no weights')
-    done = run_demo(tmp_path / 'demo', '--nuscenes', str(nuscenes_root), '--weights', str(tmp_path / 'broken.pth'),
-                    '--scenes', 'scene-0001', *SMALL)
+    done = run_demo(
+        tmp_path / 'demo',
+        '--nuscenes',
+        str(nuscenes_root),
+        '--weights',
+        str(tmp_path / 'broken.pth'),
+        '--scenes',
+        'scene-0001',
+        *SMALL,
+    )
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
     assert error.startswith('gdfusion demo: the node ended with exit code 1')
@@ -90,20 +107,29 @@ def test_a_node_that_fails_is_named_with_its_last_words(nuscenes_root: Path, tmp
     assert not (tmp_path / 'demo' / 'grids').exists()
 
 
-def test_scenes_are_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                 capsys: pytest.CaptureFixture[str]) -> None:
+def test_scenes_are_of_a_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(os, 'environ', os.environ.copy())
     assert main(['demo', '--untrained', '--scenes', 'scene-0001', '--out', str(tmp_path / 'demo')]) == 1
     assert 'give --nuscenes DIR' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('arguments', 'reason'), [
-    (('--untrained', '--weights', 'w.pth'), 'drop one'),
-    (('--weights', 'nowhere.pth'), 'there are no weights nowhere.pth'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'reason'),
+    [
+        (('--untrained', '--weights', 'w.pth'), 'drop one'),
+        (('--weights', 'nowhere.pth'), 'there are no weights nowhere.pth'),
+    ],
+)
 def test_a_model_that_cannot_be_had_ends_it_before_the_work(
-        nuscenes_root: Path, tmp_path: Path, arguments: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str]) -> None:
+    nuscenes_root: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(os, 'environ', os.environ.copy())
     out = tmp_path / 'demo'
     assert main(['demo', '--nuscenes', str(nuscenes_root), '--out', str(out), *arguments]) == 1
@@ -111,9 +137,9 @@ def test_a_model_that_cannot_be_had_ends_it_before_the_work(
     assert not out.exists()
 
 
-def test_a_folder_that_is_not_a_demo_is_left_alone(nuscenes_root: Path, tmp_path: Path,
-                                                   monkeypatch: pytest.MonkeyPatch,
-                                                   capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_a_demo_is_left_alone(
+    nuscenes_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(os, 'environ', os.environ.copy())
     (tmp_path / 'bags').mkdir()
     assert main(['demo', '--nuscenes', str(nuscenes_root), '--out', str(tmp_path), '--untrained']) == 1

@@ -34,7 +34,7 @@ def made_labels(seed: int) -> occ3d.Occ3DLabels:
     for number in range(120):
         x, y = random.integers(0, 190, 2)
         length, width, height = random.integers(1, 12, 3)
-        semantics[x:x + length, y:y + width, 2:2 + height] = number % 17
+        semantics[x : x + length, y : y + width, 2 : 2 + height] = number % 17
     mask = np.zeros(SHAPE, np.bool_)
     mask[60:, 20:180] = random.random((140, 160, 16)) < 0.7
     return occ3d.Occ3DLabels(semantics, mask, mask)
@@ -54,14 +54,15 @@ def labels(dataset: Dataset) -> dict[str, occ3d.Occ3DLabels]:
 
 
 @pytest.fixture(scope='session')
-def labelled_root(dataset: Dataset, labels: dict[str, occ3d.Occ3DLabels],
-                  tmp_path_factory: pytest.TempPathFactory) -> Path:
+def labelled_root(
+    dataset: Dataset, labels: dict[str, occ3d.Occ3DLabels], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The synthetic nuScenes with Occ3D's labels: of scene-0001 three, of scene-0002 two. To read, never to change."""
     root = tmp_path_factory.mktemp('labelled')
     for folder in (dataset.version, 'samples'):
         (root / folder).symlink_to(dataset.root / folder)
     for scene in dataset.scenes:
-        for sample in scene.samples[:3 if scene.name == 'scene-0001' else 2]:
+        for sample in scene.samples[: 3 if scene.name == 'scene-0001' else 2]:
             occ3d.write(occ3d.label_path(root, scene.name, sample.token), labels[sample.token])
     return root
 
@@ -78,8 +79,13 @@ def truth_bags(labelled_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope='session')
 def write_grids() -> WriteGrids:
     """``write_grids(path, grids, topic)``: a bag of grids, recorded at their stamps."""
-    def write(path: Path, grids: Sequence[SemanticGrid], topic: str = '/occ/occupancy',
-              custom_data: dict[str, str] | None = None) -> Path:
+
+    def write(
+        path: Path,
+        grids: Sequence[SemanticGrid],
+        topic: str = '/occ/occupancy',
+        custom_data: dict[str, str] | None = None,
+    ) -> Path:
         with bag_writer(path, custom_data=custom_data) as bag:
             bag.add_topic(topic, OCCUPANCY.type_name)
             for grid in sorted(grids, key=lambda grid: grid.stamp):
@@ -96,8 +102,18 @@ def prediction(labels: dict[str, occ3d.Occ3DLabels], dataset: Dataset) -> Callab
 
     def make(token: str, change: Callable[[Labels], Labels] = lambda semantics: semantics) -> SemanticGrid:
         place = OCC3D_NUSCENES.grid
-        return SemanticGrid(samples[token].data['CAM_FRONT'].stamp, 'base_link', place.lower, place.voxel_size,
-                            np.asfortranarray(change(labels[token].semantics.copy())), None, OCC3D_NUSCENES, 'made', 1,
-                            (), 0)
+        return SemanticGrid(
+            samples[token].data['CAM_FRONT'].stamp,
+            'base_link',
+            place.lower,
+            place.voxel_size,
+            np.asfortranarray(change(labels[token].semantics.copy())),
+            None,
+            OCC3D_NUSCENES,
+            'made',
+            1,
+            (),
+            0,
+        )
 
     return make

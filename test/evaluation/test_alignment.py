@@ -19,7 +19,7 @@ from gdfusion_ros.perception.types import SemanticGrid, StampedTransform
 
 CAMERA, LIDAR = 1_000, 2_000
 PLACE = VoxelGrid((-2.0, -2.0, -1.0), (0.4, 0.4, 0.4), (10, 10, 4))
-LEFT_TURN = (0.0, 0.0, 0.5 ** 0.5, 0.5 ** 0.5)
+LEFT_TURN = (0.0, 0.0, 0.5**0.5, 0.5**0.5)
 
 
 @pytest.fixture
@@ -36,8 +36,19 @@ def made(seed: int, stamp: int, *, masked: bool = False) -> SemanticGrid:
     random = np.random.default_rng(seed)
     labels = np.asfortranarray(random.integers(0, 18, PLACE.shape, np.uint8))
     mask = np.asfortranarray(random.choice(np.array([0, 255], np.uint8), PLACE.shape))
-    return SemanticGrid(stamp, 'base_link', PLACE.lower, PLACE.voxel_size, labels, mask if masked else None,
-                        OCC3D_NUSCENES, 'made', 1, (), 0)
+    return SemanticGrid(
+        stamp,
+        'base_link',
+        PLACE.lower,
+        PLACE.voxel_size,
+        labels,
+        mask if masked else None,
+        OCC3D_NUSCENES,
+        'made',
+        1,
+        (),
+        0,
+    )
 
 
 @pytest.fixture
@@ -71,8 +82,9 @@ def test_a_prediction_moves_to_the_labels(truth: SemanticGrid, prediction: Seman
     assert there.confidence is truth.confidence
 
 
-def test_labels_move_to_the_prediction_with_their_mask(truth: SemanticGrid, prediction: SemanticGrid,
-                                                       drive: Drive) -> None:
+def test_labels_move_to_the_prediction_with_their_mask(
+    truth: SemanticGrid, prediction: SemanticGrid, drive: Drive
+) -> None:
     moved, here = align(truth, prediction, drive, 'prediction')
     assert here is prediction
     assert (moved.stamp, moved.frame_id) == (CAMERA, 'base_link')
@@ -84,8 +96,9 @@ def test_labels_move_to_the_prediction_with_their_mask(truth: SemanticGrid, pred
     assert not moved.confidence[:2].any()
 
 
-def test_grids_in_the_frame_of_the_lidar_are_turned_whatever_moves(truth: SemanticGrid, prediction: SemanticGrid,
-                                                                   drive: Drive) -> None:
+def test_grids_in_the_frame_of_the_lidar_are_turned_whatever_moves(
+    truth: SemanticGrid, prediction: SemanticGrid, drive: Drive
+) -> None:
     sideways = dataclasses.replace(truth, frame_id='LIDAR_TOP')
     _, released = align(sideways, prediction, drive)
     assert same(released.labels, np.rot90(prediction.labels, -1))
@@ -97,8 +110,9 @@ def test_grids_in_the_frame_of_the_lidar_are_turned_whatever_moves(truth: Semant
     assert same(labels.labels[2:], np.rot90(truth.labels)[:-2])
 
 
-def test_other_voxels_are_sampled_at_the_labels_centres(truth: SemanticGrid, prediction: SemanticGrid,
-                                                        drive: Drive) -> None:
+def test_other_voxels_are_sampled_at_the_labels_centres(
+    truth: SemanticGrid, prediction: SemanticGrid, drive: Drive
+) -> None:
     coarse = dataclasses.replace(prediction, voxel_size=(0.8, 0.8, 0.8), labels=prediction.labels[::2, ::2, ::2])
     there, fine = align(truth, coarse, drive)
     assert there is truth
@@ -106,8 +120,9 @@ def test_other_voxels_are_sampled_at_the_labels_centres(truth: SemanticGrid, pre
     assert same(fine.labels, coarse.labels.repeat(2, 0).repeat(2, 1).repeat(2, 2))
 
 
-def test_a_prediction_that_is_too_small_is_unknown_beyond(truth: SemanticGrid, prediction: SemanticGrid,
-                                                          drive: Drive) -> None:
+def test_a_prediction_that_is_too_small_is_unknown_beyond(
+    truth: SemanticGrid, prediction: SemanticGrid, drive: Drive
+) -> None:
     small = dataclasses.replace(prediction, labels=prediction.labels[:6])
     there, whole = align(truth, small, drive)
     assert there is truth

@@ -31,8 +31,12 @@ from gdfusion_ros.settings import PipelineSettings, TopicSettings
 pytestmark = pytest.mark.slow
 
 FREE = OCC3D_NUSCENES.free
-TINY = dataclasses.replace(BEVDETOCC_GF, name='tiny', image_size=(64, 176), grid=VoxelGrid(
-    lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4)))
+TINY = dataclasses.replace(
+    BEVDETOCC_GF,
+    name='tiny',
+    image_size=(64, 176),
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(3.2, 3.2, 1.6), shape=(25, 25, 4)),
+)
 
 Labels = NDArray[np.uint8]
 Made = dict[str, Occ3DLabels]
@@ -54,6 +58,7 @@ def assert_perfect(result: dict[str, Any], *, rays: bool = True) -> None:
 @pytest.fixture
 def scores(capsys: pytest.CaptureFixture[str]) -> Scores:
     """``scores(arguments)``: what the command prints as JSON."""
+
     def run(*arguments: object) -> dict[str, Any]:
         capsys.readouterr()
         assert main(['evaluate', *map(str, arguments), '--format', 'json']) == 0, capsys.readouterr().err
@@ -79,17 +84,24 @@ def bare(prediction: Prediction, write_grids: WriteGrids, dataset: Dataset, tmp_
     return write_grids(tmp_path / 'bare', [prediction(tokens(dataset, 0)[0])])
 
 
-def test_truth_itself_is_perfect_from_files(scores: Scores, npz: Path, labelled_root: Path,
-                                            truth_bags: list[Path]) -> None:
+def test_truth_itself_is_perfect_from_files(
+    scores: Scores, npz: Path, labelled_root: Path, truth_bags: list[Path]
+) -> None:
     of_files = scores('--npz', npz, '--nuscenes', labelled_root, '--scenes', 'scene-0001')
     assert_perfect(of_files)
     assert of_files['key_frames'] == {'scored': 3, 'without_prediction': 0, 'without_labels': 0}
     assert of_files == scores('--npz', npz, '--truth', truth_bags[0])
 
 
-def test_truth_itself_is_perfect_from_bags(scores: Scores, prediction: Prediction, write_grids: WriteGrids,
-                                           labelled_root: Path, truth_bags: list[Path], dataset: Dataset,
-                                           tmp_path: Path) -> None:
+def test_truth_itself_is_perfect_from_bags(
+    scores: Scores,
+    prediction: Prediction,
+    write_grids: WriteGrids,
+    labelled_root: Path,
+    truth_bags: list[Path],
+    dataset: Dataset,
+    tmp_path: Path,
+) -> None:
     bag = write_grids(tmp_path / 'grids', [prediction(token) for token in tokens(dataset, 0)])
     assert_perfect(scores(bag, '--truth', truth_bags[0]))
     both = scores(bag, '--nuscenes', labelled_root)
@@ -98,27 +110,43 @@ def test_truth_itself_is_perfect_from_bags(scores: Scores, prediction: Predictio
     assert_perfect(scores(truth_bags[0], '--topic', '/ground_truth/occupancy', '--mask', 'none'))
 
 
-def test_the_scene_that_a_bag_is_of_is_read_alone(scores: Scores, prediction: Prediction, write_grids: WriteGrids,
-                                                  labelled_root: Path, dataset: Dataset, tmp_path: Path) -> None:
-    bag = write_grids(tmp_path / 'grids', [prediction(token) for token in tokens(dataset, 0)],
-                      custom_data={'nuscenes.scene': 'scene-0001'})
+def test_the_scene_that_a_bag_is_of_is_read_alone(
+    scores: Scores,
+    prediction: Prediction,
+    write_grids: WriteGrids,
+    labelled_root: Path,
+    dataset: Dataset,
+    tmp_path: Path,
+) -> None:
+    bag = write_grids(
+        tmp_path / 'grids',
+        [prediction(token) for token in tokens(dataset, 0)],
+        custom_data={'nuscenes.scene': 'scene-0001'},
+    )
     result = scores(bag, '--nuscenes', labelled_root, '--no-rays')
     assert result['key_frames'] == {'scored': 3, 'without_prediction': 0, 'without_labels': 0}
     assert 'RayIoU' not in result
     assert set(result['classes']['car']) == {'IoU', 'truth', 'predicted'}
 
 
-@pytest.mark.parametrize(('label_set', 'read'), [('surroundocc_nuscenes', surroundocc.read),
-                                                 ('openoccupancy_nuscenes', openoccupancy.read)])
-def test_truth_itself_is_perfect_in_the_frame_of_the_lidar(scores: Scores, labelled_root: Path, dataset: Dataset,
-                                                           tmp_path: Path, label_set: str,
-                                                           read: Callable[[Path], Labels]) -> None:
+@pytest.mark.parametrize(
+    ('label_set', 'read'), [('surroundocc_nuscenes', surroundocc.read), ('openoccupancy_nuscenes', openoccupancy.read)]
+)
+def test_truth_itself_is_perfect_in_the_frame_of_the_lidar(
+    scores: Scores,
+    labelled_root: Path,
+    dataset: Dataset,
+    tmp_path: Path,
+    label_set: str,
+    read: Callable[[Path], Labels],
+) -> None:
     scene = dataset.scenes[0]
     sample = scene.samples[1]
     lidar, grid = sample.data['LIDAR_TOP'], LABEL_SETS[label_set].grid
-    path = {'surroundocc_nuscenes': tmp_path / 'labels' / 'samples' / f'{lidar.path.name}.npy',
-            'openoccupancy_nuscenes':
-                tmp_path / 'labels' / f'scene_{scene.token}' / 'occupancy' / f'{lidar.token}.npy'}[label_set]
+    path = {
+        'surroundocc_nuscenes': tmp_path / 'labels' / 'samples' / f'{lidar.path.name}.npy',
+        'openoccupancy_nuscenes': tmp_path / 'labels' / f'scene_{scene.token}' / 'occupancy' / f'{lidar.token}.npy',
+    }[label_set]
     path.parent.mkdir(parents=True)
     # Blocks of each class, and one that is to be ignored, on both sides of the LiDAR.
     random = np.random.default_rng(0)
@@ -132,8 +160,16 @@ def test_truth_itself_is_perfect_in_the_frame_of_the_lidar(scores: Scores, label
     (tmp_path / 'npz').mkdir()
     guess = np.where(labels == UNKNOWN, np.uint8(7), labels)  # what is to be ignored may be anything
     np.savez_compressed(tmp_path / 'npz' / f'{sample.token}.npz', guess)
-    arguments = ('--npz', tmp_path / 'npz', '--nuscenes', labelled_root, '--label-set', label_set, '--labels',
-                 tmp_path / 'labels')
+    arguments = (
+        '--npz',
+        tmp_path / 'npz',
+        '--nuscenes',
+        labelled_root,
+        '--label-set',
+        label_set,
+        '--labels',
+        tmp_path / 'labels',
+    )
     result = scores(*arguments)
     assert_perfect(result)
     assert result['classes']['pedestrian']['predicted'] == (labels == 7).sum()
@@ -148,9 +184,16 @@ def test_truth_itself_is_perfect_in_the_frame_of_the_lidar(scores: Scores, label
 
 
 def test_what_the_cameras_saw_by_the_prediction_is_a_mask(
-        scores: Scores, prediction: Prediction, write_grids: WriteGrids, labelled_root: Path, dataset: Dataset,
-        labels: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    token, = tokens(dataset, 0)[:1]
+    scores: Scores,
+    prediction: Prediction,
+    write_grids: WriteGrids,
+    labelled_root: Path,
+    dataset: Dataset,
+    labels: Made,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (token,) = tokens(dataset, 0)[:1]
     grid, mask = prediction(token), labels[token].mask_camera
     saying_all = write_grids(tmp_path / 'all', [grid])
     seen = mask.copy()
@@ -160,23 +203,31 @@ def test_what_the_cameras_saw_by_the_prediction_is_a_mask(
     arguments = '--nuscenes', labelled_root, '--scenes', 'scene-0001', '--no-rays', '--mask', 'predicted'
     result = scores(bag, *arguments)
     assert (result['mask'], result['voxels']) == ('predicted', int(seen.sum()))
-    assert result['visibility'] == {'agreement': pytest.approx((seen == mask).mean()),
-                                    'IoU': pytest.approx(seen.sum() / mask.sum())}
+    assert result['visibility'] == {
+        'agreement': pytest.approx((seen == mask).mean()),
+        'IoU': pytest.approx(seen.sum() / mask.sum()),
+    }
     moved = scores(bag, *arguments, '--frame-of', 'label')
     assert 0.9 < moved['voxels'] / result['voxels'] < 1.1
     assert main(['evaluate', str(saying_all), *map(str, arguments)]) == 1
     assert "make it with 'unobserved: unknown'" in capsys.readouterr().err
 
 
-def test_a_model_of_another_label_set_is_not_run_in_vain(labelled_root: Path, capsys: pytest.CaptureFixture[str],
-                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_another_label_set_is_not_run_in_vain(
+    labelled_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = ZOO['bevdetocc_gf_small']
-    monkeypatch.setitem(ZOO, 'bevdetocc_gf_small', dataclasses.replace(
-        entry, spec=dataclasses.replace(entry.spec, label_set='waymo')))
+    monkeypatch.setitem(
+        ZOO, 'bevdetocc_gf_small', dataclasses.replace(entry, spec=dataclasses.replace(entry.spec, label_set='waymo'))
+    )
     model = ['--model', 'bevdetocc_gf_small', '--untrained', '--nuscenes', str(labelled_root)]
-    for more, reason in ((['--label-set', 'occ3d_nuscenes'],
-                          'the labels are of occ3d_nuscenes, but the model predicts classes of waymo; give labels'),
-                         ([], "no labels of nuScenes are of the label set 'waymo'; there are occ3d_nuscenes, ")):
+    for more, reason in (
+        (
+            ['--label-set', 'occ3d_nuscenes'],
+            'the labels are of occ3d_nuscenes, but the model predicts classes of waymo; give labels',
+        ),
+        ([], "no labels of nuScenes are of the label set 'waymo'; there are occ3d_nuscenes, "),
+    ):
         assert main(['evaluate', *model, *more]) == 1
         assert reason in capsys.readouterr().err.splitlines()[-1]
 
@@ -200,20 +251,38 @@ def shift(labels: Labels) -> Labels:
     return np.roll(labels, (2, -1, 1), axis=(0, 1, 2))
 
 
-@pytest.mark.parametrize(('change', 'mask'), [
-    (swap_classes, 'camera'), (remove_voxels, 'camera'), (remove_voxels, 'none'), (forget_voxels, 'camera'),
-    (shift, 'camera')])
+@pytest.mark.parametrize(
+    ('change', 'mask'),
+    [
+        (swap_classes, 'camera'),
+        (remove_voxels, 'camera'),
+        (remove_voxels, 'none'),
+        (forget_voxels, 'camera'),
+        (shift, 'camera'),
+    ],
+)
 def test_perturbed_truth_scores_what_scikit_learn_finds(
-        scores: Scores, labels: Made, prediction: Prediction, write_grids: WriteGrids, truth_bags: list[Path],
-        dataset: Dataset, tmp_path: Path, change: Callable[[Labels], Labels], mask: str) -> None:
+    scores: Scores,
+    labels: Made,
+    prediction: Prediction,
+    write_grids: WriteGrids,
+    truth_bags: list[Path],
+    dataset: Dataset,
+    tmp_path: Path,
+    change: Callable[[Labels], Labels],
+    mask: str,
+) -> None:
     chosen = [*tokens(dataset, 0), *tokens(dataset, 1)[:2]]
-    bags = [write_grids(tmp_path / f'grids-{index}', [prediction(token, change) for token in part])
-            for index, part in enumerate((chosen[:3], chosen[3:]))]
+    bags = [
+        write_grids(tmp_path / f'grids-{index}', [prediction(token, change) for token in part])
+        for index, part in enumerate((chosen[:3], chosen[3:]))
+    ]
     result = scores(*bags, '--truth', *truth_bags, '--mask', mask, '--no-rays')
     masks = [labels[token].mask_camera | (mask == 'none') for token in chosen]
     truth = np.concatenate([labels[token].semantics[seen] for token, seen in zip(chosen, masks, strict=True)])
-    predicted = np.concatenate([change(labels[token].semantics.copy())[seen]
-                                for token, seen in zip(chosen, masks, strict=True)])
+    predicted = np.concatenate(
+        [change(labels[token].semantics.copy())[seen] for token, seen in zip(chosen, masks, strict=True)]
+    )
     predicted[predicted == UNKNOWN] = FREE
     each = jaccard_score(truth, predicted, labels=range(17), average=None)
     assert [row['IoU'] for row in result['classes'].values()] == pytest.approx(each.tolist())
@@ -222,12 +291,21 @@ def test_perturbed_truth_scores_what_scikit_learn_finds(
     assert result['IoU'] == pytest.approx(jaccard_score(truth != FREE, predicted != FREE))
     assert result['voxels'] == len(truth)
     assert result['mIoU'] < 0.95
-    assert result['classes']['car'] == {'IoU': pytest.approx(each[4]), 'truth': (truth == 4).sum(),
-                                        'predicted': (predicted == 4).sum()}
+    assert result['classes']['car'] == {
+        'IoU': pytest.approx(each[4]),
+        'truth': (truth == 4).sum(),
+        'predicted': (predicted == 4).sum(),
+    }
 
 
-def test_frame_of_moves_one_of_the_grids(scores: Scores, prediction: Prediction, write_grids: WriteGrids,
-                                         truth_bags: list[Path], dataset: Dataset, tmp_path: Path) -> None:
+def test_frame_of_moves_one_of_the_grids(
+    scores: Scores,
+    prediction: Prediction,
+    write_grids: WriteGrids,
+    truth_bags: list[Path],
+    dataset: Dataset,
+    tmp_path: Path,
+) -> None:
     truth = truth_of_bags(truth_bags[:1], PipelineSettings(), TopicSettings())
     frames = truth.frames[1:]
     grids = []
@@ -237,8 +315,10 @@ def test_frame_of_moves_one_of_the_grids(scores: Scores, prediction: Prediction,
         seen, _ = align(frame.read(), early, frame.drive, 'prediction')
         grids.append(seen)
     bag = write_grids(tmp_path / 'grids', grids)
-    results = {frame_of: scores(bag, '--truth', truth_bags[0], '--frame-of', frame_of, '--no-rays')
-               for frame_of in ('released', 'label', 'prediction')}
+    results = {
+        frame_of: scores(bag, '--truth', truth_bags[0], '--frame-of', frame_of, '--no-rays')
+        for frame_of in ('released', 'label', 'prediction')
+    }
     assert {name: result['frame_of'] for name, result in results.items()} == {name: name for name in results}
     assert results['released']['mIoU'] < 0.7
     assert results['label']['mIoU'] > 0.9
@@ -246,9 +326,9 @@ def test_frame_of_moves_one_of_the_grids(scores: Scores, prediction: Prediction,
     assert scores(bag, '--truth', truth_bags[0], '--no-rays') == results['released']
 
 
-def test_a_model_runs_over_bags_and_over_the_dataset_alike(scores: Scores, truth_bags: list[Path],
-                                                           labelled_root: Path, tmp_path: Path,
-                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_runs_over_bags_and_over_the_dataset_alike(
+    scores: Scores, truth_bags: list[Path], labelled_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(ZOO, 'tiny', Entry(TINY, bevdetocc))
     model = ('--untrained', '--model', 'tiny', '--device', 'cpu')
     of_bag = scores(truth_bags[0], *model, '--export', tmp_path / 'results')
@@ -263,18 +343,29 @@ def test_a_model_runs_over_bags_and_over_the_dataset_alike(scores: Scores, truth
     for path in (tmp_path / 'results').iterdir():
         with np.load(path) as arrays:
             assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == {
-                'arr_0': ('uint8', (200, 200, 16))}
+                'arr_0': ('uint8', (200, 200, 16))
+            }
 
 
-def test_text_and_markdown_say_what_was_scored(npz: Path, labelled_root: Path, tmp_path: Path,
-                                               capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_and_markdown_say_what_was_scored(
+    npz: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (npz / 'of-another.npz').touch()
     arguments = ['evaluate', '--npz', str(npz), '--nuscenes', str(labelled_root), '--no-rays']
     assert main(arguments) == 0
     text = [' '.join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    for line in (f'predictions of {npz}', 'labels occ3d_nuscenes', 'frames as released: nothing is moved',
-                 'key frames scored 3', 'key frames without prediction 2', 'key frames without labels 1',
-                 'predictions without labels 1', 'mIoU 100.00', 'mIoU_D 100.00', 'IoU 100.00'):
+    for line in (
+        f'predictions of {npz}',
+        'labels occ3d_nuscenes',
+        'frames as released: nothing is moved',
+        'key frames scored 3',
+        'key frames without prediction 2',
+        'key frames without labels 1',
+        'predictions without labels 1',
+        'mIoU 100.00',
+        'mIoU_D 100.00',
+        'IoU 100.00',
+    ):
         assert line in text
     assert len([line for line in text if line.startswith('traffic_cone 100.00')]) == 1
     assert main([*arguments, '--format', 'markdown', '--out', str(tmp_path / 'scores.md')]) == 0
@@ -288,32 +379,54 @@ def test_text_and_markdown_say_what_was_scored(npz: Path, labelled_root: Path, t
 def test_what_exists_is_not_overwritten(npz: Path, labelled_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ('--out', '--export'):
         assert main(['evaluate', '--npz', str(npz), '--nuscenes', str(labelled_root), option, str(npz)]) == 1
-        line, = capsys.readouterr().err.splitlines()
+        (line,) = capsys.readouterr().err.splitlines()
         assert line == f'gdfusion evaluate: {npz} exists already, not overwriting; remove it or choose another name'
 
 
-@pytest.mark.parametrize(('arguments', 'reason'), [
-    ([], 'no predictions: give BAGs, --npz DIR, or a model'),
-    (['--weights', 'w.pth'], 'no predictions'),
-    (['{bag}', '--npz', '{npz}'], 'give the predictions once'),
-    (['--npz', '{npz}'], 'no truth: give --nuscenes DIR or --truth BAG'),
-    (['--npz', '{npz}', '--nuscenes', '{root}', '--truth', '{bag}'], 'give the truth once'),
-    (['{bag}', '--label-set', 'occ3d_nuscenes'], 'are of a dataset: give --nuscenes DIR'),
-    (['{bag}', '--released-protocol'], '--released-protocol says how a model runs'),
-    (['{bag}', '--export', 'x', '--frame-of', 'prediction'], '--export writes predictions in the voxels of the labels'),
-    (['{bag}'], 'has no messages on /occ/occupancy (gdfusion_ros/msg/SemanticOccupancyGrid); it has'),
-    (['--npz', 'nowhere', '--truth', '{bag}'], 'no folder nowhere; expected one with <sample token>.npz'),
-    (['--npz', '{npz}', '--truth', '{bare}'], 'has no messages on /ground_truth/occupancy'),
-    (['--npz', '{npz}', '--truth', 'nowhere'], 'no bag nowhere'),
-    (['--npz', '{npz}', '--nuscenes', '{root}', '--label-set', 'kitti'], "unknown label set 'kitti'; there are occ3d_"),
-    (['--npz', '{npz}', '--nuscenes', '{root}', '--label-set', 'surroundocc_nuscenes'], 'needs --labels DIR'),
-    (['--npz', '{npz}', '--nuscenes', '{root}', '--labels', '{npz}'], 'no labels of occ3d_nuscenes in {npz}; expected'),
-    (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0009'], 'no scene scene-0009'),
-    (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0002'],
-     'none of the 3 predictions belongs to any of the 2 labelled key frames, 1600000120.000000000 to 16000001'),
-    (['{bag}', '--untrained', '--model', 'nope'], "unknown model 'nope'")])
-def test_errors_are_one_line(truth_bags: list[Path], npz: Path, labelled_root: Path, bare: Path,
-                             capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str) -> None:
+@pytest.mark.parametrize(
+    ('arguments', 'reason'),
+    [
+        ([], 'no predictions: give BAGs, --npz DIR, or a model'),
+        (['--weights', 'w.pth'], 'no predictions'),
+        (['{bag}', '--npz', '{npz}'], 'give the predictions once'),
+        (['--npz', '{npz}'], 'no truth: give --nuscenes DIR or --truth BAG'),
+        (['--npz', '{npz}', '--nuscenes', '{root}', '--truth', '{bag}'], 'give the truth once'),
+        (['{bag}', '--label-set', 'occ3d_nuscenes'], 'are of a dataset: give --nuscenes DIR'),
+        (['{bag}', '--released-protocol'], '--released-protocol says how a model runs'),
+        (
+            ['{bag}', '--export', 'x', '--frame-of', 'prediction'],
+            '--export writes predictions in the voxels of the labels',
+        ),
+        (['{bag}'], 'has no messages on /occ/occupancy (gdfusion_ros/msg/SemanticOccupancyGrid); it has'),
+        (['--npz', 'nowhere', '--truth', '{bag}'], 'no folder nowhere; expected one with <sample token>.npz'),
+        (['--npz', '{npz}', '--truth', '{bare}'], 'has no messages on /ground_truth/occupancy'),
+        (['--npz', '{npz}', '--truth', 'nowhere'], 'no bag nowhere'),
+        (
+            ['--npz', '{npz}', '--nuscenes', '{root}', '--label-set', 'kitti'],
+            "unknown label set 'kitti'; there are occ3d_",
+        ),
+        (['--npz', '{npz}', '--nuscenes', '{root}', '--label-set', 'surroundocc_nuscenes'], 'needs --labels DIR'),
+        (
+            ['--npz', '{npz}', '--nuscenes', '{root}', '--labels', '{npz}'],
+            'no labels of occ3d_nuscenes in {npz}; expected',
+        ),
+        (['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0009'], 'no scene scene-0009'),
+        (
+            ['--npz', '{npz}', '--nuscenes', '{root}', '--scenes', 'scene-0002'],
+            'none of the 3 predictions belongs to any of the 2 labelled key frames, 1600000120.000000000 to 16000001',
+        ),
+        (['{bag}', '--untrained', '--model', 'nope'], "unknown model 'nope'"),
+    ],
+)
+def test_errors_are_one_line(
+    truth_bags: list[Path],
+    npz: Path,
+    labelled_root: Path,
+    bare: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    reason: str,
+) -> None:
     places = {'bag': truth_bags[0], 'npz': npz, 'root': labelled_root, 'bare': bare}
     assert main(['evaluate', *(argument.format(**places) for argument in arguments)]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
@@ -321,8 +434,14 @@ def test_errors_are_one_line(truth_bags: list[Path], npz: Path, labelled_root: P
     assert reason.format(**places) in line
 
 
-def test_transforms_may_be_on_other_topics(scores: Scores, truth_bags: list[Path], npz: Path, tmp_path: Path,
-                                           monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_transforms_may_be_on_other_topics(
+    scores: Scores,
+    truth_bags: list[Path],
+    npz: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     bag = tmp_path / 'robot'
     with bag_reader(truth_bags[0]) as reader, bag_writer(bag, custom_data=reader.custom_data) as writer:
         names = {name: f'/robot1{name}' if name.startswith('/tf') else name for name in reader.topics}
@@ -343,8 +462,13 @@ def test_transforms_may_be_on_other_topics(scores: Scores, truth_bags: list[Path
 
 
 def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(
-        prediction: Prediction, write_grids: WriteGrids, dataset: Dataset, tmp_path: Path,
-        capsys: pytest.CaptureFixture[str], scores: Scores) -> None:
+    prediction: Prediction,
+    write_grids: WriteGrids,
+    dataset: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    scores: Scores,
+) -> None:
     grids = [prediction(token) for token in tokens(dataset, 0)]
     bag = write_grids(tmp_path / 'truth', grids, '/ground_truth/occupancy')
     arguments = [str(bag), '--topic', '/ground_truth/occupancy']
@@ -359,21 +483,42 @@ def test_labels_without_a_camera_mask_and_bags_without_poses_say_so(
 
 
 def test_a_camera_mask_that_leaves_nothing_to_score_is_an_error(
-        npz: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    npz: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for file in (labelled_root / 'gts' / 'scene-0001').glob('*/labels.npz'):
         path = tmp_path / 'gts' / file.relative_to(labelled_root / 'gts')
         path.parent.mkdir(parents=True)
         arrays = dict(np.load(file))
         np.savez_compressed(path, **arrays | {'mask_camera': 0 * arrays['mask_camera']})
-    assert main(['evaluate', '--npz', str(npz), '--nuscenes', str(labelled_root), '--labels', str(tmp_path / 'gts'),
-                 '--scenes', 'scene-0001', '--no-rays', '--out', str(tmp_path / 'scores')]) == 1
-    assert capsys.readouterr().err.endswith('gdfusion evaluate: nothing to score in 3 key frames: the camera mask of '
-                                            'the labels leaves no voxel; score all with --mask none\n')
+    assert (
+        main(
+            [
+                'evaluate',
+                '--npz',
+                str(npz),
+                '--nuscenes',
+                str(labelled_root),
+                '--labels',
+                str(tmp_path / 'gts'),
+                '--scenes',
+                'scene-0001',
+                '--no-rays',
+                '--out',
+                str(tmp_path / 'scores'),
+            ]
+        )
+        == 1
+    )
+    assert capsys.readouterr().err.endswith(
+        'gdfusion evaluate: nothing to score in 3 key frames: the camera mask of '
+        'the labels leaves no voxel; score all with --mask none\n'
+    )
     assert not (tmp_path / 'scores').exists()
 
 
 def test_labels_without_masks_are_scored_where_none_is_asked_for(
-        npz: Path, labelled_root: Path, tmp_path: Path, scores: Scores, capsys: pytest.CaptureFixture[str]) -> None:
+    npz: Path, labelled_root: Path, tmp_path: Path, scores: Scores, capsys: pytest.CaptureFixture[str]
+) -> None:
     for file in (labelled_root / 'gts' / 'scene-0001').glob('*/labels.npz'):
         path = tmp_path / 'gts' / file.relative_to(labelled_root / 'gts')
         path.parent.mkdir(parents=True)
@@ -384,8 +529,13 @@ def test_labels_without_masks_are_scored_where_none_is_asked_for(
     assert 'the labels have no camera mask; score all voxels with --mask none' in capsys.readouterr().err
 
 
-def test_labels_that_know_nothing_are_an_error(prediction: Prediction, write_grids: WriteGrids, dataset: Dataset,
-                                               tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_that_know_nothing_are_an_error(
+    prediction: Prediction,
+    write_grids: WriteGrids,
+    dataset: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     nothing = prediction(tokens(dataset, 0)[0], lambda labels: np.full_like(labels, UNKNOWN))
     bag = write_grids(tmp_path / 'truth', [nothing], '/ground_truth/occupancy')
     assert main(['evaluate', str(bag), '--topic', '/ground_truth/occupancy', '--mask', 'none', '--no-rays']) == 1
@@ -395,6 +545,7 @@ def test_labels_that_know_nothing_are_an_error(prediction: Prediction, write_gri
 @pytest.fixture
 def renamed(truth_bags: list[Path], tmp_path: Path) -> Callable[[Sequence[str]], Path]:
     """``renamed(tokens)``: scene-0001 with its sample tokens called so."""
+
     def write(names: Sequence[str]) -> Path:
         left = iter(names)
         with bag_reader(truth_bags[0]) as bag, bag_writer(tmp_path / 'renamed', custom_data=bag.custom_data) as out:
@@ -409,17 +560,39 @@ def renamed(truth_bags: list[Path], tmp_path: Path) -> Callable[[Sequence[str]],
     return write
 
 
-@pytest.mark.parametrize(('names', 'said'), [
-    (['a', '../../x', 'c'], "the sample token '../../x' on /nuscenes/sample_token at 1600000060.500000000"),
-    (['/tmp/x', 'b', 'c'], "the sample token '/tmp/x'"), (['.', 'b', 'c'], "the sample token '.'"),
-    (['a\x1b[2J', 'b', 'c'], "the sample token 'a\\x1b[2J'"), (['', 'b', 'c'], "the sample token ''"),
-    (['same', 'same', 'c'], 'two key frames have the sample token same')])
+@pytest.mark.parametrize(
+    ('names', 'said'),
+    [
+        (['a', '../../x', 'c'], "the sample token '../../x' on /nuscenes/sample_token at 1600000060.500000000"),
+        (['/tmp/x', 'b', 'c'], "the sample token '/tmp/x'"),
+        (['.', 'b', 'c'], "the sample token '.'"),
+        (['a\x1b[2J', 'b', 'c'], "the sample token 'a\\x1b[2J'"),
+        (['', 'b', 'c'], "the sample token ''"),
+        (['same', 'same', 'c'], 'two key frames have the sample token same'),
+    ],
+)
 def test_tokens_of_bags_that_name_no_files_of_their_own_are_not_exported(
-        renamed: Callable[[Sequence[str]], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
-        names: Sequence[str], said: str) -> None:
+    renamed: Callable[[Sequence[str]], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    names: Sequence[str],
+    said: str,
+) -> None:
     bag = renamed(names)
-    assert main(['evaluate', str(bag), '--topic', '/ground_truth/occupancy', '--no-rays', '--export',
-                 str(tmp_path / 'in' / 'a' / 'folder')]) == 1
+    assert (
+        main(
+            [
+                'evaluate',
+                str(bag),
+                '--topic',
+                '/ground_truth/occupancy',
+                '--no-rays',
+                '--export',
+                str(tmp_path / 'in' / 'a' / 'folder'),
+            ]
+        )
+        == 1
+    )
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith('gdfusion evaluate: ')
     assert said in line
@@ -427,17 +600,34 @@ def test_tokens_of_bags_that_name_no_files_of_their_own_are_not_exported(
     assert list(tmp_path.iterdir()) == [bag]
 
 
-def test_as_many_files_as_are_said_are_exported(renamed: Callable[[Sequence[str]], Path], tmp_path: Path,
-                                                capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['evaluate', str(renamed('abc')), '--topic', '/ground_truth/occupancy', '--no-rays', '--export',
-                 str(tmp_path / 'out')]) == 0
+def test_as_many_files_as_are_said_are_exported(
+    renamed: Callable[[Sequence[str]], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(
+            [
+                'evaluate',
+                str(renamed('abc')),
+                '--topic',
+                '/ground_truth/occupancy',
+                '--no-rays',
+                '--export',
+                str(tmp_path / 'out'),
+            ]
+        )
+        == 0
+    )
     assert f'3 predictions in {tmp_path}/out' in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.npz', 'b.npz', 'c.npz']
 
 
 def test_bags_with_labels_of_different_sets_are_not_mixed(
-        prediction: Prediction, write_grids: WriteGrids, dataset: Dataset, tmp_path: Path,
-        capsys: pytest.CaptureFixture[str]) -> None:
+    prediction: Prediction,
+    write_grids: WriteGrids,
+    dataset: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     bags = []
     for index, label_set in enumerate(('occ3d_nuscenes', 'surroundocc_nuscenes')):
         grid = dataclasses.replace(prediction(tokens(dataset, index)[0]), label_set=LABEL_SETS[label_set])
@@ -448,8 +638,9 @@ def test_bags_with_labels_of_different_sets_are_not_mixed(
 
 
 @pytest.mark.parametrize('layout', ['scene-0001/{}.npz', 'scene-0001/{}/pred.npz', '{}/pred.npz'])
-def test_predictions_in_the_layouts_of_others(scores: Scores, npz: Path, labelled_root: Path, tmp_path: Path,
-                                              layout: str) -> None:
+def test_predictions_in_the_layouts_of_others(
+    scores: Scores, npz: Path, labelled_root: Path, tmp_path: Path, layout: str
+) -> None:
     for file in npz.glob('*.npz'):
         path = tmp_path / 'other' / layout.format(file.stem)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,8 @@ def test_all_scores_as_scikit_learn_defines_them(label_set: LabelSet, masked: bo
     solid = [index for index in ids if index != label_set.free]
     assert matrix.miou == pytest.approx(jaccard_score(truth, prediction, labels=solid, average='macro'))
     assert matrix.miou_dynamic == pytest.approx(
-        jaccard_score(truth, prediction, labels=sorted(label_set.dynamic), average='macro'))
+        jaccard_score(truth, prediction, labels=sorted(label_set.dynamic), average='macro')
+    )
     assert matrix.iou == pytest.approx(jaccard_score(truth != label_set.free, prediction != label_set.free))
 
 
@@ -61,7 +62,8 @@ def test_a_class_that_never_occurs_is_left_out_of_the_mean() -> None:
     there = [index for index in range(17) if index not in (3, 12)]
     assert matrix.miou == pytest.approx(jaccard_score(truth, prediction, labels=there, average='macro'))
     assert matrix.miou_dynamic == pytest.approx(
-        jaccard_score(truth, prediction, labels=[2, 4, 5, 6, 7, 9, 10], average='macro'))
+        jaccard_score(truth, prediction, labels=[2, 4, 5, 6, 7, 9, 10], average='macro')
+    )
 
 
 def test_a_class_that_is_only_predicted_counts_as_zero() -> None:

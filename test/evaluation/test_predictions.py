@@ -44,8 +44,9 @@ def matched(source: Predictions, truth: Truth) -> tuple[list[tuple[str, int]], T
     return [(frame.token, grid.stamp) for frame, grid in source.pairs(truth.frames, tally)], tally
 
 
-def test_files_and_bags_tell_the_same_truth(truth: Truth, truth_bags: list[Path],
-                                            labels: dict[str, occ3d.Occ3DLabels]) -> None:
+def test_files_and_bags_tell_the_same_truth(
+    truth: Truth, truth_bags: list[Path], labels: dict[str, occ3d.Occ3DLabels]
+) -> None:
     of_bags = truth_of_bags(truth_bags, PipelineSettings(), TopicSettings())
     assert (truth.unlabelled, of_bags.unlabelled) == (1, 1)
     assert len(truth.frames) == 5
@@ -61,8 +62,9 @@ def test_files_and_bags_tell_the_same_truth(truth: Truth, truth_bags: list[Path]
         np.testing.assert_array_equal(first.confidence, second.confidence)
         assert (first.stamp, first.frame_id) == (second.stamp, second.frame_id) == (one.stamp, 'base_link')
         for stamp in (one.stamp, one.camera_stamp):
-            np.testing.assert_allclose(one.drive.lidar_places('base_link', stamp),
-                                       other.drive.lidar_places('base_link', stamp))
+            np.testing.assert_allclose(
+                one.drive.lidar_places('base_link', stamp), other.drive.lidar_places('base_link', stamp)
+            )
 
 
 def test_the_lidars_places_are_those_of_the_tables(truth: Truth, dataset: Dataset) -> None:
@@ -71,8 +73,9 @@ def test_the_lidars_places_are_those_of_the_tables(truth: Truth, dataset: Datase
     assert (x, y, z) == pytest.approx(dataset.scenes[0].samples[1].data['LIDAR_TOP'].calibration.pose.translation)
 
 
-def test_grids_of_bags_belong_to_the_nearest_key_frame(truth: Truth, prediction: Prediction, write_grids: WriteGrids,
-                                                       tmp_path: Path) -> None:
+def test_grids_of_bags_belong_to_the_nearest_key_frame(
+    truth: Truth, prediction: Prediction, write_grids: WriteGrids, tmp_path: Path
+) -> None:
     first, second, third, *_ = (prediction(frame.token) for frame in truth.frames)
     shifted = [dataclasses.replace(second, stamp=second.stamp + shift) for shift in (-40_000_000, 30_000_000)]
     alone = dataclasses.replace(third, stamp=third.stamp - 64_400_000)  # 100.1 ms before the LiDAR
@@ -82,8 +85,9 @@ def test_grids_of_bags_belong_to_the_nearest_key_frame(truth: Truth, prediction:
     assert tally == Tally(scored=2, unlabelled=1, surplus=2)
 
 
-def test_a_key_frame_is_scored_once_however_often_a_bag_comes(truth: Truth, prediction: Prediction,
-                                                              write_grids: WriteGrids, tmp_path: Path) -> None:
+def test_a_key_frame_is_scored_once_however_often_a_bag_comes(
+    truth: Truth, prediction: Prediction, write_grids: WriteGrids, tmp_path: Path
+) -> None:
     bag = write_grids(tmp_path / 'grids', [prediction(frame.token) for frame in truth.frames])
     pairs, tally = matched(BagPredictions([bag], TOPIC), truth)
     assert [token for token, _ in pairs] == [frame.token for frame in truth.frames]
@@ -93,8 +97,9 @@ def test_a_key_frame_is_scored_once_however_often_a_bag_comes(truth: Truth, pred
     assert tally == Tally(scored=5, surplus=5)
 
 
-def test_a_bag_that_knows_its_scene_is_matched_with_no_other(truth: Truth, dataset: Dataset, prediction: Prediction,
-                                                             write_grids: WriteGrids, tmp_path: Path) -> None:
+def test_a_bag_that_knows_its_scene_is_matched_with_no_other(
+    truth: Truth, dataset: Dataset, prediction: Prediction, write_grids: WriteGrids, tmp_path: Path
+) -> None:
     grids = [prediction(frame.token) for frame in truth.frames]
     # Synthetic datasets call all their first scenes the same: the name says nothing.
     about = {'nuscenes.scene': 'scene-0001', 'nuscenes.scene_token': dataset.scenes[1].token}
@@ -110,15 +115,18 @@ def test_files_belong_to_the_sample_that_they_are_named_after(truth: Truth, tmp_
         np.savez_compressed(tmp_path / f'{token}.npz', voxels)
     (tmp_path / 'notes.txt').touch()
     pairs, tally = matched(NpzPredictions(tmp_path, OCC3D_NUSCENES), truth)
-    assert pairs == [(truth.frames[0].token, truth.frames[0].camera_stamp),
-                     (truth.frames[3].token, truth.frames[3].camera_stamp)]
+    assert pairs == [
+        (truth.frames[0].token, truth.frames[0].camera_stamp),
+        (truth.frames[3].token, truth.frames[3].camera_stamp),
+    ]
     assert tally == Tally(scored=2, unlabelled=1)
 
 
 LAYOUTS: dict[str, Callable[[Path, str, NDArray[np.uint8]], object]] = {
     'a release': lambda folder, token, labels: np.savez_compressed(folder / f'{token}.npz', labels),
     'a folder a sample': lambda folder, token, labels: np.savez_compressed(
-        made(folder / token) / 'pred.npz', pred=labels, gt=labels, sample_token=token),
+        made(folder / token) / 'pred.npz', pred=labels, gt=labels, sample_token=token
+    ),
     'int64': lambda folder, token, labels: np.savez(folder / f'{token}.npz', labels.astype(np.int64)),
     'semantics': lambda folder, token, labels: np.savez(folder / f'{token}.npz', semantics=labels),
     'a batch of one': lambda folder, token, labels: np.savez(folder / f'{token}.npz', labels[None]),
@@ -132,8 +140,9 @@ def made(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize('layout', LAYOUTS.values(), ids=LAYOUTS)
-def test_files_in_the_layouts_of_other_tools(truth: Truth, tmp_path: Path,
-                                             layout: Callable[[Path, str, NDArray[np.uint8]], object]) -> None:
+def test_files_in_the_layouts_of_other_tools(
+    truth: Truth, tmp_path: Path, layout: Callable[[Path, str, NDArray[np.uint8]], object]
+) -> None:
     """Below folders of scenes, whose names nobody needs to know."""
     labels = np.full(OCC3D_NUSCENES.grid.shape, 17, np.uint8)
     labels[3, 4, 5] = 11
@@ -153,8 +162,9 @@ def test_two_files_of_one_sample_are_refused(truth: Truth, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize('token', ['', '../../etc', 'a/b', '..', 'a\n', 'x' * 300])
-def test_a_token_that_is_no_name_of_a_file_is_not_exported(truth: Truth, prediction: Prediction, tmp_path: Path,
-                                                           token: str) -> None:
+def test_a_token_that_is_no_name_of_a_file_is_not_exported(
+    truth: Truth, prediction: Prediction, tmp_path: Path, token: str
+) -> None:
     frame, grid = truth.frames[0], prediction(truth.frames[0].token)
     with pytest.raises(GdfusionError, match='token'), npz_folder(tmp_path / 'results') as write:
         write(dataclasses.replace(frame, token=token), grid)
@@ -169,13 +179,18 @@ def test_a_second_prediction_of_a_token_is_not_exported(truth: Truth, prediction
             write(frame, grid)
 
 
-@pytest.mark.parametrize(('array', 'reason'), [
-    (np.zeros((200, 200, 17), np.uint8), 'arr_0 is uint8 (200, 200, 17), expected uint8 (200, 200, 16)'),
-    (np.zeros((200, 200, 16)), 'arr_0 is float64 (200, 200, 16), expected'),
-    (np.full((200, 200, 16), 18, np.uint8), 'there is a class 18; occ3d_nuscenes has 0 to 17'),
-    (np.zeros((2, 2), object), 'cannot be read')])
-def test_files_that_are_not_in_order_are_explained(truth: Truth, tmp_path: Path, array: NDArray[Any],
-                                                   reason: str) -> None:
+@pytest.mark.parametrize(
+    ('array', 'reason'),
+    [
+        (np.zeros((200, 200, 17), np.uint8), 'arr_0 is uint8 (200, 200, 17), expected uint8 (200, 200, 16)'),
+        (np.zeros((200, 200, 16)), 'arr_0 is float64 (200, 200, 16), expected'),
+        (np.full((200, 200, 16), 18, np.uint8), 'there is a class 18; occ3d_nuscenes has 0 to 17'),
+        (np.zeros((2, 2), object), 'cannot be read'),
+    ],
+)
+def test_files_that_are_not_in_order_are_explained(
+    truth: Truth, tmp_path: Path, array: NDArray[Any], reason: str
+) -> None:
     np.savez(tmp_path / f'{truth.frames[0].token}.npz', array)
     with pytest.raises(GdfusionError) as error:
         matched(NpzPredictions(tmp_path, OCC3D_NUSCENES), truth)

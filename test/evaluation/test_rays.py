@@ -56,8 +56,13 @@ def test_the_first_voxel_of_any_ray(place: str) -> None:
 def test_rays_along_the_axes() -> None:
     labels = np.full(GRID.shape, 17, np.uint8)
     labels[10, 5, 4], labels[2, 5, 4], labels[6, 5, 0] = 3, 4, 5
-    met, depths = cast(labels, OCC3D_NUSCENES, GRID, np.array([[0.5, 0.1, 0.5]]),
-                       np.array([[1.0, 0, 0], [-1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]))
+    met, depths = cast(
+        labels,
+        OCC3D_NUSCENES,
+        GRID,
+        np.array([[0.5, 0.1, 0.5]]),
+        np.array([[1.0, 0, 0], [-1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]),
+    )
     assert met.tolist() == [[3, 4, 5, 17]]
     np.testing.assert_allclose(depths, [[7.0, 6.5, 2.5, np.inf]])
 
@@ -99,8 +104,11 @@ def obvious_ray_iou(samples: list[tuple[NDArray[np.uint8], NDArray[np.uint8], Fl
     while pitches[-1] < 0.21:
         pitches.append(2 * pitches[-1] - pitches[-2])
     # Every 24th azimuth, so that this takes a second.
-    directions = [np.array([math.cos(p) * math.cos(a), math.cos(p) * math.sin(a), math.sin(p)])
-                  for p in pitches for a in np.deg2rad(np.arange(1, 360, 24))]
+    directions = [
+        np.array([math.cos(p) * math.cos(a), math.cos(p) * math.sin(a), math.sin(p)])
+        for p in pitches
+        for a in np.deg2rad(np.arange(1, 360, 24))
+    ]
     for true_labels, labels, origins in samples:
         for origin in origins:
             for direction in directions:

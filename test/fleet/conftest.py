@@ -23,10 +23,23 @@ from gdfusion_ros.model.networks.nano import Sizes, nano
 from gdfusion_ros.model.spec import NetworkSpec
 
 TINY = NetworkSpec(
-    name='tiny', image_size=(32, 64), depth=DepthBins(1.0, 2.0, 8), feature_stride=8, context_channels=8,
-    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)), refinement=4)
-SIZES = Sizes(backbone_widths=(16, 16, 16), backbone_blocks=(1, 1, 1), image_channels=16, pyramid_channels=4,
-              encoder_channels=(8, 8, 8), encoder_blocks=(1, 1, 1), classifier_channels=8)
+    name='tiny',
+    image_size=(32, 64),
+    depth=DepthBins(1.0, 2.0, 8),
+    feature_stride=8,
+    context_channels=8,
+    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)),
+    refinement=4,
+)
+SIZES = Sizes(
+    backbone_widths=(16, 16, 16),
+    backbone_blocks=(1, 1, 1),
+    image_channels=16,
+    pyramid_channels=4,
+    encoder_channels=(8, 8, 8),
+    encoder_blocks=(1, 1, 1),
+    classifier_channels=8,
+)
 
 
 @pytest.fixture(scope='session')
@@ -54,13 +67,26 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Workplace]]:
 @pytest.fixture
 def record() -> Callable[..., Record]:
     """``record(name, **changed)``: of a bag that nobody has done."""
+
     def make(name: str, **changed: Any) -> Record:
-        counts = BagCounts(images=12, clouds=0, sets=2, grids=2, dropped={'CAM_FRONT: late': 1}, refused={}, jumps={},
-                           resets={})
+        counts = BagCounts(
+            images=12, clouds=0, sets=2, grids=2, dropped={'CAM_FRONT: late': 1}, refused={}, jumps={}, resets={}
+        )
         facts: dict[str, Any] = {
-            'source': f'/bags/{name}', 'fingerprint': '', 'settings': JobSettings(), 'model': 'null', 'versions': {},
-            'host': 'here', 'device': 'cpu', 'begun': 0.0, 'finished': 4.0, 'seconds': {}, 'counts': counts,
-            'warnings': [], 'scores': None}
+            'source': f'/bags/{name}',
+            'fingerprint': '',
+            'settings': JobSettings(),
+            'model': 'null',
+            'versions': {},
+            'host': 'here',
+            'device': 'cpu',
+            'begun': 0.0,
+            'finished': 4.0,
+            'seconds': {},
+            'counts': counts,
+            'warnings': [],
+            'scores': None,
+        }
         return Record(name=name, **facts | changed)
 
     return make

@@ -47,6 +47,7 @@ class InProcess:
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Said:
     """``refused(arguments)``: the one line that the command ends with."""
+
     def run(*arguments: object) -> str:
         capsys.readouterr()
         assert main(['fleet', *map(str, arguments)]) == 1
@@ -57,8 +58,9 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Said:
     return run
 
 
-def test_no_ray_and_no_cluster_are_one_line(refused: Said, scene_bag: Path, tmp_path: Path,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_ray_and_no_cluster_are_one_line(
+    refused: Said, scene_bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         address = f'127.0.0.1:{free.getsockname()[1]}'
@@ -68,19 +70,28 @@ def test_no_ray_and_no_cluster_are_one_line(refused: Said, scene_bag: Path, tmp_
     assert "a fleet needs Ray: pip install 'gdfusion-ros[fleet]'" in refused(scene_bag, '--out', tmp_path / 'c')
 
 
-@pytest.mark.parametrize(('arguments', 'reason'), [
-    (['{bag}', '{bag}'], 'a bag is named twice'), (['{tmp}/none'], 'no bags: nothing is at'),
-    (['{bag}', '--workers', '-1'], 'expected positive numbers'), (['{bag}', '--no-rays'], 'give --evaluate'),
-    (['{bag}', '--scenes', 'val'], 'give its folder'), (['{bag}', '--weights', 'none.pth'], 'none.pth')])
-def test_bad_input_is_one_line_and_leaves_nothing(refused: Said, scene_bag: Path, tmp_path: Path,
-                                                  arguments: Sequence[str], reason: str) -> None:
+@pytest.mark.parametrize(
+    ('arguments', 'reason'),
+    [
+        (['{bag}', '{bag}'], 'a bag is named twice'),
+        (['{tmp}/none'], 'no bags: nothing is at'),
+        (['{bag}', '--workers', '-1'], 'expected positive numbers'),
+        (['{bag}', '--no-rays'], 'give --evaluate'),
+        (['{bag}', '--scenes', 'val'], 'give its folder'),
+        (['{bag}', '--weights', 'none.pth'], 'none.pth'),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    refused: Said, scene_bag: Path, tmp_path: Path, arguments: Sequence[str], reason: str
+) -> None:
     filled = [argument.format(bag=scene_bag, tmp=tmp_path) for argument in arguments]
     assert reason in refused(*filled, '--out', tmp_path / 'out')
     assert list(tmp_path.iterdir()) == []
 
 
 def test_jobs_are_planned_once_and_a_folder_of_other_settings_is_refused(
-        refused: Said, scene_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused: Said, scene_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / 'out'
     assert main(['fleet', str(scene_bag), '--out', str(out), '--plan', str(tmp_path / 'jobs')]) == 0
     assert capsys.readouterr().out.startswith(f'1 jobs in {tmp_path}/jobs: ')
@@ -89,19 +100,34 @@ def test_jobs_are_planned_once_and_a_folder_of_other_settings_is_refused(
     assert 'has results already; go on with --resume' in refused(scene_bag, '--out', out)
     assert refused(scene_bag, '--out', out, '--resume', '--threads', '2', '--set', 'keyframe_interval=1.0').endswith(
         'was made with other settings: keyframe_interval 0.5 instead of 1.0; threads 1 instead of 2; choose another '
-        'folder')
+        'folder'
+    )
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'x').touch()
     assert 'exists already and is no folder of a fleet' in refused(scene_bag, '--out', tmp_path / 'mine', '--resume')
 
 
-def test_the_exit_code_says_whether_all_is_whole(tiny: Tiny, labelled_bags: list[Path], tmp_path: Path,
-                                                 monkeypatch: pytest.MonkeyPatch,
-                                                 capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_says_whether_all_is_whole(
+    tiny: Tiny,
+    labelled_bags: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(ray_pool, 'ray_pool', lambda *given, **more: nullcontext(InProcess(*given, **more)))
     (late := tmp_path / 'late').mkdir()
-    command = ['fleet', *map(str, labelled_bags), str(late / 'a.mcap'), '--out', str(tmp_path / 'out'), '--model',
-               'tiny', '--untrained', '--evaluate', '--no-rays']
+    command = [
+        'fleet',
+        *map(str, labelled_bags),
+        str(late / 'a.mcap'),
+        '--out',
+        str(tmp_path / 'out'),
+        '--model',
+        'tiny',
+        '--untrained',
+        '--evaluate',
+        '--no-rays',
+    ]
     (late / 'a.mcap').write_bytes(b'not yet')
     capsys.readouterr()
     assert main(command) == 1

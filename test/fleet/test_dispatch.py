@@ -125,8 +125,9 @@ def test_after_an_unforeseen_error_the_worker_starts_anew(record: MakeRecord) ->
 
 
 def test_a_full_disk_ends_it_when_what_was_begun_is_done(record: MakeRecord) -> None:
-    pool = Played(lambda worker, job: Done(worker, failure(job, full_disk=True) if job.name == '0'
-                                           else record(job.name)))
+    pool = Played(
+        lambda worker, job: Done(worker, failure(job, full_disk=True) if job.name == '0' else record(job.name))
+    )
     with pytest.raises(GdfusionError, match=r'no room on a disk of here: bad; free some, then --resume'):
         dispatch(jobs(9), 2, pool, pool)
     assert pool.whole == ['1']

@@ -66,13 +66,22 @@ def test_scenes_of_nuscenes_are_jobs(nuscenes_root: Path, tmp_path: Path) -> Non
     assert [found.name for found in dataset.scenes] == ['scene-0002']
 
 
-@pytest.mark.parametrize(('texts', 'reason'), [
-    (('nothing',), 'no bags: nothing is at '), (('*.db3',), r'no bags: .*\*\.db3 matches nothing'),
-    (('empty',), 'no bags: .*empty has none in it'), (('a', 'a'), 'a bag is named twice: .*/a; name it once'),
-    (('empty.txt',), 'no bags: nothing was given'), (('missing.txt',), 'missing.txt cannot be reached: FileNotFound'),
-    (('a', 'a.mcap'), 'differ only in the endings'), (('nope://x/y',), 'nope://x/y cannot be reached: ValueError')])
-def test_what_is_no_list_of_bags_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...],
-                                             reason: str) -> None:
+@pytest.mark.parametrize(
+    ('texts', 'reason'),
+    [
+        (('nothing',), 'no bags: nothing is at '),
+        (('*.db3',), r'no bags: .*\*\.db3 matches nothing'),
+        (('empty',), 'no bags: .*empty has none in it'),
+        (('a', 'a'), 'a bag is named twice: .*/a; name it once'),
+        (('empty.txt',), 'no bags: nothing was given'),
+        (('missing.txt',), 'missing.txt cannot be reached: FileNotFound'),
+        (('a', 'a.mcap'), 'differ only in the endings'),
+        (('nope://x/y',), 'nope://x/y cannot be reached: ValueError'),
+    ],
+)
+def test_what_is_no_list_of_bags_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...], reason: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     bag(Path('a'))
     Path('a.mcap').touch()

@@ -46,8 +46,11 @@ class Deadly:
         self._out, self._wait_until, self.killed = out, wait_until, 0
 
     def give(self, worker: int, job: Job) -> None:
-        process = 0 if self.killed else self._pool._ray.get(
-            self._pool._actors[worker].__ray_call__.remote(lambda _: os.getpid()))
+        process = (
+            0
+            if self.killed
+            else self._pool._ray.get(self._pool._actors[worker].__ray_call__.remote(lambda _: os.getpid()))
+        )
         self._pool.give(worker, job)
         if process:
             self._wait_until(lambda: list(self._out.glob(f'.{job.name}.*')))
@@ -71,9 +74,14 @@ class Told:
         self.repeated.append((job.name, reason))
 
 
-def test_nothing_is_lost_and_nothing_double(pool: RayPool, settings: JobSettings, labelled_bags: list[Path],
-                                            tmp_path: Path, wait_until: Callable[..., None],
-                                            capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_lost_and_nothing_double(
+    pool: RayPool,
+    settings: JobSettings,
+    labelled_bags: list[Path],
+    tmp_path: Path,
+    wait_until: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """A worker is killed, the driver ends, and goes on; one of three bags is bad."""
     out = tmp_path / 'out'
     (bad := tmp_path / 'bad.mcap').write_bytes(b'nothing')
@@ -97,11 +105,26 @@ def test_nothing_is_lost_and_nothing_double(pool: RayPool, settings: JobSettings
     report(results, summary, 'Fleet', pictures=False)
     assert [failure.name for failure in summary.failures] == ['bad'] == [name for name, _ in told.repeated]
     assert sorted(path.name for path in out.iterdir()) == [
-        'fleet.json', PAGE, *sorted(bag.name for bag in labelled_bags), SCORES]
+        'fleet.json',
+        PAGE,
+        *sorted(bag.name for bag in labelled_bags),
+        SCORES,
+    ]
 
     assert main(['replay', str(labelled_bags[0]), '--out', str(tmp_path / 'grids'), '--threads', '1']) == 0
     assert (tmp_path / 'grids/grids.mcap').read_bytes() == (out / first / 'grids/grids.mcap').read_bytes()
     capsys.readouterr()
-    assert main(['evaluate', *(str(out / bag.name / 'grids') for bag in labelled_bags), '--format', 'json',
-                 '--truth', *map(str, labelled_bags)]) == 0
+    assert (
+        main(
+            [
+                'evaluate',
+                *(str(out / bag.name / 'grids') for bag in labelled_bags),
+                '--format',
+                'json',
+                '--truth',
+                *map(str, labelled_bags),
+            ]
+        )
+        == 0
+    )
     assert json.loads((out / SCORES).read_text()) == json.loads(capsys.readouterr().out)

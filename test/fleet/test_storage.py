@@ -74,8 +74,11 @@ def test_the_record_reaches_a_store_last(monkeypatch: pytest.MonkeyPatch, tmp_pa
     results = StoredOutput(f'file://{tmp_path}/out')
     sent: list[str] = []
     put = fsspec.implementations.local.LocalFileSystem.put_file
-    monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, 'put_file',
-                        lambda *given, **more: (sent.append(Path(given[2]).name), put(*given, **more))[1])
+    monkeypatch.setattr(
+        fsspec.implementations.local.LocalFileSystem,
+        'put_file',
+        lambda *given, **more: (sent.append(Path(given[2]).name), put(*given, **more))[1],
+    )
     write(results, 'a', 'one')
     assert sent == ['x', RECORD]
 
@@ -89,6 +92,8 @@ def test_what_a_url_names_lies_here_while_it_is_used(tmp_path: Path) -> None:
         assert path != bag
         assert (path.name, (path / 'metadata.yaml').read_text()) == ('bag', 'x')
     assert not path.exists()
-    with pytest.raises(GdfusionError, match=r'file://.*/missing cannot be reached: FileNotFoundError'), \
-            local_copy(f'file://{tmp_path}/missing'):
+    with (
+        pytest.raises(GdfusionError, match=r'file://.*/missing cannot be reached: FileNotFoundError'),
+        local_copy(f'file://{tmp_path}/missing'),
+    ):
         pass

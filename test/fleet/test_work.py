@@ -35,8 +35,9 @@ def job(place: Workplace, bag: object, out: object, name: str = 'a', **facts: st
     return Job(bag=str(bag), out=str(out), name=name, settings=place.settings, **facts)
 
 
-def test_grids_are_those_of_a_replay_and_scores_those_of_an_evaluation(tiny: Tiny, labelled_bags: list[Path],
-                                                                       tmp_path: Path) -> None:
+def test_grids_are_those_of_a_replay_and_scores_those_of_an_evaluation(
+    tiny: Tiny, labelled_bags: list[Path], tmp_path: Path
+) -> None:
     place, total = tiny(evaluate=True), Sum()
     for number, bag in enumerate(labelled_bags):
         record = place.run(job(place, bag, tmp_path / 'out', str(number)))
@@ -46,8 +47,9 @@ def test_grids_are_those_of_a_replay_and_scores_those_of_an_evaluation(tiny: Tin
         ours, plain = (folder / str(number) / 'grids' / 'grids.mcap' for folder in (tmp_path / 'out', tmp_path))
         assert ours.read_bytes() == plain.read_bytes()
     predictions = ModelPredictions(labelled_bags, place.network, PipelineSettings(), TopicSettings())
-    whole = evaluate(truth_of_bags(labelled_bags, PipelineSettings(), TopicSettings()), predictions,
-                     ScoringProtocol('camera'))
+    whole = evaluate(
+        truth_of_bags(labelled_bags, PipelineSettings(), TopicSettings()), predictions, ScoringProtocol('camera')
+    )
     assert total.report is not None
     assert total.report.as_json() == whole.as_json()
 
@@ -58,8 +60,12 @@ def test_the_record_says_what_was_done(tiny: Tiny, labelled_bags: list[Path], tm
     folder = tmp_path / 'out' / 'a'
     assert sorted(path.name for path in folder.iterdir()) == ['grids', 'last.png', 'record.json']
     assert msgspec.json.decode((folder / 'record.json').read_bytes(), type=Record) == record
-    assert (record.counts.images, record.counts.grids, record.device, record.model) == (18, 3, 'cpu',
-                                                                                        'tiny (untrained)')
+    assert (record.counts.images, record.counts.grids, record.device, record.model) == (
+        18,
+        3,
+        'cpu',
+        'tiny (untrained)',
+    )
     assert record.source == f'file://{labelled_bags[0]}'
     assert list(record.seconds) == ['fetch', 'replay', 'evaluate', 'render']
     assert record.scores is None
@@ -74,8 +80,9 @@ def test_what_is_done_is_not_done_again(tiny: Tiny, labelled_bags: list[Path], t
     assert [path.name for path in (tmp_path / 'a' / 'grids').glob('grids.*')] == ['grids.db3']
 
 
-def test_a_scene_of_nuscenes_is_converted_on_the_way(tiny: Tiny, nuscenes_complete: Path, labelled_bags: list[Path],
-                                                     tmp_path: Path) -> None:
+def test_a_scene_of_nuscenes_is_converted_on_the_way(
+    tiny: Tiny, nuscenes_complete: Path, labelled_bags: list[Path], tmp_path: Path
+) -> None:
     place = tiny(evaluate=True, rays=False)
     converted = place.run(job(place, nuscenes_complete, tmp_path, scene='scene-0002'))
     of_bag = place.run(job(place, labelled_bags[1], tmp_path, 'b'))
@@ -83,8 +90,9 @@ def test_a_scene_of_nuscenes_is_converted_on_the_way(tiny: Tiny, nuscenes_comple
     assert converted.source == f'{nuscenes_complete} scene-0002'
 
 
-def test_errors_are_one_line_and_leave_nothing(tiny: Tiny, scene_bag: Path, tmp_path: Path,
-                                               monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_one_line_and_leave_nothing(
+    tiny: Tiny, scene_bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = tiny(evaluate=True)
 
     def failure(of_job: Job) -> Failure:
@@ -115,8 +123,9 @@ def test_errors_are_one_line_and_leave_nothing(tiny: Tiny, scene_bag: Path, tmp_
     assert (unforeseen.reason, unforeseen.unexpected) == ('IndexError: list index out of range', True)
 
 
-def test_a_job_is_a_plain_command(tiny: Tiny, labelled_bags: list[Path], tmp_path: Path,
-                                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_is_a_plain_command(
+    tiny: Tiny, labelled_bags: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     place = tiny()
     write_jobs([job(place, labelled_bags[0], tmp_path / 'out')], tmp_path / 'jobs')
     file = str(tmp_path / 'jobs' / '00000.json')
@@ -125,15 +134,21 @@ def test_a_job_is_a_plain_command(tiny: Tiny, labelled_bags: list[Path], tmp_pat
         assert capsys.readouterr().out == (f'tiny (untrained): 3 grids of {labelled_bags[0]} in {tmp_path}/out/a\n')
 
 
-@pytest.mark.parametrize(('change', 'reason'), [
-    ({'bga': 'x'}, 'contains unknown field `bga`'), ({'settings': {'threads': 0}}, 'Expected `int` >= 1'),
-    ({'settings': {'model': {'nope': 1}}}, "unknown setting 'nope'"),
-    ({'settings': {'weights_sha256': 64 * '0'}}, 'are another file (SHA-256 ')])
-def test_a_job_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any],
-                                        reason: str) -> None:
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        ({'bga': 'x'}, 'contains unknown field `bga`'),
+        ({'settings': {'threads': 0}}, 'Expected `int` >= 1'),
+        ({'settings': {'model': {'nope': 1}}}, "unknown setting 'nope'"),
+        ({'settings': {'weights_sha256': 64 * '0'}}, 'are another file (SHA-256 '),
+    ],
+)
+def test_a_job_that_is_none_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], reason: str
+) -> None:
     (tmp_path / 'job.json').write_text(json.dumps({'bag': 'x', 'out': str(tmp_path), 'name': 'a', **change}))
     assert main(['replay', '--job', str(tmp_path / 'job.json')]) == 1
-    line, = capsys.readouterr().err.splitlines()
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('gdfusion replay: ')
     assert reason in line
 

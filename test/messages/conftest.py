@@ -26,8 +26,9 @@ def as_bytes(message: Message, serialize: Callable[..., Any], *arguments: str) -
 
 def rosbags_library() -> Library:
     store = typestore()
-    return Library(RosbagsFactory(), lambda message, name: as_bytes(message, store.serialize_cdr, name),
-                   store.deserialize_cdr)
+    return Library(
+        RosbagsFactory(), lambda message, name: as_bytes(message, store.serialize_cdr, name), store.deserialize_cdr
+    )
 
 
 def rclpy_library() -> Library:
@@ -35,8 +36,11 @@ def rclpy_library() -> Library:
     pytest.importorskip('gdfusion_ros.msg')
     from gdfusion_ros.ros.factory import RclpyMessages, message_class
 
-    return Library(RclpyMessages(), lambda message, _: as_bytes(message, serialization.serialize_message),
-                   lambda data, name: serialization.deserialize_message(data, message_class(name)))
+    return Library(
+        RclpyMessages(),
+        lambda message, _: as_bytes(message, serialization.serialize_message),
+        lambda data, name: serialization.deserialize_message(data, message_class(name)),
+    )
 
 
 LIBRARIES = {'rosbags': rosbags_library, 'rclpy': rclpy_library}
@@ -70,6 +74,15 @@ def scene() -> SemanticGrid:
     labels[1, 0, 0] = 255
     confidence = np.asfortranarray(np.arange(60, dtype=np.uint8).reshape(3, 4, 5))
     return SemanticGrid(
-        stamp=1_533_151_603_512_404_001, frame_id='base_link', origin=(-1.0, -0.5, -0.2), voxel_size=(0.5, 0.5, 0.4),
-        labels=labels, confidence=confidence, label_set=OCC3D_NUSCENES, model='small (untrained)',
-        frames_since_reset=7, cameras=('CAM_FRONT', 'CAM_BACK'), stamp_spread=1_043_000_002)
+        stamp=1_533_151_603_512_404_001,
+        frame_id='base_link',
+        origin=(-1.0, -0.5, -0.2),
+        voxel_size=(0.5, 0.5, 0.4),
+        labels=labels,
+        confidence=confidence,
+        label_set=OCC3D_NUSCENES,
+        model='small (untrained)',
+        frames_since_reset=7,
+        cameras=('CAM_FRONT', 'CAM_BACK'),
+        stamp_spread=1_043_000_002,
+    )

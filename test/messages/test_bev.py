@@ -23,8 +23,12 @@ def test_cells_lie_as_nav_msgs_wants_them(scene: SemanticGrid, make: MessageFact
     assert (corner.x, corner.y, corner.z) == (-1.0, -0.5, 0.0)
     assert message.info.origin.orientation.w == 1
     rows = np.array(message.data).reshape(4, 3)  # row-major: rows of equal y, x grows along a row
-    assert rows.tolist() == [[OCCUPIED, UNKNOWN, UNKNOWN], [FREE, FREE, FREE], [FREE, FREE, FREE],
-                             [UNKNOWN, UNKNOWN, OCCUPIED]]
+    assert rows.tolist() == [
+        [OCCUPIED, UNKNOWN, UNKNOWN],
+        [FREE, FREE, FREE],
+        [FREE, FREE, FREE],
+        [UNKNOWN, UNKNOWN, OCCUPIED],
+    ]
 
 
 def test_what_hangs_above_the_band_does_not_block(scene: SemanticGrid) -> None:
@@ -77,8 +81,11 @@ def test_unknown_class_is_named(scene: SemanticGrid, make: MessageFactory) -> No
 def test_classes_of_another_label_set_are_named_with_their_setting() -> None:
     settings = BevSettings(bev_free=('ground', 'driveable_surface'))
     require(settings, OCC3D_NUSCENES)
-    with pytest.raises(GdfusionError, match=r"setting 'bev_free': no class 'driveable_surface' in label set waymo; it "
-                                            'has general_object.* road, walkable, free, ground and obstacles$'):
+    with pytest.raises(
+        GdfusionError,
+        match=r"setting 'bev_free': no class 'driveable_surface' in label set waymo; it "
+        'has general_object.* road, walkable, free, ground and obstacles$',
+    ):
         require(settings, LABEL_SETS['waymo'])
 
 
@@ -118,15 +125,22 @@ def test_an_unseen_column_is_published_as_unknown(scene: SemanticGrid, make: Mes
 def placed(scene: SemanticGrid, seconds: float, x: float, yaw: float = 0.0, *, frames: int = 2) -> SemanticGrid:
     """The scene when the vehicle was at x, turned by ``yaw`` [rad]."""
     pose = pose_matrix((x, 0.0, 7.0), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)))
-    return dataclasses.replace(scene, stamp=int(seconds * NANOSECONDS), pose=GridPose('map', pose),
-                               labels=scene.labels.copy(order='F'), frames_since_reset=frames)
+    return dataclasses.replace(
+        scene,
+        stamp=int(seconds * NANOSECONDS),
+        pose=GridPose('map', pose),
+        labels=scene.labels.copy(order='F'),
+        frames_since_reset=frames,
+    )
 
 
 def value_at(message: Message, x: float, y: float) -> int:
     """Of the cell at (x, y) [m] in the message's frame."""
     info = message.info
-    column, row = (int((place - corner) // info.resolution)
-                   for place, corner in ((x, info.origin.position.x), (y, info.origin.position.y)))
+    column, row = (
+        int((place - corner) // info.resolution)
+        for place, corner in ((x, info.origin.position.x), (y, info.origin.position.y))
+    )
     return int(np.array(message.data).reshape(info.height, info.width)[row, column])
 
 

@@ -17,8 +17,16 @@ POINTS: NDArray[np.float64] = np.array([[1.5, -2.25, 0.5], [30.0, 4.0, -1.0], [0
 TYPES = {'f4': 7, 'f8': 8, 'i4': 5}
 
 
-def message(make: MessageFactory, *, kind: str = '<f4', points: NDArray[np.float64] = POINTS, height: int = 1,
-            names: tuple[str, ...] = ('intensity', 'x', 'y', 'z'), padding: int = 0, **fields: Any) -> Message:
+def message(
+    make: MessageFactory,
+    *,
+    kind: str = '<f4',
+    points: NDArray[np.float64] = POINTS,
+    height: int = 1,
+    names: tuple[str, ...] = ('intensity', 'x', 'y', 'z'),
+    padding: int = 0,
+    **fields: Any,
+) -> Message:
     """A cloud with those fields in that order, each of ``kind``; ``padding`` bytes end a row."""
     columns = {'x': points[:, 0], 'y': points[:, 1], 'z': points[:, 2], 'intensity': np.arange(len(points))}
     made = np.zeros(len(points), [(name, kind) for name in names])
@@ -27,17 +35,48 @@ def message(make: MessageFactory, *, kind: str = '<f4', points: NDArray[np.float
     size = made.itemsize
     rows = made.view(np.uint8).reshape(height, -1)
     data = np.pad(rows, ((0, 0), (0, padding))).reshape(-1)
-    described = [make('sensor_msgs/msg/PointField', name=name, offset=index * size // len(names),
-                      datatype=TYPES[kind[1:]], count=1) for index, name in enumerate(names)]
-    return make('sensor_msgs/msg/PointCloud2', **{
-        'header': header(5_000_000_000, '/LIDAR_TOP', make), 'height': height, 'width': len(points) // height,
-        'fields': described, 'is_bigendian': kind[0] == '>', 'point_step': size,
-        'row_step': rows.shape[1] + padding, 'data': make.array(data), 'is_dense': True, **fields})
+    described = [
+        make(
+            'sensor_msgs/msg/PointField',
+            name=name,
+            offset=index * size // len(names),
+            datatype=TYPES[kind[1:]],
+            count=1,
+        )
+        for index, name in enumerate(names)
+    ]
+    return make(
+        'sensor_msgs/msg/PointCloud2',
+        **{
+            'header': header(5_000_000_000, '/LIDAR_TOP', make),
+            'height': height,
+            'width': len(points) // height,
+            'fields': described,
+            'is_bigendian': kind[0] == '>',
+            'point_step': size,
+            'row_step': rows.shape[1] + padding,
+            'data': make.array(data),
+            'is_dense': True,
+            **fields,
+        },
+    )
 
 
-@pytest.mark.parametrize('options', [
-    {}, {'kind': '>f4'}, {'kind': '<f8'}, {'kind': '>f8'}, {'names': ('z', 'y', 'x')},
-    {'height': 2}, {'height': 2, 'padding': 12, 'kind': '>f8'}, {'row_step': 0}, {'row_step': 7}], ids=str)
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'kind': '>f4'},
+        {'kind': '<f8'},
+        {'kind': '>f8'},
+        {'names': ('z', 'y', 'x')},
+        {'height': 2},
+        {'height': 2, 'padding': 12, 'kind': '>f8'},
+        {'row_step': 0},
+        {'row_step': 7},
+    ],
+    ids=str,
+)
 def test_every_layout_gives_the_points(make: MessageFactory, options: dict[str, Any]) -> None:
     read = cloud(message(make, **options), '/points')
     assert (read.stamp, read.frame_id) == (5_000_000_000, 'LIDAR_TOP')
@@ -59,17 +98,24 @@ def test_the_converters_clouds_are_read_as_they_were_written(make: MessageFactor
     assert read.points.tolist() == [[1, 4, 7], [2, 5, 8], [3, 6, 9]]
 
 
-@pytest.mark.parametrize(('options', 'reason'), [
-    ({'names': ('x', 'intensity', 'y')}, 'the cloud has no z; its fields are x, intensity, y'),
-    ({'fields': []}, 'the cloud has no x, y, z; its fields are none'),
-    ({'kind': '<i4'}, "field 'x' of the cloud has the data type 5, expected 7 (FLOAT32) or 8 (FLOAT64)"),
-    ({'width': 0}, 'a cloud of 0 x 1 points is none that a LiDAR gives'),
-    ({'width': 1 << 31}, 'points is none that a LiDAR gives'),
-    ({'width': 5}, 'the cloud has 64 bytes, expected 80 for 5 x 1 points of 16 bytes'),
-    ({'height': 2, 'row_step': 16}, 'the cloud has 64 bytes, expected 48 for 2 x 2 points of 16 bytes in rows of 16'),
-    ({'point_step': 12}, 'a point of the cloud has 12 bytes, but its fields reach to 16'),
-    ({'point_step': 0}, 'a point of the cloud has 0 bytes'),
-    ({'points': np.full((4, 3), np.nan)}, 'none of the 4 points of the cloud is finite')])
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        ({'names': ('x', 'intensity', 'y')}, 'the cloud has no z; its fields are x, intensity, y'),
+        ({'fields': []}, 'the cloud has no x, y, z; its fields are none'),
+        ({'kind': '<i4'}, "field 'x' of the cloud has the data type 5, expected 7 (FLOAT32) or 8 (FLOAT64)"),
+        ({'width': 0}, 'a cloud of 0 x 1 points is none that a LiDAR gives'),
+        ({'width': 1 << 31}, 'points is none that a LiDAR gives'),
+        ({'width': 5}, 'the cloud has 64 bytes, expected 80 for 5 x 1 points of 16 bytes'),
+        (
+            {'height': 2, 'row_step': 16},
+            'the cloud has 64 bytes, expected 48 for 2 x 2 points of 16 bytes in rows of 16',
+        ),
+        ({'point_step': 12}, 'a point of the cloud has 12 bytes, but its fields reach to 16'),
+        ({'point_step': 0}, 'a point of the cloud has 0 bytes'),
+        ({'points': np.full((4, 3), np.nan)}, 'none of the 4 points of the cloud is finite'),
+    ],
+)
 def test_what_is_no_cloud_is_one_clear_line(make: MessageFactory, options: dict[str, Any], reason: str) -> None:
     with pytest.raises(GdfusionError) as error:
         cloud(message(make, **options), '/points')

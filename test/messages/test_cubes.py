@@ -39,7 +39,7 @@ def test_a_class_keeps_its_marker(scene: SemanticGrid, library: Any) -> None:
     assert all(marker.ns == bare[number].ns for number, marker in full.items())
     assert (full[CAR].ns, full[ROAD].ns) == ('car', 'driveable_surface')
     assert len(full[ROAD].points) == 6
-    car, = full[CAR].points
+    (car,) = full[CAR].points
     assert np.allclose((car.x, car.y, car.z), (0.25, 1.25, 0.4))
     assert np.allclose((full[CAR].color.r, full[CAR].color.g, full[CAR].color.b), (0, 150 / 255, 245 / 255))
     assert (full[CAR].scale.x, full[CAR].scale.y, full[CAR].scale.z) == (0.5, 0.5, 0.4)

@@ -13,13 +13,23 @@ from gdfusion_ros.perception.types import SemanticGrid
 STAMP = 1_500_000_000_012_345_678
 
 
-def transform(make: MessageFactory, parent: str = 'map', child: str = 'base_link',
-              xyz: tuple[float, ...] = (1.0, 2.0, 3.0),
-              xyzw: tuple[float, ...] = (0.0, 0.6, 0.0, 0.8)) -> Message:
-    return make('geometry_msgs/msg/TransformStamped', header=header(STAMP, parent, make), child_frame_id=child,
-                transform=make('geometry_msgs/msg/Transform',
-                               translation=make('geometry_msgs/msg/Vector3', **dict(zip('xyz', xyz, strict=True))),
-                               rotation=make('geometry_msgs/msg/Quaternion', **dict(zip('xyzw', xyzw, strict=True)))))
+def transform(
+    make: MessageFactory,
+    parent: str = 'map',
+    child: str = 'base_link',
+    xyz: tuple[float, ...] = (1.0, 2.0, 3.0),
+    xyzw: tuple[float, ...] = (0.0, 0.6, 0.0, 0.8),
+) -> Message:
+    return make(
+        'geometry_msgs/msg/TransformStamped',
+        header=header(STAMP, parent, make),
+        child_frame_id=child,
+        transform=make(
+            'geometry_msgs/msg/Transform',
+            translation=make('geometry_msgs/msg/Vector3', **dict(zip('xyz', xyz, strict=True))),
+            rotation=make('geometry_msgs/msg/Quaternion', **dict(zip('xyzw', xyzw, strict=True))),
+        ),
+    )
 
 
 def tf_message(make: MessageFactory, *transforms: Message) -> Message:
@@ -32,16 +42,24 @@ def test_transform_keeps_direction_and_order(make: MessageFactory) -> None:
     assert bad == []
 
 
-@pytest.mark.parametrize(('change', 'reason'), [
-    ({'xyz': (float('nan'), 0.0, 0.0)}, 'not finite'), ({'xyzw': (0.0, 0.0, 0.0, 0.0)}, 'no unit quaternion'),
-    ({'xyzw': (0.0, 0.0, 0.0, 2.0)}, 'no unit quaternion'), ({'child': 'map'}, 'two different frames'),
-    ({'parent': ''}, 'two different frames'), ({'xyz': (0.0, 1e20, 0.0)}, 'is 1e+20 m long, beyond every map'),
-    ({'xyz': (1e308, 1e308, 0.0)}, 'beyond every map')])
-def test_bad_transform_is_refused_and_the_others_stay(make: MessageFactory, change: dict[str, Any],
-                                                      reason: str) -> None:
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        ({'xyz': (float('nan'), 0.0, 0.0)}, 'not finite'),
+        ({'xyzw': (0.0, 0.0, 0.0, 0.0)}, 'no unit quaternion'),
+        ({'xyzw': (0.0, 0.0, 0.0, 2.0)}, 'no unit quaternion'),
+        ({'child': 'map'}, 'two different frames'),
+        ({'parent': ''}, 'two different frames'),
+        ({'xyz': (0.0, 1e20, 0.0)}, 'is 1e+20 m long, beyond every map'),
+        ({'xyz': (1e308, 1e308, 0.0)}, 'beyond every map'),
+    ],
+)
+def test_bad_transform_is_refused_and_the_others_stay(
+    make: MessageFactory, change: dict[str, Any], reason: str
+) -> None:
     good, bad = decode.transforms(tf_message(make, transform(make, **change), transform(make)), '/tf')
     assert [item.child for item in good] == ['base_link']
-    error, = bad
+    (error,) = bad
     assert str(error).startswith('/tf at 1500000000.012345678: transform ')
     assert reason in str(error)
 
@@ -68,9 +86,15 @@ def test_grid_is_read_without_a_copy(scene: SemanticGrid, make: MessageFactory) 
     assert grid.label_set is scene.label_set
 
 
-@pytest.mark.parametrize(('field', 'value', 'reason'), [
-    ('size_x', 4, r'labels has 60 values, expected 4 x 4 x 5 = 80'), ('size_z', 0, 'expected 3 x 4 x 0 = 0'),
-    ('label_set', 'mine', "unknown label set 'mine'"), ('free_label', 0, 'with 0 as free')])
+@pytest.mark.parametrize(
+    ('field', 'value', 'reason'),
+    [
+        ('size_x', 4, r'labels has 60 values, expected 4 x 4 x 5 = 80'),
+        ('size_z', 0, 'expected 3 x 4 x 0 = 0'),
+        ('label_set', 'mine', "unknown label set 'mine'"),
+        ('free_label', 0, 'with 0 as free'),
+    ],
+)
 def test_bad_grid_is_refused(scene: SemanticGrid, make: MessageFactory, field: str, value: object, reason: str) -> None:
     message = encode.occupancy(scene, make)
     setattr(message, field, value)

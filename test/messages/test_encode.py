@@ -22,8 +22,9 @@ CAR, ROAD, TREE = 4, 11, 16
 
 
 @pytest.mark.parametrize('topic', ['occupancy', 'observed', 'points', 'markers', 'bev', 'obstacles'])
-def test_both_libraries_build_the_same_message_and_read_it_from_each_other(scene: SemanticGrid, topic: str,
-                                                                           libraries: tuple[Any, Any]) -> None:
+def test_both_libraries_build_the_same_message_and_read_it_from_each_other(
+    scene: SemanticGrid, topic: str, libraries: tuple[Any, Any]
+) -> None:
     rosbags, rclpy = libraries
     output = next(output for output in outputs(BevSettings()) if output.topic == topic)
     expected, name = rosbags.serialize(output.build(scene, rosbags.make), output.type_name), output.type_name
@@ -49,8 +50,11 @@ def test_grid_message_states_axes_and_frame(scene: SemanticGrid, make: MessageFa
     assert (message.size_x, message.size_y, message.size_z) == (3, 4, 5)
     assert message.labels[2 + 3 * (3 + 4 * 1)] == CAR
     assert message.labels[0 + 3 * (0 + 4 * 4)] == TREE
-    assert (message.header.frame_id, message.header.stamp.sec, message.header.stamp.nanosec) == \
-        ('base_link', 1_533_151_603, 512_404_001)
+    assert (message.header.frame_id, message.header.stamp.sec, message.header.stamp.nanosec) == (
+        'base_link',
+        1_533_151_603,
+        512_404_001,
+    )
     assert (message.origin.position.x, message.origin.position.y, message.origin.position.z) == (-1.0, -0.5, -0.2)
     assert (message.stamp_spread.sec, message.stamp_spread.nanosec) == (1, 43_000_002)
 
@@ -68,7 +72,7 @@ def test_points_lie_in_the_middle_of_their_voxels(scene: SemanticGrid, make: Mes
     assert message.row_step == len(message.data) == 8 * message.point_step
     expected = {CAR: (0.25, 1.25, 0.4), TREE: (-0.75, -0.25, 1.6)}
     for label, center in expected.items():
-        point, = cloud[cloud['label'] == label]
+        (point,) = cloud[cloud['label'] == label]
         assert np.allclose((point['x'], point['y'], point['z']), center)
 
 
@@ -91,7 +95,7 @@ def test_obstacles_are_the_points_of_some_classes(scene: SemanticGrid, make: Mes
 
 def test_point_fields_describe_the_bytes(scene: SemanticGrid, make: MessageFactory) -> None:
     message = encode.points(scene, make)
-    point = bytes(message.data)[-message.point_step:]
+    point = bytes(message.data)[-message.point_step :]
     types = {7: '<f4', 2: 'u1'}
     values = {field.name: np.frombuffer(point, types[field.datatype], 1, field.offset)[0] for field in message.fields}
     assert values['label'] == TREE
@@ -103,7 +107,7 @@ def test_point_fields_describe_the_bytes(scene: SemanticGrid, make: MessageFacto
 def test_clear_markers_deletes_everything(library: Any) -> None:
     name = 'visualization_msgs/msg/MarkerArray'
     message = library.deserialize(library.serialize(encode.clear_markers(5, 'base_link', library.make), name), name)
-    marker, = message.markers
+    (marker,) = message.markers
     assert (marker.action, marker.header.frame_id, marker.header.stamp.nanosec) == (3, 'base_link', 5)
 
 
@@ -111,8 +115,9 @@ def test_label_info_can_be_read_back(make: MessageFactory) -> None:
     info = json.loads(encode.label_info(OCC3D_NUSCENES, make).data)
     label_set = LABEL_SETS[info['label_set']]
     assert (info['free'], info['unknown']) == (17, 255)
-    assert [(row['id'], row['name'], tuple(row['color'])) for row in info['classes']] == \
-        [(label.id, label.name, label.color) for label in label_set.classes]
+    assert [(row['id'], row['name'], tuple(row['color'])) for row in info['classes']] == [
+        (label.id, label.name, label.color) for label in label_set.classes
+    ]
 
 
 @pytest.mark.parametrize('topic', ['occupancy', 'points', 'bev', 'obstacles'])

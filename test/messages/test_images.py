@@ -27,8 +27,15 @@ def rgb() -> Pixels:
 
 def raw(make: MessageFactory, encoding: str, rows: Pixels, *, step: int | None = None, height: int = HEIGHT) -> Message:
     data = np.ascontiguousarray(rows).reshape(-1)
-    return make('sensor_msgs/msg/Image', header=header(STAMP, 'CAM_FRONT', make), height=height, width=WIDTH,
-                encoding=encoding, step=step or rows.shape[1], data=make.array(data))
+    return make(
+        'sensor_msgs/msg/Image',
+        header=header(STAMP, 'CAM_FRONT', make),
+        height=height,
+        width=WIDTH,
+        encoding=encoding,
+        step=step or rows.shape[1],
+        data=make.array(data),
+    )
 
 
 def placed(message: Message, size: tuple[int, int] | None = None) -> str:
@@ -42,8 +49,12 @@ def placed(message: Message, size: tuple[int, int] | None = None) -> str:
 
 
 def compressed(make: MessageFactory, data: bytes, format_: str = 'jpeg') -> Message:
-    return make('sensor_msgs/msg/CompressedImage', header=header(STAMP, 'CAM_FRONT', make), format=format_,
-                data=make.array(np.frombuffer(data, np.uint8)))
+    return make(
+        'sensor_msgs/msg/CompressedImage',
+        header=header(STAMP, 'CAM_FRONT', make),
+        format=format_,
+        data=make.array(np.frombuffer(data, np.uint8)),
+    )
 
 
 def jpeg(pixels: Pixels, kind: str = 'JPEG') -> bytes:
@@ -56,7 +67,14 @@ ROS_ENCODINGS = (
     *(f'{name}{bits}' for name in ('rgb', 'rgba', 'bgr', 'bgra', 'mono') for bits in (8, 16)),
     *(f'{kind}C{channels}' for kind in ('8U', '8S', '16U', '16S', '32S', '32F', '64F') for channels in (1, 2, 3, 4)),
     *(f'bayer_{pattern}{bits}' for pattern in ('rggb', 'bggr', 'gbrg', 'grbg') for bits in (8, 16)),
-    'uyvy', 'yuv422', 'yuyv', 'yuv422_yuy2', 'nv12', 'nv21', 'nv24')
+    'uyvy',
+    'yuv422',
+    'yuyv',
+    'yuv422_yuy2',
+    'nv12',
+    'nv21',
+    'nv24',
+)
 """All of sensor_msgs/image_encodings.hpp of Kilted."""
 
 ALPHA = np.full((HEIGHT, WIDTH, 1), 9, np.uint8)
@@ -82,8 +100,10 @@ def test_grey_is_the_same_in_all_channels(make: MessageFactory, rgb: Pixels) -> 
     assert np.array_equal(loaded, np.repeat(rgb[..., :1], 3, axis=-1))
 
 
-@pytest.mark.parametrize(('encoding', 'pattern'), [('bayer_rggb8', 'rggb'), ('bayer_bggr8', 'bggr'),
-                                                   ('bayer_gbrg8', 'gbrg'), ('bayer_grbg8', 'grbg')])
+@pytest.mark.parametrize(
+    ('encoding', 'pattern'),
+    [('bayer_rggb8', 'rggb'), ('bayer_bggr8', 'bggr'), ('bayer_gbrg8', 'gbrg'), ('bayer_grbg8', 'grbg')],
+)
 def test_bayer_gives_back_a_flat_colour(make: MessageFactory, encoding: str, pattern: str) -> None:
     pytest.importorskip('cv2')
     color = {'r': 200, 'g': 120, 'b': 40}
@@ -97,15 +117,19 @@ def test_raw_image_is_a_view_where_it_can_be(make: MessageFactory, rgb: Pixels) 
     assert np.shares_memory(image(message, TOPIC).load(), np.frombuffer(message.data, np.uint8))
 
 
-@pytest.mark.parametrize(('change', 'reason'), [
-    ({'encoding': 'nv24'}, "unknown image encoding 'nv24'; known are rgb8"),
-    ({'encoding': '16UC1'}, "encoding '16UC1' holds numbers"),
-    ({'step': 3}, 'step 3 is too small for 6 pixels of rgb8'),
-    ({'height': 5}, r'72 bytes of data, expected 18 x 5 = 90'),
-    ({'height': 0}, 'empty'),
-])
-def test_bad_raw_image_is_refused_with_topic_and_stamp(make: MessageFactory, rgb: Pixels, change: dict[str, Any],
-                                                       reason: str) -> None:
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        ({'encoding': 'nv24'}, "unknown image encoding 'nv24'; known are rgb8"),
+        ({'encoding': '16UC1'}, "encoding '16UC1' holds numbers"),
+        ({'step': 3}, 'step 3 is too small for 6 pixels of rgb8'),
+        ({'height': 5}, r'72 bytes of data, expected 18 x 5 = 90'),
+        ({'height': 0}, 'empty'),
+    ],
+)
+def test_bad_raw_image_is_refused_with_topic_and_stamp(
+    make: MessageFactory, rgb: Pixels, change: dict[str, Any], reason: str
+) -> None:
     arguments = {'encoding': 'rgb8', 'rows': rgb.reshape(HEIGHT, -1), **change}
     with pytest.raises(GdfusionError, match=rf'^{TOPIC} at 1500000000.012345678: .*{reason}'):
         image(raw(make, **arguments), TOPIC)
@@ -144,8 +168,12 @@ def test_grey_jpeg_has_three_channels(make: MessageFactory, rgb: Pixels) -> None
 @pytest.mark.parametrize('damage', ['empty', 'cut', 'noise', 'other format'])
 def test_bad_compressed_image_is_refused_with_topic_and_stamp(make: MessageFactory, damage: str) -> None:
     good = jpeg(np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8))
-    data = {'empty': b'', 'cut': good[:len(good) // 2], 'noise': bytes(range(200)),
-            'other format': jpeg(np.zeros((8, 8, 3), np.uint8), 'BMP')}[damage]
+    data = {
+        'empty': b'',
+        'cut': good[: len(good) // 2],
+        'noise': bytes(range(200)),
+        'other format': jpeg(np.zeros((8, 8, 3), np.uint8), 'BMP'),
+    }[damage]
     encoded = compressed_image(compressed(make, data), TOPIC)
     with pytest.raises(GdfusionError, match=rf'^{TOPIC} at 1500000000.012345678: .*{len(data)} bytes'):
         encoded.load()
@@ -172,8 +200,10 @@ def test_alpha_does_not_hide_that_colours_have_fewer_bits(make: MessageFactory, 
     assert 'its 16-bit values are of 11 bits at most' in placed(message)
 
 
-@pytest.mark.parametrize(('order', 'encoding'), [((0, 1, 2), 'rgb16'), ((2, 1, 0), 'bgr16'),
-                                                 ((0, 1, 2, 0), 'rgba16'), ((2, 1, 0, 0), 'bgra16')])
+@pytest.mark.parametrize(
+    ('order', 'encoding'),
+    [((0, 1, 2), 'rgb16'), ((2, 1, 0), 'bgr16'), ((0, 1, 2, 0), 'rgba16'), ((2, 1, 0, 0), 'bgra16')],
+)
 def test_sixteen_bits_of_colour(make: MessageFactory, rgb: Pixels, order: tuple[int, ...], encoding: str) -> None:
     rows = (rgb[..., order].astype('<u2') * 1000).reshape(HEIGHT, -1).view(np.uint8)
     assert np.array_equal(image(raw(make, encoding, rows), TOPIC).load(), rgb * np.uint16(1000) >> 8)
@@ -188,8 +218,15 @@ def test_fewer_bits_in_sixteen_are_refused(make: MessageFactory, bits: int) -> N
     assert f'of {bits} bits' in placed(compressed(make, file.getvalue(), 'mono16; png compressed mono16'))
 
 
-@pytest.mark.parametrize(('encoding', 'pixel'), [('uyvy', (90, 81, 240, 81)), ('yuv422', (90, 81, 240, 81)),
-                                                 ('yuyv', (81, 90, 81, 240)), ('yuv422_yuy2', (81, 90, 81, 240))])
+@pytest.mark.parametrize(
+    ('encoding', 'pixel'),
+    [
+        ('uyvy', (90, 81, 240, 81)),
+        ('yuv422', (90, 81, 240, 81)),
+        ('yuyv', (81, 90, 81, 240)),
+        ('yuv422_yuy2', (81, 90, 81, 240)),
+    ],
+)
 def test_yuv_422(make: MessageFactory, encoding: str, pixel: tuple[int, ...]) -> None:
     pytest.importorskip('cv2')
     rows = np.tile(np.array(pixel, np.uint8), (HEIGHT, WIDTH // 2))
@@ -212,8 +249,9 @@ def test_an_odd_width_that_yuv_cannot_have_is_one_line(make: MessageFactory) -> 
     pytest.importorskip('cv2')
     message = raw(make, 'uyvy', np.zeros((HEIGHT, 2 * WIDTH), np.uint8))
     message.width = WIDTH - 1
-    assert placed(message).endswith('cannot be uyvy, where pixels share their colour by twos: '
-                                    'its width or height is odd')
+    assert placed(message).endswith(
+        'cannot be uyvy, where pixels share their colour by twos: its width or height is odd'
+    )
 
 
 def test_every_encoding_of_ros_is_decoded_or_refused_by_name(make: MessageFactory) -> None:
@@ -240,14 +278,22 @@ def mosaic(rgb: Pixels) -> Pixels:
 FLAT = np.broadcast_to(np.array([200, 120, 40], np.uint8), (16, 24, 3))
 
 
-@pytest.mark.parametrize(('pixels', 'kind', 'format_'), [
-    (FLAT, 'JPEG', 'rgb8; jpeg compressed bgr8'), (FLAT, 'JPEG', 'bgr8; jpeg compressed bgr8'),
-    (FLAT, 'JPEG', 'rgb8; jpeg compressed '),
-    (FLAT, 'JPEG', 'rgb16; jpeg compressed bgr8'), (mosaic(FLAT), 'PNG', 'bayer_rggb8'),
-    (FLAT, 'JPEG', 'bayer_rggb8; jpeg compressed bgr8'), (FLAT, 'PNG', ''),
-    (FLAT, 'PNG', 'bgra8; png compressed bgra8'), (mosaic(FLAT), 'JPEG', 'bayer_rggb8; jpeg compressed '),
-    (mosaic(FLAT), 'PNG', 'bayer_rggb8; png compressed '),
-    (mosaic(FLAT).astype(np.uint16) * 257, 'PNG', 'bayer_rggb16; png compressed ')])
+@pytest.mark.parametrize(
+    ('pixels', 'kind', 'format_'),
+    [
+        (FLAT, 'JPEG', 'rgb8; jpeg compressed bgr8'),
+        (FLAT, 'JPEG', 'bgr8; jpeg compressed bgr8'),
+        (FLAT, 'JPEG', 'rgb8; jpeg compressed '),
+        (FLAT, 'JPEG', 'rgb16; jpeg compressed bgr8'),
+        (mosaic(FLAT), 'PNG', 'bayer_rggb8'),
+        (FLAT, 'JPEG', 'bayer_rggb8; jpeg compressed bgr8'),
+        (FLAT, 'PNG', ''),
+        (FLAT, 'PNG', 'bgra8; png compressed bgra8'),
+        (mosaic(FLAT), 'JPEG', 'bayer_rggb8; jpeg compressed '),
+        (mosaic(FLAT), 'PNG', 'bayer_rggb8; png compressed '),
+        (mosaic(FLAT).astype(np.uint16) * 257, 'PNG', 'bayer_rggb16; png compressed '),
+    ],
+)
 def test_every_format_gives_the_same_colours(make: MessageFactory, pixels: Pixels, kind: str, format_: str) -> None:
     pytest.importorskip('cv2')
     loaded = compressed_image(compressed(make, jpeg(pixels, kind), format_), TOPIC).load()
@@ -257,8 +303,10 @@ def test_every_format_gives_the_same_colours(make: MessageFactory, pixels: Pixel
 
 def test_sixteen_bit_png(make: MessageFactory, rgb: Pixels) -> None:
     cv2 = pytest.importorskip('cv2')
-    for array, expected in ((GREY16, np.repeat((GREY16 >> 8)[..., None], 3, -1)),
-                            (rgb.astype(np.uint16)[..., ::-1] * 1000, rgb * np.uint16(1000) >> 8)):
+    for array, expected in (
+        (GREY16, np.repeat((GREY16 >> 8)[..., None], 3, -1)),
+        (rgb.astype(np.uint16)[..., ::-1] * 1000, rgb * np.uint16(1000) >> 8),
+    ):
         data = cv2.imencode('.png', array)[1].tobytes()
         assert np.array_equal(compressed_image(compressed(make, data, 'png'), TOPIC).load(), expected)
 
@@ -270,15 +318,29 @@ def test_a_file_that_is_neither_jpeg_nor_png_is_refused_by_its_format(make: Mess
     assert len(said) < 200
 
 
-@pytest.mark.parametrize('format_', ['bayer_rggb8; png compressed mono8', 'bayer_rggb8; png compressed bgr8',
-                                     'mono8; png compressed mono8', 'rgb8; png compressed mono8', 'png'])
+@pytest.mark.parametrize(
+    'format_',
+    [
+        'bayer_rggb8; png compressed mono8',
+        'bayer_rggb8; png compressed bgr8',
+        'mono8; png compressed mono8',
+        'rgb8; png compressed mono8',
+        'png',
+    ],
+)
 def test_a_grey_file_that_is_no_mosaic_any_more_stays_grey(make: MessageFactory, rgb: Pixels, format_: str) -> None:
     loaded = compressed_image(compressed(make, jpeg(rgb[..., 0], 'PNG'), format_), TOPIC).load()
     assert np.array_equal(loaded, np.repeat(rgb[..., :1], 3, -1))
 
 
-@pytest.mark.parametrize('format_', ['bayer_rggb8; png compressed bayer_rggb8', 'BAYER_RGGB8; png compressed ',
-                                     'bayer_rggb16; png compressed bayer_rggb8'])
+@pytest.mark.parametrize(
+    'format_',
+    [
+        'bayer_rggb8; png compressed bayer_rggb8',
+        'BAYER_RGGB8; png compressed ',
+        'bayer_rggb16; png compressed bayer_rggb8',
+    ],
+)
 def test_what_the_pixels_of_a_file_are_says_the_format_s_end(make: MessageFactory, format_: str) -> None:
     pytest.importorskip('cv2')
     loaded = compressed_image(compressed(make, jpeg(mosaic(FLAT), 'PNG'), format_), TOPIC).load()
@@ -286,18 +348,28 @@ def test_what_the_pixels_of_a_file_are_says_the_format_s_end(make: MessageFactor
 
 
 FILES_OF_ONE_PICTURE = {
-    'grey': ('L', 'PNG', {}), 'grey and alpha': ('LA', 'PNG', {}), 'one bit': ('1', 'PNG', {}),
-    'palette': ('P', 'PNG', {}), 'a transparent colour of a palette': ('P', 'PNG', {'transparency': 3}),
-    'alpha': ('RGBA', 'PNG', {}), 'progressive': ('RGB', 'JPEG', {'progressive': True}), 'CMYK': ('CMYK', 'JPEG', {}),
-    'no subsampling': ('RGB', 'JPEG', {'subsampling': 0}), 'turned by EXIF': ('RGB', 'JPEG', {'exif': b'Exif\0\0MM\0*'
-        b'\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'}),
+    'grey': ('L', 'PNG', {}),
+    'grey and alpha': ('LA', 'PNG', {}),
+    'one bit': ('1', 'PNG', {}),
+    'palette': ('P', 'PNG', {}),
+    'a transparent colour of a palette': ('P', 'PNG', {'transparency': 3}),
+    'alpha': ('RGBA', 'PNG', {}),
+    'progressive': ('RGB', 'JPEG', {'progressive': True}),
+    'CMYK': ('CMYK', 'JPEG', {}),
+    'no subsampling': ('RGB', 'JPEG', {'subsampling': 0}),
+    'turned by EXIF': (
+        'RGB',
+        'JPEG',
+        {'exif': b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'},
+    ),
 }
 
 
 @pytest.mark.parametrize(('mode', 'kind', 'options'), FILES_OF_ONE_PICTURE.values(), ids=FILES_OF_ONE_PICTURE)
 @pytest.mark.parametrize('behind', [b'', bytes(500), b'a trailer'], ids=['exact', 'padded', 'with a trailer'])
-def test_every_kind_of_file_gives_its_picture(make: MessageFactory, mode: str, kind: str, options: dict[str, Any],
-                                              behind: bytes) -> None:
+def test_every_kind_of_file_gives_its_picture(
+    make: MessageFactory, mode: str, kind: str, options: dict[str, Any], behind: bytes
+) -> None:
     ramp = np.mgrid[0:24, 0:32].astype(np.uint8)
     picture = Image.fromarray(np.stack([ramp[1] * 8, ramp[0] * 10, 255 - ramp[1] * 8], -1)).convert(mode)
     file = BytesIO()
@@ -313,37 +385,50 @@ def test_a_bayer_file_with_colours_is_refused(make: MessageFactory) -> None:
         assert 'says Bayer, but the file has 3 channels' in placed(compressed(make, jpeg(FLAT), format_))
 
 
-@pytest.mark.parametrize(('format_', 'reason'), [
-    ('mono16; jpeg compressed ', "a JPEG file cannot hold 'mono16'"),
-    ('bayer_rggb16; jpeg compressed ', "a JPEG file cannot hold 'bayer_rggb16'"),
-    ('bayer_rggb12; jpeg compressed ', "unknown Bayer encoding 'bayer_rggb12'")])
-def test_a_grey_file_that_is_not_what_its_format_says_is_refused(make: MessageFactory, format_: str,
-                                                                 reason: str) -> None:
+@pytest.mark.parametrize(
+    ('format_', 'reason'),
+    [
+        ('mono16; jpeg compressed ', "a JPEG file cannot hold 'mono16'"),
+        ('bayer_rggb16; jpeg compressed ', "a JPEG file cannot hold 'bayer_rggb16'"),
+        ('bayer_rggb12; jpeg compressed ', "unknown Bayer encoding 'bayer_rggb12'"),
+    ],
+)
+def test_a_grey_file_that_is_not_what_its_format_says_is_refused(
+    make: MessageFactory, format_: str, reason: str
+) -> None:
     assert reason in placed(compressed(make, jpeg(mosaic(FLAT)), format_))
 
 
 # --- the size --------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(('size', 'reason'), [
-    ((1600, 2), 'further apart than 8 : 1'), ((3, 5999), 'further apart than 8 : 1'),
-    ((8000, 6000), 'more than 33 million pixels')])
+@pytest.mark.parametrize(
+    ('size', 'reason'),
+    [
+        ((1600, 2), 'further apart than 8 : 1'),
+        ((3, 5999), 'further apart than 8 : 1'),
+        ((8000, 6000), 'more than 33 million pixels'),
+    ],
+)
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG'])
-def test_an_odd_size_is_refused_before_it_is_decoded(make: MessageFactory, size: tuple[int, int], reason: str,
-                                                     kind: str) -> None:
+def test_an_odd_size_is_refused_before_it_is_decoded(
+    make: MessageFactory, size: tuple[int, int], reason: str, kind: str
+) -> None:
     file = BytesIO()
     Image.new('1' if kind == 'PNG' else 'L', size).save(file, kind)
     # Cut off behind the header: whoever decodes it gets another error.
     message = compressed(make, file.getvalue()[:1000])
     assert placed(message) == f'the image has {size[0]} x {size[1]} pixels: it' + placed(message).partition(': it')[2]
     assert reason in placed(message)
-    assert placed(message, (1600, 900)).startswith(f'the image has {size[0]} x {size[1]} pixels, '
-                                                   'but its camera info says 1600 x 900: scale both alike')
+    assert placed(message, (1600, 900)).startswith(
+        f'the image has {size[0]} x {size[1]} pixels, but its camera info says 1600 x 900: scale both alike'
+    )
 
 
 def test_a_raw_image_of_another_size_is_refused(make: MessageFactory, rgb: Pixels) -> None:
     message = raw(make, 'rgb8', rgb.reshape(HEIGHT, -1))
     assert placed(message, (WIDTH, HEIGHT + 1)) == (
         'the image has 6 x 4 pixels, but its camera info says 6 x 5: scale both alike, or calibrate the camera for '
-        'this size')
+        'this size'
+    )
     assert np.array_equal(image(message, TOPIC, (WIDTH, HEIGHT)).load(), rgb)
 
 
@@ -354,7 +439,7 @@ def test_a_damaged_file_is_an_image_or_one_line(make: MessageFactory, rgb: Pixel
     decoded: list[Pixels] = []
     lines: list[str] = []
     for _ in range(60):
-        bad = good[:random.integers(1, len(good))].copy() if random.random() < 0.3 else good.copy()
+        bad = good[: random.integers(1, len(good))].copy() if random.random() < 0.3 else good.copy()
         bad[random.integers(0, len(bad), 5)] = random.integers(0, 256, 5)
         try:
             decoded.append(compressed_image(compressed(make, bad.tobytes()), TOPIC, (8 * WIDTH, 8 * HEIGHT)).load())

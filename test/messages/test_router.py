@@ -29,9 +29,13 @@ def test_topics_follow_the_settings() -> None:
     pipeline = PipelineSettings(cameras=('left', 'right'), reference_camera='left')
     topics = TopicSettings(image_topic='/rig/{camera}/color', camera_info_topic='/{camera}/info', image_transport='raw')
     assert input_topics(pipeline, topics) == {
-        '/tf_static': 'tf2_msgs/msg/TFMessage', '/tf': 'tf2_msgs/msg/TFMessage',
-        '/left/info': 'sensor_msgs/msg/CameraInfo', '/right/info': 'sensor_msgs/msg/CameraInfo',
-        '/rig/left/color': 'sensor_msgs/msg/Image', '/rig/right/color': 'sensor_msgs/msg/Image'}
+        '/tf_static': 'tf2_msgs/msg/TFMessage',
+        '/tf': 'tf2_msgs/msg/TFMessage',
+        '/left/info': 'sensor_msgs/msg/CameraInfo',
+        '/right/info': 'sensor_msgs/msg/CameraInfo',
+        '/rig/left/color': 'sensor_msgs/msg/Image',
+        '/rig/right/color': 'sensor_msgs/msg/Image',
+    }
 
 
 @pytest.fixture
@@ -53,8 +57,16 @@ def feed_counts(feed: MessageRouter) -> Counts:
 
 def camera_info(**fields: object) -> Message:
     make = RosbagsFactory()
-    return make('sensor_msgs/msg/CameraInfo', **{'header': header(5, 'CAM_FRONT', make),
-                'width': 160, 'height': 90, 'k': np.array([126.0, 0, 80, 0, 126, 45, 0, 0, 1]), **fields})
+    return make(
+        'sensor_msgs/msg/CameraInfo',
+        **{
+            'header': header(5, 'CAM_FRONT', make),
+            'width': 160,
+            'height': 90,
+            'k': np.array([126.0, 0, 80, 0, 126, 45, 0, 0, 1]),
+            **fields,
+        },
+    )
 
 
 def test_lens_distortion_is_named_once(feed: MessageRouter, warnings: list[str]) -> None:
@@ -62,7 +74,7 @@ def test_lens_distortion_is_named_once(feed: MessageRouter, warnings: list[str])
     assert warnings == []
     for _ in range(2):
         feed(TOPIC, camera_info(d=np.array([0.1, 0, 0, 0, 0])), 0.0)
-    line, = warnings
+    (line,) = warnings
     assert line.startswith(f'{TOPIC}: the camera has a lens distortion')
     assert not feed_counts(feed).refused
     feed(TOPIC, camera_info(k=np.zeros(9)), 0.0)
@@ -75,17 +87,33 @@ def test_lens_distortion_is_named_once(feed: MessageRouter, warnings: list[str])
 def test_images_are_judged_by_the_camera_info_before_them(warnings: list[str], transport: str) -> None:
     settings, topics = PipelineSettings(), TopicSettings(image_transport=transport)
     loads: list[Callable[[], Pixels]] = []
-    assembler: Any = SimpleNamespace(takes_clouds=False,
-                                     add_image=lambda camera, stamp, frame, load, now: loads.append(load),
-                                     add_camera_info=lambda camera, model, now: None,
-                                     counters=Counters((), lambda _, line: warnings.append(line)))
+    assembler: Any = SimpleNamespace(
+        takes_clouds=False,
+        add_image=lambda camera, stamp, frame, load, now: loads.append(load),
+        add_camera_info=lambda camera, model, now: None,
+        counters=Counters((), lambda _, line: warnings.append(line)),
+    )
     feed = MessageRouter(assembler, settings, topics)
     make, stream = RosbagsFactory(), BytesIO()
     Image.new('RGB', (80, 45)).save(stream, 'JPEG')
-    message = (make('sensor_msgs/msg/CompressedImage', header=header(5, 'CAM_FRONT', make), format='jpeg',
-                    data=np.frombuffer(stream.getvalue(), np.uint8)) if transport == 'compressed' else
-               make('sensor_msgs/msg/Image', header=header(5, 'CAM_FRONT', make), width=80, height=45, step=240,
-                    encoding='rgb8', data=np.zeros(80 * 45 * 3, np.uint8)))
+    message = (
+        make(
+            'sensor_msgs/msg/CompressedImage',
+            header=header(5, 'CAM_FRONT', make),
+            format='jpeg',
+            data=np.frombuffer(stream.getvalue(), np.uint8),
+        )
+        if transport == 'compressed'
+        else make(
+            'sensor_msgs/msg/Image',
+            header=header(5, 'CAM_FRONT', make),
+            width=80,
+            height=45,
+            step=240,
+            encoding='rgb8',
+            data=np.zeros(80 * 45 * 3, np.uint8),
+        )
+    )
     feed(topics.image('CAM_FRONT'), message, 0.0)
     feed(TOPIC, camera_info(), 0.0)
     feed(topics.image('CAM_FRONT'), message, 0.0)
@@ -108,8 +136,11 @@ def test_empty_intrinsics_are_refused(feed: MessageRouter, warnings: list[str]) 
 def test_two_cameras_in_one_frame_are_refused(feed: MessageRouter, warnings: list[str]) -> None:
     make = RosbagsFactory()
     for camera, stamp in (('CAM_FRONT', 5), ('CAM_BACK', 6), ('CAM_FRONT', 7)):
-        feed(f'/{camera}/image/compressed', make('sensor_msgs/msg/CompressedImage',
-                                                 header=header(stamp, 'camera', make)), 0.0)
+        feed(
+            f'/{camera}/image/compressed',
+            make('sensor_msgs/msg/CompressedImage', header=header(stamp, 'camera', make)),
+            0.0,
+        )
     first, second = warnings
     assert "/CAM_BACK/image/compressed at 0.000000006: frame_id 'camera' is the frame of CAM_FRONT" in first
     assert "/CAM_FRONT/image/compressed at 0.000000007: frame_id 'camera' is the frame of CAM_BACK" in second
@@ -118,10 +149,13 @@ def test_two_cameras_in_one_frame_are_refused(feed: MessageRouter, warnings: lis
 def test_a_camera_info_in_another_frame_than_its_images_is_named(feed: MessageRouter, warnings: list[str]) -> None:
     make = RosbagsFactory()
     feed(TOPIC, camera_info(), 0.0)
-    feed('/CAM_FRONT/image/compressed', make('sensor_msgs/msg/CompressedImage', header=header(5, '/CAM_FRONT', make)),
-         0.0)
+    feed(
+        '/CAM_FRONT/image/compressed',
+        make('sensor_msgs/msg/CompressedImage', header=header(5, '/CAM_FRONT', make)),
+        0.0,
+    )
     feed(TOPIC, camera_info(), 0.0)
     assert warnings == []
     feed(TOPIC, camera_info(header=header(6, 'CAM_BACK', make)), 0.0)
-    line, = warnings
+    (line,) = warnings
     assert line == f"{TOPIC}: frame_id 'CAM_BACK' is not that of the images, 'CAM_FRONT': is it another camera's?"

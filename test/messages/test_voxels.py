@@ -13,8 +13,19 @@ from gdfusion_ros.perception.types import SemanticGrid
 
 LABELS = np.full((3, 4, 2), OCC3D_NUSCENES.free, np.uint8, order='F')
 LABELS[2, 1, 0], LABELS[0, 3, 1] = 4, 255
-GRID = SemanticGrid(1_500_000_000_000_000_007, 'base_link', (-1.0, -2.0, 0.5), (0.4, 0.5, 0.6), LABELS, None,
-                    OCC3D_NUSCENES, 'tiny', 1, (), 0)
+GRID = SemanticGrid(
+    1_500_000_000_000_000_007,
+    'base_link',
+    (-1.0, -2.0, 0.5),
+    (0.4, 0.5, 0.6),
+    LABELS,
+    None,
+    OCC3D_NUSCENES,
+    'tiny',
+    1,
+    (),
+    0,
+)
 
 
 def test_every_cell_has_the_colour_and_the_label_of_its_voxel() -> None:
@@ -22,7 +33,7 @@ def test_every_cell_has_the_colour_and_the_label_of_its_voxel() -> None:
     for place in np.ndindex(*LABELS.shape):
         x, y, z = place
         start = z * layout['slice_stride'] + y * layout['row_stride'] + x * layout['cell_stride']
-        *color, alpha, label = data[start:start + len(FIELDS)].tolist()
+        *color, alpha, label = data[start : start + len(FIELDS)].tolist()
         assert label == LABELS[place]
         assert (color, alpha) == (([0, 150, 245], 255) if label == 4 else ([0, 0, 0], 0))
 

@@ -23,6 +23,7 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Frame, Prediction
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import alocc, bevdetocc, fbocc, gsdocc, nano
+from gdfusion_ros.model.networks.alocc_specs import Sizes
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.runtime.prepare import prepare
@@ -36,26 +37,70 @@ INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'
 """Whether Triton's interpreter runs the kernels. Triton asks the environment when it is imported, which is later."""
 
 TINY = NetworkSpec(
-    name='tiny', image_size=(64, 96), depth=DepthBins(first=1.0, step=0.75, count=12), feature_stride=16,
-    context_channels=8, grid=VoxelGrid(lower=(-8.0, -6.0, -1.0), voxel_size=(0.8, 0.75, 1.0), shape=(20, 16, 4)),
-    cameras=2)
-SIZES = bevdetocc.Sizes(image_channels=16, pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2),
-                        classifier_channels=12)
-NANO_SIZES = nano.Sizes(backbone_widths=(16, 20, 24), backbone_blocks=(1, 2, 1), image_channels=16, pyramid_channels=8,
-                        encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), classifier_channels=12)
-GSDOCC_SIZES = gsdocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
-                             past_views=3, view_channels=16, encoder_channels=(12, 16), encoder_blocks=(1, 2))
-ALOCC_SIZES = alocc.Sizes(backbone_widths=(8, 10, 12, 16), backbone_blocks=(1, 1, 1, 1), image_channels=16,
-                          pyramid_channels=8, encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 2), voxel_channels=24,
-                          map_channels=20)
-FBOCC_SIZES = fbocc.Sizes(backbone_widths=(8, 12, 16, 20), backbone_blocks=(1, 1, 1, 1), image_channels=16,
-                          depth_channels=16, encoder_channels=(8, 12, 16), pyramid_channels=12, head_channels=12,
-                          classifier_channels=8)
+    name='tiny',
+    image_size=(64, 96),
+    depth=DepthBins(first=1.0, step=0.75, count=12),
+    feature_stride=16,
+    context_channels=8,
+    grid=VoxelGrid(lower=(-8.0, -6.0, -1.0), voxel_size=(0.8, 0.75, 1.0), shape=(20, 16, 4)),
+    cameras=2,
+)
+SIZES = bevdetocc.Sizes(
+    image_channels=16,
+    pyramid_channels=8,
+    encoder_channels=(8, 12, 16),
+    encoder_blocks=(1, 1, 2),
+    classifier_channels=12,
+)
+NANO_SIZES = nano.Sizes(
+    backbone_widths=(16, 20, 24),
+    backbone_blocks=(1, 2, 1),
+    image_channels=16,
+    pyramid_channels=8,
+    encoder_channels=(8, 12, 16),
+    encoder_blocks=(1, 1, 2),
+    classifier_channels=12,
+)
+GSDOCC_SIZES = gsdocc.Sizes(
+    backbone_widths=(8, 12, 16, 20),
+    backbone_blocks=(1, 1, 1, 1),
+    image_channels=16,
+    past_views=3,
+    view_channels=16,
+    encoder_channels=(12, 16),
+    encoder_blocks=(1, 2),
+)
+ALOCC_SIZES = Sizes(
+    backbone_widths=(8, 10, 12, 16),
+    backbone_blocks=(1, 1, 1, 1),
+    image_channels=16,
+    pyramid_channels=8,
+    encoder_channels=(8, 12, 16),
+    encoder_blocks=(1, 1, 2),
+    voxel_channels=24,
+    map_channels=20,
+)
+FBOCC_SIZES = fbocc.Sizes(
+    backbone_widths=(8, 12, 16, 20),
+    backbone_blocks=(1, 1, 1, 1),
+    image_channels=16,
+    depth_channels=16,
+    encoder_channels=(8, 12, 16),
+    pyramid_channels=12,
+    head_channels=12,
+    classifier_channels=8,
+)
 
 
 SMALL: dict[Callable[..., OccupancyNetwork], Any] = {
-    bevdetocc.bevdetocc: SIZES, nano.nano: NANO_SIZES, gsdocc.gsdocc: GSDOCC_SIZES, fbocc.fbocc: FBOCC_SIZES,
-    alocc.alocc_3d: ALOCC_SIZES, alocc.alocc_2d: ALOCC_SIZES, alocc.alocc_mini: ALOCC_SIZES}
+    bevdetocc.bevdetocc: SIZES,
+    nano.nano: NANO_SIZES,
+    gsdocc.gsdocc: GSDOCC_SIZES,
+    fbocc.fbocc: FBOCC_SIZES,
+    alocc.alocc_3d: ALOCC_SIZES,
+    alocc.alocc_2d: ALOCC_SIZES,
+    alocc.alocc_mini: ALOCC_SIZES,
+}
 
 
 def small_of_the_zoo(name: str) -> OccupancyNetwork:
@@ -69,8 +114,14 @@ def small_of_the_zoo(name: str) -> OccupancyNetwork:
     (x, y, z), (dx, dy, dz), flat = TINY.grid.shape, TINY.grid.voxel_size, entry.spec.grid.shape[2] == 1
     grid = VoxelGrid(TINY.grid.lower, (dx, dy, z * dz if flat else dz), (x, y, 1 if flat else z))
     spec = dataclasses.replace(
-        entry.spec, image_size=TINY.image_size, depth=TINY.depth, grid=grid, cameras=TINY.cameras,
-        context_channels=TINY.context_channels, heights=4 if flat else 1)
+        entry.spec,
+        image_size=TINY.image_size,
+        depth=TINY.depth,
+        grid=grid,
+        cameras=TINY.cameras,
+        context_channels=TINY.context_channels,
+        heights=4 if flat else 1,
+    )
     return partly.func(spec, **{**given, 'sizes': sizes})
 
 
@@ -104,8 +155,13 @@ class Recording:
         pose = torch.eye(4).repeat(len(rotation), 1, 1)
         pose[:, :3, :3], pose[:, :3, 3] = rotation, self[f'sensor2keyego_tran{step}'][0]
         calibration = Calibration(
-            self[f'intrins{step}'][0], self[f'post_rots{step}'][0], self[f'post_trans{step}'][0], pose,
-            self[f'bda{step}'][0], torch.ones(len(pose), dtype=torch.bool))
+            self[f'intrins{step}'][0],
+            self[f'post_rots{step}'][0],
+            self[f'post_trans{step}'][0],
+            pose,
+            self[f'bda{step}'][0],
+            torch.ones(len(pose), dtype=torch.bool),
+        )
         way = f'k2s_sensor{step}'
         chain = self[way][0] if way in self.values else torch.eye(4).expand_as(pose)
         return Frame(torch.empty(len(pose), 3, 0, 0), calibration, chain, torch.eye(4))
@@ -141,6 +197,7 @@ def run_without_waiting() -> Callable[[OccupancyNetwork, list[Frame]], SequenceR
 
     That device has shapes but no values: whatever read one back, or mixed devices, would fail.
     """
+
     def run(network: OccupancyNetwork, frames: list[Frame]) -> SequenceRunner:
         runner = SequenceRunner(prepare(network, torch.device('meta')))
         for frame in frames:
@@ -189,14 +246,24 @@ def tiny_spec() -> NetworkSpec:
 
 def _filled(network: OccupancyNetwork) -> OccupancyNetwork:
     network.eval().requires_grad_(False)
-    fill(network, {'view.pre_process': 3.0, 'depth.net.probability_head': 4.0, 'depth.net.logits_head': 4.0,
-                   'memory.voxel.': 1.5, 'decoder.encoder': 1.8, 'decoder.neck': 1.8, 'decoder.head': 3.0})
+    fill(
+        network,
+        {
+            'view.pre_process': 3.0,
+            'depth.net.probability_head': 4.0,
+            'depth.net.logits_head': 4.0,
+            'memory.voxel.': 1.5,
+            'decoder.encoder': 1.8,
+            'decoder.neck': 1.8,
+            'decoder.head': 3.0,
+        },
+    )
     # Camera vectors are far from normalised; this makes them of order one.
     norm = network.camera_statistics()
     assert norm.running_mean is not None
     assert norm.running_var is not None
     norm.running_mean.zero_()
-    norm.running_var.fill_(300.0 ** 2)
+    norm.running_var.fill_(300.0**2)
     return network
 
 
@@ -265,7 +332,7 @@ def tiny_fbocc(_tiny_fbocc: OccupancyNetwork) -> OccupancyNetwork:
 
 
 @pytest.fixture(scope='session')
-def alocc_sizes() -> alocc.Sizes:
+def alocc_sizes() -> Sizes:
     """Of small networks of the ALOcc family."""
     return ALOCC_SIZES
 
@@ -284,6 +351,7 @@ def tiny_alocc(_tiny_alocc: OccupancyNetwork) -> OccupancyNetwork:
 @pytest.fixture
 def with_cues(tiny: OccupancyNetwork) -> Callable[[tuple[str, ...]], OccupancyNetwork]:
     """``tiny`` with other cues and the same weights."""
+
     def changed(cues: tuple[str, ...]) -> OccupancyNetwork:
         network = bevdetocc.bevdetocc(TINY.with_cues(cues), SIZES).eval().requires_grad_(False)
         network.load_state_dict(tiny.state_dict())
@@ -312,30 +380,35 @@ class Drive:
 
     @staticmethod
     def ego(time: float) -> NDArray[Any]:
-        return _pose(0.1 * time, 600.3 + 1.1 * time, 1647.1 + 0.06 * time ** 2, 0.02 * time)
+        return _pose(0.1 * time, 600.3 + 1.1 * time, 1647.1 + 0.06 * time**2, 0.02 * time)
 
     def frame(self, index: int) -> Frame:
         """The camera set at a time; the second camera's stamp is 0.04 frames after the first one's."""
+
         def camera(time: int) -> NDArray[Any]:
             return np.stack([self.ego(time + 0.04 * i) @ mount for i, mount in enumerate(self.MOUNTS)])
 
         def tensor(matrix: NDArray[Any]) -> Tensor:
             return torch.from_numpy(matrix).float()
 
-        intrinsics = torch.tensor([[[1266.0, 0, 816], [0, 1257, 491], [0, 0, 1]],
-                                   [[1250.0, 0, 792], [0, 1259, 470], [0, 0, 1]]])
+        intrinsics = torch.tensor(
+            [[[1266.0, 0, 816], [0, 1257, 491], [0, 0, 1]], [[1250.0, 0, 792], [0, 1259, 470], [0, 0, 1]]]
+        )
         images = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(index))
         calibration = Calibration(
             intrinsics=intrinsics,
             post_rotation=torch.diag(torch.tensor([0.06, 0.06, 1.0])).repeat(2, 1, 1),
             post_translation=torch.tensor([[0.0, 10.0, 0.0]]).repeat(2, 1),
             volume_from_camera=tensor(np.linalg.inv(self.ego(index)) @ camera(index)),
-            bda=torch.eye(3), visible=torch.ones(2, dtype=torch.bool))
+            bda=torch.eye(3),
+            visible=torch.ones(2, dtype=torch.bool),
+        )
         return Frame(
             images=nn.functional.interpolate(images, size=TINY.image_size, mode='bicubic'),
             calibration=calibration,
             previous_camera_from_camera=tensor(np.linalg.inv(camera(index - 1)) @ camera(index)),
-            previous_ego_from_ego=tensor(np.linalg.inv(self.ego(index - 1)) @ self.ego(index)))
+            previous_ego_from_ego=tensor(np.linalg.inv(self.ego(index - 1)) @ self.ego(index)),
+        )
 
     def frames(self, count: int) -> list[Frame]:
         return [self.frame(index) for index in range(count)]
@@ -368,6 +441,7 @@ def tensors() -> Callable[[object], list[Tensor]]:
 @pytest.fixture
 def same() -> Callable[[object, object], bool]:
     """Whether two frames, states or predictions are equal bit for bit."""
+
     def equal(one: object, other: object) -> bool:
         pairs = zip(everything(one), everything(other), strict=True)
         return all(torch.equal(a, b) for a, b in pairs)
@@ -378,6 +452,7 @@ def same() -> Callable[[object, object], bool]:
 @pytest.fixture
 def recalibrated() -> Callable[..., Frame]:
     """A frame with other matrices of its calibration."""
+
     def changed(frame: Frame, **matrices: Tensor) -> Frame:
         return dataclasses.replace(frame, calibration=dataclasses.replace(frame.calibration, **matrices))
 
@@ -387,8 +462,10 @@ def recalibrated() -> Callable[..., Frame]:
 @pytest.fixture
 def look() -> Callable[..., tuple[Prediction, SequenceState]]:
     """Has a network see one frame: ``look(network, frame, state, probe)``."""
-    def looked(network: OccupancyNetwork, frame: Frame, state: SequenceState | None = None,
-               probe: Probe = BLIND) -> tuple[Prediction, SequenceState]:
+
+    def looked(
+        network: OccupancyNetwork, frame: Frame, state: SequenceState | None = None, probe: Probe = BLIND
+    ) -> tuple[Prediction, SequenceState]:
         return SequenceRunner(network, state).look(frame, probe)
 
     return looked

@@ -25,8 +25,14 @@ def frame(time: int, previous: int) -> Frame:
     pose = torch.eye(4).repeat(6, 1, 1)
     pose[:, :3, :3], pose[:, :3, 3] = inputs['sensor2keyego_rot'], inputs['sensor2keyego_tran']
     chain = torch.eye(4).repeat(6, 1, 1)
-    calibration = Calibration(inputs['intrins'], inputs['post_rots'], inputs['post_trans'], pose, inputs['bda'],
-                              torch.ones(6, dtype=torch.bool))
+    calibration = Calibration(
+        inputs['intrins'],
+        inputs['post_rots'],
+        inputs['post_trans'],
+        pose,
+        inputs['bda'],
+        torch.ones(6, dtype=torch.bool),
+    )
     images = inputs['imgs'][0::2].contiguous(memory_format=torch.channels_last)
     return Frame(images, calibration, chain, inputs['curr_to_prev_ego_rt'])
 

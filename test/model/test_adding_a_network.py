@@ -34,8 +34,7 @@ def test_it_is_measured(forgetful: str) -> None:
     assert set(result.stages) == {'backbone', 'cost volume', 'depth', 'lift', 'pre-process', 'encoder', 'head'}
 
 
-def test_it_replays_a_bag(forgetful: str, scene_bag: Path, tmp_path: Path,
-                          capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_replays_a_bag(forgetful: str, scene_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / 'grids'
     model = ['--model', forgetful, '--untrained', '--device', 'cpu']
     assert main(['replay', str(scene_bag), *model, '--out', str(out)]) == 0

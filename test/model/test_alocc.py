@@ -15,6 +15,7 @@ from torch import Tensor
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import alocc
+from gdfusion_ros.model.networks.alocc_specs import Sizes
 from gdfusion_ros.model.objectives.alocc import AloccWeights, drawn_points, measured_over, trust_in_lidar
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 from gdfusion_ros.model.runtime.prepare import prepare
@@ -24,8 +25,11 @@ from gdfusion_ros.model.weights.initialise import initialise, untrained
 from gdfusion_ros.model.zoo import ZOO
 from gdfusion_ros.perception.labels import LABEL_SETS
 
-KINDS: dict[str, Callable[[NetworkSpec, alocc.Sizes], OccupancyNetwork]] = {
-    '3d': alocc.alocc_3d, '2d': alocc.alocc_2d, 'mini': alocc.alocc_mini}
+KINDS: dict[str, Callable[[NetworkSpec, Sizes], OccupancyNetwork]] = {
+    '3d': alocc.alocc_3d,
+    '2d': alocc.alocc_2d,
+    'mini': alocc.alocc_mini,
+}
 ALL = pytest.mark.parametrize('kind', KINDS)
 
 
@@ -38,12 +42,13 @@ def spec_of(tiny_spec: NetworkSpec, kind: str) -> NetworkSpec:
 
 
 @pytest.fixture
-def make(tiny_spec: NetworkSpec, alocc_sizes: alocc.Sizes) -> Callable[..., OccupancyNetwork]:
+def make(tiny_spec: NetworkSpec, alocc_sizes: Sizes) -> Callable[..., OccupancyNetwork]:
     """A small network of a kind, with random weights."""
+
     def made(kind: str, **changes: Any) -> OccupancyNetwork:
         network = KINDS[kind](dataclasses.replace(spec_of(tiny_spec, kind), **changes), alocc_sizes)
         initialise(network, 0)
-        network.camera_statistics().get_buffer('running_var').fill_(300.0 ** 2)
+        network.camera_statistics().get_buffer('running_var').fill_(300.0**2)
         return network.eval().requires_grad_(False)
 
     return made
@@ -67,9 +72,13 @@ def test_a_prepared_network_gives_the_same(make: Callable[..., OccupancyNetwork]
 
 
 @pytest.mark.parametrize(('kind', 'lidar_depth'), [('3d', True), ('2d', False), ('mini', False)])
-def test_nothing_waits_for_another_device(make: Callable[..., OccupancyNetwork], drive: Any, kind: str,
-                                          lidar_depth: bool,
-                                          run_without_waiting: Callable[..., SequenceRunner]) -> None:
+def test_nothing_waits_for_another_device(
+    make: Callable[..., OccupancyNetwork],
+    drive: Any,
+    kind: str,
+    lidar_depth: bool,
+    run_without_waiting: Callable[..., SequenceRunner],
+) -> None:
     frames = drive.frames(3)
     if lidar_depth:
         depth = torch.full((2, *frames[0].images.shape[2:]), 4.0)
@@ -79,8 +88,9 @@ def test_nothing_waits_for_another_device(make: Callable[..., OccupancyNetwork],
 
 @ALL
 @torch.inference_mode()
-def test_the_past_counts_and_a_new_sequence_forgets_it(make: Callable[..., OccupancyNetwork], drive: Any,
-                                                       kind: str) -> None:
+def test_the_past_counts_and_a_new_sequence_forgets_it(
+    make: Callable[..., OccupancyNetwork], drive: Any, kind: str
+) -> None:
     network, frames = make(kind), drive.frames(3)
     alone, after = logits(network, frames[2:])[0], logits(network, frames)[2]
     assert not torch.allclose(alone, after, atol=1e-3)
@@ -139,8 +149,9 @@ def truth(tiny_spec: NetworkSpec) -> FrameTruth:
 
 
 @ALL
-def test_a_step_lowers_the_loss(make: Callable[..., OccupancyNetwork], truth: FrameTruth, drive: Any,
-                                kind: str) -> None:
+def test_a_step_lowers_the_loss(
+    make: Callable[..., OccupancyNetwork], truth: FrameTruth, drive: Any, kind: str
+) -> None:
     network = make(kind).requires_grad_().train()
     objective = AloccWeights(points=400).build(network)
     with torch.no_grad():
@@ -165,8 +176,9 @@ def test_lidar_is_trusted_less_and_less() -> None:
     assert [trust_in_lidar(progress) for progress in (0.0, 0.25, 0.5, 0.7)] == pytest.approx([1, 0.5, 0, 0])
 
 
-def test_what_is_looked_behind_is_told_while_it_lasts(make: Callable[..., OccupancyNetwork], truth: FrameTruth,
-                                                      drive: Any) -> None:
+def test_what_is_looked_behind_is_told_while_it_lasts(
+    make: Callable[..., OccupancyNetwork], truth: FrameTruth, drive: Any
+) -> None:
     network: Any = make('3d', cues=())
     frame = drive.frame(0)
     geometry = network.geometry(frame.calibration)

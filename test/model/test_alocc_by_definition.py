@@ -20,6 +20,7 @@ from torch import Tensor
 from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import alocc
+from gdfusion_ros.model.networks.alocc_specs import Sizes
 from gdfusion_ros.model.networks.memories import FUSIONS, queue
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
@@ -32,7 +33,7 @@ REACH_BEHIND, QUEUE, ETA, LIMIT = 22, 3, 0.1, 20.0
 class Definition:
     """``definition(frame)`` -> (Y, X, Z, K) float64 logits; it remembers the sequence's frames."""
 
-    def __init__(self, network: OccupancyNetwork, kind: str, sizes: alocc.Sizes, *, fused: bool) -> None:
+    def __init__(self, network: OccupancyNetwork, kind: str, sizes: Sizes, *, fused: bool) -> None:
         self.weights = {name: value.double() for name, value in published_state(network).items()}
         self.spec, self.kind, self.sizes, self.fused, self.flat = network.spec, kind, sizes, fused, kind != '3d'
         self.stereo = self.beside = kind != 'mini'
@@ -48,8 +49,10 @@ class Definition:
         return (F.conv3d if weight.dim() == 5 else F.conv2d)(x, weight, bias, stride, padding, dilation)
 
     def norm(self, x: Tensor, name: str) -> Tensor:
-        mean, variance, weight, bias = (self.weights[f'{name}.{part}'].view(-1, *[1] * (x.dim() - 2)) for part in (
-            'running_mean', 'running_var', 'weight', 'bias'))
+        mean, variance, weight, bias = (
+            self.weights[f'{name}.{part}'].view(-1, *[1] * (x.dim() - 2))
+            for part in ('running_mean', 'running_var', 'weight', 'bias')
+        )
         return (x - mean) / torch.sqrt(variance + 1e-5) * weight + bias
 
     def residual(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
@@ -94,8 +97,11 @@ class Definition:
     def frustum(self, size: Sequence[int], n: int, c: Calibration, depths: Tensor) -> Tensor:
         """(K, h, w, 3): (u d, v d, d) in the source image."""
         height, width = self.spec.image_size
-        v, u = torch.meshgrid(torch.linspace(0, height - 1, size[0]).double(),
-                              torch.linspace(0, width - 1, size[1]).double(), indexing='ij')
+        v, u = torch.meshgrid(
+            torch.linspace(0, height - 1, size[0]).double(),
+            torch.linspace(0, width - 1, size[1]).double(),
+            indexing='ij',
+        )
         points = torch.stack([torch.stack([u, v, torch.full_like(u, float(depth))], -1) for depth in depths])
         points = (points - c.post_translation[n]) @ torch.linalg.inv(c.post_rotation[n].double()).t()
         return torch.cat([points[..., :2] * points[..., 2:], points[..., 2:]], -1)
@@ -119,7 +125,7 @@ class Definition:
             grid = pixels / torch.tensor([width - 1, height - 1]) * 2 - 1
             grid[behind] = -2
             for k in range(self.spec.depth.count):
-                warped = F.grid_sample(then[n:n + 1], grid[k:k + 1], align_corners=True)[0]
+                warped = F.grid_sample(then[n : n + 1], grid[k : k + 1], align_corners=True)[0]
                 costs.append((feature[n] - warped).abs().sum(0) + 5.0 * (warped[-4] == 0))
         cost = torch.stack(costs).view(len(feature), -1, *feature.shape[2:])
         name = 'depth_net.cost_volumn_net'
@@ -130,8 +136,23 @@ class Definition:
 
     def camera_gate(self, x: Tensor, c: Calibration, branch: str) -> Tensor:
         k, r, t, b = c.intrinsics, c.post_rotation, c.post_translation, c.bda.expand(len(x), 3, 3)
-        entries = [k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2], r[:, 0, 0], r[:, 0, 1], t[:, 0], r[:, 1, 0],
-                   r[:, 1, 1], t[:, 1], b[:, 0, 0], b[:, 0, 1], b[:, 1, 0], b[:, 1, 1], b[:, 2, 2]]
+        entries = [
+            k[:, 0, 0],
+            k[:, 1, 1],
+            k[:, 0, 2],
+            k[:, 1, 2],
+            r[:, 0, 0],
+            r[:, 0, 1],
+            t[:, 0],
+            r[:, 1, 0],
+            r[:, 1, 1],
+            t[:, 1],
+            b[:, 0, 0],
+            b[:, 0, 1],
+            b[:, 1, 0],
+            b[:, 1, 1],
+            b[:, 2, 2],
+        ]
         vector = torch.cat([torch.stack(entries, 1), c.volume_from_camera[:, :3].flatten(1)], 1).double()
         name = f'depth_net.{branch}'
         e = self.conv(self.conv(self.norm(vector, 'depth_net.bn'), f'{name}_mlp.fc1').relu(), f'{name}_mlp.fc2')
@@ -144,8 +165,9 @@ class Definition:
             branch = f'{name}.aspp{i}'
             y = self.conv(x, f'{branch}.atrous_conv', 1, 0 if i == 1 else dilation, dilation)
             found.append(self.norm(y, f'{branch}.bn').relu())
-        mean = self.norm(self.conv(x.mean((2, 3), keepdim=True), f'{name}.global_avg_pool.1'),
-                         f'{name}.global_avg_pool.2').relu()
+        mean = self.norm(
+            self.conv(x.mean((2, 3), keepdim=True), f'{name}.global_avg_pool.1'), f'{name}.global_avg_pool.2'
+        ).relu()
         x = torch.cat([*found, mean.expand_as(found[0])], 1)
         return self.norm(self.conv(x, f'{name}.conv1'), f'{name}.bn1').relu()
 
@@ -194,8 +216,9 @@ class Definition:
         c, before, bins, (height, width) = frame.calibration, self.past['calibration'], self.spec.depth, size[2:]
         found = []
         for n in range(size[0]):
-            seen, behind = self.reprojected(self.frustum(size[2:], n, c, bins.values()), n, c,
-                                            frame.previous_camera_from_camera)
+            seen, behind = self.reprojected(
+                self.frustum(size[2:], n, c, bins.values()), n, c, frame.previous_camera_from_camera
+            )
             seen = seen @ before.post_rotation[n].double().t() + before.post_translation[n]
             span = torch.tensor([16.0 * width - 1, 16.0 * height - 1, bins.step * (bins.count - 1)])
             grid = (seen - torch.tensor([0.0, 0.0, bins.first])) / span * 2 - 1
@@ -209,7 +232,7 @@ class Definition:
         y = torch.zeros(count, bins.count, height, width, dtype=torch.float64)
         if frame.lidar_depth is not None and self.spec.lidar_depth:
             for n, row, column in product(range(count), range(height), range(width)):
-                patch = frame.lidar_depth[n, 16 * row:16 * row + 16, 16 * column:16 * column + 16]
+                patch = frame.lidar_depth[n, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
                 if patch.any():
                     t = int((float(patch[patch > 0].min()) - (bins.first - bins.step)) / bins.step)
                     if 1 <= t < bins.count + 1:
@@ -225,7 +248,7 @@ class Definition:
             points = self.frustum(g.shape[2:], n, c, depths)
             self.fill(volume, points, g[n], context[n], n, c)
             if self.beside:
-                self.fill_beside(volume, g, context[n], y0[n:n + 1], n, c)
+                self.fill_beside(volume, g, context[n], y0[n : n + 1], n, c)
         return (volume[..., 0] if self.flat else volume)[None]
 
     def fill(self, volume: Tensor, points: Tensor, values: Tensor, context: Tensor, n: int, c: Calibration) -> None:
@@ -245,8 +268,10 @@ class Definition:
         weights = self.conv(y0, 'depth_net.depth2occ_inter_weight_net').sigmoid().view(3, 3, 3, *g.shape[2:])
         offsets = (4 * self.conv(y0, 'depth_net.depth2occ_inter_bias_net')).clamp(-8, 8).view(3, 3, 2, *g.shape[2:])
         likeliest, spec, (height, width), (h, w) = g[n].argmax(0), self.spec, self.spec.image_size, g.shape[2:]
-        v, u = torch.meshgrid(*(torch.arange(count) * (size - 1) / (count - 1) for count, size in (
-            (h, height), (w, width))), indexing='ij')
+        v, u = torch.meshgrid(
+            *(torch.arange(count) * (size - 1) / (count - 1) for count, size in ((h, height), (w, width))),
+            indexing='ij',
+        )
         for a, b, step in product(range(3), repeat=3):
             if (a, b) == (1, 1):
                 continue
@@ -274,8 +299,9 @@ class Definition:
         way = frame.previous_ego_from_ego.double() if self.past.get('volume') is not None else torch.eye(4).double()
         whole = torch.linalg.inv(to_metres) @ then @ way @ torch.linalg.inv(now) @ to_metres
         x_count, y_count, z_count = grid.shape
-        indices = torch.tensor([[x, y, 1 if self.flat else z, 1] for y, x, z in product(
-            range(y_count), range(x_count), range(z_count))]).double()
+        indices = torch.tensor(
+            [[x, y, 1 if self.flat else z, 1] for y, x, z in product(range(y_count), range(x_count), range(z_count))]
+        ).double()
         moved = (indices @ whole.t())[:, :3]
         return torch.cat([moved[:, :2], torch.zeros_like(moved[:, 2:])], 1) if self.flat else moved
 
@@ -336,16 +362,28 @@ class Definition:
         m, k = self.moved(rows, p), 0 if start else self.past['frames']
         history = self.sampled(rows if start else self.past['volume'], p + m)
         channels = rows.shape[1]
-        parts = [self.pointwise(volume + self.embedded(0.5 * time, channels), 'history_keyframe_time_conv')
-                 for volume, time in ((rows, k), (history, max(k - 1, 0)))]
+        parts = [
+            self.pointwise(volume + self.embedded(0.5 * time, channels), 'history_keyframe_time_conv')
+            for volume, time in ((rows, k), (history, max(k - 1, 0)))
+        ]
         fused = self.pointwise(torch.cat(parts, 1), 'history_keyframe_cat_conv')
         self.past |= {'volume': fused, 'frames': k + 1}
         return self.scene(rows if start else fused)
 
     def scene(self, v: Tensor) -> Tensor:
         prefix = 'scene_his_func_after_vox_his.scene_his_'
-        qo, q1, q2, w0, b0, gamma, beta = (self.weights[prefix + name].squeeze() for name in (
-            'q.weight', 'k.weight', 'v.weight', 'learnable_weight', 'learnable_bias', 'norm_weight', 'norm_bias'))
+        qo, q1, q2, w0, b0, gamma, beta = (
+            self.weights[prefix + name].squeeze()
+            for name in (
+                'q.weight',
+                'k.weight',
+                'v.weight',
+                'learnable_weight',
+                'learnable_bias',
+                'norm_weight',
+                'norm_bias',
+            )
+        )
         dw, db = self.past.get('scene', (torch.zeros_like(w0), torch.zeros_like(b0)))
 
         def normed(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -372,8 +410,10 @@ class Definition:
             p = self.alignment(frame)
             kept = [self.sampled(volume, p) for volume in self.past['volume']]
             ages = [age + 1 for age in self.past['ages']]
-        aged = [torch.cat([volume, torch.full((len(rows), 1), 0.5 * age)], 1)
-                for volume, age in zip([rows, *kept], [0, *ages], strict=True)]
+        aged = [
+            torch.cat([volume, torch.full((len(rows), 1), 0.5 * age)], 1)
+            for volume, age in zip([rows, *kept], [0, *ages], strict=True)
+        ]
         self.past |= {'volume': [rows, *kept[:-1]], 'ages': [0, *ages[:-1]]}
         stacked = torch.cat([self.pointwise(each, 'history_keyframe_time_conv') for each in aged], 1)
         return self.pointwise(stacked, 'history_keyframe_cat_conv')
@@ -382,8 +422,15 @@ class Definition:
 
     def decoded(self, view: Tensor) -> Tensor:
         levels = self.stages(view, 'img_bev_encoder_backbone')
-        raised = [levels[0], *(F.interpolate(level, scale_factor=2 ** i, align_corners=True, mode=(
-            'bilinear' if self.flat else 'trilinear')) for i, level in enumerate(levels[1:], 1))]
+        raised = [
+            levels[0],
+            *(
+                F.interpolate(
+                    level, scale_factor=2**i, align_corners=True, mode=('bilinear' if self.flat else 'trilinear')
+                )
+                for i, level in enumerate(levels[1:], 1)
+            ),
+        ]
         x, name = torch.cat(raised, 1), 'img_bev_encoder_neck.conv'
         if self.flat:
             for conv, norm in ((0, 1), (3, 4)):
@@ -393,8 +440,9 @@ class Definition:
         else:
             x = self.norm(self.conv(x, f'{name}.conv'), f'{name}.bn').relu()
         q = self.weights['alocc_head.query_feat.weight']
-        q = F.layer_norm(q, q.shape[1:], self.weights['alocc_head.post_norm.weight'],
-                         self.weights['alocc_head.post_norm.bias'], 1e-5)
+        q = F.layer_norm(
+            q, q.shape[1:], self.weights['alocc_head.post_norm.weight'], self.weights['alocc_head.post_norm.bias'], 1e-5
+        )
         q = self.conv(self.conv(q, 'alocc_head.mask_embed.0').relu(), 'alocc_head.mask_embed.2').relu()
         return torch.einsum('qc,cyxz->yxzq', self.conv(q, 'alocc_head.mask_embed.4'), x[0])[..., 1:]
 
@@ -411,12 +459,16 @@ class Definition:
 
 
 KINDS: dict[str, Callable[..., OccupancyNetwork]] = {
-    '3d': alocc.alocc_3d, '2d': alocc.alocc_2d, 'mini': alocc.alocc_mini}
+    '3d': alocc.alocc_3d,
+    '2d': alocc.alocc_2d,
+    'mini': alocc.alocc_mini,
+}
 
 
 @pytest.fixture
-def make(tiny_spec: NetworkSpec, filled: Callable[[OccupancyNetwork], OccupancyNetwork],
-         alocc_sizes: alocc.Sizes) -> Callable[..., Any]:
+def make(
+    tiny_spec: NetworkSpec, filled: Callable[[OccupancyNetwork], OccupancyNetwork], alocc_sizes: Sizes
+) -> Callable[..., Any]:
     def made(kind: str, *, fused: bool, lidar: bool = False) -> tuple[OccupancyNetwork, Definition]:
         spec, (x, y, z), (dx, dy, dz) = tiny_spec, tiny_spec.grid.shape, tiny_spec.grid.voxel_size
         if kind != '3d':
@@ -432,13 +484,23 @@ def make(tiny_spec: NetworkSpec, filled: Callable[[OccupancyNetwork], OccupancyN
     return made
 
 
-@pytest.mark.parametrize(('kind', 'fused', 'lidar'), [
-    ('3d', True, False), ('3d', True, True), ('2d', True, False), ('mini', True, False),
-    ('3d', False, False), ('2d', False, False), ('mini', False, False)],
-    ids=['3d gf', '3d gf depth', '2d gf', 'mini gf', '3d', '2d', 'mini'])
+@pytest.mark.parametrize(
+    ('kind', 'fused', 'lidar'),
+    [
+        ('3d', True, False),
+        ('3d', True, True),
+        ('2d', True, False),
+        ('mini', True, False),
+        ('3d', False, False),
+        ('2d', False, False),
+        ('mini', False, False),
+    ],
+    ids=['3d gf', '3d gf depth', '2d gf', 'mini gf', '3d', '2d', 'mini'],
+)
 @torch.inference_mode()
-def test_frames_of_the_whole_network(make: Callable[..., Any], drive: Any, recalibrated: Callable[..., Frame],
-                                     kind: str, fused: bool, lidar: bool) -> None:
+def test_frames_of_the_whole_network(
+    make: Callable[..., Any], drive: Any, recalibrated: Callable[..., Frame], kind: str, fused: bool, lidar: bool
+) -> None:
     network, definition = make(kind, fused=fused, lidar=lidar)
     runner, frames = SequenceRunner(network), drive.frames(3)
     frames[2] = recalibrated(frames[2], bda=torch.diag(torch.tensor([1.0, -1.0, 1.0])))

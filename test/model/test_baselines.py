@@ -36,9 +36,14 @@ def build() -> Callable[[str], OccupancyNetwork]:
             spec, height = ZOO[name].spec, 4
             shape = (16, 16, 1 if spec.grid.shape[2] == 1 else height)
             grid = VoxelGrid(lower=(-8.0, -8.0, -1.0), voxel_size=(1.0, 1.0, 6.4 / shape[2]), shape=shape)
-            spec = dataclasses.replace(spec, image_size=(64, 96), cameras=2, grid=grid,
-                                       depth=DepthBins(first=1.0, step=1.0, count=24),
-                                       heights=spec.heights and height)
+            spec = dataclasses.replace(
+                spec,
+                image_size=(64, 96),
+                cameras=2,
+                grid=grid,
+                depth=DepthBins(first=1.0, step=1.0, count=24),
+                heights=spec.heights and height,
+            )
             drawn[name] = ZOO[name].build(spec).eval()
             initialise(drawn[name], 0)
         return copy.deepcopy(drawn[name])
@@ -49,7 +54,8 @@ def build() -> Callable[[str], OccupancyNetwork]:
 @torch.inference_mode()
 @pytest.mark.parametrize('name', NAMES)
 def test_prepared_and_compiled_it_gives_what_it_gives_in_plain_torch(
-        build: Callable[[str], OccupancyNetwork], drive: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    build: Callable[[str], OccupancyNetwork], drive: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     network, frames = build(name), drive.frames(3)
     quick = SequenceRunner(prepare(copy.deepcopy(network), torch.device('cpu')))
     found = [quick.predict(frame).logits for frame in frames]
@@ -63,8 +69,9 @@ def test_prepared_and_compiled_it_gives_what_it_gives_in_plain_torch(
 
 @torch.inference_mode()
 @pytest.mark.parametrize('name', QUEUES)
-def test_sixteen_frames_are_remembered_and_no_more(build: Callable[[str], OccupancyNetwork], drive: Any,
-                                                   name: str) -> None:
+def test_sixteen_frames_are_remembered_and_no_more(
+    build: Callable[[str], OccupancyNetwork], drive: Any, name: str
+) -> None:
     runner = SequenceRunner(prepare(build(name), torch.device('cpu')))
     for frame in drive.frames(2):
         runner.predict(frame)
@@ -86,9 +93,9 @@ def test_sixteen_frames_are_remembered_and_no_more(build: Callable[[str], Occupa
 
 @torch.inference_mode()
 @pytest.mark.parametrize('name', ['bevdetocc_gf', 'bevdetocc_sf'])
-def test_a_state_that_is_given_away_is_freed_and_changes_nothing(build: Callable[[str], OccupancyNetwork], drive: Any,
-                                                                 same: Callable[[object, object], bool],
-                                                                 name: str) -> None:
+def test_a_state_that_is_given_away_is_freed_and_changes_nothing(
+    build: Callable[[str], OccupancyNetwork], drive: Any, same: Callable[[object, object], bool], name: str
+) -> None:
     network = prepare(build(name), torch.device('cpu'))
     keeping, spending = SequenceRunner(network), SequenceRunner.forgetful(network)
     for frame in drive.frames(3):

@@ -47,8 +47,8 @@ def check_products(result: BenchmarkResult, network: Any) -> None:
     by_hand = {
         'pre-process': conv_gmac(network.view.pre_process, voxels),
         'motion': conv_gmac(network.memory.motion, voxels),
-        'voxel': (2 + 2) * channels ** 2 * voxels / 1e9,
-        'scene': 5 * channels ** 2 * voxels / 1e9,
+        'voxel': (2 + 2) * channels**2 * voxels / 1e9,
+        'scene': 5 * channels**2 * voxels / 1e9,
         'head': conv_gmac(network.decoder.head.conv, voxels) + classifier * voxels / 1e9,
     }
     for name, gmac in by_hand.items():
@@ -69,8 +69,9 @@ def test_one_frame(network: OccupancyNetwork) -> None:
     assert json.loads(json.dumps(dataclasses.asdict(result)))['gmac'] == result.gmac
 
 
-def test_the_floor_runs_each_product_as_often_as_the_network(network: OccupancyNetwork,
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_floor_runs_each_product_as_often_as_the_network(
+    network: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
     monkeypatch.setattr(benchmark, '_alone', lambda call, device: (calls.append(call), 1.0)[1])
     result = benchmark.run(network, frames=3)
@@ -79,16 +80,18 @@ def test_the_floor_runs_each_product_as_often_as_the_network(network: OccupancyN
     assert result.frames == 3
 
 
-def test_cues_that_are_off_have_no_stage(with_cues: Callable[[tuple[str, ...]], OccupancyNetwork],
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cues_that_are_off_have_no_stage(
+    with_cues: Callable[[tuple[str, ...]], OccupancyNetwork], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(benchmark, '_alone', lambda call, device: 0.0)
     result = benchmark.run(prepare(with_cues(('voxel',)), torch.device('cpu')), frames=1)
     assert set(STAGES_OF_TINY) - set(result.stages) == {'geometry', 'motion', 'scene'}
     assert in_order({'head': 1.0, 'backbone': 1.0}) == ['backbone', 'head']
 
 
-def test_transposed_convolutions_are_products_too(tiny_gsdocc: OccupancyNetwork,
-                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transposed_convolutions_are_products_too(
+    tiny_gsdocc: OccupancyNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = set()
 
     def alone(call: Any, device: torch.device) -> float:

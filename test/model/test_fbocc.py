@@ -30,8 +30,9 @@ def logits(network: OccupancyNetwork, frames: list[Frame]) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def test_plain_and_prepared_network_agree(tiny_fbocc: OccupancyNetwork, drive: Any,
-                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_and_prepared_network_agree(
+    tiny_fbocc: OccupancyNetwork, drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frames = drive.frames(3)
     prepared = logits(prepare(copy.deepcopy(tiny_fbocc), torch.device('cpu')), frames)
     monkeypatch.setattr(compiled, 'usable', lambda *_: False)
@@ -41,8 +42,9 @@ def test_plain_and_prepared_network_agree(tiny_fbocc: OccupancyNetwork, drive: A
 
 
 @torch.inference_mode()
-def test_columns_see_the_images_that_the_lift_misses(tiny_fbocc: OccupancyNetwork, drive: Any,
-                                                     recalibrated: Callable[..., Frame]) -> None:
+def test_columns_see_the_images_that_the_lift_misses(
+    tiny_fbocc: OccupancyNetwork, drive: Any, recalibrated: Callable[..., Frame]
+) -> None:
     """A camera adds to the volume by both projections; one that is masked out adds nothing."""
     network: Any = tiny_fbocc
     frame = drive.frame(0)

@@ -78,6 +78,7 @@ def test_the_past_counts_and_a_new_sequence_forgets_it(tiny_gsdocc: OccupancyNet
 @pytest.fixture
 def written(tiny_gsdocc: OccupancyNetwork, tmp_path: Path) -> Callable[[bool], Path]:
     """A file of the network as it was trained, or re-parameterised."""
+
     def write(merged: bool) -> Path:
         network: Any = copy.deepcopy(tiny_gsdocc)
         path = tmp_path / f'{merged}.safetensors'
@@ -91,8 +92,13 @@ def written(tiny_gsdocc: OccupancyNetwork, tmp_path: Path) -> Callable[[bool], P
 
 @pytest.mark.parametrize(('merged', 'said'), [(False, 'gsdocc, as trained'), (True, 'gsdocc, re-parameterised')])
 def test_a_file_of_either_form_loads_and_is_written_back(
-        tiny_gsdocc: OccupancyNetwork, build_tiny_gsdocc: Callable[[], OccupancyNetwork],
-        written: Callable[[bool], Path], tmp_path: Path, merged: bool, said: str) -> None:
+    tiny_gsdocc: OccupancyNetwork,
+    build_tiny_gsdocc: Callable[[], OccupancyNetwork],
+    written: Callable[[bool], Path],
+    tmp_path: Path,
+    merged: bool,
+    said: str,
+) -> None:
     network, path = build_tiny_gsdocc(), written(merged)
     load_checkpoint(network, path)
     assert described(network, 'gsdocc') == said
@@ -104,12 +110,21 @@ def test_a_file_of_either_form_loads_and_is_written_back(
     assert (f'{BLOCK}.gamma' in first) == (not merged)
 
 
-@pytest.mark.parametrize(('merged', 'lacking', 'form'), [
-    (False, 'norm.weight', 'as trained'), (True, 'pwconv1.1.bias', 're-parameterised'),
-    (True, 'pwconv2.0.bias', 're-parameterised')])
-def test_what_neither_form_has_is_named(build_tiny_gsdocc: Callable[[], OccupancyNetwork],
-                                        written: Callable[[bool], Path], merged: bool, lacking: str,
-                                        form: str) -> None:
+@pytest.mark.parametrize(
+    ('merged', 'lacking', 'form'),
+    [
+        (False, 'norm.weight', 'as trained'),
+        (True, 'pwconv1.1.bias', 're-parameterised'),
+        (True, 'pwconv2.0.bias', 're-parameterised'),
+    ],
+)
+def test_what_neither_form_has_is_named(
+    build_tiny_gsdocc: Callable[[], OccupancyNetwork],
+    written: Callable[[bool], Path],
+    merged: bool,
+    lacking: str,
+    form: str,
+) -> None:
     path = written(merged)
     state = load_file(path)
     del state[f'{BLOCK}.{lacking}']

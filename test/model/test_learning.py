@@ -26,11 +26,13 @@ Build = Callable[[NetworkSpec], OccupancyNetwork]
 
 
 @pytest.fixture(scope='module', params=['volume', 'columns'])
-def small(tiny_spec: NetworkSpec, build_tiny: Build, build_nano: Build,
-          request: pytest.FixtureRequest) -> OccupancyNetwork:
+def small(
+    tiny_spec: NetworkSpec, build_tiny: Build, build_nano: Build, request: pytest.FixtureRequest
+) -> OccupancyNetwork:
     """Of the second, the grid of classes is twice as fine as the volume."""
-    network = build_tiny(tiny_spec) if request.param == 'volume' else build_nano(
-        dataclasses.replace(tiny_spec, refinement=2))
+    network = (
+        build_tiny(tiny_spec) if request.param == 'volume' else build_nano(dataclasses.replace(tiny_spec, refinement=2))
+    )
     initialise(network, 3)
     return network
 
@@ -54,10 +56,31 @@ def test_a_network_of_columns_predicts_a_finer_grid(tiny_spec: NetworkSpec, buil
 
 def test_basic_blocks_are_named_as_torchvision_names_them() -> None:
     keys = {key.rsplit('.', 1)[0] for key in ResNet(BasicBlock, (8, 12), (1, 2)).state_dict()}
-    assert keys == {'conv1', 'bn1', *(f'layer{stage}.{part}' for stage, part in [
-        *product((1,), ('0.conv1', '0.bn1', '0.conv2', '0.bn2')),
-        *product((2,), ('0.conv1', '0.bn1', '0.conv2', '0.bn2', '0.downsample.0', '0.downsample.1',
-                        '1.conv1', '1.bn1', '1.conv2', '1.bn2'))])}
+    assert keys == {
+        'conv1',
+        'bn1',
+        *(
+            f'layer{stage}.{part}'
+            for stage, part in [
+                *product((1,), ('0.conv1', '0.bn1', '0.conv2', '0.bn2')),
+                *product(
+                    (2,),
+                    (
+                        '0.conv1',
+                        '0.bn1',
+                        '0.conv2',
+                        '0.bn2',
+                        '0.downsample.0',
+                        '0.downsample.1',
+                        '1.conv1',
+                        '1.bn1',
+                        '1.conv2',
+                        '1.bn2',
+                    ),
+                ),
+            ]
+        ),
+    }
 
 
 def test_a_refined_head_gives_each_voxel_its_own_eight() -> None:

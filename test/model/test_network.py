@@ -31,10 +31,19 @@ Same = Callable[[object, object], bool]
 Tensors = Callable[[object], list[Tensor]]
 
 # Table 5 of the paper: B is the network without memory.
-CUES = {'B': (), 'BG': ('geometry',), 'BS': ('scene',), 'BV': ('voxel',), 'BVS': ('voxel', 'scene'),
-        'BVM': ('voxel', 'motion'), 'BVG': ('voxel', 'geometry'), 'BVMG': ('voxel', 'motion', 'geometry'),
-        'BVSG': ('voxel', 'scene', 'geometry'), 'BVSM': ('voxel', 'scene', 'motion'),
-        'Full': ('voxel', 'scene', 'motion', 'geometry')}
+CUES = {
+    'B': (),
+    'BG': ('geometry',),
+    'BS': ('scene',),
+    'BV': ('voxel',),
+    'BVS': ('voxel', 'scene'),
+    'BVM': ('voxel', 'motion'),
+    'BVG': ('voxel', 'geometry'),
+    'BVMG': ('voxel', 'motion', 'geometry'),
+    'BVSG': ('voxel', 'scene', 'geometry'),
+    'BVSM': ('voxel', 'scene', 'motion'),
+    'Full': ('voxel', 'scene', 'motion', 'geometry'),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -58,8 +67,9 @@ class Watch(Probe):
         self.seen[name] = tensor.clone()
 
 
-def look(network: OccupancyNetwork, frame: Frame, state: SequenceState | None = None,
-         probe: Probe | None = None) -> tuple[Any, SequenceState]:
+def look(
+    network: OccupancyNetwork, frame: Frame, state: SequenceState | None = None, probe: Probe | None = None
+) -> tuple[Any, SequenceState]:
     return SequenceRunner(network, state).look(frame, probe or Probe())
 
 
@@ -97,8 +107,9 @@ def test_shapes_of_what_comes_out(network: OccupancyNetwork, drive: Any) -> None
     assert network.device == torch.device('cpu')
 
 
-def test_a_kept_state_can_be_started_from_again(network: OccupancyNetwork, drive: Any, same: Same,
-                                                tensors: Tensors) -> None:
+def test_a_kept_state_can_be_started_from_again(
+    network: OccupancyNetwork, drive: Any, same: Same, tensors: Tensors
+) -> None:
     frames = drive.frames(3)
     steps = run(network, frames[:2])
     old = steps[1][1]
@@ -120,8 +131,9 @@ def test_outputs_of_one_frame_survive_the_next(network: OccupancyNetwork, drive:
     assert all(torch.equal(a, b) for a, b in zip([*tensors(prediction), *tensors(state)], kept, strict=True))
 
 
-def test_a_state_goes_on_after_it_was_saved_and_loaded(network: OccupancyNetwork, drive: Any, same: Same,
-                                                       tmp_path: Path) -> None:
+def test_a_state_goes_on_after_it_was_saved_and_loaded(
+    network: OccupancyNetwork, drive: Any, same: Same, tmp_path: Path
+) -> None:
     (_, _), (_, state) = run(network, drive.frames(2))
     state.save(tmp_path / 'state')
     loaded = SequenceState.load(tmp_path / 'state').to('cpu')
@@ -140,8 +152,11 @@ def test_a_start_forgets_what_was_before(network: OccupancyNetwork, drive: Any, 
 
 def test_a_start_ignores_where_the_vehicle_was(network: OccupancyNetwork, drive: Any, same: Same) -> None:
     frame = drive.frame(1)
-    lost = dataclasses.replace(frame, previous_camera_from_camera=torch.full((2, 4, 4), torch.nan),
-                               previous_ego_from_ego=torch.full((4, 4), torch.nan))
+    lost = dataclasses.replace(
+        frame,
+        previous_camera_from_camera=torch.full((2, 4, 4), torch.nan),
+        previous_ego_from_ego=torch.full((4, 4), torch.nan),
+    )
     assert same(look(network, lost)[0], look(network, frame)[0])
 
 
@@ -155,8 +170,9 @@ def test_facts_of_a_start(network: OccupancyNetwork, drive: Any) -> None:
     assert torch.equal(later['stereo_ref_feat'], seen['stereo_feat'])
 
 
-def test_the_history_lies_in_the_augmentation_of_its_own_frame(network: OccupancyNetwork, drive: Any,
-                                                               recalibrated: Recalibrated) -> None:
+def test_the_history_lies_in_the_augmentation_of_its_own_frame(
+    network: OccupancyNetwork, drive: Any, recalibrated: Recalibrated
+) -> None:
     flip = torch.diag(torch.tensor([1.0, -1, 1]))
     _, state = look(network, recalibrated(drive.frame(0), bda=flip))
     assert torch.equal(state.calibration.bda, flip)
@@ -179,8 +195,9 @@ def test_every_stage_is_entered_once_in_order(network: OccupancyNetwork, drive: 
 
 
 @pytest.mark.slow
-def test_compiled_and_plain_forms_give_the_same(tiny: OccupancyNetwork, drive: Any,
-                                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_and_plain_forms_give_the_same(
+    tiny: OccupancyNetwork, drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fast = run(tiny, drive.frames(3))
     with monkeypatch.context() as patch:
         patch.setattr(compiled, 'usable', lambda *_: False)
@@ -190,8 +207,9 @@ def test_compiled_and_plain_forms_give_the_same(tiny: OccupancyNetwork, drive: A
         assert (quick.labels == slow.labels).float().mean() > 0.999
 
 
-def test_half_precision_is_for_learned_layers_alone(grounded: OccupancyNetwork, drive: Any, tensors: Tensors,
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_precision_is_for_learned_layers_alone(
+    grounded: OccupancyNetwork, drive: Any, tensors: Tensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checked = set()
 
     def check(owner: Any, name: str) -> None:
@@ -206,8 +224,13 @@ def test_half_precision_is_for_learned_layers_alone(grounded: OccupancyNetwork, 
 
         monkeypatch.setattr(owner, name, checking)
 
-    geometric = ((stereo, 'cost_volume'), (fused, 'ground_bins'), (grounded.memory, '_transform'),
-                 (lift, 'voxel_index'), (depth_warp, 'history_grid'))
+    geometric = (
+        (stereo, 'cost_volume'),
+        (fused, 'ground_bins'),
+        (grounded.memory, '_transform'),
+        (lift, 'voxel_index'),
+        (depth_warp, 'history_grid'),
+    )
     for owner, name in geometric:
         check(owner, name)
     network = prepare(grounded, torch.device('cpu'))
@@ -256,8 +279,11 @@ def test_geometry_depends_on_no_weight(either: OccupancyNetwork, drive: Any, sam
     assert same(either.geometry(frame.calibration, previous), before)
 
 
-MATRICES = (*(field.name for field in dataclasses.fields(Calibration)), 'previous_camera_from_camera',
-            'previous_ego_from_ego')
+MATRICES = (
+    *(field.name for field in dataclasses.fields(Calibration)),
+    'previous_camera_from_camera',
+    'previous_ego_from_ego',
+)
 
 
 def with_a_change(frame: Frame, name: str, seed: int) -> Frame:
@@ -273,8 +299,9 @@ def with_a_change(frame: Frame, name: str, seed: int) -> Frame:
 
 
 @pytest.mark.parametrize('name', MATRICES)
-def test_a_changed_calibration_is_noticed(grounded: OccupancyNetwork, drive: Any, recalibrated: Recalibrated,
-                                          same: Same, name: str) -> None:
+def test_a_changed_calibration_is_noticed(
+    grounded: OccupancyNetwork, drive: Any, recalibrated: Recalibrated, same: Same, name: str
+) -> None:
     runner = SequenceRunner(prepare(grounded, torch.device('cpu')))
     runner.predict(drive.frame(0))
     frame = recalibrated(drive.frame(1), volume_from_camera=drive.frame(0).calibration.volume_from_camera)
@@ -286,9 +313,9 @@ def test_a_changed_calibration_is_noticed(grounded: OccupancyNetwork, drive: Any
     assert not torch.equal(actual[0].logits, usual.logits)
 
 
-def test_an_unchanged_calibration_computes_nothing_again(grounded: OccupancyNetwork, drive: Any,
-                                                         recalibrated: Recalibrated,
-                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_calibration_computes_nothing_again(
+    grounded: OccupancyNetwork, drive: Any, recalibrated: Recalibrated, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[str] = []
 
     def spy(owner: Any, name: str) -> None:
@@ -299,13 +326,16 @@ def test_an_unchanged_calibration_computes_nothing_again(grounded: OccupancyNetw
     spy(fused, 'ground_bins')
     spy(lift, 'voxel_index')
     pose = drive.frame(0).calibration.volume_from_camera
-    run(prepare(grounded, torch.device('cpu')),
-        [recalibrated(frame, volume_from_camera=pose.clone()) for frame in drive.frames(3)])
+    run(
+        prepare(grounded, torch.device('cpu')),
+        [recalibrated(frame, volume_from_camera=pose.clone()) for frame in drive.frames(3)],
+    )
     assert sorted(calls) == ['camera_points', 'ground_bins', 'voxel_index']
 
 
-def test_one_cache_serves_two_networks(tiny: OccupancyNetwork, grounded: OccupancyNetwork, drive: Any,
-                                       same: Same) -> None:
+def test_one_cache_serves_two_networks(
+    tiny: OccupancyNetwork, grounded: OccupancyNetwork, drive: Any, same: Same
+) -> None:
     cache, calibration = CalibrationCache(), drive.frame(0).calibration
     for network in (tiny, grounded, tiny):
         assert same(network.geometry(calibration, None, cache), network.geometry(calibration))
@@ -325,8 +355,9 @@ def masked(frame: Frame, images: Tensor) -> Frame:
 def test_nothing_of_a_masked_camera_reaches_the_prediction(network: OccupancyNetwork, drive: Any, same: Same) -> None:
     _, state = look(network, drive.frame(0))
     noise = torch.randn(3, 64, 96, generator=torch.Generator().manual_seed(9))
-    dark, bright = (look(network, masked(drive.frame(1), images), state)
-                    for images in (torch.zeros(3, 64, 96), 5 * noise))
+    dark, bright = (
+        look(network, masked(drive.frame(1), images), state) for images in (torch.zeros(3, 64, 96), 5 * noise)
+    )
     assert same(dark[0], bright[0])
     assert same(dark[1].memory, bright[1].memory)
     assert not torch.equal(dark[0].logits, look(network, drive.frame(1), state)[0].logits)
@@ -342,21 +373,31 @@ def test_a_camera_that_comes_back_starts_afresh(network: OccupancyNetwork, drive
         assert not torch.equal(back[name][0], start[name][0]), name
 
 
-def test_without_any_camera_the_lifted_volume_is_empty(network: OccupancyNetwork, drive: Any,
-                                                       recalibrated: Recalibrated) -> None:
+def test_without_any_camera_the_lifted_volume_is_empty(
+    network: OccupancyNetwork, drive: Any, recalibrated: Recalibrated
+) -> None:
     blind = recalibrated(drive.frame(0), visible=torch.zeros(2, dtype=torch.bool))
     assert not watched(network, blind, None)['lifted'].any()
 
 
 @pytest.mark.parametrize('count', [1, 3])
-def test_another_number_of_cameras_goes_through_the_same_weights(network: OccupancyNetwork, drive: Any,
-                                                                 recalibrated: Recalibrated, count: int) -> None:
+def test_another_number_of_cameras_goes_through_the_same_weights(
+    network: OccupancyNetwork, drive: Any, recalibrated: Recalibrated, count: int
+) -> None:
     """Each camera is lifted by itself: one less is as one masked, and one twice adds up."""
+
     def chosen(frame: Frame, cameras: list[int]) -> Frame:
-        calibration = Calibration(**{field.name: value if field.name == 'bda' else value[cameras] for field, value in (
-            (field, getattr(frame.calibration, field.name)) for field in dataclasses.fields(Calibration))})
-        return Frame(frame.images[cameras], calibration, frame.previous_camera_from_camera[cameras],
-                     frame.previous_ego_from_ego)
+        calibration = Calibration(
+            **{
+                field.name: value if field.name == 'bda' else value[cameras]
+                for field, value in (
+                    (field, getattr(frame.calibration, field.name)) for field in dataclasses.fields(Calibration)
+                )
+            }
+        )
+        return Frame(
+            frame.images[cameras], calibration, frame.previous_camera_from_camera[cameras], frame.previous_ego_from_ego
+        )
 
     cameras = [0, 1, 1][:count]
     steps = run(network, [chosen(frame, cameras) for frame in drive.frames(2)])
@@ -390,8 +431,9 @@ def test_each_set_of_cues_remembers_its_own_and_sees_something_else(with_cues: W
 
 
 @pytest.mark.parametrize(('name', 'memoryless'), [('B', True), ('BG', True), ('BS', False), ('BV', False)])
-def test_without_cues_only_the_stereo_feature_is_remembered(with_cues: WithCues, drive: Any, name: str,
-                                                            memoryless: bool) -> None:
+def test_without_cues_only_the_stereo_feature_is_remembered(
+    with_cues: WithCues, drive: Any, name: str, memoryless: bool
+) -> None:
     """With the last image and the memory of geometry hidden, only the memory of the volume is left."""
     network = with_cues(CUES[name])
     _, state = look(network, drive.frame(0))
@@ -405,19 +447,28 @@ def test_every_set_of_cues_has_the_same_weights(tiny: OccupancyNetwork, with_cue
     assert list(with_cues(()).state_dict()) == list(tiny.state_dict())
 
 
-@pytest.mark.parametrize(('cues', 'message'), [
-    (('motion',), "'motion' .* cannot be on without"), (('motion', 'scene', 'geometry'), 'cannot be on without'),
-    (('voxel', 'smell'), "unknown cue 'smell'")])
+@pytest.mark.parametrize(
+    ('cues', 'message'),
+    [
+        (('motion',), "'motion' .* cannot be on without"),
+        (('motion', 'scene', 'geometry'), 'cannot be on without'),
+        (('voxel', 'smell'), "unknown cue 'smell'"),
+    ],
+)
 def test_cues_that_cannot_work_are_refused(tiny_spec: NetworkSpec, cues: tuple[str, ...], message: str) -> None:
     with pytest.raises(GdfusionError, match=message):
         tiny_spec.with_cues(cues)
 
 
 def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(
-        grounded: OccupancyNetwork, drive: Any, recalibrated: Recalibrated,
-        run_without_waiting: Callable[..., SequenceRunner]) -> None:
+    grounded: OccupancyNetwork,
+    drive: Any,
+    recalibrated: Recalibrated,
+    run_without_waiting: Callable[..., SequenceRunner],
+) -> None:
     runner = run_without_waiting(
-        grounded, [recalibrated(drive.frame(index), visible=torch.tensor([True, index != 2])) for index in range(4)])
+        grounded, [recalibrated(drive.frame(index), visible=torch.tensor([True, index != 2])) for index in range(4)]
+    )
     assert runner.state is not None
     assert runner.state.memory is not None
     assert runner.state.memory.voxel is not None
@@ -426,6 +477,7 @@ def test_nothing_waits_for_another_device_and_every_tensor_is_where_it_belongs(
 
 
 @pytest.mark.parametrize('name', ['tiny', 'tiny_fbocc', 'tiny_gsdocc'])
-def test_no_family_waits_for_another_device(name: str, request: pytest.FixtureRequest, drive: Any,
-                                            run_without_waiting: Callable[..., SequenceRunner]) -> None:
+def test_no_family_waits_for_another_device(
+    name: str, request: pytest.FixtureRequest, drive: Any, run_without_waiting: Callable[..., SequenceRunner]
+) -> None:
     run_without_waiting(request.getfixturevalue(name), drive.frames(3))

@@ -22,7 +22,7 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.interface import Calibration, Frame, Prediction, by_voxel
 from gdfusion_ros.model.layers.volume import rows
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.networks.alocc import ALOCC_3D_GF
+from gdfusion_ros.model.networks.alocc_specs import ALOCC_3D_GF
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF_SMALL
 from gdfusion_ros.model.networks.fbocc import FBOCC_GF
 from gdfusion_ros.model.ops import backends, compiled
@@ -65,13 +65,23 @@ class Case:
     below: Mapping[int, tuple[int, int, int]] = dataclasses.field(default_factory=dict)
 
 
-ALOCC_SMALL = dataclasses.replace(ALOCC_3D_GF, image_size=IMAGE, grid=VoxelGrid(
-    lower=(-40.0, -40.0, -1.0), voxel_size=(1.0, 1.0, 0.8), shape=(80, 80, 8)))
-CASES = (Case(BEVDETOCC_GF_SMALL, 'bevdetocc_gf_small', 20, 2e-3),
-         Case(dataclasses.replace(BEVDETOCC_GF_SMALL, name='bevdetocc_sf', cues=()), 'bevdetocc_sf_small', 11, 1e-3),
-         Case(dataclasses.replace(FBOCC_GF, image_size=IMAGE), 'fbocc_gf_small', 17, 1e-3,
-              below={2: (33, 71, 2), 3: (12, 52, 3)}),
-         Case(ALOCC_SMALL, 'alocc_gf_small', 20, 5e-3, 0.9995))
+ALOCC_SMALL = dataclasses.replace(
+    ALOCC_3D_GF,
+    image_size=IMAGE,
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(1.0, 1.0, 0.8), shape=(80, 80, 8)),
+)
+CASES = (
+    Case(BEVDETOCC_GF_SMALL, 'bevdetocc_gf_small', 20, 2e-3),
+    Case(dataclasses.replace(BEVDETOCC_GF_SMALL, name='bevdetocc_sf', cues=()), 'bevdetocc_sf_small', 11, 1e-3),
+    Case(
+        dataclasses.replace(FBOCC_GF, image_size=IMAGE),
+        'fbocc_gf_small',
+        17,
+        1e-3,
+        below={2: (33, 71, 2), 3: (12, 52, 3)},
+    ),
+    Case(ALOCC_SMALL, 'alocc_gf_small', 20, 5e-3, 0.9995),
+)
 
 
 @pytest.fixture(scope='module', params=CASES, ids=lambda case: case.recording)
@@ -100,18 +110,22 @@ def frame_of(inputs: dict[str, NDArray[Any]]) -> Frame:
     pose = np.tile(np.eye(4, dtype=np.float32), (6, 1, 1))
     pose[:, :3, :3], pose[:, :3, 3] = inputs['sensor2keyego_rot'], inputs['sensor2keyego_tran']
     exact = {name: value.astype(np.float64) for name, value in inputs.items()}
-    chain = (np.linalg.inv(exact['adj_ego2global'] @ exact['adj_sensor2ego'])
-             @ exact['ego2global'] @ exact['sensor2ego']).astype(np.float32)
+    chain = (
+        np.linalg.inv(exact['adj_ego2global'] @ exact['adj_sensor2ego']) @ exact['ego2global'] @ exact['sensor2ego']
+    ).astype(np.float32)
     matrices = (inputs['intrins'], inputs['post_rots'], inputs['post_trans'], pose, inputs['bda'], np.ones(6, bool))
     calibration = Calibration(*map(torch.from_numpy, matrices))
-    return Frame(torch.from_numpy(inputs['imgs'][0::2]), calibration, torch.from_numpy(chain),
-                 torch.from_numpy(inputs['curr_to_prev_ego_rt']))
+    return Frame(
+        torch.from_numpy(inputs['imgs'][0::2]),
+        calibration,
+        torch.from_numpy(chain),
+        torch.from_numpy(inputs['curr_to_prev_ego_rt']),
+    )
 
 
 @pytest.fixture(scope='module')
 def frames(generator: ModuleType) -> list[Frame]:
-    return [frame_of(generator.frame_inputs(time, previous, *IMAGE))
-            for _, time, previous, _ in generator.FRAMES]
+    return [frame_of(generator.frame_inputs(time, previous, *IMAGE)) for _, time, previous, _ in generator.FRAMES]
 
 
 @pytest.fixture(scope='module')
@@ -148,8 +162,9 @@ class Watch(Probe):
         matrix, field = torch.eye(4), rows(self.seen['volume'])
         if before is not None:
             field = before.memory.voxel.volume
-            matrix = index_transform(self._grid, frame.previous_ego_from_ego, frame.calibration.bda,
-                                     before.calibration.bda)
+            matrix = index_transform(
+                self._grid, frame.previous_ego_from_ego, frame.calibration.bda, before.calibration.bda
+            )
         positions = sampled_positions(after.memory.motion.offsets, matrix, self.size)
         self.seen['sample_grid'] = positions / self.last * 2 - 1
         self.seen['sampled_history'] = sample(field, positions, self.size)
@@ -184,6 +199,7 @@ def agreement(recorded: Any, index: int, prediction: Prediction) -> float:
 
 def step_from_below(voxel: tuple[int, int, int] | None, patch: pytest.MonkeyPatch) -> None:
     """Have the motion step of one voxel sample just below the y that it would sample at; None: of no voxel."""
+
     def stepped(offsets: Tensor, history: Tensor, matrix: Tensor, size: tuple[int, ...], axes: int) -> Tensor:
         if voxel is not None:
             offsets = offsets.clone()
@@ -195,8 +211,15 @@ def step_from_below(voxel: tuple[int, int, int] | None, patch: pytest.MonkeyPatc
 
 @torch.inference_mode()
 @pytest.mark.parametrize('form', ['plain', 'prepared'])
-def test_every_tensor_of_five_frames(network: OccupancyNetwork, frames: list[Frame], case: Case, recorded: Any,
-                                     generator: ModuleType, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+def test_every_tensor_of_five_frames(
+    network: OccupancyNetwork,
+    frames: list[Frame],
+    case: Case,
+    recorded: Any,
+    generator: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
     if form == 'prepared':
         network = prepare(copy.deepcopy(network), torch.device('cpu'))
     else:
@@ -228,8 +251,9 @@ def test_labels_on_cuda(network: OccupancyNetwork, frames: list[Frame], recorded
 
 @torch.inference_mode()
 @pytest.mark.parametrize('name', ['gdfusion_nano', 'bevdetocc_gf_small'])
-def test_reference_forms_give_the_grids_that_they_always_gave(name: str, generator: ModuleType, recordings: Path,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reference_forms_give_the_grids_that_they_always_gave(
+    name: str, generator: ModuleType, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stored when the network was one class, on an AMD EPYC: equal there; elsewhere rounding may decide ties."""
     threads = torch.get_num_threads()
     monkeypatch.setattr(compiled, 'usable', lambda *_: False)

@@ -20,10 +20,11 @@ Grids = dict[str, NDArray[Any]]
 ONE_THREAD = {'OMP_NUM_THREADS': '1'}
 OTHERS = {
     'two threads': {'OMP_NUM_THREADS': '2'},
-    'AVX2': ONE_THREAD | {'ATEN_CPU_CAPABILITY': 'avx2', 'ONEDNN_MAX_CPU_ISA': 'AVX2',
-                          'MKL_ENABLE_INSTRUCTIONS': 'AVX2'},
-    'SSE': ONE_THREAD | {'ATEN_CPU_CAPABILITY': 'default', 'ONEDNN_MAX_CPU_ISA': 'SSE41',
-                         'MKL_ENABLE_INSTRUCTIONS': 'SSE4_2'}}
+    'AVX2': ONE_THREAD
+    | {'ATEN_CPU_CAPABILITY': 'avx2', 'ONEDNN_MAX_CPU_ISA': 'AVX2', 'MKL_ENABLE_INSTRUCTIONS': 'AVX2'},
+    'SSE': ONE_THREAD
+    | {'ATEN_CPU_CAPABILITY': 'default', 'ONEDNN_MAX_CPU_ISA': 'SSE41', 'MKL_ENABLE_INSTRUCTIONS': 'SSE4_2'},
+}
 TIES = 5
 """Voxels of the 1,280,000 whose two best classes may lie so close that rounding decides; none here so far."""
 
@@ -32,8 +33,11 @@ TIES = 5
 def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, str]], Grids]:
     def computed(environment: dict[str, str]) -> Grids:
         path = tmp_path_factory.mktemp('grids') / 'grids.npz'
-        subprocess.run([sys.executable, str(Path(__file__).with_name('grid_bits.py')), str(path)], check=True,
-                       env=os.environ | environment)
+        subprocess.run(
+            [sys.executable, str(Path(__file__).with_name('grid_bits.py')), str(path)],
+            check=True,
+            env=os.environ | environment,
+        )
         with np.load(path) as file:
             return {name: file[name] for name in file.files}
 
@@ -53,8 +57,9 @@ def test_another_process_gives_the_same_bits(grids: Grids, run: Callable[[dict[s
 
 
 @pytest.mark.parametrize('environment', OTHERS.values(), ids=OTHERS)
-def test_threads_and_vector_widths_change_no_label(grids: Grids, run: Callable[[dict[str, str]], Grids],
-                                                   environment: dict[str, str]) -> None:
+def test_threads_and_vector_widths_change_no_label(
+    grids: Grids, run: Callable[[dict[str, str]], Grids], environment: dict[str, str]
+) -> None:
     other = run(environment)
     assert (grids['labels'] != other['labels']).sum() <= TIES
     assert np.abs(grids['confidence'].astype(int) - other['confidence'].astype(int)).max() <= 1

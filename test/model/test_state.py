@@ -34,12 +34,24 @@ CALIBRATION_BYTES = 4 * 2 * (9 + 9 + 3 + 16) + 4 * 9 + 2
 def state() -> SequenceState:
     torch.manual_seed(0)
     return SequenceState(
-        Calibration(torch.randn(2, 3, 3), torch.eye(3).expand(2, 3, 3), torch.randn(2, 3), torch.randn(2, 4, 4),
-                    torch.eye(3), torch.tensor([True, False])),
-        StereoState(torch.randn(2, 8, 4, 6).contiguous(memory_format=torch.channels_last),
-                    GeometryState(torch.randn(2, 5, 2, 3))),
-        RecurrentState(MotionState(torch.randn(24, 3)), VoxelState(torch.randn(24, 6), frames=7),
-                       SceneState(torch.randn(6, 6), torch.randn(6))))
+        Calibration(
+            torch.randn(2, 3, 3),
+            torch.eye(3).expand(2, 3, 3),
+            torch.randn(2, 3),
+            torch.randn(2, 4, 4),
+            torch.eye(3),
+            torch.tensor([True, False]),
+        ),
+        StereoState(
+            torch.randn(2, 8, 4, 6).contiguous(memory_format=torch.channels_last),
+            GeometryState(torch.randn(2, 5, 2, 3)),
+        ),
+        RecurrentState(
+            MotionState(torch.randn(24, 3)),
+            VoxelState(torch.randn(24, 6), frames=7),
+            SceneState(torch.randn(6, 6), torch.randn(6)),
+        ),
+    )
 
 
 def without(state: SequenceState, cues: tuple[str, ...]) -> SequenceState:
@@ -50,8 +62,9 @@ def without(state: SequenceState, cues: tuple[str, ...]) -> SequenceState:
 
 
 @pytest.mark.parametrize('cues', [(), ('motion',), ('voxel', 'motion'), ('geometry', 'motion', 'voxel', 'scene')])
-def test_written_and_read_back_bit_for_bit(state: SequenceState, same: Same, tmp_path: Path,
-                                           cues: tuple[str, ...]) -> None:
+def test_written_and_read_back_bit_for_bit(
+    state: SequenceState, same: Same, tmp_path: Path, cues: tuple[str, ...]
+) -> None:
     state = without(state, cues)
     state.save(tmp_path / 'state.safetensors')
     loaded = SequenceState.load(tmp_path / 'state.safetensors')
@@ -104,8 +117,12 @@ def features_of(state: SequenceState) -> dict[str, Tensor]:
     """The state's own tensors that are no matrices."""
     assert state.memory is not None
     parts = {'depth': state.depth, 'geometry': state.depth.geometry, **vars(state.memory)}
-    return {f'{part}.{name}': value for part, content in parts.items() for name, value in vars(content).items()
-            if isinstance(value, Tensor)}
+    return {
+        f'{part}.{name}': value
+        for part, content in parts.items()
+        for name, value in vars(content).items()
+        if isinstance(value, Tensor)
+    }
 
 
 def test_bytes_are_those_of_all_tensors(state: SequenceState, tensors: Tensors) -> None:
@@ -130,8 +147,12 @@ def _another_file(path: Path) -> None:
     save_file({'stereo': torch.zeros(1)}, path)
 
 
-STRUCTURE = {'type': 'SequenceState', 'memory': None, 'depth': {'type': 'StereoState', 'geometry': None},
-             'calibration': {'type': 'Calibration'}}
+STRUCTURE = {
+    'type': 'SequenceState',
+    'memory': None,
+    'depth': {'type': 'StereoState', 'geometry': None},
+    'calibration': {'type': 'Calibration'},
+}
 
 
 def _written(path: Path, structure: object) -> None:
@@ -161,10 +182,21 @@ def _truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize('make', [
-    Path.mkdir, Path.touch, lambda path: path.write_text('not a state at all'), _another_file, _missing_tensor,
-    _unknown_part, _another_part, _damaged_header, _truncated,
-], ids=['folder', 'empty', 'text', 'another', 'tensor missing', 'part unknown', 'another part', 'header', 'truncated'])
+@pytest.mark.parametrize(
+    'make',
+    [
+        Path.mkdir,
+        Path.touch,
+        lambda path: path.write_text('not a state at all'),
+        _another_file,
+        _missing_tensor,
+        _unknown_part,
+        _another_part,
+        _damaged_header,
+        _truncated,
+    ],
+    ids=['folder', 'empty', 'text', 'another', 'tensor missing', 'part unknown', 'another part', 'header', 'truncated'],
+)
 def test_what_is_not_a_state_is_refused_by_name(tmp_path: Path, make: Callable[[Path], None]) -> None:
     path = tmp_path / 'odd.safetensors'
     with pytest.raises(GdfusionError, match=r'^[^\n]*odd\.safetensors[^\n]*$'):

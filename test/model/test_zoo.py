@@ -26,8 +26,9 @@ from gdfusion_ros.settings import CUES, ModelSettings
 
 
 @pytest.fixture(autouse=True)
-def _tiny_in_the_zoo(tiny: OccupancyNetwork, build_tiny: Callable[[NetworkSpec], OccupancyNetwork],
-                     monkeypatch: pytest.MonkeyPatch) -> None:
+def _tiny_in_the_zoo(
+    tiny: OccupancyNetwork, build_tiny: Callable[[NetworkSpec], OccupancyNetwork], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(ZOO, 'tiny', Entry(tiny.spec, build_tiny))
 
 
@@ -60,16 +61,20 @@ def twice_encoded(network: OccupancyNetwork, frame: Frame) -> Tensor:
 
 
 @torch.inference_mode()
-def test_fusions_that_start_anew_change_little_of_what_goes_through_them(tiny: OccupancyNetwork, drive: Any,
-                                                                         tmp_path: Path) -> None:
+def test_fusions_that_start_anew_change_little_of_what_goes_through_them(
+    tiny: OccupancyNetwork, drive: Any, tmp_path: Path
+) -> None:
     file = tmp_path / 'trained.safetensors'
     save_checkpoint(tiny, file, WeightsMetadata())
     cpu = torch.device('cpu')
     fresh = fresh_network('tiny', CUES, 1, str(file), cpu, CUES).eval()
     without = fresh_network('tiny', (), 1, str(file), cpu).eval()
     trained = fresh_network('tiny', CUES, 1, str(file), cpu).eval()
-    frame = dataclasses.replace(drive.frame(0), previous_ego_from_ego=torch.eye(4),
-                                previous_camera_from_camera=torch.eye(4).expand(len(drive.frame(0).images), 4, 4))
+    frame = dataclasses.replace(
+        drive.frame(0),
+        previous_ego_from_ego=torch.eye(4),
+        previous_camera_from_camera=torch.eye(4).expand(len(drive.frame(0).images), 4, 4),
+    )
     expected, found, spoilt = (twice_encoded(network, frame) for network in (without, fresh, trained))
     size = expected.abs().mean()
     assert (found - expected).abs().mean() < 0.05 * size
@@ -113,8 +118,9 @@ def test_cues_that_a_network_does_not_have_stay_off() -> None:
         without.with_cues(('smell',))
 
 
-def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(tiny: OccupancyNetwork,
-                                                                          tmp_path: Path) -> None:
+def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(
+    tiny: OccupancyNetwork, tmp_path: Path
+) -> None:
     file = tmp_path / 'here.safetensors'
     save_checkpoint(tiny, file, WeightsMetadata('tiny', 'the moon'))
     network = load_network(ModelSettings(weights=str(file), device='cpu'))
@@ -141,19 +147,27 @@ def test_a_name_of_weights_tells_the_network(monkeypatch: pytest.MonkeyPatch, tm
         assert select_model(settings) == ModelSelection(BEVDETOCC_GF, tmp_path / 'bevdetocc_gf', 'nuScenes')
 
 
-@pytest.mark.parametrize(('settings', 'message'), [
-    (ModelSettings(model='resnet', untrained=True), "unknown model 'resnet'; there are bevdetocc_gf, "),
-    (ModelSettings(model='bevdetocc_fg', untrained=True),
-     r"unknown model 'bevdetocc_fg'; did you mean .*bevdetocc_gf.*\? there are .*'gdfusion models'"),
-    (ModelSettings(model='tiny', untrained=True, device='gpu'), "unknown device 'gpu'"),
-    (ModelSettings(model='tiny', untrained=True, device='cpu', precision='autocast'), "'autocast' needs a CUDA device"),
-    (ModelSettings(model='tiny', untrained=True, cues=('motion',)), "'motion'"),
-    (ModelSettings(model='tiny'), "model tiny needs weights: .*'weights'.*'untrained'"),
-    (ModelSettings(model='bevdetocc_gf'), "'bevdetocc_gf' are not on this machine; 'gdfusion weights fetch"),
-    (ModelSettings(weights='/nowhere/here.pth'), r'there are no weights /nowhere/here\.pth'),
-    (ModelSettings(model='tiny', weights='here.pth', untrained=True), r'here\.pth.*drop one'),
-    (ModelSettings(model='tiny', weights='/nowhere/here.pth'), r'/nowhere/here\.pth'),
-])
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (ModelSettings(model='resnet', untrained=True), "unknown model 'resnet'; there are bevdetocc_gf, "),
+        (
+            ModelSettings(model='bevdetocc_fg', untrained=True),
+            r"unknown model 'bevdetocc_fg'; did you mean .*bevdetocc_gf.*\? there are .*'gdfusion models'",
+        ),
+        (ModelSettings(model='tiny', untrained=True, device='gpu'), "unknown device 'gpu'"),
+        (
+            ModelSettings(model='tiny', untrained=True, device='cpu', precision='autocast'),
+            "'autocast' needs a CUDA device",
+        ),
+        (ModelSettings(model='tiny', untrained=True, cues=('motion',)), "'motion'"),
+        (ModelSettings(model='tiny'), "model tiny needs weights: .*'weights'.*'untrained'"),
+        (ModelSettings(model='bevdetocc_gf'), "'bevdetocc_gf' are not on this machine; 'gdfusion weights fetch"),
+        (ModelSettings(weights='/nowhere/here.pth'), r'there are no weights /nowhere/here\.pth'),
+        (ModelSettings(model='tiny', weights='here.pth', untrained=True), r'here\.pth.*drop one'),
+        (ModelSettings(model='tiny', weights='/nowhere/here.pth'), r'/nowhere/here\.pth'),
+    ],
+)
 def test_what_cannot_be_had_is_refused_in_one_line(settings: ModelSettings, message: str) -> None:
     with pytest.raises(GdfusionError, match=message) as refusal:
         load_network(settings)
@@ -165,7 +179,8 @@ def test_the_published_network_has_the_published_sizes() -> None:
     assert spec.image_size == (256, 704)
     assert spec.depth.values().tolist() == [1.0 + 0.5 * k for k in range(88)]
     assert spec.grid.shape == (200, 200, 16)
-    for lower, size, count, upper in zip(spec.grid.lower, spec.grid.voxel_size, spec.grid.shape,
-                                         (40.0, 40.0, 5.4), strict=True):
+    for lower, size, count, upper in zip(
+        spec.grid.lower, spec.grid.voxel_size, spec.grid.shape, (40.0, 40.0, 5.4), strict=True
+    ):
         assert lower + size * count == pytest.approx(upper)
     assert (spec.cameras, spec.context_channels, spec.classes, spec.label_set) == (6, 32, 18, 'occ3d_nuscenes')

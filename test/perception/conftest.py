@@ -41,9 +41,16 @@ def pose(time: float, start: float = 0.0) -> tuple[tuple[float, float, float], t
 def mountings() -> list[StampedTransform]:
     """base_link from each camera."""
     turns = {'left': 0.9, 'front': 0.0, 'back': math.pi}
-    return [StampedTransform('base_link', camera, 0, (1.0 + index, 0.2 * index, 1.5),
-                             (0.0, 0.0, math.sin(turns[camera] / 2), math.cos(turns[camera] / 2)))
-            for index, camera in enumerate(OFFSETS)]
+    return [
+        StampedTransform(
+            'base_link',
+            camera,
+            0,
+            (1.0 + index, 0.2 * index, 1.5),
+            (0.0, 0.0, math.sin(turns[camera] / 2), math.cos(turns[camera] / 2)),
+        )
+        for index, camera in enumerate(OFFSETS)
+    ]
 
 
 def picture(camera: str, stamp: int) -> Pixels:
@@ -62,8 +69,9 @@ def timed_message(stamped: StampedTransform, sent: float) -> Message:
 
 def image_message(camera: str, time: float, sent: float, load: Callable[[], Pixels] | None = None) -> Message:
     stamp = nanoseconds(time)
-    return Message(camera, sent, lambda to, now: to.add_image(
-        camera, stamp, camera, load or (lambda: picture(camera, stamp)), now))
+    return Message(
+        camera, sent, lambda to, now: to.add_image(camera, stamp, camera, load or (lambda: picture(camera, stamp)), now)
+    )
 
 
 def info_message(camera: str, sent: float, model: CameraModel = MODEL) -> Message:
@@ -95,8 +103,11 @@ class Street:
         for time in times:
             for camera, offset in OFFSETS.items():
                 at = time + offset
-                messages += [transform_message(at, at + sent, start), info_message(camera, at + sent),
-                             image_message(camera, at, at + sent)]
+                messages += [
+                    transform_message(at, at + sent, start),
+                    info_message(camera, at + sent),
+                    image_message(camera, at, at + sent),
+                ]
             messages.append(transform_message(time + LIDAR, time + LIDAR + sent, start))
         return sorted(messages, key=lambda message: message.time)
 
@@ -130,23 +141,45 @@ def preprocessor() -> Iterator[Preprocessor]:
 @pytest.fixture
 def make_settings() -> Callable[..., PipelineSettings]:
     """Settings of the vehicle's rig, lossless and with every set a key frame but for what is said."""
+
     def make(**values: Any) -> PipelineSettings:
-        return PipelineSettings(**{'cameras': tuple(OFFSETS), 'reference_camera': 'front', 'lossless': True,
-                                   'keyframe_interval': 0.0, **values})
+        return PipelineSettings(
+            **{
+                'cameras': tuple(OFFSETS),
+                'reference_camera': 'front',
+                'lossless': True,
+                'keyframe_interval': 0.0,
+                **values,
+            }
+        )
 
     return make
 
 
 @pytest.fixture
-def make_assembler(preprocessor: Preprocessor,
-                   make_settings: Callable[..., PipelineSettings]) -> Callable[..., FrameAssembler]:
+def make_assembler(
+    preprocessor: Preprocessor, make_settings: Callable[..., PipelineSettings]
+) -> Callable[..., FrameAssembler]:
     """An assembler that knows the mountings; arguments of FrameAssembler by name, the others are settings."""
-    def make(*, make_tree: Callable[[int], Tree] = TransformTree, history_stamp: Any = None,
-             grid_frame: str = '', takes_clouds: bool = False, warn: Callable[[str, str], object] = lambda *_: None,
-             **values: Any) -> FrameAssembler:
-        made = FrameAssembler(make_settings(**values), preprocessor, make_tree=make_tree, grid_frame=grid_frame,
-                              history_stamp=history_stamp, takes_clouds=takes_clouds,
-                              counters=Counters(make_settings(**values).cameras, warn))
+
+    def make(
+        *,
+        make_tree: Callable[[int], Tree] = TransformTree,
+        history_stamp: Any = None,
+        grid_frame: str = '',
+        takes_clouds: bool = False,
+        warn: Callable[[str, str], object] = lambda *_: None,
+        **values: Any,
+    ) -> FrameAssembler:
+        made = FrameAssembler(
+            make_settings(**values),
+            preprocessor,
+            make_tree=make_tree,
+            grid_frame=grid_frame,
+            history_stamp=history_stamp,
+            takes_clouds=takes_clouds,
+            counters=Counters(make_settings(**values).cameras, warn),
+        )
         made.add_transforms(mountings(), 0.0, static=True)
         return made
 

@@ -27,12 +27,24 @@ Make = Callable[..., FrameAssembler]
 def content(posed: PosedSet) -> tuple[Any, ...]:
     """All that is in a set but the clock's times, down to the last bit."""
     made = posed.camera_set
-    images = tuple((camera, image.epoch, image.stamp, image.input.result().pixels.tobytes())
-                   for camera, image in made.images.items())
-    places = tuple((camera, place.model.intrinsics.tobytes(), place.ego_from_camera.tobytes(),
-                    place.fixed_from_ego.tobytes()) for camera, place in posed.cameras.items())
-    return (made.epoch, made.stamp, made.held, made.masked, images, places, posed.grid.fixed_from_grid.tobytes(),
-            posed.history_pose.tobytes())
+    images = tuple(
+        (camera, image.epoch, image.stamp, image.input.result().pixels.tobytes())
+        for camera, image in made.images.items()
+    )
+    places = tuple(
+        (camera, place.model.intrinsics.tobytes(), place.ego_from_camera.tobytes(), place.fixed_from_ego.tobytes())
+        for camera, place in posed.cameras.items()
+    )
+    return (
+        made.epoch,
+        made.stamp,
+        made.held,
+        made.masked,
+        images,
+        places,
+        posed.grid.fixed_from_grid.tobytes(),
+        posed.history_pose.tobytes(),
+    )
 
 
 def times(sets: Sequence[PosedSet]) -> list[float]:
@@ -139,8 +151,9 @@ def test_lossless_queues_and_otherwise_the_newest_set_counts(make_assembler: Mak
         assert drops(assembler) == lost
 
 
-def test_a_fast_stream_is_thinned_and_only_what_is_needed_is_decoded(make_assembler: Make, street: Any,
-                                                                     preprocessor: Preprocessor) -> None:
+def test_a_fast_stream_is_thinned_and_only_what_is_needed_is_decoded(
+    make_assembler: Make, street: Any, preprocessor: Preprocessor
+) -> None:
     loaded: list[float] = []
 
     def message(camera: str, at: float) -> Any:
@@ -153,8 +166,11 @@ def test_a_fast_stream_is_thinned_and_only_what_is_needed_is_decoded(make_assemb
     assembler = make_assembler(keyframe_interval=0.5)
     poses = [street.transform_message(9.0 + 0.02 * index, 9.0) for index in range(200)]
     infos = [street.info_message(camera, 9.0) for camera in street.cameras]
-    images = [message(camera, 10.0 + index / 12 + offset) for index in range(25)
-              for camera, offset in (('left', -0.008), ('front', 0.0), ('back', 0.035))]
+    images = [
+        message(camera, 10.0 + index / 12 + offset)
+        for index in range(25)
+        for camera, offset in (('left', -0.008), ('front', 0.0), ('back', 0.035))
+    ]
     sets = street.send(assembler, [*poses, *infos])
     for image in images:
         sets += street.send(assembler, [image])
@@ -164,8 +180,9 @@ def test_a_fast_stream_is_thinned_and_only_what_is_needed_is_decoded(make_assemb
     assert len(loaded) <= 2 * 3 * len(sets), f'{len(loaded)} of {len(images)} images were decoded'
 
 
-def test_images_are_decoded_before_their_set_is_whole(make_assembler: Make, street: Any,
-                                                     wait_until: Callable[..., None]) -> None:
+def test_images_are_decoded_before_their_set_is_whole(
+    make_assembler: Make, street: Any, wait_until: Callable[..., None]
+) -> None:
     begun = {camera: threading.Event() for camera in street.cameras}
 
     def message(camera: str) -> Any:
@@ -191,8 +208,9 @@ def test_nothing_is_given_up_because_the_process_was_held_up(make_assembler: Mak
     assembler = make_assembler(tf_timeout=1.0)
     street.send(assembler, [message for message in frames if message.topic != '/tf'])
     assembler.poll(60.0)
-    assert times(street.send(assembler, [replace(message, time=60.0) for message in frames
-                                         if message.topic == '/tf'])) == [10.0]
+    assert times(
+        street.send(assembler, [replace(message, time=60.0) for message in frames if message.topic == '/tf'])
+    ) == [10.0]
     assembler = make_assembler(missing_camera='mask')
     street.send(assembler, [message for message in frames if message.topic != 'back'])
     assembler.poll(60.0)
@@ -287,8 +305,9 @@ def test_the_grid_may_lie_in_the_frame_of_a_lidar_at_its_stamp(make_assembler: M
 def test_a_set_waits_for_the_mounting_of_the_lidar(make_assembler: Make, street: Any) -> None:
     assembler = make_assembler(grid_frame='lidar')
     assert street.send(assembler, street.run([10.0])) == []
-    assembler.add_transforms([StampedTransform('base_link', 'lidar', 0, (0.9, 0.0, 1.8), (0.0, 0.0, 0.0, 1.0))], 11.0,
-                             static=True)
+    assembler.add_transforms(
+        [StampedTransform('base_link', 'lidar', 0, (0.9, 0.0, 1.8), (0.0, 0.0, 0.0, 1.0))], 11.0, static=True
+    )
     (posed,) = street.taken(assembler)
     assert posed.grid.stamp == nanoseconds(10.0)
 
@@ -362,15 +381,15 @@ def test_a_worker_is_woken_by_a_set(make_assembler: Make, street: Any, patience:
 def loop(street: Any, frames: Sequence[float], count: int) -> list[Any]:
     """A bag played ``count`` times; the vehicle starts each run 100 m further on, so that runs can be told apart."""
     length = frames[-1] - frames[0] + 0.5
-    return [message for run in range(count)
-            for message in street.run(frames, sent=run * length, start=100.0 * run)]
+    return [message for run in range(count) for message in street.run(frames, sent=run * length, start=100.0 * run)]
 
 
 def test_two_frames_half_a_second_apart_may_be_looped(make_assembler: Make, street: Any) -> None:
     assembler = make_assembler()
     sets = street.send(assembler, loop(street, [10.0, 10.5], 4))
     assert [(posed.camera_set.epoch, posed.camera_set.stamp / 1e9) for posed in sets] == [
-        (run, time) for run in range(4) for time in (10.0, 10.5)]
+        (run, time) for run in range(4) for time in (10.0, 10.5)
+    ]
     for posed in sets:
         expected = pose_matrix(*street.pose(posed.camera_set.stamp / 1e9, 100.0 * posed.camera_set.epoch))
         np.testing.assert_allclose(posed.grid.fixed_from_grid, expected, atol=1e-9)
@@ -391,8 +410,11 @@ def test_cameras_whose_time_jumps_alone_find_their_poses_again(make_assembler: M
     # The vehicle's clock goes on; the camera driver was restarted with a clock 3 s behind.
     poses = [street.transform_message(10.0 + 0.05 * index, 10.0 + 0.05 * index) for index in range(300)]
     before = [message for message in street.run([12.0 + 0.5 * index for index in range(4)]) if message.topic != '/tf']
-    after = [message for message in street.run([10.6 + 0.5 * index for index in range(20)], sent=3.6)
-             if message.topic != '/tf']
+    after = [
+        message
+        for message in street.run([10.6 + 0.5 * index for index in range(20)], sent=3.6)
+        if message.topic != '/tf'
+    ]
     assembler = make_assembler(tf_history=10.0)
     sets = street.send(assembler, sorted([*poses, *before, *after], key=lambda message: message.time))
     again = [posed for posed in sets if posed.camera_set.epoch == 1]
@@ -411,12 +433,16 @@ def shuffled(messages: Sequence[Any], skew: float, seed: int) -> list[Any]:
 
 
 @settings(max_examples=40)
-@given(seed=st.integers(0, 10**9), skew=st.sampled_from([0.05, 0.2, 0.45]),
-       frames=st.sampled_from([(10.0, 10.5), (10.0, 10.5, 11.1)]), policy=st.sampled_from(['skip', 'hold', 'mask']),
-       lost=st.sets(st.integers(0, 17), max_size=5))
+@given(
+    seed=st.integers(0, 10**9),
+    skew=st.sampled_from([0.05, 0.2, 0.45]),
+    frames=st.sampled_from([(10.0, 10.5), (10.0, 10.5, 11.1)]),
+    policy=st.sampled_from(['skip', 'hold', 'mask']),
+    lost=st.sets(st.integers(0, 17), max_size=5),
+)
 def test_the_order_of_arrival_between_topics_changes_nothing(
-        make_assembler: Make, street: Any, seed: int, skew: float, frames: tuple[float, ...], policy: str,
-        lost: set[int]) -> None:
+    make_assembler: Make, street: Any, seed: int, skew: float, frames: tuple[float, ...], policy: str, lost: set[int]
+) -> None:
     messages = [street.static_message(), *loop(street, frames, 2)]
     images = [index for index, message in enumerate(messages) if message.topic in street.cameras]
     # The last images of the first run are not lost: a camera must show that its time has jumped.
@@ -429,8 +455,13 @@ def test_the_order_of_arrival_between_topics_changes_nothing(
         sets = street.send(assembler, order)
         assembler.flush()
         counts = assembler.counters.snapshot()
-        results.append((list(map(content, sets + street.taken(assembler))), counts.sets_dropped,
-                        {camera: (item.dropped, item.missing) for camera, item in counts.cameras.items()}))
+        results.append(
+            (
+                list(map(content, sets + street.taken(assembler))),
+                counts.sets_dropped,
+                {camera: (item.dropped, item.missing) for camera, item in counts.cameras.items()},
+            )
+        )
     assert results[0] == results[1]
 
 
@@ -469,18 +500,31 @@ def test_the_way_from_one_frame_to_the_next_is_that_of_the_vehicle(make_assemble
     np.testing.assert_allclose(moved, expected, atol=1e-9)
 
 
-@pytest.mark.parametrize(('camera', 'offset', 'epochs', 'way'), [
-    ('back', -3.0, {0}, 'back by 2.500'), ('back', 3600.0, {0}, 'ahead by 3600.500'),
-    ('front', -3.0, {0, 1}, 'back by 2.500'), ('front', 3600.0, {0, 1}, 'ahead by 3600.500')])
-def test_a_camera_whose_clock_jumps_alone_is_named(make_assembler: Make, street: Any, camera: str, offset: float,
-                                                   epochs: set[int], way: str) -> None:
+@pytest.mark.parametrize(
+    ('camera', 'offset', 'epochs', 'way'),
+    [
+        ('back', -3.0, {0}, 'back by 2.500'),
+        ('back', 3600.0, {0}, 'ahead by 3600.500'),
+        ('front', -3.0, {0, 1}, 'back by 2.500'),
+        ('front', 3600.0, {0, 1}, 'ahead by 3600.500'),
+    ],
+)
+def test_a_camera_whose_clock_jumps_alone_is_named(
+    make_assembler: Make, street: Any, camera: str, offset: float, epochs: set[int], way: str
+) -> None:
     """Only the reference camera's begins an epoch; when its clock is right again, there are sets again."""
     lines: list[str] = []
     assembler = make_assembler(missing_camera='mask', warn=lambda _, line: lines.append(line))
     frames = [10.0 + 0.5 * index for index in range(30)]
-    sets = street.send(assembler, [
-        street.image_message(camera, message.time + offset, message.time)
-        if message.topic == camera and 11.0 < message.time < 13.2 else message for message in street.run(frames)])
+    sets = street.send(
+        assembler,
+        [
+            street.image_message(camera, message.time + offset, message.time)
+            if message.topic == camera and 11.0 < message.time < 13.2
+            else message
+            for message in street.run(frames)
+        ],
+    )
     assert {posed.camera_set.epoch for posed in sets} == epochs
     assert sets[-1].camera_set.masked == ()
     counts, name = assembler.counters.snapshot(), f'images of {camera}'
@@ -501,10 +545,13 @@ def test_a_mounting_whose_clock_was_ahead_is_known_again(make_assembler: Make, s
     assembler = make_assembler(missing_camera='mask')
     mounting = next(transform for transform in street.mountings() if transform.child == 'back')
 
-    pans = [street.timed_message(mounting._replace(stamp=nanoseconds(sent + (3600.0 if index == 10 else 0.0))), sent)
-            for index, sent in enumerate(9.9 + 0.2 * number for number in range(50))]
-    messages = sorted([*pans, *street.run([10.0 + 0.5 * index for index in range(18)])],
-                      key=lambda message: message.time)
+    pans = [
+        street.timed_message(mounting._replace(stamp=nanoseconds(sent + (3600.0 if index == 10 else 0.0))), sent)
+        for index, sent in enumerate(9.9 + 0.2 * number for number in range(50))
+    ]
+    messages = sorted(
+        [*pans, *street.run([10.0 + 0.5 * index for index in range(18)])], key=lambda message: message.time
+    )
     sets = street.send(assembler, messages)
     assert {posed.camera_set.epoch for posed in sets} == {0}
     assert times(sets)[-1] == 18.5

@@ -32,6 +32,7 @@ def make(make_assembler: Make) -> Make:
 @pytest.fixture
 def cloud(street: Any) -> Callable[..., Any]:
     """``cloud(time)``: the message with a cloud of that time, sent then."""
+
     def message(time: float, sent: float | None = None, frame: str = 'lidar') -> Any:
         some = street.static_message(time if sent is None else sent)
         points = POINTS + np.float32(time)
@@ -49,8 +50,9 @@ def swept(sets: list[PosedSet]) -> list[float | None]:
     return [None if posed.sweep is None else round(float(posed.sweep.points[0, 0]) - 1, 3) for posed in sets]
 
 
-def test_a_set_takes_the_cloud_nearest_to_the_middle_of_its_images(make: Make, street: Any,
-                                                                   cloud: Callable[..., Any]) -> None:
+def test_a_set_takes_the_cloud_nearest_to_the_middle_of_its_images(
+    make: Make, street: Any, cloud: Callable[..., Any]
+) -> None:
     # Images of 9.992 to 10.035 s: the middle is 10.0135 s.
     clouds = [cloud(time) for time in (9.95, 10.0, 10.03, 10.05, 10.45, 10.52)]
     sets = street.send(make(), in_order(*street.run([10.0, 10.5]), *clouds))
@@ -63,8 +65,11 @@ def test_a_set_takes_the_cloud_nearest_to_the_middle_of_its_images(make: Make, s
 
 
 def test_the_choice_does_not_depend_on_what_comes_first(make: Make, street: Any, cloud: Callable[..., Any]) -> None:
-    expected = swept(street.send(make(), in_order(*street.run([10.0, 10.5]),
-                                                  *(cloud(time) for time in (9.995, 10.04, 10.49, 10.54)))))
+    expected = swept(
+        street.send(
+            make(), in_order(*street.run([10.0, 10.5]), *(cloud(time) for time in (9.995, 10.04, 10.49, 10.54)))
+        )
+    )
     assert expected == [9.995, 10.49]
     for delay in (-0.3, 0.2):
         late = [cloud(time, time + delay) for time in (9.995, 10.04, 10.49, 10.54)]
@@ -77,8 +82,10 @@ def test_without_a_cloud_a_set_is_skipped_and_named(make: Make, street: Any, clo
     assert swept(sets) == [10.52]
     counts = assembler.counters.snapshot()
     assert dict(counts.sets_dropped) == {'lidar': 1}
-    assert counts.last_drop == ('set at 10.000000000: no cloud of the LiDAR within 0.1 s of 10.013500000 (nearest: '
-                                '-0.213 s); lidar_topic, lidar_tolerance and missing_lidar say what is done about it')
+    assert counts.last_drop == (
+        'set at 10.000000000: no cloud of the LiDAR within 0.1 s of 10.013500000 (nearest: '
+        '-0.213 s); lidar_topic, lidar_tolerance and missing_lidar say what is done about it'
+    )
     assert (counts.lidar.received, counts.lidar.missing) == (2, 1)
 
 
@@ -90,8 +97,9 @@ def test_without_a_cloud_the_cameras_alone_may_do(make: Make, street: Any, cloud
 
 
 @pytest.mark.parametrize(('policy', 'expected'), [('skip', []), ('camera_only', [None])])
-def test_a_lidar_that_never_comes_is_waited_for_a_moment(make: Make, street: Any, policy: str,
-                                                         expected: list[None]) -> None:
+def test_a_lidar_that_never_comes_is_waited_for_a_moment(
+    make: Make, street: Any, policy: str, expected: list[None]
+) -> None:
     assembler = make(missing_lidar=policy, lossless=False, lidar_patience=0.3)
     assert street.send(assembler, street.run([10.0])) == []
     assembler.poll(10.2)

@@ -74,8 +74,12 @@ def alone(shown: Sequence[Shown]) -> tuple[list[int], list[str]]:
 
 def merged(**streams: Sequence[float]) -> list[Shown]:
     """What streams show, by turns."""
-    return [(name, stamps[index]) for index in range(max(map(len, streams.values())))
-            for name, stamps in streams.items() if index < len(stamps)]
+    return [
+        (name, stamps[index])
+        for index in range(max(map(len, streams.values())))
+        for name, stamps in streams.items()
+        if index < len(stamps)
+    ]
 
 
 ON = [7.0, 7.5, 8.0, 8.5, 9.0, 9.5]
@@ -83,25 +87,44 @@ BACK = [7.0, 3.5, 4.0, 4.5, 5.0, 5.5]
 AHEAD = [7.0, 97.5, 98.0, 98.5, 99.0, 99.5]
 
 
-@pytest.mark.parametrize(('shown', 'epochs', 'named'), [
-    (merged(a=ON, x=BACK), {'a': [0] * 6, 'x': [0, 1, 1, 1, 1, 0]}, ['x -3.5']),
-    (merged(a=ON, x=AHEAD), {'a': [0] * 6, 'x': [0] * 6}, ['x +90.5']),
-    (merged(a=BACK, x=ON), {'a': [0, 1, 1, 1, 1, 1], 'x': [0, 0, 0, 0, 1, 1]}, ['a -3.5']),
-    (merged(a=AHEAD, x=ON), {'a': [0] * 6, 'x': [0] * 6}, ['a +90.5']),
-    (merged(a=BACK, b=ON, x=ON), {'a': [0] + [1] * 5, 'b': [0] * 4 + [1] * 2, 'x': [0] * 4 + [1] * 2}, ['a -3.5']),
-    (merged(a=BACK, b=BACK, x=ON), {'a': [0] + [1] * 5, 'b': [0] + [1] * 5, 'x': [0] * 4 + [1] * 2}, []),
-    (merged(x=BACK, a=BACK, b=BACK), {'a': [0] + [1] * 5, 'b': [0] + [1] * 5, 'x': [0] + [1] * 5}, []),
-    (merged(x=BACK, y=BACK, a=ON), {'a': [0] * 6, 'x': [0, 1, 1, 1, 1, 0], 'y': [0, 1, 1, 1, 1, 0]},
-     ['x -3.5', 'y -3.5']),
-    (merged(x=AHEAD, a=AHEAD, b=AHEAD), {'a': [0] * 6, 'x': [0] * 6, 'b': [0] * 6}, []),
-    (merged(x=BACK, y=ON), {'x': [0] + [1] * 5, 'y': [0] * 6}, [])],
-    ids=['follower back', 'follower ahead', 'leader back', 'leader ahead', 'one of two leaders', 'two leaders',
-         'all back', 'two followers', 'all ahead', 'no leader'])
-def test_a_stream_that_jumps_alone_is_named(shown: Sequence[Shown], epochs: dict[str, list[int]],
-                                            named: list[str]) -> None:
+@pytest.mark.parametrize(
+    ('shown', 'epochs', 'named'),
+    [
+        (merged(a=ON, x=BACK), {'a': [0] * 6, 'x': [0, 1, 1, 1, 1, 0]}, ['x -3.5']),
+        (merged(a=ON, x=AHEAD), {'a': [0] * 6, 'x': [0] * 6}, ['x +90.5']),
+        (merged(a=BACK, x=ON), {'a': [0, 1, 1, 1, 1, 1], 'x': [0, 0, 0, 0, 1, 1]}, ['a -3.5']),
+        (merged(a=AHEAD, x=ON), {'a': [0] * 6, 'x': [0] * 6}, ['a +90.5']),
+        (merged(a=BACK, b=ON, x=ON), {'a': [0] + [1] * 5, 'b': [0] * 4 + [1] * 2, 'x': [0] * 4 + [1] * 2}, ['a -3.5']),
+        (merged(a=BACK, b=BACK, x=ON), {'a': [0] + [1] * 5, 'b': [0] + [1] * 5, 'x': [0] * 4 + [1] * 2}, []),
+        (merged(x=BACK, a=BACK, b=BACK), {'a': [0] + [1] * 5, 'b': [0] + [1] * 5, 'x': [0] + [1] * 5}, []),
+        (
+            merged(x=BACK, y=BACK, a=ON),
+            {'a': [0] * 6, 'x': [0, 1, 1, 1, 1, 0], 'y': [0, 1, 1, 1, 1, 0]},
+            ['x -3.5', 'y -3.5'],
+        ),
+        (merged(x=AHEAD, a=AHEAD, b=AHEAD), {'a': [0] * 6, 'x': [0] * 6, 'b': [0] * 6}, []),
+        (merged(x=BACK, y=ON), {'x': [0] + [1] * 5, 'y': [0] * 6}, []),
+    ],
+    ids=[
+        'follower back',
+        'follower ahead',
+        'leader back',
+        'leader ahead',
+        'one of two leaders',
+        'two leaders',
+        'all back',
+        'two followers',
+        'all ahead',
+        'no leader',
+    ],
+)
+def test_a_stream_that_jumps_alone_is_named(
+    shown: Sequence[Shown], epochs: dict[str, list[int]], named: list[str]
+) -> None:
     found, jumps = alone(shown)
-    assert {name: [epoch for (other, _), epoch in zip(shown, found, strict=True) if other == name]
-            for name in epochs} == epochs
+    assert {
+        name: [epoch for (other, _), epoch in zip(shown, found, strict=True) if other == name] for name in epochs
+    } == epochs
     assert jumps == named
 
 

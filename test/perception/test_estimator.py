@@ -74,34 +74,57 @@ class EchoNetwork(nn.Module):
     def __init__(self, cameras: int = 3, image_size: tuple[int, int] = (8, 16)) -> None:
         super().__init__()
         self.spec = NetworkSpec(
-            name='echo', image_size=image_size, cameras=cameras, depth=DepthBins(1.0, 1.0, 4),
-            feature_stride=8, context_channels=4,
-            grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)))
+            name='echo',
+            image_size=image_size,
+            cameras=cameras,
+            depth=DepthBins(1.0, 1.0, 4),
+            feature_stride=8,
+            context_channels=4,
+            grid=VoxelGrid(lower=(-40.0, -30.0, -1.0), voxel_size=(0.5, 0.4, 0.3), shape=(X, Y, Z)),
+        )
         self.seen: list[Seen] = []
         self.states: list[Tensor | None] = []
         self.failure: Exception | None = None
         self.factor = 1.0
         self.during: Callable[[], None] = lambda: None
 
-    def geometry(self, calibration: Calibration, previous: Previous | None,
-                 cache: object) -> tuple[Calibration, Previous | None]:
+    def geometry(
+        self, calibration: Calibration, previous: Previous | None, cache: object
+    ) -> tuple[Calibration, Previous | None]:
         return calibration, previous
 
-    def forward(self, images: Tensor, geometry: tuple[Calibration, Previous | None], state: Tensor | None,
-                lidar_depth: Tensor | None = None, probe: object = None, *,
-                spends: bool = False) -> tuple[Prediction, Tensor]:
+    def forward(
+        self,
+        images: Tensor,
+        geometry: tuple[Calibration, Previous | None],
+        state: Tensor | None,
+        lidar_depth: Tensor | None = None,
+        probe: object = None,
+        *,
+        spends: bool = False,
+    ) -> tuple[Prediction, Tensor]:
         self.during()
         if self.failure is not None:
             raise self.failure
         calibration, previous = geometry
         self.seen.append(Seen(images, calibration, previous))
         self.states.append(state)
-        seen = torch.stack([images.double().sum(), calibration.intrinsics.double().sum(),
-                            calibration.volume_from_camera.double().sum(), calibration.visible.sum().double()])
+        seen = torch.stack(
+            [
+                images.double().sum(),
+                calibration.intrinsics.double().sum(),
+                calibration.volume_from_camera.double().sum(),
+                calibration.visible.sum().double(),
+            ]
+        )
         if state is not None:
             assert previous is not None
-            seen = seen + 0.5 * state + previous.camera_from_camera.double().sum() * 0.1 \
+            seen = (
+                seen
+                + 0.5 * state
+                + previous.camera_from_camera.double().sum() * 0.1
                 + previous.ego_from_ego.double().sum()
+            )
         bits = torch.frexp(seen).mantissa.abs()
         logits = torch.sin(bits.sum() * 1e4 + torch.arange(Y * X * Z * 19).view(Y, X, Z, 19)).float()
         labels = logits[..., 1:].argmax(-1).to(torch.uint8).transpose(0, 1)
@@ -114,8 +137,9 @@ def network() -> EchoNetwork:
 
 
 @pytest.fixture
-def make_estimator(network: EchoNetwork,
-                   make_settings: Callable[..., PipelineSettings]) -> Callable[..., OccupancyEstimator]:
+def make_estimator(
+    network: EchoNetwork, make_settings: Callable[..., PipelineSettings]
+) -> Callable[..., OccupancyEstimator]:
     def make(*, protocol: Any = 'live', **values: Any) -> OccupancyEstimator:
         return OccupancyEstimator(network, make_settings(**values), protocol=protocol)
 
@@ -130,8 +154,9 @@ def resets(estimator: OccupancyEstimator) -> dict[str, int]:
     return dict(estimator._counters.snapshot().resets)
 
 
-def test_the_frame_is_what_the_spec_says(make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork,
-                                         street: Any) -> None:
+def test_the_frame_is_what_the_spec_says(
+    make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any
+) -> None:
     estimator = make_estimator()
     for posed in street.send(make_assembler(), street.run([9.5, 10.0, 10.5])):
         estimator.process(posed)
@@ -157,8 +182,9 @@ def test_the_frame_is_what_the_spec_says(make_assembler: MakeAssembler, make_est
     np.testing.assert_allclose(frame.previous.ego_from_ego, np.linalg.inv(before) @ reference, atol=2e-6)
 
 
-def test_the_grid_says_what_it_is(make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork,
-                                  street: Any) -> None:
+def test_the_grid_says_what_it_is(
+    make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any
+) -> None:
     (posed,) = street.send(make_assembler(), street.run([10.0]))
     estimator = make_estimator(confidence=True)
     grid = estimator.process(posed)
@@ -178,8 +204,9 @@ def test_the_grid_says_what_it_is(make_assembler: MakeAssembler, make_estimator:
     assert list(estimator.latency) == ['pixels', 'frame', 'network', 'grid']
 
 
-def test_the_memory_goes_from_frame_to_frame(make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork,
-                                             street: Any) -> None:
+def test_the_memory_goes_from_frame_to_frame(
+    make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any
+) -> None:
     estimator = make_estimator()
     grids = [estimator.process(posed) for posed in street.send(make_assembler(), street.run([10.0, 10.5, 11.0]))]
     assert [grid.frames_since_reset for grid in grids] == [1, 2, 3]
@@ -189,12 +216,24 @@ def test_the_memory_goes_from_frame_to_frame(make_assembler: MakeAssembler, make
     assert estimator._counters.snapshot().grids == 3
 
 
-@pytest.mark.parametrize(('values', 'second', 'reason'), [
-    ({'max_frame_gap': 0.4}, 10.5, 'frame_gap'), ({'max_frame_gap': 0.6}, 10.5, ''),
-    ({'max_ego_jump': 10.6}, 10.5, 'ego_jump'), ({'max_ego_jump': 10.8}, 10.5, '')])
+@pytest.mark.parametrize(
+    ('values', 'second', 'reason'),
+    [
+        ({'max_frame_gap': 0.4}, 10.5, 'frame_gap'),
+        ({'max_frame_gap': 0.6}, 10.5, ''),
+        ({'max_ego_jump': 10.6}, 10.5, 'ego_jump'),
+        ({'max_ego_jump': 10.8}, 10.5, ''),
+    ],
+)
 def test_a_break_resets_the_memory(
-        make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any,
-        values: dict[str, float], second: float, reason: str) -> None:
+    make_assembler: MakeAssembler,
+    make_estimator: Make,
+    network: EchoNetwork,
+    street: Any,
+    values: dict[str, float],
+    second: float,
+    reason: str,
+) -> None:
     estimator = make_estimator(**values)
     grids = [estimator.process(posed) for posed in street.send(make_assembler(), street.run([10.0, second]))]
     assert [grid.frames_since_reset for grid in grids] == [1, 1 if reason else 2]
@@ -202,8 +241,7 @@ def test_a_break_resets_the_memory(
     assert resets(estimator) == ({reason: 1} if reason else {})
 
 
-def test_a_request_resets_the_memory_once(make_assembler: MakeAssembler, make_estimator: Make,
-                                          street: Any) -> None:
+def test_a_request_resets_the_memory_once(make_assembler: MakeAssembler, make_estimator: Make, street: Any) -> None:
     estimator = make_estimator()
     sets = street.send(make_assembler(), street.run([10.0, 10.5, 11.0]))
     first = estimator.process(sets[0])
@@ -212,8 +250,9 @@ def test_a_request_resets_the_memory_once(make_assembler: MakeAssembler, make_es
     assert resets(estimator) == {'service': 1}
 
 
-def test_a_request_during_a_frame_counts_for_the_next(make_assembler: MakeAssembler, make_estimator: Make,
-                                                      network: EchoNetwork, street: Any) -> None:
+def test_a_request_during_a_frame_counts_for_the_next(
+    make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any
+) -> None:
     estimator = make_estimator()
     sets = street.send(make_assembler(), street.run([10.0, 10.5]))
     network.during = lambda: estimator.reset('service', 0)
@@ -222,8 +261,9 @@ def test_a_request_during_a_frame_counts_for_the_next(make_assembler: MakeAssemb
     assert estimator.process(sets[1]).frames_since_reset == 1
 
 
-def test_a_set_of_the_past_does_not_use_a_request_up(make_assembler: MakeAssembler, make_estimator: Make,
-                                                     street: Any) -> None:
+def test_a_set_of_the_past_does_not_use_a_request_up(
+    make_assembler: MakeAssembler, make_estimator: Make, street: Any
+) -> None:
     estimator, assembler = make_estimator(), make_assembler()
     old = street.send(assembler, street.run([10.0, 10.5]))
     estimator.process(old[0])
@@ -235,12 +275,15 @@ def test_a_set_of_the_past_does_not_use_a_request_up(make_assembler: MakeAssembl
     assert resets(estimator) == {'service': 1}
 
 
-def test_both_runs_of_a_loop_give_the_same_grids(make_assembler: MakeAssembler, make_estimator: Make,
-                                                 street: Any) -> None:
+def test_both_runs_of_a_loop_give_the_same_grids(
+    make_assembler: MakeAssembler, make_estimator: Make, street: Any
+) -> None:
     runs = [street.run([10.0, 10.5], sent=float(run)) for run in range(3)]
     estimator = make_estimator()
-    grids = [estimator.process(posed)
-             for posed in street.send(make_assembler(), [message for run in runs for message in run])]
+    grids = [
+        estimator.process(posed)
+        for posed in street.send(make_assembler(), [message for run in runs for message in run])
+    ]
     assert [grid.frames_since_reset for grid in grids] == [1, 2] * 3
     for grid, again in zip(grids[:4], grids[2:], strict=True):
         np.testing.assert_array_equal(grid.labels, again.labels)
@@ -255,11 +298,16 @@ def broken_jpeg() -> Pixels:
         raise GdfusionError(f'/back/image/compressed at 10.535: {error}') from error
 
 
-def test_an_image_that_cannot_be_decoded_costs_one_set(make_assembler: MakeAssembler, make_estimator: Make,
-                                                       street: Any) -> None:
+def test_an_image_that_cannot_be_decoded_costs_one_set(
+    make_assembler: MakeAssembler, make_estimator: Make, street: Any
+) -> None:
     messages = street.run([10.0, 10.5, 11.0])
-    bad = [street.image_message('back', 10.535, 10.535, broken_jpeg)
-           if message.topic == 'back' and message.time == 10.535 else message for message in messages]
+    bad = [
+        street.image_message('back', 10.535, 10.535, broken_jpeg)
+        if message.topic == 'back' and message.time == 10.535
+        else message
+        for message in messages
+    ]
     estimator, healthy = make_estimator(), make_estimator()
     sets = street.send(make_assembler(), bad)
     assert len(sets) == 3
@@ -278,21 +326,25 @@ def test_an_image_that_cannot_be_decoded_costs_one_set(make_assembler: MakeAssem
     np.testing.assert_array_equal(third.labels, expected[1].labels)
 
 
-def test_an_image_of_another_size_than_its_camera_info_is_refused(make_assembler: MakeAssembler, make_estimator: Make,
-                                                                  street: Any) -> None:
+def test_an_image_of_another_size_than_its_camera_info_is_refused(
+    make_assembler: MakeAssembler, make_estimator: Make, street: Any
+) -> None:
     def half() -> Pixels:
         return np.zeros((12, 16, 3), np.uint8)
 
-    messages = [street.image_message('left', 9.992, message.time, half) if message.topic == 'left' else message
-                for message in street.run([10.0])]
+    messages = [
+        street.image_message('left', 9.992, message.time, half) if message.topic == 'left' else message
+        for message in street.run([10.0])
+    ]
     estimator = make_estimator()
     with pytest.raises(GdfusionError, match=r'left at 9\.992000000: the image has 16 x 12 .* says 32 x 24'):
         estimator.process(street.send(make_assembler(), messages)[0])
     assert estimator._counters.snapshot().frames_refused == {'image': 1}
 
 
-def test_a_frame_that_does_not_fit_the_gpu_leaves_the_memory(make_assembler: MakeAssembler, make_estimator: Make,
-                                                             network: EchoNetwork, street: Any) -> None:
+def test_a_frame_that_does_not_fit_the_gpu_leaves_the_memory(
+    make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any
+) -> None:
     sets = street.send(make_assembler(), street.run([10.0, 10.5, 11.0]))
     estimator = make_estimator()
     estimator.process(sets[0])
@@ -305,7 +357,8 @@ def test_a_frame_that_does_not_fit_the_gpu_leaves_the_memory(make_assembler: Mak
 
 
 def test_a_memory_that_is_not_finite_is_refused_and_forgotten(
-        make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any) -> None:
+    make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any
+) -> None:
     estimator = make_estimator()
     sets = street.send(make_assembler(), street.run([10.0, 10.5, 11.0, 11.5]))
     first = estimator.process(sets[0])
@@ -320,7 +373,8 @@ def test_a_memory_that_is_not_finite_is_refused_and_forgotten(
 
 
 def test_after_an_unexpected_error_the_memory_is_in_doubt(
-        make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any) -> None:
+    make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any
+) -> None:
     estimator = make_estimator()
     sets = street.send(make_assembler(), street.run([10.0, 10.5, 11.0]))
     estimator.process(sets[0])
@@ -332,24 +386,27 @@ def test_after_an_unexpected_error_the_memory_is_in_doubt(
     assert resets(estimator) == {'error': 1}
 
 
-def test_a_masked_camera_is_black_and_not_visible(make_assembler: MakeAssembler, make_estimator: Make,
-                                                  network: EchoNetwork, street: Any) -> None:
+def test_a_masked_camera_is_black_and_not_visible(
+    make_assembler: MakeAssembler, make_estimator: Make, network: EchoNetwork, street: Any
+) -> None:
     assembler = make_assembler(missing_camera='mask')
     street.send(assembler, [message for message in street.run([10.0]) if message.topic != 'back'])
     assembler.flush()
     grid = make_estimator(missing_camera='mask').process(street.taken(assembler)[0])
     frame = network.seen[0]
     assert frame.calibration.visible.tolist() == [True, True, False]
-    np.testing.assert_allclose(frame.images[2, :, 0, 0], [-123.675 / 58.395, -116.28 / 57.12, -103.53 / 57.375],
-                               rtol=1e-6)
+    np.testing.assert_allclose(
+        frame.images[2, :, 0, 0], [-123.675 / 58.395, -116.28 / 57.12, -103.53 / 57.375], rtol=1e-6
+    )
     assert torch.isfinite(torch.linalg.inv(frame.calibration.volume_from_camera)).all()
     assert grid.cameras == ('left', 'front')
     assert grid.stamp_spread == nanoseconds(0.008)
 
 
 @pytest.mark.parametrize('count', [1, 2])
-def test_a_network_that_takes_any_cameras_takes_fewer(make_settings: Callable[..., PipelineSettings],
-                                                      count: int) -> None:
+def test_a_network_that_takes_any_cameras_takes_fewer(
+    make_settings: Callable[..., PipelineSettings], count: int
+) -> None:
     network = EchoNetwork(cameras=6)
     settings = make_settings(cameras=('left', 'front')[:count], reference_camera='left')
     estimator = OccupancyEstimator(network, settings)
@@ -365,6 +422,7 @@ def test_a_network_for_another_rig_is_refused(make_settings: Callable[..., Pipel
 
 def black_set(stamp: int, places: Sequence[PosedCamera], reference: Matrix, history: Matrix) -> PosedSet:
     """A set of black nuScenes images with given poses."""
+
     class Black:
         def start(self) -> None:
             """It is there."""
@@ -375,8 +433,14 @@ def black_set(stamp: int, places: Sequence[PosedCamera], reference: Matrix, hist
             return InputImage(np.zeros((256, 704, 3), np.uint8), (1600, 900))
 
     images = {camera: CameraImage(camera, 0, stamp, camera, Black()) for camera in SURROUND_CAMERAS}
-    return PosedSet(CameraSet(stamp, 0, images), dict(zip(SURROUND_CAMERAS, places, strict=True)),
-                    GridPlace('base_link', stamp, reference), history, 0.0, 0.0)
+    return PosedSet(
+        CameraSet(stamp, 0, images),
+        dict(zip(SURROUND_CAMERAS, places, strict=True)),
+        GridPlace('base_link', stamp, reference),
+        history,
+        0.0,
+        0.0,
+    )
 
 
 def recorded_pose(recorded: Any, name: str) -> Matrix:
@@ -390,11 +454,22 @@ def test_matrices_equal_the_recorded_ones(recordings: Path, protocol: Any) -> No
     network = EchoNetwork(cameras=6, image_size=(256, 704))
     estimator = OccupancyEstimator(network, PipelineSettings(), protocol=protocol)
     for stamp, frame in enumerate(('prev', 'cur')):
-        places = [PosedCamera(CameraModel(1600, 900, recorded[f'{frame}/{camera}/cam_intrinsic']),
-                              recorded_pose(recorded, f'{frame}/{camera}/sensor2ego'),
-                              recorded_pose(recorded, f'{frame}/{camera}/ego2global')) for camera in SURROUND_CAMERAS]
-        estimator.process(black_set(stamp, places, recorded_pose(recorded, f'{frame}/CAM_FRONT/ego2global'),
-                                    recorded_pose(recorded, f'{frame}/ego2global')))
+        places = [
+            PosedCamera(
+                CameraModel(1600, 900, recorded[f'{frame}/{camera}/cam_intrinsic']),
+                recorded_pose(recorded, f'{frame}/{camera}/sensor2ego'),
+                recorded_pose(recorded, f'{frame}/{camera}/ego2global'),
+            )
+            for camera in SURROUND_CAMERAS
+        ]
+        estimator.process(
+            black_set(
+                stamp,
+                places,
+                recorded_pose(recorded, f'{frame}/CAM_FRONT/ego2global'),
+                recorded_pose(recorded, f'{frame}/ego2global'),
+            )
+        )
     made = network.seen[1]
     assert made.previous is not None
 
@@ -415,8 +490,9 @@ def test_matrices_equal_the_recorded_ones(recordings: Path, protocol: Any) -> No
     np.testing.assert_allclose(made.previous.ego_from_ego, lidar, atol=1e-6)
 
 
-def test_the_released_protocol_rounds_the_cameras_poses(make_estimator: Make, network: EchoNetwork,
-                                                        make_assembler: MakeAssembler, street: Any) -> None:
+def test_the_released_protocol_rounds_the_cameras_poses(
+    make_estimator: Make, network: EchoNetwork, make_assembler: MakeAssembler, street: Any
+) -> None:
     sets = street.send(make_assembler(), street.run([10.0, 10.5]))
     for protocol in ('live', 'released'):
         estimator = make_estimator(protocol=protocol)
@@ -424,8 +500,13 @@ def test_the_released_protocol_rounds_the_cameras_poses(make_estimator: Make, ne
             estimator.process(posed)
 
     def poses(kind: type[np.floating[Any]]) -> list[list[NDArray[Any]]]:
-        return [[product(*(pose.astype(kind).astype(float) for pose in (place.fixed_from_ego, place.ego_from_camera)))
-                 for place in posed.cameras.values()] for posed in sets]
+        return [
+            [
+                product(*(pose.astype(kind).astype(float) for pose in (place.fixed_from_ego, place.ego_from_camera)))
+                for place in posed.cameras.values()
+            ]
+            for posed in sets
+        ]
 
     ways = []
     for seen, (before, now) in ((network.seen[1], poses(np.float64)), (network.seen[3], poses(np.float32))):
@@ -447,8 +528,10 @@ def test_it_runs_the_real_network() -> None:
     grids = []
     for index in range(2):
         pose = pose_matrix((3.0 * index, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
-        images = {camera: CameraImage(camera, 0, nanoseconds(0.5 * index), camera, preprocessor.image(lambda: full))
-                  for camera in settings.cameras}
+        images = {
+            camera: CameraImage(camera, 0, nanoseconds(0.5 * index), camera, preprocessor.image(lambda: full))
+            for camera in settings.cameras
+        }
         places = {camera: PosedCamera(model, mounting, pose) for camera in settings.cameras}
         made = CameraSet(nanoseconds(0.5 * index), 0, images)
         grid = GridPlace('base_link', made.stamp, pose)

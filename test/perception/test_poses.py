@@ -22,8 +22,11 @@ from gdfusion_ros.perception.poses import (
 )
 
 components = st.floats(-1, 1)
-quaternions = st.tuples(components, components, components, components).filter(
-    lambda q: math.hypot(*q) > 0.1).map(lambda q: tuple(value / math.hypot(*q) for value in q))
+quaternions = (
+    st.tuples(components, components, components, components)
+    .filter(lambda q: math.hypot(*q) > 0.1)
+    .map(lambda q: tuple(value / math.hypot(*q) for value in q))
+)
 
 
 @given(quaternions)
@@ -34,8 +37,9 @@ def test_a_quaternion_turns_as_scipy_says(rotation: Quaternion) -> None:
 
 
 def test_the_length_of_a_quaternion_does_not_matter() -> None:
-    np.testing.assert_allclose(pose_matrix((0, 0, 0), (0.2, 0.4, 0.6, 0.8)), pose_matrix((0, 0, 0), (1, 2, 3, 4)),
-                               atol=1e-15)
+    np.testing.assert_allclose(
+        pose_matrix((0, 0, 0), (0.2, 0.4, 0.6, 0.8)), pose_matrix((0, 0, 0), (1, 2, 3, 4)), atol=1e-15
+    )
 
 
 def test_an_optical_frame_looks_along_x() -> None:

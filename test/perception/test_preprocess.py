@@ -40,8 +40,11 @@ def whole(full: Pixels, output: tuple[int, int]) -> Pixels:
     height, width = full.shape[:2]
     scaled = (output[0], height * output[0] // width)
     top = scaled[1] - output[1]
-    resized = Image.fromarray(full).resize((scaled[0], height), Image.Resampling.BICUBIC).resize(
-        scaled, Image.Resampling.BICUBIC)
+    resized = (
+        Image.fromarray(full)
+        .resize((scaled[0], height), Image.Resampling.BICUBIC)
+        .resize(scaled, Image.Resampling.BICUBIC)
+    )
     return np.asarray(resized.crop((0, top, output[0], scaled[1])))
 
 
@@ -94,8 +97,20 @@ def test_channels_are_reversed_under_the_statistics_of_rgb() -> None:
     np.testing.assert_allclose(result[1, :, 1, 2], [high[0], high[1], low[2]], rtol=1e-6)
 
 
-SOURCES = [(1600, 900), (1600, 896), (1920, 1080), (1920, 1200), (1280, 720), (1280, 800), (1936, 1216), (1440, 1080),
-           (2048, 1536), (1024, 768), (640, 480), (1601, 907)]
+SOURCES = [
+    (1600, 900),
+    (1600, 896),
+    (1920, 1080),
+    (1920, 1200),
+    (1280, 720),
+    (1280, 800),
+    (1936, 1216),
+    (1440, 1080),
+    (2048, 1536),
+    (1024, 768),
+    (640, 480),
+    (1601, 907),
+]
 
 
 @pytest.mark.parametrize('source', SOURCES)
@@ -121,8 +136,12 @@ def test_the_nuscenes_crop_leaves_out_a_third_of_the_rows() -> None:
     crop = ResizeCrop((1600, 900), LARGE)
     assert crop.start() == (132, 300)
     assert crop.first_needed_row() == 294
-    np.testing.assert_array_equal(crop(pattern(1, 3)), np.asarray(
-        Image.fromarray(pattern(1, 3)).resize((704, 396), Image.Resampling.BICUBIC).crop((0, 140, 704, 396))))
+    np.testing.assert_array_equal(
+        crop(pattern(1, 3)),
+        np.asarray(
+            Image.fromarray(pattern(1, 3)).resize((704, 396), Image.Resampling.BICUBIC).crop((0, 140, 704, 396))
+        ),
+    )
 
 
 def test_it_takes_less_time_than_the_whole_image() -> None:
@@ -152,8 +171,10 @@ def test_pixels_map_as_the_matrices_say() -> None:
     assert rows.mean() + 0.5 == pytest.approx(v, abs=0.5)
 
 
-@pytest.mark.parametrize(('source', 'scale', 'top'), [
-    ((1600, 900), 0.44, 140), ((1920, 1080), 704 / 1920, 140), ((800, 450), 0.88, 140), ((1600, 400), 0.44, -80)])
+@pytest.mark.parametrize(
+    ('source', 'scale', 'top'),
+    [((1600, 900), 0.44, 140), ((1920, 1080), 704 / 1920, 140), ((800, 450), 0.88, 140), ((1600, 400), 0.44, -80)],
+)
 def test_other_sizes_are_scaled(source: tuple[int, int], scale: float, top: int) -> None:
     crop = ResizeCrop(source, LARGE)
     np.testing.assert_allclose(np.diag(crop.post_rotation()), [scale, scale, 1.0])

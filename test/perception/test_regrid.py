@@ -20,8 +20,9 @@ def grid() -> SemanticGrid:
     random = np.random.default_rng(1)
     labels = np.asfortranarray(random.integers(0, 18, PLACE.shape, np.uint8))
     confidence = np.asfortranarray(random.integers(0, 256, PLACE.shape, np.uint8))
-    return SemanticGrid(5, 'base_link', PLACE.lower, PLACE.voxel_size, labels, confidence, OCC3D_NUSCENES, 'made', 1,
-                        (), 0)
+    return SemanticGrid(
+        5, 'base_link', PLACE.lower, PLACE.voxel_size, labels, confidence, OCC3D_NUSCENES, 'made', 1, (), 0
+    )
 
 
 def moved(grid: SemanticGrid, target: VoxelGrid, source_from_target: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -45,12 +46,13 @@ def test_a_vehicle_that_went_ahead_sees_everything_come_nearer(grid: SemanticGri
 
 
 def test_less_than_half_a_voxel_moves_nothing(grid: SemanticGrid) -> None:
-    np.testing.assert_array_equal(moved(grid, PLACE, pose_matrix((0.19, -0.19, 0.09), (0.0, 0.0, 0.0, 1.0))),
-                                  grid.labels)
+    np.testing.assert_array_equal(
+        moved(grid, PLACE, pose_matrix((0.19, -0.19, 0.09), (0.0, 0.0, 0.0, 1.0))), grid.labels
+    )
 
 
 def test_a_quarter_turn(grid: SemanticGrid) -> None:
-    turned = moved(grid, PLACE, pose_matrix((0.0, 0.0, 0.0), (0.0, 0.0, 0.5 ** 0.5, 0.5 ** 0.5)))
+    turned = moved(grid, PLACE, pose_matrix((0.0, 0.0, 0.0), (0.0, 0.0, 0.5**0.5, 0.5**0.5)))
     # What lies ahead (x) after a turn to the left lay to the left (y) before.
     np.testing.assert_array_equal(turned, np.rot90(grid.labels, -1))
 

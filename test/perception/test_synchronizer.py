@@ -233,8 +233,14 @@ def test_every_run_of_a_loop_gives_the_same_sets() -> None:
         return [image('back', 10 - 0.05, epoch), *stream]
 
     sets = Pipeline().feed([*run(0), *run(1)], flush=True)
-    first, second = ([content(made)[1:2] + tuple(item.stamp for item in made.images.values())
-                      for made in sets if made.epoch == epoch] for epoch in (0, 1))
+    first, second = (
+        [
+            content(made)[1:2] + tuple(item.stamp for item in made.images.values())
+            for made in sets
+            if made.epoch == epoch
+        ]
+        for epoch in (0, 1)
+    )
     assert first == second
     assert len(first) == 12
 
@@ -244,7 +250,9 @@ def test_the_last_set_of_a_run_is_given_up_when_the_next_run_has_gone_on() -> No
     sets = pipeline.feed([*shots(1.5, 'left', REFERENCE), *shots(1.0, 'left', REFERENCE, epoch=1)])
     assert sets == []
     assert [(made.epoch, made.masked) for made in pipeline.feed(shots(1.5, 'left', REFERENCE, epoch=1))] == [
-        (0, ('back',)), (1, ('back',))]
+        (0, ('back',)),
+        (1, ('back',)),
+    ]
 
 
 @st.composite
@@ -272,8 +280,9 @@ def interleaved(found: dict[str, list[CameraImage]], seed: int) -> list[CameraIm
 
 @settings(max_examples=150)
 @given(streams(), st.sampled_from(['skip', 'hold', 'mask']), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_the_order_of_arrival_changes_nothing(found: dict[str, list[CameraImage]], policy: str, one: int,
-                                              other: int) -> None:
+def test_the_order_of_arrival_changes_nothing(
+    found: dict[str, list[CameraImage]], policy: str, one: int, other: int
+) -> None:
     results = []
     for seed in (one, other):
         pipeline = Pipeline(lossless=True, missing_camera=policy, queue_size=100)
@@ -287,7 +296,8 @@ def test_the_order_of_arrival_changes_nothing(found: dict[str, list[CameraImage]
 @settings(max_examples=100)
 @given(streams(), st.sampled_from(['skip', 'mask']), st.booleans(), st.integers(0, 10**6))
 def test_sets_are_in_order_within_the_tolerance_and_share_no_image(
-        found: dict[str, list[CameraImage]], policy: str, lossless: bool, seed: int) -> None:
+    found: dict[str, list[CameraImage]], policy: str, lossless: bool, seed: int
+) -> None:
     pipeline = Pipeline(lossless=lossless, missing_camera=policy, queue_size=4)
     sets = pipeline.feed(interleaved(found, seed), flush=True)
     stamps = [(made.epoch, made.stamp) for made in sets]

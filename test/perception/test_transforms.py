@@ -27,8 +27,9 @@ from gdfusion_ros.perception.types import Matrix, StampedTransform, nanoseconds
 S = nanoseconds(1.0)
 
 
-def turned(parent: str, child: str, stamp: int, x: float = 0.0, yaw: float = 0.0,
-           roll: float = 0.0) -> StampedTransform:
+def turned(
+    parent: str, child: str, stamp: int, x: float = 0.0, yaw: float = 0.0, roll: float = 0.0
+) -> StampedTransform:
     rotation = tuple(Rotation.from_euler('xz', [roll, yaw]).as_quat())
     return StampedTransform(parent, child, stamp, (x, 2 * x, -x), rotation)
 
@@ -98,15 +99,20 @@ def test_of_two_samples_with_one_stamp_the_last_counts(tree: TransformTree) -> N
 
 
 def test_chains_are_composed_up_and_down(tree: TransformTree) -> None:
-    edges = [turned('map', 'odom', S, 3.0, 0.5), turned('odom', 'base_link', S, -1.0, 1.1, 0.2),
-             turned('base_link', 'left', S, 0.4, -0.7), turned('odom', 'right', S, 0.9, 0.3, 0.1)]
+    edges = [
+        turned('map', 'odom', S, 3.0, 0.5),
+        turned('odom', 'base_link', S, -1.0, 1.1, 0.2),
+        turned('base_link', 'left', S, 0.4, -0.7),
+        turned('odom', 'right', S, 0.9, 0.3, 0.1),
+    ]
     for edge in edges:
         tree.set(edge)
     to_odom, to_base, to_left, to_right = map(matrix, edges)
     np.testing.assert_allclose(tree.lookup('map', 'left', S), to_odom @ to_base @ to_left, atol=1e-12)
     np.testing.assert_allclose(tree.lookup('right', 'left', S), inverse(to_right) @ to_base @ to_left, atol=1e-12)
-    np.testing.assert_allclose(tree.lookup('left', 'right', S), inverse(to_left) @ inverse(to_base) @ to_right,
-                               atol=1e-12)
+    np.testing.assert_allclose(
+        tree.lookup('left', 'right', S), inverse(to_left) @ inverse(to_base) @ to_right, atol=1e-12
+    )
 
 
 def test_what_lies_above_the_common_parent_is_not_needed(tree: TransformTree) -> None:

@@ -22,7 +22,9 @@ tf2 = pytest.importorskip('tf2_py', reason="ROS 2's tf2 is not installed")
 
 START = 1_500_000_000 * NANOSECONDS
 SAME_ERRORS: dict[str, set[type[TransformError]]] = {
-    'LookupException': {UnknownFrameError}, 'ExtrapolationException': {AfterSpanError, BeforeSpanError}}
+    'LookupException': {UnknownFrameError},
+    'ExtrapolationException': {AfterSpanError, BeforeSpanError},
+}
 
 
 def stamped(parent: str, child: str, stamp: int, rng: np.random.Generator) -> Any:
@@ -32,8 +34,10 @@ def stamped(parent: str, child: str, stamp: int, rng: np.random.Generator) -> An
     message.header.frame_id = parent
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, NANOSECONDS)
     rotation = rng.normal(size=4)
-    for part, names, values in (('translation', 'xyz', 10 * rng.normal(size=3)),
-                                ('rotation', 'xyzw', rotation / np.linalg.norm(rotation))):
+    for part, names, values in (
+        ('translation', 'xyz', 10 * rng.normal(size=3)),
+        ('rotation', 'xyzw', rotation / np.linalg.norm(rotation)),
+    ):
         for name, value in zip(names, values, strict=True):
             setattr(getattr(message.transform, part), name, float(value))
     return message
@@ -51,8 +55,10 @@ def both() -> tuple[TransformTree, Any]:
         own.set_static(transform(message, '/tf_static'))
         buffer.set_transform_static(message, 'test')
     for step in range(40):
-        for message in (stamped('odom', 'base_link', START + step * 50_000_000 + int(rng.integers(20_000_000)), rng),
-                        stamped('map', 'odom', START + step * 100_000_000, rng)):
+        for message in (
+            stamped('odom', 'base_link', START + step * 50_000_000 + int(rng.integers(20_000_000)), rng),
+            stamped('map', 'odom', START + step * 100_000_000, rng),
+        ):
             own.set(transform(message, '/tf'))
             buffer.set_transform(message, 'test')
     return own, buffer

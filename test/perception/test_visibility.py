@@ -39,18 +39,30 @@ def street(*views: CameraView) -> SemanticGrid:
     voxels = np.full(PLACE.shape, OCC3D_NUSCENES.free, np.uint8, order='F')
     voxels[:, :, 0] = ROAD
     voxels[WALL_X, 15:25, 1:7] = WALL
-    voxels[CAR_X:CAR_X + 3, 19:22, 1:4] = CAR
+    voxels[CAR_X : CAR_X + 3, 19:22, 1:4] = CAR
     solid = voxels != OCC3D_NUSCENES.free
-    return SemanticGrid(0, 'base_link', PLACE.lower, PLACE.voxel_size, voxels, None, OCC3D_NUSCENES, 'made', 2,
-                        ('front',), 0, visibility=Visibility(solid, PLACE, views))
+    return SemanticGrid(
+        0,
+        'base_link',
+        PLACE.lower,
+        PLACE.voxel_size,
+        voxels,
+        None,
+        OCC3D_NUSCENES,
+        'made',
+        2,
+        ('front',),
+        0,
+        visibility=Visibility(solid, PLACE, views),
+    )
 
 
 def test_what_is_behind_a_wall_is_not_seen() -> None:
     seen = street(ahead()).observed
     assert seen[WALL_X, 15:25, 1:7].all(), 'the wall itself'
     assert seen[WALL_X - 1, 15:25].all(), 'before it, free'
-    assert not seen[WALL_X + 1:, 20, :6].any(), 'behind it, road, car and free alike'
-    assert seen[WALL_X + 1:36, 28, 1].all(), 'beside it'
+    assert not seen[WALL_X + 1 :, 20, :6].any(), 'behind it, road, car and free alike'
+    assert seen[WALL_X + 1 : 36, 28, 1].all(), 'beside it'
     assert not seen[:20].any(), 'behind the camera'
 
 
@@ -58,7 +70,7 @@ def test_free_and_unknown_are_told_apart_on_the_map() -> None:
     cells = columns(street(ahead()), BevSettings())
     assert (cells[WALL_X, 15:25] == OCCUPIED).all()
     assert (cells[27:WALL_X, 20] == FREE).all(), 'from where the image begins'
-    assert (cells[WALL_X + 1:, 20] == UNSEEN).all(), 'neither the car nor the road behind it'
+    assert (cells[WALL_X + 1 :, 20] == UNSEEN).all(), 'neither the car nor the road behind it'
     assert (cells[:19] == UNSEEN).all()
 
 
@@ -107,13 +119,19 @@ def made() -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[CameraView]]:
     truth, stamp = labels(drive, 0), int(drive.key_stamps[0])
     ego_from_world = inverse(drive.ego_pose(stamp))
     views = [drive.rig.view(channel, drive.ego_pose(stamp + OFFSETS[channel])) for channel in CAMERAS]
-    return np.asfortranarray(truth.semantics != OCC3D_NUSCENES.free), truth.mask_camera, [
-        CameraView(product(ego_from_world, view.world_from_camera), view.intrinsics, view.width, view.height)
-        for view in views]
+    return (
+        np.asfortranarray(truth.semantics != OCC3D_NUSCENES.free),
+        truth.mask_camera,
+        [
+            CameraView(product(ego_from_world, view.world_from_camera), view.intrinsics, view.width, view.height)
+            for view in views
+        ],
+    )
 
 
 def test_the_exact_masks_of_the_synthetic_world_say_the_same(
-        made: tuple[NDArray[np.bool_], NDArray[np.bool_], list[CameraView]]) -> None:
+    made: tuple[NDArray[np.bool_], NDArray[np.bool_], list[CameraView]],
+) -> None:
     solid, mask, views = made
     seen = Visibility(solid, OCC3D_NUSCENES.grid, views).observed
     assert (seen == mask).mean() > 0.985
@@ -122,7 +140,8 @@ def test_the_exact_masks_of_the_synthetic_world_say_the_same(
 
 
 def test_any_number_of_threads_gives_the_same_bits(
-        made: tuple[NDArray[np.bool_], NDArray[np.bool_], list[CameraView]]) -> None:
+    made: tuple[NDArray[np.bool_], NDArray[np.bool_], list[CameraView]],
+) -> None:
     solid, _, views = made
     threads = torch.get_num_threads()
     try:

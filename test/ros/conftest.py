@@ -40,8 +40,15 @@ from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 
 FIRST_DOMAIN, DOMAINS = 20, 80
 MODEL = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
-START = {'lossless': True, 'input_reliability': 'reliable', 'diagnostics_period': 0.2, 'camera_timeout': 0.5,
-         'tf_timeout': 60.0, 'silence_timeout': 60.0, 'output_durability': 'volatile'}
+START = {
+    'lossless': True,
+    'input_reliability': 'reliable',
+    'diagnostics_period': 0.2,
+    'camera_timeout': 0.5,
+    'tf_timeout': 60.0,
+    'silence_timeout': 60.0,
+    'output_durability': 'volatile',
+}
 """Parameters that the live node starts with: it loses nothing, gives nothing up on a busy machine, speaks often, and
 hands no grid of an earlier test to those who come late."""
 OUTPUTS = {f'/occ/{output.topic}': output.type_name for output in (OCCUPANCY, POINTS)}
@@ -105,15 +112,23 @@ class Grids:
 
     @property
     def decoded(self) -> list[Any]:
-        return [typestore().deserialize_cdr(data, OUTPUTS['/occ/occupancy'])
-                for data in self.messages['/occ/occupancy']]
+        return [
+            typestore().deserialize_cdr(data, OUTPUTS['/occ/occupancy']) for data in self.messages['/occ/occupancy']
+        ]
 
     def differences(self, other: Grids) -> list[str]:
         """Where the messages are not the same bytes; empty where they are."""
-        found = [f'{topic}: {len(self.messages[topic])} and {len(other.messages[topic])} messages' for topic in OUTPUTS
-                 if len(self.messages[topic]) != len(other.messages[topic])]
-        return found + [f'{topic}: message {index}' for topic in OUTPUTS for index, (one, two)
-                        in enumerate(zip(self.messages[topic], other.messages[topic], strict=False)) if one != two]
+        found = [
+            f'{topic}: {len(self.messages[topic])} and {len(other.messages[topic])} messages'
+            for topic in OUTPUTS
+            if len(self.messages[topic]) != len(other.messages[topic])
+        ]
+        return found + [
+            f'{topic}: message {index}'
+            for topic in OUTPUTS
+            for index, (one, two) in enumerate(zip(self.messages[topic], other.messages[topic], strict=False))
+            if one != two
+        ]
 
     def repeated(self, times: int) -> Grids:
         return Grids({topic: times * messages for topic, messages in self.messages.items()})
@@ -154,6 +169,7 @@ def expected(drive: Path, replayed: Callable[[Path], Grids]) -> Grids:
 @pytest.fixture
 def edited(tmp_path: Path) -> Callable[[Path, Change], Path]:
     """A copy of a bag with every message changed, moved to another record time, or left out."""
+
     def edit(bag: Path, change: Change) -> Path:
         out = tmp_path / 'edited'
         with bag_reader(bag) as reader, bag_writer(out) as writer:
@@ -252,6 +268,7 @@ class LiveNode:
 
     def play_until(self, bag: Path, condition: Callable[[], object]) -> None:
         """Play a bag again and again until ``condition()`` is true."""
+
         def look(_topic: str) -> None:
             if condition():
                 raise _EnoughError
@@ -264,8 +281,12 @@ class LiveNode:
         begin = len(self.diagnostics)
 
         def found() -> list[DiagnosticStatus]:
-            return [status for array in self.diagnostics[begin:] for status in array.status
-                    if status.name == f'occ: {name}' and matches(status)]
+            return [
+                status
+                for array in self.diagnostics[begin:]
+                for status in array.status
+                if status.name == f'occ: {name}' and matches(status)
+            ]
 
         self.wait(found)
         return found()[0]
@@ -287,9 +308,11 @@ class _EnoughError(Exception):
 
 
 @pytest.fixture(scope='module')
-def live_with(ros_graph: None, tmp_path_factory: pytest.TempPathFactory, wait_until: Callable[..., None],
-              patience: float) -> Callable[..., AbstractContextManager[LiveNode]]:
+def live_with(
+    ros_graph: None, tmp_path_factory: pytest.TempPathFactory, wait_until: Callable[..., None], patience: float
+) -> Callable[..., AbstractContextManager[LiveNode]]:
     """A lossless node with these arguments, as a context manager."""
+
     @contextmanager
     def started(*arguments: str) -> Iterator[LiveNode]:
         settings = [part for name, value in START.items() for part in ('--set', f'{name}={str(value).lower()}')]
@@ -302,8 +325,9 @@ def live_with(ros_graph: None, tmp_path_factory: pytest.TempPathFactory, wait_un
 
 
 @pytest.fixture(scope='module')
-def live(live_with: Callable[..., AbstractContextManager[LiveNode]], request: pytest.FixtureRequest
-         ) -> Iterator[LiveNode]:
+def live(
+    live_with: Callable[..., AbstractContextManager[LiveNode]], request: pytest.FixtureRequest
+) -> Iterator[LiveNode]:
     """A lossless node with the small untrained network, and with the module's SETTINGS ('name=value')."""
     settings = [part for setting in getattr(request.module, 'SETTINGS', ()) for part in ('--set', setting)]
     with live_with('--untrained', '--model', MODEL.model, '--device', 'cpu', *settings) as driver:

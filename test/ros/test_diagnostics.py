@@ -61,14 +61,21 @@ class Street:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Any:
     """``watch(simulated)``: a street, and what goes on there for some seconds at a pace, with images or without."""
+
     def start(*, simulated: bool) -> tuple[Street, Any]:
         street: Any = Street(simulated)
         monkeypatch.setattr(diagnostics, 'time', SimpleNamespace(monotonic=lambda: street.wall))
-        settings = Settings(ModelSettings(), PipelineSettings(cameras=CAMERAS), TopicSettings(), BevSettings(),
-                            NodeSettings(camera_timeout=1.5, grid_timeout=3600.0))
+        settings = Settings(
+            ModelSettings(),
+            PipelineSettings(cameras=CAMERAS),
+            TopicSettings(),
+            BevSettings(),
+            NodeSettings(camera_timeout=1.5, grid_timeout=3600.0),
+        )
         assembler: Any = SimpleNamespace(counters=street.counters, takes_clouds=False, queued=0)
-        shown = Diagnostics(street, settings, NetworkFacts('echo', untrained=False, device=torch.device('cpu')),
-                            assembler, street)
+        shown = Diagnostics(
+            street, settings, NetworkFacts('echo', untrained=False, device=torch.device('cpu')), assembler, street
+        )
         shown.activate(active=True)
 
         def run(seconds: int, *, pace: float, cameras: tuple[str, ...] = CAMERAS) -> None:

@@ -44,8 +44,9 @@ def test_without_a_home_log_and_kernels_are_kept_elsewhere() -> None:
     assert not {'ROS_LOG_DIR', 'NUMBA_CACHE_DIR'} - set(environment)
 
 
-def test_kernels_are_not_taken_from_a_folder_that_another_could_write(tmp_path: Path,
-                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_are_not_taken_from_a_folder_that_another_could_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     foreseen = tmp_path / f'gdfusion_ros-{os.getuid()}'
     for prepare_folder in (tmp_path.exists, lambda: foreseen.chmod(0o777)):
@@ -63,8 +64,9 @@ def test_kernels_are_not_taken_from_a_folder_that_another_could_write(tmp_path: 
 @pytest.mark.parametrize('home', [{}, {'HOME': '/proc/none'}, {'ROS_HOME': '/dev/null/ros'}])
 def test_a_process_without_a_home_starts_all_the_same(home: dict[str, str]) -> None:
     inherited = {name: value for name, value in for_child().items() if name not in ('HOME', 'ROS_LOG_DIR')}
-    result = subprocess.run([sys.executable, '-c', ONE_NODE], env=inherited | home, capture_output=True, text=True,
-                            check=False)
+    result = subprocess.run(
+        [sys.executable, '-c', ONE_NODE], env=inherited | home, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert 'alive' in result.stdout + result.stderr
 
@@ -78,8 +80,14 @@ def test_a_child_sets_up_its_own_libraries() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason='Python 3.10 always looks into the current folder')
 def test_a_child_takes_no_folder_for_the_package(tmp_path: Path) -> None:
     (tmp_path / 'gdfusion_ros').mkdir()
-    said = subprocess.run([sys.executable, '-m', 'gdfusion_ros', '--version'], cwd=tmp_path, env=for_child(),
-                          capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, '-m', 'gdfusion_ros', '--version'],
+        cwd=tmp_path,
+        env=for_child(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert said.stdout.startswith('gdfusion ')
 
 

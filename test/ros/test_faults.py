@@ -41,17 +41,34 @@ sys.exit(main(sys.argv[1:]))
 def node(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[subprocess.Popen[bytes]]:
     """A node that is at fault with its sets 2, 7, 8 and 9, and whose memory set 5 would spoil; the file ``log``."""
     log = tmp_path / 'log'
-    with log.open('wb') as output, subprocess.Popen(
-            [sys.executable, '-c', FAULTY, 'node', '--untrained', '--model', 'bevdetocc_gf_small', '--device', 'cpu',
-             *EVERY_SET], stdout=output, stderr=output, env=environment.for_child()) as process:
+    with (
+        log.open('wb') as output,
+        subprocess.Popen(
+            [
+                sys.executable,
+                '-c',
+                FAULTY,
+                'node',
+                '--untrained',
+                '--model',
+                'bevdetocc_gf_small',
+                '--device',
+                'cpu',
+                *EVERY_SET,
+            ],
+            stdout=output,
+            stderr=output,
+            env=environment.for_child(),
+        ) as process,
+    ):
         wait_until(lambda: 'active: waiting' in log.read_text() or process.poll() is not None, log.read_text)
         yield process
         process.kill()
 
 
-def test_a_fault_costs_its_set_and_three_in_a_row_end_the_node(node: subprocess.Popen[bytes], drive: Path,
-                                                               tmp_path: Path, strung: Callable[..., Path],
-                                                               patience: float) -> None:
+def test_a_fault_costs_its_set_and_three_in_a_row_end_the_node(
+    node: subprocess.Popen[bytes], drive: Path, tmp_path: Path, strung: Callable[..., Path], patience: float
+) -> None:
     with record(tmp_path / 'grids', {'/occ/occupancy': OCCUPANCY.type_name}) as recorder:
         recorder.wait_for_publishers(patience)
         play([strung(drive, 3)], Playback(wait=patience, rate=4))

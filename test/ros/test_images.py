@@ -18,8 +18,15 @@ TOPIC = '/CAM_FRONT/image'
 
 def image(encoding: str, data: bytes, step: int) -> Any:
     make = RclpyMessages()
-    return make('sensor_msgs/msg/Image', header=make('std_msgs/msg/Header', frame_id='CAM_FRONT'), height=1, width=2,
-                encoding=encoding, step=step, data=array.array('B', data))
+    return make(
+        'sensor_msgs/msg/Image',
+        header=make('std_msgs/msg/Header', frame_id='CAM_FRONT'),
+        height=1,
+        width=2,
+        encoding=encoding,
+        step=step,
+        data=array.array('B', data),
+    )
 
 
 def test_without_cv_bridge_an_encoding_is_refused_by_name() -> None:

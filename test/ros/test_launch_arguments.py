@@ -17,8 +17,10 @@ SEVEN = '[CAM_FRONT, A, B, C, D, E, F]'
 
 
 def refuse_nothing(**given: str) -> None:
-    check({name: given.get(name, default) for name, default in VALUES.items()},
-          {name: parsed(name, text) for name, text in given.items() if name not in VALUES})
+    check(
+        {name: given.get(name, default) for name, default in VALUES.items()},
+        {name: parsed(name, text) for name, text in given.items() if name not in VALUES},
+    )
 
 
 @pytest.fixture
@@ -41,27 +43,35 @@ def test_the_defaults_start(installed: list[str]) -> None:
 
 def test_everything_together_starts(installed: list[str], tmp_path: Path) -> None:
     installed += ['rviz2', 'ros2bag', 'ros2topic']
-    refuse_nothing(rviz='true', bag=str(tmp_path), rate='0.5', lossless='true', model='bevdetocc_gf_small',
-                   cameras='[CAM_FRONT, A, B, C, D, E]')
+    refuse_nothing(
+        rviz='true',
+        bag=str(tmp_path),
+        rate='0.5',
+        lossless='true',
+        model='bevdetocc_gf_small',
+        cameras='[CAM_FRONT, A, B, C, D, E]',
+    )
 
 
-@pytest.mark.parametrize(('argument', 'value', 'message'), [
-    ('params_file', '/none.yaml', 'params_file: there is no file /none.yaml'),
-    ('params_file', str(resource('config/occ.rviz')), "has no 'ros__parameters'"),
-    ('bag', '/none', 'bag: there is no bag /none'),
-    ('rate', 'fast', 'rate: expected a number above 0, got fast'),
-    ('rate', '0', 'rate: expected a number above 0, got 0'),
-    ('rate', 'inf', 'rate: expected a number above 0, got inf'),
-    ('bag', '/', "bag:=… needs the ROS 2 package 'ros2bag'"),
-    ('rviz', 'true', "rviz:=true needs the ROS 2 package 'rviz2'"),
-    ('cameras', '[A, B, C, D, E, F]', "'CAM_FRONT' is not among the cameras"),
-    ('cameras', '[CAM_FRONT, A, A, B, C, D]', 'a name is there twice'),
-    ('cameras', 'CAM_FRONT', "'cameras': expected a list of strings"),
-    ('cameras', '[', r'cameras:=\[: the value is not YAML: [^\n]*$'),
-    ('lossless', '7', "'lossless': expected true or false"),
-])
-def test_what_cannot_work_is_refused_in_one_line(installed: list[str], argument: str, value: str,
-                                                 message: str) -> None:
+@pytest.mark.parametrize(
+    ('argument', 'value', 'message'),
+    [
+        ('params_file', '/none.yaml', 'params_file: there is no file /none.yaml'),
+        ('params_file', str(resource('config/occ.rviz')), "has no 'ros__parameters'"),
+        ('bag', '/none', 'bag: there is no bag /none'),
+        ('rate', 'fast', 'rate: expected a number above 0, got fast'),
+        ('rate', '0', 'rate: expected a number above 0, got 0'),
+        ('rate', 'inf', 'rate: expected a number above 0, got inf'),
+        ('bag', '/', "bag:=… needs the ROS 2 package 'ros2bag'"),
+        ('rviz', 'true', "rviz:=true needs the ROS 2 package 'rviz2'"),
+        ('cameras', '[A, B, C, D, E, F]', "'CAM_FRONT' is not among the cameras"),
+        ('cameras', '[CAM_FRONT, A, A, B, C, D]', 'a name is there twice'),
+        ('cameras', 'CAM_FRONT', "'cameras': expected a list of strings"),
+        ('cameras', '[', r'cameras:=\[: the value is not YAML: [^\n]*$'),
+        ('lossless', '7', "'lossless': expected true or false"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(installed: list[str], argument: str, value: str, message: str) -> None:
     with pytest.raises(GdfusionError, match=message):
         refuse_nothing(**{argument: value})
 

@@ -42,14 +42,16 @@ def _looking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope='module')
 def swept(nuscenes_complete: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bag of 3 key frames with clouds."""
-    [job] = plan(nuscenes.load(nuscenes_complete, scenes=('scene-0001',)), tmp_path_factory.mktemp('swept'),
-                 Content(lidar=True))
+    [job] = plan(
+        nuscenes.load(nuscenes_complete, scenes=('scene-0001',)), tmp_path_factory.mktemp('swept'), Content(lidar=True)
+    )
     convert(job)
     return job.path
 
 
-def test_clouds_go_in_and_their_absence_is_named(live: Any, swept: Path, edited: Callable[..., Path],
-                                                 replayed: Callable[[Path], Any]) -> None:
+def test_clouds_go_in_and_their_absence_is_named(
+    live: Any, swept: Path, edited: Callable[..., Path], replayed: Callable[[Path], Any]
+) -> None:
     expected = replayed(swept)
     assert live.play(swept, 3).differences(expected) == []
     assert (live.values('lidar')['received'], live.values('lidar')['sets without it']) == ('3', '0')

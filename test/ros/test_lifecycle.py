@@ -30,7 +30,6 @@ COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 BACK = 'CAM_BACK'
 
 
-
 def image_topic(camera: str) -> str:
     return f'/{camera}/image/compressed'
 
@@ -56,14 +55,26 @@ def as_raw_images(message: RawMessage) -> RawMessage:
     image: Any = store.deserialize_cdr(message.data, COMPRESSED)
     pixels = np.asarray(Image.open(io.BytesIO(image.data)).convert('RGB'))[..., ::-1]
     height, width, _ = pixels.shape
-    raw = make('sensor_msgs/msg/Image', header=image.header, height=height, width=width, encoding='bgr8',
-               step=3 * width, data=np.ascontiguousarray(pixels).reshape(-1))
-    return RawMessage(message.topic.removesuffix('/compressed'), 'sensor_msgs/msg/Image', message.stamp,
-                      bytes(store.serialize_cdr(raw, 'sensor_msgs/msg/Image')))
+    raw = make(
+        'sensor_msgs/msg/Image',
+        header=image.header,
+        height=height,
+        width=width,
+        encoding='bgr8',
+        step=3 * width,
+        data=np.ascontiguousarray(pixels).reshape(-1),
+    )
+    return RawMessage(
+        message.topic.removesuffix('/compressed'),
+        'sensor_msgs/msg/Image',
+        message.stamp,
+        bytes(store.serialize_cdr(raw, 'sensor_msgs/msg/Image')),
+    )
 
 
-def test_without_a_camera_hold_takes_its_last_image(live: Any, drive: Path,
-                                                    edited: Callable[..., Path], expected: Any) -> None:
+def test_without_a_camera_hold_takes_its_last_image(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any
+) -> None:
     live.configure(missing_camera='hold', max_hold=2.0, silence_timeout=2.0)
     grids = live.play(edited(drive, without_later_images(BACK)), 3)
     assert grids.stamps == expected.stamps
@@ -71,27 +82,32 @@ def test_without_a_camera_hold_takes_its_last_image(live: Any, drive: Path,
     assert live.diagnosis(BACK, lambda status: status.level == DiagnosticStatus.WARN)
 
 
-def test_without_a_camera_mask_makes_grids_of_the_others(live: Any, drive: Path,
-                                                         expected: Any) -> None:
+def test_without_a_camera_mask_makes_grids_of_the_others(live: Any, drive: Path, expected: Any) -> None:
     live.configure(missing_camera='mask', silence_timeout=5.0)  # images come 0.5 s apart
     with bag_reader(drive) as reader:
         others = tuple(topic for topic in reader.topics if topic != image_topic(BACK))
     grids = live.play(drive, 3, topics=others)
     assert grids.stamps == expected.stamps
-    assert all(set(grid.cameras) == {'CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT',
-                                     'CAM_BACK_RIGHT'} for grid in grids.decoded)
+    assert all(
+        set(grid.cameras) == {'CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT'}
+        for grid in grids.decoded
+    )
 
 
-def test_raw_images_give_the_grids_of_compressed_ones(live: Any, drive: Path,
-                                                      edited: Callable[..., Path], expected: Any) -> None:
+def test_raw_images_give_the_grids_of_compressed_ones(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any
+) -> None:
     live.configure(image_transport='raw')
     assert live.play(edited(drive, as_raw_images), 3).differences(expected) == []
 
 
-@pytest.mark.parametrize('source', [
-    'own', pytest.param('tf2', marks=pytest.mark.skipif(not tf2_is_wanted('auto'), reason='tf2 is not installed'))])
-def test_both_sources_of_transforms_give_the_grids_of_the_replay(live: Any, drive: Path,
-                                                                 expected: Any, source: str) -> None:
+@pytest.mark.parametrize(
+    'source',
+    ['own', pytest.param('tf2', marks=pytest.mark.skipif(not tf2_is_wanted('auto'), reason='tf2 is not installed'))],
+)
+def test_both_sources_of_transforms_give_the_grids_of_the_replay(
+    live: Any, drive: Path, expected: Any, source: str
+) -> None:
     live.configure(tf_source=source)
     assert live.play(drive, 6, loops=2).differences(expected.repeated(2)) == []
 
@@ -118,8 +134,16 @@ with ros_node('viewer') as node, spinning(node):
 def test_a_subscriber_that_hangs_is_named_and_not_waited_for_again(live: Any, drive: Path, patience: float) -> None:
     live.configure()
     begin, lines = int(live.values('sets')['grids']), []
-    with subprocess.Popen([sys.executable, '-c', VIEWER], env=environment.for_child(), stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as viewer, ros_node('listener') as node:
+    with (
+        subprocess.Popen(
+            [sys.executable, '-c', VIEWER],
+            env=environment.for_child(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as viewer,
+        ros_node('listener') as node,
+    ):
         node.create_subscription(Log, '/rosout', lambda log: lines.append(log.msg), qos.recording())
         with spinning(node):
             live.wait(lambda: live._node.count_subscribers('/occ/occupancy'))
@@ -133,8 +157,9 @@ def test_a_subscriber_that_hangs_is_named_and_not_waited_for_again(live: Any, dr
         viewer.kill()
 
 
-def test_the_memory_goes_on_while_nobody_listens(live: Any, drive: Path, edited: Callable[..., Path],
-                                                 expected: Any, patience: float) -> None:
+def test_the_memory_goes_on_while_nobody_listens(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any, patience: float
+) -> None:
     live.configure()
     with bag_reader(drive) as reader:
         half = reader.start + 700_000_000
@@ -148,10 +173,15 @@ def test_the_memory_goes_on_while_nobody_listens(live: Any, drive: Path, edited:
 
 def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expected: Any) -> None:
     live.configure()
-    types = {'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid', 'points': 'sensor_msgs/msg/PointCloud2',
-             'markers': 'visualization_msgs/msg/MarkerArray', 'bev': 'nav_msgs/msg/OccupancyGrid',
-             'observed': 'gdfusion_ros/msg/SemanticOccupancyGrid', 'obstacles': 'sensor_msgs/msg/PointCloud2',
-             'debug/latency': 'diagnostic_msgs/msg/DiagnosticArray'}
+    types = {
+        'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid',
+        'points': 'sensor_msgs/msg/PointCloud2',
+        'markers': 'visualization_msgs/msg/MarkerArray',
+        'bev': 'nav_msgs/msg/OccupancyGrid',
+        'observed': 'gdfusion_ros/msg/SemanticOccupancyGrid',
+        'obstacles': 'sensor_msgs/msg/PointCloud2',
+        'debug/latency': 'diagnostic_msgs/msg/DiagnosticArray',
+    }
     heard: dict[str, list[Any]] = {name: [] for name in types}
     with ros_node('listener') as node:
         for name, type_name in types.items():
@@ -164,8 +194,15 @@ def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expec
             live.wait(lambda: all(len(messages) == 3 for messages in heard.values()))
             live.reset()
             live.wait(lambda: len(heard['markers']) == 4)
-    assert {name: len(messages) for name, messages in heard.items()} \
-        == {'occupancy': 3, 'points': 3, 'markers': 4, 'bev': 3, 'observed': 3, 'obstacles': 3, 'debug/latency': 3}
+    assert {name: len(messages) for name, messages in heard.items()} == {
+        'occupancy': 3,
+        'points': 3,
+        'markers': 4,
+        'bev': 3,
+        'observed': 3,
+        'obstacles': 3,
+        'debug/latency': 3,
+    }
     assert 255 not in heard['occupancy'][-1].labels
     assert 255 in heard['observed'][-1].labels
     assert [(message.info.width, message.info.height) for message in heard['bev']] == 3 * [(100, 100)]
@@ -181,8 +218,10 @@ def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path
     last = live.play(drive, 3).decoded[-1]
     heard: dict[str, list[Any]] = {'label_info': [], 'occupancy': []}
     with ros_node('late') as node:
-        for name, type_name in {'label_info': 'std_msgs/msg/String',
-                                'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid'}.items():
+        for name, type_name in {
+            'label_info': 'std_msgs/msg/String',
+            'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid',
+        }.items():
             node.create_subscription(message_class(type_name), f'/occ/{name}', heard[name].append, qos.latched())
         with spinning(node):
             live.wait(lambda: all(heard.values()))
@@ -197,13 +236,19 @@ def test_diagnostics_say_that_the_network_is_untrained(live: Any) -> None:
     assert 'untrained' in status.message
 
 
-def test_diagnostics_say_how_many_sets_wait_for_the_network(live: Any, drive: Path,
-                                                            strung: Callable[..., Path]) -> None:
+def test_diagnostics_say_how_many_sets_wait_for_the_network(
+    live: Any, drive: Path, strung: Callable[..., Path]
+) -> None:
     live.configure()
     begin = len(live.diagnostics)
     live.play(strung(drive, 4), 12, rate=50)
-    queued = [int(pair.value) for array in live.diagnostics[begin:] for status in array.status for pair in status.values
-              if status.name == 'occ: sets' and pair.key == 'queued']
+    queued = [
+        int(pair.value)
+        for array in live.diagnostics[begin:]
+        for status in array.status
+        for pair in status.values
+        if status.name == 'occ: sets' and pair.key == 'queued'
+    ]
     assert 1 <= max(queued) < 12
     assert live.values('sets')['queued'] == '0'
 
@@ -242,8 +287,13 @@ def test_reset_is_refused_while_the_node_is_not_active(live: Any) -> None:
 
 def test_a_transition_that_is_not_due_is_refused_and_the_node_lives(live: Any, drive: Path, expected: Any) -> None:
     live.configure()
-    for identifier in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CLEANUP,
-                       Transition.TRANSITION_CREATE, 99):
+    for identifier in (
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_CREATE,
+        99,
+    ):
         assert not live.transition(identifier)
     assert live.play(drive, 3).differences(expected) == []
 

@@ -19,7 +19,7 @@ class Logger:
 def test_what_others_named_does_nothing_to_the_terminal() -> None:
     logger = Logger()
     Log(logger).warning('set dropped', "no transform of 'odd\x1b[2J\u202e\r\nframe" + 100_000 * 'x')
-    line, = logger.lines
+    (line,) = logger.lines
     assert line.startswith("no transform of 'odd\\x1b[2J\\u202e frame")
     assert line.isprintable()
     assert len(line) <= LONGEST

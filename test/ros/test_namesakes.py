@@ -25,9 +25,24 @@ def start(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Start]:
     def run(name: str, namespace: str) -> Path:
         log = tmp_path / name
         with log.open('wb') as output:
-            processes.append(subprocess.Popen(
-                [sys.executable, '-m', 'gdfusion_ros', 'node', '--set', 'autostart=false', '--ros-args', '-r',
-                 f'__ns:={namespace}'], stdout=output, stderr=output, env=environment.for_child()))
+            processes.append(
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        '-m',
+                        'gdfusion_ros',
+                        'node',
+                        '--set',
+                        'autostart=false',
+                        '--ros-args',
+                        '-r',
+                        f'__ns:={namespace}',
+                    ],
+                    stdout=output,
+                    stderr=output,
+                    env=environment.for_child(),
+                )
+            )
         wait_until(lambda: 'unconfigured' in log.read_text())
         return log
 

@@ -34,8 +34,9 @@ def test_live_equals_replay(live: Any, drive: Path, expected: Any) -> None:
     assert live.play(drive, 3).differences(expected) == []
 
 
-def test_live_equals_replay_on_real_images(live: Any, shared: Path, tmp_path: Path,
-                                           replayed: Callable[[Path], Any]) -> None:
+def test_live_equals_replay_on_real_images(
+    live: Any, shared: Path, tmp_path: Path, replayed: Callable[[Path], Any]
+) -> None:
     [job] = plan(nuscenes.load(shared / 'data' / 'nuscenes_mini', scenes=('scene-0103',)), tmp_path)
     convert(job)
     assert live.play(job.path, 2).differences(replayed(job.path)) == []
@@ -47,15 +48,15 @@ def test_a_loop_gives_the_same_grids_again(live: Any, drive: Path, expected: Any
     assert [grid.frames_since_reset for grid in looped.decoded] == [1, 2, 3, 1, 2, 3]
 
 
-def test_late_transforms_lose_no_set(live: Any, drive: Path, edited: Callable[..., Path],
-                                     expected: Any) -> None:
-    late = edited(drive, lambda message: message._replace(stamp=message.stamp + 300_000_000)
-                  if message.topic == '/tf' else message)
+def test_late_transforms_lose_no_set(live: Any, drive: Path, edited: Callable[..., Path], expected: Any) -> None:
+    late = edited(
+        drive,
+        lambda message: message._replace(stamp=message.stamp + 300_000_000) if message.topic == '/tf' else message,
+    )
     assert live.play(late, 3).differences(expected) == []
 
 
-def test_a_corrupt_image_costs_one_set(live: Any, drive: Path, edited: Callable[..., Path],
-                                       expected: Any) -> None:
+def test_a_corrupt_image_costs_one_set(live: Any, drive: Path, edited: Callable[..., Path], expected: Any) -> None:
     seen = []
 
     def cut_the_second(message: RawMessage) -> RawMessage:
@@ -115,8 +116,9 @@ def most_memory(live: Any) -> int:
     return most
 
 
-def test_images_of_other_sizes_are_not_even_decoded(live: Any, drive: Path, edited: Callable[..., Path],
-                                                    expected: Any) -> None:
+def test_images_of_other_sizes_are_not_even_decoded(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any
+) -> None:
     narrow = second_set(BACK, data=coded(np.zeros((5999, 3), np.uint8), 'JPEG'))
     large = second_set('/CAM_FRONT/image/compressed', data=coded(np.zeros((6000, 8000), np.uint8), 'JPEG'))
     most_memory(live)
@@ -130,6 +132,7 @@ def test_images_of_other_sizes_are_not_even_decoded(live: Any, drive: Path, edit
 
 def grey(kind: type[np.unsignedinteger[Any]], text: str) -> Callable[[RawMessage], RawMessage]:
     """The green channel of every image, in 8 or 16 bits."""
+
     def change(message: RawMessage) -> RawMessage:
         if message.type_name != COMPRESSED:
             return message
@@ -140,22 +143,25 @@ def grey(kind: type[np.unsignedinteger[Any]], text: str) -> Callable[[RawMessage
     return change
 
 
-def test_sixteen_bits_are_scaled(live: Any, drive: Path, edited: Callable[..., Path], tmp_path: Path,
-                                 replayed: Callable[[Path], Any]) -> None:
+def test_sixteen_bits_are_scaled(
+    live: Any, drive: Path, edited: Callable[..., Path], tmp_path: Path, replayed: Callable[[Path], Any]
+) -> None:
     of_eight_bits = edited(drive, grey(np.uint8, 'mono8; png compressed mono8')).rename(tmp_path / 'eight')
     bag = edited(drive, grey(np.uint16, 'mono16; png compressed mono16'))
     assert live.play(bag, 3).differences(replayed(of_eight_bits)) == []
 
 
-def test_an_implausible_camera_info_costs_nothing(live: Any, drive: Path, edited: Callable[..., Path],
-                                                  expected: Any) -> None:
+def test_an_implausible_camera_info_costs_nothing(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any
+) -> None:
     k = np.array([126.0, 0.0, 1e39, 0.0, 126.0, 45.0, 0.0, 0.0, 1.0])
     bag = edited(drive, second_set('/CAM_BACK/camera_info', k=k, p=np.zeros(12)))
     assert live.play(bag, 3).differences(expected) == []
 
 
-def test_a_pose_that_no_vehicle_reaches_costs_one_set(live: Any, drive: Path, edited: Callable[..., Path],
-                                                      expected: Any) -> None:
+def test_a_pose_that_no_vehicle_reaches_costs_one_set(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any
+) -> None:
     far = expected.stamps[1] + 25_100_000  # CAM_BACK's
 
     def change(message: RawMessage) -> RawMessage:
@@ -172,8 +178,9 @@ def test_a_pose_that_no_vehicle_reaches_costs_one_set(live: Any, drive: Path, ed
     live.wait(lambda: live.values('sets').get('dropped: ego_jump') == '1')
 
 
-def test_a_turn_that_no_vehicle_makes_starts_the_memory_anew(live: Any, drive: Path, edited: Callable[..., Path],
-                                                             expected: Any) -> None:
+def test_a_turn_that_no_vehicle_makes_starts_the_memory_anew(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any
+) -> None:
     def change(message: RawMessage) -> RawMessage:
         """Between the first set and the second the vehicle is found to look the other way."""
         if message.topic != '/tf' or message.stamp < expected.stamps[1] - 100_000_000:
@@ -188,21 +195,24 @@ def test_a_turn_that_no_vehicle_makes_starts_the_memory_anew(live: Any, drive: P
     assert live.values('recurrent memory')['reset: ego_turn'] == '1'
 
 
-def test_forty_thousand_frames_do_not_matter(live: Any, drive: Path, edited: Callable[..., Path],
-                                             expected: Any) -> None:
+def test_forty_thousand_frames_do_not_matter(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any
+) -> None:
     def change(message: RawMessage) -> RawMessage:
         if message.topic != '/tf_static':
             return message
         content: Any = typestore().deserialize_cdr(message.data, message.type_name)
-        others = [dataclasses.replace(content.transforms[0], child_frame_id=f'frame_{number}')
-                  for number in range(40_000)]
+        others = [
+            dataclasses.replace(content.transforms[0], child_frame_id=f'frame_{number}') for number in range(40_000)
+        ]
         return changed(message, transforms=content.transforms + others)
 
     assert live.play(edited(drive, change), 3).differences(expected) == []
 
 
-def test_mosaics_of_a_region_of_binned_pixels_are_as_in_a_replay(live: Any, drive: Path, edited: Callable[..., Path],
-                                                                 replayed: Callable[[Path], Any]) -> None:
+def test_mosaics_of_a_region_of_binned_pixels_are_as_in_a_replay(
+    live: Any, drive: Path, edited: Callable[..., Path], replayed: Callable[[Path], Any]
+) -> None:
     pytest.importorskip('cv2')
 
     def change(message: RawMessage) -> RawMessage:

@@ -37,11 +37,16 @@ def test_every_parameter_is_described_with_its_type_and_range() -> None:
         for name, (default, record) in RECORDS.items():
             described = node.describe_parameter(name)
             assert described.description == record.description
-            assert described.type == Parameter.Type.from_parameter_value(
-                list(default or ('',)) if isinstance(default, tuple) else default).value
+            assert (
+                described.type
+                == Parameter.Type.from_parameter_value(
+                    list(default or ('',)) if isinstance(default, tuple) else default
+                ).value
+            )
             ranges = [*described.floating_point_range, *described.integer_range]
-            assert [(item.from_value, item.to_value) for item in ranges] \
-                == ([] if record.low is None else [(record.low, record.high)])
+            assert [(item.from_value, item.to_value) for item in ranges] == (
+                [] if record.low is None else [(record.low, record.high)]
+            )
 
 
 def test_the_parameter_file_gives_every_default() -> None:
@@ -61,8 +66,9 @@ def test_defaults_are_those_of_the_records() -> None:
 
 
 def test_given_values_are_taken_and_whole_numbers_count_as_decimal_ones() -> None:
-    with node_with('sync_tolerance:=1', 'missing_camera:=hold', 'cameras:=[A, B]', 'reference_camera:=B',
-                   "cues:=['']") as node:
+    with node_with(
+        'sync_tolerance:=1', 'missing_camera:=hold', 'cameras:=[A, B]', 'reference_camera:=B', "cues:=['']"
+    ) as node:
         parameters.declare(node)
         settings = parameters.read(node)
     assert settings.pipeline.sync_tolerance == 1.0
@@ -71,14 +77,17 @@ def test_given_values_are_taken_and_whole_numbers_count_as_decimal_ones() -> Non
     assert settings.model.cues == ()
 
 
-@pytest.mark.parametrize(('argument', 'said'), [
-    ('sync_tolerance:=wide', "setting 'sync_tolerance': expected a number, got 'wide'"),
-    ('sync_tolerance:=-0.1', "setting 'sync_tolerance': expected a value from 0.0 to 1.0, got -0.1"),
-    ('queue_size:=2.5', "setting 'queue_size': expected a whole number, got 2.5"),
-    ('lossless:=1', "setting 'lossless': expected true or false, got 1"),
-    ('missing_camera:=wait', "setting 'missing_camera': expected one of skip, hold, mask, got 'wait'"),
-    ('cues:=[voxel, time]', "setting 'cues': expected a list of voxel, scene, motion, geometry"),
-])
+@pytest.mark.parametrize(
+    ('argument', 'said'),
+    [
+        ('sync_tolerance:=wide', "setting 'sync_tolerance': expected a number, got 'wide'"),
+        ('sync_tolerance:=-0.1', "setting 'sync_tolerance': expected a value from 0.0 to 1.0, got -0.1"),
+        ('queue_size:=2.5', "setting 'queue_size': expected a whole number, got 2.5"),
+        ('lossless:=1', "setting 'lossless': expected true or false, got 1"),
+        ('missing_camera:=wait', "setting 'missing_camera': expected one of skip, hold, mask, got 'wait'"),
+        ('cues:=[voxel, time]', "setting 'cues': expected a list of voxel, scene, motion, geometry"),
+    ],
+)
 def test_a_value_that_is_not_allowed_is_refused_in_one_line(argument: str, said: str) -> None:
     with node_with(argument) as node, pytest.raises(GdfusionError) as refusal:
         parameters.declare(node)

@@ -22,8 +22,13 @@ FRONT = '/CAM_FRONT/image/compressed'
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, '-m', 'gdfusion_ros', 'play', *arguments], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env=environment.for_child())
+    return subprocess.Popen(
+        [sys.executable, '-m', 'gdfusion_ros', 'play', *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment.for_child(),
+    )
 
 
 def test_it_plays_to_the_end_and_says_how_much(drive: Path) -> None:
@@ -36,12 +41,14 @@ def test_it_plays_to_the_end_and_says_how_much(drive: Path) -> None:
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_endless_loop_cleanly(drive: Path, wait_until: Callable[..., None], patience: float,
-                                               number: int) -> None:
+def test_a_signal_ends_an_endless_loop_cleanly(
+    drive: Path, wait_until: Callable[..., None], patience: float, number: int
+) -> None:
     heard: list[bytes] = []
     with ros_node('listener') as node:
-        node.create_subscription(message_class('sensor_msgs/msg/CompressedImage'), FRONT, heard.append, qos.recording(),
-                                 raw=True)
+        node.create_subscription(
+            message_class('sensor_msgs/msg/CompressedImage'), FRONT, heard.append, qos.recording(), raw=True
+        )
         with spinning(node):
             process = start(str(drive), '--loop', '--topics', FRONT, '--rate', '4', '--wait', f'{patience:g}')
             wait_until(lambda: len(heard) >= 5 or process.poll() is not None)
@@ -52,13 +59,16 @@ def test_a_signal_ends_an_endless_loop_cleanly(drive: Path, wait_until: Callable
     assert 'Traceback' not in errors
 
 
-@pytest.mark.parametrize(('arguments', 'said'), [
-    (('/nope',), 'gdfusion play: no bag /nope'),
-    (('{drive}', '--topics', '/nope'), 'gdfusion play: no topic /nope in'),
-    (('{drive}', '--rate', '0'), '--rate: expected a number above 0, got 0'),
-    (('{drive}', '--rate', 'fast'), '--rate: expected a number, got fast'),
-    (('{drive}', '--loop', '1.5'), '--loop: expected a whole number from 1 on, got 1.5'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('/nope',), 'gdfusion play: no bag /nope'),
+        (('{drive}', '--topics', '/nope'), 'gdfusion play: no topic /nope in'),
+        (('{drive}', '--rate', '0'), '--rate: expected a number above 0, got 0'),
+        (('{drive}', '--rate', 'fast'), '--rate: expected a number, got fast'),
+        (('{drive}', '--loop', '1.5'), '--loop: expected a whole number from 1 on, got 1.5'),
+    ],
+)
 def test_what_cannot_be_played_is_said_in_one_line(drive: Path, arguments: tuple[str, ...], said: str) -> None:
     process = start(*(argument.format(drive=drive) for argument in arguments))
     _, errors = process.communicate()
@@ -95,9 +105,16 @@ sys.exit(main(sys.argv[1:]))
 
 def test_a_signal_ends_the_wait_for_a_listener_that_is_frozen(drive: Path) -> None:
     """It returns at all, long before the ten minutes, and says that all was published."""
+
     def process(program: str, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen([sys.executable, '-c', program, *arguments], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment.for_child())
+        return subprocess.Popen(
+            [sys.executable, '-c', program, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment.for_child(),
+        )
 
     listener = process(FROZEN, FRONT)
     assert listener.stdout is not None
@@ -123,8 +140,9 @@ def test_a_signal_before_the_end_shows_in_the_exit_code(drive: Path, wait_until:
         count = reader.message_count
     heard: list[bytes] = []
     with ros_node('listener') as node:
-        node.create_subscription(message_class('tf2_msgs/msg/TFMessage'), '/tf_static', heard.append, qos.latched(),
-                                 raw=True)
+        node.create_subscription(
+            message_class('tf2_msgs/msg/TFMessage'), '/tf_static', heard.append, qos.latched(), raw=True
+        )
         with spinning(node):
             process = start(str(drive), '--rate', '0.001')  # the last message is due in twenty minutes
             wait_until(lambda: heard or process.poll() is not None)

@@ -29,8 +29,10 @@ from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.player import Playback, installed, play, timeline
 
 FRONT = '/CAM_FRONT/image/compressed'
-IMAGES = [f'/{camera}/image/compressed' for camera in (
-    'CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_RIGHT', 'CAM_BACK', 'CAM_BACK_LEFT')]
+IMAGES = [
+    f'/{camera}/image/compressed'
+    for camera in ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_RIGHT', 'CAM_BACK', 'CAM_BACK_LEFT')
+]
 
 
 @contextmanager
@@ -39,9 +41,13 @@ def listening(topics: dict[str, str], profile: Any = None) -> Iterator[list[tupl
     heard: list[tuple[str, bytes]] = []
     with ros_node('listener') as node:
         for topic, type_name in topics.items():
-            node.create_subscription(message_class(type_name), topic,
-                                     lambda data, topic=topic: heard.append((topic, data)),
-                                     profile or qos.recording(), raw=True)
+            node.create_subscription(
+                message_class(type_name),
+                topic,
+                lambda data, topic=topic: heard.append((topic, data)),
+                profile or qos.recording(),
+                raw=True,
+            )
         with spinning(node):
             yield heard
 
@@ -68,8 +74,9 @@ def own_time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return made
 
 
-def test_everything_arrives_byte_for_byte_in_order(drive: Path, wait_until: Callable[..., None],
-                                                   patience: float) -> None:
+def test_everything_arrives_byte_for_byte_in_order(
+    drive: Path, wait_until: Callable[..., None], patience: float
+) -> None:
     with bag_reader(drive) as reader:
         topics = {topic.name: topic.type_name for topic in reader.topics.values()}
         recorded = list(reader.raw_messages())
@@ -78,8 +85,9 @@ def test_everything_arrives_byte_for_byte_in_order(drive: Path, wait_until: Call
         wait_until(lambda: len(heard) >= len(recorded))
     assert published.total() == len(recorded)
     for topic in topics:
-        assert [data for name, data in heard if name == topic] \
-            == [bytes(message.data) for message in recorded if message.topic == topic]
+        assert [data for name, data in heard if name == topic] == [
+            bytes(message.data) for message in recorded if message.topic == topic
+        ]
 
 
 def test_messages_are_sent_at_the_pace_of_their_record_times(drive: Path, own_time: Time) -> None:
@@ -128,7 +136,7 @@ def test_a_loop_goes_on_after_the_longest_pause_of_the_bag(drive: Path) -> None:
         twice = list(timeline([reader], Playback(loops=2), IMAGES))
     pauses = [later.due - earlier.due for earlier, later in itertools.pairwise(twice)]
     assert [event.message for event in twice] == 2 * [event.message for event in once]
-    assert pauses[len(once) - 1] == pytest.approx(max(pauses[:len(once) - 1]))
+    assert pauses[len(once) - 1] == pytest.approx(max(pauses[: len(once) - 1]))
 
 
 def test_a_late_start_keeps_what_was_latched_before(drive: Path) -> None:
@@ -140,8 +148,9 @@ def test_a_late_start_keeps_what_was_latched_before(drive: Path) -> None:
     assert events[1].due == pytest.approx((events[1].message.stamp - origin) / 1e9)
 
 
-def test_clock_shows_the_time_of_the_bag_and_never_runs_ahead(drive: Path, own_time: Time,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_shows_the_time_of_the_bag_and_never_runs_ahead(
+    drive: Path, own_time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown: list[tuple[float, int]] = []
     ticker = SimpleNamespace(period=0.02, show=lambda stamp: shown.append((own_time.now, stamp)))
     monkeypatch.setattr(player_module, 'Clock', lambda node, rate: ticker)
@@ -181,10 +190,14 @@ def test_a_topic_that_is_not_there_is_named(drive: Path) -> None:
         play([drive], Playback(topics=('/nope',)))
 
 
-def test_cameras_that_nobody_wants_keep_nobody_waiting(drive: Path, wait_until: Callable[..., None],
-                                                       patience: float) -> None:
-    wanted = {FRONT: 'sensor_msgs/msg/CompressedImage', '/CAM_FRONT/camera_info': 'sensor_msgs/msg/CameraInfo',
-              '/tf': 'tf2_msgs/msg/TFMessage'}
+def test_cameras_that_nobody_wants_keep_nobody_waiting(
+    drive: Path, wait_until: Callable[..., None], patience: float
+) -> None:
+    wanted = {
+        FRONT: 'sensor_msgs/msg/CompressedImage',
+        '/CAM_FRONT/camera_info': 'sensor_msgs/msg/CameraInfo',
+        '/tf': 'tf2_msgs/msg/TFMessage',
+    }
     with listening(wanted) as heard:
         published = play([drive], Playback(rate=4, wait=patience))
         wait_until(lambda: len(heard) >= sum(published[topic] for topic in wanted))
@@ -197,7 +210,8 @@ def test_topics_of_types_that_are_not_installed_are_left_out() -> None:
     known, strange = Topic('/a', 'std_msgs/msg/String', 1, ()), Topic('/b', 'strange_msgs/msg/Thing', 1, ())
     assert list(installed({'/a': known, '/b': strange}, lines.append)) == ['/a']
     assert [line.partition(' is not installed')[0] for line in lines] == [
-        '/b is not played: message type strange_msgs/msg/Thing']
+        '/b is not played: message type strange_msgs/msg/Thing'
+    ]
     with pytest.raises(GdfusionError, match='strange_msgs/msg/Thing is not installed'):
         installed({'/b': strange}, lines.append)
 
@@ -217,8 +231,9 @@ def odd_bag(tmp_path: Path) -> Path:
     return tmp_path / 'odd.mcap'
 
 
-def test_what_is_left_out_is_told_and_a_pause_of_years_is_waited_for(odd_bag: Path,
-                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_out_is_told_and_a_pause_of_years_is_waited_for(
+    odd_bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[str] = []
 
     def sleep(seconds: float) -> None:
@@ -256,17 +271,26 @@ with ros_node('frozen') as node:
 """
 
 
-def test_a_listener_that_hangs_is_not_waited_for_in_vain(drive: Path, monkeypatch: pytest.MonkeyPatch,
-                                                         patience: float) -> None:
+def test_a_listener_that_hangs_is_not_waited_for_in_vain(
+    drive: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
     monkeypatch.setattr(player_module, '_ACKNOWLEDGEMENTS', 0.5)
     lines: list[str] = []
-    listener = subprocess.Popen([sys.executable, '-c', LISTENER, FRONT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                env=environment.for_child())
+    listener = subprocess.Popen(
+        [sys.executable, '-c', LISTENER, FRONT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment.for_child(),
+    )
     assert listener.stdout is not None
     try:
         assert b'ready\n' in listener.stdout, 'Fast DDS may write lines of its own before'
-        published = play([drive], Playback(topics=(FRONT,), wait=patience),
-                         lambda _: listener.send_signal(signal.SIGSTOP), lines.append)
+        published = play(
+            [drive],
+            Playback(topics=(FRONT,), wait=patience),
+            lambda _: listener.send_signal(signal.SIGSTOP),
+            lines.append,
+        )
     finally:
         listener.kill()
         listener.communicate()

@@ -24,8 +24,12 @@ from gdfusion_ros.ros.recorder import record
 
 STRING = 'std_msgs/msg/String'
 LABELS = '/occ/label_info'
-STREAMS = {'/reliable': 'reliable, volatile', '/best_effort': 'best_effort, volatile',
-           '/held': 'reliable, transient_local', '/mixed': 'best_effort, volatile'}
+STREAMS = {
+    '/reliable': 'reliable, volatile',
+    '/best_effort': 'best_effort, volatile',
+    '/held': 'reliable, transient_local',
+    '/mixed': 'best_effort, volatile',
+}
 TOPICS = dict.fromkeys((LABELS, *STREAMS), STRING)
 
 # Publishes what it was before anybody listens, then one message more on every stream for each line that it is given.
@@ -72,8 +76,13 @@ class Talker:
 @contextmanager
 def talking() -> Iterator[Talker]:
     arguments = [f'{topic}={text}' for topic, text in STREAMS.items()]
-    process = subprocess.Popen([sys.executable, '-c', PUBLISHER, *arguments], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True, env=environment.for_child())
+    process = subprocess.Popen(
+        [sys.executable, '-c', PUBLISHER, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment.for_child(),
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == 'ready\n'
     yield Talker(process)
@@ -88,8 +97,9 @@ def offered(bag: Path) -> dict[str, set[str]]:
     for row in content['topics_with_message_count']:
         profiles = row['topic_metadata']['offered_qos_profiles']
         profiles = yaml.safe_load(profiles) if isinstance(profiles, str) else profiles
-        found[row['topic_metadata']['name']] = {', '.join(names[name].get(profile[name], profile[name])
-                                                          for name in names) for profile in profiles}
+        found[row['topic_metadata']['name']] = {
+            ', '.join(names[name].get(profile[name], profile[name]) for name in names) for profile in profiles
+        }
     return found
 
 
@@ -109,8 +119,13 @@ def hearing(topic: str, profile: QoSProfile) -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope='module', params=[('mcap', 'jazzy'), ('sqlite3', 'humble')], ids='-'.join)
-def recording(request: pytest.FixtureRequest, ros_graph: None, wait_until: Callable[..., None], patience: float,
-              tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recording(
+    request: pytest.FixtureRequest,
+    ros_graph: None,
+    wait_until: Callable[..., None],
+    patience: float,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """What the talker says, from the moment on that it can be heard; it is gone when the recording is there."""
     storage, bag_format = request.param
     bag = tmp_path_factory.mktemp('recorded') / 'bag'
@@ -131,8 +146,8 @@ def recording(request: pytest.FixtureRequest, ros_graph: None, wait_until: Calla
 
 def test_the_bag_says_what_publishers_offer(recording: Path) -> None:
     assert offered(recording) == {LABELS: {'reliable, transient_local'}} | {
-        topic: {text} for topic, text in STREAMS.items()} | {
-        '/mixed': {'best_effort, volatile', 'reliable, transient_local'}}
+        topic: {text} for topic, text in STREAMS.items()
+    } | {'/mixed': {'best_effort, volatile', 'reliable, transient_local'}}
 
 
 def test_every_kind_of_publisher_is_heard(recording: Path) -> None:
@@ -153,14 +168,17 @@ def test_a_bag_played_again_latches_what_was_latched(recording: Path, wait_until
     assert labels == ['names']
 
 
-@pytest.mark.parametrize(('topic', 'type_name', 'said'), [
-    ('/a topic', STRING, "'/a topic' is no name of a topic: .*must not contain characters other than"),
-    ('relative', STRING, "'relative' is no name of a topic: .*absolute"),
-    ('', STRING, "'' is no name of a topic: .*empty"),
-    ('/text', 'String', "'String' is no name of a message type, which would be package/msg/Name"),
-    ('/text', '.std_msgs/msg/String', 'is no name of a message type'),
-    ('/text', 'strange_msgs/msg/Thing', 'strange_msgs/msg/Thing is not installed'),
-])
+@pytest.mark.parametrize(
+    ('topic', 'type_name', 'said'),
+    [
+        ('/a topic', STRING, "'/a topic' is no name of a topic: .*must not contain characters other than"),
+        ('relative', STRING, "'relative' is no name of a topic: .*absolute"),
+        ('', STRING, "'' is no name of a topic: .*empty"),
+        ('/text', 'String', "'String' is no name of a message type, which would be package/msg/Name"),
+        ('/text', '.std_msgs/msg/String', 'is no name of a message type'),
+        ('/text', 'strange_msgs/msg/Thing', 'strange_msgs/msg/Thing is not installed'),
+    ],
+)
 def test_what_cannot_be_recorded_is_said_at_the_start(tmp_path: Path, topic: str, type_name: str, said: str) -> None:
     with pytest.raises(GdfusionError, match=said) as error, record(tmp_path / 'bag', {topic: type_name}):
         pass
@@ -170,15 +188,22 @@ def test_what_cannot_be_recorded_is_said_at_the_start(tmp_path: Path, topic: str
 
 def test_a_topic_that_nobody_publishes_is_named(tmp_path: Path) -> None:
     wanted = {'/nobody': STRING, '/reliable': 'std_msgs/msg/Bool'}
-    with pytest.raises(GdfusionError, match=r'^nobody publishes /nobody \(std_msgs/msg/String\), '
-                                            r'/reliable \(std_msgs/msg/Bool\) after 5 s: is the node active'), \
-            talking(), record(tmp_path / 'bag', wanted) as recorder:
+    with (
+        pytest.raises(
+            GdfusionError,
+            match=r'^nobody publishes /nobody \(std_msgs/msg/String\), '
+            r'/reliable \(std_msgs/msg/Bool\) after 5 s: is the node active',
+        ),
+        talking(),
+        record(tmp_path / 'bag', wanted) as recorder,
+    ):
         recorder.wait_for_publishers(5)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bag_that_cannot_be_written_ends_the_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                       patience: float) -> None:
+def test_a_bag_that_cannot_be_written_ends_the_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
     def full(*_: object) -> None:
         raise GdfusionError('no space left')
 
@@ -193,4 +218,5 @@ def test_a_topic_without_messages_stands_in_the_bag(tmp_path: Path) -> None:
         pass
     with bag_reader(tmp_path / 'bag') as reader:
         assert [(topic.name, topic.type_name, topic.count) for topic in reader.topics.values()] == [
-            ('/nobody', STRING, 0)]
+            ('/nobody', STRING, 0)
+        ]

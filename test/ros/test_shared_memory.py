@@ -57,10 +57,14 @@ def test_a_profile_of_the_user_stays(tmp_path: Path, variable: str) -> None:
 
 def shortage(**given: str) -> str:
     """What a node in a process of its own says of its memory."""
-    inherited = {name: value for name, value in for_child().items()
-                 if name not in [variable for variable, _ in PROFILES.values()]}
-    result = subprocess.run([sys.executable, '-c', SHORTAGE_OF_A_NODE], env=inherited | given, capture_output=True,
-                            text=True, check=True)
+    inherited = {
+        name: value
+        for name, value in for_child().items()
+        if name not in [variable for variable, _ in PROFILES.values()]
+    }
+    result = subprocess.run(
+        [sys.executable, '-c', SHORTAGE_OF_A_NODE], env=inherited | given, capture_output=True, text=True, check=True
+    )
     return result.stdout.rpartition('shortage: ')[2].strip()
 
 
@@ -84,8 +88,9 @@ def test_memory_that_the_system_does_not_have_is_told(tmp_path: Path) -> None:
     assert shared_memory.shortage(environment | {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}) is None
 
 
-@pytest.mark.parametrize('text', [None, 'not XML', '<dds/>',
-                                  '<dds xmlns="urn:x"><segment_size>many</segment_size></dds>'])
+@pytest.mark.parametrize(
+    'text', [None, 'not XML', '<dds/>', '<dds xmlns="urn:x"><segment_size>many</segment_size></dds>']
+)
 def test_a_profile_that_asks_for_nothing_is_no_fault(tmp_path: Path, text: str | None) -> None:
     profile = tmp_path / 'profile.xml'
     if text is not None:
@@ -114,8 +119,9 @@ def start(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Callable[
 def segment(start: Callable[[], tuple[Popen[bytes], str]]) -> Iterator[Path]:
     """What a node that was killed has left."""
     process, _ = start()
-    found = re.findall(r'/dev/shm/fast(?:rtps|dds)_[0-9a-f]{16}$', Path(f'/proc/{process.pid}/maps').read_text(),
-                       re.MULTILINE)
+    found = re.findall(
+        r'/dev/shm/fast(?:rtps|dds)_[0-9a-f]{16}$', Path(f'/proc/{process.pid}/maps').read_text(), re.MULTILINE
+    )
     largest = max(map(Path, found), key=lambda path: path.stat().st_size)
     process.kill()
     process.wait()
@@ -125,8 +131,9 @@ def segment(start: Callable[[], tuple[Popen[bytes], str]]) -> Iterator[Path]:
         Path(f'{name}_el').unlink()
 
 
-def test_a_node_says_what_another_left_when_it_was_killed(start: Callable[[], tuple[Popen[bytes], str]],
-                                                          segment: Path, tmp_path: Path) -> None:
+def test_a_node_says_what_another_left_when_it_was_killed(
+    start: Callable[[], tuple[Popen[bytes], str]], segment: Path, tmp_path: Path
+) -> None:
     _, log = start()
     assert re.search(r"/dev/shm holds \d+ MB of \d+ ROS processes that were killed: 'fastdds shm clean' removes", log)
     shutil.copyfile(segment, tmp_path / segment.name)

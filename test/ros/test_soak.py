@@ -37,10 +37,14 @@ def test_what_is_steady_passes() -> None:
     soak.require_steady(usage(warm_up + SETS * 0.00009, moment, moment).growth())
 
 
-@pytest.mark.parametrize(('held', 'said'), [
-    (usage(memory=500 + SETS * 0.00011), 'memory by 0.110 MB$'),
-    (usage(files=20 + SETS // 500), 'files by '),
-    (usage(threads=20 + SETS // 1000), 'threads by ')])
+@pytest.mark.parametrize(
+    ('held', 'said'),
+    [
+        (usage(memory=500 + SETS * 0.00011), 'memory by 0.110 MB$'),
+        (usage(files=20 + SETS // 500), 'files by '),
+        (usage(threads=20 + SETS // 1000), 'threads by '),
+    ],
+)
 def test_what_grows_is_named(held: soak.Usage, said: str) -> None:
     with pytest.raises(GdfusionError, match=f'grows with 1,000 camera sets: {said}'):
         soak.require_steady(held.growth())

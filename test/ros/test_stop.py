@@ -17,8 +17,18 @@ from gdfusion_ros.ros import environment
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.player import Playback, play
 
-ARGUMENTS = ('node', '--untrained', '--model', 'gdfusion_nano', '--device', 'cpu',
-             '--set', 'lossless=true', '--set', 'input_reliability=reliable')
+ARGUMENTS = (
+    'node',
+    '--untrained',
+    '--model',
+    'gdfusion_nano',
+    '--device',
+    'cpu',
+    '--set',
+    'lossless=true',
+    '--set',
+    'input_reliability=reliable',
+)
 STUCK = """
 import signal, sys, time
 # As the node does, before numpy starts threads that would take the signals.
@@ -48,8 +58,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def run(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         with (tmp_path / 'log').open('wb') as log:
-            processes.append(subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log,
-                                              env={**environment.for_child(), **variables}))
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, *arguments], stdout=log, stderr=log, env={**environment.for_child(), **variables}
+                )
+            )
         return processes[-1]
 
     yield run
@@ -66,6 +79,7 @@ def stuck_in(module: str, place: str, function: str) -> tuple[str, ...]:
 @pytest.fixture
 def stuck(tmp_path: Path, wait_until: Callable[..., None]) -> Callable[[subprocess.Popen[bytes]], None]:
     """Waits until the process is stuck."""
+
     def wait(process: subprocess.Popen[bytes]) -> None:
         log = tmp_path / 'log'
         wait_until(lambda: 'stuck' in log.read_text() or process.poll() is not None)
@@ -94,11 +108,16 @@ def assert_ends(process: subprocess.Popen[bytes], number: int, log: Path) -> Non
     assert not [segment for segment in segments if Path(segment).exists()]
 
 
-@pytest.mark.parametrize(('number', 'stage'), [
-    (signal.SIGHUP, ('gdfusion_ros.model', 'zoo', 'load_network')),
-    (signal.SIGINT, ('gdfusion_ros.model.runtime', 'trial', 'warm_up'))])
-def test_it_does_not_wait_for_weights_or_compilers(start: Start, stuck: Stuck, tmp_path: Path,
-                                                   number: int, stage: tuple[str, str, str]) -> None:
+@pytest.mark.parametrize(
+    ('number', 'stage'),
+    [
+        (signal.SIGHUP, ('gdfusion_ros.model', 'zoo', 'load_network')),
+        (signal.SIGINT, ('gdfusion_ros.model.runtime', 'trial', 'warm_up')),
+    ],
+)
+def test_it_does_not_wait_for_weights_or_compilers(
+    start: Start, stuck: Stuck, tmp_path: Path, number: int, stage: tuple[str, str, str]
+) -> None:
     process = start(*stuck_in(*stage))
     stuck(process)
     assert_ends(process, number, tmp_path / 'log')
@@ -106,8 +125,9 @@ def test_it_does_not_wait_for_weights_or_compilers(start: Start, stuck: Stuck, t
     assert 'active' not in (tmp_path / 'log').read_text(), 'no further stage began'
 
 
-def test_a_node_that_waits_for_images_gives_its_shared_memory_back(start: Start, tmp_path: Path,
-                                                                   wait_until: Callable[..., None]) -> None:
+def test_a_node_that_waits_for_images_gives_its_shared_memory_back(
+    start: Start, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
     process = start('-m', 'gdfusion_ros', *ARGUMENTS)
     wait_until(lambda: 'active: waiting' in (tmp_path / 'log').read_text() or process.poll() is not None)
     assert_ends(process, signal.SIGTERM, tmp_path / 'log')
@@ -121,8 +141,7 @@ def test_it_does_not_wait_for_imports(start: Start, stuck: Stuck, tmp_path: Path
     assert_ends(process, signal.SIGINT, tmp_path / 'log')
 
 
-def test_it_does_not_wait_for_a_frame(start: Start, stuck: Stuck, tmp_path: Path, drive: Path,
-                                      patience: float) -> None:
+def test_it_does_not_wait_for_a_frame(start: Start, stuck: Stuck, tmp_path: Path, drive: Path, patience: float) -> None:
     process = start(*stuck_in(*FRAME))
     play([drive], Playback(wait=patience))
     stuck(process)
@@ -130,9 +149,9 @@ def test_it_does_not_wait_for_a_frame(start: Start, stuck: Stuck, tmp_path: Path
     assert re.search(r'stopped: \d+ images, \d+ sets, 0 grids', (tmp_path / 'log').read_text())
 
 
-def test_it_does_not_wait_for_a_deactivation_that_waits_for_a_frame(start: Start, stuck: Stuck, tmp_path: Path,
-                                                                    drive: Path, wait_until: Callable[..., None],
-                                                                    patience: float) -> None:
+def test_it_does_not_wait_for_a_deactivation_that_waits_for_a_frame(
+    start: Start, stuck: Stuck, tmp_path: Path, drive: Path, wait_until: Callable[..., None], patience: float
+) -> None:
     process = start(*stuck_in(*FRAME))
     play([drive], Playback(wait=patience))
     stuck(process)

@@ -38,8 +38,10 @@ Sent = tuple[str, StampedTransform]
 def sent(drive: Path) -> list[Sent]:
     """Topic and transform, as the drive has them."""
     with bag_reader(drive) as bag:
-        messages = [(topic, deserialize_message(bytes(data), message_class(TF_TYPE)))
-                    for topic, _, _, data in bag.raw_messages([TF_TOPIC, TF_STATIC_TOPIC])]
+        messages = [
+            (topic, deserialize_message(bytes(data), message_class(TF_TYPE)))
+            for topic, _, _, data in bag.raw_messages([TF_TOPIC, TF_STATIC_TOPIC])
+        ]
     return [(topic, transform) for topic, message in messages for transform in decode.transforms(message, topic)[0]]
 
 
@@ -57,8 +59,10 @@ def test_auto_takes_tf2_where_it_is_installed() -> None:
 
 
 def test_poses_are_those_of_the_own_tree_in_every_loop(sent: list[Sent]) -> None:
-    trees = [EpochTransforms(EpochClock(SECOND // 4), 'base_link', partial(make_tree, SECOND // 2))
-             for make_tree in (Tf2Tree, TransformTree)]
+    trees = [
+        EpochTransforms(EpochClock(SECOND // 4), 'base_link', partial(make_tree, SECOND // 2))
+        for make_tree in (Tf2Tree, TransformTree)
+    ]
     for epoch in range(2):
         for topic, transform in sent:
             for tree in trees:

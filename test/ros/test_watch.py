@@ -22,6 +22,7 @@ SETTINGS = ('grid_timeout=1.0',)
 
 def with_content(topic: str, change: Callable[[Any], None]) -> Callable[[RawMessage], RawMessage]:
     """The messages of a topic, changed."""
+
     def edit(message: RawMessage) -> RawMessage:
         if message.topic != topic:
             return message
@@ -66,8 +67,12 @@ def distorted(info: Any) -> None:
 
 def said(live: Any, begin: int, name: str, level: bytes) -> list[DiagnosticStatus]:
     """The statuses called ``name`` of a level since ``begin``."""
-    return [status for array in live.diagnostics[begin:] for status in array.status
-            if status.name == f'occ: {name}' and status.level == level]
+    return [
+        status
+        for array in live.diagnostics[begin:]
+        for status in array.status
+        if status.name == f'occ: {name}' and status.level == level
+    ]
 
 
 @pytest.fixture(scope='module')
@@ -79,8 +84,9 @@ def rosout(live: Any) -> Iterator[list[str]]:
     live._node.destroy_subscription(subscription)
 
 
-def test_what_a_film_has_in_place_of_an_image_is_named(live: Any, drive: Path, edited: Callable[..., Path],
-                                                       rosout: list[str]) -> None:
+def test_what_a_film_has_in_place_of_an_image_is_named(
+    live: Any, drive: Path, edited: Callable[..., Path], rosout: list[str]
+) -> None:
     line = "neither JPEG nor PNG; its format is 'h264'"
     begin = len(live.diagnostics)
     assert live.play(edited(drive, with_content(BACK, of_a_film)), 0).stamps == []
@@ -88,8 +94,9 @@ def test_what_a_film_has_in_place_of_an_image_is_named(live: Any, drive: Path, e
     live.wait(lambda: [status for status in said(live, begin, 'sets', DiagnosticStatus.WARN) if line in status.message])
 
 
-def test_names_of_others_do_nothing_to_whoever_reads_the_log(live: Any, drive: Path, edited: Callable[..., Path],
-                                                             rosout: list[str]) -> None:
+def test_names_of_others_do_nothing_to_whoever_reads_the_log(
+    live: Any, drive: Path, edited: Callable[..., Path], rosout: list[str]
+) -> None:
     live.configure(tf_timeout=0.3)
     assert live.play(edited(drive, with_content(BACK, of_a_hostile_frame)), 0).stamps == []
     live.wait(lambda: [text for text in rosout if "frame 'odd\\x1b[2J\\u202exxx" in text])
@@ -97,16 +104,30 @@ def test_names_of_others_do_nothing_to_whoever_reads_the_log(live: Any, drive: P
     assert all(text.replace('\n', ' ').isprintable() and len(text) < 5000 for text in texts)
 
 
-@pytest.mark.parametrize(('topic', 'change', 'line', 'grids'), [
-    (BACK, in_base_frame, "frame_id 'base_link' is the base_frame", 0),
-    (INFO, second(without_size), 'camera info without an image size', 3), (INFO, distorted, 'lens distortion', 3)])
-def test_what_is_wrong_with_a_topic_is_said(live: Any, drive: Path, edited: Callable[..., Path], rosout: list[str],
-                                            topic: str, change: Callable[[Any], None], line: str, grids: int) -> None:
+@pytest.mark.parametrize(
+    ('topic', 'change', 'line', 'grids'),
+    [
+        (BACK, in_base_frame, "frame_id 'base_link' is the base_frame", 0),
+        (INFO, second(without_size), 'camera info without an image size', 3),
+        (INFO, distorted, 'lens distortion', 3),
+    ],
+)
+def test_what_is_wrong_with_a_topic_is_said(
+    live: Any,
+    drive: Path,
+    edited: Callable[..., Path],
+    rosout: list[str],
+    topic: str,
+    change: Callable[[Any], None],
+    line: str,
+    grids: int,
+) -> None:
     before = int(live.values('inputs').get(f'refused: {topic}', 0))
     begin = len(live.diagnostics)
     live.play(edited(drive, with_content(topic, change)), grids)
-    live.wait(lambda: [status for status in said(live, begin, 'inputs', DiagnosticStatus.WARN)
-                       if line in status.message])
+    live.wait(
+        lambda: [status for status in said(live, begin, 'inputs', DiagnosticStatus.WARN) if line in status.message]
+    )
     values = live.values('inputs')
     assert line in values[f'remark: {topic}' if change is distorted else f'last: {topic}']
     refused = int(values.get(f'refused: {topic}', 0)) - before
@@ -115,8 +136,9 @@ def test_what_is_wrong_with_a_topic_is_said(live: Any, drive: Path, edited: Call
     assert change is not distorted or len([text for text in rosout if line in text]) == 1
 
 
-def test_a_camera_whose_clock_jumps_alone_is_named(live: Any, drive: Path, strung: Callable[..., Path],
-                                                   rosout: list[str]) -> None:
+def test_a_camera_whose_clock_jumps_alone_is_named(
+    live: Any, drive: Path, strung: Callable[..., Path], rosout: list[str]
+) -> None:
     shown: list[Any] = []
 
     def behind(topic: str, message: Any) -> None:
@@ -129,15 +151,17 @@ def test_a_camera_whose_clock_jumps_alone_is_named(live: Any, drive: Path, strun
     begin = len(live.diagnostics)
     live.play(strung(drive, 4, behind), 3)
     line = 'the clock of the images of CAM_BACK jumped back by 19.'
-    live.wait(lambda: [status for status in said(live, begin, 'inputs', DiagnosticStatus.WARN)
-                       if line in status.message])
+    live.wait(
+        lambda: [status for status in said(live, begin, 'inputs', DiagnosticStatus.WARN) if line in status.message]
+    )
     assert live.values('inputs')['jumps of the clock: images of CAM_BACK'] == '1'
     assert int(live.values('recurrent memory').get('reset: time_jump', 0)) == before
     live.wait(lambda: [text for text in rosout if line in text])
 
 
-def test_a_reference_camera_whose_stamps_stand_still_is_named(live: Any, drive: Path,
-                                                             edited: Callable[..., Path]) -> None:
+def test_a_reference_camera_whose_stamps_stand_still_is_named(
+    live: Any, drive: Path, edited: Callable[..., Path]
+) -> None:
     first: list[Any] = []
 
     def hang(image: Any) -> None:
@@ -148,12 +172,20 @@ def test_a_reference_camera_whose_stamps_stand_still_is_named(live: Any, drive: 
     begin = len(live.diagnostics)
 
     def errors(name: str, *words: str) -> list[DiagnosticStatus]:
-        return [status for status in said(live, begin, name, DiagnosticStatus.ERROR)
-                if all(word in status.message for word in words)]
+        return [
+            status
+            for status in said(live, begin, name, DiagnosticStatus.ERROR)
+            if all(word in status.message for word in words)
+        ]
 
     bag = edited(drive, with_content(FRONT, hang))
-    live.play_until(bag, lambda: errors('CAM_FRONT', 'their stamp stands still at')
-                    and errors('grids', 'though images arrive', 'dropped from CAM_FRONT: duplicate'))
+    live.play_until(
+        bag,
+        lambda: (
+            errors('CAM_FRONT', 'their stamp stands still at')
+            and errors('grids', 'though images arrive', 'dropped from CAM_FRONT: duplicate')
+        ),
+    )
     status = errors('grids', 'dropped from CAM_FRONT: duplicate')[-1]
     values = {pair.key: pair.value for pair in status.values}
     assert float(values['without a grid for [s]']) >= 1.0  # given with one decimal
@@ -176,6 +208,10 @@ def test_a_fixed_frame_that_is_the_base_frame_is_refused_at_the_start(live: Any)
 
 def test_transforms_may_be_on_other_topics(live: Any, drive: Path, edited: Callable[..., Path], expected: Any) -> None:
     live.configure(tf_topic='/robot1/tf', tf_static_topic='/robot1/tf_static')
-    bag = edited(drive, lambda message: message._replace(topic=f'/robot1{message.topic}')
-                 if message.topic.startswith('/tf') else message)
+    bag = edited(
+        drive,
+        lambda message: (
+            message._replace(topic=f'/robot1{message.topic}') if message.topic.startswith('/tf') else message
+        ),
+    )
     assert live.play(bag, 3).differences(expected) == []

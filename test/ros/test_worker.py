@@ -63,8 +63,12 @@ def run(sets: Sets, publish: Callable[[str], None] = lambda grid: None) -> tuple
 
     monitored: Any = SimpleNamespace(wait=sets.wait, take=take, counters=sets.counters)
     estimator: Any = Estimator()
-    worker = Worker(monitored, estimator, torch.get_num_threads(),
-                    WorkerListener(on_grid, lambda error: refusals.append(str(error)), on_failure))
+    worker = Worker(
+        monitored,
+        estimator,
+        torch.get_num_threads(),
+        WorkerListener(on_grid, lambda error: refusals.append(str(error)), on_failure),
+    )
     worker.start()
     idle.wait()
     worker.stop()
@@ -120,9 +124,13 @@ def test_who_hangs_is_waited_for_once_and_again_when_it_is_back() -> None:
 
     sets: Any = Sets('1', '2', '3', '4', '5')
     estimator: Any = SimpleNamespace(process=lambda posed: posed.name)
-    worker = Worker(sets, estimator, torch.get_num_threads(),
-                    WorkerListener(on_grid, lambda line: None, lambda: None, taken_in, lambda: log.append('hangs')),
-                    patience=0.01)
+    worker = Worker(
+        sets,
+        estimator,
+        torch.get_num_threads(),
+        WorkerListener(on_grid, lambda line: None, lambda: None, taken_in, lambda: log.append('hangs')),
+        patience=0.01,
+    )
     worker.start()
     done.wait()
     worker.stop()
@@ -133,8 +141,12 @@ def test_the_worker_computes_with_its_own_number_of_threads() -> None:
     here, seen = torch.get_num_threads(), queue.SimpleQueue[Any]()
     estimator: Any = SimpleNamespace(process=lambda posed: torch.get_num_threads())
     assembler: Any = Sets('first')
-    worker = Worker(assembler, estimator, here + 2,
-                    WorkerListener(lambda posed, taken, grid: seen.put(grid), lambda line: None, lambda: None))
+    worker = Worker(
+        assembler,
+        estimator,
+        here + 2,
+        WorkerListener(lambda posed, taken, grid: seen.put(grid), lambda line: None, lambda: None),
+    )
     worker.start()
     there = seen.get()
     worker.stop()

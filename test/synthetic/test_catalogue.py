@@ -8,14 +8,34 @@ from gdfusion_ros.synthetic import catalogue
 from gdfusion_ros.synthetic.objects.solids import bounds
 from gdfusion_ros.synthetic.world import Model
 
-CLASSES = {'bench': 'others', 'bin': 'others', 'mound': 'terrain', 'parked_motorcycle': 'motorcycle',
-           'parked_bicycle': 'bicycle', 'tree': 'vegetation', 'bush': 'vegetation', 'hedge': 'vegetation',
-           'street_light': 'manmade', 'traffic_light': 'manmade', 'sign': 'manmade', 'fence': 'manmade',
-           'wall': 'manmade'}
+CLASSES = {
+    'bench': 'others',
+    'bin': 'others',
+    'mound': 'terrain',
+    'parked_motorcycle': 'motorcycle',
+    'parked_bicycle': 'bicycle',
+    'tree': 'vegetation',
+    'bush': 'vegetation',
+    'hedge': 'vegetation',
+    'street_light': 'manmade',
+    'traffic_light': 'manmade',
+    'sign': 'manmade',
+    'fence': 'manmade',
+    'wall': 'manmade',
+}
 
-MEAN_SIZES = {'car': (4.6, 1.95, 1.75), 'truck': (6.9, 2.5, 2.9), 'bus': (11, 2.9, 3.5), 'trailer': (12, 2.9, 3.9),
-              'pedestrian': (0.73, 0.67, 1.77), 'traffic_cone': (0.4, 0.4, 1.1), 'barrier': (0.5, 2.5, 1.0),
-              'bicycle': (1.7, 0.6, 1.3), 'motorcycle': (2.1, 0.77, 1.5), 'construction_vehicle': (6.4, 2.8, 3.2)}
+MEAN_SIZES = {
+    'car': (4.6, 1.95, 1.75),
+    'truck': (6.9, 2.5, 2.9),
+    'bus': (11, 2.9, 3.5),
+    'trailer': (12, 2.9, 3.9),
+    'pedestrian': (0.73, 0.67, 1.77),
+    'traffic_cone': (0.4, 0.4, 1.1),
+    'barrier': (0.5, 2.5, 1.0),
+    'bicycle': (1.7, 0.6, 1.3),
+    'motorcycle': (2.1, 0.77, 1.5),
+    'construction_vehicle': (6.4, 2.8, 3.2),
+}
 """Mean boxes of nuScenes' annotations [m]; its two-wheelers have riders or not."""
 
 
@@ -25,9 +45,13 @@ def made(kind: str, count: int = 12) -> list[Model]:
 
 def same(first: Model, second: Model) -> bool:
     return first.size == second.size and all(
-        np.array_equal(a.planes, b.planes) and np.array_equal(a.centre, b.centre) and np.array_equal(a.radii, b.radii)
-        and a.color == b.color and a.material == b.material
-        for a, b in zip(first.parts, second.parts, strict=True))
+        np.array_equal(a.planes, b.planes)
+        and np.array_equal(a.centre, b.centre)
+        and np.array_equal(a.radii, b.radii)
+        and a.color == b.color
+        and a.material == b.material
+        for a, b in zip(first.parts, second.parts, strict=True)
+    )
 
 
 def assert_fills_its_box(model: Model) -> None:

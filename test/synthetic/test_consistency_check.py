@@ -43,8 +43,11 @@ def test_what_is_made_agrees(made: Path) -> None:
 def test_labels_moved_by_a_voxel_disagree(copy: Path, axis: int, step: int) -> None:
     for path in copy.glob('gts/*/*/labels.npz'):
         labels = occ3d.read(path)
-        moved = Occ3DLabels(np.roll(labels.semantics, step, axis), np.roll(labels.mask_lidar, step, axis),
-                            np.roll(labels.mask_camera, step, axis))
+        moved = Occ3DLabels(
+            np.roll(labels.semantics, step, axis),
+            np.roll(labels.mask_lidar, step, axis),
+            np.roll(labels.mask_camera, step, axis),
+        )
         occ3d.write(path, moved)
     assert not examined(copy).holds
 

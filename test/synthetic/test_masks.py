@@ -15,8 +15,9 @@ from gdfusion_ros.synthetic.world import PinholeCamera
 GRID = VoxelGrid((-2.0, -1.0, 0.0), (0.5, 0.25, 0.5), (8, 10, 6))
 
 
-def slowly_observed(occupied: NDArray[np.bool_], origin: NDArray[np.float64],
-                    direction: NDArray[np.float64]) -> NDArray[np.bool_]:
+def slowly_observed(
+    occupied: NDArray[np.bool_], origin: NDArray[np.float64], direction: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Step by step along one ray, a thousandth of a metre at a time; where it starts does not end it."""
     seen, first = np.zeros(GRID.shape, np.bool_), np.floor((origin - GRID.lower) / GRID.voxel_size)
     for way in np.arange(0.0, 12.0, 0.001):
@@ -53,8 +54,9 @@ def test_the_grid_lies_in_its_own_frame() -> None:
     world_from_grid = np.eye(4)
     world_from_grid[:2, :2] = [[0, -1], [1, 0]]  # the grid's x axis points along the world's y
     world_from_grid[:3, 3] = 10, 20, 0
-    seen = observed(np.zeros(GRID.shape, np.bool_), GRID, world_from_grid, np.array([9.9, 0.0, 1.2]),
-                    np.array([[0.0, 1.0, 0.0]]))
+    seen = observed(
+        np.zeros(GRID.shape, np.bool_), GRID, world_from_grid, np.array([9.9, 0.0, 1.2]), np.array([[0.0, 1.0, 0.0]])
+    )
     assert np.argwhere(seen).tolist() == [[x, 4, 2] for x in range(8)]
 
 

@@ -48,10 +48,13 @@ def street(weather: str = 'noon', seed: int = 5) -> World:
     rng = np.random.default_rng(seed)
     kinds = ('car', 'tree', 'pedestrian', 'bus', 'barrier', 'street_light', 'bush', 'truck')
     places = [(8.0 + 4 * index, (-1) ** index * 4.0, 0.4 * index) for index in range(len(kinds))]
-    objects = [WorldObject(catalogue.make(kind, rng), Trajectory(np.zeros(1), np.array([place])))
-               for kind, place in zip(kinds, places, strict=True)]
-    house = WorldObject(catalogue.building(rng, 10.0, 14.0, 9.0),
-                        Trajectory(np.zeros(1), np.array([[30.0, 14.0, -math.pi / 2]])))
+    objects = [
+        WorldObject(catalogue.make(kind, rng), Trajectory(np.zeros(1), np.array([place])))
+        for kind, place in zip(kinds, places, strict=True)
+    ]
+    house = WorldObject(
+        catalogue.building(rng, 10.0, 14.0, 9.0), Trajectory(np.zeros(1), np.array([[30.0, 14.0, -math.pi / 2]]))
+    )
     return world_of(*objects, house, weather=weather, seed=seed)
 
 
@@ -87,14 +90,20 @@ def test_the_sun_casts_shadows() -> None:
     shade = -np.array(direction[:2]) / np.hypot(*direction[:2]) * 3
     for weather, darkens in (('noon', True), ('overcast', False)):
         renderer = Renderer(world_of(post, weather=weather))
-        dark, bright = (renderer.image(view_from(x, y, 2.0, pitch=math.pi / 2 - 1e-6), 0.0).pixels[20:34, 40:56].mean()
-                        for x, y in (shade, -shade))
+        dark, bright = (
+            renderer.image(view_from(x, y, 2.0, pitch=math.pi / 2 - 1e-6), 0.0).pixels[20:34, 40:56].mean()
+            for x, y in (shade, -shade)
+        )
         assert (dark < 0.75 * bright) == darkens
 
 
 def test_things_darken_the_ground_at_their_feet() -> None:
-    near, far = (Renderer(world_of(block((1.0, -3.0, 0.3), (4.0, 3.0, 2.0)), weather='overcast')).image(
-        view_from(x, 0.0, 0.28, pitch=math.pi / 2 - 1e-6), 0.0).pixels.mean() for x in (2.5, -3.0))
+    near, far = (
+        Renderer(world_of(block((1.0, -3.0, 0.3), (4.0, 3.0, 2.0)), weather='overcast'))
+        .image(view_from(x, 0.0, 0.28, pitch=math.pi / 2 - 1e-6), 0.0)
+        .pixels.mean()
+        for x in (2.5, -3.0)
+    )
     assert near < 0.8 * far
 
 
@@ -134,13 +143,18 @@ def test_wet_ground_mirrors() -> None:
 
 
 def test_textures_move_with_things_and_noise_does_not() -> None:
-    crown = Model('crown', 16, (4.0, 4.0, 4.0),
-                  (solids.box((-2.0, -2.0, 0.0), (2.0, 2.0, 4.0), (Material.FOLIAGE, (0.1, 0.3, 0.1))),))
+    crown = Model(
+        'crown',
+        16,
+        (4.0, 4.0, 4.0),
+        (solids.box((-2.0, -2.0, 0.0), (2.0, 2.0, 4.0), (Material.FOLIAGE, (0.1, 0.3, 0.1))),),
+    )
     trajectory = Trajectory(np.array([0.0, 1.0]), np.array([[6.0, 0.0, 0.0], [6.0, 1.0, 0.0]]))
     world = dataclasses.replace(world_of(weather='overcast'), objects=(WorldObject(crown, trajectory),))
     renderer = Renderer(world)
-    first, moved = (renderer.image(view_from(0.0, time, 2.0), time).pixels[20:30, 30:60].astype(float)
-                    for time in (0.0, 1.0))
+    first, moved = (
+        renderer.image(view_from(0.0, time, 2.0), time).pixels[20:30, 30:60].astype(float) for time in (0.0, 1.0)
+    )
     assert first.std() > 4
     assert np.corrcoef(first.ravel(), moved.ravel())[0, 1] > 0.9
     assert not np.array_equal(first, moved)
@@ -159,16 +173,27 @@ def test_the_same_world_gives_the_same_bytes_in_any_thread() -> None:
 
 @pytest.mark.slow
 def test_another_process_gives_the_same_bytes() -> None:
-    code = (f'import hashlib, runpy; names = runpy.run_path({__file__!r});'
-            "print(hashlib.sha256(names['Renderer'](names['street']()).image(names['view_from'](0, 0, 1.6), 0.0)"
-            '.pixels.tobytes()).hexdigest())')
-    digests = {subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True,
-                              env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}).stdout for _ in range(2)}
+    code = (
+        f'import hashlib, runpy; names = runpy.run_path({__file__!r});'
+        "print(hashlib.sha256(names['Renderer'](names['street']()).image(names['view_from'](0, 0, 1.6), 0.0)"
+        '.pixels.tobytes()).hexdigest())'
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, '-c', code],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+        ).stdout
+        for _ in range(2)
+    }
     assert len(digests) == 1
 
 
 def test_another_seed_gives_another_picture_of_the_same_things() -> None:
-    first, second = (Renderer(dataclasses.replace(street(), seed=seed)).image(view_from(0.0, 0.0, 1.6), 0.0)
-                     for seed in (1, 2))
+    first, second = (
+        Renderer(dataclasses.replace(street(), seed=seed)).image(view_from(0.0, 0.0, 1.6), 0.0) for seed in (1, 2)
+    )
     assert np.array_equal(first.labels, second.labels)
     assert not np.array_equal(first.pixels, second.pixels)

@@ -24,8 +24,17 @@ def test_a_flat_image_is_the_lower_part_of_a_full_one() -> None:
         np.testing.assert_array_equal(full.sensors[camera].ego_from_sensor, flat.sensors[camera].ego_from_sensor)
 
 
-@pytest.mark.parametrize(('camera', 'yaw'), [('CAM_FRONT', 0), ('CAM_FRONT_LEFT', 55), ('CAM_FRONT_RIGHT', -55),
-                                             ('CAM_BACK_LEFT', 110), ('CAM_BACK_RIGHT', -110), ('CAM_BACK', 180)])
+@pytest.mark.parametrize(
+    ('camera', 'yaw'),
+    [
+        ('CAM_FRONT', 0),
+        ('CAM_FRONT_LEFT', 55),
+        ('CAM_FRONT_RIGHT', -55),
+        ('CAM_BACK_LEFT', 110),
+        ('CAM_BACK_RIGHT', -110),
+        ('CAM_BACK', 180),
+    ],
+)
 def test_where_cameras_look(camera: str, yaw: float) -> None:
     pose = rig.build(704, 256, np.random.default_rng(0)).sensors[camera].ego_from_sensor
     forward = [math.cos(math.radians(yaw)), math.sin(math.radians(yaw)), 0]
@@ -36,7 +45,7 @@ def test_where_cameras_look(camera: str, yaw: float) -> None:
 
 def test_the_body_pitches_when_it_brakes_and_leans_in_a_bend() -> None:
     times = np.arange(0, 4, 0.1)
-    braking = Trajectory(times, np.column_stack([10 * times - 1.5 * times ** 2, 0 * times, 0 * times]))
+    braking = Trajectory(times, np.column_stack([10 * times - 1.5 * times**2, 0 * times, 0 * times]))
     assert rig.ego_pose(braking, 1.5)[2, 0] == pytest.approx(-0.0036, abs=0.0003)  # 3 m/s2: the x axis points down
     angles = 0.5 * times
     bend = Trajectory(times, np.column_stack([20 * np.sin(angles), 20 - 20 * np.cos(angles), angles]))  # left, 10 m/s

@@ -34,8 +34,11 @@ SMALL = Recipe(seed=1, scenes=2, frames=2, width=64, height=36, sweeps=False, li
 
 def hashes(root: Path) -> dict[str, str]:
     """Of all files below a folder."""
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(root.rglob('*')) if path.is_file()}
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob('*'))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope='module')
@@ -79,8 +82,11 @@ def test_the_reader_reads_what_was_planned(made: Path, planned: Drive) -> None:
             found = pose_matrix(data.ego_pose.translation, data.ego_pose.rotation)
             np.testing.assert_allclose(found, wanted, atol=1e-9)
             mounting = data.calibration.pose
-            np.testing.assert_allclose(pose_matrix(mounting.translation, mounting.rotation),
-                                       planned.rig.sensors[channel].ego_from_sensor, atol=1e-9)
+            np.testing.assert_allclose(
+                pose_matrix(mounting.translation, mounting.rotation),
+                planned.rig.sensors[channel].ego_from_sensor,
+                atol=1e-9,
+            )
     assert len(scene.sweeps) == len(planned.shots) - 2 * len(OFFSETS)
     assert all(data.path.is_file() for data in scene.sweeps)
 
@@ -172,8 +178,21 @@ def test_nothing_is_left_of_what_fails_or_overwritten(tmp_path: Path, small: Pat
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path, wait_until: Callable[..., None]) -> None:
-    command = [sys.executable, '-m', 'gdfusion_ros', 'synthesize', str(tmp_path / 'made'), '--scenes', '3', '--frames',
-               '100', '--resolution', '64x36', '--jobs', '2']
+    command = [
+        sys.executable,
+        '-m',
+        'gdfusion_ros',
+        'synthesize',
+        str(tmp_path / 'made'),
+        '--scenes',
+        '3',
+        '--frames',
+        '100',
+        '--resolution',
+        '64x36',
+        '--jobs',
+        '2',
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         wait_until(lambda: process.poll() is not None or list(tmp_path.glob('.made.*/made/gts/*/*')))
         process.send_signal(signal.SIGINT)
@@ -184,10 +203,17 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, wait_until: Callable[..., None]) 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(('field', 'value', 'message'), [
-    ('scenes', 0, 'scenes 0: expected 1 to 9999'), ('frames', 0, 'frames 0'), ('width', 8, 'width 8: expected 32'),
-    ('seed', -1, 'seed -1'), ('weather', ('sunny',), 'no weather sunny; there are noon'),
-    ('weather', (), 'no weather given')])
+@pytest.mark.parametrize(
+    ('field', 'value', 'message'),
+    [
+        ('scenes', 0, 'scenes 0: expected 1 to 9999'),
+        ('frames', 0, 'frames 0'),
+        ('width', 8, 'width 8: expected 32'),
+        ('seed', -1, 'seed -1'),
+        ('weather', ('sunny',), 'no weather sunny; there are noon'),
+        ('weather', (), 'no weather given'),
+    ],
+)
 def test_recipes_out_of_bounds(tmp_path: Path, field: str, value: Any, message: str) -> None:
     with pytest.raises(GdfusionError, match=message):
         synthesize(tmp_path / 'made', dataclasses.replace(SMALL, **{field: value}), 1)

@@ -52,19 +52,25 @@ def slow_labels(world: World, world_from_grid: NDArray[np.float64], special: tup
                 inside |= flat & ((((local - part.centre) / part.radii) ** 2).sum(axis=1) <= 1)
             counts[one.model.label] += inside.sum()
         if voxel[2] == 2:
-            counts[ROAD] += SAMPLES ** 2
+            counts[ROAD] += SAMPLES**2
         if counts.any():
             labels[voxel] = max(special, key=lambda label: (counts[label], -special.index(label)))
     return labels
 
 
 def test_labels_are_those_of_a_plain_count_of_points() -> None:
-    parts = (solids.box((-1.0, -0.6, 0.2), (1.0, 0.6, 0.9), GREY),
-             solids.ellipsoid((0.2, 0.0, 1.2), (0.8, 0.5, 0.7), GREY),
-             solids.tapered((-2.0, 2.0, -1.0, 1.0), (-0.5, 0.5, -0.2, 0.2), (0.0, 1.5), GREY),
-             solids.cylinder(Z, (-1.0, 0.3, 1.0), 0.3, 2.0, GREY))
-    objects = [item(parts[0], parts[1], pose=(1.1, 0.5, 0.7)), item(parts[2], pose=(-1.5, -2.0, -0.3), label=MANMADE),
-               item(parts[3], pose=(1.5, -1.0, 2.0), label=CONE), item(parts[0], pose=(-1.6, -1.4, 1.1), label=9)]
+    parts = (
+        solids.box((-1.0, -0.6, 0.2), (1.0, 0.6, 0.9), GREY),
+        solids.ellipsoid((0.2, 0.0, 1.2), (0.8, 0.5, 0.7), GREY),
+        solids.tapered((-2.0, 2.0, -1.0, 1.0), (-0.5, 0.5, -0.2, 0.2), (0.0, 1.5), GREY),
+        solids.cylinder(Z, (-1.0, 0.3, 1.0), 0.3, 2.0, GREY),
+    )
+    objects = [
+        item(parts[0], parts[1], pose=(1.1, 0.5, 0.7)),
+        item(parts[2], pose=(-1.5, -2.0, -0.3), label=MANMADE),
+        item(parts[3], pose=(1.5, -1.0, 2.0), label=CONE),
+        item(parts[0], pose=(-1.6, -1.4, 1.1), label=9),
+    ]
     world_from_grid = np.eye(4)
     world_from_grid[:2, :2] = [[math.cos(0.4), -math.sin(0.4)], [math.sin(0.4), math.cos(0.4)]]
     world_from_grid[:2, 3] = (0.13, -0.21)
@@ -94,8 +100,10 @@ def test_a_tilted_grid_meets_the_ground_in_several_layers() -> None:
     tilt = np.eye(4)
     tilt[0, 0] = tilt[2, 2] = math.cos(0.2)
     tilt[0, 2], tilt[2, 0] = math.sin(0.2), -math.sin(0.2)
-    layers = (voxelize(world_of(), tilt, GRID, 0.0) == ROAD).any(axis=(1, 2)), np.argwhere(
-        (voxelize(world_of(), tilt, GRID, 0.0) == ROAD).any(axis=1))
+    layers = (
+        (voxelize(world_of(), tilt, GRID, 0.0) == ROAD).any(axis=(1, 2)),
+        np.argwhere((voxelize(world_of(), tilt, GRID, 0.0) == ROAD).any(axis=1)),
+    )
     assert layers[0].all()
     assert len(np.unique(layers[1][:, 1])) > 3
 
@@ -123,8 +131,10 @@ def test_the_more_special_class_wins_a_tie() -> None:
 def test_moving_things_are_where_they_are_at_that_time() -> None:
     model = box((-0.4, -0.4, 0.2), (0.4, 0.4, 1.0)).model
     mover = WorldObject(model, Trajectory(np.array([0.0, 1.0]), np.array([[-2.0, 0.0, 0.0], [2.0, 0.0, 0.0]])))
-    columns = [np.argwhere((voxelize(world_of(mover), LEVEL, GRID, time) == CAR).any(axis=(1, 2))).ravel().tolist()
-               for time in (0.0, 0.5, 1.0)]
+    columns = [
+        np.argwhere((voxelize(world_of(mover), LEVEL, GRID, time) == CAR).any(axis=(1, 2))).ravel().tolist()
+        for time in (0.0, 0.5, 1.0)
+    ]
     assert columns == [[4, 5], [9, 10], [14, 15]]
 
 

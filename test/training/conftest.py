@@ -23,10 +23,23 @@ from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.training.settings import TrainingSettings
 
 TINY = NetworkSpec(
-    name='tiny', image_size=(32, 64), depth=DepthBins(1.0, 2.0, 8), feature_stride=8, context_channels=8,
-    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)), refinement=4)
-SIZES = Sizes(backbone_widths=(16, 16, 16), backbone_blocks=(1, 1, 1), image_channels=16, pyramid_channels=4,
-              encoder_channels=(8, 8, 8), encoder_blocks=(1, 1, 1), classifier_channels=8)
+    name='tiny',
+    image_size=(32, 64),
+    depth=DepthBins(1.0, 2.0, 8),
+    feature_stride=8,
+    context_channels=8,
+    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)),
+    refinement=4,
+)
+SIZES = Sizes(
+    backbone_widths=(16, 16, 16),
+    backbone_blocks=(1, 1, 1),
+    image_channels=16,
+    pyramid_channels=4,
+    encoder_channels=(8, 8, 8),
+    encoder_blocks=(1, 1, 1),
+    classifier_channels=8,
+)
 
 SCRIPT = f"""
 import sys
@@ -101,5 +114,15 @@ def tiny_gdfusion(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings() -> TrainingSettings:
     """A few steps without worker processes."""
-    return dataclasses.replace(TrainingSettings(), model='tiny', steps=6, slots=2, warmup_steps=2, workers=0,
-                               learning_rate=2e-3, final_learning_rate=1e-3, checkpoint_every=2, validate_every=0)
+    return dataclasses.replace(
+        TrainingSettings(),
+        model='tiny',
+        steps=6,
+        slots=2,
+        warmup_steps=2,
+        workers=0,
+        learning_rate=2e-3,
+        final_learning_rate=1e-3,
+        checkpoint_every=2,
+        validate_every=0,
+    )

@@ -24,16 +24,23 @@ def test_without_augmentation_an_image_is_what_the_node_makes_of_it() -> None:
     assert (post.translation == crop.post_translation()).all()
 
 
-@pytest.mark.parametrize('augmentation', [
-    ImageAugmentation(zoom=1.2, shift=0.7), ImageAugmentation(mirrored=True), ImageAugmentation(angle=5.0),
-    ImageAugmentation(zoom=1.1, shift=0.3, mirrored=True, angle=-4.0), ImageAugmentation(zoom=0.9)])
+@pytest.mark.parametrize(
+    'augmentation',
+    [
+        ImageAugmentation(zoom=1.2, shift=0.7),
+        ImageAugmentation(mirrored=True),
+        ImageAugmentation(angle=5.0),
+        ImageAugmentation(zoom=1.1, shift=0.3, mirrored=True, angle=-4.0),
+        ImageAugmentation(zoom=0.9),
+    ],
+)
 def test_the_matrices_say_where_a_pixel_goes(augmentation: ImageAugmentation) -> None:
     for u, v in ((160, 140), (90, 120), (230, 170)):
         full = np.zeros((180, 320, 3), np.uint8)
-        full[v - 2:v + 3, u - 2:u + 3] = 255
+        full[v - 2 : v + 3, u - 2 : u + 3] = 255
         pixels, post = augmentation(full, OUTPUT)
         weights = pixels[:, :, 0].astype(float)
-        rows, columns = np.mgrid[:OUTPUT[1], :OUTPUT[0]]
+        rows, columns = np.mgrid[: OUTPUT[1], : OUTPUT[0]]
         seen = np.array([(columns * weights).sum(), (rows * weights).sum()]) / weights.sum() + 0.5
         expected = post.rotation @ [u + 0.5, v + 0.5, 1] + post.translation
         assert np.abs(seen - expected[:2]).max() < 0.75

@@ -23,8 +23,7 @@ from gdfusion_ros.training.settings import TrainingSettings
 from gdfusion_ros.training.stream import Item
 
 
-def test_a_frame_as_the_node_would_make_it(source: Dataset, tiny_spec: NetworkSpec,
-                                           settings: TrainingSettings) -> None:
+def test_a_frame_as_the_node_would_make_it(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings) -> None:
     examples = Examples([source], tiny_spec, settings, augment=False)
     assert examples.lengths == [3, 3]
     first, second = examples[Item(0, 0, 0)], examples[Item(0, 1, 0)]
@@ -39,8 +38,7 @@ def test_a_frame_as_the_node_would_make_it(source: Dataset, tiny_spec: NetworkSp
     assert torch.equal(frame.calibration.bda, torch.eye(3))
 
 
-def test_labels_are_transposed_and_masked(source: Dataset, tiny_spec: NetworkSpec,
-                                          settings: TrainingSettings) -> None:
+def test_labels_are_transposed_and_masked(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings) -> None:
     labels = Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].truth.labels
     assert labels.shape == (200, 200, 16)
     assert (labels[:, :40] == IGNORE).all()  # x < 40 is not observed; axes are y, x, z
@@ -51,8 +49,9 @@ def test_labels_are_transposed_and_masked(source: Dataset, tiny_spec: NetworkSpe
     assert (labels[150:170, 20:40, 3] == 4).all()
 
 
-def test_a_scene_without_labels_teaches_depth_alone(source: Dataset, tiny_spec: NetworkSpec,
-                                                    settings: TrainingSettings) -> None:
+def test_a_scene_without_labels_teaches_depth_alone(
+    source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings
+) -> None:
     example = Examples([source], tiny_spec, settings, augment=False)[Item(1, 0, 0)]
     assert (example.truth.labels == IGNORE).all()
     known = example.truth.depth != IGNORE
@@ -61,13 +60,15 @@ def test_a_scene_without_labels_teaches_depth_alone(source: Dataset, tiny_spec: 
     assert labelled([source], tiny_spec) == 3
 
 
-def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings,
-                                         tmp_path: Path) -> None:
+def test_depth_of_a_point_straight_ahead(
+    source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings, tmp_path: Path
+) -> None:
     """A point 9.5 m before the camera on its optical axis falls into one cell, in the bin of 9 to 11 m."""
     sample = source.scenes[0].samples[0]
     camera, lidar = sample.data['CAM_FRONT'], sample.data['LIDAR_TOP']
     lidar_from_camera = np.linalg.inv(lidar.ego_pose.matrix() @ lidar.calibration.pose.matrix()) @ (
-        camera.ego_pose.matrix() @ camera.calibration.pose.matrix())
+        camera.ego_pose.matrix() @ camera.calibration.pose.matrix()
+    )
     point = lidar_from_camera @ [0, 0, 9.5, 1]
     np.array([*point[:3], 0, 0], np.float32).tofile(tmp_path / 'sweep.bin')
     lidar = structs.replace(lidar, root=tmp_path, filename='sweep.bin')
@@ -81,11 +82,13 @@ def test_depth_of_a_point_straight_ahead(source: Dataset, tiny_spec: NetworkSpec
 
 
 def test_classes_of_points_where_the_dataset_has_them_else_of_rays(
-        source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings, tmp_path: Path) -> None:
+    source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings, tmp_path: Path
+) -> None:
     sample = source.scenes[0].samples[0]
     camera, lidar = sample.data['CAM_FRONT'], sample.data['LIDAR_TOP']
     lidar_from_camera = np.linalg.inv(lidar.ego_pose.matrix() @ lidar.calibration.pose.matrix()) @ (
-        camera.ego_pose.matrix() @ camera.calibration.pose.matrix())
+        camera.ego_pose.matrix() @ camera.calibration.pose.matrix()
+    )
     ahead = [(lidar_from_camera @ [0, 0, depth, 1])[:3] for depth in (9.5, 5.5, 7.0)]
     np.array([[*point, 0, 0] for point in (*ahead, [np.nan] * 3)], np.float32).tofile(tmp_path / 'sweep.bin')
     (tmp_path / 'classes.bin').write_bytes(bytes([1, 0, 1, 2]))
@@ -94,8 +97,9 @@ def test_classes_of_points_where_the_dataset_has_them_else_of_rays(
     def seen(names: dict[int, str]) -> FrameTruth:
         categories = PointCategories(tmp_path / 'classes.bin', names) if names else None
         swept = structs.replace(lidar, root=tmp_path, filename='sweep.bin', categories=categories)
-        scene = dataclasses.replace(source.scenes[0], samples=(
-            dataclasses.replace(sample, data={**sample.data, 'LIDAR_TOP': swept}),))
+        scene = dataclasses.replace(
+            source.scenes[0], samples=(dataclasses.replace(sample, data={**sample.data, 'LIDAR_TOP': swept}),)
+        )
         one = dataclasses.replace(source, scenes=(scene,))
         return Examples([one], tiny_spec, masks, augment=False)[Item(0, 0, 0)].truth
 
@@ -110,7 +114,8 @@ def test_classes_of_points_where_the_dataset_has_them_else_of_rays(
 
 
 def test_a_network_that_looks_at_lidar_depth_gets_it_and_others_do_not(
-        source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings) -> None:
+    source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings
+) -> None:
     assert Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].frame.lidar_depth is None
     looking = dataclasses.replace(tiny_spec, lidar_depth=True)
     example = Examples([source], looking, settings, augment=False)[Item(0, 0, 0)]
@@ -120,12 +125,20 @@ def test_a_network_that_looks_at_lidar_depth_gets_it_and_others_do_not(
     assert torch.equal((maps > 0).unfold(1, 8, 8).unfold(2, 8, 8).flatten(3).any(-1), example.truth.depth != IGNORE)
 
 
-def test_labels_cameras_and_grid_are_those_of_the_network(source: Dataset, tiny_spec: NetworkSpec, tmp_path: Path,
-                                                          settings: TrainingSettings) -> None:
+def test_labels_cameras_and_grid_are_those_of_the_network(
+    source: Dataset, tiny_spec: NetworkSpec, tmp_path: Path, settings: TrainingSettings
+) -> None:
     dataset = dataclasses.replace(source, root=tmp_path)
     grid = SURROUNDOCC_NUSCENES.grid
-    spec = dataclasses.replace(tiny_spec, label_set='surroundocc_nuscenes', frame='lidar', refinement=1, grid=grid,
-                               cameras=5, any_cameras=False)
+    spec = dataclasses.replace(
+        tiny_spec,
+        label_set='surroundocc_nuscenes',
+        frame='lidar',
+        refinement=1,
+        grid=grid,
+        cameras=5,
+        any_cameras=False,
+    )
     five = dataclasses.replace(settings, cameras=SURROUND_CAMERAS[:5])
     sweep = source.scenes[0].samples[0].data['LIDAR_TOP']
     path = tmp_path / 'gts_surroundocc' / 'samples' / f'{sweep.path.name}.npy'
@@ -148,8 +161,9 @@ def test_labels_cameras_and_grid_are_those_of_the_network(source: Dataset, tiny_
         Examples([dataset], dataclasses.replace(spec, label_set='waymo'), five, augment=False)
 
 
-def test_augmentation_follows_seed_and_place_alone(source: Dataset, tiny_spec: NetworkSpec,
-                                                   settings: TrainingSettings) -> None:
+def test_augmentation_follows_seed_and_place_alone(
+    source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings
+) -> None:
     examples = Examples([source], tiny_spec, settings, augment=True)
     one, same, later = examples[Item(0, 1, 4)], examples[Item(0, 1, 4)], examples[Item(0, 2, 4)]
     assert torch.equal(one.frame.images, same.frame.images)
@@ -162,8 +176,9 @@ def test_augmentation_follows_seed_and_place_alone(source: Dataset, tiny_spec: N
     assert len(mirrored) == 4
 
 
-def test_mirroring_moves_labels_and_volume_alike(source: Dataset, tiny_spec: NetworkSpec,
-                                                 settings: TrainingSettings) -> None:
+def test_mirroring_moves_labels_and_volume_alike(
+    source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings
+) -> None:
     plain = Examples([source], tiny_spec, settings, augment=False)[Item(0, 0, 0)].truth.labels
     examples = Examples([source], tiny_spec, settings, augment=True)
     for draw in range(8):
@@ -174,8 +189,9 @@ def test_mirroring_moves_labels_and_volume_alike(source: Dataset, tiny_spec: Net
 
 
 @pytest.mark.parametrize('damage', ['image', 'lidar', 'channel'])
-def test_bad_data_is_one_line(labelled_root: Path, tiny_spec: NetworkSpec, settings: TrainingSettings,
-                              tmp_path: Path, damage: str) -> None:
+def test_bad_data_is_one_line(
+    labelled_root: Path, tiny_spec: NetworkSpec, settings: TrainingSettings, tmp_path: Path, damage: str
+) -> None:
     dataset = nuscenes.load(labelled_root)
     scene = dataset.scenes[0]
     sample, broken = scene.samples[0], tmp_path / 'broken'

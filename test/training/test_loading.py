@@ -42,8 +42,9 @@ def test_faults_of_the_program_are_not_explained_away() -> None:
         list(load(examples, [Item(0, 0, 0)], 0, CPU))
 
 
-def test_all_large_tensors_are_pinned(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings,
-                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_large_tensors_are_pinned(
+    source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There is no CUDA here to pin anything for."""
     pinned: list[int] = []
     monkeypatch.setattr(Tensor, 'pin_memory', lambda tensor: (pinned.append(id(tensor)), tensor)[1])

@@ -32,10 +32,11 @@ CONFIGURATIONS = Path(__file__).parents[2] / 'config'
 IMAGES_ONLY = LossWeights(cross_entropy=0.0, depth=0.0, cell_depth=1.0, cell_classes=1.0)
 
 
-
 @pytest.fixture
 def network(tiny_spec: NetworkSpec) -> OccupancyNetwork:
     return fresh_network('tiny', tiny_spec.cues, 0, '', torch.device('cpu')).train()
+
+
 Losses = dict[str, torch.Tensor]
 See = Callable[[LossWeights, int, int], Example]
 
@@ -43,9 +44,11 @@ See = Callable[[LossWeights, int, int], Example]
 @pytest.fixture
 def see(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings) -> See:
     """An example as those weights want it: scene, frame."""
+
     def example(weights: LossWeights, scene: int, frame: int) -> Example:
         chosen = dataclasses.replace(settings, objective=weights)
         return Examples([source], tiny_spec, chosen, augment=False)[Item(scene, frame, 0)]
+
     return example
 
 
@@ -55,12 +58,20 @@ def losses(network: OccupancyNetwork, weights: LossWeights, seen: Example) -> Lo
 
 
 def test_all_losses_that_have_a_weight(network: OccupancyNetwork, see: See) -> None:
-    every = LossWeights(semantic_scaling=0.5, geometric_scaling=0.5, lovasz=0.5, cell_depth=0.5, cell_classes=0.5,
-                        class_balance=0.25)
+    every = LossWeights(
+        semantic_scaling=0.5, geometric_scaling=0.5, lovasz=0.5, cell_depth=0.5, cell_classes=0.5, class_balance=0.25
+    )
     seen = see(every, LABELLED, 0)
     found = losses(network, every, seen)
-    assert set(found) == {'cross_entropy', 'semantic_scaling', 'geometric_scaling', 'lovasz', 'depth', 'cell_depth',
-                          'cell_classes'}
+    assert set(found) == {
+        'cross_entropy',
+        'semantic_scaling',
+        'geometric_scaling',
+        'lovasz',
+        'depth',
+        'cell_depth',
+        'cell_classes',
+    }
     again = losses(network, dataclasses.replace(every, cell_depth=1.0), seen)
     assert again['cell_depth'].item() == pytest.approx(2 * found['cell_depth'].item(), rel=1e-5)
     assert again['lovasz'].item() == pytest.approx(found['lovasz'].item(), rel=1e-5)
@@ -137,8 +148,9 @@ class MeanScore(Objective):
         super().__init__(network)
         self._wanted, self.seen = wanted, list[float]()
 
-    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
-                progress: float) -> tuple[Losses, SequenceState]:
+    def forward(
+        self, frame: Frame, truth: FrameTruth, state: SequenceState | None, progress: float
+    ) -> tuple[Losses, SequenceState]:
         del truth
         self.seen.append(progress)
         then = None if state is None else state.calibration
@@ -147,8 +159,9 @@ class MeanScore(Objective):
         return {'brightness': (prediction.scores.mean() - self._wanted) ** 2}, after.detach()
 
 
-def test_a_network_brings_its_own_objective(source: Dataset, tiny_spec: NetworkSpec, tmp_path: Path,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_brings_its_own_objective(
+    source: Dataset, tiny_spec: NetworkSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(zoo.ZOO, 'tiny', dataclasses.replace(zoo.ZOO['tiny'], objective=Brightness))
     file = tmp_path / 'a.yaml'
     file.write_text('{model: tiny, steps: 2, slots: 1, workers: 0, warmup_steps: 0, brightness: 0.5}')
@@ -160,8 +173,10 @@ def test_a_network_brings_its_own_objective(source: Dataset, tiny_spec: NetworkS
     example = Examples([source], tiny_spec, read, augment=False)[Item(LABELLED, 0, 0)]
     costs = [float(trainer.step([example])['brightness']) for _ in range(2)]
     assert costs[1] < costs[0]
-    for text, message in (('{model: tiny, cross_entropy: 1.0}', "unknown setting 'cross_entropy'"),
-                          ('{model: tiny, cues: [voxel]}', 'needs more than voxel')):
+    for text, message in (
+        ('{model: tiny, cross_entropy: 1.0}', "unknown setting 'cross_entropy'"),
+        ('{model: tiny, cues: [voxel]}', 'needs more than voxel'),
+    ):
         file.write_text(text)
         with pytest.raises(GdfusionError, match=message):
             training_settings.read(file, {})

@@ -31,11 +31,14 @@ def test_each_process_takes_its_own_gpu(started: list[str]) -> None:
 
 
 @pytest.mark.parametrize(('device', 'rank'), [('cuda:0', '1'), ('cuda', '2')])
-def test_two_processes_on_one_gpu_are_refused(started: list[str], monkeypatch: pytest.MonkeyPatch, device: str,
-                                              rank: str) -> None:
+def test_two_processes_on_one_gpu_are_refused(
+    started: list[str], monkeypatch: pytest.MonkeyPatch, device: str, rank: str
+) -> None:
     monkeypatch.setenv('LOCAL_RANK', rank)
-    with pytest.raises(GdfusionError, match='each process needs a GPU of its own: torch sees 2'), \
-            joined(torch.device(device)):
+    with (
+        pytest.raises(GdfusionError, match='each process needs a GPU of its own: torch sees 2'),
+        joined(torch.device(device)),
+    ):
         pass
     assert started == []
 

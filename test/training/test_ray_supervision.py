@@ -35,8 +35,9 @@ def frame(post: PostTransform | None = None) -> Frame:
     """One camera that looks straight ahead from above the origin."""
     intrinsics = np.array([[FOCAL, 0, 31.5], [0, FOCAL, 15.5], [0, 0, 1]])
     poses = RigPoses(np.eye(4), LOOKING_FORWARD[None], np.eye(4))
-    return make_frame(torch.zeros(1, 3, *SIZE), [intrinsics], [post or PostTransform(np.eye(3), np.zeros(3))], poses,
-                      None, [True])
+    return make_frame(
+        torch.zeros(1, 3, *SIZE), [intrinsics], [post or PostTransform(np.eye(3), np.zeros(3))], poses, None, [True]
+    )
 
 
 def seen(labels: NDArray[np.uint8], at: Frame) -> RaySupervision:

@@ -46,11 +46,24 @@ def train(config: Path, root: Path, out: Path, *more: str) -> int:
     return main(['train', str(config), '--data', str(root), '--out', str(out), *more])
 
 
-def test_a_run_leaves_settings_weights_and_curves(config: Path, labelled_root: Path, tmp_path: Path,
-                                                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_leaves_settings_weights_and_curves(
+    config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / 'run'
-    assert train(config, labelled_root, out, '--scenes', 'scene-0001', '--validation', str(labelled_root),
-                 '--validation-scenes', 'scene-0001') == 0
+    assert (
+        train(
+            config,
+            labelled_root,
+            out,
+            '--scenes',
+            'scene-0001',
+            '--validation',
+            str(labelled_root),
+            '--validation-scenes',
+            'scene-0001',
+        )
+        == 0
+    )
     said = capsys.readouterr()
     assert '3 key frames in 1 scenes, 3 labelled; 1 x 1 slots, cpu' in said.out
     assert re.search(r'step 3: mIoU [\d.]+%', said.out + said.err)
@@ -91,15 +104,33 @@ runpy.run_path(script, run_name='__main__')
 """A process that halts at the second call of a function until it is told to go on."""
 
 
-@pytest.mark.parametrize(('owner', 'name', 'done'), [
-    ('gdfusion_ros.training.examples:Examples', '__getitem__', 1), ('gdfusion_ros.training.trainer:Trainer', 'step', 2),
-    ('torch', 'save', 1)])
-def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tmp_path: Path, tiny_gdfusion: Path,
-                                           owner: str, name: str, done: int) -> None:
+@pytest.mark.parametrize(
+    ('owner', 'name', 'done'),
+    [
+        ('gdfusion_ros.training.examples:Examples', '__getitem__', 1),
+        ('gdfusion_ros.training.trainer:Trainer', 'step', 2),
+        ('torch', 'save', 1),
+    ],
+)
+def test_stopped_at_any_moment_and_resumed(
+    config: Path, labelled_root: Path, tmp_path: Path, tiny_gdfusion: Path, owner: str, name: str, done: int
+) -> None:
     """A run that is stopped by a signal goes on to the weights of one that is not."""
     whole, out = tmp_path / 'whole', tmp_path / 'stopped'
-    command = [sys.executable, '-c', HALTING, owner, name, str(tiny_gdfusion), 'train', str(config), '--data',
-               str(labelled_root), '--out', str(out)]
+    command = [
+        sys.executable,
+        '-c',
+        HALTING,
+        owner,
+        name,
+        str(tiny_gdfusion),
+        'train',
+        str(config),
+        '--data',
+        str(labelled_root),
+        '--out',
+        str(out),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         process.send_signal(signal.SIGINT)
@@ -115,7 +146,8 @@ def test_stopped_at_any_moment_and_resumed(config: Path, labelled_root: Path, tm
 
 
 def test_a_run_that_was_killed_in_its_first_step_can_be_gone_on_with(
-        config: Path, labelled_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config: Path, labelled_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out, step = tmp_path / 'run', Trainer.step
     monkeypatch.setattr(Trainer, 'step', lambda *_: (_ for _ in ()).throw(GdfusionError('no power')))
     assert train(config, labelled_root, out) == 1
@@ -126,9 +158,26 @@ def test_a_run_that_was_killed_in_its_first_step_can_be_gone_on_with(
 
 def test_two_processes_train_together(config: Path, labelled_root: Path, tmp_path: Path, tiny_gdfusion: Path) -> None:
     out = tmp_path / 'two'
-    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--master-port', '29544',
-               str(tiny_gdfusion), 'train', str(config), '--data', str(labelled_root), '--out', str(out),
-               '--validation', str(labelled_root), '--set', 'steps=2']
+    command = [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--nproc-per-node',
+        '2',
+        '--master-port',
+        '29544',
+        str(tiny_gdfusion),
+        'train',
+        str(config),
+        '--data',
+        str(labelled_root),
+        '--out',
+        str(out),
+        '--validation',
+        str(labelled_root),
+        '--set',
+        'steps=2',
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert '2 x 1 slots' in done.stdout
@@ -137,25 +186,37 @@ def test_two_processes_train_together(config: Path, labelled_root: Path, tmp_pat
     assert len(content['memories']) == 2
     validation = content['entries'][-1][1]
     network = load_network(ModelSettings(model='tiny', weights=str(out / 'weights.safetensors'), device='cpu'))
-    alone = validate(network, Examples([nuscenes.load(labelled_root)], network.spec,
-                                       training_settings.read(config, {}), augment=False), TrainingSettings(workers=0))
+    alone = validate(
+        network,
+        Examples([nuscenes.load(labelled_root)], network.spec, training_settings.read(config, {}), augment=False),
+        TrainingSettings(workers=0),
+    )
     assert validation['validation/mIoU'] == pytest.approx(alone.miou), 'each process has scored its share'
 
 
-def test_data_without_labels_can_be_stepped_through(nuscenes_root: Path, config: Path, tmp_path: Path,
-                                                    capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_without_labels_can_be_stepped_through(
+    nuscenes_root: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train(config, nuscenes_root, tmp_path / 'run', '--set', 'steps=1') == 0
     assert ' 0 labelled' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(('line', 'message'), [
-    ('steps: many', "setting 'steps': expected a whole number"), ('speed: 3', "unknown setting 'speed'"),
-    ('[1, 2]', 'expected "name: value" lines'), ('steps: [', 'cannot be read'),
-    ('model: other', "unknown model 'other'"), ('{cross_entropy: 0, depth: 0}', 'nothing would be learned'),
-    ('{cross_entropy: 0, depth: 0, cell_depth_fused: 1, cues: [voxel]}', 'nothing would be learned'),
-    ('initial_weights: none.safetensors', 'none.safetensors')])
-def test_bad_settings_are_one_line(labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str,
-                                   message: str) -> None:
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('steps: many', "setting 'steps': expected a whole number"),
+        ('speed: 3', "unknown setting 'speed'"),
+        ('[1, 2]', 'expected "name: value" lines'),
+        ('steps: [', 'cannot be read'),
+        ('model: other', "unknown model 'other'"),
+        ('{cross_entropy: 0, depth: 0}', 'nothing would be learned'),
+        ('{cross_entropy: 0, depth: 0, cell_depth_fused: 1, cues: [voxel]}', 'nothing would be learned'),
+        ('initial_weights: none.safetensors', 'none.safetensors'),
+    ],
+)
+def test_bad_settings_are_one_line(
+    labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
     config = tmp_path / 'config.yaml'
     config.write_text(line + '\n')
     assert train(config, labelled_root, tmp_path / 'run') == 1
@@ -165,8 +226,9 @@ def test_bad_settings_are_one_line(labelled_root: Path, tmp_path: Path, capsys: 
     assert not (tmp_path / 'run').exists(), 'the same command must work once the settings are mended'
 
 
-def test_a_run_goes_on_with_its_own_settings_only(config: Path, labelled_root: Path, tmp_path: Path,
-                                                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_goes_on_with_its_own_settings_only(
+    config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / 'run'
     assert train(config, labelled_root, out, '--resume') == 1
     assert 'no run to go on with' in capsys.readouterr().err
@@ -178,8 +240,9 @@ def test_a_run_goes_on_with_its_own_settings_only(config: Path, labelled_root: P
     assert 'cannot be read' in capsys.readouterr().err
 
 
-def test_a_run_goes_on_with_its_own_data_only(config: Path, labelled_root: Path, tmp_path: Path,
-                                              capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_goes_on_with_its_own_data_only(
+    config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / 'run'
     assert train(config, labelled_root, out, '--scenes', 'scene-0001') == 0
     assert train(config, labelled_root, out, '--resume') == 1
@@ -189,7 +252,8 @@ def test_a_run_goes_on_with_its_own_data_only(config: Path, labelled_root: Path,
 
 @pytest.mark.parametrize('workers', [0, 1])
 def test_a_damaged_image_ends_a_run_in_one_line_and_loses_nothing(
-        config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int) -> None:
+    config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
     root, out = tmp_path / 'nuscenes', tmp_path / 'run'
     shutil.copytree(labelled_root, root)
     image = sorted((root / 'samples' / 'CAM_BACK').iterdir())[2]
@@ -205,8 +269,9 @@ def test_a_damaged_image_ends_a_run_in_one_line_and_loses_nothing(
     assert train(config, root, out, *arguments, '--resume') == 0
 
 
-def test_stopping_a_validation_loses_no_step(config: Path, labelled_root: Path, tmp_path: Path,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_a_validation_loses_no_step(
+    config: Path, labelled_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / 'run'
     add = ConfusionMatrix.add
 
@@ -224,15 +289,17 @@ def test_stopping_a_validation_loses_no_step(config: Path, labelled_root: Path, 
     assert 'validation/mIoU' in entries[-1][1]
 
 
-def test_a_network_that_predicts_other_voxels_is_refused(config: Path, labelled_root: Path, tmp_path: Path,
-                                                         capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_that_predicts_other_voxels_is_refused(
+    config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train(config, labelled_root, tmp_path / 'run', '--set', 'model=bevdetocc_gf_small') == 1
     assert 'predicts (100, 100, 8) voxels, but the labels have (200, 200, 16)' in capsys.readouterr().err
     assert not (tmp_path / 'run').exists()
 
 
-def test_one_of_several_versions_is_trained_on(config: Path, labelled_root: Path, tmp_path: Path,
-                                               capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_of_several_versions_is_trained_on(
+    config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = tmp_path / 'nuscenes'
     shutil.copytree(labelled_root, root)
     shutil.copytree(root / 'v1.0-test', root / 'v1.0-other')

@@ -11,7 +11,7 @@ LENGTHS = [3, 1, 4, 2]
 
 def test_scenes_come_permutation_after_permutation() -> None:
     order = list(islice(scenes(4, seed=1), 40))
-    rounds = [order[first:first + 4] for first in range(0, 40, 4)]
+    rounds = [order[first : first + 4] for first in range(0, 40, 4)]
     assert all(sorted(part) == [0, 1, 2, 3] for part in rounds)
     assert len({tuple(part) for part in rounds}) > 3
     assert order == list(islice(scenes(4, seed=1), 40))
@@ -21,16 +21,17 @@ def test_scenes_come_permutation_after_permutation() -> None:
 def test_a_slot_plays_whole_scenes_in_order() -> None:
     items = list(islice(slot(LENGTHS, 0, index=1, slots=2), 30))
     dealt = list(islice(scenes(4, 0), 40))[1::2]
-    expected = [Item(scene, frame, 2 * place + 1) for place, scene in enumerate(dealt)
-                for frame in range(LENGTHS[scene])]
+    expected = [
+        Item(scene, frame, 2 * place + 1) for place, scene in enumerate(dealt) for frame in range(LENGTHS[scene])
+    ]
     assert items == expected[:30]
 
 
 def test_the_slots_of_all_processes_share_one_list_of_scenes() -> None:
     together = Stream(LENGTHS, 5, 0, 4, 4, (0, 20))
     parts = [Stream(LENGTHS, 5, first, 2, 4, (0, 20)) for first in (0, 2)]
-    rows = [list(together)[row:row + 4] for row in range(0, 80, 4)]
-    halves = [[list(part)[row:row + 2] for row in range(0, 40, 2)] for part in parts]
+    rows = [list(together)[row : row + 4] for row in range(0, 80, 4)]
+    halves = [[list(part)[row : row + 2] for row in range(0, 40, 2)] for part in parts]
     assert rows == [first + second for first, second in zip(*halves, strict=True)]
     assert len(together) == 80
 

@@ -37,7 +37,7 @@ def batches(source: Dataset, tiny_spec: NetworkSpec, settings: TrainingSettings)
     """Six steps of two slots."""
     examples = Examples([source], tiny_spec, settings, augment=True)
     items = list(Stream(examples.lengths, 0, 0, 2, 2, (0, 6)))
-    return [[examples[item] for item in items[step:step + 2]] for step in range(0, 12, 2)]
+    return [[examples[item] for item in items[step : step + 2]] for step in range(0, 12, 2)]
 
 
 def weights(network: torch.nn.Module) -> list[torch.Tensor]:
@@ -52,8 +52,9 @@ def total(found: dict[str, torch.Tensor]) -> float:
     return float(sum(found.values()))
 
 
-def test_the_loss_falls_on_what_is_seen_again(network: OccupancyNetwork, batches: Sequence[list[Example]],
-                                              settings: TrainingSettings) -> None:
+def test_the_loss_falls_on_what_is_seen_again(
+    network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, steps=12, learning_rate=5e-3))
     starts = [each for batch in batches for each in batch if each.start and (each.truth.labels != 255).any()]
     losses = [total(trainer.step(starts[:2])) for _ in range(12)]
@@ -61,8 +62,9 @@ def test_the_loss_falls_on_what_is_seen_again(network: OccupancyNetwork, batches
     assert trainer.done == 12
 
 
-def test_memory_lasts_for_a_sequence(network: OccupancyNetwork, batches: Sequence[list[Example]],
-                                     settings: TrainingSettings) -> None:
+def test_memory_lasts_for_a_sequence(
+    network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     trainer = Trainer(network, settings)
     for step, batch in enumerate(batches):
         trainer.step(batch)
@@ -72,7 +74,8 @@ def test_memory_lasts_for_a_sequence(network: OccupancyNetwork, batches: Sequenc
 
 
 def test_at_first_the_volume_may_be_forgotten_and_the_images_are_not(
-        network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings) -> None:
+    network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, history_from=0.5))
     for step, batch in enumerate(batches):
         trainer.step(batch)
@@ -82,8 +85,9 @@ def test_at_first_the_volume_may_be_forgotten_and_the_images_are_not(
             assert (state.memory is None) == (step < 3), 'of six'
 
 
-def test_slots_that_take_turns_keep_their_own_memory(network: OccupancyNetwork, batches: Sequence[list[Example]],
-                                                     settings: TrainingSettings) -> None:
+def test_slots_that_take_turns_keep_their_own_memory(
+    network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, turns=2))
     frames = []
     for example in [example for batch in batches[:2] for example in batch]:
@@ -94,17 +98,18 @@ def test_slots_that_take_turns_keep_their_own_memory(network: OccupancyNetwork, 
         dataclasses.replace(settings, turns=3)
 
 
-def test_without_history_every_frame_is_a_first_one(network: OccupancyNetwork, batches: Sequence[list[Example]],
-                                                    settings: TrainingSettings) -> None:
+def test_without_history_every_frame_is_a_first_one(
+    network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, history=False))
     for batch in batches[:3]:
         trainer.step(batch)
         assert [frames_of(state) for state in trainer.memory if state is not None] == [1, 1]
 
 
-def test_stopped_and_resumed_is_as_if_it_had_not_been(network: OccupancyNetwork, tiny_spec: NetworkSpec,
-                                                      batches: Sequence[list[Example]],
-                                                      settings: TrainingSettings) -> None:
+def test_stopped_and_resumed_is_as_if_it_had_not_been(
+    network: OccupancyNetwork, tiny_spec: NetworkSpec, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     whole = Trainer(network, settings)
     for batch in batches:
         whole.step(batch)
@@ -120,8 +125,9 @@ def test_stopped_and_resumed_is_as_if_it_had_not_been(network: OccupancyNetwork,
         assert all(map(torch.equal, weights(one), weights(other)))
 
 
-def test_the_average_follows_the_weights(network: OccupancyNetwork, batches: Sequence[list[Example]],
-                                         settings: TrainingSettings) -> None:
+def test_the_average_follows_the_weights(
+    network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     trainer = Trainer(network, dataclasses.replace(settings, average_decay=0.0))
     trainer.step(batches[0])
     assert all(map(torch.equal, weights(trainer.average.network), weights(trainer.network)))
@@ -131,8 +137,9 @@ def test_the_average_follows_the_weights(network: OccupancyNetwork, batches: Seq
     assert not all(map(torch.equal, weights(lagging.average.network), weights(lagging.network)))
 
 
-def test_a_switched_off_cue_learns_nothing(tiny_spec: NetworkSpec, batches: Sequence[list[Example]],
-                                           settings: TrainingSettings) -> None:
+def test_a_switched_off_cue_learns_nothing(
+    tiny_spec: NetworkSpec, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     network = fresh_network('tiny', (), 0, '', torch.device('cpu'))
     before = weights(network.fusion('scene')) + weights(network.fusion('voxel'))
     trainer = Trainer(network, dataclasses.replace(settings, weight_decay=0.0))
@@ -141,8 +148,9 @@ def test_a_switched_off_cue_learns_nothing(tiny_spec: NetworkSpec, batches: Sequ
     assert all(map(torch.equal, before, weights(network.fusion('scene')) + weights(network.fusion('voxel'))))
 
 
-def test_a_memory_that_starts_anew_learns(tiny_spec: NetworkSpec, batches: Sequence[list[Example]],
-                                          settings: TrainingSettings, tmp_path: Path) -> None:
+def test_a_memory_that_starts_anew_learns(
+    tiny_spec: NetworkSpec, batches: Sequence[list[Example]], settings: TrainingSettings, tmp_path: Path
+) -> None:
     cpu, file = torch.device('cpu'), tmp_path / 'trained.safetensors'
     save_checkpoint(fresh_network('tiny', tiny_spec.cues, 3, '', cpu), file, WeightsMetadata())
     chosen = dataclasses.replace(settings, model='tiny', initial_weights=str(file), fresh_cues=CUES)
@@ -164,8 +172,9 @@ def statistics(network: OccupancyNetwork) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items() if 'running_' in name}
 
 
-def test_statistics_are_kept_from_a_step_on(network: OccupancyNetwork, tiny_spec: NetworkSpec,
-                                            batches: Sequence[list[Example]], settings: TrainingSettings) -> None:
+def test_statistics_are_kept_from_a_step_on(
+    network: OccupancyNetwork, tiny_spec: NetworkSpec, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     settings = dataclasses.replace(settings, statistics_steps=2)
     trainer = Trainer(network, settings)
     for batch in batches[:2]:
@@ -182,9 +191,9 @@ def test_statistics_are_kept_from_a_step_on(network: OccupancyNetwork, tiny_spec
     assert all(torch.equal(*pair) for pair in zip(weights(trainer.network), weights(resumed.network), strict=True))
 
 
-def test_layers_that_are_trained_already_keep_their_statistics(network: OccupancyNetwork,
-                                                               batches: Sequence[list[Example]],
-                                                               settings: TrainingSettings) -> None:
+def test_layers_that_are_trained_already_keep_their_statistics(
+    network: OccupancyNetwork, batches: Sequence[list[Example]], settings: TrainingSettings
+) -> None:
     network.get_buffer('images.backbone.bn1.num_batches_tracked').fill_(1)
     before = statistics(network)
     Trainer(network, settings).step(batches[0])

@@ -15,8 +15,13 @@ from gdfusion_ros.visualization.snapshot import Snapshot
 
 def view(stamp: int) -> View:
     labels = np.zeros((1, 1, 1), np.uint8, order='F')
-    return View(Snapshot(SemanticGrid(stamp, 'base_link', (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), labels, None,
-                                      OCC3D_NUSCENES, 'tiny', 1, (), 0)))
+    return View(
+        Snapshot(
+            SemanticGrid(
+                stamp, 'base_link', (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), labels, None, OCC3D_NUSCENES, 'tiny', 1, (), 0
+            )
+        )
+    )
 
 
 class Slow:

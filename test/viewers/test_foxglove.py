@@ -29,19 +29,34 @@ factory = pytest.importorskip('google.protobuf.message_factory')
 
 STAMP = 1_533_151_603_512_404_000
 IMAGE: Pixels = np.full((90, 160, 3), (20, 120, 60), np.uint8)
-HALF = 0.5 ** 0.5
+HALF = 0.5**0.5
 K = np.array([[100.0, 0.0, 80.0], [0.0, 100.0, 45.0], [0.0, 0.0, 1.0]])
 
 
 def view() -> View:
     labels = np.full((3, 4, 2), OCC3D_NUSCENES.free, np.uint8, order='F')
     labels[2, 1, 0], labels[0, 0, 1] = 4, 255
-    grid = SemanticGrid(STAMP, 'base_link', (-1.0, -2.0, 0.5), (0.4, 0.5, 0.6), labels, None, OCC3D_NUSCENES, 'tiny', 1,
-                        ('CAM_FRONT',), 0)
+    grid = SemanticGrid(
+        STAMP,
+        'base_link',
+        (-1.0, -2.0, 0.5),
+        (0.4, 0.5, 0.6),
+        labels,
+        None,
+        OCC3D_NUSCENES,
+        'tiny',
+        1,
+        ('CAM_FRONT',),
+        0,
+    )
     camera = PlacedCamera(K, pose_matrix((1.0, 2.0, 3.0), (-HALF, 0.0, 0.0, HALF)))
-    return View(Snapshot(grid, images={'CAM_FRONT': IMAGE}), {'CAM_FRONT': camera}, 'map',
-                pose_matrix((10.0, 20.0, 0.0), (0.0, 0.0, HALF, HALF)),
-                statuses=(Status('occ: network', 1, 'untrained', {'device': 'cpu'}),))
+    return View(
+        Snapshot(grid, images={'CAM_FRONT': IMAGE}),
+        {'CAM_FRONT': camera},
+        'map',
+        pose_matrix((10.0, 20.0, 0.0), (0.0, 0.0, HALF, HALF)),
+        statuses=(Status('occ: network', 1, 'untrained', {'device': 'cpu'}),),
+    )
 
 
 class Client:
@@ -113,7 +128,12 @@ def test_a_client_sees_the_voxels(received: dict[str, Any]) -> None:
     assert (grid.pose.position.x, grid.pose.position.y, grid.pose.position.z) == (-1.0, -2.0, 0.5)
     assert (grid.cell_size.x, grid.cell_size.y, grid.cell_size.z) == (0.4, 0.5, 0.6)
     assert [(field.name, field.offset, field.type) for field in grid.fields] == [
-        ('red', 0, 1), ('green', 1, 1), ('blue', 2, 1), ('alpha', 3, 1), ('label', 4, 1)]
+        ('red', 0, 1),
+        ('green', 1, 1),
+        ('blue', 2, 1),
+        ('alpha', 3, 1),
+        ('label', 4, 1),
+    ]
     cells = np.frombuffer(grid.data, np.uint8).reshape(2, 4, 3, 5)  # z, y, x
     assert cells[0, 1, 2].tolist() == [0, 150, 245, 255, 4]
     assert cells[1, 0, 0].tolist() == [0, 0, 0, 0, 255]

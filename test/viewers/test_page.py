@@ -26,8 +26,23 @@ closed = pytest.importorskip('websockets.exceptions').ConnectionClosed
 def view(number: int, model: str = 'tiny') -> View:
     labels = np.full((4, 4, 2), OCC3D_NUSCENES.free, np.uint8, order='F')
     labels[:number] = 4
-    return View(Snapshot(SemanticGrid(number * 10**9, 'base_link', (0.0, 0.0, 0.0), (0.4, 0.4, 0.4), labels, None,
-                                      OCC3D_NUSCENES, model, 1, ('CAM_FRONT',), 0)))
+    return View(
+        Snapshot(
+            SemanticGrid(
+                number * 10**9,
+                'base_link',
+                (0.0, 0.0, 0.0),
+                (0.4, 0.4, 0.4),
+                labels,
+                None,
+                OCC3D_NUSCENES,
+                model,
+                1,
+                ('CAM_FRONT',),
+                0,
+            )
+        )
+    )
 
 
 @pytest.fixture
@@ -60,13 +75,16 @@ def test_a_page_begins_with_the_newest_frame_and_gets_those_that_follow(live: Li
         assert json.loads(socket.recv(timeout=patience))['time'] == 2.0
 
 
-def test_a_frame_is_packed_only_when_somebody_looks(live: LivePage, monkeypatch: pytest.MonkeyPatch,
-                                                   patience: float) -> None:
+def test_a_frame_is_packed_only_when_somebody_looks(
+    live: LivePage, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
     packed: list[int] = []
     from gdfusion_ros.visualization import page
+
     pack = page.live_frame
-    monkeypatch.setattr(page, 'live_frame', lambda frame, start: (packed.append(frame.grid.stamp),
-                                                                  pack(frame, start))[1])
+    monkeypatch.setattr(
+        page, 'live_frame', lambda frame, start: (packed.append(frame.grid.stamp), pack(frame, start))[1]
+    )
     for number in (1, 2, 3):
         live.show(view(number))
     assert packed == []

@@ -57,8 +57,13 @@ print(json.dumps(content, default=str))
 
 
 def run(script: str, *arguments: str | Path) -> str:
-    result = subprocess.run([sys.executable, '-c', script, *arguments], capture_output=True, text=True, check=False,
-                            env={**os.environ, 'PYTHONPATH': str(RERUN)})
+    result = subprocess.run(
+        [sys.executable, '-c', script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'PYTHONPATH': str(RERUN)},
+    )
     assert result.returncode == 0, result.stderr
     assert 'WARN' not in result.stderr, result.stderr
     return result.stdout
@@ -75,7 +80,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, l
 
 
 def component(entity: dict[str, list[Any]], name: str) -> list[Any]:
-    key, = (column for column in entity if column.endswith(f':{name}'))
+    (key,) = (column for column in entity if column.endswith(f':{name}'))
     return entity[key]
 
 

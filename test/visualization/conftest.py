@@ -12,11 +12,12 @@ from gdfusion_ros.perception.types import SemanticGrid
 ORIGIN, VOXEL = np.array([-40.0, -40.0, -1.0]), 0.4
 
 
-def fill(labels: NDArray[np.uint8], name: str, lower: tuple[float, float, float],
-         upper: tuple[float, float, float]) -> None:
+def fill(
+    labels: NDArray[np.uint8], name: str, lower: tuple[float, float, float], upper: tuple[float, float, float]
+) -> None:
     """Gives every voxel of the box from ``lower`` to ``upper`` [m] the class ``name``."""
     first, last = (np.round((np.array(corner) - ORIGIN) / VOXEL).astype(int).clip(0) for corner in (lower, upper))
-    labels[first[0]:last[0], first[1]:last[1], first[2]:last[2]] = OCC3D_NUSCENES.by_name(name).id
+    labels[first[0] : last[0], first[1] : last[1], first[2] : last[2]] = OCC3D_NUSCENES.by_name(name).id
 
 
 def _tree(labels: NDArray[np.uint8], x: float, y: float) -> None:
@@ -61,10 +62,18 @@ def make_street() -> SemanticGrid:
     for y in (1.2, 3.2, 5.2):
         fill(labels, 'traffic_cone', (16, y, 0.2), (16.4, y + 0.4, 0.6))
     return SemanticGrid(
-        stamp=1_533_151_603_512_404_000, frame_id='base_link', origin=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4),
-        labels=labels, confidence=None, label_set=OCC3D_NUSCENES, model='bevdetocc_gf', frames_since_reset=12,
+        stamp=1_533_151_603_512_404_000,
+        frame_id='base_link',
+        origin=(-40.0, -40.0, -1.0),
+        voxel_size=(0.4, 0.4, 0.4),
+        labels=labels,
+        confidence=None,
+        label_set=OCC3D_NUSCENES,
+        model='bevdetocc_gf',
+        frames_since_reset=12,
         cameras=('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT'),
-        stamp_spread=43_000_000)
+        stamp_spread=43_000_000,
+    )
 
 
 @pytest.fixture(scope='session')

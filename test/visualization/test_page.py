@@ -61,8 +61,10 @@ def frames(street: SemanticGrid) -> list[Snapshot]:
     later = street.labels.copy(order='F')
     later[..., 0] = street.label_set.free
     model = 'tiny </script><b> (untrained)'
-    return [Snapshot(dataclasses.replace(street, model=model), street, {'CAM_FRONT': IMAGE}),
-            Snapshot(dataclasses.replace(street, model=model, labels=later, stamp=street.stamp + 500_000_000))]
+    return [
+        Snapshot(dataclasses.replace(street, model=model), street, {'CAM_FRONT': IMAGE}),
+        Snapshot(dataclasses.replace(street, model=model, labels=later, stamp=street.stamp + 500_000_000)),
+    ]
 
 
 @pytest.fixture(scope='module')
@@ -100,22 +102,23 @@ def test_images_are_small_jpegs(page: Scripts) -> None:
 
 
 def test_classes_and_colours_are_those_of_the_label_set(page: Scripts, street: SemanticGrid) -> None:
-    about, = page.json(id='about')
+    (about,) = page.json(id='about')
     assert [(label['id'], label['name']) for label in about['classes']] == [
-        (label.id, label.name) for label in street.label_set.occupied]
+        (label.id, label.name) for label in street.label_set.occupied
+    ]
     assert all(re.fullmatch('#[0-9a-f]{6}', label['color']) for label in about['classes'])
     assert (about['free'], about['unknown']) == (17, 255)
 
 
 def test_a_name_cannot_end_its_script(page: Scripts) -> None:
-    about, = page.json(id='about')
+    (about,) = page.json(id='about')
     assert about['model'] == 'tiny </script><b>'
     assert about['untrained'] is True
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Scripts) -> None:
     assert page.links == []
-    modules, = page.json(type='importmap')
+    (modules,) = page.json(type='importmap')
     assert modules['imports'].keys() == MODULES.keys()
     for name, url in modules['imports'].items():
         kind, content = url.split(',', 1)

@@ -26,9 +26,18 @@ from gdfusion_ros.visualization.page import write
 from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
-_SWITCHES = ('--headless=new', '--no-sandbox', '--remote-debugging-pipe', '--use-gl=angle', '--use-angle=swiftshader',
-             '--enable-unsafe-swiftshader', '--no-first-run', '--disable-extensions', '--disable-background-networking',
-             '--hide-scrollbars')
+_SWITCHES = (
+    '--headless=new',
+    '--no-sandbox',
+    '--remote-debugging-pipe',
+    '--use-gl=angle',
+    '--use-angle=swiftshader',
+    '--enable-unsafe-swiftshader',
+    '--no-first-run',
+    '--disable-extensions',
+    '--disable-background-networking',
+    '--hide-scrollbars',
+)
 
 
 def executable() -> str | None:
@@ -57,13 +66,17 @@ class Browser:
 
     def connect(self, *, online: bool) -> None:
         """Give the tab a network, or take it away."""
-        self._call('Network.emulateNetworkConditions', offline=not online, latency=0, downloadThroughput=-1,
-                   uploadThroughput=-1)
+        self._call(
+            'Network.emulateNetworkConditions',
+            offline=not online,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
 
     def size(self, width: int, height: int) -> None:
         """Resize the window [px]."""
-        self._call('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1,
-                   mobile=False)
+        self._call('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def open(self, page: Path | str, fragment: str = '') -> dict[str, str]:
         """Open a file or an address; returns what the page says that it drew."""
@@ -161,9 +174,19 @@ def browser(program: str, profile: Path, wait_until: Callable[..., None]) -> Ite
     events, event_end = os.pipe()
     # The browser reads commands from descriptor 3 and answers on 4; bash puts the pipes there.
     process = subprocess.Popen(
-        ['bash', '-c', f'exec "$@" 3<&{command_end} 4>&{event_end}', '-', program, *_SWITCHES,
-         f'--user-data-dir={profile}'],
-        pass_fds=(command_end, event_end), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [
+            'bash',
+            '-c',
+            f'exec "$@" 3<&{command_end} 4>&{event_end}',
+            '-',
+            program,
+            *_SWITCHES,
+            f'--user-data-dir={profile}',
+        ],
+        pass_fds=(command_end, event_end),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     os.close(command_end)
     os.close(event_end)
     try:
@@ -177,13 +200,15 @@ def browser(program: str, profile: Path, wait_until: Callable[..., None]) -> Ite
 
 ROAD, CAR = 11, 4
 WINDOW = 900, 560
-SHOWN = "(() => { const box = document.getElementById('canvas').getBoundingClientRect(); " \
-        'return [box.left, box.top, box.right, box.bottom]; })()'
+SHOWN = (
+    "(() => { const box = document.getElementById('canvas').getBoundingClientRect(); "
+    'return [box.left, box.top, box.right, box.bottom]; })()'
+)
 
 
 def crop(street: SemanticGrid, first: int, number: int) -> SemanticGrid:
     """24 m x 24 m of the street."""
-    labels = np.asfortranarray(street.labels[first:first + 60, 75:135])
+    labels = np.asfortranarray(street.labels[first : first + 60, 75:135])
     origin = (-12.0, street.origin[1] + 75 * 0.4, street.origin[2])
     return dataclasses.replace(street, labels=labels, origin=origin, stamp=street.stamp + number * 500_000_000)
 
@@ -264,15 +289,17 @@ def test_prediction_and_truth_are_seen_from_the_same_place(tab: Browser, page: P
     after = canvas(tab)
     assert np.abs(after - before).mean() > 5
     middle = after.shape[1] // 2
-    left, right = after[80:-60, 20:middle - 20], after[80:-60, middle + 20:2 * middle - 20]
+    left, right = after[80:-60, 20 : middle - 20], after[80:-60, middle + 20 : 2 * middle - 20]
     assert np.abs(left - right).mean() < 3
 
 
 def test_slider_and_keys_move_through_the_frames(tab: Browser, page: Path, frames: list[Snapshot]) -> None:
     tab.open(page, '#view=prediction')
     first = canvas(tab)
-    tab.evaluate("(() => { const slider = document.getElementById('slider'); slider.value = 2; "
-                 "slider.dispatchEvent(new Event('input')); })()")
+    tab.evaluate(
+        "(() => { const slider = document.getElementById('slider'); slider.value = 2; "
+        "slider.dispatchEvent(new Event('input')); })()"
+    )
     said = tab.wait(lambda said: said['frame'] == '2')
     assert int(said['cubes']) == cubes(frames[2].grid)
     assert np.abs(canvas(tab) - first).mean() > 3
@@ -285,7 +312,7 @@ def test_slider_and_keys_move_through_the_frames(tab: Browser, page: Path, frame
 def test_a_class_is_switched_off_and_on(tab: Browser, page: Path, frames: list[Snapshot]) -> None:
     tab.open(page, '#view=prediction')
     first = canvas(tab)
-    box = f"document.querySelector('#classes li[data-label=\"{ROAD}\"] input')"
+    box = f'document.querySelector(\'#classes li[data-label="{ROAD}"] input\')'
     tab.evaluate(f'{box}.click()')
     said = tab.wait(lambda said: said['hidden'] == 'driveable_surface')
     assert int(said['cubes']) == cubes(frames[0].grid, ROAD)
@@ -345,18 +372,28 @@ def test_a_small_window_holds_everything(tab: Browser, page: Path) -> None:
         tab.open(page)
         assert tab.evaluate('document.documentElement.scrollWidth') <= 390
         pixels = canvas(tab)
-        assert min(magenta(pixels[:len(pixels) // 2]), magenta(pixels[len(pixels) // 2:])) > 0.05
+        assert min(magenta(pixels[: len(pixels) // 2]), magenta(pixels[len(pixels) // 2 :])) > 0.05
     finally:
         tab.size(*WINDOW)
 
 
-@pytest.mark.parametrize(('shape', 'edge', 'label'), [
-    ((1, 1, 1), 0.4, CAR), ((1500, 1, 1), 0.4, CAR), ((1, 2, 1500), 0.4, CAR), ((6, 6, 3), 1e4, CAR),
-    ((6, 6, 3), 0.4, 200), ((6, 6, 3), 0.4, 17)])
-def test_odd_grids_are_shown(tab: Browser, street: SemanticGrid, tmp_path: Path, shape: tuple[int, int, int],
-                             edge: float, label: int) -> None:
-    grid = dataclasses.replace(street, labels=np.full(shape, label, np.uint8, order='F'), voxel_size=(edge,) * 3,
-                               origin=(8.0, -0.5, 0.0))
+@pytest.mark.parametrize(
+    ('shape', 'edge', 'label'),
+    [
+        ((1, 1, 1), 0.4, CAR),
+        ((1500, 1, 1), 0.4, CAR),
+        ((1, 2, 1500), 0.4, CAR),
+        ((6, 6, 3), 1e4, CAR),
+        ((6, 6, 3), 0.4, 200),
+        ((6, 6, 3), 0.4, 17),
+    ],
+)
+def test_odd_grids_are_shown(
+    tab: Browser, street: SemanticGrid, tmp_path: Path, shape: tuple[int, int, int], edge: float, label: int
+) -> None:
+    grid = dataclasses.replace(
+        street, labels=np.full(shape, label, np.uint8, order='F'), voxel_size=(edge,) * 3, origin=(8.0, -0.5, 0.0)
+    )
     free = dataclasses.replace(grid, labels=np.full_like(grid.labels, grid.label_set.free))
     pixels = []
     for name, shown in (('grid', grid), ('free', free)):
@@ -398,8 +435,9 @@ def online(chromium: Browser) -> Iterator[Browser]:
     chromium.connect(online=False)
 
 
-def test_a_live_page_follows_the_newest_frame_until_one_is_chosen(online: Browser, served: LivePage,
-                                                                  frames: list[Snapshot]) -> None:
+def test_a_live_page_follows_the_newest_frame_until_one_is_chosen(
+    online: Browser, served: LivePage, frames: list[Snapshot]
+) -> None:
     said = online.open(served.url, '#view=prediction')
     assert (said['state'], said['frames'], said['cubes']) == ('ready', '1', str(cubes(frames[0].grid)))
     first = canvas(online)
@@ -417,8 +455,9 @@ def test_a_live_page_follows_the_newest_frame_until_one_is_chosen(online: Browse
     online.wait(lambda said: said['frame'] == '2')
 
 
-def test_a_live_page_is_loaded_anew_where_another_network_goes_on(online: Browser, served: LivePage,
-                                                                  frames: list[Snapshot]) -> None:
+def test_a_live_page_is_loaded_anew_where_another_network_goes_on(
+    online: Browser, served: LivePage, frames: list[Snapshot]
+) -> None:
     online.open(served.url)
     served.show(View(Snapshot(dataclasses.replace(frames[1].grid, model='another'))))
     online.wait(lambda _: online.evaluate('document.title') == 'another - semantic occupancy')

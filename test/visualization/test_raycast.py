@@ -13,15 +13,20 @@ RED, GREEN, BLUE, FREE = 0, 1, 2, 9
 SIZE = 41
 
 
-def scene_of(labels: Pixels, *, voxel_size: Vector = (1.0, 1.0, 1.0), lower: Vector = (0.0, 0.0, 0.0),
-             boxes: Sequence[tuple[Vector, Vector]] = (), box_color: Vector = (255, 255, 255)) -> Drawing:
+def scene_of(
+    labels: Pixels,
+    *,
+    voxel_size: Vector = (1.0, 1.0, 1.0),
+    lower: Vector = (0.0, 0.0, 0.0),
+    boxes: Sequence[tuple[Vector, Vector]] = (),
+    box_color: Vector = (255, 255, 255),
+) -> Drawing:
     colors = np.zeros((256, 3), np.float32)
     colors[:3] = np.eye(3) * 255
     solid = np.ones(256, np.bool_)
     solid[FREE] = False
     corners = np.array(boxes, float).reshape(-1, 2, 3)
-    return Drawing(labels, colors, solid, lower, voxel_size, corners,
-                   np.full((len(corners), 3), box_color, np.float32))
+    return Drawing(labels, colors, solid, lower, voxel_size, corners, np.full((len(corners), 3), box_color, np.float32))
 
 
 def empty(*shape: int) -> Pixels:
@@ -46,7 +51,8 @@ def test_left_is_left_and_up_is_up() -> None:
     labels[4, 4, 8] = BLUE
     image = render(scene_of(labels), side_view((4.5, 4.5, 4.5)), SIZE, SIZE)
     (row, column), (green_row, green_column), (blue_row, blue_column) = (
-        np.argwhere(shares(image, channel)).mean(axis=0) for channel in (RED, GREEN, BLUE))
+        np.argwhere(shares(image, channel)).mean(axis=0) for channel in (RED, GREEN, BLUE)
+    )
     assert (row, column) == pytest.approx((SIZE // 2, SIZE // 2), abs=0.6)
     assert green_column < column - 3
     assert green_row == pytest.approx(row, abs=0.6)
@@ -91,8 +97,10 @@ def test_oblong_voxels_look_like_the_cubes_that_fill_them() -> None:
     coarse = empty(4, 4, 2)
     coarse[2, 1, :] = RED
     view = Viewpoint((-9.0, -4.0, 9.0), (0.0, 0.0, 2.0), 45)
-    images = [render(scene_of(labels, voxel_size=size, lower=(-2.0, -2.0, 0.0)), view, SIZE, SIZE)
-              for labels, size in ((fine, (0.5, 0.5, 0.5)), (coarse, (1.0, 1.0, 2.0)))]
+    images = [
+        render(scene_of(labels, voxel_size=size, lower=(-2.0, -2.0, 0.0)), view, SIZE, SIZE)
+        for labels, size in ((fine, (0.5, 0.5, 0.5)), (coarse, (1.0, 1.0, 2.0)))
+    ]
     assert images[0][..., 3].sum() > 20
     assert np.array_equal(images[0][..., 3], images[1][..., 3])
 

@@ -36,7 +36,7 @@ def flat_images(cameras: tuple[str, ...]) -> dict[str, Pixels]:
 
 
 def part(page: Image.Image, box: Box) -> NDArray[np.uint8]:
-    return np.asarray(page)[box.top:box.top + box.height, box.left:box.left + box.width]
+    return np.asarray(page)[box.top : box.top + box.height, box.left : box.left + box.width]
 
 
 def colors(page: Image.Image, box: Box) -> int:
@@ -179,8 +179,19 @@ def test_a_folder_that_is_a_file_is_one_clear_line(street: SemanticGrid, tmp_pat
 @pytest.mark.parametrize('label_set', LABEL_SETS.values(), ids=list(LABEL_SETS))
 def test_grids_of_every_label_set_can_be_looked_at(tmp_path: Path, label_set: LabelSet) -> None:
     labels = np.random.default_rng(0).choice(np.array([*label_set.ids, UNKNOWN], np.uint8), (20, 20, 8))
-    grid = SemanticGrid(5, 'LIDAR_TOP', (-4.0, -4.0, -2.0), (0.4, 0.4, 0.4), np.asfortranarray(labels), None, label_set,
-                        'made', 1, (), 0)
+    grid = SemanticGrid(
+        5,
+        'LIDAR_TOP',
+        (-4.0, -4.0, -2.0),
+        (0.4, 0.4, 0.4),
+        np.asfortranarray(labels),
+        None,
+        label_set,
+        'made',
+        1,
+        (),
+        0,
+    )
     frame = Snapshot(grid)
     assert picture(frame).getbbox()
     viewer.write(tmp_path / 'page.html', [frame], frame.parts)

@@ -29,14 +29,18 @@ def test_the_moment_is_the_stamp_in_words(street: SemanticGrid) -> None:
     assert Snapshot(dataclasses.replace(street, stamp=0)).moment == ''
 
 
-@pytest.mark.parametrize(('cameras', 'images', 'shown'), [
-    (('CAM_BACK', 'CAM_FRONT'), (), SURROUND_CAMERAS),
-    ((), ('CAM_FRONT',), SURROUND_CAMERAS),
-    (('left', 'right'), ('right',), ('left', 'right')),
-    ((), ('left',), ('left',)),
-])
-def test_a_surround_rig_keeps_all_its_places(street: SemanticGrid, cameras: tuple[str, ...], images: tuple[str, ...],
-                                             shown: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ('cameras', 'images', 'shown'),
+    [
+        (('CAM_BACK', 'CAM_FRONT'), (), SURROUND_CAMERAS),
+        ((), ('CAM_FRONT',), SURROUND_CAMERAS),
+        (('left', 'right'), ('right',), ('left', 'right')),
+        ((), ('left',), ('left',)),
+    ],
+)
+def test_a_surround_rig_keeps_all_its_places(
+    street: SemanticGrid, cameras: tuple[str, ...], images: tuple[str, ...], shown: tuple[str, ...]
+) -> None:
     frame = Snapshot(dataclasses.replace(street, cameras=cameras), images=dict.fromkeys(images, PIXELS))
     assert frame.cameras == shown
 

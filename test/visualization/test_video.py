@@ -86,14 +86,17 @@ def test_without_the_encoder_that_is_said(tmp_path: Path, monkeypatch: pytest.Mo
         write(tmp_path / 'video.mp4', [], NOTHING, Fraction(2))
 
 
-@pytest.mark.parametrize(('stamps', 'rate'), [
-    ([0, SECOND // 2, SECOND], Fraction(2)),
-    ([0, 83_300_000, 166_700_000, 250_000_000, 5 * SECOND], Fraction(12)),
-    ([0, 100, 200], Fraction(60)),
-    ([0, 1000 * SECOND], Fraction(1, 10)),
-    ([3 * SECOND, 4 * SECOND, 3 * SECOND, 4 * SECOND], Fraction(1)),
-    ([5], Fraction(1)),
-    ([], Fraction(1)),
-])
+@pytest.mark.parametrize(
+    ('stamps', 'rate'),
+    [
+        ([0, SECOND // 2, SECOND], Fraction(2)),
+        ([0, 83_300_000, 166_700_000, 250_000_000, 5 * SECOND], Fraction(12)),
+        ([0, 100, 200], Fraction(60)),
+        ([0, 1000 * SECOND], Fraction(1, 10)),
+        ([3 * SECOND, 4 * SECOND, 3 * SECOND, 4 * SECOND], Fraction(1)),
+        ([5], Fraction(1)),
+        ([], Fraction(1)),
+    ],
+)
 def test_real_time_after_the_stamps(stamps: list[int], rate: Fraction) -> None:
     assert float(frame_rate(stamps)) == pytest.approx(float(rate), rel=0.01)

@@ -136,10 +136,16 @@ def draw_cues(frame: LastFrame, path: Path) -> None:
 
 def draw_geometry(frame: LastFrame, row: Row) -> None:
     """Depth of the image cells."""
-    for axes, distribution, title in zip(row, (
-            frame.seen['depth_pred'], frame.state.depth.geometry.logits.softmax(1), frame.seen['geometry']), (
-            'geometry: depth that this frame shows', 'remembered: fused depth of the frame before',
-            'together: where the features are lifted'), strict=True):
+    for axes, distribution, title in zip(
+        row,
+        (frame.seen['depth_pred'], frame.state.depth.geometry.logits.softmax(1), frame.seen['geometry']),
+        (
+            'geometry: depth that this frame shows',
+            'remembered: fused depth of the frame before',
+            'together: where the features are lifted',
+        ),
+        strict=True,
+    ):
         shown(axes, mosaic(expected_depth(distribution, frame)), title, METERS)
 
 
@@ -147,10 +153,16 @@ def draw_motion(frame: LastFrame, row: Row) -> None:
     """How far things have moved, column by column."""
     volume = frame.seen['volume']
     alone, _ = frame.network.fusion('motion')(volume, torch.eye(4), None)
-    pictures = [speeds(each, volume.shape[2:]) for each in (
-        alone, frame.state.memory.motion.offsets, frame.seen['motion_fused'])]
-    for axes, picture, title in zip(row, pictures, (
-            'motion: offsets that this frame predicts', 'remembered offsets', 'after one gradient step'), strict=True):
+    pictures = [
+        speeds(each, volume.shape[2:])
+        for each in (alone, frame.state.memory.motion.offsets, frame.seen['motion_fused'])
+    ]
+    for axes, picture, title in zip(
+        row,
+        pictures,
+        ('motion: offsets that this frame predicts', 'remembered offsets', 'after one gradient step'),
+        strict=True,
+    ):
         shown(axes, picture, title, strength(*pictures))
 
 
@@ -159,9 +171,16 @@ def draw_voxel(frame: LastFrame, row: Row) -> None:
     volume = frame.seen['volume']
     remembered = frame.state.memory.voxel.volume.view(*volume.shape[2:], -1).permute(3, 0, 1, 2)[None]
     pictures = [from_above(each) for each in (volume, remembered, frame.seen['voxel_out'])]
-    for axes, picture, title in zip(row, pictures, (
-            'voxel: features of this frame, from above', 'remembered: fused features of the frame before',
-            'aligned and fused'), strict=True):
+    for axes, picture, title in zip(
+        row,
+        pictures,
+        (
+            'voxel: features of this frame, from above',
+            'remembered: fused features of the frame before',
+            'aligned and fused',
+        ),
+        strict=True,
+    ):
         shown(axes, picture, title, strength(*pictures))
 
 
@@ -170,8 +189,12 @@ def draw_scene(frame: LastFrame, row: Row) -> None:
     fused, steps = frame.seen['voxel_out'], frame.state.memory.scene.weight.numpy()
     limit, before, added = float(np.abs(steps).max()), from_above(fused), from_above(frame.seen['scene_out'] - fused)
     shown(row[0], before, 'scene: fused features', strength(before, added))
-    shown(row[1], steps, f'remembered: steps of the {len(steps)} x {len(steps)} weights',
-          {'cmap': 'coolwarm', 'vmin': -limit, 'vmax': limit})
+    shown(
+        row[1],
+        steps,
+        f'remembered: steps of the {len(steps)} x {len(steps)} weights',
+        {'cmap': 'coolwarm', 'vmin': -limit, 'vmax': limit},
+    )
     shown(row[2], added, 'what the updated layer adds', strength(before, added))
 
 
@@ -184,13 +207,18 @@ def draw_frame(frame: LastFrame, path: Path) -> None:
     rows = figure.add_gridspec(2, 1, height_ratios=[0.33, 1])
     top, bottom = (figure.add_subfigure(rows[index]) for index in (0, 1))
     panels = (*top.subplots(1, 2), *bottom.subplots(1, 4, gridspec_kw={'width_ratios': [1, 1, 1, 1.3]}))
-    for axes, (picture, title, colors) in zip(panels, (
+    for axes, (picture, title, colors) in zip(
+        panels,
+        (
             (mosaic(photographs(frame.images)), '1  six images', {}),
             (mosaic(depth), '2  depth of their cells (red: 2 m, blue: 45 m)', METERS),
             (lifted, '3  features, lifted', strength(lifted, remembered)),
             (remembered, '4  with what is remembered', strength(lifted, remembered)),
             (np.asarray(to_north_up(color_map(frame.grid))), '5  classes, from above', {}),
-            (np.asarray(perspective(frame.grid, 900, 700)), '6  the grid', {})), strict=True):
+            (np.asarray(perspective(frame.grid, 900, 700)), '6  the grid', {}),
+        ),
+        strict=True,
+    ):
         shown(axes, picture, title, colors)
     figure.savefig(path, dpi=80)
 

@@ -20,8 +20,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         linked = {resolved(page, target) for target in targets((ROOT / page).read_text()) if not is_outside(target)}
         missing = {path for path in linked if (ROOT / path).is_file() and site_path(path) not in files.src_uris}
         for path in sorted(missing):
-            file = File.generated(config, site_path(path), abs_src_path=str(ROOT / path),
-                                  inclusion=InclusionLevel.NOT_IN_NAV)
+            file = File.generated(
+                config, site_path(path), abs_src_path=str(ROOT / path), inclusion=InclusionLevel.NOT_IN_NAV
+            )
             files.append(file)
             if file.is_documentation_page():
                 waiting.append(file)
@@ -32,5 +33,4 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> st
     """Let the page's links lead to where the site has the files, and its lists be lists."""
     if page.file.src_uri.startswith('reference/'):
         return markdown
-    return spaced(rewritten(in_repository(page.file.src_uri), markdown,
-                            lambda path: site_path(path) in files.src_uris))
+    return spaced(rewritten(in_repository(page.file.src_uri), markdown, lambda path: site_path(path) in files.src_uris))

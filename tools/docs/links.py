@@ -47,6 +47,7 @@ def in_repository(uri: str) -> str:
 
 def rewritten(page: str, text: str, exists: Callable[[str], bool]) -> str:
     """The page's text with links as the site has them; links to what does not exist there stay as they are."""
+
     def replaced(match: re.Match[str]) -> str:
         if is_outside(match[2]):
             return match[0]
@@ -68,6 +69,6 @@ def outside_code(change: Callable[[str], str], text: str) -> str:
     """The text with all that is no code changed."""
     pieces, start = [], 0
     for code in CODE.finditer(text):
-        pieces += [change(text[start:code.start()]), code[0]]
+        pieces += [change(text[start : code.start()]), code[0]]
         start = code.end()
     return ''.join([*pieces, change(text[start:])])

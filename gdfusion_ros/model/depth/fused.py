@@ -47,8 +47,17 @@ class FusedDepth(nn.Module):
     depths: Tensor
     fusion_type: ClassVar[type[GeometryFusion]] = GeometryFusion
 
-    def __init__(self, net: DepthNet, image_size: tuple[int, int], cells: tuple[int, int], bins: DepthBins, *,
-                 occlusion: nn.Module | None = None, remembers_geometry: bool = False, ground: bool = False) -> None:
+    def __init__(
+        self,
+        net: DepthNet,
+        image_size: tuple[int, int],
+        cells: tuple[int, int],
+        bins: DepthBins,
+        *,
+        occlusion: nn.Module | None = None,
+        remembers_geometry: bool = False,
+        ground: bool = False,
+    ) -> None:
         """``cells`` (h, w) of the features; ``ground``: whether ``net`` is told where each ray meets level ground.
 
         ``occlusion`` says what lies behind and beside what is seen; nothing does unless it is given.
@@ -67,11 +76,16 @@ class FusedDepth(nn.Module):
         """What follows from the cameras' matrices."""
         device = self.depths.device
         frustum = cache(self._frustum, calibration.post_rotation, calibration.post_translation, device, cache)
-        return DepthGeometry(camera_vector(calibration).to(device, non_blocking=True), frustum, reprojection.to(device),
-                             cache(self._ground_bins, calibration, device) if self._ground else None)
+        return DepthGeometry(
+            camera_vector(calibration).to(device, non_blocking=True),
+            frustum,
+            reprojection.to(device),
+            cache(self._ground_bins, calibration, device) if self._ground else None,
+        )
 
-    def _frustum(self, post_rotation: Tensor, post_translation: Tensor, device: torch.device,
-                 cache: CalibrationCache) -> Tensor:
+    def _frustum(
+        self, post_rotation: Tensor, post_translation: Tensor, device: torch.device, cache: CalibrationCache
+    ) -> Tensor:
         points = cache(frustum_points, self.image_size, self._cells, self._bins, post_rotation, post_translation)
         return upload(points, device)
 
@@ -79,8 +93,14 @@ class FusedDepth(nn.Module):
         bins = ground_bins(calibration, self.image_size, self._cells, self._bins.values())
         return upload(bins, device)
 
-    def fused(self, images: EncodedImages, cost: Tensor | None, geometry: DepthGeometry, state: GeometryState | None,
-              run: Pass) -> tuple[CellDepth, GeometryState | None]:
+    def fused(
+        self,
+        images: EncodedImages,
+        cost: Tensor | None,
+        geometry: DepthGeometry,
+        state: GeometryState | None,
+        run: Pass,
+    ) -> tuple[CellDepth, GeometryState | None]:
         """The depth that is lifted, and H_g; without a memory of geometry, what is seen as it is.
 
         Args:
@@ -101,17 +121,29 @@ class FusedDepth(nn.Module):
                 distribution, fused = self.blended(images, seen.logits, distribution, geometry, state)
             run.probe.record('geometry_fused_logits', fused.logits)
         run.probe.record('geometry', distribution)
-        cells = CellDepth(distribution.float(), seen.context.float(), seen.probability,
-                          None if fused is None else fused.logits, neighbours)
+        cells = CellDepth(
+            distribution.float(),
+            seen.context.float(),
+            seen.probability,
+            None if fused is None else fused.logits,
+            neighbours,
+        )
         return cells, fused
 
-    def blended(self, images: EncodedImages, logits: Tensor, distribution: Tensor, geometry: DepthGeometry,
-                state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+    def blended(
+        self,
+        images: EncodedImages,
+        logits: Tensor,
+        distribution: Tensor,
+        geometry: DepthGeometry,
+        state: GeometryState | None,
+    ) -> tuple[Tensor, GeometryState]:
         """What is seen now, (N, D, h, w) logits and distribution, fused with the history."""
         del images
         assert self.fusion is not None
-        fused: tuple[Tensor, GeometryState] = self.fusion(logits, distribution, geometry.frustum,
-                                                          geometry.reprojection, state)
+        fused: tuple[Tensor, GeometryState] = self.fusion(
+            logits, distribution, geometry.frustum, geometry.reprojection, state
+        )
         return fused
 
     @contextmanager
@@ -120,6 +152,7 @@ class FusedDepth(nn.Module):
 
         For training, as long as depth is not predicted well; the losses go on seeing what is predicted.
         """
+
         def mixed(_: nn.Module, seen: tuple[DepthPrediction]) -> tuple[DepthPrediction]:
             return (seen[0]._replace(probability=mix(seen[0].probability)),)
 

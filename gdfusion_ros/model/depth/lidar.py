@@ -26,8 +26,9 @@ class SeenReturns(NamedTuple):
     depth: Tensor
 
 
-def seen_returns(points: Tensor, camera_from_lidar: Tensor, calibration: Calibration, image_size: tuple[int, int],
-                 bins: DepthBins) -> SeenReturns:
+def seen_returns(
+    points: Tensor, camera_from_lidar: Tensor, calibration: Calibration, image_size: tuple[int, int], bins: DepthBins
+) -> SeenReturns:
     """The nearest return in each pixel of the images, as the release finds it.
 
     Points that no bin holds hide nothing. The nearest is the first by a key of pixel and depth in float32, which tells
@@ -41,14 +42,22 @@ def seen_returns(points: Tensor, camera_from_lidar: Tensor, calibration: Calibra
         bins: of the network: the range that counts.
     """
     height, width = image_size
-    seen = translated(camera_from_lidar[:, :3, :3], points.expand(len(camera_from_lidar), -1, 3),
-                      camera_from_lidar[:, :3, 3])
+    seen = translated(
+        camera_from_lidar[:, :3, :3], points.expand(len(camera_from_lidar), -1, 3), camera_from_lidar[:, :3, 3]
+    )
     depth = seen[..., 2]
     source = transform(calibration.intrinsics, seen) / depth[..., None]
     pixels = translated(calibration.post_rotation, source, calibration.post_translation)[..., :2].round()
     column, row = pixels.unbind(-1)
-    counted = calibration.visible[:, None] & (depth >= bins.first) & (depth < bins.first + bins.step * bins.count) \
-        & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    counted = (
+        calibration.visible[:, None]
+        & (depth >= bins.first)
+        & (depth < bins.first + bins.step * bins.count)
+        & (column >= 0)
+        & (column < width)
+        & (row >= 0)
+        & (row < height)
+    )
     camera, point = counted.nonzero().unbind(1)
     place = (camera * height + row[camera, point].long()) * width + column[camera, point].long()
     kept = _first_of_each(place, (column + row * width + depth / 100)[camera, point])
@@ -64,8 +73,9 @@ def _first_of_each(group: Tensor, rank: Tensor) -> Tensor:
     return order[first]
 
 
-def depth_maps(points: Tensor, camera_from_lidar: Tensor, calibration: Calibration, image_size: tuple[int, int],
-               bins: DepthBins) -> Tensor:
+def depth_maps(
+    points: Tensor, camera_from_lidar: Tensor, calibration: Calibration, image_size: tuple[int, int], bins: DepthBins
+) -> Tensor:
     """Depth of the nearest return in each pixel of the images.
 
     Arguments as of ``seen_returns``.

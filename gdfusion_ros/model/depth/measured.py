@@ -54,8 +54,15 @@ class Measured(NamedTuple):
 class MeasuredGeometryFusion(GeometryFusion):
     """Geometry fusion of which measured bins take part: in what is lifted now, and in what is remembered."""
 
-    def with_measured(self, logits: Tensor, probability: Tensor, measured: Measured, frustum: Tensor,
-                      reprojection: Reprojection, state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+    def with_measured(
+        self,
+        logits: Tensor,
+        probability: Tensor,
+        measured: Measured,
+        frustum: Tensor,
+        reprojection: Reprojection,
+        state: GeometryState | None,
+    ) -> tuple[Tensor, GeometryState]:
         """As ``forward``, but the measured bins stand for the logits in the state, and for ``probability`` in the end.
 
         The gates see what is predicted alone. Measured bins, 0 or 1, and logits are kept in one state as they are
@@ -75,8 +82,14 @@ class MeasuredStereoDepth(StereoDepth):
     fusion: MeasuredGeometryFusion
     fusion_type = MeasuredGeometryFusion
 
-    def blended(self, images: EncodedImages, logits: Tensor, distribution: Tensor, geometry: DepthGeometry,
-                state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+    def blended(
+        self,
+        images: EncodedImages,
+        logits: Tensor,
+        distribution: Tensor,
+        geometry: DepthGeometry,
+        state: GeometryState | None,
+    ) -> tuple[Tensor, GeometryState]:
         """What is seen and measured now, fused with the history."""
         if images.lidar_depth is None:
             return super().blended(images, logits, distribution, geometry, state)

@@ -21,9 +21,23 @@ def camera_vector(calibration: Calibration) -> Tensor:
     """(N, 27): focal lengths and principal point, image and BEV augmentation, and the pose of every camera."""
     k, r, t = calibration.intrinsics, calibration.post_rotation, calibration.post_translation
     b = calibration.bda.expand(len(k), 3, 3)
-    parts = [k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2],
-             r[:, 0, 0], r[:, 0, 1], t[:, 0], r[:, 1, 0], r[:, 1, 1], t[:, 1],
-             b[:, 0, 0], b[:, 0, 1], b[:, 1, 0], b[:, 1, 1], b[:, 2, 2]]
+    parts = [
+        k[:, 0, 0],
+        k[:, 1, 1],
+        k[:, 0, 2],
+        k[:, 1, 2],
+        r[:, 0, 0],
+        r[:, 0, 1],
+        t[:, 0],
+        r[:, 1, 0],
+        r[:, 1, 1],
+        t[:, 1],
+        b[:, 0, 0],
+        b[:, 0, 1],
+        b[:, 1, 0],
+        b[:, 1, 1],
+        b[:, 2, 2],
+    ]
     return torch.cat([torch.stack(parts, -1), calibration.volume_from_camera[:, :3].flatten(1)], -1)
 
 
@@ -78,8 +92,16 @@ class DepthNet(nn.Module):
     Where it is told the ``ground_bins``, it need not find out from examples which row of which camera sees how far.
     """
 
-    def __init__(self, widths: DepthChannels, bins: int, stride: int = 16, *, stereo: bool = True, fused: bool = True,
-                 ground: bool = False) -> None:
+    def __init__(
+        self,
+        widths: DepthChannels,
+        bins: int,
+        stride: int = 16,
+        *,
+        stereo: bool = True,
+        fused: bool = True,
+        ground: bool = False,
+    ) -> None:
         """``bins`` is the number of depth bins, ``stride`` that of the features.
 
         ``stereo``: whether it is shown a cost volume; ``fused``: whether it has a head for what geometry fusion fuses.
@@ -88,21 +110,33 @@ class DepthNet(nn.Module):
         channels = widths.trunk
         self.bn = nn.BatchNorm1d(CAMERA_PARAMETERS)
         self.reduce = FusibleSequential(
-            nn.Conv2d(widths.inputs, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
+            nn.Conv2d(widths.inputs, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU()
+        )
         self.context_gate = CameraGate(channels)
         self.depth_gate = CameraGate(channels)
         self.context = nn.Conv2d(channels, widths.context, 1)
-        self.cost_volume = FusibleSequential(
-            nn.Conv2d(bins, bins, 3, 2, 1), nn.BatchNorm2d(bins),
-            nn.Conv2d(bins, bins, 3, stride // 8, 1), nn.BatchNorm2d(bins)) if stereo else None
+        self.cost_volume = (
+            FusibleSequential(
+                nn.Conv2d(bins, bins, 3, 2, 1),
+                nn.BatchNorm2d(bins),
+                nn.Conv2d(bins, bins, 3, stride // 8, 1),
+                nn.BatchNorm2d(bins),
+            )
+            if stereo
+            else None
+        )
         self.trunk = nn.Sequential(
-            ResidualBlock2d(channels + (stereo + ground) * bins, channels), ResidualBlock2d(channels, channels),
-            ResidualBlock2d(channels, channels), SpatialPyramid(channels, widths.pyramid))
+            ResidualBlock2d(channels + (stereo + ground) * bins, channels),
+            ResidualBlock2d(channels, channels),
+            ResidualBlock2d(channels, channels),
+            SpatialPyramid(channels, widths.pyramid),
+        )
         self.probability_head = nn.Conv2d(channels, bins, 1)
         self.logits_head = nn.Conv2d(channels, bins, 1) if fused else None
 
-    def forward(self, features: Tensor, cost_volume: Tensor | None, camera_vectors: Tensor,
-                ground: Tensor | None = None) -> DepthPrediction:
+    def forward(
+        self, features: Tensor, cost_volume: Tensor | None, camera_vectors: Tensor, ground: Tensor | None = None
+    ) -> DepthPrediction:
         """Depth and context of every cell.
 
         Args:
@@ -115,18 +149,32 @@ class DepthNet(nn.Module):
         features = self.reduce(features)
         context = self.context(features * self.context_gate(cameras))
         gated = features * self.depth_gate(cameras)
-        looked_at = torch.cat([gated, *([] if self.cost_volume is None else [self.cost_volume(cost_volume)]),
-                               *([] if ground is None else [ground])], 1)
+        looked_at = torch.cat(
+            [
+                gated,
+                *([] if self.cost_volume is None else [self.cost_volume(cost_volume)]),
+                *([] if ground is None else [ground]),
+            ],
+            1,
+        )
         depth = self.trunk(looked_at)
-        return DepthPrediction(self.probability_head(depth).softmax(1),
-                               None if self.logits_head is None else self.logits_head(depth), context, gated, looked_at)
+        return DepthPrediction(
+            self.probability_head(depth).softmax(1),
+            None if self.logits_head is None else self.logits_head(depth),
+            context,
+            gated,
+            looked_at,
+        )
 
 
 DEPTH_NET: Table = {
     'bn.': 'bn.',
     'reduce.': 'reduce_conv.',
-    **{f'{which}_gate.{ours}': f'{which}_{published}' for which in ('depth', 'context')
-       for ours, published in (('fc', 'mlp.fc'), ('reduce.', 'se.conv_reduce.'), ('expand.', 'se.conv_expand.'))},
+    **{
+        f'{which}_gate.{ours}': f'{which}_{published}'
+        for which in ('depth', 'context')
+        for ours, published in (('fc', 'mlp.fc'), ('reduce.', 'se.conv_reduce.'), ('expand.', 'se.conv_expand.'))
+    },
     'context.': 'context_conv.',
     'trunk.': 'depth_conv.',
     **{f'trunk.3.{ours}': f'depth_conv.3.{published}' for ours, published in SPATIAL_PYRAMID.items()},

@@ -26,7 +26,7 @@ def behind(probability: Tensor, weights: Tensor) -> Tensor:
     bins = probability.shape[1]
     spread = probability.clone()
     for distance, weight in enumerate(weights.split(1, 1), 1):
-        spread[:, distance:] += weight * probability[:, :max(bins - distance, 0)]
+        spread[:, distance:] += weight * probability[:, : max(bins - distance, 0)]
     return spread
 
 
@@ -49,8 +49,12 @@ class IntraRay(nn.Module):
         inputs, channels = first.conv1.in_channels, first.conv1.out_channels
         own = ResidualBlock2d(inputs, channels)
         own.downsample = first.downsample  # the released networks share this one layer between both trunks [QUIRK]
-        self.trunk = nn.Sequential(own, ResidualBlock2d(channels, channels), ResidualBlock2d(channels, channels),
-                                   nn.Conv2d(channels, length, 1))
+        self.trunk = nn.Sequential(
+            own,
+            ResidualBlock2d(channels, channels),
+            ResidualBlock2d(channels, channels),
+            nn.Conv2d(channels, length, 1),
+        )
 
     def forward(self, seen: DepthPrediction) -> tuple[Tensor, Neighbours | None]:
         """(N, D, h, w) what the bins see and what lies behind, and nothing of the neighbours."""

@@ -26,14 +26,16 @@ class StereoState:
 class StereoDepth(FusedDepth):
     """The depth slot of networks that match their images with the previous ones."""
 
-    def forward(self, images: EncodedImages, geometry: DepthGeometry, state: StereoState | None,
-                run: Pass) -> tuple[CellDepth, StereoState]:
+    def forward(
+        self, images: EncodedImages, geometry: DepthGeometry, state: StereoState | None, run: Pass
+    ) -> tuple[CellDepth, StereoState]:
         """Depth distribution and features of every image cell, and what is to be remembered of the images."""
         assert images.stereo is not None, 'the image slot gives what is matched'
         previous, remembered = (images.stereo, None) if state is None else (state.features, state.geometry)
         with run.probe.stage('cost volume'), torch.no_grad():  # matching is not trained (bevdetocc_gf.md §2.1)
-            cost = cost_volume(images.stereo.detach(), previous.detach(), geometry.reprojection, self.image_size,
-                               self.depths)
+            cost = cost_volume(
+                images.stereo.detach(), previous.detach(), geometry.reprojection, self.image_size, self.depths
+            )
         run.probe.record('stereo_ref_feat', previous)
         run.probe.record('cost_volume_softmax', cost)
         if state is not None:

@@ -100,8 +100,10 @@ def read_contract(model: Path) -> Contract:
     except FileNotFoundError as error:
         raise GdfusionError(f'{path} is missing: the contract belongs beside {model.name}') from error
     except (OSError, msgspec.DecodeError, ValueError) as error:
-        raise GdfusionError(f'{path} is no contract of an exported network of this version: export it again '
-                            f'({" ".join(str(error).split())})') from error
+        raise GdfusionError(
+            f'{path} is no contract of an exported network of this version: export it again '
+            f'({" ".join(str(error).split())})'
+        ) from error
     if contract.format != FORMAT:
         raise GdfusionError(f'{path} has format {contract.format}, this version reads {FORMAT}: export it again')
     for graph, file in ((contract.network, model), (contract.geometry, geometry_path(model))):

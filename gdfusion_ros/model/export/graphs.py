@@ -36,18 +36,25 @@ def frame_tensors(calibration: Calibration, previous: Previous | None) -> dict[s
     then = calibration if previous is None else previous.calibration
     return {
         FIRST: torch.tensor(previous is None),
-        **{name: getattr(calibration, name)
-           for name in ('intrinsics', 'post_rotation', 'post_translation', 'volume_from_camera', 'visible')},
+        **{
+            name: getattr(calibration, name)
+            for name in ('intrinsics', 'post_rotation', 'post_translation', 'volume_from_camera', 'visible')
+        },
         **{f'previous_{name}': getattr(then, name) for name in REMEMBERED},
         'previous_camera_from_camera': eye.expand_as(calibration.volume_from_camera).contiguous()
-        if previous is None else previous.camera_from_camera,
-        'previous_ego_from_ego': eye if previous is None else previous.ego_from_ego}
+        if previous is None
+        else previous.camera_from_camera,
+        'previous_ego_from_ego': eye if previous is None else previous.ego_from_ego,
+    }
 
 
 def geometry_tensors(geometry: FrameGeometry) -> dict[str, Tensor]:
     """The outputs of ``GeometryGraph``: all that the slots need."""
-    return {f'geometry.{name}': value for name, value in leaves(geometry)
-            if isinstance(value, Tensor) and not name.startswith(_CALIBRATION)}
+    return {
+        f'geometry.{name}': value
+        for name, value in leaves(geometry)
+        if isinstance(value, Tensor) and not name.startswith(_CALIBRATION)
+    }
 
 
 class GeometryGraph(nn.Module):
@@ -61,8 +68,14 @@ class GeometryGraph(nn.Module):
     def forward(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """See above."""
         first, network = tensors[FIRST], self._network
-        now = Calibration(tensors['intrinsics'], tensors['post_rotation'], tensors['post_translation'],
-                          tensors['volume_from_camera'], torch.eye(3), tensors['visible'])
+        now = Calibration(
+            tensors['intrinsics'],
+            tensors['post_rotation'],
+            tensors['post_translation'],
+            tensors['volume_from_camera'],
+            torch.eye(3),
+            tensors['visible'],
+        )
         then = replace(now, **{name: tensors[f'previous_{name}'] for name in REMEMBERED})
         then = replace(then, visible=then.visible & ~first)
         previous = Previous(then, tensors['previous_camera_from_camera'], tensors['previous_ego_from_ego'])
@@ -70,23 +83,29 @@ class GeometryGraph(nn.Module):
         memory = network.memory.geometry(now, previous)
         if memory is not None:
             memory = torch.where(first, network.memory.geometry(now, None), memory)
-        geometry = FrameGeometry(now, network.depth.geometry(now, Reprojection.between(now, previous), cache),
-                                 network.view.geometry(now, cache), memory)
+        geometry = FrameGeometry(
+            now,
+            network.depth.geometry(now, Reprojection.between(now, previous), cache),
+            network.view.geometry(now, cache),
+            memory,
+        )
         found = geometry_tensors(geometry)
         return {name: found[name] for name in self._wanted}
 
 
 def state_tensors(state: SequenceState) -> dict[str, Tensor]:
     """What is remembered, counts of frames as int64 scalars, too; ``next_state.`` stands for ``state.`` behind it."""
-    return {f'state.{name}': torch.as_tensor(value) for name, value in leaves(state)
-            if not name.startswith(_CALIBRATION)}
+    return {
+        f'state.{name}': torch.as_tensor(value) for name, value in leaves(state) if not name.startswith(_CALIBRATION)
+    }
 
 
 class NetworkGraph(nn.Module):
     """A network in one pass: images, LiDAR depth where it looks at that, geometry and state -> prediction and state."""
 
-    def __init__(self, network: OccupancyNetwork, geometry: FrameGeometry, state: SequenceState, *,
-                 scores: bool) -> None:
+    def __init__(
+        self, network: OccupancyNetwork, geometry: FrameGeometry, state: SequenceState, *, scores: bool
+    ) -> None:
         """``geometry`` and ``state`` of any frame, in graph form: what the tensors of others are put into.
 
         ``scores``: whether they are given out, too.

@@ -18,14 +18,23 @@ _PX, _M, _VOXEL = 'px', 'm', 'voxel'
 _BITS = 'computed by the geometry graph; its last bits count'
 
 _WORDS = {
-    'images': Words('', '', 'N images (N, 3, H, W), channels B, G, R: (value - mean) / std with the means 123.675, '
-                    '116.28, 103.53 and the deviations 58.395, 57.12, 57.375, in that order'),
+    'images': Words(
+        '',
+        '',
+        'N images (N, 3, H, W), channels B, G, R: (value - mean) / std with the means 123.675, '
+        '116.28, 103.53 and the deviations 58.395, 57.12, 57.375, in that order',
+    ),
     'lidar_depth': Words(_M, 'camera', 'depth of the nearest LiDAR return in each pixel of the images; 0: none'),
-    'first': Words('', '', 'whether the frame is the first one of a sequence: what is given of the last one, the state '
-                   'too, does not count then, but must be finite (zeros)'),
+    'first': Words(
+        '',
+        '',
+        'whether the frame is the first one of a sequence: what is given of the last one, the state '
+        'too, does not count then, but must be finite (zeros)',
+    ),
     'intrinsics': Words(_PX, 'source image', 'K of every camera'),
-    'post_rotation': Words('', 'network image', 'source pixel (u, v, 1) -> pixel of the network image, without '
-                           'the shift'),
+    'post_rotation': Words(
+        '', 'network image', 'source pixel (u, v, 1) -> pixel of the network image, without the shift'
+    ),
     'post_translation': Words(_PX, 'network image', 'the shift of that mapping'),
     'volume_from_camera': Words(_M, 'volume', "pose of every camera, at its own stamp, in the volume's frame"),
     'visible': Words('', '', 'false masks a camera out: it adds nothing to the volume and to the memory'),
@@ -36,25 +45,33 @@ _WORDS = {
     'previous_ego_from_ego': Words(_M, 'vehicle', 'vehicle now -> vehicle at the last frame'),
     'labels': Words('class id', 'volume', 'class of every voxel (X, Y, Z) of the predicted grid'),
     'scores': Words('', 'volume', 'scores (X, Y, Z, K) of the classes of every voxel'),
-    'geometry.depth.camera_vectors': Words('', '', 'intrinsics, augmentation and pose of every camera, as the depth '
-                                           'network is told'),
+    'geometry.depth.camera_vectors': Words(
+        '', '', 'intrinsics, augmentation and pose of every camera, as the depth network is told'
+    ),
     'geometry.depth.frustum': Words('px m, px m, m', 'source image', 'every depth bin of every cell as (u d, v d, d)'),
     'geometry.depth.ground': Words('', '', 'where the ray of each cell meets level ground, split between two bins'),
     'geometry.depth.reprojection.*': Words(f'{_PX}, {_M}', 'camera', f'into the last images: {_BITS}'),
-    'geometry.view.rows': Words('', 'volume', 'row of the volume, in the order y, x, z, that each point of the frusta '
-                                'lies in; -1: in none'),
-    'geometry.view.forward.rows': Words('', 'volume', 'row of the volume, in the order y, x, z, that each point of the '
-                                        'frusta lies in; -1: in none'),
+    'geometry.view.rows': Words(
+        '', 'volume', 'row of the volume, in the order y, x, z, that each point of the frusta lies in; -1: in none'
+    ),
+    'geometry.view.forward.rows': Words(
+        '', 'volume', 'row of the volume, in the order y, x, z, that each point of the frusta lies in; -1: in none'
+    ),
     'geometry.view.places': Words(_VOXEL, 'volume', 'place of each point of the frusta, x, y, z from the lower corner'),
-    'geometry.view.placed.places': Words(_VOXEL, 'volume', 'place of each point of the frusta, x, y, z from the lower '
-                                         'corner'),
-    'geometry.view.source_from_input': Words(_PX, 'source image', 'pixel of the network image, less the shift -> '
-                                             'source pixel'),
+    'geometry.view.placed.places': Words(
+        _VOXEL, 'volume', 'place of each point of the frusta, x, y, z from the lower corner'
+    ),
+    'geometry.view.source_from_input': Words(
+        _PX, 'source image', 'pixel of the network image, less the shift -> source pixel'
+    ),
     'geometry.view.post_translation': Words(_PX, 'network image', 'that shift'),
     'geometry.view.placement.*': Words(_M, 'volume', f'where the cameras lie: {_BITS}'),
     'geometry.view.backward.columns.*': Words('', 'volume', "where each column of the bird's-eye view looks from"),
-    'geometry.view.backward.pillars.*': Words('cell', 'image', 'which column of the volume is seen by which camera, '
-                                              'where, and in which depth bin; as many views as there are'),
+    'geometry.view.backward.pillars.*': Words(
+        'cell',
+        'image',
+        'which column of the volume is seen by which camera, where, and in which depth bin; as many views as there are',
+    ),
     'geometry.memory': Words(_VOXEL, 'volume', 'voxel index (x, y, z, 1) now -> index in the last grid'),
     'state.depth.features': Words('', 'image', 'features of the images that the next ones are matched with'),
     'state.depth.geometry.logits': Words('', 'image', 'H_g: fused depth logits'),

@@ -70,13 +70,13 @@ def export(network: OccupancyNetwork, weights: str, out: Path, *, scores: bool =
         model, geometry, contract = (stack.enter_context(written_whole(path)) for path in paths)
         frame = next(trial_frames(network, 1))
         tensors, module = _network_graph(network, frame, scores=scores)
-        network_facts = _write(module, tensors, model, {name: {0: VIEWS} for name in tensors
-                                                       if name.startswith(_COUNTED_BY_VIEWS)})
+        network_facts = _write(
+            module, tensors, model, {name: {0: VIEWS} for name in tensors if name.startswith(_COUNTED_BY_VIEWS)}
+        )
         wanted = [tensor.name for tensor in network_facts.inputs if tensor.name.startswith('geometry.')]
         geometry_facts = _write(GeometryGraph(network, wanted), frame_tensors(frame.calibration, None), geometry, {})
         spec = replace(network.spec, any_cameras=False)  # the graphs are for as many as they are
-        written = Contract(spec, network.title, weights, __version__, OPSET, 'fp32', geometry_facts,
-                           network_facts)
+        written = Contract(spec, network.title, weights, __version__, OPSET, 'fp32', geometry_facts, network_facts)
         contract.write_bytes(msgspec.json.format(msgspec.json.encode(written)))
     return written
 
@@ -99,8 +99,9 @@ def same_weights(settings: ModelSettings, contract: Contract) -> OccupancyNetwor
     """
     network, weights = _loaded(settings)
     if weights != contract.weights:
-        raise GdfusionError(f"'{contract.title}' was exported with other weights than these of {network.title}: set "
-                            "'weights' to those")
+        raise GdfusionError(
+            f"'{contract.title}' was exported with other weights than these of {network.title}: set 'weights' to those"
+        )
     return network
 
 
@@ -121,8 +122,9 @@ def require_exporter() -> None:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise GdfusionError(f"exporting needs onnx and onnxscript: pip install 'gdfusion-ros[export]' ({error})"
-                            ) from error
+        raise GdfusionError(
+            f"exporting needs onnx and onnxscript: pip install 'gdfusion-ros[export]' ({error})"
+        ) from error
 
 
 def digest_of(network: nn.Module) -> str:
@@ -139,8 +141,12 @@ def _network_graph(network: OccupancyNetwork, frame: Frame, *, scores: bool) -> 
     geometry = runner.geometry(frame)
     runner.predict(frame)
     assert runner.state is not None
-    tensors = {'images': frame.images.contiguous(), FIRST: torch.tensor(True), **geometry_tensors(geometry),
-               **state_tensors(runner.state)}
+    tensors = {
+        'images': frame.images.contiguous(),
+        FIRST: torch.tensor(True),
+        **geometry_tensors(geometry),
+        **state_tensors(runner.state),
+    }
     if network.spec.lidar_depth:
         tensors['lidar_depth'] = torch.zeros(len(frame.images), *network.spec.image_size)
     return tensors, NetworkGraph(network, geometry, runner.state, scores=scores)
@@ -154,17 +160,25 @@ def _write(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, dynamic
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # torch's own use of what it deprecates
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-        program = torch.onnx.export(module.eval(), kwargs={'tensors': tensors}, dynamo=True, opset_version=OPSET,
-                                    input_names=list(tensors), output_names=list(outputs), dynamic_shapes=shapes,
-                                    verbose=False)
+        program = torch.onnx.export(
+            module.eval(),
+            kwargs={'tensors': tensors},
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(tensors),
+            output_names=list(outputs),
+            dynamic_shapes=shapes,
+            verbose=False,
+        )
     assert program is not None
     graph = program.model.graph
     unused = [value for value in graph.inputs if not value.uses()]
     for value in unused:
         graph.inputs.remove(value)
     program.save(str(path), external_data=False)
-    return GraphFacts(path.name, digest(path), [_facts(value) for value in graph.inputs],
-                      [_facts(value) for value in graph.outputs])
+    return GraphFacts(
+        path.name, digest(path), [_facts(value) for value in graph.inputs], [_facts(value) for value in graph.outputs]
+    )
 
 
 def _facts(value: ir.Value) -> TensorFacts:
@@ -172,5 +186,11 @@ def _facts(value: ir.Value) -> TensorFacts:
     assert value.shape is not None
     assert value.dtype is not None
     told = words(value.name)
-    return TensorFacts(value.name, [size if isinstance(size, int) else VIEWS for size in value.shape],
-                       str(value.dtype.numpy()), told.unit, told.frame, told.about)
+    return TensorFacts(
+        value.name,
+        [size if isinstance(size, int) else VIEWS for size in value.shape],
+        str(value.dtype.numpy()),
+        told.unit,
+        told.frame,
+        told.about,
+    )

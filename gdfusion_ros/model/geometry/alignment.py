@@ -25,8 +25,13 @@ def index_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor,
         previous_bda: and of the previous one.
     """
     metres = _metres(grid)
-    return product(affine_inverse(metres), _homogeneous(previous_bda), previous_ego_from_ego.double(),
-                   _homogeneous(inverse(bda.double())), metres).float()
+    return product(
+        affine_inverse(metres),
+        _homogeneous(previous_bda),
+        previous_ego_from_ego.double(),
+        _homogeneous(inverse(bda.double())),
+        metres,
+    ).float()
 
 
 def plane_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor, previous_bda: Tensor) -> Tensor:
@@ -45,8 +50,12 @@ def plane_transform(grid: VoxelGrid, previous_ego_from_ego: Tensor, bda: Tensor,
     return transform
 
 
-def history_alignment(transform: Callable[[VoxelGrid, Tensor, Tensor, Tensor], Tensor], grid: VoxelGrid,
-                      calibration: Calibration, previous: Previous | None) -> Tensor:
+def history_alignment(
+    transform: Callable[[VoxelGrid, Tensor, Tensor, Tensor], Tensor],
+    grid: VoxelGrid,
+    calibration: Calibration,
+    previous: Previous | None,
+) -> Tensor:
     """(4, 4) voxel index now -> in the previous grid by ``transform``, one of the above; the identity at a start."""
     if previous is None:
         return torch.eye(4)

@@ -61,8 +61,13 @@ def transform(matrix: Tensor, points: Tensor) -> Tensor:
     return (matrix[..., 0] * x + matrix[..., 1] * y) + matrix[..., 2] * z
 
 
-def camera_points(image_size: tuple[int, int], feature_size: tuple[int, int], depths: Tensor,
-                  source_from_input: Tensor, post_translation: Tensor) -> Tensor:
+def camera_points(
+    image_size: tuple[int, int],
+    feature_size: tuple[int, int],
+    depths: Tensor,
+    source_from_input: Tensor,
+    post_translation: Tensor,
+) -> Tensor:
     """Every depth bin of every feature cell as (u d, v d, d) in source pixels: (N, D, h, w, 3), with ``depths``.
 
     Args:
@@ -78,8 +83,13 @@ def camera_points(image_size: tuple[int, int], feature_size: tuple[int, int], de
     return torch.cat([points[..., :2] * points[..., 2:], points[..., 2:]], -1)
 
 
-def frustum_points(image_size: tuple[int, int], feature_size: tuple[int, int], bins: DepthBins, post_rotation: Tensor,
-                   post_translation: Tensor) -> Tensor:
+def frustum_points(
+    image_size: tuple[int, int],
+    feature_size: tuple[int, int],
+    bins: DepthBins,
+    post_rotation: Tensor,
+    post_translation: Tensor,
+) -> Tensor:
     """``camera_points`` of all bins of cameras with those (N, 3, 3) and (N, 3): one for all slots, through a cache."""
     return camera_points(image_size, feature_size, bins.values(), inverse(post_rotation), post_translation)
 
@@ -89,8 +99,14 @@ def translated(matrix: Tensor, points: Tensor, translation: Tensor) -> Tensor:
     return transform(matrix, points) + to_device_of(translation, points).view(-1, *[1] * (points.dim() - 2), 3)
 
 
-def rays(u: Tensor, v: Tensor, intrinsics: Tensor, post_rotation: Tensor, post_translation: Tensor,
-         volume_from_camera: Tensor) -> Tensor:
+def rays(
+    u: Tensor,
+    v: Tensor,
+    intrinsics: Tensor,
+    post_rotation: Tensor,
+    post_translation: Tensor,
+    volume_from_camera: Tensor,
+) -> Tensor:
     """(N, h, w, 3) of the rays through columns ``u`` and rows ``v``, in the ego frame, as long as a metre of depth."""
     v, u = torch.meshgrid(v, u, indexing='ij')
     pixels = torch.stack([u, v, torch.ones_like(u)], -1) - post_translation[:, None, None]

@@ -44,11 +44,19 @@ class Reprojection:
             remembered, then = previous.calibration.visible, previous.calibration
             seen = remembered.view(-1, 1, 1)
             here = torch.where(seen, previous.camera_from_camera, here)
-            post = (torch.where(seen, then.post_rotation, now.post_rotation),
-                    torch.where(seen[..., 0], then.post_translation, now.post_translation))
+            post = (
+                torch.where(seen, then.post_rotation, now.post_rotation),
+                torch.where(seen[..., 0], then.post_translation, now.post_translation),
+            )
         return Reprojection(
-            inverse(now.post_rotation), now.post_translation, product(here[:, :3, :3], inverse(now.intrinsics)),
-            here[:, :3, 3], now.intrinsics, *post, remembered)
+            inverse(now.post_rotation),
+            now.post_translation,
+            product(here[:, :3, :3], inverse(now.intrinsics)),
+            here[:, :3, 3],
+            now.intrinsics,
+            *post,
+            remembered,
+        )
 
     def to(self, device: torch.device) -> Reprojection:
         """The same on another device."""

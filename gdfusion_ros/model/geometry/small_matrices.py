@@ -48,9 +48,11 @@ def _by_substitution(a: Tensor) -> Tensor:
 def _by_cofactors(a: Tensor) -> Tensor:
     """The cofactors, transposed, over the determinant, which is developed along the first row."""
     (a00, a01, a02), (a10, a11, a12), (a20, a21, a22) = (row.unbind(-1) for row in a.unbind(-2))
-    adjugate = _stacked((a11 * a22 - a12 * a21, a02 * a21 - a01 * a22, a01 * a12 - a02 * a11),
-                        (a12 * a20 - a10 * a22, a00 * a22 - a02 * a20, a02 * a10 - a00 * a12),
-                        (a10 * a21 - a11 * a20, a01 * a20 - a00 * a21, a00 * a11 - a01 * a10))
+    adjugate = _stacked(
+        (a11 * a22 - a12 * a21, a02 * a21 - a01 * a22, a01 * a12 - a02 * a11),
+        (a12 * a20 - a10 * a22, a00 * a22 - a02 * a20, a02 * a10 - a00 * a12),
+        (a10 * a21 - a11 * a20, a01 * a20 - a00 * a21, a00 * a11 - a01 * a10),
+    )
     first = adjugate[..., 0]
     determinant = (a00 * first[..., 0] + a01 * first[..., 1]) + a02 * first[..., 2]
     return adjugate / determinant[..., None, None]

@@ -77,8 +77,7 @@ class MultiscaleDecoder(nn.Module):
         with run.probe.stage('head'), run.learned():
             return self.head.predict(levels, run.probe)
 
-    def classify_labelled(self, levels: list[Tensor], labels: Tensor, ignore: int,
-                          run: Pass) -> tuple[Tensor, Tensor]:
+    def classify_labelled(self, levels: list[Tensor], labels: Tensor, ignore: int, run: Pass) -> tuple[Tensor, Tensor]:
         """Scores (n, K) and labels (n,) of the voxels that are labelled; see ``SingleScaleDecoder``."""
         with run.learned():
             scores = rows(self.head.classifier(self.head.features(levels)))

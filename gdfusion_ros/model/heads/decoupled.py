@@ -34,8 +34,11 @@ class Raising(nn.Module):
 
 def _branch(in_channels: int, hidden: int, out_channels: int) -> FusibleSequential:
     return FusibleSequential(
-        nn.Conv2d(in_channels, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True),
-        nn.Conv2d(hidden, out_channels, 3, padding=1, bias=False))
+        nn.Conv2d(in_channels, hidden, 3, padding=1, bias=False),
+        nn.BatchNorm2d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(hidden, out_channels, 3, padding=1, bias=False),
+    )
 
 
 class DecoupledHead(nn.Module):
@@ -46,16 +49,25 @@ class DecoupledHead(nn.Module):
         super().__init__()
         hidden = view_channels // 2
         self.view_up = FusibleSequential(
-            nn.ConvTranspose2d(view_channels, hidden, 3, 2, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True),
-            nn.Conv2d(hidden, hidden, 2, bias=False))
+            nn.ConvTranspose2d(view_channels, hidden, 3, 2, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, hidden, 2, bias=False),
+        )
         self.view = Raising(hidden, hidden, hidden, 2 * heights)
         self.history = Raising(view_channels, hidden, lifted_channels, heights)
         self.block = LargeKernelBlock(lifted_channels)
         self.volume_up = FusibleSequential(
-            nn.ConvTranspose3d(lifted_channels, hidden, 3, 1, 1), nn.BatchNorm3d(hidden), nn.ReLU(inplace=True),
-            nn.ConvTranspose3d(hidden, hidden, 2, 2), nn.BatchNorm3d(hidden), nn.ReLU(inplace=True))
-        self.conv = FusibleSequential(nn.Conv3d(hidden, hidden // 2, 3, padding=1, bias=False),
-                                      nn.BatchNorm3d(hidden // 2), nn.ReLU(inplace=True))
+            nn.ConvTranspose3d(lifted_channels, hidden, 3, 1, 1),
+            nn.BatchNorm3d(hidden),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose3d(hidden, hidden, 2, 2),
+            nn.BatchNorm3d(hidden),
+            nn.ReLU(inplace=True),
+        )
+        self.conv = FusibleSequential(
+            nn.Conv3d(hidden, hidden // 2, 3, padding=1, bias=False), nn.BatchNorm3d(hidden // 2), nn.ReLU(inplace=True)
+        )
         self.classifier = nn.Conv3d(hidden // 2, classes, 1, bias=False)
 
     def forward(self, encoded: Tensor, history: Tensor, lifted: Tensor) -> Tensor:

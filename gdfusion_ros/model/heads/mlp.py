@@ -23,14 +23,21 @@ class OccupancyHead(nn.Module):
     A cell is a voxel of the volume or a whole column. Each classifies the ``inner`` voxels of the predicted grid in it.
     """
 
-    def __init__(self, conv: type[nn.Conv2d | nn.Conv3d], channels: int, hidden: int, outputs: int,
-                 inner: tuple[int, int, int] = (1, 1, 1)) -> None:
+    def __init__(
+        self,
+        conv: type[nn.Conv2d | nn.Conv3d],
+        channels: int,
+        hidden: int,
+        outputs: int,
+        inner: tuple[int, int, int] = (1, 1, 1),
+    ) -> None:
         """``outputs`` counts the classes and the unused slot 0 before them; ``inner`` voxels lie along y, x, z."""
         super().__init__()
         self.inner, self.outputs = inner, outputs
         self.conv = conv(channels, channels, 3, padding=1)
-        self.classifier = nn.Sequential(PointwiseLinear(channels, hidden), nn.Softplus(),
-                                        PointwiseLinear(hidden, outputs * math.prod(inner)))
+        self.classifier = nn.Sequential(
+            PointwiseLinear(channels, hidden), nn.Softplus(), PointwiseLinear(hidden, outputs * math.prod(inner))
+        )
 
     def features(self, volume: Tensor) -> Tensor:
         """(1, C, Y, X, Z) or (1, C, Y, X) -> (cells, C): what each cell is classified by."""
@@ -72,7 +79,4 @@ def in_order(voxels: Tensor, size: Sequence[int], inner: tuple[int, int, int]) -
     return voxels.view(*size, *inner, *voxels.shape[2:]).movedim((3, 4), (1, 3))
 
 
-HEAD: Table = {
-    'conv.': 'final_conv.conv.',
-    'classifier.': 'predicter.',
-}
+HEAD: Table = {'conv.': 'final_conv.conv.', 'classifier.': 'predicter.'}

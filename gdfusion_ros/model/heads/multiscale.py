@@ -29,14 +29,21 @@ class MultiscaleHead(nn.Module):
     def __init__(self, channels: int, width: int, hidden: int, outputs: int, levels: int) -> None:
         """``channels`` of the levels, ``outputs`` counts the classes and the unused slot 0 before them."""
         super().__init__()
-        self.refine = FusibleSequential(nn.ConvTranspose3d(channels, width, 2, 2, bias=False), nn.BatchNorm3d(width),
-                                        nn.ReLU(inplace=True))
+        self.refine = FusibleSequential(
+            nn.ConvTranspose3d(channels, width, 2, 2, bias=False), nn.BatchNorm3d(width), nn.ReLU(inplace=True)
+        )
         self.levels = nn.ModuleList(
-            FusibleSequential(nn.Conv3d(channels, width, 3, padding=1, bias=False), nn.BatchNorm3d(width),
-                              nn.ReLU(inplace=True))
-            for _ in range(levels))
-        self.weigh = FusibleSequential(nn.Conv3d(width, hidden, 1, bias=False), nn.BatchNorm3d(hidden),
-                                       nn.ReLU(inplace=True), nn.Conv3d(hidden, levels + 1, 1, bias=False))
+            FusibleSequential(
+                nn.Conv3d(channels, width, 3, padding=1, bias=False), nn.BatchNorm3d(width), nn.ReLU(inplace=True)
+            )
+            for _ in range(levels)
+        )
+        self.weigh = FusibleSequential(
+            nn.Conv3d(width, hidden, 1, bias=False),
+            nn.BatchNorm3d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(hidden, levels + 1, 1, bias=False),
+        )
         self.mix = nn.Conv3d(width, hidden, 1, bias=False)
         self.norm: nn.Module = nn.BatchNorm3d(hidden)
         self.classifier = nn.Conv3d(hidden, outputs, 1, bias=False)

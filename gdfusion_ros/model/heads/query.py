@@ -18,8 +18,13 @@ from gdfusion_ros.model.weights.keys import Table
 
 def embedding(channels: int, out_channels: int) -> nn.Sequential:
     """Three linear layers with ReLU between them."""
-    return nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU(),
-                         nn.Linear(channels, out_channels))
+    return nn.Sequential(
+        nn.Linear(channels, channels),
+        nn.ReLU(),
+        nn.Linear(channels, channels),
+        nn.ReLU(),
+        nn.Linear(channels, out_channels),
+    )
 
 
 class QueryHead(nn.Module):
@@ -28,8 +33,7 @@ class QueryHead(nn.Module):
     A second embedding, of the features that are lifted, serves training alone.
     """
 
-    def __init__(self, channels: int, outputs: int, context_channels: int = 0, first: int = 1,
-                 free: int = -1) -> None:
+    def __init__(self, channels: int, outputs: int, context_channels: int = 0, first: int = 1, free: int = -1) -> None:
         """Queries for the features of every voxel.
 
         Args:
@@ -87,8 +91,9 @@ class QueryHead(nn.Module):
         """
         return self.chosen(self.classify(self.features(volume)), volume.shape[2:], probe)
 
-    def chosen(self, logits: Tensor, size: Sequence[int], probe: Probe,
-               inner: tuple[int, int, int] = (1, 1, 1)) -> Prediction:
+    def chosen(
+        self, logits: Tensor, size: Sequence[int], probe: Probe, inner: tuple[int, int, int] = (1, 1, 1)
+    ) -> Prediction:
         """Of (cells, voxels, outputs) logits; ``size`` (Y, X, Z) of the cells, ``inner`` voxels in each."""
         outputs = logits.float()
         labels = by_voxel(in_order(argmax(outputs.sigmoid(), self._first), size, inner)) + (self._first - 1)
@@ -109,10 +114,6 @@ class QueryHead(nn.Module):
         self.embed[-1].get_parameter('weight').add_(bias / hidden.shape[1] * alone.t())
 
 
-QUERY_HEAD: Table = {
-    'queries.': 'query_feat.',
-    'norm.': 'post_norm.',
-    'embed.': 'mask_embed.',
-}
+QUERY_HEAD: Table = {'queries.': 'query_feat.', 'norm.': 'post_norm.', 'embed.': 'mask_embed.'}
 CONTEXT_QUERIES: Table = {'embed_context.': 'mask_embed2.'}
 """Of the second embedding, where there is one."""

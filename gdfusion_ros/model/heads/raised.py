@@ -18,8 +18,9 @@ from gdfusion_ros.model.probe import Pass
 class RaisedDecoder(nn.Module):
     """Residual stages over the map; then a convolution gives each voxel of a cell its channels, which queries see."""
 
-    def __init__(self, encoder: BevEncoder, neck: BevNeck, raise_up: nn.Conv2d, head: QueryHead,
-                 inner: tuple[int, int, int]) -> None:
+    def __init__(
+        self, encoder: BevEncoder, neck: BevNeck, raise_up: nn.Conv2d, head: QueryHead, inner: tuple[int, int, int]
+    ) -> None:
         """``inner`` voxels lie along y, x, z in a cell; ``raise_up`` gives each of their channels for all of them."""
         super().__init__()
         self.encoder, self.neck, self.raise_up, self.head = encoder, neck, raise_up, head

@@ -21,8 +21,9 @@ from gdfusion_ros.model.weights.keys import Table
 class BevEncoder(nn.Module):
     """Stages of residual blocks; the first block of each has a strided 3x3 convolution on its shortcut."""
 
-    def __init__(self, in_channels: int, channels: Sequence[int], blocks: Sequence[int],
-                 strides: Sequence[int]) -> None:
+    def __init__(
+        self, in_channels: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]
+    ) -> None:
         """One entry a stage in ``channels``, ``blocks`` and ``strides``."""
         super().__init__()
         self.layers = nn.ModuleList()
@@ -47,8 +48,13 @@ class BevNeck(nn.Module):
         """``channels`` of the levels, finest first."""
         super().__init__()
         self.conv = FusibleSequential(
-            nn.Conv2d(sum(channels), out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU())
+            nn.Conv2d(sum(channels), out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+        )
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Levels of the encoder, finest first -> (1, out, Y, X)."""
@@ -63,8 +69,11 @@ class DoubledBevNeck(BevNeck):
         """``channels`` of the levels, finest first; ``hidden`` before the stretch."""
         super().__init__(channels, hidden)
         self.up = FusibleSequential(
-            nn.Conv2d(hidden, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(),
-            nn.Conv2d(out_channels, out_channels, 1))
+            nn.Conv2d(hidden, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 1),
+        )
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Levels of the encoder, finest first -> (1, out, 2 Y, 2 X)."""
@@ -78,17 +87,15 @@ def stretched(view: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(view, size=tuple(size), mode='bilinear', align_corners=True)
 
 
-DOUBLED_BEV_NECK: Table = {
-    'conv.': 'conv.',
-    **{f'up.{place}.': f'up2.{place + 1}.' for place in (0, 1, 3)},
-}
+DOUBLED_BEV_NECK: Table = {'conv.': 'conv.', **{f'up.{place}.': f'up2.{place + 1}.' for place in (0, 1, 3)}}
 
 
 class ColumnEncoder(nn.Module):
     """Stages of residual blocks over the bird's-eye view; the first block of each stage changes size and channels."""
 
-    def __init__(self, in_channels: int, channels: Sequence[int], blocks: Sequence[int],
-                 strides: Sequence[int]) -> None:
+    def __init__(
+        self, in_channels: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]
+    ) -> None:
         """``in_channels`` of a whole column; one entry a stage in ``channels``, ``blocks`` and ``strides``."""
         super().__init__()
         self.layers = nn.ModuleList()

@@ -45,8 +45,9 @@ class DilatedConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel: int, dilation: int) -> None:
         """The padding equals the dilation, so the size is kept."""
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=dilation if kernel > 1 else 0,
-                              dilation=dilation, bias=False)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel, padding=dilation if kernel > 1 else 0, dilation=dilation, bias=False
+        )
         self.bn: nn.Module = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,9 +67,14 @@ class SpatialPyramid(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList(
             DilatedConv(channels, branch_channels, kernel, dilation)
-            for kernel, dilation in ((1, 1), (3, 6), (3, 12), (3, 18)))
-        self.pooled = FusibleSequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, branch_channels, 1, bias=False),
-                                    nn.BatchNorm2d(branch_channels), nn.ReLU())
+            for kernel, dilation in ((1, 1), (3, 6), (3, 12), (3, 18))
+        )
+        self.pooled = FusibleSequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, branch_channels, 1, bias=False),
+            nn.BatchNorm2d(branch_channels),
+            nn.ReLU(),
+        )
         self.conv = nn.Conv2d(5 * branch_channels, channels, 1, bias=False)
         self.bn: nn.Module = nn.BatchNorm2d(channels)
 
@@ -83,8 +89,11 @@ class SpatialPyramid(nn.Module):
 
 
 SPATIAL_PYRAMID: Table = {
-    **{f'branches.{index}.{ours}': f'aspp{index + 1}.{published}'
-       for index in range(4) for ours, published in (('conv.', 'atrous_conv.'), ('bn.', 'bn.'))},
+    **{
+        f'branches.{index}.{ours}': f'aspp{index + 1}.{published}'
+        for index in range(4)
+        for ours, published in (('conv.', 'atrous_conv.'), ('bn.', 'bn.'))
+    },
     'pooled.': 'global_avg_pool.',
     'conv.': 'conv1.',
     'bn.': 'bn1.',

@@ -14,8 +14,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 Conv = TypeVar('Conv', bound=nn.Module)
 TRANSPOSED = nn.ConvTranspose2d, nn.ConvTranspose3d
 NORMS: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d,
-    nn.ConvTranspose2d: nn.BatchNorm2d, nn.ConvTranspose3d: nn.BatchNorm3d}
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+    nn.ConvTranspose2d: nn.BatchNorm2d,
+    nn.ConvTranspose3d: nn.BatchNorm3d,
+}
 
 
 @runtime_checkable

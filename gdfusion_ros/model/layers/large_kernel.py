@@ -27,8 +27,15 @@ class PlanarKernel(nn.Module):
         """The padding keeps the size."""
         super().__init__()
         pad = dilation * (edge // 2)
-        self.conv = nn.Conv3d(channels, channels, (edge, edge, 1), padding=(pad, pad, 0),
-                              dilation=(dilation, dilation, 1), groups=channels, bias=False)
+        self.conv = nn.Conv3d(
+            channels,
+            channels,
+            (edge, edge, 1),
+            padding=(pad, pad, 0),
+            dilation=(dilation, dilation, 1),
+            groups=channels,
+            bias=False,
+        )
         self.bn: nn.Module = nn.BatchNorm3d(channels)
 
     def forward(self, volume: Tensor) -> Tensor:
@@ -165,8 +172,11 @@ class LargeKernelBlock(Mergeable):
 LARGE_KERNEL: Table = {
     'kernels.0.conv.': 'dwconv.lk_origin.',
     'kernels.0.bn.': 'dwconv.origin_bn.',
-    **{f'kernels.{place}.{ours}.': f'dwconv.dil_{ours}_k{edge}_{step}.'
-       for place, (edge, step) in enumerate(DILATED, start=1) for ours in ('conv', 'bn')},
+    **{
+        f'kernels.{place}.{ours}.': f'dwconv.dil_{ours}_k{edge}_{step}.'
+        for place, (edge, step) in enumerate(DILATED, start=1)
+        for ours in ('conv', 'bn')
+    },
     'norm.': 'norm.',
     'gate.': 'se.',
     'widen.': 'pwconv1.1.',

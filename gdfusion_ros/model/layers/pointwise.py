@@ -43,6 +43,7 @@ def folded_weights(block: nn.Sequential) -> tuple[Tensor, Tensor]:
     if isinstance(norm, (nn.BatchNorm2d, nn.BatchNorm3d)):
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        weight, bias = fuse_conv_bn_weights(weight, bias, norm.running_mean, norm.running_var, norm.eps,
-                                            norm.weight, norm.bias)
+        weight, bias = fuse_conv_bn_weights(
+            weight, bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
     return weight.flatten(1), bias

@@ -54,8 +54,9 @@ def volume_of(voxels: Tensor, size: Sequence[int]) -> Tensor:
 class ConvNorm3d(nn.Module):
     """Convolution, then batch normalisation."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, *,
-                 bias: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, bias: bool = False
+    ) -> None:
         """``kernel`` is the edge of the cubic kernel; the padding keeps the size at stride 1."""
         super().__init__()
         self.conv = nn.Conv3d(in_channels, out_channels, kernel, stride, kernel // 2, bias=bias)
@@ -74,8 +75,16 @@ class ConvNorm3d(nn.Module):
 class ResidualBlock3d(nn.Module):
     """Two 3x3x3 convolutions beside an identity, or beside a third one where ``downsample``."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, downsample: bool, *,
-                 shortcut_kernel: int = 3, bias: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        downsample: bool,
+        *,
+        shortcut_kernel: int = 3,
+        bias: bool = False,
+    ) -> None:
         """``downsample`` puts a strided convolution on the shortcut; ``bias`` is of all convolutions."""
         super().__init__()
         self.conv1 = ConvNorm3d(in_channels, out_channels, 3, stride, bias=bias)
@@ -93,8 +102,14 @@ class ResidualBlock3d(nn.Module):
 class VolumeEncoder(nn.Module):
     """Stages of residual blocks; the first block of each stage changes size and channels."""
 
-    def __init__(self, in_channels: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int],
-                 block: Callable[[int, int, int, bool], nn.Module] = ResidualBlock3d) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: Sequence[int],
+        blocks: Sequence[int],
+        strides: Sequence[int],
+        block: Callable[[int, int, int, bool], nn.Module] = ResidualBlock3d,
+    ) -> None:
         """One entry a stage in ``channels``, ``blocks`` and ``strides``.
 
         ``block`` makes one from its channels in and out, its stride, and whether it is the first of its stage.

@@ -20,8 +20,9 @@ def projected_block(in_channels: int, channels: int, stride: int, first: bool) -
 class ProjectedEncoder(nn.Module):
     """A 1x1x1 convolution to the channels of the first stage, then stages of residual blocks."""
 
-    def __init__(self, in_channels: int, channels: Sequence[int], blocks: Sequence[int],
-                 strides: Sequence[int]) -> None:
+    def __init__(
+        self, in_channels: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]
+    ) -> None:
         """One entry a stage in ``channels``, ``blocks`` and ``strides``."""
         super().__init__()
         self.projection = ConvNorm3d(in_channels, channels[0], 1)
@@ -62,8 +63,10 @@ def projected_encoder_table(blocks: Sequence[int]) -> Table:
         for block in range(count):
             place = f'layers.{stage}.{block}.'
             for conv in '12':
-                table |= {f'stages.{place}conv{conv}.conv.': f'{place}conv{conv}.',
-                          f'stages.{place}conv{conv}.bn.': f'{place}bn{conv}.'}
+                table |= {
+                    f'stages.{place}conv{conv}.conv.': f'{place}conv{conv}.',
+                    f'stages.{place}conv{conv}.bn.': f'{place}bn{conv}.',
+                }
         if stage:
             place = f'layers.{stage}.0.downsample.'
             table |= {f'stages.{place}conv.': f'{place}0.', f'stages.{place}bn.': f'{place}1.'}
@@ -72,5 +75,8 @@ def projected_encoder_table(blocks: Sequence[int]) -> Table:
 
 def volume_pyramid_table(levels: int) -> Table:
     """Published names of a ``VolumePyramid``."""
-    return {f'{ours}.{level}.': f'{published}.{level}.0.' for level in range(levels)
-            for ours, published in (('lateral', 'lateral_convs'), ('output', 'fpn_convs'))}
+    return {
+        f'{ours}.{level}.': f'{published}.{level}.0.'
+        for level in range(levels)
+        for ours, published in (('lateral', 'lateral_convs'), ('output', 'fpn_convs'))
+    }

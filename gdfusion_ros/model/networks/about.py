@@ -45,11 +45,15 @@ class About:
 
 _RELEASE = 'model zoo of the GDFusion release'
 _PAPER = 'GDFusion, arXiv 2504.12959'
-_RECORDED = ('modules and the whole network at reduced size agree with recordings of the release; its keys are those '
-             'of the published checkpoint; nobody has scored it here')
+_RECORDED = (
+    'modules and the whole network at reduced size agree with recordings of the release; its keys are those '
+    'of the published checkpoint; nobody has scored it here'
+)
 
-_WRITTEN = ('its modules agree with recordings of the release; the whole is built from the specification alone, and '
-            'nobody has scored it here')
+_WRITTEN = (
+    'its modules agree with recordings of the release; the whole is built from the specification alone, and '
+    'nobody has scored it here'
+)
 _WITH_KEYS = f'{_WRITTEN}; its keys are those of the checkpoint'
 
 # fmt: off

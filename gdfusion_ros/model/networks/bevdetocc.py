@@ -54,11 +54,15 @@ BEVDETOCC_GF = NetworkSpec(
     depth=DepthBins(first=1.0, step=0.5, count=88),
     feature_stride=16,
     context_channels=32,
-    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)))
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(200, 200, 16)),
+)
 
 BEVDETOCC_GF_SMALL = replace(
-    BEVDETOCC_GF, name='bevdetocc_gf_small', image_size=(128, 352),
-    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)))
+    BEVDETOCC_GF,
+    name='bevdetocc_gf_small',
+    image_size=(128, 352),
+    grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)),
+)
 """Half the image and half the grid: for tests and quick trials. No weights are published for it."""
 
 BEVDETOCC = replace(BEVDETOCC_GF, name='bevdetocc', cues=())
@@ -89,8 +93,12 @@ def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FU
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
     stages = sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
-    net = DepthNet(DepthChannels(wide, wide, width, sizes.pyramid_channels), bins.count, spec.feature_stride,
-                   fused=memory.fused_depth)
+    net = DepthNet(
+        DepthChannels(wide, wide, width, sizes.pyramid_channels),
+        bins.count,
+        spec.feature_stride,
+        fused=memory.fused_depth,
+    )
     return OccupancyNetwork(
         spec,
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide),
@@ -98,6 +106,9 @@ def bevdetocc(spec: NetworkSpec, sizes: Sizes | None = None, memory: Memory = FU
         view=LiftView(Lift(spec.grid), VolumeEncoder(width, (width,), (1,), (1,)), spec.image_size, spec.cells, bins),
         memory=memory.slot(spec, nn.Conv3d),
         decoder=SingleScaleDecoder(
-            VolumeEncoder(width, *stages), VolumeNeck(sizes.encoder_channels, width),
-            OccupancyHead(nn.Conv3d, width, sizes.classifier_channels, spec.classes + 1)),
-        mounts=(*AROUND_THE_MEMORY, memory.depth_mount(COST_VOLUME), *memory.mounts))
+            VolumeEncoder(width, *stages),
+            VolumeNeck(sizes.encoder_channels, width),
+            OccupancyHead(nn.Conv3d, width, sizes.classifier_channels, spec.classes + 1),
+        ),
+        mounts=(*AROUND_THE_MEMORY, memory.depth_mount(COST_VOLUME), *memory.mounts),
+    )

@@ -61,7 +61,8 @@ FBOCC_GF = NetworkSpec(
     feature_stride=16,
     context_channels=80,
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)),
-    refinement=2)
+    refinement=2,
+)
 
 
 def mounts(sizes: Sizes) -> tuple[Mount, ...]:
@@ -90,11 +91,20 @@ def fbocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
         spec,
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide, stereo=False),
         depth=MonoDepth(net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues),
-        view=ForwardBackwardView(Lift(spec.grid), BackwardProjection(spec.grid, width, spec.cameras), spec.image_size,
-                                 spec.cells, bins),
+        view=ForwardBackwardView(
+            Lift(spec.grid), BackwardProjection(spec.grid, width, spec.cameras), spec.image_size, spec.cells, bins
+        ),
         memory=RecurrentMemory(spec.grid, width, spec.cues),
         decoder=MultiscaleDecoder(
-            ProjectedEncoder(width, *stages), VolumePyramid(sizes.encoder_channels, sizes.pyramid_channels),
-            MultiscaleHead(sizes.pyramid_channels, sizes.head_channels, sizes.classifier_channels, spec.classes + 1,
-                           len(sizes.encoder_blocks))),
-        mounts=mounts(sizes))
+            ProjectedEncoder(width, *stages),
+            VolumePyramid(sizes.encoder_channels, sizes.pyramid_channels),
+            MultiscaleHead(
+                sizes.pyramid_channels,
+                sizes.head_channels,
+                sizes.classifier_channels,
+                spec.classes + 1,
+                len(sizes.encoder_blocks),
+            ),
+        ),
+        mounts=mounts(sizes),
+    )

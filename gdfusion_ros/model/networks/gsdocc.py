@@ -52,7 +52,8 @@ GSDOCC = NetworkSpec(
     context_channels=80,
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)),
     refinement=2,
-    cues=())
+    cues=(),
+)
 
 MOUNTS = (
     Mount('images.backbone', 'img_backbone'),
@@ -78,9 +79,11 @@ def gsdocc(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
         images=ImageEncoder(ResNet(Bottleneck, sizes.backbone_widths, sizes.backbone_blocks), wide, stereo=False),
         depth=MonoDepth(net, spec.image_size, spec.cells, bins),
         view=BareLiftView(Lift(spec.grid), spec.image_size, spec.cells, bins),
-        memory=FlattenedMemory(QueueMemory(
-            spec.grid, width, sizes.past_views, out_channels=across, conv=nn.Conv2d)),
+        memory=FlattenedMemory(QueueMemory(spec.grid, width, sizes.past_views, out_channels=across, conv=nn.Conv2d)),
         decoder=DecoupledDecoder(
-            BevEncoder(across, *stages), DoubledBevNeck(sizes.encoder_channels, sizes.encoder_channels[0], across),
-            DecoupledHead(across, width, spec.grid.shape[2], spec.classes)),
-        mounts=MOUNTS)
+            BevEncoder(across, *stages),
+            DoubledBevNeck(sizes.encoder_channels, sizes.encoder_channels[0], across),
+            DecoupledHead(across, width, spec.grid.shape[2], spec.classes),
+        ),
+        mounts=MOUNTS,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from gdfusion_ros.model.depth.net import DEPTH_NET, ONE_HEAD, TWO_HEADS
-from gdfusion_ros.model.network import MemorySlot
+from gdfusion_ros.model.slots import MemorySlot
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.temporal.none import NoMemory
 from gdfusion_ros.model.temporal.queue import QueueMemory
@@ -41,14 +41,18 @@ class Memory:
 
 
 FUSIONS = Memory(
-    lambda spec, conv: RecurrentMemory(spec.grid, spec.context_channels, spec.cues, conv), True, (
+    lambda spec, conv: RecurrentMemory(spec.grid, spec.context_channels, spec.cues, conv),
+    True,
+    (
         Mount('depth.fusion.history_gate', 'depth_net.depth_his_fusion_post_layer.gate_net'),
         Mount('depth.fusion.blend_gate', 'depth_net.gate_net'),
         Mount('memory.motion.offset', 'his_stream_offset_net.history_stream_offset_net'),
         Mount('memory.voxel.time_embedding', 'time_emb_net'),
         Mount('memory.voxel.align', 'history_keyframe_time_conv'),
         Mount('memory.voxel.merge', 'history_keyframe_cat_conv'),
-        Mount('memory.scene', 'scene_his_func_after_vox_his', SCENE)))
+        Mount('memory.scene', 'scene_his_func_after_vox_his', SCENE),
+    ),
+)
 
 NOTHING = Memory(lambda *_: NoMemory(), False, ())
 
@@ -56,5 +60,7 @@ NOTHING = Memory(lambda *_: NoMemory(), False, ())
 def queue(length: int = 16) -> Memory:
     """Of the last ``length`` volumes or maps."""
     return Memory(
-        lambda spec, conv: QueueMemory(spec.grid, spec.context_channels, length, conv=conv), False, (
-            Mount('memory.align', 'history_keyframe_time_conv'), Mount('memory.merge', 'history_keyframe_cat_conv')))
+        lambda spec, conv: QueueMemory(spec.grid, spec.context_channels, length, conv=conv),
+        False,
+        (Mount('memory.align', 'history_keyframe_time_conv'), Mount('memory.merge', 'history_keyframe_cat_conv')),
+    )

@@ -53,27 +53,38 @@ GDFUSION_NANO = NetworkSpec(
     feature_stride=8,
     context_channels=16,
     grid=VoxelGrid(lower=(-40.0, -40.0, -1.0), voxel_size=(0.8, 0.8, 0.8), shape=(100, 100, 8)),
-    refinement=2)
+    refinement=2,
+)
 
 
 def nano(spec: NetworkSpec, sizes: Sizes | None = None) -> OccupancyNetwork:
     """The network of that spec: told where the ground lies, its volume encoded and classified by columns."""
     sizes = sizes or Sizes()
     width, bins, wide = spec.context_channels, spec.depth, sizes.image_channels
-    net = DepthNet(DepthChannels(wide, wide, width, sizes.pyramid_channels), bins.count, spec.feature_stride,
-                   ground=True)
+    net = DepthNet(
+        DepthChannels(wide, wide, width, sizes.pyramid_channels), bins.count, spec.feature_stride, ground=True
+    )
     heights, across, r = spec.grid.shape[2], sizes.encoder_channels[0], spec.refinement
     return OccupancyNetwork(
         spec,
         images=ImageEncoder(ResNet(BasicBlock, sizes.backbone_widths, sizes.backbone_blocks), wide),
-        depth=StereoDepth(net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues,
-                          ground=True),
-        view=LiftView(Lift(spec.grid, width, sizes.lift_parts), VolumeEncoder(width, (width,), (1,), (1,)),
-                      spec.image_size, spec.cells, bins),
+        depth=StereoDepth(
+            net, spec.image_size, spec.cells, bins, remembers_geometry='geometry' in spec.cues, ground=True
+        ),
+        view=LiftView(
+            Lift(spec.grid, width, sizes.lift_parts),
+            VolumeEncoder(width, (width,), (1,), (1,)),
+            spec.image_size,
+            spec.cells,
+            bins,
+        ),
         memory=RecurrentMemory(spec.grid, width, spec.cues),
         decoder=SingleScaleDecoder(
-            ColumnEncoder(heights * width, sizes.encoder_channels, sizes.encoder_blocks,
-                          halving(len(sizes.encoder_blocks))),
+            ColumnEncoder(
+                heights * width, sizes.encoder_channels, sizes.encoder_blocks, halving(len(sizes.encoder_blocks))
+            ),
             ColumnNeck(sizes.encoder_channels, across),
-            OccupancyHead(nn.Conv2d, across, sizes.classifier_channels, spec.classes + 1, (r, r, r * heights))),
-        mounts=MOUNTS)
+            OccupancyHead(nn.Conv2d, across, sizes.classifier_channels, spec.classes + 1, (r, r, r * heights)),
+        ),
+        mounts=MOUNTS,
+    )

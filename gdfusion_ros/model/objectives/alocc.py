@@ -13,7 +13,7 @@ from gdfusion_ros.model.geometry.depth_bins import one_hot
 from gdfusion_ros.model.heads.query import QueryHead
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.objectives import losses
+from gdfusion_ros.model.objectives import depth_losses, losses
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
@@ -36,12 +36,16 @@ class AloccWeights:
     """
 
     masks: float = setting(1.0, 'Weight of the losses of the masks of voxels.', low=0.0, high=1e3)
-    image_masks: float = setting(0.1, 'Weight of the losses of the masks of image cells, by classes of LiDAR points '
-                                 'where the dataset has them (nuScenes-lidarseg), else by rays through the labels.',
-                                 low=0.0, high=1e3)
+    image_masks: float = setting(
+        0.1,
+        'Weight of the losses of the masks of image cells, by classes of LiDAR points '
+        'where the dataset has them (nuScenes-lidarseg), else by rays through the labels.',
+        low=0.0,
+        high=1e3,
+    )
     depth: float = setting(1.0, 'Weight of the depth loss; it needs LiDAR.', low=0.0, high=1e3)
     told_depth: bool = setting(True, 'Look behind LiDAR depth at first, then more and more behind what is predicted.')
-    points: int = setting(25088, 'Voxels at which each mask is compared.', low=1, high=10 ** 6)
+    points: int = setting(25088, 'Voxels at which each mask is compared.', low=1, high=10**6)
 
     @property
     def wants_depth(self) -> bool:
@@ -89,8 +93,9 @@ class AloccObjective(Objective):
         self.register_buffer('class_weights', by_class, persistent=False)
         self.register_buffer('rarity', rarity, persistent=False)
 
-    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
-                progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
+    def forward(
+        self, frame: Frame, truth: FrameTruth, state: SequenceState | None, progress: float = 0.0
+    ) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``."""
         geometry = self.geometry(frame, state)
         share = trust_in_lidar(progress) if self._weights.told_depth else 0.0
@@ -106,16 +111,17 @@ class AloccObjective(Objective):
     def _cell_losses(self, cells: CellDepth, truth: FrameTruth) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         if self._weights.depth:
-            likelihood = losses.depth_likelihood(cells.supervised.float(), truth.depth)
+            likelihood = depth_losses.depth_likelihood(cells.supervised.float(), truth.depth)
             found['depth'] = self._weights.depth * likelihood
         classes = truth.point_classes
         if classes is None and truth.rays is not None:
             classes = truth.rays.classes
         if self._weights.image_masks and classes is not None and self._head[0].embed_context is not None:
             scores = torch.einsum('qc,nchw->nqhw', self._head[0].context_queries(), cells.context)
-            spread = losses.spread(scores, classes.shape).permute(0, 2, 3, 1).flatten(0, 2)
-            found |= self._mask_losses('image_masks', self._weights.image_masks, spread, classes.flatten(),
-                                       IMAGE_POINTS)
+            spread = depth_losses.spread(scores, classes.shape).permute(0, 2, 3, 1).flatten(0, 2)
+            found |= self._mask_losses(
+                'image_masks', self._weights.image_masks, spread, classes.flatten(), IMAGE_POINTS
+            )
         return found
 
     def _mask_losses(self, name: str, weight: float, scores: Tensor, labels: Tensor, points: int) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.objectives import losses
+from gdfusion_ros.model.objectives import depth_losses, losses
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, RaySupervision, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
@@ -24,19 +24,26 @@ class LossWeights:
     """
 
     cross_entropy: float = setting(1.0, 'Weight of the cross-entropy.', low=0.0, high=1e3)
-    class_balance: float = setting(0.0, 'Exponent of the inverse class frequency that weighs the cross-entropy.',
-                                   low=0.0, high=1.0)
+    class_balance: float = setting(
+        0.0, 'Exponent of the inverse class frequency that weighs the cross-entropy.', low=0.0, high=1.0
+    )
     semantic_scaling: float = setting(0.0, 'Weight of the semantic scaling loss.', low=0.0, high=1e3)
     geometric_scaling: float = setting(0.0, 'Weight of the geometric scaling loss.', low=0.0, high=1e3)
     lovasz: float = setting(0.0, 'Weight of the Lovasz-softmax loss.', low=0.0, high=1e3)
     depth: float = setting(0.05, 'Weight of the depth loss; it needs LiDAR.', low=0.0, high=1e3)
-    cell_depth: float = setting(0.0, 'Weight of the depth loss of the image cells, by rays through the labels.',
-                                low=0.0, high=1e3)
-    cell_depth_fused: float = setting(0.0, 'Weight of the same loss for the depth fused with history, before it is '
-                                      'blended with the other; what the blend alone teaches, its gate may shut out.',
-                                      low=0.0, high=1e3)
-    cell_classes: float = setting(0.0, 'Weight of the cross-entropy of what the image cells see, by the same rays.',
-                                  low=0.0, high=1e3)
+    cell_depth: float = setting(
+        0.0, 'Weight of the depth loss of the image cells, by rays through the labels.', low=0.0, high=1e3
+    )
+    cell_depth_fused: float = setting(
+        0.0,
+        'Weight of the same loss for the depth fused with history, before it is '
+        'blended with the other; what the blend alone teaches, its gate may shut out.',
+        low=0.0,
+        high=1e3,
+    )
+    cell_classes: float = setting(
+        0.0, 'Weight of the cross-entropy of what the image cells see, by the same rays.', low=0.0, high=1e3
+    )
 
     @property
     def wants_volume(self) -> bool:
@@ -85,8 +92,9 @@ class BevdetoccObjective(Objective):
         nn.init.zeros_(self.cell_classifier.weight)
         nn.init.zeros_(self.cell_classifier.get_parameter('bias'))
 
-    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
-                progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
+    def forward(
+        self, frame: Frame, truth: FrameTruth, state: SequenceState | None, progress: float = 0.0
+    ) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``; the losses are the same all through the training."""
         del progress
         geometry = self.geometry(frame, state)
@@ -112,7 +120,7 @@ class BevdetoccObjective(Objective):
         chosen, found = self._weights, {}
         supervised = cells.supervised.float()
         if chosen.depth:
-            found['depth'] = chosen.depth * losses.depth_binary(supervised, truth.depth)
+            found['depth'] = chosen.depth * depth_losses.depth_binary(supervised, truth.depth)
         if chosen.cell_depth and truth.rays is not None:
             distributions = [supervised] if cells.fused_logits is None else [supervised, cells.distribution]
             likelihoods = [_depth_loss(each, truth.rays) for each in distributions]
@@ -121,11 +129,12 @@ class BevdetoccObjective(Objective):
             fused = cells.fused_logits.float().softmax(1)
             found['cell_depth_fused'] = chosen.cell_depth_fused * _depth_loss(fused, truth.rays)
         if chosen.cell_classes and truth.rays is not None:
-            logits = losses.spread(self.cell_classifier(cells.context), truth.rays.classes.shape)
+            logits = depth_losses.spread(self.cell_classifier(cells.context), truth.rays.classes.shape)
             found['cell_classes'] = chosen.cell_classes * losses.cross_entropy(
-                logits.permute(0, 2, 3, 1).flatten(0, 2), losses.targets_of(truth.rays.classes), self.class_weights)
+                logits.permute(0, 2, 3, 1).flatten(0, 2), losses.targets_of(truth.rays.classes), self.class_weights
+            )
         return found
 
 
 def _depth_loss(distribution: Tensor, rays: RaySupervision) -> Tensor:
-    return losses.depth_between(losses.spread(distribution, rays.bins.shape), rays.bins)
+    return depth_losses.depth_between(depth_losses.spread(distribution, rays.bins.shape), rays.bins)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import Encoded, FrameGeometry, OccupancyNetwork
-from gdfusion_ros.model.objectives import losses
+from gdfusion_ros.model.objectives import depth_losses, losses
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
@@ -66,22 +66,27 @@ class FocalObjective(Objective):
         super().__init__(network)
         self._weights = weights
         classes = network.spec.classes
-        by_class = (losses.class_weights(torch.tensor(losses.FREQUENCIES[network.spec.label_set]))[1:]
-                    if weights.rare_classes else torch.full((classes,), 1 / classes))
+        by_class = (
+            losses.class_weights(torch.tensor(losses.FREQUENCIES[network.spec.label_set]))[1:]
+            if weights.rare_classes
+            else torch.full((classes,), 1 / classes)
+        )
         self.register_buffer('class_weights', by_class, persistent=False)
 
-    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
-                progress: float = 0.0) -> tuple[dict[str, Tensor], SequenceState]:
+    def forward(
+        self, frame: Frame, truth: FrameTruth, state: SequenceState | None, progress: float = 0.0
+    ) -> tuple[dict[str, Tensor], SequenceState]:
         """See ``Objective``."""
         geometry = self.geometry(frame, state)
         seen = self.encoded(frame, truth, geometry, state, progress)
         found = self._voxel_losses(seen.volume, truth.labels)
         if self._weights.depth:
-            found['depth'] = self._weights.depth * losses.depth_binary(seen.cells.supervised.float(), truth.depth)
+            found['depth'] = self._weights.depth * depth_losses.depth_binary(seen.cells.supervised.float(), truth.depth)
         return found, seen.state.detach()
 
-    def encoded(self, frame: Frame, truth: FrameTruth, geometry: FrameGeometry, state: SequenceState | None,
-                progress: float) -> Encoded:
+    def encoded(
+        self, frame: Frame, truth: FrameTruth, geometry: FrameGeometry, state: SequenceState | None, progress: float
+    ) -> Encoded:
         """The frame before its voxels are classified."""
         del truth, progress
         return self.network.encode(frame.images, geometry, state, frame.lidar_depth)
@@ -89,8 +94,11 @@ class FocalObjective(Objective):
     def _voxel_losses(self, volume: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Of what is labelled. The network is asked for places, so that far voxels can be told from near ones."""
         places = torch.arange(labels.numel(), device=labels.device).view(labels.shape)
-        scores, place = losses.known(*self.network.classify_labelled(
-            volume, places.masked_fill(labels == IGNORE, losses.NO_TARGET), losses.NO_TARGET))
+        scores, place = losses.known(
+            *self.network.classify_labelled(
+                volume, places.masked_fill(labels == IGNORE, losses.NO_TARGET), losses.NO_TARGET
+            )
+        )
         logits, unused = scores.float(), scores.shape[1] - self.network.spec.classes
         targets = losses.targets_of(labels.flatten()[place], unused)
         far = losses.distance_weights(*labels.shape[:2]).to(labels.device).flatten()[place // labels.shape[2]]

@@ -42,8 +42,9 @@ class GsdoccObjective(FocalObjective):
         super().__init__(network, weights)
         self._guided = weights.guided
 
-    def encoded(self, frame: Frame, truth: FrameTruth, geometry: FrameGeometry, state: SequenceState | None,
-                progress: float) -> Encoded:
+    def encoded(
+        self, frame: Frame, truth: FrameTruth, geometry: FrameGeometry, state: SequenceState | None, progress: float
+    ) -> Encoded:
         """The frame before its voxels are classified, lifted along the guided depth."""
         share = trust(progress) if self._guided else 1.0
         with self.told(partial(guided, bins=truth.depth, share=share)):

@@ -63,16 +63,22 @@ class FrameTruth:
     def to(self, device: torch.device) -> FrameTruth:
         """The same on ``device``."""
         classes = self.point_classes
-        return FrameTruth(self.labels.to(device, non_blocking=True), self.depth.to(device, non_blocking=True),
-                          None if self.rays is None else self.rays.to(device),
-                          None if classes is None else classes.to(device, non_blocking=True))
+        return FrameTruth(
+            self.labels.to(device, non_blocking=True),
+            self.depth.to(device, non_blocking=True),
+            None if self.rays is None else self.rays.to(device),
+            None if classes is None else classes.to(device, non_blocking=True),
+        )
 
     def pin_memory(self) -> FrameTruth:
         """The same where CUDA fetches it by itself."""
         classes = self.point_classes
-        return FrameTruth(self.labels.pin_memory(), self.depth.pin_memory(),
-                          None if self.rays is None else self.rays.pin_memory(),
-                          None if classes is None else classes.pin_memory())
+        return FrameTruth(
+            self.labels.pin_memory(),
+            self.depth.pin_memory(),
+            None if self.rays is None else self.rays.pin_memory(),
+            None if classes is None else classes.pin_memory(),
+        )
 
 
 class Objective(nn.Module):
@@ -87,8 +93,9 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, frame: Frame, truth: FrameTruth, state: SequenceState | None,
-                progress: float) -> tuple[dict[str, Tensor], SequenceState]:
+    def forward(
+        self, frame: Frame, truth: FrameTruth, state: SequenceState | None, progress: float
+    ) -> tuple[dict[str, Tensor], SequenceState]:
         """See one frame.
 
         Args:

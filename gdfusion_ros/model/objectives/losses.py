@@ -5,8 +5,8 @@ makes them; all but ``cross_entropy`` want the rows that have a target only, see
 
 BEVDetOcc-GF is trained with ``cross_entropy`` and 0.05 times ``depth_binary``; FB-Occ-GF with ``focal``,
 ``semantic_scaling``, ``geometric_scaling``, ``lovasz_softmax`` and ``depth_binary``; ALOcc-GF with ``mask_binary`` and
-``mask_dice`` of its queries and ``depth_likelihood``; GSD-Occ as FB-Occ-GF, all classes alike. ``depth_between`` is
-none of theirs.
+``mask_dice`` of its queries and ``depth_likelihood``; GSD-Occ as FB-Occ-GF, all classes alike. Those of depth are in
+``depth_losses``, of which ``depth_between`` is none of theirs.
 """
 
 from __future__ import annotations
@@ -18,9 +18,28 @@ from torch import Tensor
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.objectives.interface import IGNORE
 
-FREQUENCIES = {'occ3d_nuscenes': (
-    944004, 1897170, 152386, 2391677, 16957802, 724139, 189027, 2074468, 413451, 2384460, 5916653, 175883646, 4275424,
-    51393615, 61411620, 105975596, 116424404, 1892500630)}
+FREQUENCIES = {
+    'occ3d_nuscenes': (
+        944004,
+        1897170,
+        152386,
+        2391677,
+        16957802,
+        724139,
+        189027,
+        2074468,
+        413451,
+        2384460,
+        5916653,
+        175883646,
+        4275424,
+        51393615,
+        61411620,
+        105975596,
+        116424404,
+        1892500630,
+    )
+}
 """Voxels of every class in the training split, by label set (training.md §5)."""
 
 NO_TARGET = -100
@@ -67,7 +86,7 @@ def focal(logits: Tensor, targets: Tensor, class_weights: Tensor, place_weights:
     truth = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
     probability = logits.sigmoid()
     wrong = (1 - probability) * truth + probability * (1 - truth)
-    weight = (_BALANCE * truth + (1 - _BALANCE) * (1 - truth)) * wrong ** _FOCUS
+    weight = (_BALANCE * truth + (1 - _BALANCE) * (1 - truth)) * wrong**_FOCUS
     loss = F.binary_cross_entropy_with_logits(logits, truth, reduction='none') * weight * class_weights
     return _FOCAL_SCALE * (loss.sum(1) * place_weights).mean()
 
@@ -75,7 +94,7 @@ def focal(logits: Tensor, targets: Tensor, class_weights: Tensor, place_weights:
 def distance_weights(rows: int, columns: int) -> Tensor:
     """(Y, X) weights of the columns of a volume: 1 at its middle, 2 at its far corner."""
     y, x = torch.meshgrid(torch.arange(rows) - rows // 2, torch.arange(columns) - columns // 2, indexing='ij')
-    distance = torch.sqrt((x ** 2 + y ** 2).float())
+    distance = torch.sqrt((x**2 + y**2).float())
     return 1 + distance / distance.max()
 
 
@@ -91,8 +110,10 @@ def balance(label_set: str, exponent: float) -> Tensor:
         GdfusionError: nobody has counted the classes of that label set.
     """
     if label_set not in FREQUENCIES:
-        raise GdfusionError(f"'class_balance' needs to know how frequent the classes of {label_set} are, which nobody "
-                            'has counted: set it to 0')
+        raise GdfusionError(
+            f"'class_balance' needs to know how frequent the classes of {label_set} are, which nobody "
+            'has counted: set it to 0'
+        )
     counts = torch.tensor(FREQUENCIES[label_set], dtype=torch.float64)
     return F.pad((counts.max() / counts) ** exponent, (1, 0)).float()
 
@@ -115,8 +136,9 @@ def semantic_scaling(probability: Tensor, targets: Tensor) -> Tensor:
 def geometric_scaling(probability: Tensor, targets: Tensor) -> Tensor:
     """The same three terms for occupied against free, the last column."""
     free, truth = probability[:, -1], (targets != probability.shape[1] - 1).to(probability.dtype)
-    return _scaling(((1 - free) * truth).sum(), (1 - free).sum(), truth.sum(), (free * (1 - truth)).sum(),
-                    (1 - truth).sum())
+    return _scaling(
+        ((1 - free) * truth).sum(), (1 - free).sum(), truth.sum(), (free * (1 - truth)).sum(), (1 - truth).sum()
+    )
 
 
 def _scaling(hits: Tensor, predicted: Tensor, true: Tensor, rejected: Tensor, others: Tensor) -> Tensor:
@@ -129,8 +151,13 @@ def _scaling(hits: Tensor, predicted: Tensor, true: Tensor, rejected: Tensor, ot
         rejected: sum of the other probabilities over the voxels that are not of the class.
         others: how many voxels are not of the class.
     """
-    ratios = torch.stack([hits / (predicted + _SMOOTH), hits / (true + _SMOOTH),
-                          torch.where(others > 0, rejected / (others + _SMOOTH), 1.0)])
+    ratios = torch.stack(
+        [
+            hits / (predicted + _SMOOTH),
+            hits / (true + _SMOOTH),
+            torch.where(others > 0, rejected / (others + _SMOOTH), 1.0),
+        ]
+    )
     return -ratios.clamp(_SMOOTH, 1 - _SMOOTH).log().sum(0)
 
 
@@ -160,55 +187,19 @@ def by_probability(weights: object, logits: Tensor, targets: Tensor) -> dict[str
         logits: (n, K).
         targets: (n,).
     """
-    wanted = {name: (weight, loss) for name, loss in (
-        ('semantic_scaling', semantic_scaling), ('geometric_scaling', geometric_scaling), ('lovasz', lovasz_softmax))
-        if (weight := getattr(weights, name))}
+    wanted = {
+        name: (weight, loss)
+        for name, loss in (
+            ('semantic_scaling', semantic_scaling),
+            ('geometric_scaling', geometric_scaling),
+            ('lovasz', lovasz_softmax),
+        )
+        if (weight := getattr(weights, name))
+    }
     if not wanted:
         return {}
     probability = logits.softmax(1)
     return {name: weight * loss(probability, targets) for name, (weight, loss) in wanted.items()}
-
-
-def depth_binary(probability: Tensor, bins: Tensor) -> Tensor:
-    """Binary cross-entropy of a depth distribution, summed over the bins, mean over the cells that have a depth.
-
-    Args:
-        probability: (N, D, h, w).
-        bins: (N, h, w) index of the true bin, IGNORE where none is known.
-    """
-    seen = bins != IGNORE
-    chosen = probability.permute(0, 2, 3, 1)[seen]
-    truth = F.one_hot(bins[seen].long(), probability.shape[1]).to(chosen.dtype)
-    return F.binary_cross_entropy(chosen, truth, reduction='sum') / max(1, len(chosen))
-
-
-def depth_likelihood(probability: Tensor, bins: Tensor) -> Tensor:
-    """Mean of -ln(probability of the true bin) over the cells that have a depth; arguments as ``depth_binary``."""
-    seen = bins != IGNORE
-    chosen = probability.permute(0, 2, 3, 1)[seen]
-    true = chosen.gather(1, bins[seen].long()[:, None])
-    return -(true + 1e-8).log().sum() / max(1, len(chosen))
-
-
-def depth_between(probability: Tensor, places: Tensor) -> Tensor:
-    """Mean cross-entropy of depth distributions with depths between two bins, of which the nearer weighs more.
-
-    Args:
-        probability: (N, D, h, w).
-        places: (N, h, w) true depth in bins, 0 to D - 1; NaN where none is known.
-    """
-    seen = ~places.isnan()
-    chosen, place = probability.permute(0, 2, 3, 1)[seen], places[seen]
-    below = place.floor().clamp(max=probability.shape[1] - 2)
-    share, low = place - below, below.long()
-    pair = chosen.gather(1, torch.stack([low, low + 1], 1))
-    return -((pair + 1e-8).log() * torch.stack([1 - share, share], 1)).sum() / max(1, len(chosen))
-
-
-def spread(cells: Tensor, size: torch.Size) -> Tensor:
-    """(N, C, h, w) -> (N, C, r h, r w), where ``size`` is (N, r h, r w): the same for every ray through a cell."""
-    rays = size[-1] // cells.shape[-1]
-    return cells.repeat_interleave(rays, 2).repeat_interleave(rays, 3)
 
 
 def mask_binary(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

@@ -33,8 +33,11 @@ def select(reference: F, cpu: F, *tensors: Tensor) -> F:
 
 def usable_on_cuda(*tensors: Tensor) -> bool:
     """Whether the Triton kernels can take these tensors: float32 on CUDA, no gradient asked for, and they can run."""
-    return (not torch.is_grad_enabled() and all(t.is_cuda and t.dtype == torch.float32 for t in tensors)
-            and triton_runs(tensors[0].device))
+    return (
+        not torch.is_grad_enabled()
+        and all(t.is_cuda and t.dtype == torch.float32 for t in tensors)
+        and triton_runs(tensors[0].device)
+    )
 
 
 def on_cuda(reference: F) -> F:
@@ -54,6 +57,9 @@ def triton_runs(device: torch.device) -> bool:
     except (ImportError, OSError, RuntimeError, CalledProcessError) as error:
         logging.getLogger(__name__).warning(
             'on %s, gathers and scatters take their slow plain form, as the kernels in Triton cannot run (%s); '
-            'install triton (pip), and a C compiler with the headers of Python', device, error)
+            'install triton (pip), and a C compiler with the headers of Python',
+            device,
+            error,
+        )
         return False
     return True

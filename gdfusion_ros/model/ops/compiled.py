@@ -48,8 +48,11 @@ def usable(*tensors: Tensor) -> bool:
     """Whether the compiled forms can take these tensors: float32 on the CPU, no gradient asked for, and no graph."""
     import torch
 
-    return not torch.is_grad_enabled() and not in_graph_form() and all(
-        t.device.type == 'cpu' and t.dtype == torch.float32 for t in tensors)
+    return (
+        not torch.is_grad_enabled()
+        and not in_graph_form()
+        and all(t.device.type == 'cpu' and t.dtype == torch.float32 for t in tensors)
+    )
 
 
 def share_threads() -> None:
@@ -83,5 +86,8 @@ def row(matrix: Floats, index: int, x: Float, y: Float, z: Float) -> Float:
 def moved(transform: Floats, x: int, y: int, z: int) -> Triple:
     """R p of voxel (x, y, z)."""
     fx, fy, fz = Float(x), Float(y), Float(z)
-    return (row(transform, 0, fx, fy, fz) + transform[0, 3], row(transform, 1, fx, fy, fz) + transform[1, 3],
-            row(transform, 2, fx, fy, fz) + transform[2, 3])
+    return (
+        row(transform, 0, fx, fy, fz) + transform[0, 3],
+        row(transform, 1, fx, fy, fz) + transform[1, 3],
+        row(transform, 2, fx, fy, fz) + transform[2, 3],
+    )

@@ -37,8 +37,9 @@ def launch(function: Callable[..., None], count: int, block: int, *arguments: An
     It gets ``arguments``, ``count`` and, by name, ``block`` and the constants.
     """
     with torch.cuda.device_of(arguments[0]):
-        cast(Any, function)[(triton.cdiv(count, block),)](*arguments, count, block=block, enable_fp_fusion=False,
-                                                          **constants)
+        cast(Any, function)[(triton.cdiv(count, block),)](
+            *arguments, count, block=block, enable_fp_fusion=False, **constants
+        )
 
 
 def padded(count: int) -> int:

@@ -102,8 +102,11 @@ def observe(network: OccupancyNetwork, steps: Sequence[Step]) -> dict[str, Layer
         for hook in hooks:
             hook.remove()
     frames = max(len(steps), 1)
-    return {name: LayerUse(_best_range(what), what.work // frames) for name, what in seen.items()
-            if what.work // frames >= LEAST_WORK}
+    return {
+        name: LayerUse(_best_range(what), what.work // frames)
+        for name, what in seen.items()
+        if what.work // frames >= LEAST_WORK
+    }
 
 
 def _is_candidate(module: nn.Module) -> bool:
@@ -112,8 +115,9 @@ def _is_candidate(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) and module.in_features >= LEAST_CHANNELS
 
 
-def _hook(look: Callable[[_Seen, nn.Module, Tensor], None], seen: _Seen, module: nn.Module,
-          args: tuple[Tensor, ...]) -> None:
+def _hook(
+    look: Callable[[_Seen, nn.Module, Tensor], None], seen: _Seen, module: nn.Module, args: tuple[Tensor, ...]
+) -> None:
     look(seen, module, args[0].detach())
 
 

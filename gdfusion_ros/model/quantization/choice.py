@@ -45,8 +45,13 @@ class Choice:
     agreement: float
 
 
-def quantize(network: OccupancyNetwork, uses: Mapping[str, LayerUse], steps: Sequence[Step], agreement: float,
-             on_trial: Callable[[], object] = lambda: None) -> Choice:
+def quantize(
+    network: OccupancyNetwork,
+    uses: Mapping[str, LayerUse],
+    steps: Sequence[Step],
+    agreement: float,
+    on_trial: Callable[[], object] = lambda: None,
+) -> Choice:
     """Put into 8 bits all layers but the fewest that must keep theirs so that the classes stay.
 
     Each layer is tried alone first. Then all are put into 8 bits, and the one that changed most for its work gets its
@@ -78,8 +83,13 @@ def quantize(network: OccupancyNetwork, uses: Mapping[str, LayerUse], steps: Seq
         name = worst_last.pop()
         put(network, name, floats[name])
     chosen = set(worst_last)
-    return Choice(tuple(LayerReport(name, uses[name].work / whole, error, changed, name in chosen)
-                        for name, (changed, error) in alone.items()), found)
+    return Choice(
+        tuple(
+            LayerReport(name, uses[name].work / whole, error, changed, name in chosen)
+            for name, (changed, error) in alone.items()
+        ),
+        found,
+    )
 
 
 def put(network: nn.Module, name: str, module: nn.Module) -> None:
@@ -105,6 +115,8 @@ class _Error:
 
 
 def _agreement(network: OccupancyNetwork, steps: Sequence[Step], wanted: Sequence[Tensor]) -> float:
-    same = [float((labels == others).float().mean())
-            for labels, others in zip(labels_of(network, steps), wanted, strict=True)]
+    same = [
+        float((labels == others).float().mean())
+        for labels, others in zip(labels_of(network, steps), wanted, strict=True)
+    ]
     return sum(same) / len(same)

@@ -43,11 +43,22 @@ def load_quantized(network: OccupancyNetwork, path: Path) -> None:
             raise _misfit(path, network, f'there is no convolution {name} in it')
         put(network, name, quantized(layer))
     own = network.state_dict()
-    faults = [f'{kind} {", ".join(sorted(names)[:4])}' for kind, names in (
-        ('missing', own.keys() - found.keys()), ('unexpected', found.keys() - own.keys()),
-        ('of another shape or type', {key for key in own.keys() & found.keys()
-                                      if (own[key].shape, own[key].dtype) != (found[key].shape, found[key].dtype)}),
-    ) if names]
+    faults = [
+        f'{kind} {", ".join(sorted(names)[:4])}'
+        for kind, names in (
+            ('missing', own.keys() - found.keys()),
+            ('unexpected', found.keys() - own.keys()),
+            (
+                'of another shape or type',
+                {
+                    key
+                    for key in own.keys() & found.keys()
+                    if (own[key].shape, own[key].dtype) != (found[key].shape, found[key].dtype)
+                },
+            ),
+        )
+        if names
+    ]
     if faults:
         raise _misfit(path, network, '; '.join(faults))
     network.load_state_dict(found)
@@ -73,5 +84,6 @@ def _impossible(layer: QuantizedConv) -> str:
 
 
 def _misfit(path: Path, network: OccupancyNetwork, fault: str) -> GdfusionError:
-    return GdfusionError(f'{path} does not fit {network.spec.name} in 8 bits: {fault}. Is it of another model? Then '
-                         'name that one')
+    return GdfusionError(
+        f'{path} does not fit {network.spec.name} in 8 bits: {fault}. Is it of another model? Then name that one'
+    )

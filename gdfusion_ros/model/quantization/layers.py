@@ -72,9 +72,24 @@ class QuantizedConv(nn.Module):
         """As the convolution that it is made of."""
         packed = self._prepared()
         out: Tensor = torch.ops.onednn.qconv_pointwise(
-            codes(features, packed.step, packed.zero), packed.step, packed.zero, packed.weight, self.weight_step,
-            packed.weight_zeros, self.bias, self._stride, self._padding, self._dilation, self._groups, 1.0, 0,
-            torch.float32, 'none', [], '')
+            codes(features, packed.step, packed.zero),
+            packed.step,
+            packed.zero,
+            packed.weight,
+            self.weight_step,
+            packed.weight_zeros,
+            self.bias,
+            self._stride,
+            self._padding,
+            self._dilation,
+            self._groups,
+            1.0,
+            0,
+            torch.float32,
+            'none',
+            [],
+            '',
+        )
         return out
 
     def reference(self, features: Tensor) -> Tensor:
@@ -96,8 +111,17 @@ class QuantizedConv(nn.Module):
     def _prepared(self) -> _Packed:
         if self._packed is None:
             step, zero = float(self.input_step), int(self.input_zero)
-            packed = torch.ops.onednn.qconv_prepack(self.weight, self.weight_step, step, zero, self._stride,
-                                                    self._padding, self._dilation, self._groups, None)
+            packed = torch.ops.onednn.qconv_prepack(
+                self.weight,
+                self.weight_step,
+                step,
+                zero,
+                self._stride,
+                self._padding,
+                self._dilation,
+                self._groups,
+                None,
+            )
             self._packed = _Packed(packed, torch.zeros(len(self.bias), dtype=torch.int64), step, zero)
         return self._packed
 

@@ -73,11 +73,15 @@ def _is_graph(settings: ModelSettings) -> bool:
 def _require_fit(spec: NetworkSpec, settings: ModelSettings, path: Path) -> None:
     """Refuse an export that the settings do not mean."""
     if settings.model not in ('', spec.name):
-        raise GdfusionError(f"{path} is an export of the model {spec.name}, not of {settings.model}; drop 'model', or "
-                            'take another export')
+        raise GdfusionError(
+            f"{path} is an export of the model {spec.name}, not of {settings.model}; drop 'model', or "
+            'take another export'
+        )
     if missing := set(spec.cues) - set(settings.cues):
-        raise GdfusionError(f'{path} was exported with the cue {min(missing)}, which is switched off here: export it '
-                            "with the same 'cues'")
+        raise GdfusionError(
+            f'{path} was exported with the cue {min(missing)}, which is switched off here: export it '
+            "with the same 'cues'"
+        )
 
 
 def _exported(settings: ModelSettings, *, scores: bool) -> Path:
@@ -89,8 +93,10 @@ def _exported(settings: ModelSettings, *, scores: bool) -> Path:
         try:
             from gdfusion_ros.model.export.write import export_settings
         except ModuleNotFoundError as error:
-            raise GdfusionError(f"to export '{settings.weights or settings.model or DEFAULT_MODEL}' needs torch, which "
-                                f"is not here ({error}); set 'weights' to an exported network (.onnx)") from error
+            raise GdfusionError(
+                f"to export '{settings.weights or settings.model or DEFAULT_MODEL}' needs torch, which "
+                f"is not here ({error}); set 'weights' to an exported network (.onnx)"
+            ) from error
         export_settings(settings, path, scores=scores)
     return path
 
@@ -123,6 +129,8 @@ def export_folder() -> Path:
         return usual
     instead = Path(tempfile.gettempdir(), f'gdfusion_ros-{os.getuid()}')
     if not private_folder(instead):
-        raise GdfusionError(f'exports can be kept neither in {usual} nor in {instead}: set XDG_CACHE_HOME to a folder '
-                            'that can be written')
+        raise GdfusionError(
+            f'exports can be kept neither in {usual} nor in {instead}: set XDG_CACHE_HOME to a folder '
+            'that can be written'
+        )
     return instead

@@ -67,8 +67,11 @@ class ExportedNetwork:
 
     def blank_state(self) -> Tensors:
         """What is given as the state at the start of a sequence, where it does not count."""
-        return {tensor.name: np.zeros([size for size in tensor.shape if isinstance(size, int)], tensor.dtype)
-                for tensor in self.contract.network.inputs if tensor.name.startswith('state.')}
+        return {
+            tensor.name: np.zeros([size for size in tensor.shape if isinstance(size, int)], tensor.dtype)
+            for tensor in self.contract.network.inputs
+            if tensor.name.startswith('state.')
+        }
 
 
 def trial_inputs(network: ExportedNetwork) -> Tensors:
@@ -79,28 +82,51 @@ def trial_inputs(network: ExportedNetwork) -> Tensors:
     zero, one = np.zeros(count), np.ones(count)
     pose = np.tile(np.eye(4, dtype=np.float32), (count, 1, 1))
     # Columns: the camera's right, down and forward in the vehicle's frame.
-    pose[:, :3, :3] = np.stack([np.stack([np.sin(yaw), zero, np.cos(yaw)], -1),
-                                np.stack([-np.cos(yaw), zero, np.sin(yaw)], -1), np.stack([zero, -one, zero], -1)], 1)
+    pose[:, :3, :3] = np.stack(
+        [
+            np.stack([np.sin(yaw), zero, np.cos(yaw)], -1),
+            np.stack([-np.cos(yaw), zero, np.sin(yaw)], -1),
+            np.stack([zero, -one, zero], -1),
+        ],
+        1,
+    )
     pose[:, 2, 3] = 1.5
     lens = np.array([[0.8 * width, 0, width / 2], [0, 0.8 * width, height / 2], [0, 0, 1]], np.float32)
     eye, shift = np.tile(np.eye(4, dtype=np.float32), (count, 1, 1)), np.zeros((count, 3), np.float32)
     seen = np.ones(count, bool)
-    return {'images': np.zeros((count, 3, height, width), np.float32), 'first': np.array(True),
-            'lidar_depth': np.zeros((count, height, width), np.float32), 'intrinsics': np.tile(lens, (count, 1, 1)),
-            'post_rotation': eye[:, :3, :3], 'post_translation': shift, 'volume_from_camera': pose, 'visible': seen,
-            'previous_post_rotation': eye[:, :3, :3], 'previous_post_translation': shift, 'previous_visible': seen,
-            'previous_camera_from_camera': eye, 'previous_ego_from_ego': eye[0]}
+    return {
+        'images': np.zeros((count, 3, height, width), np.float32),
+        'first': np.array(True),
+        'lidar_depth': np.zeros((count, height, width), np.float32),
+        'intrinsics': np.tile(lens, (count, 1, 1)),
+        'post_rotation': eye[:, :3, :3],
+        'post_translation': shift,
+        'volume_from_camera': pose,
+        'visible': seen,
+        'previous_post_rotation': eye[:, :3, :3],
+        'previous_post_translation': shift,
+        'previous_visible': seen,
+        'previous_camera_from_camera': eye,
+        'previous_ego_from_ego': eye[0],
+    }
 
 
-def _run(session: InferenceSession, given: Mapping[str, NDArray[Any]], inputs: Iterable[TensorFacts],
-         outputs: Iterable[TensorFacts]) -> Tensors:
+def _run(
+    session: InferenceSession,
+    given: Mapping[str, NDArray[Any]],
+    inputs: Iterable[TensorFacts],
+    outputs: Iterable[TensorFacts],
+) -> Tensors:
     names = [tensor.name for tensor in outputs]
     for tensor in inputs:
         shape = np.shape(given[tensor.name])
-        if len(shape) != len(tensor.shape) or any(isinstance(size, int) and size != found
-                                                  for size, found in zip(tensor.shape, shape, strict=True)):
-            raise GdfusionError(f'{tensor.name} has shape {list(shape)}, but the network was exported for '
-                                f'{tensor.shape}: export it for these images')
+        if len(shape) != len(tensor.shape) or any(
+            isinstance(size, int) and size != found for size, found in zip(tensor.shape, shape, strict=True)
+        ):
+            raise GdfusionError(
+                f'{tensor.name} has shape {list(shape)}, but the network was exported for '
+                f'{tensor.shape}: export it for these images'
+            )
     found = session.run(names, {tensor.name: np.asarray(given[tensor.name]) for tensor in inputs})
     return dict(zip(names, found, strict=True))
 
@@ -114,8 +140,9 @@ def _provider(name: str) -> str:
     try:
         from onnxruntime import get_available_providers
     except ImportError as error:
-        raise GdfusionError("backend 'onnxruntime' needs onnxruntime: pip install 'gdfusion-ros[onnxruntime]' "
-                            f'({error})') from error
+        raise GdfusionError(
+            f"backend 'onnxruntime' needs onnxruntime: pip install 'gdfusion-ros[onnxruntime]' ({error})"
+        ) from error
     there: dict[str, str] = {each.removesuffix(_SUFFIX).lower(): each for each in get_available_providers()}
     found = there.get(name.removesuffix(_SUFFIX).lower())
     if found is None:

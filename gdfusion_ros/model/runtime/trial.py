@@ -30,9 +30,14 @@ def trial_frames(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
     zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
     # Columns: the camera's right, down and forward in the ego frame.
     volume_from_camera = torch.eye(4).repeat(spec.cameras, 1, 1)
-    volume_from_camera[:, :3, :3] = torch.stack([torch.stack([yaw.sin(), zero, yaw.cos()], -1),
-                                              torch.stack([-yaw.cos(), zero, yaw.sin()], -1),
-                                              torch.stack([zero, -one, zero], -1)], 1)
+    volume_from_camera[:, :3, :3] = torch.stack(
+        [
+            torch.stack([yaw.sin(), zero, yaw.cos()], -1),
+            torch.stack([-yaw.cos(), zero, yaw.sin()], -1),
+            torch.stack([zero, -one, zero], -1),
+        ],
+        1,
+    )
     volume_from_camera[:, 2, 3] = 1.5
     intrinsics = torch.tensor([[1266.0, 0, 800], [0, 1266.0, 450], [0, 0, 1]]).repeat(spec.cameras, 1, 1)
     forward = torch.eye(4)
@@ -45,8 +50,13 @@ def trial_frames(network: OccupancyNetwork, count: int) -> Iterator[Frame]:
         chain, before = product(affine_inverse(before), forward, now), now
         images = torch.randn(spec.cameras, 3, height, width, generator=generator)
         calibration = Calibration(
-            intrinsics, torch.diag(torch.tensor([scale, scale, 1.0])).repeat(spec.cameras, 1, 1), post_translation, now,
-            torch.eye(3), torch.ones(spec.cameras, dtype=torch.bool))
+            intrinsics,
+            torch.diag(torch.tensor([scale, scale, 1.0])).repeat(spec.cameras, 1, 1),
+            post_translation,
+            now,
+            torch.eye(3),
+            torch.ones(spec.cameras, dtype=torch.bool),
+        )
         yield Frame(images.to(network.device, memory_format=torch.channels_last), calibration, chain, forward)
 
 
@@ -65,5 +75,6 @@ def warm_up(network: OccupancyNetwork) -> None:
             prediction = runner.predict(frame)
             prediction.confidence().cpu()
     except torch.cuda.OutOfMemoryError as error:
-        raise GdfusionError(f'{network.device} is out of memory for {network.title}; free it, or run a smaller '
-                            'model') from error
+        raise GdfusionError(
+            f'{network.device} is out of memory for {network.title}; free it, or run a smaller model'
+        ) from error

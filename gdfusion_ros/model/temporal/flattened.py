@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from gdfusion_ros.model.interface import Calibration, Previous
-from gdfusion_ros.model.network import MemorySlot
 from gdfusion_ros.model.probe import Pass
+from gdfusion_ros.model.slots import MemorySlot
 
 
 @dataclass(frozen=True, eq=False)

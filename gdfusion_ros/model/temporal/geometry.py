@@ -62,8 +62,14 @@ class GeometryFusion(nn.Module):
         self.history_gate.start_at(NEUTRAL_HISTORY)
         self.blend_gate.start_at(0.5)
 
-    def forward(self, logits: Tensor, probability: Tensor, frustum: Tensor, reprojection: Reprojection,
-                state: GeometryState | None) -> tuple[Tensor, GeometryState]:
+    def forward(
+        self,
+        logits: Tensor,
+        probability: Tensor,
+        frustum: Tensor,
+        reprojection: Reprojection,
+        state: GeometryState | None,
+    ) -> tuple[Tensor, GeometryState]:
         """Geometry for the lift, and the state.
 
         Args:
@@ -83,8 +89,9 @@ class GeometryFusion(nn.Module):
         softened, blend = self.blend(fused, probability)
         return blend * softened + (1 - blend) * probability, GeometryState(fused)
 
-    def history(self, logits: Tensor, frustum: Tensor, reprojection: Reprojection,
-                state: GeometryState) -> tuple[Tensor, Tensor]:
+    def history(
+        self, logits: Tensor, frustum: Tensor, reprojection: Reprojection, state: GeometryState
+    ) -> tuple[Tensor, Tensor]:
         """The warped history (N, D, h, w), and its weight (N, 1, h, w) against the current logits."""
         history = depth_warp(state.logits, frustum, reprojection, self.image_size, self.depths)
         return history, self.history_gate(torch.cat([history, logits], 1))

@@ -38,8 +38,9 @@ class MotionFusion(nn.Module):
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.offset.get_parameter('bias'))
 
-    def forward(self, volume: Tensor, previous_from_current: Tensor, state: MotionState | None,
-                first: Tensor | None = None) -> tuple[Tensor, MotionState]:
+    def forward(
+        self, volume: Tensor, previous_from_current: Tensor, state: MotionState | None, first: Tensor | None = None
+    ) -> tuple[Tensor, MotionState]:
         """Fused offsets M_f (Y X Z, 3) along x, y, z [voxels], and the state H_m, which is the same.
 
         Args:

@@ -45,8 +45,15 @@ class QueueState:
 class QueueMemory(nn.Module):
     """The current volume mixed with those of the last frames, each told its age, by two layers over the voxels."""
 
-    def __init__(self, grid: VoxelGrid, channels: int, length: int, *, out_channels: int | None = None,
-                 conv: type[nn.Conv2d | nn.Conv3d] = nn.Conv3d) -> None:
+    def __init__(
+        self,
+        grid: VoxelGrid,
+        channels: int,
+        length: int,
+        *,
+        out_channels: int | None = None,
+        conv: type[nn.Conv2d | nn.Conv3d] = nn.Conv3d,
+    ) -> None:
         """``channels`` of the volume, or with Conv2d of the map; as many come out where nothing else is said."""
         super().__init__()
         self.align = pointwise(conv, channels + 1, channels)
@@ -59,8 +66,9 @@ class QueueMemory(nn.Module):
         found = history_alignment(self._transform, self._grid, calibration, previous)
         return found.to(self.align[0].get_parameter('weight').device, non_blocking=True)
 
-    def forward(self, volume: Tensor, alignment: Tensor, state: QueueState | None,
-                run: Pass) -> tuple[Tensor, QueueState]:
+    def forward(
+        self, volume: Tensor, alignment: Tensor, state: QueueState | None, run: Pass
+    ) -> tuple[Tensor, QueueState]:
         """The volume (1, C, Y, X, Z) or map (1, C, Y, X) mixed with what is kept, and what is to be kept."""
         size, current = tuple(volume.shape[2:]), rows(volume)
         if state is not None and not state.volumes:  # it was emptied
@@ -73,8 +81,9 @@ class QueueMemory(nn.Module):
         run.probe.record('voxel_out', mixed)
         return mixed, QueueState((current.detach(), *past[:-1]), frames + 1)
 
-    def _past(self, current: Tensor, alignment: Tensor, size: tuple[int, ...],
-              state: QueueState | None, run: Pass) -> list[Tensor]:
+    def _past(
+        self, current: Tensor, alignment: Tensor, size: tuple[int, ...], state: QueueState | None, run: Pass
+    ) -> list[Tensor]:
         """All volumes before the current one, as they lie now."""
         if state is None:
             return [current] * self._length

@@ -30,8 +30,9 @@ class RecurrentMemory(nn.Module):
     The cues are a choice: any of motion, voxel and scene, motion only with voxel.
     """
 
-    def __init__(self, grid: VoxelGrid, channels: int, cues: tuple[str, ...],
-                 conv: type[nn.Conv2d | nn.Conv3d] = nn.Conv3d) -> None:
+    def __init__(
+        self, grid: VoxelGrid, channels: int, cues: tuple[str, ...], conv: type[nn.Conv2d | nn.Conv3d] = nn.Conv3d
+    ) -> None:
         """``grid`` and ``channels`` of the volume, or with Conv2d of the map."""
         super().__init__()
         flat = conv is nn.Conv2d
@@ -46,8 +47,9 @@ class RecurrentMemory(nn.Module):
         found = history_alignment(self._transform, self._grid, calibration, previous)
         return found.to(self.scene.weight.device, non_blocking=True)
 
-    def forward(self, volume: Tensor, alignment: Tensor, state: RecurrentState | None,
-                run: Pass) -> tuple[Tensor, RecurrentState]:
+    def forward(
+        self, volume: Tensor, alignment: Tensor, state: RecurrentState | None, run: Pass
+    ) -> tuple[Tensor, RecurrentState]:
         """The volume (1, C, Y, X, Z) or map (1, C, Y, X) with what is remembered, and what is to be remembered."""
         motion: MotionState | None = None
         voxel: VoxelState | None = None
@@ -58,8 +60,13 @@ class RecurrentMemory(nn.Module):
             run.probe.record('motion_fused', motion.offsets)
         if 'voxel' in self._cues:
             with run.probe.stage('voxel'):
-                volume, voxel = self.voxel(volume, None if motion is None else motion.offsets, alignment,
-                                           None if state is None else state.voxel, run.first)
+                volume, voxel = self.voxel(
+                    volume,
+                    None if motion is None else motion.offsets,
+                    alignment,
+                    None if state is None else state.voxel,
+                    run.first,
+                )
                 if state is not None and state.voxel is not None:
                     run.read(state.voxel.volume)
             run.probe.record('voxel_out', volume)
@@ -78,7 +85,10 @@ class RecurrentMemory(nn.Module):
     def fusion(self, cue: str) -> MotionFusion | VoxelFusion | SceneFusion:
         """The fusion of motion, voxel or scene."""
         fusions: dict[str, MotionFusion | VoxelFusion | SceneFusion] = {
-            'motion': self.motion, 'voxel': self.voxel, 'scene': self.scene}
+            'motion': self.motion,
+            'voxel': self.voxel,
+            'scene': self.scene,
+        }
         return fusions[cue]
 
     def start_neutral(self, cue: str) -> None:

@@ -35,7 +35,7 @@ class SceneFusion(nn.Module):
     def __init__(self, channels: int) -> None:
         """``channels`` of the volume; the parameters are S^0 and the maps Q_o, Q_1, Q_2."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, channels, channels) / channels ** 0.5)
+        self.weight = nn.Parameter(torch.randn(1, channels, channels) / channels**0.5)
         self.bias = nn.Parameter(torch.zeros(1, channels, 1))
         self.norm_weight = nn.Parameter(torch.ones(1, channels, 1))
         self.norm_bias = nn.Parameter(torch.zeros(1, channels, 1))

@@ -36,7 +36,8 @@ class VoxelFusion(nn.Module):
         super().__init__()
         self.channels = channels
         self.time_embedding = nn.Sequential(
-            nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels))
+            nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
+        )
         self.align = pointwise(conv, channels, channels)
         self.merge = pointwise(conv, 2 * channels, channels)
 
@@ -56,8 +57,14 @@ class VoxelFusion(nn.Module):
             kernel = block[0].get_parameter('weight')
             kernel.copy_(weight.view_as(kernel))
 
-    def forward(self, volume: Tensor, offsets: Tensor | None, previous_from_current: Tensor,
-                state: VoxelState | None, first: Tensor | None = None) -> tuple[Tensor, VoxelState]:
+    def forward(
+        self,
+        volume: Tensor,
+        offsets: Tensor | None,
+        previous_from_current: Tensor,
+        state: VoxelState | None,
+        first: Tensor | None = None,
+    ) -> tuple[Tensor, VoxelState]:
         """Fused volume (1, C, Y, X, Z), and the state H_v.
 
         Args:

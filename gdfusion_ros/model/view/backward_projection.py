@@ -69,8 +69,7 @@ class BackwardProjection(nn.Module):
         self.register_buffer('camera_code', torch.zeros(cameras, channels))
         self.self_attention = DeformableAttention(channels, HEADS, NEIGHBOURS)
         self.cross_attention = DeformableAttention(channels, HEADS, POINTS)
-        self.perceptron = nn.Sequential(nn.Linear(channels, 4 * channels), nn.ReLU(),
-                                        nn.Linear(4 * channels, channels))
+        self.perceptron = nn.Sequential(nn.Linear(channels, 4 * channels), nn.ReLU(), nn.Linear(4 * channels, channels))
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(3))
 
     def points(self) -> Tensor:
@@ -112,8 +111,12 @@ class BackwardProjection(nn.Module):
 
 
 def _attention(published: str, inner: str) -> dict[str, str]:
-    return {'offsets.': f'{published}{inner}sampling_offsets.', 'weights.': f'{published}{inner}attention_weights.',
-            'value.': f'{published}{inner}value_proj.', 'output.': f'{published}output_proj.'}
+    return {
+        'offsets.': f'{published}{inner}sampling_offsets.',
+        'weights.': f'{published}{inner}attention_weights.',
+        'value.': f'{published}{inner}value_proj.',
+        'output.': f'{published}output_proj.',
+    }
 
 
 _LAYER = 'transformer.encoder.layers.0.'
@@ -122,9 +125,11 @@ BACKWARD_PROJECTION: Table = {
     'column_code': 'positional_encoding.col_embed.weight',
     'row_code': 'positional_encoding.row_embed.weight',
     'camera_code': 'transformer.cams_embeds',
-    **{f'{ours}.{part}': published
-       for ours, index, inner in (('self_attention', 0, ''), ('cross_attention', 1, 'deformable_attention.'))
-       for part, published in _attention(f'{_LAYER}attentions.{index}.', inner).items()},
+    **{
+        f'{ours}.{part}': published
+        for ours, index, inner in (('self_attention', 0, ''), ('cross_attention', 1, 'deformable_attention.'))
+        for part, published in _attention(f'{_LAYER}attentions.{index}.', inner).items()
+    },
     'perceptron.0.': f'{_LAYER}ffns.0.layers.0.0.',
     'perceptron.2.': f'{_LAYER}ffns.0.layers.1.',
     'norms.': f'{_LAYER}norms.',

@@ -29,8 +29,14 @@ class BothWays:
 class ForwardBackwardView(ForwardProjection):
     """Forward projection, then backward projection, the same for all heights of a column."""
 
-    def __init__(self, lift: Lift, backward: BackwardProjection, image_size: tuple[int, int], cells: tuple[int, int],
-                 bins: DepthBins) -> None:
+    def __init__(
+        self,
+        lift: Lift,
+        backward: BackwardProjection,
+        image_size: tuple[int, int],
+        cells: tuple[int, int],
+        bins: DepthBins,
+    ) -> None:
         """``cells`` (h, w) of the features."""
         super().__init__(lift, image_size, cells, bins)
         self.backward_projection = backward

@@ -22,8 +22,9 @@ from gdfusion_ros.model.probe import Pass
 def placement(calibration: Calibration) -> Placement:
     """Where the cameras lie in the volume's frame."""
     pose = calibration.volume_from_camera
-    return Placement(product(pose[:, :3, :3], inverse(calibration.intrinsics)), pose[:, :3, 3], calibration.bda,
-                     calibration.visible)
+    return Placement(
+        product(pose[:, :3, :3], inverse(calibration.intrinsics)), pose[:, :3, 3], calibration.bda, calibration.visible
+    )
 
 
 class IntoGrid(nn.Module):
@@ -57,7 +58,7 @@ class Lift(IntoGrid):
         """``grid`` is the volume in the ego frame, ``parts`` lie along a voxel's edge, ``channels`` are to be mixed."""
         super().__init__(grid)
         self.parts = parts
-        self.mix = nn.Linear(parts ** 3 * channels, channels) if parts > 1 else None
+        self.mix = nn.Linear(parts**3 * channels, channels) if parts > 1 else None
 
     def geometry(self, points: Tensor, calibration: Calibration) -> VoxelIndex | PointRows:
         """Which points lie where.
@@ -137,8 +138,14 @@ class ForwardProjection(nn.Module):
 class LiftView(ForwardProjection):
     """The view slot of most networks: lift, then a residual stage over the volume."""
 
-    def __init__(self, lift: Lifting, pre_process: nn.Module, image_size: tuple[int, int], cells: tuple[int, int],
-                 bins: DepthBins) -> None:
+    def __init__(
+        self,
+        lift: Lifting,
+        pre_process: nn.Module,
+        image_size: tuple[int, int],
+        cells: tuple[int, int],
+        bins: DepthBins,
+    ) -> None:
         """``cells`` (h, w) of the features; ``pre_process`` gives levels, of which the last has the volume's size."""
         super().__init__(lift, image_size, cells, bins)
         self.pre_process = pre_process

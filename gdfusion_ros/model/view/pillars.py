@@ -68,8 +68,10 @@ def pillar_points(grid: VoxelGrid, heights: int) -> Tensor:
     """(Y X, heights, 3) points [m] in the middle of each column of the grid, y outer, and of its equal slices."""
     (x, y, _), (dx, dy, dz) = grid.shape, grid.voxel_size
     counts, sizes = (x, y, heights), (dx, dy, dz * grid.shape[2] / heights)
-    axes = [low + size / 2 + size * torch.arange(count, dtype=torch.float32)
-            for low, size, count in zip(grid.lower, sizes, counts, strict=True)]
+    axes = [
+        low + size / 2 + size * torch.arange(count, dtype=torch.float32)
+        for low, size, count in zip(grid.lower, sizes, counts, strict=True)
+    ]
     along_y, along_x, along_z = torch.meshgrid(axes[1], axes[0], axes[2], indexing='ij')
     return torch.stack([along_x, along_y, along_z], -1).flatten(0, 1)
 

@@ -30,8 +30,9 @@ class SoftFilling(IntoGrid):
         """Where the points (N, h, w, D, 3) of the frusta lie."""
         return place_points(places(points, placement(calibration), self.grid), self.grid)
 
-    def forward(self, distribution: Tensor, context: Tensor, placed: PlacedPoints,
-                *others: tuple[Tensor, PlacedPoints]) -> Tensor:
+    def forward(
+        self, distribution: Tensor, context: Tensor, placed: PlacedPoints, *others: tuple[Tensor, PlacedPoints]
+    ) -> Tensor:
         """Volume (1, C, Y, X, Z), empty voxels 0.
 
         Args:
@@ -47,8 +48,9 @@ class SoftFilling(IntoGrid):
 class FlatSoftFilling(SoftFilling):
     """The same into a grid of one height, as a map: what lies far from its lower face along z counts little [QUIRK]."""
 
-    def forward(self, distribution: Tensor, context: Tensor, placed: PlacedPoints,
-                *others: tuple[Tensor, PlacedPoints]) -> Tensor:
+    def forward(
+        self, distribution: Tensor, context: Tensor, placed: PlacedPoints, *others: tuple[Tensor, PlacedPoints]
+    ) -> Tensor:
         """Map (1, C, Y, X)."""
         return super().forward(distribution, context, placed, *others)[..., 0]
 
@@ -76,8 +78,9 @@ class InterRayPoints:
         """``cells`` (h, w) of the features."""
         self._grid, self._image_size, self._cells, self._bins = grid, image_size, cells, bins
 
-    def __call__(self, distribution: Tensor, neighbours: Neighbours,
-                 geometry: InterRayGeometry) -> tuple[Tensor, PlacedPoints]:
+    def __call__(
+        self, distribution: Tensor, neighbours: Neighbours, geometry: InterRayGeometry
+    ) -> tuple[Tensor, PlacedPoints]:
         """Weights (N, 24, h, w) and places of the 8 x 3 points of every cell.
 
         Args:
@@ -112,8 +115,14 @@ class InterRayView(LiftView):
 
     lift: SoftFilling
 
-    def __init__(self, lift: SoftFilling, pre_process: torch.nn.Module, image_size: tuple[int, int],
-                 cells: tuple[int, int], bins: DepthBins) -> None:
+    def __init__(
+        self,
+        lift: SoftFilling,
+        pre_process: torch.nn.Module,
+        image_size: tuple[int, int],
+        cells: tuple[int, int],
+        bins: DepthBins,
+    ) -> None:
         """See ``LiftView``."""
         super().__init__(lift, pre_process, image_size, cells, bins)
         self._inter_ray = InterRayPoints(lift.grid, image_size, cells, bins)
@@ -121,9 +130,12 @@ class InterRayView(LiftView):
     def geometry(self, calibration: Calibration, cache: CalibrationCache) -> InterRayGeometry:
         """Where the points of the frusta lie, and what places others, on the network's device."""
         placed, device = self.voxel_index(calibration, cache), self.lift.dx.device
-        return InterRayGeometry(placed, inverse(calibration.post_rotation).to(device, non_blocking=True),
-                                calibration.post_translation.to(device, non_blocking=True),
-                                placement(calibration).to(device))
+        return InterRayGeometry(
+            placed,
+            inverse(calibration.post_rotation).to(device, non_blocking=True),
+            calibration.post_translation.to(device, non_blocking=True),
+            placement(calibration).to(device),
+        )
 
     def lifted(self, cells: CellDepth, index: InterRayGeometry, run: Pass) -> Tensor:
         """Features of the cells and of their neighbours -> volume (1, C, Y, X, Z)."""

@@ -53,16 +53,19 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
     faults = _faults(found, {name: own[key] for name, key in expected.items()})
     if faults:
         said = '; '.join(f'{len(names)} {kind}: {_listed(names)}' for kind, names in faults.items())
-        raise GdfusionError(f'{path} does not fit {described(network, network.spec.name)}: {said}. '
-                            f'{_remedy(set(faults))}')
+        raise GdfusionError(
+            f'{path} does not fit {described(network, network.spec.name)}: {said}. {_remedy(set(faults))}'
+        )
     # The constants agree, but a file of 16-bit numbers has them rounded.
     state = {key: own[key] if _is_constant(name) else found[name].to(own[key].dtype) for name, key in expected.items()}
     state |= {expected[copy]: state[expected[winner]] for copy, winner in network.ties.items()}
     overflown = [name for name, key in expected.items() if not torch.isfinite(state[key]).all()]
     if overflown:
-        raise GdfusionError(f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
-                            'training that diverged, or statistics beyond the range of 16-bit floats: take an earlier '
-                            'checkpoint, or the one of 32 bits')
+        raise GdfusionError(
+            f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
+            'training that diverged, or statistics beyond the range of 16-bit floats: take an earlier '
+            'checkpoint, or the one of 32 bits'
+        )
     network.load_state_dict(state)
 
 
@@ -84,7 +87,7 @@ def save_checkpoint(network: OccupancyNetwork, path: Path, facts: WeightsMetadat
 def _without_prefix(found: dict[str, Tensor], expected: Mapping[str, object]) -> dict[str, Tensor]:
     """The same keys without what stands before the first expected name, where they have it."""
     anchor = next(iter(expected))
-    prefix = next((key[:-len(anchor)] for key in found if key.endswith('.' + anchor)), '')
+    prefix = next((key[: -len(anchor)] for key in found if key.endswith('.' + anchor)), '')
     if anchor in found or not prefix:
         return found
     return {key.removeprefix(prefix): value for key, value in found.items()}
@@ -100,8 +103,10 @@ _UNEXPECTED, _CONSTANTS_DIFFER = 'unexpected', 'constants that differ'
 def _remedy(kinds: set[str]) -> str:
     """What these kinds of faults tell of the file."""
     if kinds == {_UNEXPECTED}:
-        return ('All that the network needs is there: if the rest was for the training only (a loss, an optimizer), '
-                'save the file without it; otherwise it is the checkpoint of another model')
+        return (
+            'All that the network needs is there: if the rest was for the training only (a loss, an optimizer), '
+            'save the file without it; otherwise it is the checkpoint of another model'
+        )
     if kinds == {_CONSTANTS_DIFFER}:
         return 'It was trained for voxels of another size or place: take the model with that grid'
     return 'Is it the checkpoint of another model? Then name that one as the model'
@@ -110,13 +115,24 @@ def _remedy(kinds: set[str]) -> str:
 def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, list[str]]:
     """What keeps ``found`` from being ``expected``: kind -> what is so."""
     shared = [key for key in expected if key in found]
-    shapes = [f'{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}'
-              for key in shared if found[key].shape != expected[key].shape]
-    types = [f'{key} {_type_of(found[key])} instead of {_type_of(expected[key])}'
-             for key in shared if not _holds_numbers_of(found[key], expected[key])]
-    constants = [f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
-                 for key in shared if _is_constant(key) and found[key].shape == expected[key].shape
-                 and _holds_numbers_of(found[key], expected[key]) and not _equal_as_stored(found[key], expected[key])]
+    shapes = [
+        f'{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}'
+        for key in shared
+        if found[key].shape != expected[key].shape
+    ]
+    types = [
+        f'{key} {_type_of(found[key])} instead of {_type_of(expected[key])}'
+        for key in shared
+        if not _holds_numbers_of(found[key], expected[key])
+    ]
+    constants = [
+        f'{key} {found[key].tolist()} instead of {expected[key].tolist()}'
+        for key in shared
+        if _is_constant(key)
+        and found[key].shape == expected[key].shape
+        and _holds_numbers_of(found[key], expected[key])
+        and not _equal_as_stored(found[key], expected[key])
+    ]
     kinds = {
         'missing': [key for key in expected if key not in found],
         _UNEXPECTED: [key for key in found if key not in expected],

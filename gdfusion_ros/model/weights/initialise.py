@@ -18,8 +18,12 @@ from gdfusion_ros.model.view.backward_projection import BackwardProjection
 
 UNTRAINED_SEED = 0
 UNTRAINED_FREE_BIAS = 8.0
-LAST_NORMS: dict[type[nn.Module], str] = {Bottleneck: 'bn3', BasicBlock: 'bn2', ResidualBlock2d: 'bn2',
-                                          ResidualBlock3d: 'conv2.bn'}
+LAST_NORMS: dict[type[nn.Module], str] = {
+    Bottleneck: 'bn3',
+    BasicBlock: 'bn2',
+    ResidualBlock2d: 'bn2',
+    ResidualBlock3d: 'conv2.bn',
+}
 """The batch normalisation at the end of each residual branch."""
 
 

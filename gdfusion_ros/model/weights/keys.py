@@ -30,8 +30,7 @@ class Mount:
     @cached_property
     def full(self) -> Table:
         """The table with the places in front."""
-        return {f'{self.ours}.{ours}': f'{self.published}.{published}'
-                for ours, published in self.table.items()}
+        return {f'{self.ours}.{ours}': f'{self.published}.{published}' for ours, published in self.table.items()}
 
 
 def renamed(key: str, table: Table) -> str:
@@ -44,7 +43,7 @@ def renamed(key: str, table: Table) -> str:
     if not fitting:
         raise GdfusionError(f"weight '{key}' has no published name; a table of the network's blocks has to give it one")
     best = max(fitting, key=len)
-    return table[best] + key[len(best):]
+    return table[best] + key[len(best) :]
 
 
 def to_published(key: str, mounts: Sequence[Mount]) -> str:

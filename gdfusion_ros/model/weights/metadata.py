@@ -39,5 +39,9 @@ def read_metadata(path: Path) -> WeightsMetadata:
             said = file.metadata() or {}
     except (OSError, SafetensorError):
         return WeightsMetadata()
-    return WeightsMetadata(*(printable(said.get(name, ''), length) for name, length in
-                             (('model', 80), ('trained_on', 200), ('precision', 20))))
+    return WeightsMetadata(
+        *(
+            printable(said.get(name, ''), length)
+            for name, length in (('model', 80), ('trained_on', 200), ('precision', 20))
+        )
+    )

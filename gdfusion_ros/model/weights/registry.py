@@ -83,8 +83,10 @@ def find(text: str) -> Path:
         return Path(text).expanduser()
     path = entry.path()
     if path is None and entry.by_hand:
-        raise GdfusionError(f"weights '{text}' are given by their authors alone ({entry.by_hand}): bring their file, "
-                            f"and set 'weights' to its path and 'model' to {entry.model}")
+        raise GdfusionError(
+            f"weights '{text}' are given by their authors alone ({entry.by_hand}): bring their file, "
+            f"and set 'weights' to its path and 'model' to {entry.model}"
+        )
     if path is None:
         raise GdfusionError(f"weights '{text}' are not on this machine; 'gdfusion weights fetch {text}' brings them")
     return path
@@ -115,8 +117,9 @@ def fetch(entry: Weights) -> Path:
         GdfusionError: huggingface_hub is not installed, the file cannot be had, or it is not what it should be.
     """
     if entry.by_hand:
-        raise GdfusionError(f"weights '{entry.name}' cannot be fetched: their authors give them by hand "
-                            f'({entry.by_hand})')
+        raise GdfusionError(
+            f"weights '{entry.name}' cannot be fetched: their authors give them by hand ({entry.by_hand})"
+        )
     if not entry.repository:
         raise GdfusionError(f"weights '{entry.name}' come with the package, nothing has to be fetched")
     try:

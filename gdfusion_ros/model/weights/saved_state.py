@@ -59,8 +59,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise GdfusionError(f'there is no checkpoint {path}')
     content = _safetensors(path) if _is_safetensors(path) else _pickle(path)
-    state = {str(key): tensor for key, value in _unwrapped(content, path).items()
-             if (tensor := _as_tensor(value)) is not None}
+    state = {
+        str(key): tensor
+        for key, value in _unwrapped(content, path).items()
+        if (tensor := _as_tensor(value)) is not None
+    }
     twins = {_AVERAGED + key.replace('.', '_') for key in state}
     return {key: value for key, value in state.items() if key not in twins}
 
@@ -105,9 +108,11 @@ def _pickle(path: Path) -> object:
         refused = _REFUSED.search(str(error))
         if refused is None:
             raise _unreadable(path, error) from error
-        raise GdfusionError(f'checkpoint {path} holds a {refused[1]}, which is not loaded, as it could run code; where '
-                            "it was trained, save the weights alone: torch.save({'state_dict': "
-                            'model.state_dict()}, file)') from error
+        raise GdfusionError(
+            f'checkpoint {path} holds a {refused[1]}, which is not loaded, as it could run code; where '
+            "it was trained, save the weights alone: torch.save({'state_dict': "
+            'model.state_dict()}, file)'
+        ) from error
     except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything
         raise _unreadable(path, error) from error
 
@@ -117,8 +122,10 @@ def _unreadable(path: Path, error: Exception) -> GdfusionError:
         return GdfusionError(f'checkpoint {path} cannot be read: it is {kind}')
     cause = _CAUSE.search(str(error))
     reason = cause[1] if cause else str(error).strip().partition('\n')[0].partition('. ')[0]
-    return GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__}: {reason or "it ends too early"}); '
-                         'is the download complete, and is it a state dict of tensors alone?')
+    return GdfusionError(
+        f'checkpoint {path} cannot be read ({type(error).__name__}: {reason or "it ends too early"}); '
+        'is the download complete, and is it a state dict of tensors alone?'
+    )
 
 
 def _kind_of_other(path: Path, said: str) -> str:
@@ -143,8 +150,11 @@ def _numpy_values() -> list[Callable[..., object] | tuple[Callable[..., object],
     scalar: Any = np.float64(0).__reduce__()[0]
     rebuild: Any = np.zeros(0).__reduce__()[0]
     kinds = [type(np.dtype(code)) for code in '?bhilqBHILQefdgSU']
-    named = [(function, f'{module}.{name}') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
-             for function, name in ((scalar, 'scalar'), (rebuild, '_reconstruct'))]
+    named = [
+        (function, f'{module}.{name}')
+        for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
+        for function, name in ((scalar, 'scalar'), (rebuild, '_reconstruct'))
+    ]
     return [np.dtype, np.ndarray, *kinds, *named]
 
 
@@ -156,8 +166,10 @@ def _unwrapped(content: object, path: Path) -> Mapping[object, object]:
         inner = _inner(content)
         if inner is None:
             if not any(_as_tensor(value) is not None for value in content.values()):
-                raise GdfusionError(f'checkpoint {path} has no weights among its keys ({_keys(content)}); save them '
-                                    "alone: torch.save({'state_dict': model.state_dict()}, file)")
+                raise GdfusionError(
+                    f'checkpoint {path} has no weights among its keys ({_keys(content)}); save them '
+                    "alone: torch.save({'state_dict': model.state_dict()}, file)"
+                )
             return content
         content = inner
     raise GdfusionError(f'checkpoint {path} holds a {type(content).__name__}, not a state dict of tensors')
@@ -170,8 +182,11 @@ def _inner(content: Mapping[object, object]) -> object:
             return content[name]
     if any(_as_tensor(value) is not None for value in content.values()):
         return None
-    full = [value for value in content.values() if isinstance(value, Mapping) and value
-            and all(_as_tensor(item) is not None for item in value.values())]
+    full = [
+        value
+        for value in content.values()
+        if isinstance(value, Mapping) and value and all(_as_tensor(item) is not None for item in value.values())
+    ]
     return full[0] if len(full) == 1 else None
 
 

@@ -58,8 +58,9 @@ class SeenByGraph:
             GdfusionError: the graph gives no scores.
         """
         if 'scores' not in self.outputs:
-            raise GdfusionError("setting 'confidence' needs an exported network that gives scores: export it again "
-                                'with --scores')
+            raise GdfusionError(
+                "setting 'confidence' needs an exported network that gives scores: export it again with --scores"
+            )
         scores = self.outputs['scores']
         share = 1 / np.exp(scores - scores.max(-1, keepdims=True)).sum(-1)
         return _x_fastest(np.rint(share * np.float32(255)).astype(np.uint8))
@@ -73,8 +74,9 @@ class ExportedRunner:
         self._network = network
         self.state: ExportedState | None = None
 
-    def frame(self, pixels: Sequence[Pixels], matrices: RigMatrices,
-              lidar: tuple[LidarSweep, RigPoses] | None) -> ExportedFrame:
+    def frame(
+        self, pixels: Sequence[Pixels], matrices: RigMatrices, lidar: tuple[LidarSweep, RigPoses] | None
+    ) -> ExportedFrame:
         """See ``Runner``."""
         images = normalized(pixels)
         return ExportedFrame(images, matrices, self._lidar_depth(images, matrices, lidar))
@@ -93,11 +95,15 @@ class ExportedRunner:
     def _frame_tensors(self, matrices: RigMatrices) -> dict[str, NDArray[Any]]:
         """The inputs of the geometry graph."""
         last = vars(matrices if self.state is None else self.state.matrices)
-        return {**vars(matrices), **{f'previous_{name}': last[name] for name in _OF_LAST},
-                'first': np.array(self.state is None)}
+        return {
+            **vars(matrices),
+            **{f'previous_{name}': last[name] for name in _OF_LAST},
+            'first': np.array(self.state is None),
+        }
 
-    def _lidar_depth(self, images: NDArray[np.float32], matrices: RigMatrices,
-                     lidar: tuple[LidarSweep, RigPoses] | None) -> NDArray[np.float32] | None:
+    def _lidar_depth(
+        self, images: NDArray[np.float32], matrices: RigMatrices, lidar: tuple[LidarSweep, RigPoses] | None
+    ) -> NDArray[np.float32] | None:
         spec = self._network.spec
         if not spec.lidar_depth:
             return None

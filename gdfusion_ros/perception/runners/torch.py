@@ -41,8 +41,9 @@ class TorchRunner(SequenceRunner):
     """A SequenceRunner that is given pixels and matrices."""
 
     @torch.inference_mode()
-    def frame(self, pixels: Sequence[Pixels], matrices: RigMatrices,
-              lidar: tuple[LidarSweep, RigPoses] | None) -> Frame:
+    def frame(
+        self, pixels: Sequence[Pixels], matrices: RigMatrices, lidar: tuple[LidarSweep, RigPoses] | None
+    ) -> Frame:
         """See ``Runner``."""
         with _memory_told_of():
             frame = frame_of(normalize(pixels, self.network.device), matrices)

@@ -7,27 +7,8 @@ import math
 
 import numpy as np
 
-from gdfusion_ros.synthetic.objects.materials import (
-    DARK,
-    HEADLAMP,
-    RUBBER,
-    STEEL,
-    TAIL_LAMP,
-    assemble,
-    pick,
-)
-from gdfusion_ros.synthetic.objects.solids import (
-    Finish,
-    Vector,
-    Y,
-    bar,
-    box,
-    cylinder,
-    dome,
-    ellipsoid,
-    part,
-    tapered,
-)
+from gdfusion_ros.synthetic.objects.materials import DARK, HEADLAMP, RUBBER, STEEL, TAIL_LAMP, assemble, pick
+from gdfusion_ros.synthetic.objects.solids import Finish, Vector, Y, bar, box, cylinder, dome, ellipsoid, part, tapered
 from gdfusion_ros.synthetic.world import Material, Model, Part
 
 BICYCLE, MOTORCYCLE, PEDESTRIAN = 2, 6, 7
@@ -56,8 +37,10 @@ def pedestrian(kind: str, rng: np.random.Generator) -> Model:
         parts.append(bar(hand, (0.0, side * 0.24 * scale, shoulder - 0.05), (0.12 * scale, 0.12 * scale), top))
         parts.append(ellipsoid(hand, (0.06 * scale, 0.05 * scale, 0.08 * scale), skin))
     wide = float(rng.uniform(0.19, 0.24)) * scale
-    parts += [part([(0, 0, -1, 0.06 - hip), (0, 0, 1, shoulder - 0.08)], top, radii=(0.14 * scale, wide, math.inf)),
-              ellipsoid((0.0, 0.0, shoulder - 0.08), (0.15 * scale, 1.1 * wide, 0.12 * scale), top)]
+    parts += [
+        part([(0, 0, -1, 0.06 - hip), (0, 0, 1, shoulder - 0.08)], top, radii=(0.14 * scale, wide, math.inf)),
+        ellipsoid((0.0, 0.0, shoulder - 0.08), (0.15 * scale, 1.1 * wide, 0.12 * scale), top),
+    ]
     parts.extend(_extras(scale, (hip, shoulder), top, rng))
     return assemble(kind, PEDESTRIAN, parts)
 
@@ -67,11 +50,19 @@ def bicycle(kind: str, rng: np.random.Generator) -> Model:
     paint: Finish = (Material.PAINT, pick(rng, _PAINTS))
     saddle, grip, crank = (-0.22, 0.0, 0.95), (0.42, 0.0, 1.05), (-0.05, 0.0, 0.32)
     parts = [*_ring((0.55, 0.34), 0.34), *_ring((-0.55, 0.34), 0.34)]
-    for start, end in ((crank, (0.40, 0.0, 0.85)), (crank, saddle), ((-0.16, 0.0, 0.78), (0.40, 0.0, 0.85)),
-                       ((-0.55, 0.0, 0.34), (-0.16, 0.0, 0.78)), ((0.55, 0.0, 0.34), grip)):
+    for start, end in (
+        (crank, (0.40, 0.0, 0.85)),
+        (crank, saddle),
+        ((-0.16, 0.0, 0.78), (0.40, 0.0, 0.85)),
+        ((-0.55, 0.0, 0.34), (-0.16, 0.0, 0.78)),
+        ((0.55, 0.0, 0.34), grip),
+    ):
         parts.append(bar(start, end, (0.06, 0.06), paint))
-    parts += [box((-0.36, -0.08, 0.93), (-0.08, 0.08, 1.0), DARK), box((0.36, -0.29, 1.03), (0.46, 0.29, 1.08), DARK),
-              box((-0.66, -0.03, 0.72), (-0.58, 0.03, 0.80), TAIL_LAMP)]
+    parts += [
+        box((-0.36, -0.08, 0.93), (-0.08, 0.08, 1.0), DARK),
+        box((0.36, -0.29, 1.03), (0.46, 0.29, 1.08), DARK),
+        box((-0.66, -0.03, 0.72), (-0.58, 0.03, 0.80), TAIL_LAMP),
+    ]
     if not kind.startswith('parked'):
         parts += _rider((-0.2, 0.98), (0.38, 1.05), (0.02, 0.3), 0.13, rng)
     return assemble(kind, BICYCLE, parts)
@@ -80,16 +71,21 @@ def bicycle(kind: str, rng: np.random.Generator) -> Model:
 def motorcycle(kind: str, rng: np.random.Generator) -> Model:
     """A motorcycle or scooter; with its rider unless its kind says that it is parked."""
     paint: Finish = (Material.PAINT, pick(rng, _PAINTS))
-    parts = [cylinder(Y, (0.72, 0.0, 0.31), 0.31, 0.16, RUBBER), cylinder(Y, (0.72, 0.0, 0.31), 0.18, 0.18, STEEL),
-             cylinder(Y, (-0.68, 0.0, 0.31), 0.31, 0.2, RUBBER), cylinder(Y, (-0.68, 0.0, 0.31), 0.18, 0.22, STEEL),
-             box((-0.35, -0.17, 0.28), (0.38, 0.17, 0.62), STEEL), box((-0.8, -0.12, 0.62), (-0.05, 0.12, 0.76), paint),
-             ellipsoid((0.18, 0.0, 0.84), (0.36, 0.2, 0.17), paint),
-             box((-0.68, -0.16, 0.76), (-0.02, 0.16, 0.86), DARK),
-             bar((0.72, 0.0, 0.31), (0.46, 0.0, 1.02), (0.2, 0.09), STEEL),
-             box((0.40, -0.38, 1.0), (0.48, 0.38, 1.06), DARK),
-             tapered((0.46, 0.72, -0.2, 0.2), (0.40, 0.52, -0.14, 0.14), (0.72, 1.22), paint),
-             box((0.66, -0.1, 0.8), (0.72, 0.1, 0.94), HEADLAMP),
-             box((-0.88, -0.08, 0.7), (-0.78, 0.08, 0.8), TAIL_LAMP)]
+    parts = [
+        cylinder(Y, (0.72, 0.0, 0.31), 0.31, 0.16, RUBBER),
+        cylinder(Y, (0.72, 0.0, 0.31), 0.18, 0.18, STEEL),
+        cylinder(Y, (-0.68, 0.0, 0.31), 0.31, 0.2, RUBBER),
+        cylinder(Y, (-0.68, 0.0, 0.31), 0.18, 0.22, STEEL),
+        box((-0.35, -0.17, 0.28), (0.38, 0.17, 0.62), STEEL),
+        box((-0.8, -0.12, 0.62), (-0.05, 0.12, 0.76), paint),
+        ellipsoid((0.18, 0.0, 0.84), (0.36, 0.2, 0.17), paint),
+        box((-0.68, -0.16, 0.76), (-0.02, 0.16, 0.86), DARK),
+        bar((0.72, 0.0, 0.31), (0.46, 0.0, 1.02), (0.2, 0.09), STEEL),
+        box((0.40, -0.38, 1.0), (0.48, 0.38, 1.06), DARK),
+        tapered((0.46, 0.72, -0.2, 0.2), (0.40, 0.52, -0.14, 0.14), (0.72, 1.22), paint),
+        box((0.66, -0.1, 0.8), (0.72, 0.1, 0.94), HEADLAMP),
+        box((-0.88, -0.08, 0.7), (-0.78, 0.08, 0.8), TAIL_LAMP),
+    ]
     if not kind.startswith('parked'):
         parts += _rider((-0.3, 0.86), (0.42, 1.05), (0.05, 0.42), 0.2, rng)
     return assemble(kind, MOTORCYCLE, parts)
@@ -103,9 +99,11 @@ def _head(centre: Vector, scale: float, skin: Finish, rng: np.random.Generator) 
     """A head on a neck, with hair or a cap."""
     x, y, z = centre
     cover = _cloth(rng, _HAIR if rng.random() < 0.75 else _TOPS)
-    return [ellipsoid(centre, (0.105 * scale, 0.085 * scale, 0.13 * scale), skin),
-            dome((x - 0.015, y, z + 0.015), (0.12 * scale, 0.1 * scale, 0.14 * scale), cover),
-            cylinder(2, (x, y, z - 0.14 * scale), 0.055 * scale, 0.14 * scale, skin)]
+    return [
+        ellipsoid(centre, (0.105 * scale, 0.085 * scale, 0.13 * scale), skin),
+        dome((x - 0.015, y, z + 0.015), (0.12 * scale, 0.1 * scale, 0.14 * scale), cover),
+        cylinder(2, (x, y, z - 0.14 * scale), 0.055 * scale, 0.14 * scale, skin),
+    ]
 
 
 def _extras(scale: float, heights: tuple[float, float], top: Finish, rng: np.random.Generator) -> list[Part]:
@@ -114,16 +112,31 @@ def _extras(scale: float, heights: tuple[float, float], top: Finish, rng: np.ran
     parts = []
     if rng.random() < 0.3:
         hem = float(rng.uniform(0.3, 0.55)) * scale
-        parts.append(tapered((-0.2 * scale, 0.2 * scale, -0.23 * scale, 0.23 * scale),
-                             (-0.13 * scale, 0.13 * scale, -0.17 * scale, 0.17 * scale), (hem, hip + 0.05),
-                             top if rng.random() < 0.5 else _cloth(rng, _TOPS)))
+        parts.append(
+            tapered(
+                (-0.2 * scale, 0.2 * scale, -0.23 * scale, 0.23 * scale),
+                (-0.13 * scale, 0.13 * scale, -0.17 * scale, 0.17 * scale),
+                (hem, hip + 0.05),
+                top if rng.random() < 0.5 else _cloth(rng, _TOPS),
+            )
+        )
     choice = rng.random()
     if choice < 0.25:
-        parts.append(box((-0.3 * scale, -0.15 * scale, hip + 0.12), (-0.12 * scale, 0.15 * scale, shoulder - 0.03),
-                         _cloth(rng, _TOPS)))
+        parts.append(
+            box(
+                (-0.3 * scale, -0.15 * scale, hip + 0.12),
+                (-0.12 * scale, 0.15 * scale, shoulder - 0.03),
+                _cloth(rng, _TOPS),
+            )
+        )
     elif choice < 0.45:
-        parts.append(box((-0.17 * scale, 0.26 * scale, 0.5 * scale), (0.17 * scale, 0.38 * scale, 0.8 * scale),
-                         _cloth(rng, _TOPS)))
+        parts.append(
+            box(
+                (-0.17 * scale, 0.26 * scale, 0.5 * scale),
+                (0.17 * scale, 0.38 * scale, 0.8 * scale),
+                _cloth(rng, _TOPS),
+            )
+        )
     return parts
 
 
@@ -133,24 +146,36 @@ def _ring(centre: tuple[float, float], radius: float, sides: int = 10) -> list[P
     angles = np.arange(sides + 1) * (2 * math.pi / sides)
     rim = [(x + 0.94 * radius * math.cos(angle), 0.0, z + 0.94 * radius * math.sin(angle)) for angle in angles]
     parts = [bar(start, end, (0.05, 0.05), RUBBER) for start, end in itertools.pairwise(rim)]
-    return [*parts, bar(rim[1], rim[1 + sides // 2], (0.02, 0.02), STEEL),
-            bar(rim[4], rim[(4 + sides // 2) % sides], (0.02, 0.02), STEEL)]
+    return [
+        *parts,
+        bar(rim[1], rim[1 + sides // 2], (0.02, 0.02), STEEL),
+        bar(rim[4], rim[(4 + sides // 2) % sides], (0.02, 0.02), STEEL),
+    ]
 
 
-def _rider(seat: tuple[float, float], grip: tuple[float, float], pedal: tuple[float, float], aside: float,
-           rng: np.random.Generator) -> list[Part]:
+def _rider(
+    seat: tuple[float, float],
+    grip: tuple[float, float],
+    pedal: tuple[float, float],
+    aside: float,
+    rng: np.random.Generator,
+) -> list[Part]:
     """A person on a seat who holds a handlebar; places are x and z."""
     trousers, top = _cloth(rng, _TROUSERS), _cloth(rng, _TOPS)
     shoulder = (seat[0] + 0.24, seat[1] + 0.52)
-    parts = [bar((seat[0], 0.0, seat[1] - 0.05), (shoulder[0], 0.0, shoulder[1]), (0.40, 0.24), top),
-             *_head((shoulder[0] + 0.08, 0.0, shoulder[1] + 0.19), 1.0, (Material.SKIN, pick(rng, _SKIN)), rng),
-             dome((shoulder[0] + 0.07, 0.0, shoulder[1] + 0.21), (0.16, 0.13, 0.16),
-                  (Material.PAINT, pick(rng, _PAINTS)))]
+    parts = [
+        bar((seat[0], 0.0, seat[1] - 0.05), (shoulder[0], 0.0, shoulder[1]), (0.40, 0.24), top),
+        *_head((shoulder[0] + 0.08, 0.0, shoulder[1] + 0.19), 1.0, (Material.SKIN, pick(rng, _SKIN)), rng),
+        dome((shoulder[0] + 0.07, 0.0, shoulder[1] + 0.21), (0.16, 0.13, 0.16), (Material.PAINT, pick(rng, _PAINTS))),
+    ]
     for side in (-1, 1):
         y = side * aside
         knee = (seat[0] + 0.42, y, (seat[1] + pedal[1]) / 2 + 0.12 + side * 0.06)
-        parts += [bar((seat[0], 0.7 * y, seat[1]), knee, (0.16, 0.17), trousers),
-                  bar(knee, (pedal[0], y, pedal[1] + side * 0.08), (0.13, 0.13), trousers),
-                  bar((shoulder[0], side * 0.2, shoulder[1] - 0.06), (grip[0], side * 0.24, grip[1] + 0.03),
-                      (0.11, 0.11), top)]
+        parts += [
+            bar((seat[0], 0.7 * y, seat[1]), knee, (0.16, 0.17), trousers),
+            bar(knee, (pedal[0], y, pedal[1] + side * 0.08), (0.13, 0.13), trousers),
+            bar(
+                (shoulder[0], side * 0.2, shoulder[1] - 0.06), (grip[0], side * 0.24, grip[1] + 0.03), (0.11, 0.11), top
+            ),
+        ]
     return parts

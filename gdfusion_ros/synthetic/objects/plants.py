@@ -31,8 +31,14 @@ def tree(kind: str, rng: np.random.Generator) -> Model:
     girth = float(rng.uniform(0.13, 0.24))
     trunk = cylinder(Z, (0.0, 0.0, foot / 2 + 0.3), girth, foot + 0.6, bark)
     crown = (foot + height) / 2
-    branches = [bar((0.0, 0.0, foot - 0.3), (x * wide * 0.5, y * wide * 0.5, crown), (girth, girth), bark)
-                for x, y in ((1.0, 0.2), (-0.6, 0.8), (-0.3, -0.9))] if style == 'broad' else []
+    branches = (
+        [
+            bar((0.0, 0.0, foot - 0.3), (x * wide * 0.5, y * wide * 0.5, crown), (girth, girth), bark)
+            for x, y in ((1.0, 0.2), (-0.6, 0.8), (-0.3, -0.9))
+        ]
+        if style == 'broad'
+        else []
+    )
     leaves = _leaves((0.0, 0.0, crown), (wide, wide, (height - foot) / 2), color, rng)
     return assemble(kind, VEGETATION, [trunk, *branches, *leaves])
 
@@ -64,8 +70,13 @@ def mound(kind: str, rng: np.random.Generator) -> Model:
     parts = [dome((0.0, 0.0, 0.0), (length / 2, width / 2, height), (material, color))]
     for _ in range(2):
         x, y = (float(side) for side in rng.uniform(-0.25, 0.25, 2))
-        parts.append(dome((x * length, y * width, 0.0), (length / 4, width / 4, height * float(rng.uniform(0.8, 1.15))),
-                          (material, shade(color, 0.9))))
+        parts.append(
+            dome(
+                (x * length, y * width, 0.0),
+                (length / 4, width / 4, height * float(rng.uniform(0.8, 1.15))),
+                (material, shade(color, 0.9)),
+            )
+        )
     return assemble(kind, TERRAIN, parts)
 
 
@@ -79,13 +90,20 @@ def _leaves(centre: Vector, radii: Vector, color: Vector, rng: np.random.Generat
         up = 1 - 2 * (index + 0.5) / count
         around = math.sqrt(1 - up * up)
         spread = float(rng.uniform(0.54, 0.68))
-        place = (centre[0] + spread * radii[0] * around * math.cos(turn + golden * index),
-                 centre[1] + spread * radii[1] * around * math.sin(turn + golden * index),
-                 centre[2] + spread * radii[2] * up)
+        place = (
+            centre[0] + spread * radii[0] * around * math.cos(turn + golden * index),
+            centre[1] + spread * radii[1] * around * math.sin(turn + golden * index),
+            centre[2] + spread * radii[2] * up,
+        )
         size = float(rng.uniform(0.30, 0.44))
         bounded = min(size * radii[2], place[2])
-        parts.append(ellipsoid(place, (size * radii[0], size * radii[1], bounded),
-                               (Material.FOLIAGE, shade(color, float(rng.uniform(0.85, 1.2)) + 0.12 * up))))
+        parts.append(
+            ellipsoid(
+                place,
+                (size * radii[0], size * radii[1], bounded),
+                (Material.FOLIAGE, shade(color, float(rng.uniform(0.85, 1.2)) + 0.12 * up)),
+            )
+        )
     return parts
 
 
@@ -96,6 +114,13 @@ def _conifer(rng: np.random.Generator, bark: Finish) -> list[Part]:
     for level in range(4):
         base = 0.7 + level * (height - 0.7) / 4.6
         radius = wide * (1 - level / 4.8)
-        parts.append(cone((0.0, 0.0, base), (radius, 0.05), (height - 0.7) / 2.6, (Material.FOLIAGE, shade(
-            color, float(rng.uniform(0.9, 1.15)))), sides=9))
+        parts.append(
+            cone(
+                (0.0, 0.0, base),
+                (radius, 0.05),
+                (height - 0.7) / 2.6,
+                (Material.FOLIAGE, shade(color, float(rng.uniform(0.9, 1.15)))),
+                sides=9,
+            )
+        )
     return parts

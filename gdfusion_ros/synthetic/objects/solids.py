@@ -25,8 +25,12 @@ X, Y, Z = range(3)
 _INSIDE = 1e-9
 
 
-def part(planes: Sequence[Sequence[float]] | Floats, finish: Finish, centre: Vector = (0.0, 0.0, 0.0),
-         radii: Vector = (math.inf, math.inf, math.inf)) -> Part:
+def part(
+    planes: Sequence[Sequence[float]] | Floats,
+    finish: Finish,
+    centre: Vector = (0.0, 0.0, 0.0),
+    radii: Vector = (math.inf, math.inf, math.inf),
+) -> Part:
     """The part within half-spaces and a quadric (see world.Part); normals may have any length."""
     rows = np.array(planes, float).reshape(-1, 4)
     rows = rows / np.linalg.norm(rows[:, :3], axis=1, keepdims=True)
@@ -71,8 +75,9 @@ def cone(base: Vector, radii: tuple[float, float], height: float, finish: Finish
     angles = (np.arange(sides) + 0.5) * (2 * math.pi / sides)
     normals = np.column_stack((np.cos(angles) * height, np.sin(angles) * height, np.full(sides, foot - tip)))
     offsets = normals @ np.array(base) + foot * height
-    return part(np.vstack((np.column_stack((normals, offsets)),
-                           _walls((Z,), base, (0.0, 0.0, base[2] + height)))), finish)
+    return part(
+        np.vstack((np.column_stack((normals, offsets)), _walls((Z,), base, (0.0, 0.0, base[2] + height)))), finish
+    )
 
 
 def cylinder(axis: int, centre: Vector, radius: float, length: float, finish: Finish) -> Part:

@@ -39,8 +39,11 @@ def facade(color: Any, box: Any, place: Any, facing: Any, footprint: float, seed
     if room < 0.25:
         curtain = 0.35 + room
         glow = 0.3 * (room < 0.12)
-        return ((curtain, 0.96 * curtain, 0.86 * curtain), 0.15,
-                (glow * curtain, 0.72 * glow * curtain, 0.36 * glow * curtain))
+        return (
+            (curtain, 0.96 * curtain, 0.86 * curtain),
+            0.15,
+            (glow * curtain, 0.72 * glow * curtain, 0.36 * glow * curtain),
+        )
     return _GLASS_COLOR, 1.0, (_LIT_ROOM if room > 0.72 else _DARK)
 
 

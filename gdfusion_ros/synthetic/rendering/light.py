@@ -23,8 +23,15 @@ _LOW, _REACH = 0.6, 40.0
 """Up to which height objects take light from one another, and how far lamps shine [m]."""
 
 
-def radiance(shapes: Shapes, placed: Placement, light: Light, hits: Hits, rays: Rays, lit: NDArray[np.bool_],
-             surfaces: Reflectance) -> Colors:
+def radiance(
+    shapes: Shapes,
+    placed: Placement,
+    light: Light,
+    hits: Hits,
+    rays: Rays,
+    lit: NDArray[np.bool_],
+    surfaces: Reflectance,
+) -> Colors:
     """(n, 3) float32 light that comes along ``rays``; what the ground mirrors is left out."""
     found = np.empty((len(rays.points), 3), np.float32)
     _radiance(shapes, placed, light, hits, rays, lit, surfaces, found)
@@ -32,8 +39,16 @@ def radiance(shapes: Shapes, placed: Placement, light: Light, hits: Hits, rays: 
 
 
 @kernel
-def _radiance(shapes: Shapes, placed: Placement, light: Light, hits: Hits, rays: Rays, lit: NDArray[np.bool_],
-              surfaces: Reflectance, found: Colors) -> None:
+def _radiance(
+    shapes: Shapes,
+    placed: Placement,
+    light: Light,
+    hits: Hits,
+    rays: Rays,
+    lit: NDArray[np.bool_],
+    surfaces: Reflectance,
+    found: Colors,
+) -> None:
     for index in range(len(found)):
         direction = (rays.directions[index, 0], rays.directions[index, 1], rays.directions[index, 2])
         if hits.objects[index] == SKY:
@@ -95,8 +110,13 @@ def _scattered(light: Light, color: Any, normal: Any, place: Any, lit: bool, ope
     reflected = (_GROUND_LIGHT[0] * ground[0], _GROUND_LIGHT[1] * ground[1], _GROUND_LIGHT[2] * ground[2])
     arriving = added(arriving, reflected, bounce)
     if lit:
-        arriving = added(arriving, light.sun, normal[0] * light.sun_direction[0] + normal[1] * light.sun_direction[1]
-                         + normal[2] * light.sun_direction[2])
+        arriving = added(
+            arriving,
+            light.sun,
+            normal[0] * light.sun_direction[0]
+            + normal[1] * light.sun_direction[1]
+            + normal[2] * light.sun_direction[2],
+        )
     return color[0] * arriving[0], color[1] * arriving[1], color[2] * arriving[2]
 
 
@@ -104,8 +124,11 @@ def _scattered(light: Light, color: Any, normal: Any, place: Any, lit: bool, ope
 def _with_mirror(light: Light, seen: Any, gloss: float, normal: Any, direction: Any, lit: bool) -> Any:
     """Light with what a glossy surface mirrors of the sky."""
     across = normal[0] * direction[0] + normal[1] * direction[1] + normal[2] * direction[2]
-    mirrored = (direction[0] - 2 * across * normal[0], direction[1] - 2 * across * normal[1],
-                direction[2] - 2 * across * normal[2])
+    mirrored = (
+        direction[0] - 2 * across * normal[0],
+        direction[1] - 2 * across * normal[1],
+        direction[2] - 2 * across * normal[2],
+    )
     return added(seen, mirrored_sky(light, mirrored, lit), gloss * (0.10 + 0.90 * (1 - min(1.0, abs(across))) ** 5))
 
 

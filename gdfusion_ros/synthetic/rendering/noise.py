@@ -8,8 +8,12 @@ import numpy as np
 
 from gdfusion_ros.synthetic.rendering.compiled import inlined
 
-_A, _B, _C, _D = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9),
-                  np.uint64(0xD6E8FEB86659FD93))
+_A, _B, _C, _D = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xC2B2AE3D27D4EB4F),
+    np.uint64(0x165667B19E3779F9),
+    np.uint64(0xD6E8FEB86659FD93),
+)
 _E = np.uint64(0xFF51AFD7ED558CCD)
 _HALF, _TOP = np.uint64(32), np.uint64(40)
 _UNIT = 1.0 / (1 << 24)
@@ -44,8 +48,10 @@ def noise3(x: float, y: float, z: float, seed: int) -> float:
     """Smooth noise in space, -1..1, with bumps about 1 wide."""
     i, j, k = math.floor(x), math.floor(y), math.floor(z)
     u, v, w = _ease(x - i), _ease(y - j), _ease(z - k)
-    low = ((uniform(i, j, k, seed) * (1 - u) + uniform(i + 1, j, k, seed) * u) * (1 - v)
-           + (uniform(i, j + 1, k, seed) * (1 - u) + uniform(i + 1, j + 1, k, seed) * u) * v)
-    high = ((uniform(i, j, k + 1, seed) * (1 - u) + uniform(i + 1, j, k + 1, seed) * u) * (1 - v)
-            + (uniform(i, j + 1, k + 1, seed) * (1 - u) + uniform(i + 1, j + 1, k + 1, seed) * u) * v)
+    low = (uniform(i, j, k, seed) * (1 - u) + uniform(i + 1, j, k, seed) * u) * (1 - v) + (
+        uniform(i, j + 1, k, seed) * (1 - u) + uniform(i + 1, j + 1, k, seed) * u
+    ) * v
+    high = (uniform(i, j, k + 1, seed) * (1 - u) + uniform(i + 1, j, k + 1, seed) * u) * (1 - v) + (
+        uniform(i, j + 1, k + 1, seed) * (1 - u) + uniform(i + 1, j + 1, k + 1, seed) * u
+    ) * v
     return 2 * (low * (1 - w) + high * w) - 1

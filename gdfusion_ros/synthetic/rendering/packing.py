@@ -110,12 +110,18 @@ def pack_models(models: Sequence[Model]) -> Shapes:
     with np.errstate(divide='ignore'):
         quadrics = np.array([np.concatenate((part.centre, 1 / part.radii)) for part in parts])
     return Shapes(
-        boxes, np.concatenate([np.empty((0, 4)), *planes]), _starts([len(rows) for rows in planes]),
-        quadrics.reshape(-1, 6), np.array([bool(np.isfinite(part.radii).any()) for part in parts], np.bool_),
+        boxes,
+        np.concatenate([np.empty((0, 4)), *planes]),
+        _starts([len(rows) for rows in planes]),
+        quadrics.reshape(-1, 6),
+        np.array([bool(np.isfinite(part.radii).any()) for part in parts], np.bool_),
         np.array([part.material for part in parts], np.uint8),
-        np.array([part.color for part in parts], np.float32).reshape(-1, 3), model_start, model_boxes.reshape(-1, 6),
+        np.array([part.color for part in parts], np.float32).reshape(-1, 3),
+        model_start,
+        model_boxes.reshape(-1, 6),
         np.array([_foot(rows) for rows in ranges]).reshape(-1, 4),
-        np.array([model.label for model in models], np.uint8))
+        np.array([model.label for model in models], np.uint8),
+    )
 
 
 class Cast:
@@ -133,8 +139,9 @@ class Cast:
         self.shapes = pack_models(list(distinct.values()))
         self.models = np.array([numbers[id(item.model)] for item in objects], np.int32)
         self._resting = np.array([item.trajectory.poses[0] for item in objects], float).reshape(-1, 3)
-        self._moving = [(index, item.trajectory) for index, item in enumerate(objects)
-                        if len(item.trajectory.times) > 1]
+        self._moving = [
+            (index, item.trajectory) for index, item in enumerate(objects) if len(item.trajectory.times) > 1
+        ]
 
     def place(self, time: float) -> Placement:
         """Where everything is at ``time`` [s]."""

@@ -11,8 +11,17 @@ from gdfusion_ros.synthetic.rendering.patterns import detail, grain, joint
 from gdfusion_ros.synthetic.world import Surface
 
 _ASPHALT, _WHITE, _YELLOW, _SIDEWALK, _KERB, _GRASS, _EARTH = (
-    int(s) for s in (Surface.ASPHALT, Surface.LINE_WHITE, Surface.LINE_YELLOW, Surface.SIDEWALK, Surface.KERB,
-                     Surface.GRASS, Surface.EARTH))
+    int(s)
+    for s in (
+        Surface.ASPHALT,
+        Surface.LINE_WHITE,
+        Surface.LINE_YELLOW,
+        Surface.SIDEWALK,
+        Surface.KERB,
+        Surface.GRASS,
+        Surface.EARTH,
+    )
+)
 
 
 @inlined

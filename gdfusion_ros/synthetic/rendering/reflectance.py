@@ -24,8 +24,21 @@ from gdfusion_ros.synthetic.world import Material
 Colors = NDArray[np.float32]
 
 _PAINT, _GLASS, _METAL, _BRICK, _FACADE, _FOLIAGE, _BARK, _CLOTH, _STRIPES, _LAMP, _WOOD = (
-    int(m) for m in (Material.PAINT, Material.GLASS, Material.METAL, Material.BRICK, Material.FACADE, Material.FOLIAGE,
-                     Material.BARK, Material.CLOTH, Material.STRIPES, Material.LAMP, Material.WOOD))
+    int(m)
+    for m in (
+        Material.PAINT,
+        Material.GLASS,
+        Material.METAL,
+        Material.BRICK,
+        Material.FACADE,
+        Material.FOLIAGE,
+        Material.BARK,
+        Material.CLOTH,
+        Material.STRIPES,
+        Material.LAMP,
+        Material.WOOD,
+    )
+)
 _DARK = (0.0, 0.0, 0.0)
 _LAMP_GLOW = 2.2
 
@@ -89,8 +102,9 @@ def _ripple(points: Floats, seed: int, onward: Floats) -> None:
 
 
 @kernel
-def _coats(shapes: Shapes, placed: Placement, hits: Hits, rays: Rays, wetness: float, seed: int,
-           found: Reflectance) -> None:
+def _coats(
+    shapes: Shapes, placed: Placement, hits: Hits, rays: Rays, wetness: float, seed: int, found: Reflectance
+) -> None:
     for index in range(len(rays.points)):
         item, part = hits.objects[index], hits.parts[index]
         if item == SKY:

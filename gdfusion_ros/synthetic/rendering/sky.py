@@ -34,15 +34,27 @@ class Light(NamedTuple):
 
 def light_of(weather: Weather, lamps: Floats, seed: int) -> Light:
     """The light of some weather with ``lamps`` (k, 10)."""
-    return Light(np.array(weather.sun_direction), np.array(weather.sun), np.array(weather.zenith),
-                 np.array(weather.horizon), weather.clouds, weather.haze, weather.lamps, lamps, seed)
+    return Light(
+        np.array(weather.sun_direction),
+        np.array(weather.sun),
+        np.array(weather.zenith),
+        np.array(weather.horizon),
+        weather.clouds,
+        weather.haze,
+        weather.lamps,
+        lamps,
+        seed,
+    )
 
 
 @inlined
 def mixed(first: Any, second: Any, share: float) -> tuple[float, float, float]:
     """The first colour with a share of the second."""
-    return (first[0] + share * (second[0] - first[0]), first[1] + share * (second[1] - first[1]),
-            first[2] + share * (second[2] - first[2]))
+    return (
+        first[0] + share * (second[0] - first[0]),
+        first[1] + share * (second[1] - first[1]),
+        first[2] + share * (second[2] - first[2]),
+    )
 
 
 @inlined
@@ -69,13 +81,19 @@ def clouded_sky(light: Light, direction: Any) -> tuple[float, float, float]:
     if up < 0.01:
         return color
     x, y = direction[0] / (up + 0.25), direction[1] / (up + 0.25)
-    cover = (0.60 * noise2(1.9 * x, 1.9 * y, light.seed) + 0.28 * noise2(4.3 * x, 4.3 * y, light.seed + 1)
-             + 0.12 * noise2(11 * x, 11 * y, light.seed + 2))
+    cover = (
+        0.60 * noise2(1.9 * x, 1.9 * y, light.seed)
+        + 0.28 * noise2(4.3 * x, 4.3 * y, light.seed + 1)
+        + 0.12 * noise2(11 * x, 11 * y, light.seed + 2)
+    )
     cover = min(max(1.7 * (cover + 2 * light.clouds - 1.0) + 0.4, 0.0), 1.0) * min(1.0, 5 * up)
     white = 0.9 * light.horizon[1] + 0.45 * light.sun[1]
     tuft = 1 + 0.16 * noise2(2.6 * x + 9, 2.6 * y, light.seed + 3)
-    grey = (tuft * (0.35 * light.horizon[0] + 0.65 * white), tuft * (0.35 * light.horizon[1] + 0.65 * white),
-            tuft * (0.35 * light.horizon[2] + 0.65 * white))
+    grey = (
+        tuft * (0.35 * light.horizon[0] + 0.65 * white),
+        tuft * (0.35 * light.horizon[1] + 0.65 * white),
+        tuft * (0.35 * light.horizon[2] + 0.65 * white),
+    )
     return mixed(color, grey, 0.85 * cover)
 
 
@@ -85,8 +103,11 @@ def mirrored_sky(light: Light, direction: Any, lit: bool) -> tuple[float, float,
     above = 0.30 + 0.70 * min(max(direction[2] + 0.03, 0.0) / 0.22, 1.0)
     color = mixed((0.0, 0.0, 0.0), clear_sky(light, direction), above)
     if lit:
-        sun = (direction[0] * light.sun_direction[0] + direction[1] * light.sun_direction[1]
-               + direction[2] * light.sun_direction[2])
+        sun = (
+            direction[0] * light.sun_direction[0]
+            + direction[1] * light.sun_direction[1]
+            + direction[2] * light.sun_direction[2]
+        )
         if sun > 0.9:
             color = added(color, light.sun, 14 * ((sun - 0.9) / 0.1) ** 8)
     return color

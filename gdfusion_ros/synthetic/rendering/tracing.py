@@ -47,14 +47,20 @@ class Hits(NamedTuple):
 def trace(shapes: Shapes, placed: Placement, ground: GroundMap, origins: Floats, directions: Floats) -> Hits:
     """What the rays from ``origins``, (1, 3) for all or (n, 3), in ``directions`` (n, 3) meet."""
     count = len(directions)
-    hits = Hits(np.empty(count), np.empty(count, np.int32), np.empty(count, np.int32),
-                np.zeros((count, 3), np.float32), np.empty(count, np.uint8))
+    hits = Hits(
+        np.empty(count),
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+        np.zeros((count, 3), np.float32),
+        np.empty(count, np.uint8),
+    )
     _trace(shapes, placed, ground, origins, directions, hits)
     return hits
 
 
-def sunlit(shapes: Shapes, placed: Placement, points: Floats, normals: NDArray[np.float32],
-           sun: Floats) -> NDArray[np.bool_]:
+def sunlit(
+    shapes: Shapes, placed: Placement, points: Floats, normals: NDArray[np.float32], sun: Floats
+) -> NDArray[np.bool_]:
     """(n,) whether ``points`` (n, 3) on surfaces see the sun in direction ``sun`` (3,); not those turned away."""
     lit = np.empty(len(points), np.bool_)
     _sunlit(shapes, placed, points, normals, sun, lit)
@@ -62,13 +68,17 @@ def sunlit(shapes: Shapes, placed: Placement, points: Floats, normals: NDArray[n
 
 
 @kernel
-def _trace(shapes: Shapes, placed: Placement, ground: GroundMap, origins: Floats, directions: Floats,
-           hits: Hits) -> None:
+def _trace(
+    shapes: Shapes, placed: Placement, ground: GroundMap, origins: Floats, directions: Floats, hits: Hits
+) -> None:
     for ray in range(len(directions)):
         first = min(ray, len(origins) - 1)
         start = (origins[first, 0], origins[first, 1], origins[first, 2])
-        direction = (_away_from_zero(directions[ray, 0]), _away_from_zero(directions[ray, 1]),
-                     _away_from_zero(directions[ray, 2]))
+        direction = (
+            _away_from_zero(directions[ray, 0]),
+            _away_from_zero(directions[ray, 1]),
+            _away_from_zero(directions[ray, 2]),
+        )
         limit = -start[2] / direction[2] if direction[2] < 0 < start[2] else np.inf
         distance, item, part, face = _first_hit(shapes, placed, start, direction, limit, False)
         hits.distances[ray] = distance
@@ -85,15 +95,19 @@ def _trace(shapes: Shapes, placed: Placement, ground: GroundMap, origins: Floats
 
 
 @kernel
-def _sunlit(shapes: Shapes, placed: Placement, points: Floats, normals: NDArray[np.float32], sun: Floats,
-            lit: NDArray[np.bool_]) -> None:
+def _sunlit(
+    shapes: Shapes, placed: Placement, points: Floats, normals: NDArray[np.float32], sun: Floats, lit: NDArray[np.bool_]
+) -> None:
     direction = (_away_from_zero(sun[0]), _away_from_zero(sun[1]), _away_from_zero(sun[2]))
     for index in range(len(points)):
         normal = normals[index]
         lit[index] = normal[0] * direction[0] + normal[1] * direction[1] + normal[2] * direction[2] > 0
         if lit[index]:
-            start = (points[index, 0] + _LIFT * normal[0], points[index, 1] + _LIFT * normal[1],
-                     points[index, 2] + _LIFT * normal[2])
+            start = (
+                points[index, 0] + _LIFT * normal[0],
+                points[index, 1] + _LIFT * normal[1],
+                points[index, 2] + _LIFT * normal[2],
+            )
             lit[index] = _first_hit(shapes, placed, start, direction, np.inf, True)[1] < 0
 
 
@@ -113,8 +127,12 @@ def surface_at(ground: GroundMap, x: float, y: float) -> int:
     shares = ((1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v)
     most, best = 0.0, here
     for surface in (here, ahead, aside, across):
-        share = (shares[0] * (here == surface) + shares[1] * (ahead == surface) + shares[2] * (aside == surface)
-                 + shares[3] * (across == surface))
+        share = (
+            shares[0] * (here == surface)
+            + shares[1] * (ahead == surface)
+            + shares[2] * (aside == surface)
+            + shares[3] * (across == surface)
+        )
         if share > most:
             most, best = share, surface
     return best
@@ -166,11 +184,13 @@ def _first_hit(shapes: Shapes, placed: Placement, start: Any, direction: Any, li
             cell = column * rows + row
             for member in range(placed.cell_start[cell], placed.cell_start[cell + 1]):
                 item = placed.members[member]
-                aside = ((placed.poses[item, 0] - start[0]) * direction[1]
-                         - (placed.poses[item, 1] - start[1]) * direction[0])
+                aside = (placed.poses[item, 0] - start[0]) * direction[1] - (
+                    placed.poses[item, 1] - start[1]
+                ) * direction[0]
                 if low < placed.tops[item] and abs(aside) <= placed.radii[item] * flat:
-                    distance, part, face = _hit_object(shapes, placed.models[item], placed.poses[item], start,
-                                                       direction, best)
+                    distance, part, face = _hit_object(
+                        shapes, placed.models[item], placed.poses[item], start, direction, best
+                    )
                     if distance < best:
                         best, best_object, best_part, best_face = distance, item, part, face
                         if any_hit:
@@ -189,8 +209,11 @@ def _hit_object(shapes: Shapes, model: int, pose: Floats, start: Any, direction:
     cos, sin = pose[2], pose[3]
     x, y = start[0] - pose[0], start[1] - pose[1]
     origin = (cos * x + sin * y, cos * y - sin * x, start[2])
-    course = (_away_from_zero(cos * direction[0] + sin * direction[1]),
-              _away_from_zero(cos * direction[1] - sin * direction[0]), direction[2])
+    course = (
+        _away_from_zero(cos * direction[0] + sin * direction[1]),
+        _away_from_zero(cos * direction[1] - sin * direction[0]),
+        direction[2],
+    )
     pace = (1 / course[0], 1 / course[1], 1 / course[2])
     best, best_part, best_face = limit, 0, 0
     enter, leave, _ = _hit_box(shapes.model_boxes, model, origin, pace)
@@ -257,8 +280,11 @@ def _range_in_quadric(quadrics: Floats, index: int, origin: Any, course: Any) ->
     """Where a ray enters and leaves an ellipsoid or an endless cylinder."""
     x, y, z = quadrics[index, 3], quadrics[index, 4], quadrics[index, 5]
     along_x, along_y, along_z = x * course[0], y * course[1], z * course[2]
-    x, y, z = (x * (origin[0] - quadrics[index, 0]), y * (origin[1] - quadrics[index, 1]),
-               z * (origin[2] - quadrics[index, 2]))
+    x, y, z = (
+        x * (origin[0] - quadrics[index, 0]),
+        y * (origin[1] - quadrics[index, 1]),
+        z * (origin[2] - quadrics[index, 2]),
+    )
     square = along_x * along_x + along_y * along_y + along_z * along_z
     mixed = x * along_x + y * along_y + z * along_z
     rest = x * x + y * y + z * z - 1
@@ -270,8 +296,9 @@ def _range_in_quadric(quadrics: Floats, index: int, origin: Any, course: Any) ->
 
 
 @inlined
-def _set_normal(shapes: Shapes, pose: Floats, struck: Any, start: Any, direction: Any, distance: float,
-                normal: NDArray[np.float32]) -> None:
+def _set_normal(
+    shapes: Shapes, pose: Floats, struck: Any, start: Any, direction: Any, distance: float, normal: NDArray[np.float32]
+) -> None:
     """The outward normal in the world where a ray enters a face of a part."""
     part, face = struck
     cos, sin = pose[2], pose[3]

@@ -22,4 +22,4 @@ def build(weather: str, duration: float, density: Density, rng: Generator) -> Wo
     parcels.furnish(site, plan)
     kerbside.furnish(site, plan, density)
     surfaces = ground.draw(plan, site.yards, site.driveways)
-    return World(int(rng.integers(2 ** 31)), weather, surfaces, (*site.objects, *people.objects), people.ego)
+    return World(int(rng.integers(2**31)), weather, surfaces, (*site.objects, *people.objects), people.ego)

@@ -28,8 +28,14 @@ CELL = 0.1  # [m]
 
 _LINE, _STRIPE = 0.15, 0.5  # [m] width of a line, of a crosswalk's stripes
 _DASH, _DASH_GAP = 3.0, 4.5  # [m]
-_BLOCK_SURFACES = {'urban': Surface.PAVING, 'residential': Surface.GRASS, 'commercial': Surface.GRASS,
-                   'park': Surface.GRASS, 'square': Surface.PAVING, 'works': Surface.EARTH}
+_BLOCK_SURFACES = {
+    'urban': Surface.PAVING,
+    'residential': Surface.GRASS,
+    'commercial': Surface.GRASS,
+    'park': Surface.GRASS,
+    'square': Surface.PAVING,
+    'works': Surface.EARTH,
+}
 
 Patch = tuple[Surface, Points]
 """A surface and the (n, 2) outline of what it covers [m]."""
@@ -111,8 +117,10 @@ def _fillet(corner: Corner, tip: Points, radius: float) -> Points:
 def _clear_part(town: Town, street: Street) -> tuple[float, float]:
     """Stations between which a street is marked: from stop line to stop line."""
     number = town.streets.index(street)
-    stations = [stop_station(junction, next(arm for arm in junction.arms if arm.street == number))
-                for junction in (town.junctions[street.start], town.junctions[street.end])]
+    stations = [
+        stop_station(junction, next(arm for arm in junction.arms if arm.street == number))
+        for junction in (town.junctions[street.start], town.junctions[street.end])
+    ]
     return stations[0], street.centre.length - stations[1]
 
 

@@ -48,8 +48,10 @@ def _sides(town: Town) -> Iterator[tuple[Profile, Path, float, float]]:
     """Both sides of every street: profile, path along the kerb with the land on its left, where the stop lines are."""
     for number, street in enumerate(town.streets):
         offset = street.profile.kerb
-        stops = [stop_station(junction, next(arm for arm in junction.arms if arm.street == number))
-                 for junction in (town.junctions[street.start], town.junctions[street.end])]
+        stops = [
+            stop_station(junction, next(arm for arm in junction.arms if arm.street == number))
+            for junction in (town.junctions[street.start], town.junctions[street.end])
+        ]
         left, right = street.centre.shifted(offset), street.centre.shifted(-offset).reversed()
         yield street.profile, left, stops[0], left.length - stops[1]
         yield street.profile, right, stops[1], right.length - stops[0]
@@ -87,8 +89,7 @@ def _roadworks(site: Site, kerb: Path, start: float, end: float, density: Densit
     site.row(kind, edge.at(-half + 0.6, lane), edge.at(half - 0.6, lane), _ROWS[kind])
 
 
-def _line_with_furniture(site: Site, profile: Profile, kerb: Path, start: float, end: float,
-                         density: Density) -> None:
+def _line_with_furniture(site: Site, profile: Profile, kerb: Path, start: float, end: float, density: Density) -> None:
     """Trees, lights, signs and other furniture between kerb and sidewalk."""
     depth = KERB + 0.45 + (profile.verge / 2 if profile.verge else 0.0)
     kinds, weights = list(density.furniture), list(density.furniture.values())
@@ -121,8 +122,12 @@ def _signals(site: Site, town: Town) -> None:
             station = crosswalk_station(arm) + 2.6
             beside = arm.path.shifted(arm.profile.kerb + KERB + 0.3).at(station)
             outward = arm.path.heading(station)
-            site.put('traffic_light' if junction.signals else 'sign', (float(beside[0]), float(beside[1])), outward,
-                     margin=0.0)
+            site.put(
+                'traffic_light' if junction.signals else 'sign',
+                (float(beside[0]), float(beside[1])),
+                outward,
+                margin=0.0,
+            )
             if junction.signals and np.isclose(arm.profile.median, 0.0):
                 opposite = arm.path.shifted(-arm.profile.kerb - KERB - 0.3).at(station)
                 site.put('traffic_light', (float(opposite[0]), float(opposite[1])), outward, margin=0.0)

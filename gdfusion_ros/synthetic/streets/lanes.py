@@ -73,8 +73,19 @@ def build(town: Town) -> tuple[Lane, ...]:
     # Nobody turns round on the spot.
     following = [tuple(index for index in starts[draft.end] if drafts[index].end != draft.start) for draft in drafts]
     conflicts = _conflicts(drafts)
-    return tuple(Lane(draft.path, draft.origin, draft.walk, draft.crossing, draft.signal, _limit(draft),
-                      following[index], conflicts[index]) for index, draft in enumerate(drafts))
+    return tuple(
+        Lane(
+            draft.path,
+            draft.origin,
+            draft.walk,
+            draft.crossing,
+            draft.signal,
+            _limit(draft),
+            following[index],
+            conflicts[index],
+        )
+        for index, draft in enumerate(drafts)
+    )
 
 
 def stop_station(junction: Junction, arm: Arm) -> float:
@@ -100,8 +111,10 @@ def _offset(arm: Arm, lane: int) -> float:
 def _ends(town: Town, street: Street, number: int) -> tuple[tuple[Junction, Arm], tuple[Junction, Arm]]:
     """Junction and arm at the start and at the end of a street."""
     start, end = (town.junctions[index] for index in (street.start, street.end))
-    return ((start, next(arm for arm in start.arms if arm.street == number)),
-            (end, next(arm for arm in end.arms if arm.street == number)))
+    return (
+        (start, next(arm for arm in start.arms if arm.street == number)),
+        (end, next(arm for arm in end.arms if arm.street == number)),
+    )
 
 
 def _driving_lanes(town: Town) -> Iterator[_Draft]:
@@ -113,8 +126,13 @@ def _driving_lanes(town: Town) -> Iterator[_Draft]:
             for lane in range(street.profile.lanes):
                 path = arm.path.shifted(-_offset(arm, lane))
                 path = path.between(stop_station(leave, arm), path.length - stop_station(arrive, other))
-                yield _Draft(path, ('out', first, number, lane), ('in', last, number, lane), (first, number, lane),
-                             limit=13.5 if street.profile.lanes > 1 else 11.5)
+                yield _Draft(
+                    path,
+                    ('out', first, number, lane),
+                    ('in', last, number, lane),
+                    (first, number, lane),
+                    limit=13.5 if street.profile.lanes > 1 else 11.5,
+                )
 
 
 def _turns(index: int, junction: Junction) -> Iterator[_Draft]:
@@ -129,10 +147,15 @@ def _turns(index: int, junction: Junction) -> Iterator[_Draft]:
             pairs = [(0, 0)] if turn > 0 else [(inner, outer)]
         for lane, target in pairs:
             merging = arm.profile.lanes > other.profile.lanes
-            yield _Draft(_turn(junction, (arm, lane), (other, target)), ('in', index, arm.street, lane),
-                         ('out', index, other.street, target), (-1, index, arm.street, lane),
-                         crossing=junction.crossing or merging,
-                         signal=(index, arm.axis) if junction.signals else None, limit=10.5)
+            yield _Draft(
+                _turn(junction, (arm, lane), (other, target)),
+                ('in', index, arm.street, lane),
+                ('out', index, other.street, target),
+                (-1, index, arm.street, lane),
+                crossing=junction.crossing or merging,
+                signal=(index, arm.axis) if junction.signals else None,
+                limit=10.5,
+            )
 
 
 def _turn(junction: Junction, source: tuple[Arm, int], target: tuple[Arm, int]) -> Path:
@@ -161,8 +184,10 @@ def _corner_walks(index: int, junction: Junction) -> Iterator[_Draft]:
     """Round the corners between neighbouring arms, on the sidewalk."""
     for corner in junction.corners():
         right, left = corner.right, corner.left
-        ends = [arm.path.shifted(side * arm.profile.walk).at(crosswalk_station(arm))
-                for arm, side in ((right, 1), (left, -1))]
+        ends = [
+            arm.path.shifted(side * arm.profile.walk).at(crosswalk_station(arm))
+            for arm, side in ((right, 1), (left, -1))
+        ]
         if not corner.straight:
             ends.insert(1, corner.point(right.profile.walk, left.profile.walk))
         names = ('walk', index, right.street, 1), ('walk', index, left.street, -1)
@@ -175,17 +200,26 @@ def _crosswalks(index: int, junction: Junction) -> Iterator[_Draft]:
         edge = arm.profile.kerb + 0.3
         offsets = (arm.profile.walk, edge, 0.0, -edge, -arm.profile.walk)
         points = [arm.path.shifted(offset).at(crosswalk_station(arm)) for offset in offsets]
-        names = [('walk', index, arm.street, 1), *(('cross', index, arm.street, part) for part in range(3)),
-                 ('walk', index, arm.street, -1)]
+        names = [
+            ('walk', index, arm.street, 1),
+            *(('cross', index, arm.street, part) for part in range(3)),
+            ('walk', index, arm.street, -1),
+        ]
         signal = (index, 1 - arm.axis) if junction.signals else None
         for part, ends in enumerate(itertools.pairwise(names)):
-            path = line(*points[part:part + 2])
+            path = line(*points[part : part + 2])
             half = part in (1, 2)
             yield from _both_ways(path, ends, (-3, index, arm.street, part), signal if half else None, crossing=half)
 
 
-def _both_ways(path: Path, names: tuple[Name, Name], origin: tuple[int, ...], signal: tuple[int, int] | None = None,
-               *, crossing: bool = False) -> Iterator[_Draft]:
+def _both_ways(
+    path: Path,
+    names: tuple[Name, Name],
+    origin: tuple[int, ...],
+    signal: tuple[int, int] | None = None,
+    *,
+    crossing: bool = False,
+) -> Iterator[_Draft]:
     """A way that people walk in both directions."""
     for direction, way in enumerate((path, path.reversed())):
         start, end = names if direction == 0 else names[::-1]
@@ -196,8 +230,9 @@ def _conflicts(drafts: Sequence[_Draft]) -> list[dict[int, float]]:
     """What Lane.conflicts says, for every lane."""
     found: list[dict[int, float]] = [{} for _ in drafts]
     crossing = [index for index, draft in enumerate(drafts) if draft.crossing]
-    for _, members in itertools.groupby(sorted(crossing, key=lambda index: drafts[index].origin[1]),
-                                        key=lambda index: drafts[index].origin[1]):
+    for _, members in itertools.groupby(
+        sorted(crossing, key=lambda index: drafts[index].origin[1]), key=lambda index: drafts[index].origin[1]
+    ):
         for a, b in itertools.combinations(tuple(members), 2):
             ends = _too_close(drafts[a], drafts[b])
             if ends is not None:

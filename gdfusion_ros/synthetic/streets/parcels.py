@@ -76,8 +76,10 @@ def furnish(site: Site, town: Town) -> None:
     """Divide the land along all streets into parcels and furnish them, then grow trees on what is left."""
     for street in town.streets:
         outer = street.profile.outer
-        for path, cell in ((street.centre.shifted(outer), street.blocks[0]),
-                           (street.centre.shifted(-outer).reversed(), street.blocks[1])):
+        for path, cell in (
+            (street.centre.shifted(outer), street.blocks[0]),
+            (street.centre.shifted(-outer).reversed(), street.blocks[1]),
+        ):
             _furnish_side(site, path, outer - street.profile.kerb, town.blocks[cell])
     for street in town.streets:
         for side in (1, -1):
@@ -102,8 +104,11 @@ def _furnish_side(site: Site, path: Path, kerb: float, block: str) -> None:
 
 def _furnish_parcel(site: Site, edge: Edge, width: float, kerb: float, character: str) -> bool:
     """Whether there was room; where the street bends, the parcel lies a little behind it, or is a small green."""
-    for kind, depth, setback in (*((character, _DEPTHS[character], setback) for setback in (0.2, 1.2, 2.4)),
-                                 ('park', 8.0, 0.2), ('park', 8.0, 1.6)):
+    for kind, depth, setback in (
+        *((character, _DEPTHS[character], setback) for setback in (0.2, 1.2, 2.4)),
+        ('park', 8.0, 0.2),
+        ('park', 8.0, 1.6),
+    ):
         behind = Edge(np.array(edge.at(0.0, setback)), edge.yaw)
         outline = behind.rectangle((-width / 2, width / 2), (0.2, depth))
         if site.is_land(outline):
@@ -218,9 +223,20 @@ def _works(parcel: Parcel) -> None:
     parcel.scatter('pedestrian', int(parcel.site.rng.integers(2)), (2, 8))
 
 
-_WIDTHS = {'urban': (10.0, 22.0), 'residential': (14.0, 20.0), 'commercial': (24.0, 38.0), 'park': (10.0, 16.0),
-           'square': (10.0, 16.0), 'works': (22.0, 34.0)}
+_WIDTHS = {
+    'urban': (10.0, 22.0),
+    'residential': (14.0, 20.0),
+    'commercial': (24.0, 38.0),
+    'park': (10.0, 16.0),
+    'square': (10.0, 16.0),
+    'works': (22.0, 34.0),
+}
 _DEPTHS = {'urban': 14.0, 'residential': 20.0, 'commercial': 34.0, 'park': 16.0, 'square': 24.0, 'works': 24.0}
 _FURNISH: dict[str, Callable[[Parcel], None]] = {
-    'urban': _urban, 'residential': _residential, 'commercial': _commercial, 'park': _park, 'square': _square,
-    'works': _works}
+    'urban': _urban,
+    'residential': _residential,
+    'commercial': _commercial,
+    'park': _park,
+    'square': _square,
+    'works': _works,
+}

@@ -95,7 +95,7 @@ def curve(start: Points, start_direction: Points, end: Points, end_direction: Po
     reach = 0.39 * float(np.linalg.norm(end - start))
     controls = np.stack([start, start + reach * start_direction, end - reach * end_direction, end])
     t = np.linspace(0.0, 1.0, max(int(reach / 0.39 / spacing), 4) + 1)[:, None]
-    weights = np.hstack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t ** 2 * (1 - t), t ** 3])
+    weights = np.hstack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
     return Path(weights @ controls)
 
 

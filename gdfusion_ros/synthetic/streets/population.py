@@ -60,10 +60,18 @@ class Population:
 
 def populate(lanes: Sequence[Lane], duration: float, density: Density, rng: Generator) -> Population:
     """Traffic for ``duration`` seconds round a vehicle that drives a way by chance."""
-    streets = [index for index, lane in enumerate(lanes) if not lane.walk and not lane.crossing
-               and lane.path.length > 40]
-    ego = Mover(_EGO_LENGTH, float(rng.uniform(9.5, _FASTEST)), 1.9, 0.0, [int(rng.choice(streets))],
-                float(rng.uniform(4, 25)), turns=2.0)
+    streets = [
+        index for index, lane in enumerate(lanes) if not lane.walk and not lane.crossing and lane.path.length > 40
+    ]
+    ego = Mover(
+        _EGO_LENGTH,
+        float(rng.uniform(9.5, _FASTEST)),
+        1.9,
+        0.0,
+        [int(rng.choice(streets))],
+        float(rng.uniform(4, 25)),
+        turns=2.0,
+    )
     plan_route(lanes, ego, 0.6 * _FASTEST * (duration + 8.0), rng)
     way = np.vstack([lanes[index].path.at(np.arange(0.0, lanes[index].path.length, 5.0)) for index in ego.route])
     crowd: Crowd = [(ego, ()), *_vehicles(lanes, way, ego, density, rng), *_walkers(lanes, way, density, rng)]
@@ -94,8 +102,9 @@ def _vehicles(lanes: Sequence[Lane], way: Points, ego: Mover, density: Density, 
         front = 1.5
         while True:
             kind = str(rng.choice(kinds, p=shares))
-            models = tuple(catalogue.make(part, rng) for part in
-                           (('truck', 'trailer') if kind == 'road_train' else (kind,)))
+            models = tuple(
+                catalogue.make(part, rng) for part in (('truck', 'trailer') if kind == 'road_train' else (kind,))
+            )
             length = sum(model.size[0] for model in models) + _HITCH * (len(models) - 1)
             station = front + length / 2 + 4.0 * rng.random()
             front = station + length / 2 + 3.0 + float(rng.exponential(spacing))
@@ -123,8 +132,14 @@ def _walkers(lanes: Sequence[Lane], way: Points, density: Density, rng: Generato
 
 
 def _mover(driver: Driver, length: float, lane: int, station: float, rng: Generator) -> Mover:
-    return Mover(length, float(rng.uniform(*driver.speed)), driver.acceleration, float(rng.uniform(*driver.side)),
-                 [lane], station)
+    return Mover(
+        length,
+        float(rng.uniform(*driver.speed)),
+        driver.acceleration,
+        float(rng.uniform(*driver.side)),
+        [lane],
+        station,
+    )
 
 
 def _near(lane: Lane, way: Points) -> bool:

@@ -122,7 +122,7 @@ class Site:
     def _raise(self, outline: Points, level: int) -> None:
         window, inside = self._cells(outline)
         there = self._plan[window]
-        inside = inside[:there.shape[0], :there.shape[1]]
+        inside = inside[: there.shape[0], : there.shape[1]]
         there[inside] = np.maximum(there[inside], level)
 
     def _cells(self, outline: Points) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:

@@ -186,8 +186,13 @@ def build(rng: Generator) -> Town:
     around = ((0, 0), (1, 0), (1, 1), (0, 1))
     outlines = {(i, j): np.array([grid[i + di, j + dj] for di, dj in around]) for i, j in inner}
     upper = grid.reshape(-1, 2).max(axis=0) + MARGIN
-    return Town(tuple(streets), junctions, dict(zip(cells, names.tolist(), strict=True)), outlines,
-                (float(upper[0]), float(upper[1])))
+    return Town(
+        tuple(streets),
+        junctions,
+        dict(zip(cells, names.tolist(), strict=True)),
+        outlines,
+        (float(upper[0]), float(upper[1])),
+    )
 
 
 def _grid(columns: int, rows: int, rng: Generator) -> Points:
@@ -206,13 +211,19 @@ def _profile(rng: Generator) -> Profile:
         median=float(rng.uniform(0.7, 1.6)) if avenue and rng.random() < 0.5 else 0.0,
         parking=bool(rng.random() < (0.4 if avenue else 0.7)),
         verge=float(rng.uniform(1.4, 2.6)) if rng.random() < 0.45 else 0.0,
-        sidewalk=float(rng.uniform(2.8, 4.2)))
+        sidewalk=float(rng.uniform(2.8, 4.2)),
+    )
 
 
 def _edges(columns: int, rows: int, rng: Generator) -> list[tuple[Cell, Cell]]:
     """Streets between grid points; some inner ones are left out, but every junction keeps two."""
-    edges = [((i, j), (i + di, j + dj)) for i in range(columns) for j in range(rows) for di, dj in ((1, 0), (0, 1))
-             if i + di < columns and j + dj < rows]
+    edges = [
+        ((i, j), (i + di, j + dj))
+        for i in range(columns)
+        for j in range(rows)
+        for di, dj in ((1, 0), (0, 1))
+        if i + di < columns and j + dj < rows
+    ]
     degree: dict[Cell, int] = {}
     for edge in edges:
         for cell in edge:
@@ -248,8 +259,11 @@ def _angle_between(right: Points, left: Points) -> float:
 
 
 def _junction(index: int, position: Points, streets: list[Street], rng: Generator) -> Junction:
-    outward = [(number, street.centre if street.start == index else street.centre.reversed(), street.profile)
-               for number, street in enumerate(streets) if index in (street.start, street.end)]
+    outward = [
+        (number, street.centre if street.start == index else street.centre.reversed(), street.profile)
+        for number, street in enumerate(streets)
+        if index in (street.start, street.end)
+    ]
     outward.sort(key=lambda arm: math.atan2(*arm[1].start_direction[::-1]))
     bare = Junction(position, tuple(Arm(number, path, profile, 0.0, 0) for number, path, profile in outward), False)
     setbacks = dict.fromkeys((arm.street for arm in bare.arms), 3.0)
@@ -261,8 +275,13 @@ def _junction(index: int, position: Points, streets: list[Street], rng: Generato
             edge = (other.profile.kerb + arm.profile.kerb * math.cos(corner.angle)) / math.sin(corner.angle)
             setbacks[arm.street] = max(setbacks[arm.street], edge + rounding)
     signals = bare.crossing and bool(rng.random() < 0.6)
-    return Junction(position, tuple(Arm(arm.street, arm.path, arm.profile, setbacks[arm.street],
-                                        _axis(arm, bare.arms[0])) for arm in bare.arms), signals)
+    return Junction(
+        position,
+        tuple(
+            Arm(arm.street, arm.path, arm.profile, setbacks[arm.street], _axis(arm, bare.arms[0])) for arm in bare.arms
+        ),
+        signals,
+    )
 
 
 def _axis(arm: Arm, reference: Arm) -> int:

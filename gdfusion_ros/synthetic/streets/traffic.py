@@ -57,7 +57,7 @@ class Mover:
 
 def plan_route(lanes: Sequence[Lane], mover: Mover, distance: float, rng: Generator) -> None:
     """Extend a mover's route by chance: its last lane begins ``distance`` metres ahead or farther, and crosses none."""
-    ahead = sum(lanes[lane].path.length for lane in mover.route[mover.index:-1]) - mover.station
+    ahead = sum(lanes[lane].path.length for lane in mover.route[mover.index : -1]) - mover.station
     while ahead < distance or lanes[mover.route[-1]].crossing:
         last = lanes[mover.route[-1]]
         ahead += last.path.length
@@ -82,7 +82,7 @@ def simulate(lanes: Sequence[Lane], movers: Sequence[Mover], duration: float, rn
 def trajectory(lanes: Sequence[Lane], mover: Mover, behind: float = 0.0, length: float | None = None) -> Trajectory:
     """The track of a mover, or of a trailer of ``length`` whose middle is ``behind`` metres behind the mover's own."""
     way = joined([lanes[index].path for index in mover.route]).shifted(mover.side)
-    start = mover.station - mover.travelled + sum(lanes[index].path.length for index in mover.route[:mover.index])
+    start = mover.station - mover.travelled + sum(lanes[index].path.length for index in mover.route[: mover.index])
     history = np.array(mover.history)
     begin = round(WARM_UP / STEP)
     stations = start + history[begin:] - behind
@@ -127,14 +127,17 @@ class _Simulation:
     def _stop(self, mover: Mover, time: float, claimed: set[int]) -> float:
         """The way to the first crossing ahead that the mover is not let in to [m]; infinite without one."""
         distance = self._lengths[mover.route[mover.index]] - mover.station
-        reach = mover.pace ** 2 / (2 * _BRAKE) + mover.pace * STEP + 2 * mover.length
+        reach = mover.pace**2 / (2 * _BRAKE) + mover.pace * STEP + 2 * mover.length
         first = all(other.station <= mover.station for other in self._on[mover.route[mover.index]])
         for position in range(mover.index + 1, len(mover.route)):
             if distance > reach:
                 break
             lane = mover.route[position]
-            if self._lanes[lane].crossing and lane not in mover.held and not (
-                    first and self._let_in(mover, position, time, claimed)):
+            if (
+                self._lanes[lane].crossing
+                and lane not in mover.held
+                and not (first and self._let_in(mover, position, time, claimed))
+            ):
                 return distance - mover.length / 2
             first = first and not self._on.get(lane)
             distance += self._lengths[lane]
@@ -193,7 +196,7 @@ class _Simulation:
         """The speed that the way here and ahead allows [m/s]."""
         wanted = min(mover.speed, self._lanes[mover.route[mover.index]].limit)
         distance = self._lengths[mover.route[mover.index]] - mover.station
-        for lane in mover.route[mover.index + 1:]:
+        for lane in mover.route[mover.index + 1 :]:
             if distance > _LOOK_AHEAD:
                 break
             wanted = min(wanted, math.sqrt(self._lanes[lane].limit ** 2 + 2 * 0.7 * _BRAKE * max(distance, 0.0)))
@@ -205,9 +208,14 @@ class _Simulation:
         offset = -mover.station
         for position in range(mover.index, len(mover.route)):
             lane = mover.route[position]
-            nearest = min(((offset + other.station - (other.length + mover.length) / 2, other.pace)
-                           for other in self._near(lane)
-                           if other is not mover and offset + other.station > 0), default=None)
+            nearest = min(
+                (
+                    (offset + other.station - (other.length + mover.length) / 2, other.pace)
+                    for other in self._near(lane)
+                    if other is not mover and offset + other.station > 0
+                ),
+                default=None,
+            )
             if nearest is not None:
                 return nearest
             offset += self._lengths[lane]
@@ -256,5 +264,7 @@ def _siblings(lanes: Sequence[Lane]) -> list[list[int]]:
     for index, lane in enumerate(lanes):
         if not lane.walk and lane.origin[0] == -1:
             groups.setdefault(lane.origin, []).append(index)
-    return [[other for other in groups.get(lane.origin, ()) if other != index] if not lane.walk else []
-            for index, lane in enumerate(lanes)]
+    return [
+        [other for other in groups.get(lane.origin, ()) if other != index] if not lane.walk else []
+        for index, lane in enumerate(lanes)
+    ]

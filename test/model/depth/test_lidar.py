@@ -24,8 +24,14 @@ SIZE = (256, 704)
 
 def calibration(cameras: int, intrinsics: Tensor) -> Calibration:
     """Of images that are the cameras' own."""
-    return Calibration(intrinsics, torch.eye(3).expand(cameras, 3, 3), torch.zeros(cameras, 3),
-                       torch.eye(4).expand(cameras, 4, 4), torch.eye(3), torch.ones(cameras, dtype=torch.bool))
+    return Calibration(
+        intrinsics,
+        torch.eye(3).expand(cameras, 3, 3),
+        torch.zeros(cameras, 3),
+        torch.eye(4).expand(cameras, 4, 4),
+        torch.eye(3),
+        torch.ones(cameras, dtype=torch.bool),
+    )
 
 
 @pytest.fixture
@@ -84,11 +90,16 @@ def test_points_are_placed_by_the_motion_between_the_stamps(recordings: Path) ->
         return pose_matrix(tuple(recorded[f'cur/{name}_translation']), (x, y, z, w))
 
     lidar = product(pose('ego2global'), pose('lidar2ego'))
-    cameras = np.stack([product(inverse(product(pose(f'{camera}/ego2global'), pose(f'{camera}/sensor2ego'))), lidar)
-                        for camera in SURROUND_CAMERAS])
+    cameras = np.stack(
+        [
+            product(inverse(product(pose(f'{camera}/ego2global'), pose(f'{camera}/sensor2ego'))), lidar)
+            for camera in SURROUND_CAMERAS
+        ]
+    )
     given = {name: torch.from_numpy(recorded[f'occ3d/{name}']) for name in ('intrins', 'post_rots', 'post_trans')}
-    of_images = replace(calibration(6, given['intrins']), post_rotation=given['post_rots'],
-                        post_translation=given['post_trans'])
+    of_images = replace(
+        calibration(6, given['intrins']), post_rotation=given['post_rots'], post_translation=given['post_trans']
+    )
     points = torch.from_numpy(recorded['lidar_points'])
     maps = depth_maps(points, torch.from_numpy(cameras).float(), of_images, SIZE, BINS)
     expected = torch.zeros(6, *SIZE)
@@ -98,8 +109,14 @@ def test_points_are_placed_by_the_motion_between_the_stamps(recordings: Path) ->
 
 
 def test_out_of_range_behind_and_masked(recordings: Path) -> None:
-    given: list[Any] = [[0.0, 0.0, 0.99], [0.0, 0.0, 5.0], [0.02, 0.0, 3.0], [1.0, 1.0, 45.0], [1.0, 0.0, -4.0],
-                        [9e9, 0.0, 7.0]]
+    given: list[Any] = [
+        [0.0, 0.0, 0.99],
+        [0.0, 0.0, 5.0],
+        [0.02, 0.0, 3.0],
+        [1.0, 1.0, 45.0],
+        [1.0, 0.0, -4.0],
+        [9e9, 0.0, 7.0],
+    ]
     intrinsics = torch.tensor([[[10.0, 0.0, 2.0], [0.0, 10.0, 1.0], [0.0, 0.0, 1.0]]]).expand(2, 3, 3)
     of_images = replace(calibration(2, intrinsics), visible=torch.tensor([True, False]))
     maps = depth_maps(torch.tensor(given), torch.eye(4).expand(2, 4, 4), of_images, (3, 5), BINS)

@@ -54,7 +54,8 @@ def test_geometry_is_remembered_without_images(drive: Any) -> None:
 @pytest.mark.parametrize('kind', [MonoDepth, StereoDepth])
 @pytest.mark.parametrize('fused', [True, False])
 def test_without_a_memory_of_geometry_the_depth_is_lifted_as_it_is_seen(
-        drive: Any, kind: type[MonoDepth | StereoDepth], fused: bool) -> None:
+    drive: Any, kind: type[MonoDepth | StereoDepth], fused: bool
+) -> None:
     depth = slot(kind, fused=fused, remembers=False)
     for cells, state in looked(depth, drive.frames(2)):
         assert cells.distribution is cells.supervised

@@ -53,18 +53,24 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str, stereo: bool
         cost = recorded_cost(recorded, step, frame) if stereo else None
         depth = net(recorded[f'x{step}'][0], cost, vectors)
         points = camera_points(IMAGE, (4, 6), DEPTHS, inverse(now.post_rotation), now.post_translation)
-        geometry, state = fusion(depth.logits, depth.probability, points,
-                                 Reprojection.between(now, frame.previous(then)), state)
+        geometry, state = fusion(
+            depth.logits, depth.probability, points, Reprojection.between(now, frame.previous(then)), state
+        )
         then = now
-        for name, value in (('depth_pred', depth.probability), ('context', depth.context), ('geometry', geometry),
-                            ('hist', state.logits)):
+        for name, value in (
+            ('depth_pred', depth.probability),
+            ('context', depth.context),
+            ('geometry', geometry),
+            ('hist', state.logits),
+        ):
             assert recorded.error(f'{name}{step}', value[None]) <= GATE
 
 
 def recorded_cost(recorded: Any, step: int, frame: Frame) -> Tensor:
     """The cost volume, which has to be the recorded one."""
-    current, previous = (recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last)
-                         for which in ('curr', 'prev'))
+    current, previous = (
+        recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last) for which in ('curr', 'prev')
+    )
     # What the recording matches at a start it has prepared itself.
     reprojection = Reprojection.between(frame.calibration, frame.previous(frame.calibration))
     cost = cost_volume(current, previous, reprojection, IMAGE, DEPTHS)
@@ -79,8 +85,14 @@ def test_ground_is_met_where_a_level_camera_sees_it() -> None:
     height, focal, horizon = 1.5, 40.0, 23.0
     forward = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, height], [0, 0, 0, 1.0]])
     halved = PostTransform(np.diag([0.5, 0.5, 1.0]), np.array([0.0, -4.0, 0.0]))
-    frame = make_frame(torch.zeros(1, 3, *IMAGE), [np.array([[focal, 0, 47.5], [0, focal, horizon], [0, 0, 1]])],
-                       [halved], RigPoses(np.eye(4), forward[None], np.eye(4)), None, [True])
+    frame = make_frame(
+        torch.zeros(1, 3, *IMAGE),
+        [np.array([[focal, 0, 47.5], [0, focal, horizon], [0, 0, 1]])],
+        [halved],
+        RigPoses(np.eye(4), forward[None], np.eye(4)),
+        None,
+        [True],
+    )
     ground = ground_bins(frame.calibration, IMAGE, (8, 12), DEPTHS)[0]
     assert (ground == ground[..., :1]).all(), 'a row sees the same depth everywhere'
     for row, bins in zip(torch.linspace(0, IMAGE[0] - 1, 8), ground[:, :, 0].unbind(1), strict=True):
@@ -110,16 +122,35 @@ def test_camera_vector_entry_by_entry(drive: Any) -> None:
     bda = torch.tensor([[0.9, -0.1, 0], [0.2, 1.1, 0], [0, 0, 0.95]])
     vector = camera_vector(dataclasses.replace(calibration, post_rotation=rotation, bda=bda))
     k, t, e = calibration.intrinsics[1], calibration.post_translation[1], calibration.volume_from_camera[1]
-    expected = [k[0, 0], k[1, 1], k[0, 2], k[1, 2], 0.06, 0.01, t[0], -0.02, 0.05, t[1], 0.9, -0.1, 0.2, 1.1, 0.95,
-                *e[0], *e[1], *e[2]]
+    expected = [
+        k[0, 0],
+        k[1, 1],
+        k[0, 2],
+        k[1, 2],
+        0.06,
+        0.01,
+        t[0],
+        -0.02,
+        0.05,
+        t[1],
+        0.9,
+        -0.1,
+        0.2,
+        1.1,
+        0.95,
+        *e[0],
+        *e[1],
+        *e[2],
+    ]
     assert torch.equal(vector[1], torch.tensor([float(value) for value in expected]))
 
 
 def norm(net: DepthNet, name: str, x: Tensor) -> Tensor:
     """Batch normalisation called ``name``, by its formula."""
     bn: Any = net.get_submodule(name)
-    mean, variance, weight, bias = (value.view(1, -1, 1, 1) for value in list[Tensor]([
-        bn.running_mean, bn.running_var, bn.weight, bn.bias]))
+    mean, variance, weight, bias = (
+        value.view(1, -1, 1, 1) for value in list[Tensor]([bn.running_mean, bn.running_var, bn.weight, bn.bias])
+    )
     return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
 
 

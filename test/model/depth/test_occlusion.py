@@ -41,8 +41,13 @@ def test_more_distances_than_bins() -> None:
 
 def seen(channels: int, inputs: int, scale: float = 1.0) -> DepthPrediction:
     torch.manual_seed(0)
-    return DepthPrediction(torch.rand(2, 9, 4, 6), None, torch.empty(0), scale * torch.randn(2, channels, 4, 6),
-                           torch.randn(2, inputs, 4, 6))
+    return DepthPrediction(
+        torch.rand(2, 9, 4, 6),
+        None,
+        torch.empty(0),
+        scale * torch.randn(2, channels, 4, 6),
+        torch.randn(2, inputs, 4, 6),
+    )
 
 
 def test_both_trunks_share_one_layer() -> None:
@@ -76,39 +81,64 @@ class Recorded:
     def __init__(self, recorded: Any, slot: type[StereoDepth]) -> None:
         net = DepthNet(DepthChannels(16, 16, 8, 8), 16)
         self.recorded = recorded
-        self.slot = slot(net, IMAGE, CELLS, BINS, occlusion=IntraInterRay(net.trunk, 6, 16),
-                         remembers_geometry=True).eval()
-        recorded.load(self.slot, {
-            **{f'net.{ours}': published for ours, published in {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS}.items()},
-            **{f'occlusion.{ours}': published for ours, published in {**INTRA_RAY, **INTER_RAY}.items()},
-            'fusion.history_gate.': 'depth_his_fusion_post_layer.gate_net.', 'fusion.blend_gate.': 'gate_net.'})
+        self.slot = slot(
+            net, IMAGE, CELLS, BINS, occlusion=IntraInterRay(net.trunk, 6, 16), remembers_geometry=True
+        ).eval()
+        recorded.load(
+            self.slot,
+            {
+                **{f'net.{ours}': published for ours, published in {**DEPTH_NET, **COST_VOLUME, **TWO_HEADS}.items()},
+                **{f'occlusion.{ours}': published for ours, published in {**INTRA_RAY, **INTER_RAY}.items()},
+                'fusion.history_gate.': 'depth_his_fusion_post_layer.gate_net.',
+                'fusion.blend_gate.': 'gate_net.',
+            },
+        )
 
-    def errors(self, step: int, state: GeometryState | None,
-               lidar_depth: torch.Tensor | None) -> tuple[GeometryState, dict[str, float]]:
+    def errors(
+        self, step: int, state: GeometryState | None, lidar_depth: torch.Tensor | None
+    ) -> tuple[GeometryState, dict[str, float]]:
         recorded = self.recorded
         frame, start = recorded.frame(str(step)), bool(recorded[f'start{step}'])
         now = frame.calibration
-        current, matched = (recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last)
-                            for which in ('curr', 'prev'))
+        current, matched = (
+            recorded[f'cv_{which}{step}'].contiguous(memory_format=torch.channels_last) for which in ('curr', 'prev')
+        )
         # It matches images of one augmentation, as at run time; H_g it keeps from images of another.
         cost = cost_volume(current, matched, Reprojection.between(now, frame.previous(now)), IMAGE, BINS.values())
         then = None if start else frame.previous(recorded.frame(str(step - 1)).calibration)
         geometry = self.slot.geometry(now, Reprojection.between(now, then), CalibrationCache())
-        cells, after = self.slot.fused(EncodedImages(recorded[f'x{step}'][0], current, lidar_depth), cost, geometry,
-                                       None if start else state, Pass(BLIND, torch.device('cpu'), autocast=False))
+        cells, after = self.slot.fused(
+            EncodedImages(recorded[f'x{step}'][0], current, lidar_depth),
+            cost,
+            geometry,
+            None if start else state,
+            Pass(BLIND, torch.device('cpu'), autocast=False),
+        )
         assert after is not None
         assert cells.neighbours is not None
-        found = {'depth_pred': cells.supervised[None], 'context': cells.context[None],
-                 'geometry': cells.distribution[None], 'hist': after.logits[None],
-                 'inter_weight': cells.neighbours.weights, 'inter_offset': cells.neighbours.offsets}
+        found = {
+            'depth_pred': cells.supervised[None],
+            'context': cells.context[None],
+            'geometry': cells.distribution[None],
+            'hist': after.logits[None],
+            'inter_weight': cells.neighbours.weights,
+            'inter_offset': cells.neighbours.offsets,
+        }
         return after, {name: recorded.error(f'{name}{step}', value) for name, value in found.items()}
 
 
-@pytest.mark.parametrize(('name', 'slot', 'measured'), [
-    ('alocc_depth_net', StereoDepth, False), ('alocc_depth_net', MeasuredStereoDepth, False),
-    ('alocc_depth_net_cd', MeasuredStereoDepth, True)], ids=['camera', 'measured nothing', 'measured'])
-def test_recorded_steps_of_the_whole_slot(recording: Callable[[str], Any], form: str, name: str,
-                                          slot: type[StereoDepth], measured: bool) -> None:
+@pytest.mark.parametrize(
+    ('name', 'slot', 'measured'),
+    [
+        ('alocc_depth_net', StereoDepth, False),
+        ('alocc_depth_net', MeasuredStereoDepth, False),
+        ('alocc_depth_net_cd', MeasuredStereoDepth, True),
+    ],
+    ids=['camera', 'measured nothing', 'measured'],
+)
+def test_recorded_steps_of_the_whole_slot(
+    recording: Callable[[str], Any], form: str, name: str, slot: type[StereoDepth], measured: bool
+) -> None:
     whole, state = Recorded(recording(name), slot), None
     for step in range(5):
         lidar_depth = whole.recorded[f'gt_depth{step}'][0] if measured else None
@@ -124,6 +154,8 @@ def test_recorded_steps_of_the_whole_slot(recording: Callable[[str], Any], form:
 
 def test_a_slot_that_may_measure_has_the_same_weights() -> None:
     net = DepthNet(DepthChannels(16, 16, 8, 8), 16)
-    one, other = (slot(net, IMAGE, CELLS, BINS, remembers_geometry=True).state_dict()
-                  for slot in (StereoDepth, MeasuredStereoDepth))
+    one, other = (
+        slot(net, IMAGE, CELLS, BINS, remembers_geometry=True).state_dict()
+        for slot in (StereoDepth, MeasuredStereoDepth)
+    )
     assert one.keys() == other.keys()

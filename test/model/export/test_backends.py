@@ -38,8 +38,9 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.fixture(autouse=True)
-def _in_the_zoo(export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork],
-                monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_the_zoo(
+    export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(ZOO, export_spec.name, Entry(export_spec, build_export))
 
 
@@ -51,8 +52,11 @@ def settings(path: Path, **others: object) -> ModelSettings:
 def copied(tiny_export: Path, tmp_path: Path) -> Path:
     """The exported network, to be spoilt."""
     path = tmp_path / 'copied.onnx'
-    for file, copy in ((tiny_export, path), (geometry_path(tiny_export), geometry_path(path)),
-                       (contract_path(tiny_export), contract_path(path))):
+    for file, copy in (
+        (tiny_export, path),
+        (geometry_path(tiny_export), geometry_path(path)),
+        (contract_path(tiny_export), contract_path(path)),
+    ):
         shutil.copy(file, copy)
     return path
 
@@ -64,10 +68,24 @@ def grids(path: Path) -> list[bytes]:
 
 @pytest.mark.slow
 def test_a_bag_is_replayed_without_torch(tiny_export: Path, scene_bag: Path, tmp_path: Path) -> None:
-    arguments = ['replay', str(scene_bag), '--backend', 'onnxruntime', '--weights', str(tiny_export), '--set',
-                 'confidence=true', '--out']
-    done = subprocess.run([sys.executable, '-c', WITHOUT_TORCH, *arguments, str(tmp_path / 'without')],
-                          capture_output=True, text=True, check=False, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    arguments = [
+        'replay',
+        str(scene_bag),
+        '--backend',
+        'onnxruntime',
+        '--weights',
+        str(tiny_export),
+        '--set',
+        'confidence=true',
+        '--out',
+    ]
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT_TORCH, *arguments, str(tmp_path / 'without')],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
     assert done.returncode == 0, done.stderr
     assert '3 grids' in done.stdout
     assert main([*arguments, str(tmp_path / 'with')]) == 0
@@ -75,8 +93,9 @@ def test_a_bag_is_replayed_without_torch(tiny_export: Path, scene_bag: Path, tmp
 
 
 @pytest.mark.slow
-def test_a_check_compares_frame_by_frame(tiny_export: Path, scene_bag: Path, tiny_weights: Path,
-                                         capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_compares_frame_by_frame(
+    tiny_export: Path, scene_bag: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(['export', '--check', str(tiny_export), '--bag', str(scene_bag), '--weights', str(tiny_weights)]) == 0
     lines = capsys.readouterr().out.splitlines()[-3:]
     assert lines[0].endswith('against torch: 3 frames')
@@ -84,12 +103,16 @@ def test_a_check_compares_frame_by_frame(tiny_export: Path, scene_bag: Path, tin
     assert float(lines[2].split()[5]) < 1e-2
 
 
-@pytest.mark.parametrize(('changes', 'said'), [
-    ({'model': 'bevdetocc_gf'}, 'is an export of the model small_export, not of bevdetocc_gf'),
-    ({'provider': 'Abacus'}, "has no execution provider 'Abacus' here; there are "),
-    ({'cues': ('voxel', 'motion', 'geometry')}, 'was exported with the cue scene, which is switched off here'),
-    ({'weights': '/nowhere.onnx'}, 'there is no exported network /nowhere.onnx'),
-    ({'backend': 'torch'}, "set 'backend' to onnxruntime")])
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'model': 'bevdetocc_gf'}, 'is an export of the model small_export, not of bevdetocc_gf'),
+        ({'provider': 'Abacus'}, "has no execution provider 'Abacus' here; there are "),
+        ({'cues': ('voxel', 'motion', 'geometry')}, 'was exported with the cue scene, which is switched off here'),
+        ({'weights': '/nowhere.onnx'}, 'there is no exported network /nowhere.onnx'),
+        ({'backend': 'torch'}, "set 'backend' to onnxruntime"),
+    ],
+)
 def test_settings_that_do_not_fit_are_one_line(tiny_export: Path, changes: dict[str, object], said: str) -> None:
     with pytest.raises(GdfusionError) as caught:
         load_backend(ModelSettings(**{'backend': 'onnxruntime', 'weights': str(tiny_export), **changes}))  # type: ignore[arg-type]
@@ -126,28 +149,37 @@ def test_a_contract_of_another_format_is_refused(copied: Path) -> None:
         read_contract(copied)
 
 
-def test_other_weights_than_the_exported_ones_are_told(tiny_export: Path, scene_bag: Path,
-                                                       capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_weights_than_the_exported_ones_are_told(
+    tiny_export: Path, scene_bag: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(['export', '--check', str(tiny_export), '--bag', str(scene_bag), '--untrained']) == 1
     assert 'was exported with other weights' in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_exports_are_kept_by_what_they_are_made_of(tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-                                                   ) -> None:
+def test_exports_are_kept_by_what_they_are_made_of(
+    tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     weights, other = tmp_path / 'w.pth', tmp_path / 'o.pth'
     weights.write_bytes(b'1')
     other.write_bytes(b'2')
-    keys = {backends._key(ModelSettings(weights=str(path), cues=cues), scores=scores) for path in (weights, other)
-            for cues in (('voxel',), ()) for scores in (True, False)}
+    keys = {
+        backends._key(ModelSettings(weights=str(path), cues=cues), scores=scores)
+        for path in (weights, other)
+        for cues in (('voxel',), ())
+        for scores in (True, False)
+    }
     assert len(keys) == 8
     made: list[Path] = []
 
     def export_settings(_: ModelSettings, out: Path, *, scores: bool) -> None:
         del scores
         made.append(out)
-        for file, copy in ((tiny_export, out), (geometry_path(tiny_export), geometry_path(out)),
-                           (contract_path(tiny_export), contract_path(out))):
+        for file, copy in (
+            (tiny_export, out),
+            (geometry_path(tiny_export), geometry_path(out)),
+            (contract_path(tiny_export), contract_path(out)),
+        ):
             shutil.copy(file, copy)
 
     monkeypatch.setattr('gdfusion_ros.model.export.write.export_settings', export_settings)

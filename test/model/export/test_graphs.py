@@ -31,6 +31,7 @@ from gdfusion_ros.model.graph_form import graph_form
 from gdfusion_ros.model.interface import Frame, Prediction
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import alocc, bevdetocc, fbocc, gsdocc, nano
+from gdfusion_ros.model.networks.alocc_specs import Sizes
 from gdfusion_ros.model.networks.memories import NOTHING, queue
 from gdfusion_ros.model.runtime.exported import ExportedNetwork
 from gdfusion_ros.model.runtime.prepare import prepare
@@ -41,16 +42,53 @@ from gdfusion_ros.model.weights.initialise import initialise
 from gdfusion_ros.model.zoo import ZOO
 
 WIDTHS, BLOCKS = (8, 10, 12, 16), (1, 1, 1, 1)
-BEVDETOCC = bevdetocc.Sizes(WIDTHS, BLOCKS, image_channels=16, pyramid_channels=8, encoder_channels=(8, 12),
-                            encoder_blocks=(1, 1), classifier_channels=12)
-ALOCC = alocc.Sizes(backbone_widths=WIDTHS, backbone_blocks=BLOCKS, image_channels=16, pyramid_channels=8,
-                    encoder_channels=(8, 12, 16), encoder_blocks=(1, 1, 1), voxel_channels=24, map_channels=20)
-NANO = nano.Sizes(backbone_widths=(16, 20, 24), backbone_blocks=(1, 1, 1), image_channels=16, pyramid_channels=8,
-                  encoder_channels=(8, 12), encoder_blocks=(1, 1), classifier_channels=12)
-FBOCC = fbocc.Sizes(backbone_widths=WIDTHS, backbone_blocks=BLOCKS, image_channels=16, depth_channels=16,
-                    encoder_channels=(8, 12, 16), pyramid_channels=12, head_channels=12, classifier_channels=8)
-GSDOCC = gsdocc.Sizes(backbone_widths=WIDTHS, backbone_blocks=BLOCKS, image_channels=16, past_views=2, view_channels=16,
-                      encoder_channels=(12, 16), encoder_blocks=(1, 1))
+BEVDETOCC = bevdetocc.Sizes(
+    WIDTHS,
+    BLOCKS,
+    image_channels=16,
+    pyramid_channels=8,
+    encoder_channels=(8, 12),
+    encoder_blocks=(1, 1),
+    classifier_channels=12,
+)
+ALOCC = Sizes(
+    backbone_widths=WIDTHS,
+    backbone_blocks=BLOCKS,
+    image_channels=16,
+    pyramid_channels=8,
+    encoder_channels=(8, 12, 16),
+    encoder_blocks=(1, 1, 1),
+    voxel_channels=24,
+    map_channels=20,
+)
+NANO = nano.Sizes(
+    backbone_widths=(16, 20, 24),
+    backbone_blocks=(1, 1, 1),
+    image_channels=16,
+    pyramid_channels=8,
+    encoder_channels=(8, 12),
+    encoder_blocks=(1, 1),
+    classifier_channels=12,
+)
+FBOCC = fbocc.Sizes(
+    backbone_widths=WIDTHS,
+    backbone_blocks=BLOCKS,
+    image_channels=16,
+    depth_channels=16,
+    encoder_channels=(8, 12, 16),
+    pyramid_channels=12,
+    head_channels=12,
+    classifier_channels=8,
+)
+GSDOCC = gsdocc.Sizes(
+    backbone_widths=WIDTHS,
+    backbone_blocks=BLOCKS,
+    image_channels=16,
+    past_views=2,
+    view_channels=16,
+    encoder_channels=(12, 16),
+    encoder_blocks=(1, 1),
+)
 
 SMALL: dict[str, Callable[[NetworkSpec], OccupancyNetwork]] = {
     'gdfusion_nano': lambda spec: nano.nano(dataclasses.replace(spec, feature_stride=8), NANO),
@@ -65,11 +103,16 @@ SMALL: dict[str, Callable[[NetworkSpec], OccupancyNetwork]] = {
     'alocc_mini': lambda spec: alocc.alocc_mini(flat(spec), ALOCC, queue(2)),
     'alocc_mini_gf': lambda spec: alocc.alocc_mini(flat(spec), ALOCC),
     'fbocc_gf': lambda spec: fbocc.fbocc(dataclasses.replace(spec, refinement=2), FBOCC),
-    'gsdocc': lambda spec: gsdocc.gsdocc(dataclasses.replace(spec, refinement=2, cues=()), GSDOCC)}
+    'gsdocc': lambda spec: gsdocc.gsdocc(dataclasses.replace(spec, refinement=2, cues=()), GSDOCC),
+}
 """Of each way to put a network together, the smallest, by the name of one of the zoo."""
 
-ALIKE = {'bevdetocc_gf_small': 'bevdetocc_gf', 'alocc_3d_gf_surroundocc': 'alocc_3d_gf',
-         'alocc_3d_gf_waymo': 'alocc_3d_gf', 'alocc_2d_gf_openoccupancy': 'alocc_2d_gf'}
+ALIKE = {
+    'bevdetocc_gf_small': 'bevdetocc_gf',
+    'alocc_3d_gf_surroundocc': 'alocc_3d_gf',
+    'alocc_3d_gf_waymo': 'alocc_3d_gf',
+    'alocc_2d_gf_openoccupancy': 'alocc_2d_gf',
+}
 """Networks of the zoo that differ from another in sizes alone."""
 
 EXPORTED = ('alocc_3d', 'fbocc_gf', 'gsdocc')
@@ -86,11 +129,12 @@ def flat(spec: NetworkSpec) -> NetworkSpec:
 @pytest.fixture(scope='session')
 def small(tiny_spec: NetworkSpec) -> Callable[[str], OccupancyNetwork]:
     """A small network of a kind, with random weights, ready to run."""
+
     @cache
     def made(name: str) -> OccupancyNetwork:
         network = SMALL[name](tiny_spec)
         initialise(network, 0)
-        network.camera_statistics().get_buffer('running_var').fill_(300.0 ** 2)
+        network.camera_statistics().get_buffer('running_var').fill_(300.0**2)
         return prepare(network, torch.device('cpu'))
 
     return made
@@ -133,8 +177,9 @@ def as_likely(scores: NDArray[Any], found: NDArray[Any], expected: NDArray[Any])
     Some networks choose among sigmoids, which are 1 for all large scores (alocc.md §8): rounding decides there.
     """
     sigmoids = 1 / (1 + np.exp(-scores.astype(np.float64)))
-    one, other = (np.take_along_axis(sigmoids, labels[..., None].astype(np.int64), -1)[..., 0]
-                  for labels in (found, expected))
+    one, other = (
+        np.take_along_axis(sigmoids, labels[..., None].astype(np.int64), -1)[..., 0] for labels in (found, expected)
+    )
     return np.asarray((found == expected) | (np.abs(one - other) <= 1e-6))
 
 
@@ -165,8 +210,9 @@ def test_every_network_of_the_zoo_is_here() -> None:
 
 @pytest.mark.parametrize('name', SMALL)
 @torch.inference_mode()
-def test_graph_form_gives_what_torch_gives(small: Callable[[str], OccupancyNetwork], frames: list[Frame],
-                                           name: str) -> None:
+def test_graph_form_gives_what_torch_gives(
+    small: Callable[[str], OccupancyNetwork], frames: list[Frame], name: str
+) -> None:
     network = small(name)
     with graph_form():
         runner = SequenceRunner(network)
@@ -178,8 +224,9 @@ def test_graph_form_gives_what_torch_gives(small: Callable[[str], OccupancyNetwo
         graph = NetworkGraph(network, template, runner.state, scores=True)
     wanted = GeometryGraph(network, geometry)
 
-    def see(inputs: dict[str, Tensor], frame: dict[str, Tensor],
-            state: dict[str, NDArray[Any]] | None) -> dict[str, NDArray[Any]]:
+    def see(
+        inputs: dict[str, Tensor], frame: dict[str, Tensor], state: dict[str, NDArray[Any]] | None
+    ) -> dict[str, NDArray[Any]]:
         remembered = blank if state is None else {key: torch.from_numpy(value) for key, value in state.items()}
         with graph_form():
             found = graph({**inputs, FIRST: frame[FIRST], **wanted(frame), **remembered})
@@ -189,9 +236,11 @@ def test_graph_form_gives_what_torch_gives(small: Callable[[str], OccupancyNetwo
 
 
 @pytest.fixture(scope='session')
-def exported(small: Callable[[str], OccupancyNetwork], tmp_path_factory: pytest.TempPathFactory
-             ) -> Callable[[str], Path]:
+def exported(
+    small: Callable[[str], OccupancyNetwork], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
     """The small network of a kind, exported."""
+
     @cache
     def made(name: str) -> Path:
         path = tmp_path_factory.mktemp('exported') / f'{name}.onnx'
@@ -203,24 +252,29 @@ def exported(small: Callable[[str], OccupancyNetwork], tmp_path_factory: pytest.
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SMALL if 'EVERY_EXPORT' in os.environ else EXPORTED)
-def test_the_graphs_give_what_torch_gives(small: Callable[[str], OccupancyNetwork], exported: Callable[[str], Path],
-                                          frames: list[Frame], name: str) -> None:
+def test_the_graphs_give_what_torch_gives(
+    small: Callable[[str], OccupancyNetwork], exported: Callable[[str], Path], frames: list[Frame], name: str
+) -> None:
     network, path = small(name), exported(name)
     for file in (path, geometry_path(path)):
         model = onnx.load(file)
         onnx.checker.check_model(model, full_check=True)
         assert {node.domain for node in model.graph.node} == {''}, 'standard operators alone'
         assert model.opset_import[0].version == 20
-        assert not any(attribute.name == 'reduction' and attribute.s != b'none' for node in model.graph.node
-                       if node.op_type == 'ScatterND'
-                       for attribute in node.attribute), "onnxruntime's threads lose each other's summands in it"
+        assert not any(
+            attribute.name == 'reduction' and attribute.s != b'none'
+            for node in model.graph.node
+            if node.op_type == 'ScatterND'
+            for attribute in node.attribute
+        ), "onnxruntime's threads lose each other's summands in it"
     graphs = ExportedNetwork(path)
     for graph in (graphs.contract.geometry, graphs.contract.network):
         for tensor in (*graph.inputs, *graph.outputs):
             assert tensor.about == words(tensor.name).about
 
-    def see(inputs: dict[str, Tensor], frame: dict[str, Tensor],
-            state: dict[str, NDArray[Any]] | None) -> dict[str, NDArray[Any]]:
+    def see(
+        inputs: dict[str, Tensor], frame: dict[str, Tensor], state: dict[str, NDArray[Any]] | None
+    ) -> dict[str, NDArray[Any]]:
         arrays = {key: tensor.numpy() for key, tensor in {**inputs, **frame}.items()}
         geometry = graphs.geometry(arrays)
         with torch.inference_mode(), graph_form():

@@ -20,8 +20,9 @@ def test_an_index_stands_for_the_lower_corner_of_its_voxel() -> None:
     previous_ego_from_ego[:3, :3] = Rotation.from_euler('zyx', [20, -3, 2], degrees=True).as_matrix()
     previous_ego_from_ego[:3, 3] = 1.2, -0.3, 0.05
     flip_x, turn = np.diag([-1.0, 1, 1]), Rotation.from_euler('z', 30, degrees=True).as_matrix()
-    matrix = index_transform(GRID, torch.from_numpy(previous_ego_from_ego), torch.from_numpy(turn),
-                             torch.from_numpy(flip_x))
+    matrix = index_transform(
+        GRID, torch.from_numpy(previous_ego_from_ego), torch.from_numpy(turn), torch.from_numpy(flip_x)
+    )
     for index in product(range(5), range(4), range(3)):
         metres = np.array(GRID.lower) + np.array(GRID.voxel_size) * index
         ego = np.linalg.inv(turn) @ metres

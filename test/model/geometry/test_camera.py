@@ -22,16 +22,32 @@ def test_pixels_run_from_the_first_to_the_last() -> None:
     u, v = pixel_grid(IMAGE, (4, 6))
     torch.testing.assert_close(u, torch.tensor([0.0, 19, 38, 57, 76, 95]))
     torch.testing.assert_close(v, torch.tensor([0.0, 21, 42, 63]))
-    torch.testing.assert_close(normalised(torch.tensor([[0.0, 0], [95, 63], [47.5, 31.5]]), IMAGE),
-                               torch.tensor([[-1.0, -1], [1, 1], [0, 0]]))
+    torch.testing.assert_close(
+        normalised(torch.tensor([[0.0, 0], [95, 63], [47.5, 31.5]]), IMAGE), torch.tensor([[-1.0, -1], [1, 1], [0, 0]])
+    )
 
 
 def test_pixels_have_the_bits_of_the_recordings() -> None:
     # Those of torch.linspace on processors with fused multiply-add; one of the last eight is another without.
     rows = pixel_grid((128, 352), (16, 44))[1]
     assert [f'{word:08x}' for word in rows.numpy().view(np.uint32)] == [
-        '00000000', '41077777', '41877777', '41cb3332', '42077777', '42295555', '424b3332', '426d1110',
-        '42877778', '42986667', '42a95556', '42ba4444', '42cb3333', '42dc2222', '42ed1111', '42fe0000']
+        '00000000',
+        '41077777',
+        '41877777',
+        '41cb3332',
+        '42077777',
+        '42295555',
+        '424b3332',
+        '426d1110',
+        '42877778',
+        '42986667',
+        '42a95556',
+        '42ba4444',
+        '42cb3333',
+        '42dc2222',
+        '42ed1111',
+        '42fe0000',
+    ]
 
 
 def test_transform_sums_in_a_fixed_order_without_fused_products() -> None:
@@ -59,11 +75,13 @@ def test_frustum_and_its_way_into_the_previous_image(drive: Any) -> None:
     chain[1, 2, 3] -= 5
     then = dataclasses.replace(frame.calibration, post_translation=previous_translation)
     pixels, behind = previous_pixels(
-        points, Reprojection.between(frame.calibration, Previous(then, chain, torch.eye(4))))
+        points, Reprojection.between(frame.calibration, Previous(then, chain, torch.eye(4)))
+    )
     assert points.shape == pixels.shape == (2, 3, 4, 6, 3)
     for n, k, row, column in product(range(2), range(3), range(4), range(6)):
-        point = source_point(19.0 * column, 21.0 * row, float(depths[k]), rotation[n],
-                             frame.calibration.post_translation[n])
+        point = source_point(
+            19.0 * column, 21.0 * row, float(depths[k]), rotation[n], frame.calibration.post_translation[n]
+        )
         torch.testing.assert_close(points[n, k, row, column].double(), point, rtol=1e-5, atol=1e-3)
         intrinsics = frame.calibration.intrinsics[n].double()
         moved = chain[n, :3, :3].double() @ torch.linalg.inv(intrinsics) @ point + chain[n, :3, 3]

@@ -39,9 +39,9 @@ def test_scores_voxel_by_voxel(head: OccupancyHead, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(('conv', 'size', 'inner'), [(nn.Conv3d, SIZE, (2, 2, 2)), (nn.Conv2d, SIZE[:2], (2, 2, 4))])
-def test_voxels_within_are_classified_in_the_order_of_their_labels(conv: type[nn.Conv2d | nn.Conv3d],
-                                                                   size: tuple[int, ...],
-                                                                   inner: tuple[int, int, int]) -> None:
+def test_voxels_within_are_classified_in_the_order_of_their_labels(
+    conv: type[nn.Conv2d | nn.Conv3d], size: tuple[int, ...], inner: tuple[int, int, int]
+) -> None:
     head = OccupancyHead(conv, 5, 7, 4, inner).requires_grad_(False)
     volume = torch.randn(1, 5, *size)
     prediction = head.predict(volume)

@@ -18,9 +18,13 @@ HEIGHTS, CHANNELS = 5, 12
 
 def decoder(inner: tuple[int, int, int] = (1, 1, HEIGHTS)) -> RaisedDecoder:
     torch.manual_seed(0)
-    return RaisedDecoder(BevEncoder(8, (8, 12), (1, 1), (1, 2)), BevNeck((8, 12), 10),
-                         nn.Conv2d(10, CHANNELS * math.prod(inner), 3, padding=1),
-                         QueryHead(CHANNELS, 7), inner).eval()
+    return RaisedDecoder(
+        BevEncoder(8, (8, 12), (1, 1), (1, 2)),
+        BevNeck((8, 12), 10),
+        nn.Conv2d(10, CHANNELS * math.prod(inner), 3, padding=1),
+        QueryHead(CHANNELS, 7),
+        inner,
+    ).eval()
 
 
 def test_raised_then_asked() -> None:

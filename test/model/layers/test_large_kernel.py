@@ -81,7 +81,7 @@ def by_definition(block: Any, x: Tensor) -> Tensor:
     hidden = (exact.gate.down.weight.flatten(1) @ mean + exact.gate.down.bias).relu()
     y = y * (exact.gate.up.weight.flatten(1) @ hidden + exact.gate.up.bias).view(1, -1, 1, 1, 1)
     voxels = y[0].flatten(1).t() @ exact.widen.weight.t() + exact.widen.bias
-    voxels = 0.5 * voxels * (1 + torch.erf(voxels / 2 ** 0.5))
+    voxels = 0.5 * voxels * (1 + torch.erf(voxels / 2**0.5))
     size = voxels.square().sum(0).sqrt()
     response = size / (size.mean() + 1e-6)
     voxels = (exact.response.weight.flatten() * response + 1) * voxels + exact.response.bias.flatten()

@@ -17,8 +17,9 @@ from gdfusion_ros.model.layers.resnet import ImageFeatures
 def conv_norm(state: Mapping[str, Tensor], conv: str, bn: str, x: Tensor, stride: int = 1) -> Tensor:
     weight = state[f'{conv}.weight']
     x = F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
-    return F.batch_norm(x, state[f'{bn}.running_mean'], state[f'{bn}.running_var'], state[f'{bn}.weight'],
-                        state[f'{bn}.bias'], eps=1e-5)
+    return F.batch_norm(
+        x, state[f'{bn}.running_mean'], state[f'{bn}.running_var'], state[f'{bn}.weight'], state[f'{bn}.bias'], eps=1e-5
+    )
 
 
 def resnet50(state: Mapping[str, Tensor], x: Tensor) -> list[Tensor]:
@@ -59,7 +60,8 @@ def test_pyramid_adds_the_nearest_deep_cell(deep: tuple[int, int]) -> None:
     for row in range(summed.shape[2]):
         for column in range(summed.shape[3]):
             cell = levels.deep[:, :, row * deep[0] // summed.shape[2], column * deep[1] // summed.shape[3]]
-            summed[:, :, row, column] += F.linear(cell, pyramid.lateral_deep.weight.flatten(1),
-                                                  pyramid.lateral_deep.bias)
+            summed[:, :, row, column] += F.linear(
+                cell, pyramid.lateral_deep.weight.flatten(1), pyramid.lateral_deep.bias
+            )
     expected = F.conv2d(summed, pyramid.output.weight, pyramid.output.bias, padding=1)
     torch.testing.assert_close(pyramid(levels), expected, rtol=1e-4, atol=1e-5)

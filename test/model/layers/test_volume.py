@@ -51,8 +51,10 @@ def randomised(module: nn.Module) -> nn.Module:
     torch.manual_seed(1)
     for child in module.modules():
         if isinstance(child, nn.BatchNorm3d):
-            child.running_mean, child.running_var = 0.2 * torch.randn(child.num_features), 0.5 + torch.rand(
-                child.num_features)
+            child.running_mean, child.running_var = (
+                0.2 * torch.randn(child.num_features),
+                0.5 + torch.rand(child.num_features),
+            )
             nn.init.normal_(child.weight, 1, 0.1)
             nn.init.normal_(child.bias, 0, 0.1)
     return module.eval().requires_grad_(False)
@@ -61,8 +63,9 @@ def randomised(module: nn.Module) -> nn.Module:
 def conv_norm(block: ConvNorm3d, volume: Tensor, stride: int) -> Tensor:
     bn: Any = block.bn
     y = F.conv3d(volume, block.conv.weight, stride=stride, padding=1)
-    mean, variance, weight, bias = (value.view(1, -1, 1, 1, 1) for value in list[Tensor]([
-        bn.running_mean, bn.running_var, bn.weight, bn.bias]))
+    mean, variance, weight, bias = (
+        value.view(1, -1, 1, 1, 1) for value in list[Tensor]([bn.running_mean, bn.running_var, bn.weight, bn.bias])
+    )
     return (y - mean) / (variance + 1e-5).sqrt() * weight + bias
 
 
@@ -81,7 +84,9 @@ def test_residual_block_by_definition(stride: int, downsample: bool) -> None:
 def test_encoder_puts_the_shortcut_convolution_on_each_stages_first_block() -> None:
     encoder: Any = VolumeEncoder(3, (4, 8), (1, 3), (1, 2))
     assert [[block.downsample is not None for block in stage] for stage in encoder.layers] == [
-        [True], [True, False, False]]
+        [True],
+        [True, False, False],
+    ]
     assert [tuple(level.shape) for level in encoder(torch.zeros(1, 3, 6, 8, 4))] == [(1, 4, 6, 8, 4), (1, 8, 3, 4, 2)]
 
 

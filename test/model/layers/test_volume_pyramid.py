@@ -39,8 +39,9 @@ def parts(recording: Callable[[str], Any]) -> tuple[Any, nn.ModuleList]:
 @torch.inference_mode()
 @pytest.mark.parametrize('fused', [False, True])
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last_3d])
-def test_recorded_encoder_pyramid_and_head(parts: tuple[Any, nn.ModuleList], layout: torch.memory_format, fused: bool,
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_encoder_pyramid_and_head(
+    parts: tuple[Any, nn.ModuleList], layout: torch.memory_format, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(volumes, 'CHUNK', 8 * 6 * 4 * 3)  # of the 8 rows of y, 3 at a time
     recorded, modules = parts
     if fused:
@@ -65,9 +66,14 @@ def test_head_by_definition(parts: tuple[Any, nn.ModuleList]) -> None:
     levels = [recorded[f'n{index}'].double() for index in range(3)]
     size = (16, 12, 8)
     refined = head.refine(levels[0])
-    grids = [refined, *(F.interpolate(conv(level), size=size, mode='trilinear', align_corners=False)
-                        for conv, level in zip(head.levels, levels, strict=True))]
+    grids = [
+        refined,
+        *(
+            F.interpolate(conv(level), size=size, mode='trilinear', align_corners=False)
+            for conv, level in zip(head.levels, levels, strict=True)
+        ),
+    ]
     weights = head.weigh(refined).softmax(1)
-    blended = sum(weights[:, index:index + 1] * grid for index, grid in enumerate(grids))
+    blended = sum(weights[:, index : index + 1] * grid for index, grid in enumerate(grids))
     expected = head.classifier(F.relu(head.norm(head.mix(blended))))
     torch.testing.assert_close(head.classifier(head.features(levels)), expected)

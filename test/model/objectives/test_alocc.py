@@ -22,7 +22,7 @@ def test_weights_of_masks_and_of_points_are_as_recorded(recordings: Path) -> Non
         by_class, rarity = (torch.from_numpy(recorded[f'alocc_{name}_weight']) for name in ('class', 'sample'))
     found = mask_weights('occ3d_nuscenes', 18)
     torch.testing.assert_close(found[0].double(), by_class, rtol=1e-6, atol=0)
-    torch.testing.assert_close(found[1].double(), rarity ** 0.25, rtol=1e-6, atol=0)
+    torch.testing.assert_close(found[1].double(), rarity**0.25, rtol=1e-6, atol=0)
 
 
 def test_where_nobody_has_counted_all_classes_are_alike() -> None:

@@ -21,7 +21,7 @@ def truth_for(spec: NetworkSpec) -> FrameTruth:
     """Ground, a thing and free space; LiDAR in a part of the cells; what rays meet."""
     (x, y, z), label_set = spec.predicted_grid.shape, LABEL_SETS[spec.label_set]
     labels = torch.full((y, x, z), label_set.free, dtype=torch.uint8)
-    labels[:, :, 0], labels[y // 4:y // 2, x // 4:x // 2, 1:3], labels[3 * y // 4:] = 11, 4, IGNORE
+    labels[:, :, 0], labels[y // 4 : y // 2, x // 4 : x // 2, 1:3], labels[3 * y // 4 :] = 11, 4, IGNORE
     depth = torch.full((2, *spec.cells), IGNORE)
     depth[:, 2:] = torch.arange(spec.cells[1])
     classes = torch.full((2, 2 * spec.cells[0], 2 * spec.cells[1]), IGNORE, dtype=torch.uint8)
@@ -32,8 +32,9 @@ def truth_for(spec: NetworkSpec) -> FrameTruth:
 
 
 @pytest.mark.parametrize('name', ZOO)
-def test_a_step_lowers_the_losses_of_a_fixed_batch(build_of_the_zoo: Callable[[str], OccupancyNetwork], drive: Any,
-                                                   name: str) -> None:
+def test_a_step_lowers_the_losses_of_a_fixed_batch(
+    build_of_the_zoo: Callable[[str], OccupancyNetwork], drive: Any, name: str
+) -> None:
     network = build_of_the_zoo(name)
     initialise(network, 0)
     objective = ZOO[name].objective().build(network.train())

@@ -11,7 +11,7 @@ import torch
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.objectives import losses
+from gdfusion_ros.model.objectives import depth_losses, losses
 from gdfusion_ros.model.objectives.focal import FocalWeights
 from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights, guided, trust
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth
@@ -37,11 +37,13 @@ def test_every_loss_that_counts_by_its_definition(tiny_gsdocc: OccupancyNetwork,
     logits, targets = prediction.logits[known], truth.labels[known].long()
     places = losses.distance_weights(32, 40)[..., None].expand(truth.labels.shape)[known]
     cells, _ = tiny_gsdocc.predict_depth(frame.images, geometry)
-    expected = {'focal': 2 * losses.focal(logits, targets, torch.full((18,), 1 / 18), places),
-                'semantic_scaling': losses.semantic_scaling(logits.softmax(1), targets),
-                'geometric_scaling': losses.geometric_scaling(logits.softmax(1), targets),
-                'lovasz': losses.lovasz_softmax(logits.softmax(1), targets),
-                'depth': losses.depth_binary(cells.supervised, truth.depth)}
+    expected = {
+        'focal': 2 * losses.focal(logits, targets, torch.full((18,), 1 / 18), places),
+        'semantic_scaling': losses.semantic_scaling(logits.softmax(1), targets),
+        'geometric_scaling': losses.geometric_scaling(logits.softmax(1), targets),
+        'lovasz': losses.lovasz_softmax(logits.softmax(1), targets),
+        'depth': depth_losses.depth_binary(cells.supervised, truth.depth),
+    }
     found, state = GsdoccWeights(focal=2.0, guided=False).build(tiny_gsdocc)(frame, truth, None, 0.5)
     assert found.keys() == expected.keys()
     for name, value in found.items():
@@ -50,15 +52,17 @@ def test_every_loss_that_counts_by_its_definition(tiny_gsdocc: OccupancyNetwork,
 
 
 @pytest.mark.parametrize('name', ['focal', 'depth'])
-def test_what_does_not_count_is_not_there(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any,
-                                          name: str) -> None:
+def test_what_does_not_count_is_not_there(
+    tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any, name: str
+) -> None:
     weights: dict[str, Any] = {name: 1.0}
     only = dataclasses.replace(NOTHING, **weights).build(tiny_gsdocc)
     assert set(only(drive.frame(0), truth, None, 0.0)[0]) == {name}
 
 
-def test_rare_classes_count_more_where_asked(tiny_gsdocc: OccupancyNetwork, tiny: OccupancyNetwork, truth: FrameTruth,
-                                             drive: Any) -> None:
+def test_rare_classes_count_more_where_asked(
+    tiny_gsdocc: OccupancyNetwork, tiny: OccupancyNetwork, truth: FrameTruth, drive: Any
+) -> None:
     """With and without an unused slot before the classes."""
     weights = losses.class_weights(torch.tensor(losses.FREQUENCIES['occ3d_nuscenes']))
     torch.testing.assert_close(FocalWeights().build(tiny_gsdocc).class_weights, weights[1:])
@@ -95,8 +99,9 @@ def test_known_depth_is_mixed_in_and_unknown_depth_lifts_less() -> None:
     torch.testing.assert_close(mixed[0, :, 0, 1], torch.tensor([0.1, 0.05, 0.05]))
 
 
-def test_guidance_lifts_along_lidar_and_leaves_the_depth_loss_alone(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth,
-                                                                    drive: Any) -> None:
+def test_guidance_lifts_along_lidar_and_leaves_the_depth_loss_alone(
+    tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any
+) -> None:
     apart, told = (GsdoccWeights(guided=which).build(tiny_gsdocc) for which in (False, True))
     frame = drive.frame(0)
     plain = apart(frame, truth, None, 0.0)[0]
@@ -107,8 +112,9 @@ def test_guidance_lifts_along_lidar_and_leaves_the_depth_loss_alone(tiny_gsdocc:
 
 
 @pytest.mark.parametrize('merged', [False, True])
-def test_a_step_lowers_the_loss_of_its_batch(tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any,
-                                             merged: bool) -> None:
+def test_a_step_lowers_the_loss_of_its_batch(
+    tiny_gsdocc: OccupancyNetwork, truth: FrameTruth, drive: Any, merged: bool
+) -> None:
     network: Any = copy.deepcopy(tiny_gsdocc).requires_grad_(True).train()
     if merged:
         network.decoder.head.block.merge()

@@ -13,15 +13,17 @@ from torch import Tensor
 
 from gdfusion_ros.model.depth.measured import nearest_bins
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
-from gdfusion_ros.model.objectives import losses
+from gdfusion_ros.model.objectives import depth_losses, losses
 from gdfusion_ros.model.objectives.interface import IGNORE
 
 
 @pytest.fixture(scope='module')
 def recorded(recordings: Path) -> dict[str, Tensor]:
     with np.load(recordings / 'losses.npz') as arrays:
-        return {name: torch.from_numpy(array) if array.shape else torch.tensor(array.item())
-                for name, array in arrays.items()}
+        return {
+            name: torch.from_numpy(array) if array.shape else torch.tensor(array.item())
+            for name, array in arrays.items()
+        }
 
 
 @pytest.fixture(scope='module')
@@ -41,11 +43,13 @@ def test_voxel_losses_are_as_recorded(recorded: dict[str, Tensor], voxels: tuple
     weights = losses.class_weights(recorded['class_freq'])
     torch.testing.assert_close(weights, recorded['class_weights19'])
     place = places[None, :, :, None].expand(2, 6, 6, 3).flatten()[known]
-    for value, name in ((losses.cross_entropy(logits, targets), 'ce_masked_mean'),
-                        (losses.semantic_scaling(probability, targets), 'sem_scal'),
-                        (losses.geometric_scaling(probability, targets), 'geo_scal'),
-                        (losses.lovasz_softmax(probability, targets), 'lovasz'),
-                        (losses.focal(logits, targets, weights, place), 'focal')):
+    for value, name in (
+        (losses.cross_entropy(logits, targets), 'ce_masked_mean'),
+        (losses.semantic_scaling(probability, targets), 'sem_scal'),
+        (losses.geometric_scaling(probability, targets), 'geo_scal'),
+        (losses.lovasz_softmax(probability, targets), 'lovasz'),
+        (losses.focal(logits, targets, weights, place), 'focal'),
+    ):
         torch.testing.assert_close(value, recorded[name], rtol=1e-5, atol=0)
 
 
@@ -53,9 +57,12 @@ def test_depth_and_mask_losses_are_as_recorded(recorded: dict[str, Tensor]) -> N
     bins = nearest_bins(recorded['gt_depth'][0], 16, DepthBins(1.0, 0.5, 16))
     probability = recorded['depth_pred'][0]
     masks = recorded['mask_logits'], recorded['mask_target'], recorded['mask_weight']
-    for value, name in ((0.05 * losses.depth_binary(probability, bins), 'depth_bce_w005'),
-                        (losses.depth_likelihood(probability, bins), 'depth_ce'),
-                        (losses.mask_binary(*masks), 'mask_bce'), (losses.mask_dice(*masks), 'mask_dice')):
+    for value, name in (
+        (0.05 * depth_losses.depth_binary(probability, bins), 'depth_bce_w005'),
+        (depth_losses.depth_likelihood(probability, bins), 'depth_ce'),
+        (losses.mask_binary(*masks), 'mask_bce'),
+        (losses.mask_dice(*masks), 'mask_dice'),
+    ):
         torch.testing.assert_close(value, recorded[name], rtol=1e-5, atol=0)
 
 
@@ -68,8 +75,9 @@ def test_unknown_voxels_do_not_count_and_the_first_output_has_no_class() -> None
     assert chosen[:, 0].tolist() == [0, 8, 12, 16]
     weights = torch.tensor([0.0, 1, 2, 5])
     for weighing in (None, weights):
-        torch.testing.assert_close(losses.cross_entropy(logits, targets, weighing),
-                                   torch.nn.functional.cross_entropy(chosen, left, weighing))
+        torch.testing.assert_close(
+            losses.cross_entropy(logits, targets, weighing), torch.nn.functional.cross_entropy(chosen, left, weighing)
+        )
 
 
 def test_cross_entropy_takes_a_bad_voxel_as_undecided() -> None:
@@ -86,7 +94,9 @@ def test_a_perfect_prediction_costs_almost_nothing_and_a_wrong_one_much() -> Non
         lambda x: losses.semantic_scaling(x.softmax(1), targets),
         lambda x: losses.geometric_scaling(x.softmax(1), targets),
         lambda x: losses.lovasz_softmax(x.softmax(1), targets),
-        lambda x: losses.cross_entropy(x, targets), lambda x: losses.focal(x - 10, targets, *ones))
+        lambda x: losses.cross_entropy(x, targets),
+        lambda x: losses.focal(x - 10, targets, *ones),
+    )
     for loss in costs:
         assert float(loss(perfect)) < 1e-3
         assert float(loss(wrong)) > 0.5
@@ -118,24 +128,25 @@ def test_depth_bins_take_the_nearest_depth_of_a_patch() -> None:
 def test_depth_losses_by_hand() -> None:
     probability = torch.tensor([0.5, 0.25, 0.25]).view(1, 3, 1, 1).expand(1, 3, 1, 2)
     bins = torch.tensor([[[1, IGNORE]]])
-    assert float(losses.depth_likelihood(probability, bins)) == pytest.approx(math.log(4))
-    assert float(losses.depth_binary(probability, bins)) == pytest.approx(
-        -math.log(0.5) - math.log(0.25) - math.log(0.75))
-    assert float(losses.depth_binary(probability, torch.full((1, 1, 2), IGNORE))) == 0
+    assert float(depth_losses.depth_likelihood(probability, bins)) == pytest.approx(math.log(4))
+    assert float(depth_losses.depth_binary(probability, bins)) == pytest.approx(
+        -math.log(0.5) - math.log(0.25) - math.log(0.75)
+    )
+    assert float(depth_losses.depth_binary(probability, torch.full((1, 1, 2), IGNORE))) == 0
 
 
 def test_a_depth_between_two_bins_is_learned_as_both() -> None:
     places = torch.tensor([[[0.25, torch.nan]]])
     logits = torch.zeros(1, 3, 1, 2, requires_grad=True)
-    loss = losses.depth_between(logits.softmax(1), places)
+    loss = depth_losses.depth_between(logits.softmax(1), places)
     assert float(loss.detach()) == pytest.approx(math.log(3), rel=1e-5)
     loss.backward()
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad[0, :, 0, 0], 1 / 3 - torch.tensor([0.75, 0.25, 0]), rtol=1e-4, atol=1e-6)
     assert not logits.grad[..., 1].any()
     sure = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
-    assert float(losses.depth_between(sure, torch.tensor([[[2.0]]]))) == pytest.approx(0, abs=1e-6)
-    assert float(losses.depth_between(sure, torch.full((1, 1, 1), torch.nan))) == 0
+    assert float(depth_losses.depth_between(sure, torch.tensor([[[2.0]]]))) == pytest.approx(0, abs=1e-6)
+    assert float(depth_losses.depth_between(sure, torch.full((1, 1, 1), torch.nan))) == 0
 
 
 def test_mask_losses_by_hand() -> None:

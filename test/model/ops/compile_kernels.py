@@ -44,8 +44,10 @@ def compile_only(function: Any, count: int, block: int, *arguments: Any, **const
     """In the place of ``launch``."""
     for capability in CAPABILITIES:
         driver.set_active(NoGpu(capability))
-        made, once_more = (function.warmup(*arguments, size, grid=(1,), block=block, enable_fp_fusion=False,
-                                           **constants) for size in (count, 16 * count))
+        made, once_more = (
+            function.warmup(*arguments, size, grid=(1,), block=block, enable_fp_fusion=False, **constants)
+            for size in (count, 16 * count)
+        )
         assert made is once_more, f'{function.__name__} is compiled again for another size'
         assert made.asm['cubin'], function.__name__
         assert 'fma.' not in made.asm['ptx'], f'{function.__name__} fuses a product and a sum'

@@ -78,14 +78,16 @@ def remembered_depth(drive: Any, cells: tuple[int, int], layout: torch.memory_fo
 
 def points_in_space(_: Any, parts: int) -> tuple[Any, ...]:
     """Of two cameras, the second masked or not, more of them around the grid than in it."""
-    placement = Placement(torch.eye(3) + 0.1 * torch.randn(3, 3, 3), torch.randn(3, 3), torch.eye(3),
-                          torch.tensor([True, False, True]))
+    placement = Placement(
+        torch.eye(3) + 0.1 * torch.randn(3, 3, 3), torch.randn(3, 3), torch.eye(3), torch.tensor([True, False, True])
+    )
     return 3 * torch.randn(3, 4, 5, 6, 3), placement, GRID, parts
 
 
 def index_of(rows: int, count: int) -> VoxelIndex:
-    return VoxelIndex(*voxel_index.reference.sorted_by_row(torch.randint(-1, rows, (count,), dtype=torch.int32), rows),
-                      None)
+    return VoxelIndex(
+        *voxel_index.reference.sorted_by_row(torch.randint(-1, rows, (count,), dtype=torch.int32), rows), None
+    )
 
 
 def lifted(_: Any, channels: int, cells: tuple[int, int], bins: int) -> tuple[Any, ...]:
@@ -101,8 +103,10 @@ def places_round(grid: VoxelGrid, cells: tuple[int, int], points: int) -> Tensor
 
 def filled(_: Any, channels: int, points: tuple[int, ...]) -> tuple[Any, ...]:
     cells = 3, 5
-    filling = [(torch.rand(3, count, *cells), soft_filling.place_points(places_round(GRID, cells, count), GRID))
-               for count in points]
+    filling = [
+        (torch.rand(3, count, *cells), soft_filling.place_points(places_round(GRID, cells, count), GRID))
+        for count in points
+    ]
     return torch.randn(3, channels, *cells), GRID.shape, filling
 
 
@@ -144,8 +148,13 @@ def attended(_: Any, heads: int, channels: int, points: int, around: int, reach:
     starts = torch.searchsorted(queries, torch.arange(8))
     views = Views(starts, queries, torch.randint(3, (10,)), reach * torch.randn(10, around, 2))
     views.anchors[3] *= 1e9
-    return (torch.randn(3, 4, 6, heads * channels), 3 * torch.randn(7, heads, points, 2),
-            torch.randn(7, heads, points).softmax(-1), views, torch.rand(10, around))
+    return (
+        torch.randn(3, 4, 6, heads * channels),
+        3 * torch.randn(7, heads, points, 2),
+        torch.randn(7, heads, points).softmax(-1),
+        views,
+        torch.rand(10, around),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,8 +178,13 @@ def rows_of_points(_: Any, rows: int, others: tuple[int, ...]) -> tuple[Any, ...
 def cases() -> Iterator[Case]:
     layouts = torch.contiguous_format, torch.channels_last
     for (channels, cells), layout in product([(4, (2, 3)), (19, (7, 11)), (48, (6, 8))], layouts):
-        yield Case(cost_volume, 'matching_cost', partial(matching_cost, channels=channels, cells=cells, layout=layout),
-                   1e-4, layout is torch.channels_last)
+        yield Case(
+            cost_volume,
+            'matching_cost',
+            partial(matching_cost, channels=channels, cells=cells, layout=layout),
+            1e-4,
+            layout is torch.channels_last,
+        )
         yield Case(depth_warp, 'depth_warp', partial(remembered_depth, cells=cells, layout=layout))
     for parts in (1, 2):
         yield Case(voxel_index, 'locate', partial(points_in_space, parts=parts), interpreted=None)
@@ -179,8 +193,9 @@ def cases() -> Iterator[Case]:
     for channels, sets in product([1, 16, 33], [(7,), (1, 5)]):
         yield Case(soft_filling, 'soft_filling', partial(filled, channels=channels, points=sets), 1e-5, channels == 33)
     for count in (1, 60):
-        yield Case(voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)),
-                   interpreted=None)
+        yield Case(
+            voxel_index, 'renumbered', partial(rows_of_points, rows=8 * count, others=(count, 8)), interpreted=None
+        )
         yield Case(voxel_index, 'sorted_by_row', partial(rows_of_points, rows=count, others=(count,)), interpreted=None)
     for channels, (cells, bins) in product([1, 16, 33], [((1, 1), 3), ((3, 5), 7)]):
         yield Case(lift, 'lift', partial(lifted, channels=channels, cells=cells, bins=bins), 1e-5)
@@ -189,13 +204,23 @@ def cases() -> Iterator[Case]:
     for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
         yield Case(motion_step, 'motion_step', partial(flat_fields, size=size, reach=reach), 1e-4)
     for size, channels, reach, moved in product(SIZES[1:], [1, 8, 33], [0.1, 2.0, 1e9], [True, False]):
-        yield Case(warp, 'warp', partial(warped, size=size, channels=channels, reach=reach, moved=moved), 1e-4,
-                   channels == 33 and reach != 2.0)
+        yield Case(
+            warp,
+            'warp',
+            partial(warped, size=size, channels=channels, reach=reach, moved=moved),
+            1e-4,
+            channels == 33 and reach != 2.0,
+        )
     for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
         yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
     for (heads, channels), (points, around), reach in product([(1, 3), (8, 10)], [(1, 1), (8, 4)], [3.0, 30.0]):
-        yield Case(deformable_attention, 'deformable_attention', partial(
-            attended, heads=heads, channels=channels, points=points, around=around, reach=reach), 1e-5, around == 4)
+        yield Case(
+            deformable_attention,
+            'deformable_attention',
+            partial(attended, heads=heads, channels=channels, points=points, around=around, reach=reach),
+            1e-5,
+            around == 4,
+        )
     for shape, first in [((1, 1, 2), 0), ((1, 1, 2), 1), ((7, 3, 5), 2), ((50, 64, 19), 0), ((50, 64, 19), 1)]:
         yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
 
@@ -213,8 +238,9 @@ def checked(case: Case, form: Callable[..., Any], arguments: tuple[Any, ...], de
     kept = [argument.clone() if isinstance(argument, Tensor) else None for argument in there]
     found = moved_to(CPU, form(*there))
     torch.testing.assert_close(found, expected, rtol=case.tolerance, atol=case.tolerance, check_stride=False)
-    assert all(before is None or torch.equal(before, argument)
-               for before, argument in zip(kept, there, strict=True)), 'inputs stay as they were'
+    assert all(before is None or torch.equal(before, argument) for before, argument in zip(kept, there, strict=True)), (
+        'inputs stay as they were'
+    )
 
 
 @pytest.mark.parametrize('case', list(cases()), ids=lambda case: case.name)
@@ -228,12 +254,15 @@ def test_triton_s_interpreter_gives_what_the_reference_gives(drive: Any, case: C
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize('case', [case for case in cases() if case.interpreted is not None],
-                         ids=lambda case: case.name)
+@pytest.mark.parametrize('case', [case for case in cases() if case.interpreted is not None], ids=lambda case: case.name)
 def test_the_kernel_gives_on_a_gpu_what_the_reference_gives(drive: Any, case: Case) -> None:
     near = dataclasses.replace(case, tolerance=max(case.tolerance, 1e-5))
-    checked(near, backends.on_cuda(getattr(case.operation.reference, case.name)), case.arguments(drive),
-            torch.device('cuda'))
+    checked(
+        near,
+        backends.on_cuda(getattr(case.operation.reference, case.name)),
+        case.arguments(drive),
+        torch.device('cuda'),
+    )
 
 
 @pytest.mark.parametrize('form', ['plain', 'interpreted'])
@@ -314,8 +343,12 @@ print(hashlib.sha256(cost.contiguous().numpy().tobytes()).hexdigest())
 @pytest.mark.slow
 def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path) -> None:
     environment = os.environ | {'NUMBA_CACHE_DIR': str(tmp_path)}
-    hashes = [subprocess.run([sys.executable, '-c', HASH_OF_A_COST], env=environment, check=True, capture_output=True,
-                             text=True).stdout for _ in range(2)]
+    hashes = [
+        subprocess.run(
+            [sys.executable, '-c', HASH_OF_A_COST], env=environment, check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(2)
+    ]
     assert list(tmp_path.rglob('*_matching_cost*.nbc')), 'the first run has kept the kernel'
     assert hashes[0] == hashes[1]
 
@@ -323,6 +356,11 @@ def test_a_kernel_gives_the_same_bits_just_compiled_and_from_disk(tmp_path: Path
 @pytest.mark.slow
 def test_kernels_leave_torch_its_threads() -> None:
     script = HASH_OF_A_COST + 'print(torch.get_num_threads())'
-    done = subprocess.run([sys.executable, '-c', script], env=os.environ | {'OMP_NUM_THREADS': '1'}, check=True,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        env=os.environ | {'OMP_NUM_THREADS': '1'},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.split()[1] == '1'

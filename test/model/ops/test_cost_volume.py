@@ -39,8 +39,9 @@ def cameras(drive: Any) -> Cameras:
     chain = frame.previous_camera_from_camera.clone()
     chain[1, 2, 3] -= 3
     now = frame.calibration
-    then = dataclasses.replace(now, post_rotation=0.9 * now.post_rotation + 0.1 * torch.eye(3),
-                               post_translation=now.post_translation - 2)
+    then = dataclasses.replace(
+        now, post_rotation=0.9 * now.post_rotation + 0.1 * torch.eye(3), post_translation=now.post_translation - 2
+    )
     return Cameras(now, Previous(then, chain, torch.eye(4)))
 
 
@@ -94,8 +95,7 @@ def test_cost_volume_by_definition(cameras: Cameras, form: str) -> None:
         kind = 'zero inside' if warped.any() else 'outside'
         kinds['behind' if place is None else kind if tested else 'seen'] += 1
     assert min(kinds.values()) > 10, kinds
-    torch.testing.assert_close(cameras.cost(current, previous).double(), (-cost).softmax(1),
-                               rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(cameras.cost(current, previous).double(), (-cost).softmax(1), rtol=1e-3, atol=1e-4)
 
 
 def test_depths_are_taken_in_parts_of_any_size(cameras: Cameras, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,11 +107,13 @@ def test_depths_are_taken_in_parts_of_any_size(cameras: Cameras, monkeypatch: py
 
 def test_an_image_against_itself_from_the_same_place_costs_nothing_anywhere(cameras: Cameras, form: str) -> None:
     """What a start does: every bin is as good as any other."""
-    then = dataclasses.replace(cameras.previous, calibration=cameras.now,
-                               camera_from_camera=torch.eye(4).repeat(2, 1, 1))
+    then = dataclasses.replace(
+        cameras.previous, calibration=cameras.now, camera_from_camera=torch.eye(4).repeat(2, 1, 1)
+    )
     feature = features(1) + 0.5
-    torch.testing.assert_close(Cameras(cameras.now, then).cost(feature, feature), torch.full((2, 5, *CELLS), 0.2),
-                               rtol=0, atol=1e-3)
+    torch.testing.assert_close(
+        Cameras(cameras.now, then).cost(feature, feature), torch.full((2, 5, *CELLS), 0.2), rtol=0, atol=1e-3
+    )
 
 
 def test_a_camera_that_is_not_remembered_is_matched_with_itself(cameras: Cameras, form: str) -> None:
@@ -121,5 +123,9 @@ def test_a_camera_that_is_not_remembered_is_matched_with_itself(cameras: Cameras
     cost = forgetful.cost(features(1), features(2))
     assert torch.equal(cost[0], cameras.cost(features(1), features(2))[0])
     assert torch.equal(cost[1], start[1])
-    torch.testing.assert_close(start, cost_volume(features(1), features(1), Reprojection.between(cameras.now, None),
-                                                  IMAGE, DEPTHS), rtol=0, atol=0)
+    torch.testing.assert_close(
+        start,
+        cost_volume(features(1), features(1), Reprojection.between(cameras.now, None), IMAGE, DEPTHS),
+        rtol=0,
+        atol=0,
+    )

@@ -29,8 +29,13 @@ KERNELS = '_argmax _attend _clear _depth_warp _fill _lift _matching_cost _motion
 def test_every_kernel_compiles_and_fuses_no_product_and_sum(tmp_path: Path) -> None:
     pytest.importorskip('triton')
     environment = os.environ | {'TRITON_INTERPRET': '0', 'TRITON_CACHE_DIR': str(tmp_path)}
-    done = subprocess.run([sys.executable, Path(__file__).with_name('compile_kernels.py')], capture_output=True,
-                          text=True, env=environment, check=False)
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name('compile_kernels.py')],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == KERNELS
 
@@ -50,7 +55,8 @@ def test_gradients_and_other_types_take_the_plain_form(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize('error', [ImportError("No module named 'triton'"), RuntimeError('Failed to find C compiler')])
 def test_where_triton_cannot_run_the_plain_form_computes_and_the_log_says_so_once(
-        error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fails(name: str) -> None:
         raise error
 
@@ -74,7 +80,8 @@ def test_triton_is_tried_before_it_is_used(interpreter: None) -> None:
 @pytest.mark.slow
 @torch.inference_mode()
 def test_a_network_gives_with_interpreted_kernels_what_it_gives_without(
-        interpreter: None, tiny_gsdocc: OccupancyNetwork, drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter: None, tiny_gsdocc: OccupancyNetwork, drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = prepare(tiny_gsdocc, torch.device('cpu'))
     monkeypatch.setattr(compiled, 'usable', lambda *_: False)
     expected = SequenceRunner(network).predict(drive.frame(0))
@@ -89,7 +96,8 @@ def test_a_network_gives_with_interpreted_kernels_what_it_gives_without(
 @torch.inference_mode()
 @pytest.mark.parametrize('name', ['tiny', 'grounded', 'tiny_fbocc', 'tiny_gsdocc'])
 def test_a_network_gives_on_a_gpu_what_it_gives_on_a_cpu_and_waits_for_nothing(
-        name: str, request: pytest.FixtureRequest, drive: Any) -> None:
+    name: str, request: pytest.FixtureRequest, drive: Any
+) -> None:
     assert backends.triton_runs(torch.device('cuda'))
     network = request.getfixturevalue(name)
     alone = SequenceRunner(prepare(copy.deepcopy(network), torch.device('cpu')))

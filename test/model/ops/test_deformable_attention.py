@@ -15,10 +15,13 @@ VIEWS = Views(torch.tensor([0, 2, 2, 3]), torch.tensor([0, 0, 2]), torch.tensor(
 def arguments() -> tuple[Tensor, Tensor, Tensor, Views, Tensor]:
     torch.manual_seed(0)
     views = Views(VIEWS.starts, VIEWS.queries, VIEWS.images, 4 * torch.rand(3, ANCHORS, 2, dtype=torch.float64))
-    return (torch.randn(3, *SIZE, HEADS * CHANNELS, dtype=torch.float64),
-            torch.randn(3, HEADS, POINTS, 2, dtype=torch.float64),
-            torch.randn(3, HEADS, POINTS, dtype=torch.float64).softmax(-1), views,
-            torch.rand(3, ANCHORS, dtype=torch.float64))
+    return (
+        torch.randn(3, *SIZE, HEADS * CHANNELS, dtype=torch.float64),
+        torch.randn(3, HEADS, POINTS, 2, dtype=torch.float64),
+        torch.randn(3, HEADS, POINTS, dtype=torch.float64).softmax(-1),
+        views,
+        torch.rand(3, ANCHORS, dtype=torch.float64),
+    )
 
 
 def test_attention_by_definition() -> None:
@@ -30,7 +33,7 @@ def test_attention_by_definition() -> None:
             for point in range(POINTS):
                 place = views.anchors[view, point % ANCHORS] + offsets[query, head, point]
                 grid = ((place + 0.5) / torch.tensor(SIZE[::-1]) * 2 - 1).view(1, 1, 1, 2)
-                part = values[image, ..., head * CHANNELS:(head + 1) * CHANNELS].permute(2, 0, 1)[None]
+                part = values[image, ..., head * CHANNELS : (head + 1) * CHANNELS].permute(2, 0, 1)[None]
                 sample = F.grid_sample(part, grid, align_corners=False)[0, :, 0, 0]
                 expected[query, head] += weights[query, head, point] * gains[view, point % ANCHORS] * sample
     expected[0] /= 2  # which has two views
@@ -42,4 +45,5 @@ def test_gradients_of_values_offsets_weights_and_gains() -> None:
     values, offsets, weights, views, gains = arguments()
     inputs = tuple(tensor.requires_grad_() for tensor in (values, offsets, weights, gains))
     assert torch.autograd.gradcheck(
-        lambda v, o, w, g: reference.deformable_attention(v, o, w, views, g), inputs, atol=1e-6)
+        lambda v, o, w, g: reference.deformable_attention(v, o, w, views, g), inputs, atol=1e-6
+    )

@@ -57,6 +57,7 @@ def steps(network: OccupancyNetwork, drive: Any) -> list[Step]:
 @pytest.fixture
 def choose(network: OccupancyNetwork, steps: list[Step]) -> Callable[[float], Choice]:
     """Puts a few layers of the network into 8 bits."""
+
     def chosen(agreement: float) -> Choice:
         uses = observe(network, steps)
         few = [*list(uses)[:2], 'decoder.encoder.layers.0.0.conv1', CLASSIFIER]
@@ -87,8 +88,9 @@ def test_what_is_rare_is_cut_off_as_far_as_that_costs_less_than_steps() -> None:
     assert 1 <= calibration._best_range(calibration._Seen(upper=40.0, counts=counts)).upper < 5
 
 
-def test_the_classes_stay_as_far_as_is_asked(network: OccupancyNetwork, steps: list[Step],
-                                             choose: Callable[[float], Choice]) -> None:
+def test_the_classes_stay_as_far_as_is_asked(
+    network: OccupancyNetwork, steps: list[Step], choose: Callable[[float], Choice]
+) -> None:
     wanted = list(labels_of(network, steps))
     choice = choose(0.98)
     found = list(labels_of(network, steps))
@@ -101,8 +103,9 @@ def test_the_classes_stay_as_far_as_is_asked(network: OccupancyNetwork, steps: l
     assert sum(layer.work for layer in choice.layers) == pytest.approx(1)
 
 
-def test_nothing_changes_where_nothing_may(network: OccupancyNetwork, steps: list[Step],
-                                           monkeypatch: pytest.MonkeyPatch, choose: Callable[[float], Choice]) -> None:
+def test_nothing_changes_where_nothing_may(
+    network: OccupancyNetwork, steps: list[Step], monkeypatch: pytest.MonkeyPatch, choose: Callable[[float], Choice]
+) -> None:
     wanted = list(labels_of(network, steps))
     broken = InputRange(0.0, 1e-3)  # cuts off nearly everything
     monkeypatch.setattr(calibration, '_best_range', lambda _: broken)
@@ -113,8 +116,9 @@ def test_nothing_changes_where_nothing_may(network: OccupancyNetwork, steps: lis
 
 
 @pytest.fixture
-def in_the_zoo(grounded: OccupancyNetwork, build_nano: Callable[[NetworkSpec], OccupancyNetwork],
-               monkeypatch: pytest.MonkeyPatch) -> None:
+def in_the_zoo(
+    grounded: OccupancyNetwork, build_nano: Callable[[NetworkSpec], OccupancyNetwork], monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = grounded.spec
     monkeypatch.setitem(ZOO, spec.name, Entry(spec, build_nano))
 
@@ -142,15 +146,24 @@ Damage = Callable[[dict[str, Tensor]], object]
 
 
 @pytest.mark.usefixtures('in_the_zoo')
-@pytest.mark.parametrize(('damage', 'message'), [
-    (lambda state: state.update({f'{STEM}.input_step': torch.tensor(0.0)}), f'{STEM} has steps that are not above 0'),
-    (lambda state: state.update({f'{STEM}.input_zero': torch.tensor(300, dtype=torch.int32)}), 'has 300 for zero'),
-    (lambda state: state.update({f'{STEM}.bias': state[f'{STEM}.bias'] / 0}), f'in {STEM}.bias that are not finite'),
-    (lambda state: state.pop(f'{STEM}.weight'), f'missing {STEM}.weight'),
-    (lambda state: state.update({f'{STEM}.weight': state[f'{STEM}.weight'].float()}), 'of another shape or type'),
-    (lambda state: state.update({'no.such.weight_step': torch.ones(1)}), 'no convolution no.such'),
-    (lambda state: state.update({'more': torch.ones(1)}), 'unexpected more'),
-])
+@pytest.mark.parametrize(
+    ('damage', 'message'),
+    [
+        (
+            lambda state: state.update({f'{STEM}.input_step': torch.tensor(0.0)}),
+            f'{STEM} has steps that are not above 0',
+        ),
+        (lambda state: state.update({f'{STEM}.input_zero': torch.tensor(300, dtype=torch.int32)}), 'has 300 for zero'),
+        (
+            lambda state: state.update({f'{STEM}.bias': state[f'{STEM}.bias'] / 0}),
+            f'in {STEM}.bias that are not finite',
+        ),
+        (lambda state: state.pop(f'{STEM}.weight'), f'missing {STEM}.weight'),
+        (lambda state: state.update({f'{STEM}.weight': state[f'{STEM}.weight'].float()}), 'of another shape or type'),
+        (lambda state: state.update({'no.such.weight_step': torch.ones(1)}), 'no convolution no.such'),
+        (lambda state: state.update({'more': torch.ones(1)}), 'unexpected more'),
+    ],
+)
 def test_a_damaged_file_is_refused_in_one_line(eight: Path, tmp_path: Path, damage: Damage, message: str) -> None:
     state = load_file(eight)
     damage(state)
@@ -163,16 +176,16 @@ def test_a_damaged_file_is_refused_in_one_line(eight: Path, tmp_path: Path, dama
 
 
 @pytest.mark.usefixtures('in_the_zoo')
-def test_precision_and_weights_belong_together(eight: Path, grounded: OccupancyNetwork, tmp_path: Path,
-                                               build_nano: Callable[[NetworkSpec], OccupancyNetwork]) -> None:
+def test_precision_and_weights_belong_together(
+    eight: Path, grounded: OccupancyNetwork, tmp_path: Path, build_nano: Callable[[NetworkSpec], OccupancyNetwork]
+) -> None:
     floats = tmp_path / 'floats.safetensors'
     save_checkpoint(build_nano(grounded.spec), floats, WeightsMetadata('tiny'))
     base = ModelSettings(device='cpu', weights=str(floats))
     for settings, message in (
-            (dataclasses.replace(base, precision='int8'), "have no 8 bits.*'gdfusion quantize'"),
-            (dataclasses.replace(base, weights=str(eight)), "have 8 bits: set precision to 'int8'"),
-            (ModelSettings(model='tiny', untrained=True, precision='int8', device='cpu'), 'of trained weights')):
+        (dataclasses.replace(base, precision='int8'), "have no 8 bits.*'gdfusion quantize'"),
+        (dataclasses.replace(base, weights=str(eight)), "have 8 bits: set precision to 'int8'"),
+        (ModelSettings(model='tiny', untrained=True, precision='int8', device='cpu'), 'of trained weights'),
+    ):
         with pytest.raises(GdfusionError, match=message):
             load_network(settings)
-
-

@@ -52,8 +52,10 @@ def test_a_prepared_network_is_in_evaluation_mode_channels_last_and_float32(tiny
 def randomised(module: nn.Module) -> nn.Module:
     for child in module.modules():
         if isinstance(child, NORMS):
-            child.running_mean, child.running_var = torch.randn(child.num_features), 0.5 + torch.rand(
-                child.num_features)
+            child.running_mean, child.running_var = (
+                torch.randn(child.num_features),
+                0.5 + torch.rand(child.num_features),
+            )
             nn.init.normal_(child.weight)
             nn.init.normal_(child.bias)
     return module.eval()
@@ -62,9 +64,15 @@ def randomised(module: nn.Module) -> nn.Module:
 @torch.inference_mode()
 def test_folding_by_blocks() -> None:
     torch.manual_seed(0)
-    block = randomised(FusibleSequential(
-        nn.Conv2d(3, 5, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(5), nn.ReLU(),
-        FusibleSequential(nn.Conv2d(5, 4, 1), nn.BatchNorm2d(4)), nn.Conv2d(4, 4, 3, dilation=2, padding=2)))
+    block = randomised(
+        FusibleSequential(
+            nn.Conv2d(3, 5, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(5),
+            nn.ReLU(),
+            FusibleSequential(nn.Conv2d(5, 4, 1), nn.BatchNorm2d(4)),
+            nn.Conv2d(4, 4, 3, dilation=2, padding=2),
+        )
+    )
     x = torch.randn(2, 3, 8, 9)
     expected = block(x)
     fuse(block)
@@ -115,8 +123,9 @@ def test_a_device_that_is_none(name: str) -> None:
 
 
 @pytest.mark.parametrize(('bytes_of_volume', 'mapped'), [(20 * 16 * 4 * 8 * 4, 1), (20 * 16 * 4 * 8 * 4 + 1, 0)])
-def test_volumes_are_mapped_where_they_are_large(tiny: Any, monkeypatch: pytest.MonkeyPatch, bytes_of_volume: int,
-                                                 mapped: int) -> None:
+def test_volumes_are_mapped_where_they_are_large(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, bytes_of_volume: int, mapped: int
+) -> None:
     calls: list[int] = []
     monkeypatch.setattr(preparing, 'VOLUME', bytes_of_volume)
     monkeypatch.setattr(preparing, 'map_volumes', lambda: calls.append(1))

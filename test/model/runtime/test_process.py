@@ -17,11 +17,18 @@ def test_no_thread_computes_with_subnormal_numbers() -> None:
     assert done.stdout == '0.0 0.0\n' * 2
 
 
-@pytest.mark.parametrize(('text', 'found'), [
-    ('always [madvise] never\n', True), ('[always] madvise never\n', True), ('always madvise [never]\n', False),
-    (None, False)])
-def test_huge_pages_are_asked_for_where_the_system_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                            text: str | None, found: bool) -> None:
+@pytest.mark.parametrize(
+    ('text', 'found'),
+    [
+        ('always [madvise] never\n', True),
+        ('[always] madvise never\n', True),
+        ('always madvise [never]\n', False),
+        (None, False),
+    ],
+)
+def test_huge_pages_are_asked_for_where_the_system_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, found: bool
+) -> None:
     monkeypatch.setattr(malloc, 'HUGE_PAGES', tmp_path / 'enabled')
     if text is not None:
         malloc.HUGE_PAGES.write_text(text)

@@ -69,8 +69,10 @@ def state() -> GeometryState:
 def then(frame: Frame) -> Calibration:
     """The images of the history were cut in another way."""
     return dataclasses.replace(
-        frame.calibration, post_rotation=torch.diag(torch.tensor([0.07, 0.065, 1])).repeat(2, 1, 1),
-        post_translation=torch.tensor([[3.0, 6.0, 0.0], [-2.0, 8.0, 0.0]]))
+        frame.calibration,
+        post_rotation=torch.diag(torch.tensor([0.07, 0.065, 1])).repeat(2, 1, 1),
+        post_translation=torch.tensor([[3.0, 6.0, 0.0], [-2.0, 8.0, 0.0]]),
+    )
 
 
 @pytest.fixture
@@ -96,8 +98,11 @@ def warped_bin_by_bin(frame: Frame, state: GeometryState, then: Calibration, rea
         seen = intrinsics @ point
         seen = torch.stack([seen[0] / seen[2], seen[1] / seen[2], seen[2]])
         seen = then.post_rotation[n].double() @ seen + then.post_translation[n]
-        index = (seen[0] / (16 * CELLS[1] - 1) * (CELLS[1] - 1), seen[1] / (16 * CELLS[0] - 1) * (CELLS[0] - 1),
-                 (seen[2] - DEPTHS[0]) / (DEPTHS[-1] - DEPTHS[0]) * 4)
+        index = (
+            seen[0] / (16 * CELLS[1] - 1) * (CELLS[1] - 1),
+            seen[1] / (16 * CELLS[0] - 1) * (CELLS[0] - 1),
+            (seen[2] - DEPTHS[0]) / (DEPTHS[-1] - DEPTHS[0]) * 4,
+        )
         lower = [int(torch.floor(value)) for value in index]
         inside = False
         for corner in product((0, 1), repeat=3):
@@ -147,8 +152,9 @@ def test_a_start_keeps_the_logits_and_still_blends(fusion: GeometryFusion, frame
     torch.testing.assert_close(geometry.double(), blend * soft + (1 - blend) * current, rtol=1e-4, atol=1e-6)
 
 
-def test_a_camera_that_is_not_remembered_keeps_its_logits(fusion: GeometryFusion, frame: Frame, state: GeometryState,
-                                                          then: Calibration) -> None:
+def test_a_camera_that_is_not_remembered_keeps_its_logits(
+    fusion: GeometryFusion, frame: Frame, state: GeometryState, then: Calibration
+) -> None:
     logits = torch.randn(2, 5, *CELLS)
     then = dataclasses.replace(then, visible=torch.tensor([False, True]))
     _, after = fusion(logits, logits.softmax(1), frustum(frame), way_of(frame, then), state)

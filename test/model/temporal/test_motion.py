@@ -71,8 +71,10 @@ def trilinear(field: Tensor, u: Tensor) -> Tensor:
             fraction = u[axis] - lower[axis]
             weight = weight * (fraction if one else 1 - fraction)
         x, y, z = (int(lower[a]) + corner[a] for a in range(3))
-        sample = sample + weight * field[min(max(y, 0), SIZE[0] - 1), min(max(x, 0), SIZE[1] - 1),
-                                         min(max(z, 0), SIZE[2] - 1)]
+        sample = (
+            sample
+            + weight * field[min(max(y, 0), SIZE[0] - 1), min(max(x, 0), SIZE[1] - 1), min(max(z, 0), SIZE[2] - 1)]
+        )
     return sample
 
 
@@ -92,8 +94,9 @@ def stepped_by_autograd(offsets: Tensor, history: Tensor, matrix: Tensor) -> tup
 
 def turned(degrees: float, shift: tuple[float, float, float]) -> Tensor:
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return torch.tensor([[c, -s, 0.02, shift[0]], [s, c, -0.01, shift[1]], [0.01, 0.02, 1, shift[2]],
-                         [0, 0, 0, 1]], dtype=torch.float32)
+    return torch.tensor(
+        [[c, -s, 0.02, shift[0]], [s, c, -0.01, shift[1]], [0.01, 0.02, 1, shift[2]], [0, 0, 0, 1]], dtype=torch.float32
+    )
 
 
 @pytest.mark.parametrize('step', STEPS.values(), ids=STEPS)
@@ -118,7 +121,7 @@ def test_step_on_and_beyond_the_border(step: Callable[..., Tensor]) -> None:
     voxels = SIZE[0] * SIZE[1] * SIZE[2]
     history = torch.randn(voxels, 3)
     outcome = {}
-    for shift in (0.0, 2.0 ** -12, -2.0 ** -12):
+    for shift in (0.0, 2.0**-12, -(2.0**-12)):
         offsets = torch.full((voxels, 3), shift)
         expected, inside = stepped_by_autograd(offsets, history, torch.eye(4))
         fused = step(offsets, history, torch.eye(4), SIZE)

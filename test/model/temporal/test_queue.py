@@ -27,9 +27,14 @@ def turned(bda: Tensor) -> Calibration:
     return Calibration(nothing, nothing, nothing, nothing, bda, nothing)
 
 
-@pytest.mark.parametrize(('name', 'sample'), [
-    (name, sample) for name in ('solofusion_queue_3d', 'solofusion_queue_2d', 'gsdocc_history_queue')
-    for sample in (0, 1)])
+@pytest.mark.parametrize(
+    ('name', 'sample'),
+    [
+        (name, sample)
+        for name in ('solofusion_queue_3d', 'solofusion_queue_2d', 'gsdocc_history_queue')
+        for sample in (0, 1)
+    ],
+)
 def test_recorded_steps(recording: Callable[[str], Any], form: str, name: str, sample: int) -> None:
     recorded = recording(name)
     conv = nn.Conv3d if name.endswith('3d') else nn.Conv2d
@@ -42,13 +47,15 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str, name: str, s
             state = then = None
         now = turned(recorded[f'bda{step}'][sample])
         previous = None if then is None else Previous(then, torch.empty(0), recorded[f'rt{step}'][sample])
-        volume = recorded[f'x{step}'][sample:sample + 1]
+        volume = recorded[f'x{step}'][sample : sample + 1]
         mixed, state = memory(volume, memory.geometry(now, previous), state, RUN)
         assert state is not None
         then = now
         kept = torch.cat([kept.view(10, 12, -1, 8).permute(3, 2, 0, 1) for kept in state.volumes])
-        for actual, expected in ((mixed[0], recorded[f'out{step}'][sample]),
-                                 (kept, recorded[f'state{step}'][sample].view_as(kept))):
+        for actual, expected in (
+            (mixed[0], recorded[f'out{step}'][sample]),
+            (kept, recorded[f'state{step}'][sample].view_as(kept)),
+        ):
             assert (actual - expected).abs().max() <= GATE * expected.std()
 
 
@@ -68,8 +75,9 @@ def memory() -> QueueMemory:
 
 
 @pytest.mark.parametrize('chunk', [7, 1000])
-def test_shares_are_summed_as_if_all_were_stacked(memory: QueueMemory, monkeypatch: pytest.MonkeyPatch,
-                                                  chunk: int) -> None:
+def test_shares_are_summed_as_if_all_were_stacked(
+    memory: QueueMemory, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
     monkeypatch.setattr(volumes, 'CHUNK', chunk)
     kept = [torch.randn(30, 6) for _ in range(5)]
     found = memory.mixed(kept, frames=2)

@@ -26,8 +26,11 @@ def test_recorded_steps(recording: Callable[[str], Any], sample: int) -> None:
     for step, starts in enumerate(recorded['start']):
         voxels = recorded[f'x{step}'][sample].t()
         output, state = fusion(volume_of(voxels, SIZE), None if starts[sample] else state)
-        for name, value in ((f'out{step}', output.reshape(8, -1)), (f'state_dW{step}', state.weight),
-                            (f'state_db{step}', state.bias[:, None])):
+        for name, value in (
+            (f'out{step}', output.reshape(8, -1)),
+            (f'state_dW{step}', state.weight),
+            (f'state_db{step}', state.bias[:, None]),
+        ):
             expected = recorded[name]
             assert (value - expected[sample]).abs().max() <= GATE * expected[sample].std()
 
@@ -37,8 +40,9 @@ class Layer:
 
     def __init__(self, fusion: SceneFusion) -> None:
         self.fusion = fusion
-        self.initial = [p.detach()[0].double() for p in
-                        (fusion.weight, fusion.bias, fusion.norm_weight, fusion.norm_bias)]
+        self.initial = [
+            p.detach()[0].double() for p in (fusion.weight, fusion.bias, fusion.norm_weight, fusion.norm_bias)
+        ]
         self.parameters = self.initial
 
     def __call__(self, columns: Tensor, parameters: list[Tensor]) -> Tensor:
@@ -49,8 +53,10 @@ class Layer:
 
     def step(self, voxels: Tensor) -> Tensor:
         """One frame: all parameters move, the frame's output is made, and scale and shift move back [DIFF 10]."""
-        query, key, value = (linear.weight.detach().double() @ voxels.double().t()
-                             for linear in (self.fusion.query, self.fusion.key, self.fusion.value))
+        query, key, value = (
+            linear.weight.detach().double() @ voxels.double().t()
+            for linear in (self.fusion.query, self.fusion.key, self.fusion.value)
+        )
         leaves = [p.clone().requires_grad_() for p in self.parameters]
         loss = (self(key, leaves) - value).square().mean()
         moved = [p.detach() - gradient for p, gradient in zip(leaves, torch.autograd.grad(loss, leaves), strict=True)]

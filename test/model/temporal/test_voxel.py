@@ -32,8 +32,10 @@ def as_recorded(voxels: Tensor) -> Tensor:
     return voxels.view(10, 12, 4, -1).permute(3, 2, 0, 1)
 
 
-@pytest.mark.parametrize(('name', 'sample'), [
-    ('voxel_fusion', 0), ('voxel_fusion', 1), ('voxel_motion_fusion', 0), ('voxel_fusion_changing_bda', 0)])
+@pytest.mark.parametrize(
+    ('name', 'sample'),
+    [('voxel_fusion', 0), ('voxel_fusion', 1), ('voxel_motion_fusion', 0), ('voxel_fusion_changing_bda', 0)],
+)
 def test_recorded_steps(recording: Callable[[str], Any], form: str, name: str, sample: int) -> None:
     recorded = recording(name)
     fusion, motion = VoxelFusion(8).eval(), None
@@ -49,10 +51,9 @@ def test_recorded_steps(recording: Callable[[str], Any], form: str, name: str, s
     for step in range(sum(key.startswith('rt') for key in recorded.values)):
         if recorded[f'start{step}'][sample]:
             state = moved = None
-        volume = recorded[f'x{step}'][sample:sample + 1]
+        volume = recorded[f'x{step}'][sample : sample + 1]
         before, bda = bda, recorded[f'bda{step}' if f'bda{step}' in recorded.values else 'bda'][sample]
-        matrix = torch.eye(4) if state is None else index_transform(
-            GRID, recorded[f'rt{step}'][sample], bda, before)
+        matrix = torch.eye(4) if state is None else index_transform(GRID, recorded[f'rt{step}'][sample], bda, before)
         if motion is not None:
             _, moved = motion(volume, matrix, moved)
             assert recorded.error(f'motion_state{step}', as_recorded(moved.offsets)[None]) <= GATE
@@ -66,27 +67,40 @@ def test_recorded_steps_of_maps(recording: Callable[[str], Any], form: str) -> N
     recorded = recording('voxel_motion_fusion_2d')
     grid = VoxelGrid(lower=(-6.0, -5.0, -1.0), voxel_size=(1.0, 1.0, 4.0), shape=(12, 10, 1))
     memory = RecurrentMemory(grid, 8, ('motion', 'voxel'), nn.Conv2d).eval()
-    for module, name in ((memory.voxel.time_embedding, 'time_emb_net'),
-                         (memory.voxel.align, 'history_keyframe_time_conv'),
-                         (memory.voxel.merge, 'history_keyframe_cat_conv'),
-                         (memory.motion.offset, 'his_stream_offset_net.history_stream_offset_net')):
+    for module, name in (
+        (memory.voxel.time_embedding, 'time_emb_net'),
+        (memory.voxel.align, 'history_keyframe_time_conv'),
+        (memory.voxel.merge, 'history_keyframe_cat_conv'),
+        (memory.motion.offset, 'his_stream_offset_net.history_stream_offset_net'),
+    ):
         recorded.load(module, recorded=f'{name}.')
     nothing, state, before = torch.empty(0), None, torch.eye(3)
     for step in range(5):
         bda = recorded[f'bda{step}'][0]
-        now, then = (Calibration(nothing, nothing, nothing, nothing, augmentation, nothing)
-                     for augmentation in (bda, before))
+        now, then = (
+            Calibration(nothing, nothing, nothing, nothing, augmentation, nothing) for augmentation in (bda, before)
+        )
         previous = None if recorded[f'start{step}'] else Previous(then, nothing, recorded[f'rt{step}'][0])
-        output, state = memory(recorded[f'x{step}'], memory.geometry(now, previous), state if previous else None,
-                               Pass(BLIND, torch.device('cpu'), autocast=False))
+        output, state = memory(
+            recorded[f'x{step}'],
+            memory.geometry(now, previous),
+            state if previous else None,
+            Pass(BLIND, torch.device('cpu'), autocast=False),
+        )
         assert state.motion is not None
         assert state.voxel is not None
         moved = state.motion.offsets.view(10, 12, 3)
         assert not moved[..., 2].any()
-        found = {'out': output, 'state': state.voxel.volume.view(10, 12, 8).permute(2, 0, 1)[None, :, None],
-                 'motion_state': moved[..., :2].permute(2, 0, 1)[None, :, None]}
-        assert {name: error for name, value in found.items()
-                if not (error := recorded.error(f'{name}{step}', value)) <= GATE} == {}, f'step {step}'
+        found = {
+            'out': output,
+            'state': state.voxel.volume.view(10, 12, 8).permute(2, 0, 1)[None, :, None],
+            'motion_state': moved[..., :2].permute(2, 0, 1)[None, :, None],
+        }
+        assert {
+            name: error
+            for name, value in found.items()
+            if not (error := recorded.error(f'{name}{step}', value)) <= GATE
+        } == {}, f'step {step}'
         before = bda
 
 

@@ -71,8 +71,9 @@ def lifted_point_by_point(geometry: Tensor, context: Tensor, frame: Frame, kinds
 
 @pytest.mark.parametrize('bda', [torch.eye(3), torch.tensor([[-0.9, 0.1, 0], [0.1, 1.05, 0], [0, 0, 1]])])
 @pytest.mark.parametrize('visible', [[True, True], [True, False], [False, False]])
-def test_lift_by_definition(drive: Any, recalibrated: Callable[..., Frame], form: str, bda: Tensor,
-                            visible: list[bool]) -> None:
+def test_lift_by_definition(
+    drive: Any, recalibrated: Callable[..., Frame], form: str, bda: Tensor, visible: list[bool]
+) -> None:
     torch.manual_seed(0)
     geometry, context = torch.rand(2, 16, *CELLS), torch.randn(2, 5, *CELLS)
     frame = recalibrated(drive.frame(3), bda=bda, visible=torch.tensor(visible))
@@ -100,7 +101,7 @@ def test_parts_of_voxels_have_sums_of_their_own(drive: Any, form: str) -> None:
     voxels = index_of(coarse, frame)
     for part, (dy, dx, dz) in enumerate(product((0, 1), repeat=3)):
         coarse.mix.weight.data.zero_()
-        coarse.mix.weight.data[:, 5 * part:5 * part + 5] = torch.eye(5)
+        coarse.mix.weight.data[:, 5 * part : 5 * part + 5] = torch.eye(5)
         coarse.mix.bias.data.zero_()
         with torch.no_grad():
             volume = coarse(geometry, context, voxels)[0]

@@ -31,8 +31,9 @@ def view(kind: type[LiftView], grid: VoxelGrid) -> Any:
 
 
 def lifted(slot: Any, cells: CellDepth, frame: Frame) -> Tensor:
-    found: Tensor = slot.lifted(cells, slot.geometry(frame.calibration, CalibrationCache()),
-                                Pass(BLIND, torch.device('cpu'), autocast=False))
+    found: Tensor = slot.lifted(
+        cells, slot.geometry(frame.calibration, CalibrationCache()), Pass(BLIND, torch.device('cpu'), autocast=False)
+    )
     return found
 
 
@@ -48,8 +49,9 @@ def test_recorded_volumes(recording: Callable[[str], Any], form: str, step: int)
     """The second step has a geometry that is no distribution, and a flipped augmentation."""
     recorded = recording('alocc_lift')
     geometry, context = recorded[f'geometry{step}'][0], recorded[f'context{step}'][0]
-    cells = CellDepth(geometry, context, geometry, None,
-                      Neighbours(recorded[f'inter_weight{step}'], recorded[f'inter_offset{step}']))
+    cells = CellDepth(
+        geometry, context, geometry, None, Neighbours(recorded[f'inter_weight{step}'], recorded[f'inter_offset{step}'])
+    )
     recorded.values[f'k2s_sensor{step}'] = torch.eye(4).repeat(1, 3, 1, 1).numpy()  # it has no previous images
     frame = recorded.frame(str(step))
     assert recorded.error(f'volume_soft{step}', lifted(view(LiftView, GRID), cells, frame)) <= GATE
@@ -99,11 +101,17 @@ def test_points_beside_the_rays_by_definition(drive: Any, form: str) -> None:
     torch.testing.assert_close(added[0].double(), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_camera_that_is_not_to_be_seen_fills_nothing(drive: Any, recalibrated: Callable[..., Frame],
-                                                       form: str) -> None:
+def test_a_camera_that_is_not_to_be_seen_fills_nothing(
+    drive: Any, recalibrated: Callable[..., Frame], form: str
+) -> None:
     torch.manual_seed(0)
-    cells = CellDepth(torch.rand(2, 16, *CELLS), torch.randn(2, 5, *CELLS), torch.empty(0), None,
-                      Neighbours(torch.rand(2, 3, 3, 3, *CELLS), torch.zeros(2, 3, 3, 2, *CELLS)))
+    cells = CellDepth(
+        torch.rand(2, 16, *CELLS),
+        torch.randn(2, 5, *CELLS),
+        torch.empty(0),
+        None,
+        Neighbours(torch.rand(2, 3, 3, 3, *CELLS), torch.zeros(2, 3, 3, 2, *CELLS)),
+    )
     slot = view(InterRayView, GRID)
     assert lifted(slot, cells, drive.frame(0)).any()
     hidden = recalibrated(drive.frame(0), visible=torch.tensor([False, False]))

@@ -99,8 +99,14 @@ class Part(OccupancyNetwork):
     def __init__(self, seed: int, lower: float = -4.0) -> None:
         torch.manual_seed(seed)
         lift, nothing = Lift(VoxelGrid((lower, -3.0, -1.0), (0.5, 0.5, 0.5), (16, 12, 8))), nn.Identity()
-        slots: Any = (nothing, nothing, nn.ModuleDict({'lift': lift}),
-                      nn.ModuleDict({'motion': MotionFusion(4), 'scene': SceneFusion(4)}), nothing, MOUNTS)
+        slots: Any = (
+            nothing,
+            nothing,
+            nn.ModuleDict({'lift': lift}),
+            nn.ModuleDict({'motion': MotionFusion(4), 'scene': SceneFusion(4)}),
+            nothing,
+            MOUNTS,
+        )
         super().__init__(BEVDETOCC_GF, *slots)
 
 
@@ -110,6 +116,7 @@ Change = Callable[[dict[str, Tensor]], Any]
 @pytest.fixture
 def weights(tmp_path: Path) -> Callable[[Change], Path]:
     """Writes the changed published state of ``Part(1)``."""
+
     def write(change: Change) -> Path:
         path = tmp_path / 'weights.pth'
         torch.save(change(published_state(Part(1))), path)
@@ -134,7 +141,8 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
 
 def shared_storage(state: dict[str, Tensor]) -> dict[str, Tensor]:
     parts = torch.cat([value.float().flatten() for value in state.values()]).split(
-        [value.numel() for value in state.values()])
+        [value.numel() for value in state.values()]
+    )
     return {key: part.view(value.shape) for (key, value), part in zip(state.items(), parts, strict=True)}
 
 
@@ -151,19 +159,30 @@ WRAPPINGS: dict[str, Change] = {
     'model_state_dict': lambda state: {'model_state_dict': state, 'epoch': 3},
     'model in a model': lambda state: {'model': {'state_dict': prefixed('model.', state)}},
     "twins of mmcv's EMAHook": lambda state: {
-        'state_dict': {**state, **{'ema_' + key.replace('.', '_'): 0 * value for key, value in state.items()}}},
-    'parameters': lambda state: {key: nn.Parameter(value) if value.is_floating_point() else value
-                                 for key, value in state.items()},
+        'state_dict': {**state, **{'ema_' + key.replace('.', '_'): 0 * value for key, value in state.items()}}
+    },
+    'parameters': lambda state: {
+        key: nn.Parameter(value) if value.is_floating_point() else value for key, value in state.items()
+    },
     'no name that is known': lambda state: {'network': state, 'epoch': 3, 'optimizer': {'state': {}, 'lr': 0.1}},
     "DeepSpeed's module": lambda state: {'module': prefixed('module.', state), 'optimizer': None},
     'in arrays': lambda state: {'state_dict': {key: value.numpy() for key, value in state.items()}},
     'compiled': lambda state: prefixed('module._orig_mod.', state),
     'views of one storage': shared_storage,
-    'columns first': lambda state: {key: value.t().contiguous().t() if value.dim() == 2 else value
-                                    for key, value in state.items()},
-    "numpy's numbers beside it": lambda state: {'state_dict': state, 'meta': {
-        'best_score': np.float64(37.1), 'epoch': np.int64(24), 'flag': np.bool_(True), 'rate': np.float32(1e-4),
-        'palette': np.zeros((17, 3), np.uint8), 'name': np.array('a')}},
+    'columns first': lambda state: {
+        key: value.t().contiguous().t() if value.dim() == 2 else value for key, value in state.items()
+    },
+    "numpy's numbers beside it": lambda state: {
+        'state_dict': state,
+        'meta': {
+            'best_score': np.float64(37.1),
+            'epoch': np.int64(24),
+            'flag': np.bool_(True),
+            'rate': np.float32(1e-4),
+            'palette': np.zeros((17, 3), np.uint8),
+            'name': np.array('a'),
+        },
+    },
 }
 
 
@@ -201,14 +220,22 @@ def test_numbers_of_either_numpy(weights: Callable[[Change], Path], module: str)
     assert equal(network, Part(1))
 
 
-@pytest.mark.parametrize('counter', [[], [lambda value: value[None]], [lambda value: value.half()]],
-                         ids=['missing', 'lists', 'floats'])
-def test_counters_of_training_may_be_otherwise(tiny: Any, build_tiny: Any, tmp_path: Path,
-                                               counter: list[Callable[[Tensor], Tensor]]) -> None:
-    counts = {key: change(value) for key, value in published_state(tiny).items() for change in counter
-              if key.endswith('num_batches_tracked')}
-    state = {**{key: value for key, value in published_state(tiny).items()
-                if not key.endswith('num_batches_tracked')}, **counts}
+@pytest.mark.parametrize(
+    'counter', [[], [lambda value: value[None]], [lambda value: value.half()]], ids=['missing', 'lists', 'floats']
+)
+def test_counters_of_training_may_be_otherwise(
+    tiny: Any, build_tiny: Any, tmp_path: Path, counter: list[Callable[[Tensor], Tensor]]
+) -> None:
+    counts = {
+        key: change(value)
+        for key, value in published_state(tiny).items()
+        for change in counter
+        if key.endswith('num_batches_tracked')
+    }
+    state = {
+        **{key: value for key, value in published_state(tiny).items() if not key.endswith('num_batches_tracked')},
+        **counts,
+    }
     torch.save(state, tmp_path / 'old.pth')
     other = build_tiny(tiny.spec)
     load_checkpoint(other, tmp_path / 'old.pth')
@@ -223,10 +250,15 @@ def test_safetensors_plain_and_prefixed(tmp_path: Path) -> None:
         assert equal(network, Part(1))
 
 
-@pytest.mark.parametrize(('name', 'dump'), [
-    ('weights.pth', save), ('weights.bin', save),
-    ('weights.safetensors', saved),
-    ('weights.safetensors', lambda state: saved(state, _use_new_zipfile_serialization=False))])
+@pytest.mark.parametrize(
+    ('name', 'dump'),
+    [
+        ('weights.pth', save),
+        ('weights.bin', save),
+        ('weights.safetensors', saved),
+        ('weights.safetensors', lambda state: saved(state, _use_new_zipfile_serialization=False)),
+    ],
+)
 def test_a_file_is_what_its_bytes_say(tmp_path: Path, name: str, dump: Callable[[dict[str, Tensor]], bytes]) -> None:
     (tmp_path / name).write_bytes(dump(published_state(Part(1))))
     network = Part(2)
@@ -276,37 +308,53 @@ def replaced(name: str, value: Tensor) -> Change:
 
 OFFSET = 'his_stream_offset_net.history_stream_offset_net'
 MISFITS: dict[str, tuple[Change, str]] = {
-    'missing': (without(f'{OFFSET}.bias', 'view_transformer.dx'),
-                rf'2 missing: view_transformer\.dx, {OFFSET}\.bias'),
-    'unexpected': (replaced('head.extra', torch.zeros(1)),
-                   r'1 unexpected: head\.extra\. All that the network needs is there: .*save the file without it'),
-    'shape': (replaced(f'{OFFSET}.weight', torch.zeros(3, 5, 1, 1, 1)),
-              rf'1 of another shape: {OFFSET}\.weight \(3, 5, 1, 1, 1\) instead of \(3, 4, 1, 1, 1\)'),
-    'constant': (replaced('view_transformer.bx', torch.tensor([-3.5, -2.75, -0.75])),
-                 r'1 constants that differ: view_transformer\.bx \[-3\.5, -2\.75, -0\.75\] instead of \[-3\.75, '
-                 '.*voxels of another size or place'),
-    'codes': (lambda state: {**state, f'{OFFSET}.weight': (state[f'{OFFSET}.weight'] * 99).to(torch.int8)},
-              rf'1 of another type: {OFFSET}\.weight int8 instead of float32'),
+    'missing': (without(f'{OFFSET}.bias', 'view_transformer.dx'), rf'2 missing: view_transformer\.dx, {OFFSET}\.bias'),
+    'unexpected': (
+        replaced('head.extra', torch.zeros(1)),
+        r'1 unexpected: head\.extra\. All that the network needs is there: .*save the file without it',
+    ),
+    'shape': (
+        replaced(f'{OFFSET}.weight', torch.zeros(3, 5, 1, 1, 1)),
+        rf'1 of another shape: {OFFSET}\.weight \(3, 5, 1, 1, 1\) instead of \(3, 4, 1, 1, 1\)',
+    ),
+    'constant': (
+        replaced('view_transformer.bx', torch.tensor([-3.5, -2.75, -0.75])),
+        r'1 constants that differ: view_transformer\.bx \[-3\.5, -2\.75, -0\.75\] instead of \[-3\.75, '
+        '.*voxels of another size or place',
+    ),
+    'codes': (
+        lambda state: {**state, f'{OFFSET}.weight': (state[f'{OFFSET}.weight'] * 99).to(torch.int8)},
+        rf'1 of another type: {OFFSET}\.weight int8 instead of float32',
+    ),
     'flags': (replaced(f'{OFFSET}.bias', torch.ones(3, dtype=torch.bool)), r'another type: .*\.bias bool instead of'),
     'complex': (replaced(f'{OFFSET}.bias', torch.ones(3, dtype=torch.complex64)), r'bias complex64 instead of float32'),
     'sparse': (replaced(f'{OFFSET}.bias', torch.ones(3).to_sparse()), r'bias float32 sparse_coo instead of float32'),
     'nothing stored': (replaced(f'{OFFSET}.bias', torch.ones(3, device='meta')), r'bias float32 on meta instead of'),
-    'a constant in codes': (replaced('view_transformer.bx', torch.ones(3, dtype=torch.int8)),
-                            r'another type: view_transformer\.bx int8'),
-    'one key without the prefix': (lambda state: {**prefixed('model.', state), 'loss.weight': torch.ones(1)},
-                                   r'does not fit bevdetocc_gf: 1 unexpected: loss\.weight\.'),
+    'a constant in codes': (
+        replaced('view_transformer.bx', torch.ones(3, dtype=torch.int8)),
+        r'another type: view_transformer\.bx int8',
+    ),
+    'one key without the prefix': (
+        lambda state: {**prefixed('model.', state), 'loss.weight': torch.ones(1)},
+        r'does not fit bevdetocc_gf: 1 unexpected: loss\.weight\.',
+    ),
     'not a tensor': (replaced(f'{OFFSET}.bias', 'text'), rf'1 missing: {OFFSET}\.bias'),  # type: ignore[arg-type]
-    'everything': (lambda state: {f'backbone.{i}': torch.zeros(1) for i in range(99)},
-                   r'99 unexpected: .* 79 more.*another model\?'),
+    'everything': (
+        lambda state: {f'backbone.{i}': torch.zeros(1) for i in range(99)},
+        r'99 unexpected: .* 79 more.*another model\?',
+    ),
     'copies among it': (lambda state: {**state, **prefixed('ema.', state)}, r'12 unexpected: ema\.view_transformer'),
-    'half of a prefix': (lambda state: {('module.' if 'scene' in k else '') + k: v for k, v in state.items()},
-                         r'7 missing: scene.*7 unexpected: module\.scene'),
+    'half of a prefix': (
+        lambda state: {('module.' if 'scene' in k else '') + k: v for k, v in state.items()},
+        r'7 missing: scene.*7 unexpected: module\.scene',
+    ),
 }
 
 
 @pytest.mark.parametrize(('change', 'message'), MISFITS.values(), ids=MISFITS)
-def test_what_does_not_fit_is_named_and_nothing_is_loaded(weights: Callable[[Change], Path], change: Change,
-                                                          message: str) -> None:
+def test_what_does_not_fit_is_named_and_nothing_is_loaded(
+    weights: Callable[[Change], Path], change: Change, message: str
+) -> None:
     network = Part(2)
     with pytest.raises(GdfusionError, match=rf'^[^\n]*weights\.pth[^\n]*{message}[^\n]*$'):
         load_checkpoint(network, weights(change))
@@ -345,10 +393,15 @@ class Code:
         return os.mkdir, (str(self.path),)
 
 
-@pytest.mark.parametrize('dump', [
-    lambda value: pickle.dumps(value, 2), lambda value: pickle.dumps({'state_dict': value}, 2),
-    lambda value: saved({'state_dict': value}),
-], ids=['pickle', 'pickled dictionary', 'torch'])
+@pytest.mark.parametrize(
+    'dump',
+    [
+        lambda value: pickle.dumps(value, 2),
+        lambda value: pickle.dumps({'state_dict': value}, 2),
+        lambda value: saved({'state_dict': value}),
+    ],
+    ids=['pickle', 'pickled dictionary', 'torch'],
+)
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, dump: Callable[[Any], bytes]) -> None:
     (tmp_path / 'evil.pth').write_bytes(dump(Code(tmp_path / 'ran')))
     with pytest.raises(GdfusionError, match=r'evil\.pth holds a \w+\.mkdir, which is not loaded'):
@@ -357,12 +410,18 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, dump: Callable[[Any],
 
 
 @pytest.mark.parametrize('share', [0, 0.001, 0.01, 0.3, 0.6, 0.9, 0.999])
-@pytest.mark.parametrize(('name', 'dump'), [
-    ('cut.pth', saved), ('cut.pth', lambda state: saved(state, _use_new_zipfile_serialization=False)),
-    ('cut.safetensors', save)], ids=['pth', 'legacy pth', 'safetensors'])
+@pytest.mark.parametrize(
+    ('name', 'dump'),
+    [
+        ('cut.pth', saved),
+        ('cut.pth', lambda state: saved(state, _use_new_zipfile_serialization=False)),
+        ('cut.safetensors', save),
+    ],
+    ids=['pth', 'legacy pth', 'safetensors'],
+)
 def test_a_truncated_file(tmp_path: Path, name: str, dump: Callable[[Any], bytes], share: float) -> None:
     data, path = dump(published_state(Part(1))), tmp_path / name
-    path.write_bytes(data[:int(share * len(data))])
+    path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(GdfusionError, match=r'^[^\n]*cut\.[^\n]*cannot be read[^\n]*$'):
         load_checkpoint(Part(2), path)
 
@@ -398,15 +457,25 @@ def script() -> bytes:
 
 @pytest.mark.filterwarnings('ignore:.*torch.jit')
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-@pytest.mark.parametrize(('make', 'said'), [
-    (lambda: b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n', "a Git LFS pointer .* 'git lfs pull'"),
-    (lambda: b'\n<!DOCTYPE html><html>', 'a web page'), (lambda: b'{"error": "Entry not found"}', 'JSON'),
-    (lambda: gzip.compress(saved({})), 'packed by gzip: unpack it first'),
-    (lambda: archive('zip', saved({})), 'a zip archive that torch.save did not write: unpack it first'),
-    (lambda: archive('tar', saved({})), 'a tar archive'), (lambda: bytes(9999), 'nothing but zeros'),
-    (script, 'a TorchScript program')])
-def test_what_is_found_in_the_place_of_a_checkpoint_is_named(tmp_path: Path, make: Callable[[], bytes], said: str,
-                                                             suffix: str) -> None:
+@pytest.mark.parametrize(
+    ('make', 'said'),
+    [
+        (
+            lambda: b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n',
+            "a Git LFS pointer .* 'git lfs pull'",
+        ),
+        (lambda: b'\n<!DOCTYPE html><html>', 'a web page'),
+        (lambda: b'{"error": "Entry not found"}', 'JSON'),
+        (lambda: gzip.compress(saved({})), 'packed by gzip: unpack it first'),
+        (lambda: archive('zip', saved({})), 'a zip archive that torch.save did not write: unpack it first'),
+        (lambda: archive('tar', saved({})), 'a tar archive'),
+        (lambda: bytes(9999), 'nothing but zeros'),
+        (script, 'a TorchScript program'),
+    ],
+)
+def test_what_is_found_in_the_place_of_a_checkpoint_is_named(
+    tmp_path: Path, make: Callable[[], bytes], said: str, suffix: str
+) -> None:
     path = tmp_path / f'odd{suffix}'
     path.write_bytes(make())
     with pytest.raises(GdfusionError, match=rf'^checkpoint .*odd\.\w+ cannot be read: it is .*{said}.*$'):
@@ -424,13 +493,21 @@ def test_a_wrapper_that_holds_itself_ends(tmp_path: Path) -> None:
 NO_WEIGHTS = 'has no weights among its keys'
 
 
-@pytest.mark.parametrize(('content', 'message'), [
-    ({'optimizer': {'state': {0: {'exp_avg': torch.zeros(3)}}, 'param_groups': []}, 'epoch': 3},
-     rf'{NO_WEIGHTS} \(optimizer, epoch\)'),
-    ({'student': {'a': torch.zeros(1)}, 'teacher': {'a': torch.zeros(1)}}, rf'{NO_WEIGHTS} \(student, teacher\)'),
-    ({'state_dict': {}}, rf'{NO_WEIGHTS} \(none\)'),
-    ([torch.zeros(1)], 'holds a list'), (torch.zeros(1), 'holds a Tensor'), ({'state_dict': 3}, 'holds a int'),
-    ({'state_dict': argparse.Namespace(a=1)}, r'holds a argparse\.Namespace, which is not loaded')])
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (
+            {'optimizer': {'state': {0: {'exp_avg': torch.zeros(3)}}, 'param_groups': []}, 'epoch': 3},
+            rf'{NO_WEIGHTS} \(optimizer, epoch\)',
+        ),
+        ({'student': {'a': torch.zeros(1)}, 'teacher': {'a': torch.zeros(1)}}, rf'{NO_WEIGHTS} \(student, teacher\)'),
+        ({'state_dict': {}}, rf'{NO_WEIGHTS} \(none\)'),
+        ([torch.zeros(1)], 'holds a list'),
+        (torch.zeros(1), 'holds a Tensor'),
+        ({'state_dict': 3}, 'holds a int'),
+        ({'state_dict': argparse.Namespace(a=1)}, r'holds a argparse\.Namespace, which is not loaded'),
+    ],
+)
 def test_a_file_of_something_else(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / 'odd.pth')
     with pytest.raises(GdfusionError, match=rf'odd\.pth.*{message}'):
@@ -447,16 +524,22 @@ def checkpoint(name: str, manifest: str, recordings: Path) -> dict[str, Tensor]:
     """A state dict as the manifest says, all weights one: each tensor takes four bytes of a file, however large."""
     rows = json.loads((recordings / 'manifests' / f'{manifest}.json').read_text())
     grid = ZOO[name].spec.grid
-    constants = {'dx': torch.tensor(grid.voxel_size), 'nx': torch.tensor([float(count) for count in grid.shape]),
-                 'bx': torch.tensor([low + size / 2 for low, size in zip(grid.lower, grid.voxel_size, strict=True)])}
-    return {key: constants.get(key.rpartition('.')[2], torch.ones(())).to(getattr(torch, kind)).expand(shape)
-            for key, shape, kind in rows}
+    constants = {
+        'dx': torch.tensor(grid.voxel_size),
+        'nx': torch.tensor([float(count) for count in grid.shape]),
+        'bx': torch.tensor([low + size / 2 for low, size in zip(grid.lower, grid.voxel_size, strict=True)]),
+    }
+    return {
+        key: constants.get(key.rpartition('.')[2], torch.ones(())).to(getattr(torch, kind)).expand(shape)
+        for key, shape, kind in rows
+    }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('name', 'manifest'), MANIFESTS)
 def test_a_file_of_the_manifest_fits_and_spoilt_ones_do_not(
-        name: str, manifest: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name: str, manifest: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     good = checkpoint(name, manifest, recordings)
     wide = max(good, key=lambda key: good[key].numel())
 

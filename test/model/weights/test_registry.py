@@ -32,16 +32,32 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             raise OSError(f'404: {repository} has no {name}\nmore words')
         return str(file)
 
-    monkeypatch.setitem(sys.modules, 'huggingface_hub', SimpleNamespace(
-        hf_hub_url=lambda repository, name: name, hf_hub_download=download,
-        get_hf_file_metadata=lambda url: SimpleNamespace(size=12, etag=digest(file)),
-        try_to_load_from_cache=lambda repository, name: str(file) if name == file.name else None))
+    monkeypatch.setitem(
+        sys.modules,
+        'huggingface_hub',
+        SimpleNamespace(
+            hf_hub_url=lambda repository, name: name,
+            hf_hub_download=download,
+            get_hf_file_metadata=lambda url: SimpleNamespace(size=12, etag=digest(file)),
+            try_to_load_from_cache=lambda repository, name: str(file) if name == file.name else None,
+        ),
+    )
     return file
 
 
 def entry(**fields: Any) -> Weights:
-    return Weights(**{'name': 'x', 'model': 'gdfusion_nano', 'file': 'weights.pth', 'license': 'CC0',
-                      'trained_on': 'nothing', 'about': 'Made.', 'repository': 'someone/something', **fields})
+    return Weights(
+        **{
+            'name': 'x',
+            'model': 'gdfusion_nano',
+            'file': 'weights.pth',
+            'license': 'CC0',
+            'trained_on': 'nothing',
+            'about': 'Made.',
+            'repository': 'someone/something',
+            **fields,
+        }
+    )
 
 
 def test_the_manifest_names_models_of_the_zoo_and_what_comes_with_the_package() -> None:
@@ -66,8 +82,11 @@ def test_what_authors_give_by_hand_is_taken_by_path(monkeypatch: pytest.MonkeyPa
     by_hand = entry(repository='', by_hand='their README links it')
     monkeypatch.setattr(registry, 'known', lambda: {'x': by_hand})
     assert by_hand.path() is None
-    with pytest.raises(GdfusionError, match=r"'x' are given by their authors alone \(their README links it\): bring "
-                       r"their file, and set 'weights' to its path and 'model' to gdfusion_nano"):
+    with pytest.raises(
+        GdfusionError,
+        match=r"'x' are given by their authors alone \(their README links it\): bring "
+        r"their file, and set 'weights' to its path and 'model' to gdfusion_nano",
+    ):
         find('x')
     with pytest.raises(GdfusionError, match='cannot be fetched: their authors give them by hand'):
         fetch(by_hand)
@@ -87,8 +106,9 @@ def test_what_is_fetched_is_verified(hub: Path) -> None:
         fetch(entry(repository=''))
 
 
-def test_fetching_names_the_library_that_it_needs(monkeypatch: pytest.MonkeyPatch,
-                                                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_fetching_names_the_library_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
     assert main(['weights', 'fetch', 'bevdetocc_gf']) == 1
     assert "pip install 'gdfusion-ros[hub]'" in capsys.readouterr().err

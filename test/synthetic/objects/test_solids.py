@@ -28,24 +28,45 @@ def in_cone(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float6
 
 
 SHAPES: dict[str, tuple[Part, Callable[..., NDArray[np.bool_]]]] = {
-    'box': (solids.box((-0.2, -0.3, -0.4), (0.5, 0.6, 0.7), GREY),
-            lambda x, y, z: (x >= -0.2) & (x <= 0.5) & (y >= -0.3) & (y <= 0.6) & (z >= -0.4) & (z <= 0.7)),
-    'tapered': (solids.tapered((-0.8, 0.4, -0.6, 0.6), (-0.2, 0.4, -0.1, 0.3), (-0.5, 0.5), GREY),
-                lambda x, y, z: (np.abs(z) <= 0.5) & (x >= -0.8 + 0.6 * (z + 0.5)) & (x <= 0.4)
-                & (y >= -0.6 + 0.5 * (z + 0.5)) & (y <= 0.6 - 0.3 * (z + 0.5))),
-    'extruded along y': (solids.extruded([(-0.5, -0.5), (0.5, -0.5), (0.0, 0.5)], Y, (-0.3, 0.7), GREY),
-                         lambda x, y, z: (z >= -0.5) & (np.abs(x) <= 0.5 - (z + 0.5) / 2) & (y >= -0.3) & (y <= 0.7)),
-    'extruded along z': (solids.extruded([(0.0, 0.0), (0.8, 0.0), (0.8, 0.8)], Z, (-0.1, 0.1), GREY),
-                         lambda x, y, z: (y >= 0) & (x <= 0.8) & (y <= x) & (np.abs(z) <= 0.1)),
-    'cylinder': (solids.cylinder(X, (0.1, 0.2, 0.3), 0.5, 0.8, GREY),
-                 lambda x, y, z: (np.abs(x - 0.1) <= 0.4) & ((y - 0.2) ** 2 + (z - 0.3) ** 2 <= 0.25)),
-    'ellipsoid': (solids.ellipsoid((0.1, 0.0, -0.1), (0.8, 0.5, 0.3), GREY),
-                  lambda x, y, z: ((x - 0.1) / 0.8) ** 2 + (y / 0.5) ** 2 + ((z + 0.1) / 0.3) ** 2 <= 1),
-    'dome': (solids.dome((0.0, 0.0, -0.2), (0.8, 0.5, 0.3), GREY),
-             lambda x, y, z: (z >= -0.2) & ((x / 0.8) ** 2 + (y / 0.5) ** 2 + ((z + 0.2) / 0.3) ** 2 <= 1)),
+    'box': (
+        solids.box((-0.2, -0.3, -0.4), (0.5, 0.6, 0.7), GREY),
+        lambda x, y, z: (x >= -0.2) & (x <= 0.5) & (y >= -0.3) & (y <= 0.6) & (z >= -0.4) & (z <= 0.7),
+    ),
+    'tapered': (
+        solids.tapered((-0.8, 0.4, -0.6, 0.6), (-0.2, 0.4, -0.1, 0.3), (-0.5, 0.5), GREY),
+        lambda x, y, z: (
+            (np.abs(z) <= 0.5)
+            & (x >= -0.8 + 0.6 * (z + 0.5))
+            & (x <= 0.4)
+            & (y >= -0.6 + 0.5 * (z + 0.5))
+            & (y <= 0.6 - 0.3 * (z + 0.5))
+        ),
+    ),
+    'extruded along y': (
+        solids.extruded([(-0.5, -0.5), (0.5, -0.5), (0.0, 0.5)], Y, (-0.3, 0.7), GREY),
+        lambda x, y, z: (z >= -0.5) & (np.abs(x) <= 0.5 - (z + 0.5) / 2) & (y >= -0.3) & (y <= 0.7),
+    ),
+    'extruded along z': (
+        solids.extruded([(0.0, 0.0), (0.8, 0.0), (0.8, 0.8)], Z, (-0.1, 0.1), GREY),
+        lambda x, y, z: (y >= 0) & (x <= 0.8) & (y <= x) & (np.abs(z) <= 0.1),
+    ),
+    'cylinder': (
+        solids.cylinder(X, (0.1, 0.2, 0.3), 0.5, 0.8, GREY),
+        lambda x, y, z: (np.abs(x - 0.1) <= 0.4) & ((y - 0.2) ** 2 + (z - 0.3) ** 2 <= 0.25),
+    ),
+    'ellipsoid': (
+        solids.ellipsoid((0.1, 0.0, -0.1), (0.8, 0.5, 0.3), GREY),
+        lambda x, y, z: ((x - 0.1) / 0.8) ** 2 + (y / 0.5) ** 2 + ((z + 0.1) / 0.3) ** 2 <= 1,
+    ),
+    'dome': (
+        solids.dome((0.0, 0.0, -0.2), (0.8, 0.5, 0.3), GREY),
+        lambda x, y, z: (z >= -0.2) & ((x / 0.8) ** 2 + (y / 0.5) ** 2 + ((z + 0.2) / 0.3) ** 2 <= 1),
+    ),
     'cone': (solids.cone((0.0, 0.0, -0.5), (0.6, 0.1), 1.0, GREY, sides=4), in_cone),
-    'bar': (solids.bar((-0.6, -0.6, 0.0), (0.6, 0.6, 0.0), (0.4, 0.2), GREY),
-            lambda x, y, z: (np.abs(x + y) <= 1.2) & (np.abs(x - y) <= 0.2 * math.sqrt(2)) & (np.abs(z) <= 0.1)),
+    'bar': (
+        solids.bar((-0.6, -0.6, 0.0), (0.6, 0.6, 0.0), (0.4, 0.2), GREY),
+        lambda x, y, z: (np.abs(x + y) <= 1.2) & (np.abs(x - y) <= 0.2 * math.sqrt(2)) & (np.abs(z) <= 0.1),
+    ),
 }
 
 

@@ -26,11 +26,13 @@ def item(*parts: Part, pose: tuple[float, float, float] = (0.0, 0.0, 0.0), label
     return WorldObject(Model('thing', label, (1.0, 1.0, 1.0), parts), Trajectory(np.zeros(1), np.array([pose])))
 
 
-def cast_rays(objects: list[WorldObject], origin: tuple[float, float, float], directions: Floats,
-              time: float = 0.0) -> Hits:
+def cast_rays(
+    objects: list[WorldObject], origin: tuple[float, float, float], directions: Floats, time: float = 0.0
+) -> Hits:
     cast = Cast(objects)
-    return trace(cast.shapes, cast.place(time), pack_ground(ROAD), np.array([origin]),
-                 np.atleast_2d(directions).astype(float))
+    return trace(
+        cast.shapes, cast.place(time), pack_ground(ROAD), np.array([origin]), np.atleast_2d(directions).astype(float)
+    )
 
 
 def crowd(count: int, seed: int) -> list[WorldObject]:
@@ -72,7 +74,7 @@ def test_a_sphere_is_met_where_its_formula_says() -> None:
     ball = item(solids.ellipsoid((0.0, 0.0, 2.0), (1.0, 1.0, 1.0), GREY), pose=(5.0, 0.0, 0.3))
     for aside in (0.0, 0.3, 0.9):
         hits = cast_rays([ball], (0.0, aside, 2.0), np.array((2.0, 0.0, 0.0)))
-        depth = math.sqrt(1 - aside ** 2)
+        depth = math.sqrt(1 - aside**2)
         assert hits.distances[0] == pytest.approx((5 - depth) / 2)
         assert hits.normals[0] == pytest.approx((-depth, aside, 0.0), abs=1e-6)
         assert hits.labels[0] == CAR

@@ -51,8 +51,9 @@ def test_lanes_continue_where_they_end(its_lanes: tuple[Lane, ...]) -> None:
                 assert lane.path.end_direction @ after.path.start_direction > 0.9
 
 
-def test_vehicles_drive_on_the_road_and_keep_right(some_town: Town, its_lanes: tuple[Lane, ...],
-                                                   its_ground: Ground) -> None:
+def test_vehicles_drive_on_the_road_and_keep_right(
+    some_town: Town, its_lanes: tuple[Lane, ...], its_ground: Ground
+) -> None:
     for lane in its_lanes:
         if not lane.walk:
             points = lane.path.at(np.arange(0.0, lane.path.length, 1.0))
@@ -67,11 +68,13 @@ def test_vehicles_drive_on_the_road_and_keep_right(some_town: Town, its_lanes: t
 
 
 def test_people_walk_on_sidewalks_and_cross_on_crosswalks(its_lanes: tuple[Lane, ...], its_ground: Ground) -> None:
-    walked = np.vstack([lane.path.at(np.arange(0.0, lane.path.length, 1.0))
-                        for lane in its_lanes if lane.walk and not lane.crossing])
+    walked = np.vstack(
+        [lane.path.at(np.arange(0.0, lane.path.length, 1.0)) for lane in its_lanes if lane.walk and not lane.crossing]
+    )
     assert np.mean(np.equal(surfaces_at(its_ground, walked), Surface.SIDEWALK)) > 0.95
-    crossed = np.vstack([lane.path.at(np.arange(0.0, lane.path.length, 0.2))
-                         for lane in its_lanes if lane.walk and lane.crossing])
+    crossed = np.vstack(
+        [lane.path.at(np.arange(0.0, lane.path.length, 0.2)) for lane in its_lanes if lane.walk and lane.crossing]
+    )
     assert 0.25 < np.mean(np.equal(surfaces_at(its_ground, crossed), Surface.LINE_WHITE)) < 0.65
 
 
@@ -87,5 +90,11 @@ def test_ways_that_cross_exclude_each_other(its_lanes: tuple[Lane, ...]) -> None
 
 def test_all_kinds_of_ground_are_drawn(its_ground: Ground) -> None:
     drawn = np.unique(its_ground.surfaces)
-    assert {Surface.ASPHALT, Surface.LINE_WHITE, Surface.LINE_YELLOW, Surface.SIDEWALK, Surface.KERB,
-            Surface.GRASS} <= set(drawn.tolist())
+    assert {
+        Surface.ASPHALT,
+        Surface.LINE_WHITE,
+        Surface.LINE_YELLOW,
+        Surface.SIDEWALK,
+        Surface.KERB,
+        Surface.GRASS,
+    } <= set(drawn.tolist())

@@ -32,17 +32,19 @@ def busy(request: pytest.FixtureRequest) -> Drive:
 
 
 def test_crowded_streets_have_more_of_what_is_rare() -> None:
-    ordinary, crowded = (Counter(item.model.kind for seed in range(15, 19)
-                                 for item in planned(seed, crowded=crowded).world.objects)
-                         for crowded in (False, True))
+    ordinary, crowded = (
+        Counter(item.model.kind for seed in range(15, 19) for item in planned(seed, crowded=crowded).world.objects)
+        for crowded in (False, True)
+    )
     rare = ('pedestrian', 'bicycle', 'motorcycle', 'truck', 'bus', 'trailer', 'traffic_cone', 'barrier')
     assert [kind for kind in rare if crowded[kind] < 1.5 * ordinary[kind]] == []
 
 
 def outlines(objects: list[WorldObject], time: float) -> list[Points]:
     """Of what objects cover on the ground, a little smaller than they are."""
-    return [rectangle(*item.trajectory.at(time), item.model.size[0] - DEPTH, item.model.size[1] - DEPTH)
-            for item in objects]
+    return [
+        rectangle(*item.trajectory.at(time), item.model.size[0] - DEPTH, item.model.size[1] - DEPTH) for item in objects
+    ]
 
 
 def overlap(a: Points, b: Points) -> bool:
@@ -58,21 +60,27 @@ def test_nobody_drives_into_anybody_or_into_a_building(busy: Drive) -> None:
     moving = [item for item in busy.world.objects if len(item.trajectory.times) > 1]
     vehicles = [item for item in moving if item.model.kind != 'pedestrian']
     people = [item for item in moving if item.model.kind == 'pedestrian']
-    solid = [item for item in busy.world.objects
-             if item.model.kind in ('building', 'car', 'truck', 'bus', 'wall', 'barrier', 'construction_vehicle')
-             and len(item.trajectory.times) == 1]
+    solid = [
+        item
+        for item in busy.world.objects
+        if item.model.kind in ('building', 'car', 'truck', 'bus', 'wall', 'barrier', 'construction_vehicle')
+        and len(item.trajectory.times) == 1
+    ]
     assert len(vehicles) > 5
     for time in np.arange(0.0, 12.0, 1.0):
         there = outlines(vehicles, time)
         walls = outlines(solid, time)
-        clashes = [(vehicles[a].model.kind, vehicles[b].model.kind)
-                   for a, b in itertools.combinations(range(len(there)), 2)
-                   if np.linalg.norm(there[a][0] - there[b][0]) < 20 and overlap(there[a], there[b])]
+        clashes = [
+            (vehicles[a].model.kind, vehicles[b].model.kind)
+            for a, b in itertools.combinations(range(len(there)), 2)
+            if np.linalg.norm(there[a][0] - there[b][0]) < 20 and overlap(there[a], there[b])
+        ]
         assert clashes == []
         for outline in there:
             assert not any(np.linalg.norm(outline[0] - wall[0]) < 60 and overlap(outline, wall) for wall in walls)
-            assert not any(np.linalg.norm(outline[0] - man[0]) < 20 and overlap(outline, man)
-                           for man in outlines(people, time))
+            assert not any(
+                np.linalg.norm(outline[0] - man[0]) < 20 and overlap(outline, man) for man in outlines(people, time)
+            )
 
 
 def test_the_vehicle_that_films_drives_smoothly(busy: Drive) -> None:
@@ -83,9 +91,16 @@ def test_the_vehicle_that_films_drives_smoothly(busy: Drive) -> None:
     assert np.abs(np.diff(poses[:, 2])).max() < 0.15
 
 
-def straight(length: float, following: tuple[int, ...], *, start: tuple[float, float] = (0.0, 0.0),
-             heading: tuple[float, float] = (1.0, 0.0), crossing: bool = False,
-             conflicts: dict[int, float] | None = None, origin: tuple[int, ...] = (0,)) -> Lane:
+def straight(
+    length: float,
+    following: tuple[int, ...],
+    *,
+    start: tuple[float, float] = (0.0, 0.0),
+    heading: tuple[float, float] = (1.0, 0.0),
+    crossing: bool = False,
+    conflicts: dict[int, float] | None = None,
+    origin: tuple[int, ...] = (0,),
+) -> Lane:
     path = line(start, np.add(start, np.multiply(heading, length)))
     return Lane(path, origin, False, crossing, None, 12.0, following, conflicts or {})
 
@@ -100,13 +115,16 @@ def test_one_follows_the_other_at_a_distance() -> None:
 
 
 def test_who_crosses_waits_for_the_other() -> None:
-    road = [straight(60.0, (1,), origin=(0,)), straight(20.0, (2,), start=(60.0, 0.0), crossing=True,
-                                                        conflicts={4: 14.0}, origin=(-1, 0, 0)),
-            straight(900.0, (2,), start=(80.0, 0.0), origin=(1,)),
-            straight(60.0, (4,), start=(70.0, -70.0), heading=(0.0, 1.0), origin=(2,)),
-            straight(20.0, (5,), start=(70.0, -10.0), heading=(0.0, 1.0), crossing=True, conflicts={1: 14.0},
-                     origin=(-1, 0, 1)),
-            straight(900.0, (5,), start=(70.0, 10.0), heading=(0.0, 1.0), origin=(3,))]
+    road = [
+        straight(60.0, (1,), origin=(0,)),
+        straight(20.0, (2,), start=(60.0, 0.0), crossing=True, conflicts={4: 14.0}, origin=(-1, 0, 0)),
+        straight(900.0, (2,), start=(80.0, 0.0), origin=(1,)),
+        straight(60.0, (4,), start=(70.0, -70.0), heading=(0.0, 1.0), origin=(2,)),
+        straight(
+            20.0, (5,), start=(70.0, -10.0), heading=(0.0, 1.0), crossing=True, conflicts={1: 14.0}, origin=(-1, 0, 1)
+        ),
+        straight(900.0, (5,), start=(70.0, 10.0), heading=(0.0, 1.0), origin=(3,)),
+    ]
     movers = [Mover(4.5, 10.0, 2.0, 0.0, [0], 10.0), Mover(4.5, 10.0, 2.0, 0.0, [3], 10.0)]
     simulate(road, movers, 15.0, np.random.default_rng(0))
     ways = [trajectory(road, mover) for mover in movers]
@@ -117,8 +135,9 @@ def test_who_crosses_waits_for_the_other() -> None:
 
 def test_a_trailer_follows_its_truck_round_the_bend() -> None:
     arc = np.linspace(0, np.pi / 2, 40)
-    bend = Lane(line(*np.column_stack([20 * np.sin(arc), 20 - 20 * np.cos(arc)])), (0,), False, False, None, 12.0, (1,),
-                {})
+    bend = Lane(
+        line(*np.column_stack([20 * np.sin(arc), 20 - 20 * np.cos(arc)])), (0,), False, False, None, 12.0, (1,), {}
+    )
     road = [bend, straight(500.0, (1,), start=(20.0, 20.0), heading=(0.0, 1.0), origin=(1,))]
     truck = Mover(18.0, 6.0, 1.5, 0.0, [0], 10.0)
     simulate(road, [truck], 2.0, np.random.default_rng(0))

@@ -15,14 +15,22 @@ def argmax(scores: Tensor, first: int = 1) -> Tensor:
     """See ``gdfusion_ros.model.ops.argmax.argmax``."""
     scores = scores.contiguous()
     labels = scores.new_empty(scores.shape[:2], dtype=torch.uint8)
-    launch(_argmax, labels.numel(), BLOCK, scores, labels, first, classes=scores.shape[2],
-           width=padded(scores.shape[2]))
+    launch(
+        _argmax, labels.numel(), BLOCK, scores, labels, first, classes=scores.shape[2], width=padded(scores.shape[2])
+    )
     return labels
 
 
 @kernel
-def _argmax(scores: tl.tensor, labels: tl.tensor, first: int, voxels: int, classes: tl.constexpr, width: tl.constexpr,
-            block: tl.constexpr) -> None:
+def _argmax(
+    scores: tl.tensor,
+    labels: tl.tensor,
+    first: int,
+    voxels: int,
+    classes: tl.constexpr,
+    width: tl.constexpr,
+    block: tl.constexpr,
+) -> None:
     voxel, k = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, width)
     known = voxel < voxels
     looked_at = known[:, None] & ((k >= first) & (k < classes))[None, :]

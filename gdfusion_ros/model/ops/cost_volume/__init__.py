@@ -10,8 +10,9 @@ from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.cost_volume import cpu, reference
 
 
-def cost_volume(current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
-                depths: Tensor) -> Tensor:
+def cost_volume(
+    current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """Probability of each depth bin from the match of the two images' features.
 
     The cost of a bin is the L1 distance between a cell's feature and the previous image's feature where the bin's point

@@ -34,22 +34,40 @@ LANES = 16
 """Channels that are added up side by side: a cache line of float32."""
 
 
-def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
-                  depths: Tensor) -> Tensor:
+def matching_cost(
+    current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """(N, D, h, w), the bins of a cell side by side in memory; see ``cost_volume``."""
     share_threads()
     cameras, channels, height, width = current.shape
     u, v = pixel_grid(image_size, (height, width))
     last = functional.pad(last_pixel(image_size), (0, 1)).expand(cameras, 3)
-    matrices = torch.stack([reprojection.source_from_input, reprojection.camera_from_source, reprojection.intrinsics,
-                            reprojection.previous_post_rotation], 1)
-    vectors = torch.stack([reprojection.camera_translation, reprojection.post_translation,
-                           reprojection.previous_post_translation, last], 1)
+    matrices = torch.stack(
+        [
+            reprojection.source_from_input,
+            reprojection.camera_from_source,
+            reprojection.intrinsics,
+            reprojection.previous_post_rotation,
+        ],
+        1,
+    )
+    vectors = torch.stack(
+        [reprojection.camera_translation, reprojection.post_translation, reprojection.previous_post_translation, last],
+        1,
+    )
     cost = np.empty((cameras, height, width, len(depths)), Float)
     now = _in_lanes(current)
     then = now if previous is current else _in_lanes(previous)
-    _matching_cost(now, then, reprojection.remembered.numpy(), (u.numpy(), v.numpy(), depths.numpy()), matrices.numpy(),
-                   vectors.numpy(), divmod(channels + reference.TESTED_CHANNEL, LANES), cost)
+    _matching_cost(
+        now,
+        then,
+        reprojection.remembered.numpy(),
+        (u.numpy(), v.numpy(), depths.numpy()),
+        matrices.numpy(),
+        vectors.numpy(),
+        divmod(channels + reference.TESTED_CHANNEL, LANES),
+        cost,
+    )
     return torch.from_numpy(cost).permute(0, 3, 1, 2)
 
 
@@ -121,8 +139,9 @@ def _magnitude(feature: Floats, lanes: Floats) -> Float:
 
 
 @inlined
-def _bin_cost(feature: Floats, other: Floats, gx: Float, gy: Float, unseen: Float, tested: tuple[int, int],
-              lanes: Floats) -> Float:
+def _bin_cost(
+    feature: Floats, other: Floats, gx: Float, gy: Float, unseen: Float, tested: tuple[int, int], lanes: Floats
+) -> Float:
     """Cost of one bin that is seen at (gx, gy) of the other map; ``unseen``: of one outside it.
 
     ``tested`` is where the channel of the zero test lies in a feature.
@@ -150,9 +169,16 @@ def _bin_cost(feature: Floats, other: Floats, gx: Float, gy: Float, unseen: Floa
 
 
 @kernel
-def _matching_cost(current: Floats, previous: Floats, remembered: NDArray[np.bool_],
-                   axes: tuple[Floats, Floats, Floats], matrices: Floats, vectors: Floats, tested: tuple[int, int],
-                   cost: Floats) -> None:
+def _matching_cost(
+    current: Floats,
+    previous: Floats,
+    remembered: NDArray[np.bool_],
+    axes: tuple[Floats, Floats, Floats],
+    matrices: Floats,
+    vectors: Floats,
+    tested: tuple[int, int],
+    cost: Floats,
+) -> None:
     cameras, height, width = current.shape[:3]
     us, vs, depths = axes
     for line in numba.prange(cameras * height):

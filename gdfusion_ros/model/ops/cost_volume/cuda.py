@@ -15,21 +15,50 @@ from gdfusion_ros.model.ops.triton_parts import channels_last, divided, kernel, 
 BLOCK, LANES = 64, 32
 
 
-def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
-                  depths: Tensor) -> Tensor:
+def matching_cost(
+    current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """(N, D, h, w), the bins of a cell side by side in memory; see ``cost_volume``."""
     cameras, channels, height, width = current.shape
     previous = torch.where(reprojection.remembered.view(-1, 1, 1, 1), previous, current)
     last = F.pad(to_device_of(last_pixel(image_size), current), (0, 1)).expand(cameras, 3)
-    matrices = torch.stack([reprojection.source_from_input, reprojection.camera_from_source, reprojection.intrinsics,
-                            reprojection.previous_post_rotation], 1)
-    vectors = torch.stack([reprojection.post_translation, reprojection.camera_translation,
-                           reprojection.previous_post_translation, last], 1)
+    matrices = torch.stack(
+        [
+            reprojection.source_from_input,
+            reprojection.camera_from_source,
+            reprojection.intrinsics,
+            reprojection.previous_post_rotation,
+        ],
+        1,
+    )
+    vectors = torch.stack(
+        [reprojection.post_translation, reprojection.camera_translation, reprojection.previous_post_translation, last],
+        1,
+    )
     u, v = (to_device_of(axis, current) for axis in pixel_grid(image_size, (height, width)))
     cost = current.new_empty(cameras, height, width, len(depths))
-    launch(_matching_cost, cost.numel(), BLOCK, channels_last(current), channels_last(previous), u, v, depths, matrices,
-           vectors, cost, height, width, len(depths), channels=channels, lanes=LANES, tested=reference.TESTED_CHANNEL,
-           invalid=reference.INVALID_COST, nearest=MIN_DEPTH, outside=OUTSIDE)
+    launch(
+        _matching_cost,
+        cost.numel(),
+        BLOCK,
+        channels_last(current),
+        channels_last(previous),
+        u,
+        v,
+        depths,
+        matrices,
+        vectors,
+        cost,
+        height,
+        width,
+        len(depths),
+        channels=channels,
+        lanes=LANES,
+        tested=reference.TESTED_CHANNEL,
+        invalid=reference.INVALID_COST,
+        nearest=MIN_DEPTH,
+        outside=OUTSIDE,
+    )
     return cost.permute(0, 3, 1, 2)
 
 
@@ -44,8 +73,15 @@ def _corner(place: tl.tensor, count: int, upper: tl.constexpr) -> tuple[tl.tenso
 
 
 @kernel
-def _see_bin(matrix: tl.tensor, vector: tl.tensor, u: tl.tensor, v: tl.tensor, depth: tl.tensor, nearest: tl.constexpr,
-             outside: tl.constexpr) -> tuple[tl.tensor, ...]:
+def _see_bin(
+    matrix: tl.tensor,
+    vector: tl.tensor,
+    u: tl.tensor,
+    v: tl.tensor,
+    depth: tl.tensor,
+    nearest: tl.constexpr,
+    outside: tl.constexpr,
+) -> tuple[tl.tensor, ...]:
     """Where bins at pixels (u, v) are seen in the previous image, in grid_sample's coordinates.
 
     ``matrix`` and ``vector`` point to those of each bin's camera, in the order in which they are applied.
@@ -64,16 +100,40 @@ def _see_bin(matrix: tl.tensor, vector: tl.tensor, u: tl.tensor, v: tl.tensor, d
 
 
 @kernel
-def _matching_cost(current: tl.tensor, previous: tl.tensor, us: tl.tensor, vs: tl.tensor, depths: tl.tensor,
-                   matrices: tl.tensor, vectors: tl.tensor, cost: tl.tensor, height: int, width: int, bins: int,
-                   count: int, channels: tl.constexpr, lanes: tl.constexpr, tested: tl.constexpr, invalid: tl.constexpr,
-                   nearest: tl.constexpr, outside: tl.constexpr, block: tl.constexpr) -> None:
+def _matching_cost(
+    current: tl.tensor,
+    previous: tl.tensor,
+    us: tl.tensor,
+    vs: tl.tensor,
+    depths: tl.tensor,
+    matrices: tl.tensor,
+    vectors: tl.tensor,
+    cost: tl.tensor,
+    height: int,
+    width: int,
+    bins: int,
+    count: int,
+    channels: tl.constexpr,
+    lanes: tl.constexpr,
+    tested: tl.constexpr,
+    invalid: tl.constexpr,
+    nearest: tl.constexpr,
+    outside: tl.constexpr,
+    block: tl.constexpr,
+) -> None:
     place = tl.program_id(0) * block + tl.arange(0, block)
     known = place < count
     cell = tl.where(known, place // bins, 0)
     camera = cell // width // height
-    gx, gy = _see_bin(matrices + 36 * camera, vectors + 12 * camera, tl.load(us + cell % width),
-                      tl.load(vs + cell // width % height), tl.load(depths + place % bins), nearest, outside)
+    gx, gy = _see_bin(
+        matrices + 36 * camera,
+        vectors + 12 * camera,
+        tl.load(us + cell % width),
+        tl.load(vs + cell // width % height),
+        tl.load(depths + place % bins),
+        nearest,
+        outside,
+    )
     x, y = (gx + 1) * ((width - 1) * 0.5), (gy + 1) * ((height - 1) * 0.5)
     left, west = _corner(x, width, False)
     right, east = _corner(x, width, True)
@@ -87,12 +147,15 @@ def _matching_cost(current: tl.tensor, previous: tl.tensor, us: tl.tensor, vs: t
     for begin in range(0, channels, lanes):
         lane = (begin + tl.arange(0, lanes))[None, :]
         there = known[:, None] & (lane < channels)
-        warped = (wa[:, None] * tl.load(previous + a[:, None] + lane, there, 0.0)
-                  + wb[:, None] * tl.load(previous + b[:, None] + lane, there, 0.0)
-                  + wc[:, None] * tl.load(previous + c[:, None] + lane, there, 0.0)
-                  + wd[:, None] * tl.load(previous + d[:, None] + lane, there, 0.0))
+        warped = (
+            wa[:, None] * tl.load(previous + a[:, None] + lane, there, 0.0)
+            + wb[:, None] * tl.load(previous + b[:, None] + lane, there, 0.0)
+            + wc[:, None] * tl.load(previous + c[:, None] + lane, there, 0.0)
+            + wd[:, None] * tl.load(previous + d[:, None] + lane, there, 0.0)
+        )
         distance += tl.abs(tl.load(current + cell[:, None] * channels + lane, there, 0.0) - warped)
     channel = previous + channels + tested
-    value = (wa * tl.load(channel + a) + wb * tl.load(channel + b) + wc * tl.load(channel + c)
-             + wd * tl.load(channel + d))
+    value = (
+        wa * tl.load(channel + a) + wb * tl.load(channel + b) + wc * tl.load(channel + c) + wd * tl.load(channel + d)
+    )
     tl.store(cost + place, tl.sum(distance, 1) + tl.where(value == 0, invalid, 0.0), known)

@@ -15,8 +15,9 @@ TESTED_CHANNEL = -4
 DEPTHS_AT_ONCE = 8
 
 
-def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
-                  depths: Tensor) -> Tensor:
+def matching_cost(
+    current: Tensor, previous: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """(N, D, h, w); see ``cost_volume``."""
     cameras, channels, height, width = current.shape
     previous = torch.where(reprojection.remembered.view(-1, 1, 1, 1), previous, current)
@@ -30,8 +31,9 @@ def matching_cost(current: Tensor, previous: Tensor, reprojection: Reprojection,
     return torch.cat(costs, 1)
 
 
-def sampling_grid(cells: tuple[int, int], reprojection: Reprojection, image_size: tuple[int, int],
-                  depths: Tensor) -> Tensor:
+def sampling_grid(
+    cells: tuple[int, int], reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """(N, D, h, w, 2) where every bin of every cell is seen in the previous image, in grid_sample's coordinates."""
     points = camera_points(image_size, cells, depths, reprojection.source_from_input, reprojection.post_translation)
     pixels, behind = previous_pixels(points, reprojection)

@@ -15,8 +15,16 @@ def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views
     """See ``gdfusion_ros.model.ops.deformable_attention.deformable_attention``."""
     share_threads()
     sums = torch.empty(len(offsets), values.shape[-1])
-    _attend(values.contiguous().numpy(), offsets.contiguous().numpy(), weights.contiguous().numpy(),
-            views.starts.numpy(), views.images.numpy(), views.anchors.numpy(), gains.contiguous().numpy(), sums.numpy())
+    _attend(
+        values.contiguous().numpy(),
+        offsets.contiguous().numpy(),
+        weights.contiguous().numpy(),
+        views.starts.numpy(),
+        views.images.numpy(),
+        views.anchors.numpy(),
+        gains.contiguous().numpy(),
+        sums.numpy(),
+    )
     return sums
 
 
@@ -37,8 +45,16 @@ def _add_sample(values: Floats, x: Float, y: Float, weight: Float, first: int, s
 
 
 @kernel
-def _attend(values: Floats, offsets: Floats, weights: Floats, starts: Ints, images: Ints, anchors: Floats,
-            gains: Floats, sums: Floats) -> None:
+def _attend(
+    values: Floats,
+    offsets: Floats,
+    weights: Floats,
+    starts: Ints,
+    images: Ints,
+    anchors: Floats,
+    gains: Floats,
+    sums: Floats,
+) -> None:
     heads, points, around = weights.shape[1], weights.shape[2], gains.shape[1]
     channels = values.shape[3] // heads
     for q in numba.prange(len(sums)):
@@ -50,7 +66,7 @@ def _attend(values: Floats, offsets: Floats, weights: Floats, starts: Ints, imag
                     x = anchors[view, p % around, 0] + offsets[q, head, p, 0]
                     y = anchors[view, p % around, 1] + offsets[q, head, p, 1]
                     weight = weights[q, head, p] * gains[view, p % around]
-                    _add_sample(values[images[view]], x, y, weight, first, sums[q, first:first + channels])
+                    _add_sample(values[images[view]], x, y, weight, first, sums[q, first : first + channels])
         count = starts[q + 1] - starts[q]
         if count > 1:
             sums[q] /= Float(count)

@@ -15,16 +15,49 @@ def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views
     """See ``gdfusion_ros.model.ops.deformable_attention.deformable_attention``."""
     (_, height, width, channels), (queries, heads, points) = values.shape, weights.shape
     sums = values.new_empty(queries, channels)
-    launch(_attend, queries * heads, BLOCK, values.contiguous(), offsets.contiguous(), weights.contiguous(),
-           views.starts, views.images, views.anchors.contiguous(), gains.contiguous(), sums, height, width, points,
-           gains.shape[1], heads=heads, channels=channels // heads, padded=padded(channels // heads))
+    launch(
+        _attend,
+        queries * heads,
+        BLOCK,
+        values.contiguous(),
+        offsets.contiguous(),
+        weights.contiguous(),
+        views.starts,
+        views.images,
+        views.anchors.contiguous(),
+        gains.contiguous(),
+        sums,
+        height,
+        width,
+        points,
+        gains.shape[1],
+        heads=heads,
+        channels=channels // heads,
+        padded=padded(channels // heads),
+    )
     return sums
 
 
 @kernel
-def _attend(values: tl.tensor, offsets: tl.tensor, weights: tl.tensor, starts: tl.tensor, images: tl.tensor,
-            anchors: tl.tensor, gains: tl.tensor, sums: tl.tensor, height: int, width: int, points: int, around: int,
-            asked: int, heads: tl.constexpr, channels: tl.constexpr, padded: tl.constexpr, block: tl.constexpr) -> None:
+def _attend(
+    values: tl.tensor,
+    offsets: tl.tensor,
+    weights: tl.tensor,
+    starts: tl.tensor,
+    images: tl.tensor,
+    anchors: tl.tensor,
+    gains: tl.tensor,
+    sums: tl.tensor,
+    height: int,
+    width: int,
+    points: int,
+    around: int,
+    asked: int,
+    heads: tl.constexpr,
+    channels: tl.constexpr,
+    padded: tl.constexpr,
+    block: tl.constexpr,
+) -> None:
     asking, c = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, padded)
     query, head = asking // heads, asking % heads
     known, channel = asking < asked, (c < channels)[None, :]
@@ -46,10 +79,12 @@ def _attend(values: tl.tensor, offsets: tl.tensor, weights: tl.tensor, starts: t
                 dx, dy = corner & 1, corner >> 1
                 i, j = column.to(tl.int32) + dx, line.to(tl.int32) + dy
                 there = seen & (i >= 0) & (i < width) & (j >= 0) & (j < height)
-                share = (tl.where(dx > 0, x - column, 1 - (x - column))
-                         * tl.where(dy > 0, y - line, 1 - (y - line)) * weight)
+                share = (
+                    tl.where(dx > 0, x - column, 1 - (x - column)) * tl.where(dy > 0, y - line, 1 - (y - line)) * weight
+                )
                 cell = ((image * height + j) * width + i) * heads + head
-                total += share[:, None] * tl.load(values + cell[:, None] * channels + c[None, :],
-                                                  there[:, None] & channel, 0.0)
+                total += share[:, None] * tl.load(
+                    values + cell[:, None] * channels + c[None, :], there[:, None] & channel, 0.0
+                )
     mean = divided(total, tl.maximum(count, 1).to(tl.float32)[:, None])
     tl.store(sums + asking[:, None] * channels + c[None, :], mean, known[:, None] & channel)

@@ -37,8 +37,12 @@ def deformable_attention(values: Tensor, offsets: Tensor, weights: Tensor, views
     """See ``gdfusion_ros.model.ops.deformable_attention.deformable_attention``."""
     channels, (heads, points) = values.shape[-1], weights.shape[1:]
     rows, shares = samples(values, offsets, weights, views, gains)
-    sampled = F.embedding_bag(rows.view(-1, 4 * points), values.reshape(-1, channels // heads), mode='sum',
-                              per_sample_weights=shares.view(-1, 4 * points)).view(-1, channels)
+    sampled = F.embedding_bag(
+        rows.view(-1, 4 * points),
+        values.reshape(-1, channels // heads),
+        mode='sum',
+        per_sample_weights=shares.view(-1, 4 * points),
+    ).view(-1, channels)
     view = torch.arange(len(sampled), device=values.device)
     return F.embedding_bag(view, sampled, views.starts, mode='mean', include_last_offset=True)
 

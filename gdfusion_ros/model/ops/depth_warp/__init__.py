@@ -9,8 +9,9 @@ from gdfusion_ros.model.ops.backends import select
 from gdfusion_ros.model.ops.depth_warp import cpu, reference
 
 
-def depth_warp(history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
-               depths: Tensor) -> Tensor:
+def depth_warp(
+    history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """Trilinear samples over bins, rows and columns, zero outside: (N, D, h, w).
 
     Args:

@@ -30,19 +30,27 @@ CHAIN, INTRINSICS, POST = range(3)
 SHIFT, OFFSET, FIRST, SPAN = range(4)
 
 
-def depth_warp(history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
-               depths: Tensor) -> Tensor:
+def depth_warp(
+    history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """See ``gdfusion_ros.model.ops.depth_warp.depth_warp``."""
     share_threads()
     cameras, bins, height, width = history.shape
-    matrices = torch.stack([reprojection.camera_from_source, reprojection.intrinsics,
-                            reprojection.previous_post_rotation], 1)
+    matrices = torch.stack(
+        [reprojection.camera_from_source, reprojection.intrinsics, reprojection.previous_post_rotation], 1
+    )
     first = torch.cat([torch.zeros(2), depths[:1]]).expand(cameras, 3)
     span = torch.cat([last_pixel(image_size), depths[-1:] - depths[:1]]).expand(cameras, 3)
     vectors = torch.stack([reprojection.camera_translation, reprojection.previous_post_translation, first, span], 1)
     warped = np.empty((cameras, height, width, bins), Float)
-    _depth_warp(channels_last(history), frustum.numpy(), reprojection.remembered.numpy(), matrices.numpy(),
-                vectors.numpy(), warped)
+    _depth_warp(
+        channels_last(history),
+        frustum.numpy(),
+        reprojection.remembered.numpy(),
+        matrices.numpy(),
+        vectors.numpy(),
+        warped,
+    )
     return torch.from_numpy(warped).permute(0, 3, 1, 2)
 
 
@@ -58,9 +66,11 @@ def _previous(point: Floats, matrices: Floats, vectors: Floats) -> Triple:
         return NOWHERE, NOWHERE, NOWHERE
     far = row(intrinsics, 2, px, py, pz)
     x, y = row(intrinsics, 0, px, py, pz) / far, row(intrinsics, 1, px, py, pz) / far
-    return ((row(post, 0, x, y, far) + offset[0]) / span[0] * TWO - ONE,
-            (row(post, 1, x, y, far) + offset[1]) / span[1] * TWO - ONE,
-            (row(post, 2, x, y, far) + offset[2] - first[2]) / span[2] * TWO - ONE)
+    return (
+        (row(post, 0, x, y, far) + offset[0]) / span[0] * TWO - ONE,
+        (row(post, 1, x, y, far) + offset[1]) / span[1] * TWO - ONE,
+        (row(post, 2, x, y, far) + offset[2] - first[2]) / span[2] * TWO - ONE,
+    )
 
 
 @inlined
@@ -79,15 +89,17 @@ def _sample(history: Floats, place: Triple) -> Float:
     for corner in range(8):
         i, j, k = left + (corner & 1), top + (corner >> 1 & 1), near + (corner >> 2)
         if 0 <= i < width and 0 <= j < height and 0 <= k < bins:
-            weight = ((east if corner & 1 else west) * (south if corner & 2 else north)
-                      * (behind if corner & 4 else before))
+            weight = (
+                (east if corner & 1 else west) * (south if corner & 2 else north) * (behind if corner & 4 else before)
+            )
             total += history[j, i, k] * weight
     return total
 
 
 @kernel
-def _depth_warp(history: Floats, frustum: Floats, remembered: NDArray[np.bool_], matrices: Floats, vectors: Floats,
-                warped: Floats) -> None:
+def _depth_warp(
+    history: Floats, frustum: Floats, remembered: NDArray[np.bool_], matrices: Floats, vectors: Floats, warped: Floats
+) -> None:
     cameras, height, width, bins = history.shape
     for line in numba.prange(cameras * height):
         n, y = line // height, line % height

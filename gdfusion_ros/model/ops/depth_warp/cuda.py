@@ -13,25 +13,46 @@ from gdfusion_ros.model.ops.triton_parts import channels_last, divided, kernel, 
 BLOCK = 128
 
 
-def depth_warp(history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
-               depths: Tensor) -> Tensor:
+def depth_warp(
+    history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """See ``gdfusion_ros.model.ops.depth_warp.depth_warp``."""
     cameras, bins, height, width = history.shape
-    matrices = torch.stack([reprojection.camera_from_source, reprojection.intrinsics,
-                            reprojection.previous_post_rotation], 1)
+    matrices = torch.stack(
+        [reprojection.camera_from_source, reprojection.intrinsics, reprojection.previous_post_rotation], 1
+    )
     first = torch.cat([depths.new_zeros(2), depths[:1]]).expand(cameras, 3)
     span = torch.cat([to_device_of(last_pixel(image_size), depths), depths[-1:] - depths[:1]]).expand(cameras, 3)
     vectors = torch.stack([reprojection.camera_translation, reprojection.previous_post_translation, first, span], 1)
     warped = history.new_empty(cameras, height, width, bins)
-    launch(_depth_warp, warped.numel(), BLOCK, channels_last(history), frustum.contiguous(),
-           reprojection.remembered.to(torch.uint8), matrices, vectors, warped, height, width, bins, nearest=MIN_DEPTH,
-           outside=OUTSIDE)
+    launch(
+        _depth_warp,
+        warped.numel(),
+        BLOCK,
+        channels_last(history),
+        frustum.contiguous(),
+        reprojection.remembered.to(torch.uint8),
+        matrices,
+        vectors,
+        warped,
+        height,
+        width,
+        bins,
+        nearest=MIN_DEPTH,
+        outside=OUTSIDE,
+    )
     return warped.permute(0, 3, 1, 2)
 
 
 @kernel
-def _see(point: tl.tensor, remembered: tl.tensor, matrix: tl.tensor, vector: tl.tensor, nearest: tl.constexpr,
-         outside: tl.constexpr) -> tuple[tl.tensor, ...]:
+def _see(
+    point: tl.tensor,
+    remembered: tl.tensor,
+    matrix: tl.tensor,
+    vector: tl.tensor,
+    nearest: tl.constexpr,
+    outside: tl.constexpr,
+) -> tuple[tl.tensor, ...]:
     """Where points are in the history along columns, rows and bins, in grid_sample's coordinates.
 
     The arguments point to each point, and to what is known of its camera in the order in which it is applied.
@@ -59,9 +80,21 @@ def _cells(place: tl.tensor, count: int) -> tuple[tl.tensor, ...]:
 
 
 @kernel
-def _depth_warp(history: tl.tensor, frustum: tl.tensor, remembered: tl.tensor, matrices: tl.tensor, vectors: tl.tensor,
-                warped: tl.tensor, height: int, width: int, bins: int, count: int, nearest: tl.constexpr,
-                outside: tl.constexpr, block: tl.constexpr) -> None:
+def _depth_warp(
+    history: tl.tensor,
+    frustum: tl.tensor,
+    remembered: tl.tensor,
+    matrices: tl.tensor,
+    vectors: tl.tensor,
+    warped: tl.tensor,
+    height: int,
+    width: int,
+    bins: int,
+    count: int,
+    nearest: tl.constexpr,
+    outside: tl.constexpr,
+    block: tl.constexpr,
+) -> None:
     place = tl.program_id(0) * block + tl.arange(0, block)
     known = place < count
     cell, k = tl.where(known, place // bins, 0), place % bins
@@ -75,7 +108,7 @@ def _depth_warp(history: tl.tensor, frustum: tl.tensor, remembered: tl.tensor, m
     for corner in range(8):
         dx, dy, dz = corner & 1, corner >> 1 & 1, corner >> 2
         i, j, b = left + dx, top + dy, lower + dz
-        there = (known & in_x & in_y & in_z & (i >= 0) & (i < width) & (j >= 0) & (j < height) & (b >= 0) & (b < bins))
+        there = known & in_x & in_y & in_z & (i >= 0) & (i < width) & (j >= 0) & (j < height) & (b >= 0) & (b < bins)
         weight = tl.where(dx > 0, east, west) * tl.where(dy > 0, south, north) * tl.where(dz > 0, behind, before)
         value = tl.load(history + (((n * height + j) * width + i) * bins + b), there, 0.0)
         total += tl.where(there, value * weight, 0.0)

@@ -10,8 +10,9 @@ from gdfusion_ros.model.geometry.camera import OUTSIDE, normalised, previous_pix
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 
 
-def depth_warp(history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int],
-               depths: Tensor) -> Tensor:
+def depth_warp(
+    history: Tensor, frustum: Tensor, reprojection: Reprojection, image_size: tuple[int, int], depths: Tensor
+) -> Tensor:
     """See ``gdfusion_ros.model.ops.depth_warp.depth_warp``."""
     grid = history_grid(frustum, reprojection, image_size, depths)
     return F.grid_sample(history[:, None], grid, align_corners=True)[:, 0]

@@ -15,14 +15,35 @@ def lift(distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
     """See ``gdfusion_ros.model.ops.lift.lift``."""
     rows, channels = len(index.starts) - 1, context.shape[1]
     sums = context.new_empty(rows, channels)
-    launch(_lift, rows, BLOCK, channels_last(distribution), channels_last(context), index.points, index.starts, sums,
-           distribution.shape[1], channels=channels, width=padded(channels))
+    launch(
+        _lift,
+        rows,
+        BLOCK,
+        channels_last(distribution),
+        channels_last(context),
+        index.points,
+        index.starts,
+        sums,
+        distribution.shape[1],
+        channels=channels,
+        width=padded(channels),
+    )
     return sums
 
 
 @kernel
-def _lift(weights: tl.tensor, features: tl.tensor, points: tl.tensor, starts: tl.tensor, sums: tl.tensor, bins: int,
-          rows: int, channels: tl.constexpr, width: tl.constexpr, block: tl.constexpr) -> None:
+def _lift(
+    weights: tl.tensor,
+    features: tl.tensor,
+    points: tl.tensor,
+    starts: tl.tensor,
+    sums: tl.tensor,
+    bins: int,
+    rows: int,
+    channels: tl.constexpr,
+    width: tl.constexpr,
+    block: tl.constexpr,
+) -> None:
     r, c = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, width)
     known, channel = r < rows, (c < channels)[None, :]
     first = tl.load(starts + r, known, 0)
@@ -32,6 +53,7 @@ def _lift(weights: tl.tensor, features: tl.tensor, points: tl.tensor, starts: tl
         here = i < count
         point = tl.load(points + first + i, here, 0)
         weight = tl.load(weights + point, here, 0.0)
-        total += weight[:, None] * tl.load(features + (point // bins)[:, None] * channels + c[None, :],
-                                           here[:, None] & channel, 0.0)
+        total += weight[:, None] * tl.load(
+            features + (point // bins)[:, None] * channels + c[None, :], here[:, None] & channel, 0.0
+        )
     tl.store(sums + r[:, None] * channels + c[None, :], total, known[:, None] & channel)

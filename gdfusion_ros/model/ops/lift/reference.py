@@ -13,5 +13,6 @@ def lift(distribution: Tensor, context: Tensor, index: VoxelIndex) -> Tensor:
     bins = distribution.shape[1]
     features = context.permute(0, 2, 3, 1).reshape(-1, context.shape[1])
     weights = distribution.permute(0, 2, 3, 1).flatten()[index.points]
-    return F.embedding_bag(index.points // bins, features, index.starts, mode='sum', per_sample_weights=weights,
-                           include_last_offset=True)
+    return F.embedding_bag(
+        index.points // bins, features, index.starts, mode='sum', per_sample_weights=weights, include_last_offset=True
+    )

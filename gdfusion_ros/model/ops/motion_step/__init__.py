@@ -11,8 +11,9 @@ from gdfusion_ros.model.ops.motion_step.reference import LIMIT
 __all__ = ['LIMIT', 'motion_step']
 
 
-def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...],
-                axes: int = 3) -> Tensor:
+def motion_step(
+    offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...], axes: int = 3
+) -> Tensor:
     """M - eta_m * gradient of the loss, in closed form, without a gradient of its own: (Y X Z, 3).
 
     Args:

@@ -25,19 +25,22 @@ from gdfusion_ros.model.ops.motion_step import reference
 LIMIT, STEP_SIZE = Float(reference.LIMIT), Float(reference.STEP_SIZE)
 
 
-def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...],
-                axes: int = 3) -> Tensor:
+def motion_step(
+    offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...], axes: int = 3
+) -> Tensor:
     """See ``reference.motion_step``."""
     share_threads()
     fused = torch.empty_like(offsets)
-    _motion_step(offsets.numpy(), history.numpy(), previous_from_current.numpy(), cast(Size, size), Float(axes),
-                 fused.numpy())
+    _motion_step(
+        offsets.numpy(), history.numpy(), previous_from_current.numpy(), cast(Size, size), Float(axes), fused.numpy()
+    )
     return fused
 
 
 @inlined
-def _component(history: Floats, corners: tuple[int, ...], fractions: Triple,
-               i: int) -> tuple[Float, Float, Float, Float]:
+def _component(
+    history: Floats, corners: tuple[int, ...], fractions: Triple, i: int
+) -> tuple[Float, Float, Float, Float]:
     """Trilinear sample of component i and its derivatives along x, y, z; corners in the order xyz = 000, 001, …, 111.
 
     Interpolated along z, then y, then x: the differences on the way are the derivatives.
@@ -61,8 +64,7 @@ def _stepped(offset: Float, gradient: Float, axes: Float) -> Float:
 
 
 @inlined
-def _step_voxel(offset: Floats, history: Floats, size: Size, position: Triple, axes: Float,
-                fused: Floats) -> None:
+def _step_voxel(offset: Floats, history: Floats, size: Size, position: Triple, axes: Float, fused: Floats) -> None:
     """One gradient step of one voxel that samples inside the grid."""
     ny, nx, nz = size
     px, py, pz = position
@@ -81,8 +83,7 @@ def _step_voxel(offset: Floats, history: Floats, size: Size, position: Triple, a
 
 
 @kernel
-def _motion_step(offsets: Floats, history: Floats, transform: Floats, size: Size, axes: Float,
-                 fused: Floats) -> None:
+def _motion_step(offsets: Floats, history: Floats, transform: Floats, size: Size, axes: Float, fused: Floats) -> None:
     ny, nx, nz = size
     for y in numba.prange(ny):
         for x in range(nx):
@@ -90,8 +91,14 @@ def _motion_step(offsets: Floats, history: Floats, transform: Floats, size: Size
                 voxel = (y * nx + x) * nz + z
                 px, py, pz = moved(transform, x, y, z)
                 px, py, pz = px + offsets[voxel, 0], py + offsets[voxel, 1], pz + offsets[voxel, 2]
-                if (px >= ZERO and py >= ZERO and pz >= ZERO
-                        and px <= Float(nx - 1) and py <= Float(ny - 1) and pz <= Float(nz - 1)):
+                if (
+                    px >= ZERO
+                    and py >= ZERO
+                    and pz >= ZERO
+                    and px <= Float(nx - 1)
+                    and py <= Float(ny - 1)
+                    and pz <= Float(nz - 1)
+                ):
                     _step_voxel(offsets[voxel], history, size, (px, py, pz), axes, fused[voxel])
                 else:
                     fused[voxel] = offsets[voxel]

@@ -13,13 +13,25 @@ from gdfusion_ros.model.ops.triton_parts import divided, kernel, launch, moved
 BLOCK = 128
 
 
-def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...],
-                axes: int = 3) -> Tensor:
+def motion_step(
+    offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...], axes: int = 3
+) -> Tensor:
     """See ``gdfusion_ros.model.ops.motion_step.motion_step``."""
     offsets, history = offsets.contiguous(), history.contiguous()
     fused = torch.empty_like(offsets)
-    launch(_motion_step, len(offsets), BLOCK, offsets, history, to_device_of(previous_from_current, offsets), fused,
-           *size, axes=axes, limit=reference.LIMIT, step=reference.STEP_SIZE)
+    launch(
+        _motion_step,
+        len(offsets),
+        BLOCK,
+        offsets,
+        history,
+        to_device_of(previous_from_current, offsets),
+        fused,
+        *size,
+        axes=axes,
+        limit=reference.LIMIT,
+        step=reference.STEP_SIZE,
+    )
     return fused
 
 
@@ -31,8 +43,19 @@ def _lowest(place: tl.tensor, count: int, inside: tl.tensor) -> tuple[tl.tensor,
 
 
 @kernel
-def _component(history: tl.tensor, a: tl.tensor, b: tl.tensor, c: tl.tensor, d: tl.tensor, z: tl.tensor, z1: tl.tensor,
-               fx: tl.tensor, fy: tl.tensor, fz: tl.tensor, inside: tl.tensor) -> tuple[tl.tensor, ...]:
+def _component(
+    history: tl.tensor,
+    a: tl.tensor,
+    b: tl.tensor,
+    c: tl.tensor,
+    d: tl.tensor,
+    z: tl.tensor,
+    z1: tl.tensor,
+    fx: tl.tensor,
+    fy: tl.tensor,
+    fz: tl.tensor,
+    inside: tl.tensor,
+) -> tuple[tl.tensor, ...]:
     """Trilinear sample of a component and its derivatives along x, y, z, interpolated along z, then y, then x.
 
     The columns of voxels round each place begin at ``a`` (x, y), ``b`` (x, y + 1), ``c`` (x + 1, y), ``d``.
@@ -51,24 +74,47 @@ def _component(history: tl.tensor, a: tl.tensor, b: tl.tensor, c: tl.tensor, d: 
 
 
 @kernel
-def _stepped(offset: tl.tensor, gradient: tl.tensor, inside: tl.tensor, axes: tl.constexpr, limit: tl.constexpr,
-             step: tl.constexpr) -> tl.tensor:
+def _stepped(
+    offset: tl.tensor,
+    gradient: tl.tensor,
+    inside: tl.tensor,
+    axes: tl.constexpr,
+    limit: tl.constexpr,
+    step: tl.constexpr,
+) -> tl.tensor:
     bounded = tl.minimum(tl.maximum(divided(gradient, tl.full(gradient.shape, axes, tl.float32)), -limit), limit)
     return tl.where(inside, offset - step * bounded, offset)
 
 
 @kernel
-def _motion_step(offsets: tl.tensor, history: tl.tensor, transform: tl.tensor, fused: tl.tensor, ny: int, nx: int,
-                 nz: int, voxels: int, axes: tl.constexpr, limit: tl.constexpr, step: tl.constexpr,
-                 block: tl.constexpr) -> None:
+def _motion_step(
+    offsets: tl.tensor,
+    history: tl.tensor,
+    transform: tl.tensor,
+    fused: tl.tensor,
+    ny: int,
+    nx: int,
+    nz: int,
+    voxels: int,
+    axes: tl.constexpr,
+    limit: tl.constexpr,
+    step: tl.constexpr,
+    block: tl.constexpr,
+) -> None:
     v = tl.program_id(0) * block + tl.arange(0, block)
     known = v < voxels
     x, y, z = v // nz % nx, v // nz // nx, v % nz
-    ox, oy, oz = (tl.load(offsets + 3 * v, known, 0.0), tl.load(offsets + 3 * v + 1, known, 0.0),
-                  tl.load(offsets + 3 * v + 2, known, 0.0))
-    px, py, pz = (moved(transform, 0, x, y, z) + ox, moved(transform, 1, x, y, z) + oy,
-                  moved(transform, 2, x, y, z) + oz)
-    inside = (known & (px >= 0) & (px <= nx - 1) & (py >= 0) & (py <= ny - 1) & (pz >= 0) & (pz <= nz - 1))
+    ox, oy, oz = (
+        tl.load(offsets + 3 * v, known, 0.0),
+        tl.load(offsets + 3 * v + 1, known, 0.0),
+        tl.load(offsets + 3 * v + 2, known, 0.0),
+    )
+    px, py, pz = (
+        moved(transform, 0, x, y, z) + ox,
+        moved(transform, 1, x, y, z) + oy,
+        moved(transform, 2, x, y, z) + oz,
+    )
+    inside = known & (px >= 0) & (px <= nx - 1) & (py >= 0) & (py <= ny - 1) & (pz >= 0) & (pz <= nz - 1)
     x0, x1, fx = _lowest(px, nx, inside)
     y0, y1, fy = _lowest(py, ny, inside)
     z0, z1, fz = _lowest(pz, nz, inside)

@@ -15,8 +15,9 @@ LIMIT = 20.0
 STEP_SIZE = 0.1
 
 
-def motion_step(offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...],
-                axes: int = 3) -> Tensor:
+def motion_step(
+    offsets: Tensor, history: Tensor, previous_from_current: Tensor, size: tuple[int, ...], axes: int = 3
+) -> Tensor:
     """See ``gdfusion_ros.model.ops.motion_step.motion_step``."""
     positions = sampled_positions(offsets, to_device_of(previous_from_current, offsets), size)
     sampled, jacobian = sample_with_jacobian(history, positions, size)
@@ -46,8 +47,10 @@ def sample_with_jacobian(field: Tensor, positions: Tensor, size: tuple[int, ...]
     slopes = (-1.0, 1.0)
     total = positions.new_zeros(len(positions), 4, 3)  # the sample, then its derivatives
     for i, j, k in product((0, 1), repeat=3):
-        x, y, z = ((index + corner).clamp(0, count - 1)
-                   for index, corner, count in zip(indices, (i, j, k), (size[1], size[0], size[2]), strict=True))
+        x, y, z = (
+            (index + corner).clamp(0, count - 1)
+            for index, corner, count in zip(indices, (i, j, k), (size[1], size[0], size[2]), strict=True)
+        )
         value = field[(y * size[1] + x) * size[2] + z]
         wx, wy, wz = weights[i, :, 0], weights[j, :, 1], weights[k, :, 2]
         shares = [wx * wy * wz, slopes[i] * wy * wz, slopes[j] * wx * wz, slopes[k] * wx * wy]

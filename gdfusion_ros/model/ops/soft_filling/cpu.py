@@ -45,22 +45,28 @@ def _lowest_voxels(places: Floats, shape: Size, rows: NDArray[np.int32]) -> None
             rows[i] = NOWHERE
 
 
-def soft_filling(context: Tensor, shape: tuple[int, int, int],
-                 filling: Sequence[tuple[Tensor, PlacedPoints]]) -> Tensor:
+def soft_filling(
+    context: Tensor, shape: tuple[int, int, int], filling: Sequence[tuple[Tensor, PlacedPoints]]
+) -> Tensor:
     """See ``gdfusion_ros.model.ops.soft_filling.soft_filling``."""
     share_threads()
     sums = torch.empty(shape[0] * shape[1] * shape[2], context.shape[1])
-    _soft_filling(channels_last(context).reshape(-1, context.shape[1]), shape,
-                  tuple(channels_last(weights).reshape(-1, weights.shape[1]) for weights, _ in filling),
-                  tuple(placed.places.reshape(-1, 3).numpy() for _, placed in filling),
-                  tuple(placed.points.numpy() for _, placed in filling),
-                  tuple(placed.starts.numpy() for _, placed in filling), sums.numpy())
+    _soft_filling(
+        channels_last(context).reshape(-1, context.shape[1]),
+        shape,
+        tuple(channels_last(weights).reshape(-1, weights.shape[1]) for weights, _ in filling),
+        tuple(placed.places.reshape(-1, 3).numpy() for _, placed in filling),
+        tuple(placed.points.numpy() for _, placed in filling),
+        tuple(placed.starts.numpy() for _, placed in filling),
+        sums.numpy(),
+    )
     return sums
 
 
 @inlined
-def _add(context: Floats, weights: Floats, places: Floats, points: Ints, corner: tuple[int, int, int],
-         sums: Floats) -> None:
+def _add(
+    context: Floats, weights: Floats, places: Floats, points: Ints, corner: tuple[int, int, int], sums: Floats
+) -> None:
     """What those points give to the voxel at that corner of the eight round them."""
     dx, dy, dz = corner
     for point in points:
@@ -74,8 +80,15 @@ def _add(context: Floats, weights: Floats, places: Floats, points: Ints, corner:
 
 
 @kernel
-def _soft_filling(context: Floats, shape: Size, weights: tuple[Floats, ...], places: tuple[Floats, ...],
-                  points: tuple[Ints, ...], starts: tuple[Ints, ...], sums: Floats) -> None:
+def _soft_filling(
+    context: Floats,
+    shape: Size,
+    weights: tuple[Floats, ...],
+    places: tuple[Floats, ...],
+    points: tuple[Ints, ...],
+    starts: tuple[Ints, ...],
+    sums: Floats,
+) -> None:
     nx, ny, nz = shape
     for y in numba.prange(ny):
         for x in range(nx):

@@ -13,15 +13,30 @@ from gdfusion_ros.model.ops.triton_parts import channels_last, kernel, launch, p
 BLOCK = 16
 
 
-def soft_filling(context: Tensor, shape: tuple[int, int, int],
-                 filling: Sequence[tuple[Tensor, PlacedPoints]]) -> Tensor:
+def soft_filling(
+    context: Tensor, shape: tuple[int, int, int], filling: Sequence[tuple[Tensor, PlacedPoints]]
+) -> Tensor:
     """See ``gdfusion_ros.model.ops.soft_filling.soft_filling``."""
     voxels, channels = shape[0] * shape[1] * shape[2], context.shape[1]
     features, sums = channels_last(context), context.new_empty(voxels, channels)
     for index, (weights, placed) in enumerate(filling):
-        launch(_fill, voxels, BLOCK, features, channels_last(weights), placed.places.contiguous(), placed.points,
-               placed.starts, sums, weights.shape[1], shape[0], shape[2], channels=channels, width=padded(channels),
-               adds=index > 0)
+        launch(
+            _fill,
+            voxels,
+            BLOCK,
+            features,
+            channels_last(weights),
+            placed.places.contiguous(),
+            placed.points,
+            placed.starts,
+            sums,
+            weights.shape[1],
+            shape[0],
+            shape[2],
+            channels=channels,
+            width=padded(channels),
+            adds=index > 0,
+        )
     return sums
 
 
@@ -34,9 +49,22 @@ def _along(places: tl.tensor, here: tl.tensor, upper: tl.tensor) -> tl.tensor:
 
 
 @kernel
-def _fill(context: tl.tensor, weights: tl.tensor, places: tl.tensor, points: tl.tensor, starts: tl.tensor,
-          sums: tl.tensor, bins: int, nx: int, nz: int, voxels: int, channels: tl.constexpr, width: tl.constexpr,
-          adds: tl.constexpr, block: tl.constexpr) -> None:
+def _fill(
+    context: tl.tensor,
+    weights: tl.tensor,
+    places: tl.tensor,
+    points: tl.tensor,
+    starts: tl.tensor,
+    sums: tl.tensor,
+    bins: int,
+    nx: int,
+    nz: int,
+    voxels: int,
+    channels: tl.constexpr,
+    width: tl.constexpr,
+    adds: tl.constexpr,
+    block: tl.constexpr,
+) -> None:
     v, c = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, width)
     x, y, z = v // nz % nx, v // nz // nx, v % nz
     known, channel = v < voxels, (c < channels)[None, :]
@@ -52,9 +80,13 @@ def _fill(context: tl.tensor, weights: tl.tensor, places: tl.tensor, points: tl.
         for i in range(tl.max(count, 0)):
             here = i < count
             point = tl.load(points + first + i, here, 0)
-            share = (_along(places + 3 * point, here, dx) * _along(places + 3 * point + 1, here, dy)
-                     * _along(places + 3 * point + 2, here, dz))
+            share = (
+                _along(places + 3 * point, here, dx)
+                * _along(places + 3 * point + 1, here, dy)
+                * _along(places + 3 * point + 2, here, dz)
+            )
             weight = tl.load(weights + point, here, 0.0) * share
-            total += weight[:, None] * tl.load(context + (point // bins)[:, None] * channels + c[None, :],
-                                               here[:, None] & channel, 0.0)
+            total += weight[:, None] * tl.load(
+                context + (point // bins)[:, None] * channels + c[None, :], here[:, None] & channel, 0.0
+            )
     tl.store(sums + place_of, total, written)

@@ -56,8 +56,9 @@ def shares(places: Tensor) -> Tensor:
     return torch.stack([pair[dx, :, 0] * pair[dy, :, 1] * pair[dz, :, 2] for dx, dy, dz in CORNERS], -1)
 
 
-def soft_filling(context: Tensor, shape: tuple[int, int, int],
-                 filling: Sequence[tuple[Tensor, PlacedPoints]]) -> Tensor:
+def soft_filling(
+    context: Tensor, shape: tuple[int, int, int], filling: Sequence[tuple[Tensor, PlacedPoints]]
+) -> Tensor:
     """See ``gdfusion_ros.model.ops.soft_filling.soft_filling``."""
     x, y, z = shape
     features = context.permute(0, 2, 3, 1).reshape(-1, context.shape[1])
@@ -67,8 +68,14 @@ def soft_filling(context: Tensor, shape: tuple[int, int, int],
         share = shares(placed.places.flatten(0, 3)[placed.points])
         starts = F.pad(placed.starts, (0, 1), value=len(placed.points))  # one row more: of those that fill nothing
         for corner, (dx, dy, dz) in enumerate(CORNERS):
-            sums = F.embedding_bag(placed.points // weights.shape[1], features, starts, mode='sum',
-                                   per_sample_weights=weight * share[:, corner], include_last_offset=True)
+            sums = F.embedding_bag(
+                placed.points // weights.shape[1],
+                features,
+                starts,
+                mode='sum',
+                per_sample_weights=weight * share[:, corner],
+                include_last_offset=True,
+            )
             lowest = sums[:-1].view(y + 1, x + 1, z + 1, -1)
-            volume = volume + lowest[1 - dy:y + 1 - dy, 1 - dx:x + 1 - dx, 1 - dz:z + 1 - dz]
+            volume = volume + lowest[1 - dy : y + 1 - dy, 1 - dx : x + 1 - dx, 1 - dz : z + 1 - dz]
     return volume.flatten(0, 2)

@@ -43,11 +43,11 @@ def places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
 def voxel_index(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int = 1) -> VoxelIndex | PointRows:
     """The points sorted by voxel; with parts, by the parts of the voxels that have points. See ``locate``."""
     if in_graph_form():
-        return PointRows(locate(points, placement, grid, parts), grid.voxels * parts ** 3)
+        return PointRows(locate(points, placement, grid, parts), grid.voxels * parts**3)
     form = cpu if compiled.usable(points) else reference
     rows, count, occupied = locate(points, placement, grid, parts), grid.voxels, None
     if parts > 1:
-        rows, occupied = form.renumbered(rows, grid.voxels, parts ** 3)
-        count = len(occupied) * parts ** 3
+        rows, occupied = form.renumbered(rows, grid.voxels, parts**3)
+        count = len(occupied) * parts**3
     sorted_points, starts = form.sorted_by_row(rows, count)
     return VoxelIndex(sorted_points, starts, occupied)

@@ -33,10 +33,17 @@ def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) ->
     share_threads()
     voxels = torch.empty(points.shape[:-1], dtype=torch.int32)
     fine = grid.refined(parts)
-    _locate(points.flatten(1, 3).numpy(), placement.rotation.numpy(), placement.translation.numpy(),
-            placement.bda.numpy(), placement.visible.numpy(),
-            (np.array(fine.lower, Float), np.array(fine.voxel_size, Float)), fine.shape, parts,
-            voxels.flatten(1).numpy())
+    _locate(
+        points.flatten(1, 3).numpy(),
+        placement.rotation.numpy(),
+        placement.translation.numpy(),
+        placement.bda.numpy(),
+        placement.visible.numpy(),
+        (np.array(fine.lower, Float), np.array(fine.voxel_size, Float)),
+        fine.shape,
+        parts,
+        voxels.flatten(1).numpy(),
+    )
     return voxels
 
 
@@ -47,13 +54,25 @@ def _place(pose: tuple[Floats, Floats, Floats], place: tuple[Floats, Floats], po
     x, y, z = point[0], point[1], point[2]
     ex, ey = row(matrix, 0, x, y, z) + shift[0], row(matrix, 1, x, y, z) + shift[1]
     ez = row(matrix, 2, x, y, z) + shift[2]
-    return ((row(bda, 0, ex, ey, ez) - lower[0]) / size[0], (row(bda, 1, ex, ey, ez) - lower[1]) / size[1],
-            (row(bda, 2, ex, ey, ez) - lower[2]) / size[2])
+    return (
+        (row(bda, 0, ex, ey, ez) - lower[0]) / size[0],
+        (row(bda, 1, ex, ey, ez) - lower[1]) / size[1],
+        (row(bda, 2, ex, ey, ez) - lower[2]) / size[2],
+    )
 
 
 @kernel
-def _locate(points: Floats, matrices: Floats, shifts: Floats, bda: Floats, visible: NDArray[np.bool_],
-            place: tuple[Floats, Floats], shape: Size, parts: int, voxels: NDArray[np.int32]) -> None:
+def _locate(
+    points: Floats,
+    matrices: Floats,
+    shifts: Floats,
+    bda: Floats,
+    visible: NDArray[np.bool_],
+    place: tuple[Floats, Floats],
+    shape: Size,
+    parts: int,
+    voxels: NDArray[np.int32],
+) -> None:
     for n in numba.prange(len(points)):
         for i in range(points.shape[1]):
             vx, vy, vz = _place((matrices[n], shifts[n], bda), place, points[n, i])
@@ -62,7 +81,7 @@ def _locate(points: Floats, matrices: Floats, shifts: Floats, bda: Floats, visib
                 cx, cy, cz = int(vx), int(vy), int(vz)
                 voxel = (cy // parts * (shape[0] // parts) + cx // parts) * (shape[2] // parts) + cz // parts
                 part = (cy % parts * parts + cx % parts) * parts + cz % parts
-                voxels[n, i] = voxel * parts ** 3 + part
+                voxels[n, i] = voxel * parts**3 + part
             else:
                 voxels[n, i] = NOWHERE
 
@@ -71,15 +90,28 @@ def places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
     """See ``gdfusion_ros.model.ops.voxel_index.places``."""
     share_threads()
     found = torch.empty_like(points)
-    _places(points.flatten(1, 3).numpy(), placement.rotation.numpy(), placement.translation.numpy(),
-            placement.bda.numpy(), placement.visible.numpy(),
-            (np.array(grid.lower, Float), np.array(grid.voxel_size, Float)), found.flatten(1, 3).numpy())
+    _places(
+        points.flatten(1, 3).numpy(),
+        placement.rotation.numpy(),
+        placement.translation.numpy(),
+        placement.bda.numpy(),
+        placement.visible.numpy(),
+        (np.array(grid.lower, Float), np.array(grid.voxel_size, Float)),
+        found.flatten(1, 3).numpy(),
+    )
     return found
 
 
 @kernel
-def _places(points: Floats, matrices: Floats, shifts: Floats, bda: Floats, visible: NDArray[np.bool_],
-            place: tuple[Floats, Floats], found: Floats) -> None:
+def _places(
+    points: Floats,
+    matrices: Floats,
+    shifts: Floats,
+    bda: Floats,
+    visible: NDArray[np.bool_],
+    place: tuple[Floats, Floats],
+    found: Floats,
+) -> None:
     for n in numba.prange(len(points)):
         for i in range(points.shape[1]):
             x, y, z = _place((matrices[n], shifts[n], bda), place, points[n, i])
@@ -98,8 +130,9 @@ def renumbered(rows: Tensor, voxels: int, parts: int) -> tuple[Tensor, Tensor]:
 
 
 @serial
-def _renumber(rows: NDArray[np.int32], parts: int, numbers: NDArray[np.int32], occupied: Ints,
-              renewed: NDArray[np.int32]) -> int:
+def _renumber(
+    rows: NDArray[np.int32], parts: int, numbers: NDArray[np.int32], occupied: Ints, renewed: NDArray[np.int32]
+) -> int:
     """Fills ``renewed`` and the beginning of ``occupied``; returns how many voxels have points."""
     for i in range(len(rows)):
         if rows[i] >= 0:
@@ -119,7 +152,7 @@ def sorted_by_row(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     starts = np.zeros(count + 1, np.int64)
     points = np.empty(rows.numel(), np.int64)
     _sort(rows.flatten().numpy(), starts, points)
-    return torch.from_numpy(points[:starts[-1]]), torch.from_numpy(starts)
+    return torch.from_numpy(points[: starts[-1]]), torch.from_numpy(starts)
 
 
 @serial

@@ -35,8 +35,12 @@ class Placement:
 
     def to(self, device: torch.device) -> Placement:
         """The same on another device."""
-        return Placement(*(tensor.to(device, non_blocking=True)
-                           for tensor in (self.rotation, self.translation, self.bda, self.visible)))
+        return Placement(
+            *(
+                tensor.to(device, non_blocking=True)
+                for tensor in (self.rotation, self.translation, self.bda, self.visible)
+            )
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +61,11 @@ class VoxelIndex:
 
     def to(self, device: torch.device) -> VoxelIndex:
         """The same on another device."""
-        return VoxelIndex(upload(self.points, device), upload(self.starts, device),
-                          None if self.occupied is None else upload(self.occupied, device))
+        return VoxelIndex(
+            upload(self.points, device),
+            upload(self.starts, device),
+            None if self.occupied is None else upload(self.occupied, device),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +98,7 @@ def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) ->
     columns, heights = grid.shape[0], grid.shape[2]
     voxel = (y // parts * columns + x // parts) * heights + z // parts
     part = (y % parts * parts + x % parts) * parts + z % parts
-    return torch.where(inside, voxel * parts ** 3 + part, NOWHERE)
+    return torch.where(inside, voxel * parts**3 + part, NOWHERE)
 
 
 def places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
@@ -103,8 +110,9 @@ def _places(points: Tensor, placement: Placement, grid: VoxelGrid) -> Tensor:
     """The same, whether or not the camera is to be seen."""
     points = translated(placement.rotation, points, placement.translation)
     points = transform(placement.bda.expand(len(points), 3, 3), points)
-    lower, size = (to_device_of(torch.tensor(each, dtype=points.dtype), points)
-                   for each in (grid.lower, grid.voxel_size))
+    lower, size = (
+        to_device_of(torch.tensor(each, dtype=points.dtype), points) for each in (grid.lower, grid.voxel_size)
+    )
     return (points - lower) / size  # a true division: its rounding decides
 
 
@@ -131,4 +139,4 @@ def sorted_by_row(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     rows = torch.where(rows == NOWHERE, count, rows).flatten()
     ordered, points = rows.sort(stable=True)
     starts = torch.searchsorted(ordered, torch.arange(count + 1, dtype=rows.dtype, device=rows.device))
-    return points[:starts[-1]] if rows.device.type == 'cpu' else points, starts
+    return points[: starts[-1]] if rows.device.type == 'cpu' else points, starts

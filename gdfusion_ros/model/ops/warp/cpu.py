@@ -45,8 +45,9 @@ def _sample(field: Floats, size: Size, position: Triple, sample: Floats) -> None
     for corner in range(8):
         i, j, k = x + (corner & 1), y + (corner >> 1 & 1), z + (corner >> 2)
         if 0 <= i < nx and 0 <= j < ny and 0 <= k < nz:
-            weight = ((fx if corner & 1 else ONE - fx) * (fy if corner & 2 else ONE - fy)
-                      * (fz if corner & 4 else ONE - fz))
+            weight = (
+                (fx if corner & 1 else ONE - fx) * (fy if corner & 2 else ONE - fy) * (fz if corner & 4 else ONE - fz)
+            )
             value = field[(j * nx + i) * nz + k]
             for c in range(len(sample)):
                 sample[c] += weight * value[c]

@@ -16,8 +16,19 @@ def warp(field: Tensor, offsets: Tensor | None, previous_from_current: Tensor, s
     voxels, channels = field.shape
     field = field.contiguous()
     warped, shifts = field.new_empty(voxels, channels), field if offsets is None else offsets.contiguous()
-    launch(_warp, voxels, BLOCK, field, shifts, to_device_of(previous_from_current, field), warped, *size,
-           shifted=offsets is not None, channels=channels, width=padded(channels))
+    launch(
+        _warp,
+        voxels,
+        BLOCK,
+        field,
+        shifts,
+        to_device_of(previous_from_current, field),
+        warped,
+        *size,
+        shifted=offsets is not None,
+        channels=channels,
+        width=padded(channels),
+    )
     return warped
 
 
@@ -36,8 +47,20 @@ def _share(place: tl.tensor, lower: tl.tensor, upper: tl.tensor) -> tl.tensor:
 
 
 @kernel
-def _warp(field: tl.tensor, offsets: tl.tensor, transform: tl.tensor, warped: tl.tensor, ny: int, nx: int, nz: int,
-          voxels: int, shifted: tl.constexpr, channels: tl.constexpr, width: tl.constexpr, block: tl.constexpr) -> None:
+def _warp(
+    field: tl.tensor,
+    offsets: tl.tensor,
+    transform: tl.tensor,
+    warped: tl.tensor,
+    ny: int,
+    nx: int,
+    nz: int,
+    voxels: int,
+    shifted: tl.constexpr,
+    channels: tl.constexpr,
+    width: tl.constexpr,
+    block: tl.constexpr,
+) -> None:
     v, c = tl.program_id(0) * block + tl.arange(0, block), tl.arange(0, width)
     known, channel = v < voxels, (c < channels)[None, :]
     x, y, z = v // nz % nx, v // nz // nx, v % nz
