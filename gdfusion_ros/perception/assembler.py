@@ -194,13 +194,13 @@ class FrameAssembler:
             f'{abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
             f'{stamp_text(jump.after)}, and no other: it is wrong',
         )
-        if jump.leads or jump.ahead:
+        if not jump.leaves_newer:
             return
         if kind == 'image':
             self._synchronizer.restart(name)
         elif kind == 'cloud':
             self._sets.forget_clouds()
-        else:
+        elif jump.ahead or not jump.returned:  # else the wrong ones lie in a tree of their own
             self._transforms.forget(name)
 
     def _accept(self, sets: Sequence[CameraSet]) -> None:

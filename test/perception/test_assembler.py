@@ -533,6 +533,42 @@ def test_a_camera_whose_clock_jumps_alone_is_named(
     assert lines[0].startswith(f'the clock of the {name} jumped {way}')
 
 
+@pytest.mark.parametrize(('camera', 'lost'), [('back', 3), ('front', 5)])
+@pytest.mark.parametrize('offset', [-11.5, -0.8, 0.8, 3600.0])
+def test_one_wrong_stamp_costs_few_sets_and_is_named(
+    make_assembler: Make, street: Any, camera: str, lost: int, offset: float
+) -> None:
+    """A stamp of 0, or of another clock: the camera is back in its sets with the next images."""
+    assembler = make_assembler()
+    frames = [10.0 + 0.5 * index for index in range(20)]
+    wrong = frames[3]
+    sets = street.send(
+        assembler,
+        [
+            street.image_message(camera, message.time + offset, message.time)
+            if message.topic == camera and wrong - 0.1 < message.time < wrong + 0.1
+            else message
+            for message in street.run(frames)
+        ],
+    )
+    assert len(sets) >= len(frames) - lost
+    assert times(sets)[-1] == frames[-1]
+    assert set(assembler.counters.snapshot().jumps) == {f'images of {camera}'}
+
+
+def test_a_mounting_with_one_stamp_of_0_stays_known(make_assembler: Make, street: Any) -> None:
+    assembler = make_assembler()
+    mounting = next(transform for transform in street.mountings() if transform.child == 'back')
+    pans = [
+        street.timed_message(mounting._replace(stamp=0 if index == 10 else nanoseconds(sent)), sent)
+        for index, sent in enumerate(9.9 + 0.2 * number for number in range(50))
+    ]
+    frames = [10.0 + 0.5 * index for index in range(18)]
+    messages = sorted([*pans, *street.run(frames)], key=lambda message: message.time)
+    assert len(street.send(assembler, messages)) == len(frames)
+    assert set(assembler.counters.snapshot().jumps) == {'transforms of back'}
+
+
 def test_a_bag_with_a_pause_has_no_wrong_clock(make_assembler: Make, street: Any) -> None:
     assembler = make_assembler()
     sets = street.send(assembler, street.run([10.0, 10.5, 11.0, 21.0, 21.5, 22.0, 22.5, 23.0]))
