@@ -97,7 +97,7 @@ class FrameAssembler:
         return self._sets.generation
 
     def add_camera_info(self, camera: str, model: CameraModel, now: float) -> None:
-        """The calibration of ``camera``, from here on."""
+        """The calibration of the images of ``camera`` that come from here on, and of all that had none."""
         with self._condition:
             self._time.advance(now)
             self._sets.placement.set_model(camera, model)
@@ -120,7 +120,8 @@ class FrameAssembler:
             self._time.advance(now)
             self._time.image_came()
             epoch = self._clock.observe(('image', camera), stamp, leads=camera == self._settings.reference_camera)
-            image = CameraImage(camera, epoch, stamp, frame_id, self._preprocessor.image(load))
+            model = self._sets.placement.model(camera)
+            image = CameraImage(camera, epoch, stamp, frame_id, self._preprocessor.image(load), model)
             if self._selector.wants(epoch, stamp + nanoseconds(self._settings.sync_tolerance)):
                 image.input.start()
             self._accept(self._synchronizer.add(image))

@@ -141,6 +141,18 @@ def test_a_changed_calibration_holds_from_then_on(make_assembler: Make, street: 
     assert second[0].cameras['front'].model is street.model
 
 
+def test_images_that_wait_keep_the_calibration_that_they_came_with(make_assembler: Make, street: Any) -> None:
+    assembler = make_assembler()
+    messages = street.run([10.0])
+    late = [message for message in messages if message.topic == '/tf']
+    assert late
+    assert street.send(assembler, [message for message in messages if message.topic != '/tf']) == []
+    (posed,) = street.send(
+        assembler, [street.info_message('left', 10.2, CameraModel(64, 48, 2 * street.model.intrinsics)), *late]
+    )
+    assert posed.cameras['left'].model is street.model
+
+
 def test_lossless_queues_and_otherwise_the_newest_set_counts(make_assembler: Make, street: Any) -> None:
     frames = [10.0, 10.5, 11.0]
     for lossless, expected, lost in ((True, frames, {}), (False, [11.0], {'superseded': 2})):
