@@ -60,7 +60,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
             )
         else:
             group.add_argument(
-                flag, choices=record.choices or None, help=f'{record.description} Default: {default or "none"}.'
+                flag,
+                choices=record.choices or None,
+                help=record.description + (f' Default: {default}.' if default else ''),
             )
 
 

@@ -29,7 +29,7 @@ from gdfusion_ros.names import printable
 if TYPE_CHECKING:
     from gdfusion_ros.datasets.plan import Content, Job
 
-HELP = 'convert nuScenes to rosbag2'
+HELP = 'convert a dataset in nuScenes format to rosbag2'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

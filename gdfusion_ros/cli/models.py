@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.model.spec import NetworkSpec
     from gdfusion_ros.model.zoo import Entry
 
-HELP = 'list the networks'
+HELP = 'list the networks: size, cost, reported scores'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.bags.replay import ReplayResult
     from gdfusion_ros.perception.estimator import PoseProtocol
 
-HELP = 'bag in, bag with grids out, without ROS'
+HELP = 'run the network over a bag, without ROS; grids go to a new bag'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.synthetic.consistency_check import Consistency
     from gdfusion_ros.synthetic.recipes import Recipe
 
-HELP = 'make a dataset in nuScenes format with ground truth'
+HELP = 'make a synthetic dataset in nuScenes format, with ground truth'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
