@@ -92,8 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--label-set',
         metavar='NAME',
         help=f'which labels of nuScenes: {LABEL_SET}, '
-        'surroundocc_nuscenes or openoccupancy_nuscenes; default: that of the model, '
-        f'{LABEL_SET} without one',
+        f'surroundocc_nuscenes or openoccupancy_nuscenes; default: that of the model, {LABEL_SET} without one',
     )
     truth.add_argument(
         '--labels',
