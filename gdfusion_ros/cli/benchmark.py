@@ -340,7 +340,7 @@ def _zoo(args: argparse.Namespace) -> dict[str, Any]:
             f'{sum(result.gmac.values()):.1f}',
             f'{result.peak_memory / 1e9:.2f}',
             f'{result.state / 1e6:.1f}',
-            zoo.reported(name) or '-',
+            scores.miou if (scores := zoo.reported(name)) else '-',
         )
         for name, result in results.items()
     ]
