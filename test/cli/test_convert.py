@@ -47,7 +47,7 @@ def test_says_what_it_skipped(nuscenes_root: Path, tmp_path: Path, capsys: pytes
     assert line.startswith('gdfusion convert: 1 of 36 images are missing or empty: ')
     assert not (tmp_path / 'bags').exists()
     assert main(['convert', str(root), '--out', str(tmp_path / 'bags'), '--skip-missing']) == 0
-    assert 'skipped: 1 images that are missing or empty, 0 scenes without images' in capsys.readouterr().out
+    assert 'skipped: 1 image missing or empty, 0 scenes without images' in capsys.readouterr().out
 
 
 @pytest.mark.slow
