@@ -63,7 +63,7 @@ check-exports: setup  ## slow: every network of the zoo, small, exported and run
 check-kilted:  ## slow: the tests of the live node with the wheels of ROS 2 Kilted, in a folder of their own
 	PYTHON=$(PYTHON) scripts/check_kilted
 
-check-versions:  ## slow: every torch from 2.13 to the newest, with numpy 1.26 and 2; a table of what passes
+check-versions:  ## slow, minutes a pair: every torch from 2.13 to the newest, with numpy 1.26 and 2; a table of what passes
 	PYTHON=$(PYTHON) scripts/check_versions
 
 release-check: setup  ## slow: sdist and wheels of a fresh clone in dist/, looked at by twine, installed and started
