@@ -157,7 +157,7 @@ class FrameAssembler:
     def flush(self) -> None:
         """Nothing more will come (the bag is at its end): close every set that waits."""
         with self._condition:
-            self._accept(self._synchronizer.flush())
+            self._accept(self._synchronizer.end())
             self._place_waiting(patient=False)
 
     def take(self) -> PosedSet | None:

@@ -250,6 +250,23 @@ def test_the_end_of_a_bag_closes_everything(make_assembler: Make, street: Any) -
     assert assembler.counters.snapshot().cameras['back'].missing == 2
 
 
+def test_every_image_is_counted_at_the_end_of_a_bag(make_assembler: Make, street: Any) -> None:
+    """The reference camera has stopped: what the others show goes into no set, and that is said."""
+    assembler = make_assembler()
+    messages = [
+        message for message in street.run([10.0, 10.5, 11.0]) if message.topic != 'front' or message.time < 10.4
+    ]
+    sets = street.send(assembler, messages)
+    assembler.flush()
+    assert len(sets) == 1
+    counts = assembler.counters.snapshot()
+    assert {camera: dict(stream.dropped) for camera, stream in counts.cameras.items()} == {
+        'left': {'unmatched': 2},
+        'front': {},
+        'back': {'unmatched': 2},
+    }
+
+
 def test_clear_keeps_calibration_and_mountings(make_assembler: Make, street: Any) -> None:
     assembler = make_assembler()
     for message in street.run([10.0, 10.5]):
