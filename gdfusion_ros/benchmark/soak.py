@@ -73,7 +73,10 @@ class Usage:
     def growth(self) -> dict[str, float]:
         """What came with 1,000 sets: memory [MB] by the slope of a straight line, files and threads [count].
 
-        The first quarter, in which caches fill, does not count; nor does what is there for a moment only.
+        The first quarter, in which caches fill, does not count; nor does what is there for a moment only. One cache can
+        take thousands of sets and looks like a leak for as long: Python keeps freed tuples, up to 2,000 of each length
+        below 20. ``tuple`` of a generator takes one of length 10 from there and gives another length back, one more by
+        each call. What runs with every frame therefore makes long tuples of lists.
         """
         warm = self.sets >= self.sets[-1] / 4
         sets = self.sets[warm] / 1000

@@ -21,7 +21,7 @@ class Status(NamedTuple):
 
 def statuses(entries: Iterable[Message]) -> tuple[Status, ...]:
     """Of ``diagnostic_msgs/DiagnosticStatus`` messages; rclpy has the level as a byte, others as a number."""
-    return tuple(
+    found = [
         Status(
             entry.name,
             entry.level[0] if isinstance(entry.level, bytes) else int(entry.level),
@@ -29,7 +29,8 @@ def statuses(entries: Iterable[Message]) -> tuple[Status, ...]:
             {pair.key: pair.value for pair in entry.values},
         )
         for entry in entries
-    )
+    ]
+    return tuple(found)
 
 
 def diagnostic_array(stamp: int, entries: Iterable[Status], make: MessageFactory) -> Message:

@@ -33,7 +33,8 @@ _DELETEALL = 3
 
 def exposed(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(X, Y, Z) which of the solid voxels have a side that is open, or at the border of the grid."""
-    padded = np.pad(solid, 1)
+    padded = np.zeros_like(solid, shape=[size + 2 for size in solid.shape])
+    padded[1:-1, 1:-1, 1:-1] = solid
     enclosed: NDArray[np.bool_] = (
         padded[2:, 1:-1, 1:-1]
         & padded[:-2, 1:-1, 1:-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from torch import Tensor
@@ -14,9 +15,16 @@ D = TypeVar('D')
 def children(part: Any) -> Iterator[tuple[str, Any]]:
     """What a dataclass or a tuple is made of, by name; of anything else, nothing."""
     if is_dataclass(part):
-        yield from ((item.name, getattr(part, item.name)) for item in fields(part))
+        kind: type = type(part)
+        yield from ((name, getattr(part, name)) for name in _names(kind))
     elif isinstance(part, tuple):
         yield from ((str(index), value) for index, value in enumerate(part))
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """Of the fields of a dataclass, which ``fields`` would look for anew with every frame."""
+    return tuple(item.name for item in fields(kind))
 
 
 def leaves(part: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:

@@ -70,13 +70,13 @@ class FrameAssembler:
         self.counters = counters or Counters(settings.cameras)
         self._settings = settings
         self._preprocessor = preprocessor
-        self._clock = EpochClock(nanoseconds(settings.time_jump_back), self._jumped_alone)
+        self._time = PatientClock()
+        self._clock = EpochClock(nanoseconds(settings.time_jump_back), lambda: self._time.now, self._jumped_alone)
         self._transforms = EpochTransforms(
             self._clock, settings.base_frame, partial(make_tree, nanoseconds(settings.tf_history))
         )
         self._synchronizer = CameraSynchronizer(settings, self.counters)
         self._selector = KeyframeSelector(nanoseconds(settings.keyframe_interval))
-        self._time = PatientClock()
         self._sets = WaitingSets(
             settings,
             Placement(settings, self._transforms, grid_frame or settings.base_frame, history_stamp),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gdfusion_ros.errors import LONGEST
 from gdfusion_ros.names import printable
@@ -38,6 +37,10 @@ class StreamCounts:
         if stamp != self.last_stamp:
             self.last_change = now
         self.last_stamp, self.last_arrival = stamp, now
+
+    def copied(self) -> StreamCounts:
+        """The same, from now on apart."""
+        return replace(self, dropped=self.dropped.copy())
 
 
 @dataclass
@@ -73,6 +76,21 @@ class Counts:
     last: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     last_drop: str = ''
+
+    def copied(self) -> Counts:
+        """The same, from now on apart."""
+        return replace(
+            self,
+            cameras={camera: counts.copied() for camera, counts in self.cameras.items()},
+            lidar=self.lidar.copied(),
+            sets_dropped=self.sets_dropped.copy(),
+            frames_refused=self.frames_refused.copy(),
+            resets=self.resets.copy(),
+            refused=self.refused.copy(),
+            jumps=self.jumps.copy(),
+            last=self.last.copy(),
+            remarks=self.remarks.copy(),
+        )
 
 
 class Counters:
@@ -177,4 +195,4 @@ class Counters:
     def snapshot(self) -> Counts:
         """A copy of all counts."""
         with self._lock:
-            return copy.deepcopy(self._counts)
+            return self._counts.copied()

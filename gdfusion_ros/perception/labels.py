@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from gdfusion_ros.errors import GdfusionError
@@ -50,12 +51,12 @@ class LabelSet:
     free_in_files: frozenset[int] = frozenset()
     ignored_is_free: bool = False
 
-    @property
+    @cached_property
     def ids(self) -> tuple[int, ...]:
         """Of all classes, rising; not every set begins at 0."""
         return tuple(label.id for label in self.classes)
 
-    @property
+    @cached_property
     def occupied(self) -> tuple[LabelClass, ...]:
         """Every class but free space."""
         return tuple(label for label in self.classes if label.id != self.free)

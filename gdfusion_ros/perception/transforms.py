@@ -229,11 +229,11 @@ class TransformTree:
 
 
 class EpochTransforms:
-    """One tree an epoch (see epochs.py), of the newest epoch and the one before; static transforms in common.
+    """One tree an epoch (see epochs.py) of the newest epochs, as EpochClock.oldest says; static transforms in common.
 
     So the last images before a bag loops are placed by the poses of that run, even when transforms of the next arrive
-    first. Of the many frames on /tf only those that place the vehicle and its cameras tell of a restart: a detector's
-    may go back in time as they like.
+    first, or, of a short bag that is played fast, those of several runs. Of the many frames on /tf only those that
+    place the vehicle and its cameras tell of a restart: a detector's may go back in time as they like.
     """
 
     def __init__(self, clock: EpochClock, base_frame: str, make_tree: Callable[[], Tree]) -> None:
@@ -259,7 +259,8 @@ class EpochTransforms:
             epoch = self._clock.observe(
                 ('transform', transform.child), transform.stamp, leads=transform.child in self._vehicle
             )
-        self._tree(epoch).set(transform)
+        if epoch >= self._clock.oldest:
+            self._tree(epoch).set(transform)
 
     def forget(self, child: str) -> None:
         """See Tree."""
@@ -272,6 +273,11 @@ class EpochTransforms:
         Raises:
             TransformError: it cannot be told, for now (``may_heal``) or for good.
         """
+        if epoch < self._clock.oldest:
+            raise BeforeSpanError(
+                f"no transform of '{source}' at {stamp_text(stamp)}: time has begun again "
+                f'{self._clock.newest - epoch} times since, and that run is forgotten'
+            )
         found = self._tree(epoch).lookup(target, source, stamp)
         self._lineage.ask(target, source)
         return found
@@ -285,7 +291,7 @@ class EpochTransforms:
             lineage.add(transform.parent, transform.child)
 
     def _tree(self, epoch: int) -> Tree:
-        for old in [known for known in self._trees if known < self._clock.newest - 1]:
+        for old in [known for known in self._trees if known < self._clock.oldest]:
             del self._trees[old]
         if epoch not in self._trees:
             self._trees[epoch] = tree = self._make_tree()

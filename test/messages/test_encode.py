@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,14 @@ def test_both_libraries_build_the_same_message_and_read_it_from_each_other(
 
     assert canonical(rclpy.serialize(output.build(scene, rclpy.make), name)) == expected
     assert canonical(rclpy.serialize(rclpy.deserialize(expected, name), name)) == expected
+
+
+def test_making_messages_leaves_nothing_behind(
+    scene: SemanticGrid, libraries: tuple[Any, Any], freed_tuples: Callable[..., dict[int, int]]
+) -> None:
+    _, rclpy = libraries
+    made = [output for output in outputs(BevSettings()) if not output.optional]
+    assert freed_tuples(lambda: [output.build(scene, rclpy.make) for output in made]) == {}
 
 
 def test_grid_comes_back_whole(scene: SemanticGrid, library: Any) -> None:

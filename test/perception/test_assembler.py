@@ -427,6 +427,25 @@ def test_two_frames_half_a_second_apart_may_be_looped(make_assembler: Make, stre
     assert all(not camera.dropped for camera in counts.cameras.values())
 
 
+@pytest.mark.parametrize('late', [0.08, 0.12, 0.2])
+def test_a_short_bag_may_be_looped_fast(make_assembler: Make, street: Any, late: float) -> None:
+    """1.5 s at a rate of 20: images that come after transforms by more than a run still find those of their own."""
+    frames, runs, rate = [10.0 + index / 12 for index in range(18)], 6, 20
+    messages = loop(street, frames, runs)
+    for index, message in enumerate(messages):
+        lag = late * min(message.time - 10.0, 1.0) if message.topic in street.cameras else 0.0
+        messages[index] = replace(message, time=message.time / rate + lag)
+    assembler = make_assembler(queue_size=100, warn=lambda _, line: pytest.fail(line))
+    sets = street.send(assembler, sorted(messages, key=lambda message: message.time))
+    assembler.flush()
+    sets += street.taken(assembler)
+    assert [posed.camera_set.epoch for posed in sets] == [run for run in range(runs) for _ in frames]
+    for posed in sets:
+        expected = pose_matrix(*street.pose(posed.camera_set.stamp / 1e9, 100.0 * posed.camera_set.epoch))
+        np.testing.assert_allclose(posed.grid.fixed_from_grid, expected, atol=1e-9)
+    assert assembler.counters.snapshot().sets_dropped == {}
+
+
 def test_every_run_gives_the_same_sets_but_for_the_epoch(make_assembler: Make, street: Any) -> None:
     runs = [street.run([10.0 + index / 12 for index in range(13)], sent=2.0 * run) for run in range(3)]
     sets = street.send(make_assembler(keyframe_interval=0.5), [message for run in runs for message in run])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from gdfusion_ros.perception.counters import Counters
 
@@ -44,6 +45,18 @@ def test_a_snapshot_stays_as_it_was() -> None:
     counters.image_dropped('left', 'late')
     counters.set_made()
     assert (before.sets, before.cameras['left'].received, before.cameras['left'].dropped) == (0, 0, {})
+
+
+def test_a_snapshot_shares_nothing_that_changes() -> None:
+    counters = Counters(('left',))
+    one, other = counters.snapshot(), counters.snapshot()
+    for mine, its in ((one, other), (one.lidar, other.lidar), (one.cameras['left'], other.cameras['left'])):
+        for name, value in vars(mine).items():
+            assert value is not vars(its)[name] or isinstance(value, int | str | None), name
+
+
+def test_a_snapshot_leaves_nothing_behind(freed_tuples: Callable[..., dict[int, int]]) -> None:
+    assert freed_tuples(Counters(('left', 'right')).snapshot) == {}
 
 
 def test_threads_may_count_at_once() -> None:

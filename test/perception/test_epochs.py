@@ -10,9 +10,24 @@ from gdfusion_ros.perception.epochs import EpochClock, Jump
 from gdfusion_ros.perception.types import NANOSECONDS, nanoseconds
 
 
+class Arrival:
+    """The callers' time [s]."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def clock() -> EpochClock:
-    return EpochClock(nanoseconds(0.25))
+def arrival() -> Arrival:
+    return Arrival()
+
+
+@pytest.fixture
+def clock(arrival: Arrival) -> EpochClock:
+    return EpochClock(nanoseconds(0.25), arrival)
 
 
 def observe(clock: EpochClock, name: str, *seconds: float) -> list[int]:
@@ -28,8 +43,6 @@ def test_a_jump_back_begins_the_next_epoch(clock: EpochClock) -> None:
 
 
 def test_each_stream_jumps_when_its_own_time_does(clock: EpochClock) -> None:
-    assert observe(clock, 'a', 1.0, 1.5, 1.0) == [0, 0, 1]
-    clock = EpochClock(nanoseconds(0.25))
     observe(clock, 'a', 1.0)
     assert observe(clock, 'b', 1.0) == [0]
     assert observe(clock, 'a', 1.5, 1.0) == [0, 1]
@@ -42,16 +55,55 @@ def test_a_new_stream_belongs_to_the_newest_epoch(clock: EpochClock) -> None:
     assert observe(clock, 'b', 1.0) == [1]
 
 
-def test_a_stream_that_slept_through_jumps_catches_up_when_it_jumps(clock: EpochClock) -> None:
+def test_a_stream_that_slept_through_jumps_catches_up_when_it_jumps(clock: EpochClock, arrival: Arrival) -> None:
     observe(clock, 'b', 1.5)
     observe(clock, 'a', 1.0, 1.5, 1.0, 1.5, 1.0, 1.5, 1.0)
+    arrival.now = 1.1
     assert observe(clock, 'b', 1.0) == [3]
 
 
-def test_a_stream_that_does_not_jump_follows_after_a_second(clock: EpochClock) -> None:
+def test_a_stream_that_comes_late_goes_through_every_epoch(clock: EpochClock, arrival: Arrival) -> None:
+    runs = [8.0, 8.5, 9.0, 9.5] * 3
+    observe(clock, 'b', 9.5)
+    assert observe(clock, 'a', 9.5, *runs) == [0] + [1] * 4 + [2] * 4 + [3] * 4
+    arrival.now = 0.9
+    assert observe(clock, 'b', *runs) == [1] * 4 + [2] * 4 + [3] * 4
+
+
+def test_a_stream_that_stays_behind_joins_the_newest_after_a_second(clock: EpochClock, arrival: Arrival) -> None:
+    observe(clock, 'b', 9.5)
+    observe(clock, 'a', 9.5, 8.0, 9.5, 8.0)
+    assert observe(clock, 'b', 8.0, 9.5) == [1, 1], 'of one run it has shown nothing'
+    for arrival.now in (0.5, 1.0):
+        observe(clock, 'a', 9.5, 8.0)
+        assert observe(clock, 'b', 8.0, 9.5)[-1] == clock.newest - 1
+    arrival.now = 1.5
+    observe(clock, 'a', 9.5, 8.0)
+    assert observe(clock, 'b', 8.0) == [clock.newest]
+
+
+def test_a_stream_that_does_not_jump_follows_after_a_second(clock: EpochClock, arrival: Arrival) -> None:
     observe(clock, 'b', 7.0)
     observe(clock, 'a', 7.0, 1.0)
+    arrival.now = 1.1
     assert observe(clock, 'b', 7.1, 7.6, 8.1, 8.2, 8.3) == [0, 0, 0, 1, 1]
+
+
+def test_a_second_of_stamps_in_an_instant_is_no_second(clock: EpochClock) -> None:
+    observe(clock, 'b', 7.0)
+    observe(clock, 'a', 7.0, 1.0)
+    assert observe(clock, 'b', 7.1, 8.2, 9.3) == [0, 0, 0]
+
+
+def test_epochs_may_be_asked_for_while_they_are_recent_and_few(clock: EpochClock, arrival: Arrival) -> None:
+    assert clock.oldest == -1
+    for arrival.now in (0.0, 3.0, 6.0):
+        observe(clock, 'a', 9.0, 8.0)
+    assert (clock.newest, clock.oldest) == (3, 1)
+    arrival.now = 99.0
+    assert clock.oldest == 2
+    observe(clock, 'a', *[9.0, 8.0] * 1000)
+    assert clock.newest - clock.oldest == 32
 
 
 def test_clear_begins_anew(clock: EpochClock) -> None:
@@ -67,8 +119,12 @@ Shown = tuple[str, float]
 def alone(shown: Sequence[Shown]) -> tuple[list[int], list[str]]:
     """The epochs of what streams show, one after the other, and those that jumped alone; a, b and c lead."""
     found: list[Jump] = []
-    clock = EpochClock(nanoseconds(0.25), found.append)
-    epochs = [clock.observe(name, nanoseconds(at), leads=name in 'abc') for name, at in shown]
+    arrival = Arrival()
+    clock = EpochClock(nanoseconds(0.25), arrival, found.append)
+    epochs = []
+    for name, at in shown:
+        arrival.now += 0.5
+        epochs.append(clock.observe(name, nanoseconds(at), leads=name in 'abc'))
     return epochs, [f'{jump.stream} {(jump.after - jump.before) / NANOSECONDS:+.1f}' for jump in found]
 
 

@@ -212,7 +212,9 @@ def test_forget_drops_what_is_timed_of_one_frame(tree: TransformTree) -> None:
 @pytest.fixture
 def loops() -> EpochTransforms:
     """A bag of two seconds in its second run; the vehicle starts 100 m further on in it."""
-    transforms = EpochTransforms(EpochClock(nanoseconds(0.25)), 'base_link', partial(TransformTree, 10 * S))
+    transforms = EpochTransforms(
+        EpochClock(nanoseconds(0.25), lambda: 0.0), 'base_link', partial(TransformTree, 10 * S)
+    )
     transforms.set_static(turned('base_link', 'lidar', 0, 1.0))
     for epoch in range(2):
         for stamp in range(3):
@@ -228,7 +230,7 @@ def test_runs_of_a_loop_are_kept_apart(loops: EpochTransforms) -> None:
 
 
 def test_frames_that_place_no_camera_restart_nothing() -> None:
-    clock = EpochClock(nanoseconds(0.25))
+    clock = EpochClock(nanoseconds(0.25), lambda: 0.0)
     transforms = EpochTransforms(clock, 'base_link', partial(TransformTree, 10 * S))
     transforms.set_static(turned('base_link', 'CAM', 0, 1.0))
     for stamp in range(3):
@@ -246,12 +248,15 @@ def test_frames_that_place_no_camera_restart_nothing() -> None:
         assert clock.newest == before + (child == 'odom'), 'the vehicle leads, and the others follow'
 
 
-def test_a_run_before_the_last_is_forgotten(loops: EpochTransforms) -> None:
-    loops.set(turned('map', 'base_link', 0, 200.0))
-    assert loops.lookup('map', 'base_link', 0, epoch=2)[0, 3] == 200.0
-    assert loops.lookup('map', 'base_link', 0, epoch=1)[0, 3] == 100.0
-    with pytest.raises(UnknownFrameError):
-        loops.lookup('map', 'base_link', 0, epoch=0)
+def test_runs_are_forgotten_when_there_are_many(loops: EpochTransforms) -> None:
+    for epoch in range(2, 40):
+        loops.set(turned('map', 'base_link', S, 100.0 * epoch))
+        loops.set(turned('map', 'base_link', 0, 100.0 * epoch))
+    newest = 40
+    assert len(loops._trees) == 33
+    assert loops.lookup('map', 'base_link', 0, epoch=newest - 32)[0, 3] == 100.0 * (newest - 33)
+    with pytest.raises(BeforeSpanError, match='time has begun again 33 times since'):
+        loops.lookup('map', 'base_link', 0, epoch=newest - 33)
 
 
 def test_poses_of_the_next_run_may_heal(loops: EpochTransforms) -> None:

@@ -60,7 +60,7 @@ def test_auto_takes_tf2_where_it_is_installed() -> None:
 
 def test_poses_are_those_of_the_own_tree_in_every_loop(sent: list[Sent]) -> None:
     trees = [
-        EpochTransforms(EpochClock(SECOND // 4), 'base_link', partial(make_tree, SECOND // 2))
+        EpochTransforms(EpochClock(SECOND // 4, lambda: 0.0), 'base_link', partial(make_tree, SECOND // 2))
         for make_tree in (Tf2Tree, TransformTree)
     ]
     for epoch in range(2):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+from gdfusion_ros.model.parts import children
 
 T = TypeVar('T')
 
@@ -48,7 +50,7 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(_equal, one, other))
     if is_dataclass(one):
-        return all(_equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+        return all(_equal(value, getattr(other, name)) for name, value in children(one))
     return bool(one == other)
 
 
@@ -59,5 +61,5 @@ def _copied(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.clone()
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _copied(getattr(value, field.name)) for field in fields(value)})
+        return replace(value, **{name: _copied(inner) for name, inner in children(value)})
     return value

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.small_matrices import inverse, product
 from gdfusion_ros.model.interface import Calibration, Previous
+from gdfusion_ros.model.parts import mapped
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,4 +61,4 @@ class Reprojection:
 
     def to(self, device: torch.device) -> Reprojection:
         """The same on another device."""
-        return Reprojection(*(getattr(self, each.name).to(device, non_blocking=True) for each in fields(self)))
+        return mapped(self, lambda tensor: tensor.to(device, non_blocking=True))
