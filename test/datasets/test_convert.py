@@ -244,9 +244,9 @@ def test_absent_files_are_counted(nuscenes_root: Path, tmp_path: Path) -> None:
 def test_key_frames_that_the_tables_lack_are_told(nuscenes_root: Path, tmp_path: Path) -> None:
     root = tmp_path / 'nuscenes'
     shutil.copytree(nuscenes_root, root)
-    edit(root, 'scene', lambda rows: rows[0].update(nbr_samples=40, description='half a letter: \ud800'))
-    edit(root, 'scene', lambda rows: rows.append({'token': 'more', 'name': 'scene-0900', 'nbr_samples': 0}))
-    edit(
+    edit_rows(root, 'scene', lambda rows: rows[0].update(nbr_samples=40, description='half a letter: \ud800'))
+    edit_rows(root, 'scene', lambda rows: rows.append({'token': 'more', 'name': 'scene-0900', 'nbr_samples': 0}))
+    edit_rows(
         root,
         'sample_data',
         lambda rows: rows.remove(next(row for row in rows if 'CAM_BACK/' in row['filename'] and row['is_key_frame'])),
@@ -266,7 +266,7 @@ def test_key_frames_that_the_tables_lack_are_told(nuscenes_root: Path, tmp_path:
     assert custom_data['nuscenes.description'] == 'half a letter: \\ud800'
 
 
-def edit(root: Path, table: str, change: Callable[[list[dict[str, Any]]], object]) -> None:
+def edit_rows(root: Path, table: str, change: Callable[[list[dict[str, Any]]], object]) -> None:
     path = root / 'v1.0-test' / f'{table}.json'
     rows = json.loads(path.read_text())
     change(rows)
