@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _FILE_NAME = re.compile(r'(?![.\s-])[^/\\]{1,200}(?<!\s)')
+_LONGEST_NAME = 200  # bytes; the system allows 255, and endings are added
 _RELATIVE_PATH = re.compile(r'(?![/~]|\w:)(?!.*(?:^|/)\.\.(?:/|$))[^\\]{1,1000}(?<!/)')
 
 
@@ -26,7 +27,7 @@ def printable(text: str, limit: int) -> str:
 
 def is_file_name(text: str) -> bool:
     """Whether ``text`` can name a file or folder of its own: no separator, no ``..``, nothing hidden or unprintable."""
-    return _FILE_NAME.fullmatch(text) is not None and text.isprintable()
+    return _FILE_NAME.fullmatch(text) is not None and text.isprintable() and len(text.encode()) <= _LONGEST_NAME
 
 
 def is_relative_path(text: str) -> bool:

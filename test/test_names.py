@@ -43,7 +43,9 @@ def test_names_of_files(name: str) -> None:
     assert is_relative_path(f'samples/{name}/{name}.jpg')
 
 
-@pytest.mark.parametrize('name', ['', '.', '..', '.hidden', '-rf', 'a/b', 'a\\b', ' a', 'a ', 'a\n', 'a\0', 'x' * 201])
+@pytest.mark.parametrize(
+    'name', ['', '.', '..', '.hidden', '-rf', 'a/b', 'a\\b', ' a', 'a ', 'a\n', 'a\0', 'x' * 201, '日' * 67]
+)
 def test_no_names_of_files(name: str) -> None:
     assert not is_file_name(name)
 

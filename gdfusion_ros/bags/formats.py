@@ -97,10 +97,11 @@ def _require_pages(path: Path) -> None:
             "its end is missing: the recording or a copy was cut off; 'sqlite3 IN.db3 .recover | "
             "sqlite3 OUT.db3', then 'ros2 bag reindex' may save what is there"
         )
+    real = path.resolve()  # sqlite3 keeps its logs beside the file itself, not beside a link to it
     for suffix, remedy in _LOGS.items():
-        log = path.with_name(path.name + suffix)
+        log = real.with_name(real.name + suffix)
         if log.is_file() and any(log.read_bytes()[:8]):
             raise GdfusionError(
                 f"its last messages are still in {log.name}: the recording was cut off; 'sqlite3 "
-                f'{path.name} "{remedy}"\' puts that right'
+                f'{real.name} "{remedy}"\' puts that right'
             )

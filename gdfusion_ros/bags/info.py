@@ -8,6 +8,7 @@ from pathlib import Path
 from tabulate import tabulate
 from tqdm import tqdm
 
+from gdfusion_ros.bags.metadata import METADATA
 from gdfusion_ros.bags.reader import BagReader, Topic
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.types import NANOSECONDS
@@ -16,12 +17,14 @@ from gdfusion_ros.perception.types import NANOSECONDS
 def describe(bag: BagReader) -> str:
     """Size, time span, topics with types, counts, rates and durability, custom data, and what
     is left out of an open bag."""
+    unlisted = [('not read', f'{", ".join(bag.unlisted)}: not listed in {METADATA}')] if bag.unlisted else []
     facts = [
         ('bag', _shown(str(bag.path), 500)),
         ('size', format_size(bag_size(bag.path))),
         ('start', _time(bag.start) if bag.message_count else '-'),
         ('duration', f'{bag.duration / NANOSECONDS:.3f} s'),
         ('messages', bag.message_count),
+        *((name, _shown(value, 500)) for name, value in unlisted),
         *((_shown(name), _shown(value, 500)) for name, value in sorted(bag.custom_data.items())),
     ]
     rows = [
@@ -61,7 +64,8 @@ def describe(bag: BagReader) -> str:
 
 def bag_size(path: Path) -> int:
     """Bytes on disk of a bag's folder or file."""
-    return sum(file.stat().st_size for file in path.rglob('*')) if path.is_dir() else path.stat().st_size
+    files = path.rglob('*') if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.exists())  # links may lead nowhere
 
 
 def format_size(size: int) -> str:

@@ -9,18 +9,31 @@ from functools import partial
 from io import SEEK_END
 from operator import attrgetter
 from pathlib import Path
+from struct import Struct
 from typing import IO
 
+import zstandard
 from mcap import records
+from mcap.opcode import Opcode
 from mcap.reader import SeekingReader
 from mcap.stream_reader import MAGIC_SIZE, StreamReader, breakup_chunk
 from mcap.summary import Summary
 
-from gdfusion_ros.bags.storage import Channel, Part, RawMessage, full_type_name, in_time_order, offered_qos, unpacked
+from gdfusion_ros.bags.storage import (
+    Channel,
+    Part,
+    RawMessage,
+    full_type_name,
+    in_time_order,
+    offered_qos,
+    require_size,
+    unpacked,
+)
 from gdfusion_ros.errors import GdfusionError
 
 _COMPRESSIONS = ('', 'lz4', 'zstd')
 _SCHEMAS = ('ros2msg', 'ros2idl', 'omgidl', '')  # '': rosbag2 did not find the definition
+_HEAD = Struct('<BQ')  # of every record: what it is, and its length behind the head
 _EMPTY_INDEX, _INDEX_ENTRY = 15, 16  # bytes of a message index record and of each message in it
 
 
@@ -68,7 +81,9 @@ class McapFile:
             if summary:
                 _require_end(self._stream)
             self._index = (
-                _indexed(self._stream, summary) if summary and _is_complete(summary) else _scanned(self._stream)
+                _indexed(self._stream, summary)
+                if summary and _is_complete(summary) and _covers(self._stream, summary)
+                else _scanned(self._stream)
             )
         except BaseException:
             self._stream.close()
@@ -163,6 +178,27 @@ def _is_complete(summary: Summary) -> bool:
     )
 
 
+def _covers(stream: IO[bytes], summary: Summary) -> bool:
+    """Whether the chunk index leads to every chunk, each once, and no message lies outside of them.
+
+    What the statistics leave out in the same way as the index is found so, by the heads of the records in between.
+    """
+    indexed = {chunk.chunk_start_offset: chunk for chunk in summary.chunk_indexes}
+    if len(indexed) < len(summary.chunk_indexes):
+        return False
+    stream.seek(place := MAGIC_SIZE)
+    while len(head := stream.read(_HEAD.size)) == _HEAD.size:
+        opcode, length = _HEAD.unpack(head)
+        chunk = indexed.pop(place, None)
+        if opcode == Opcode.DATA_END:
+            return not indexed
+        if opcode == Opcode.MESSAGE or (opcode == Opcode.CHUNK) != (chunk is not None):
+            return False
+        place += chunk.chunk_length + chunk.message_index_length if chunk else _HEAD.size + length
+        stream.seek(place)
+    return False
+
+
 def _indexed(stream: IO[bytes], summary: Summary) -> _Index:
     """The index that the writer has left."""
     assert summary.statistics is not None
@@ -231,6 +267,9 @@ def _contents(record: records.McapRecord) -> list[records.McapRecord]:
             f"its chunks are compressed with '{record.compression}', which MCAP does not know; "
             "'mcap compress' of the tool that wrote it can choose zstd"
         )
+    require_size(record.uncompressed_size, 'a chunk')
+    if record.compression == 'zstd':  # whose own word goes before the record's
+        require_size(zstandard.frame_content_size(record.data), 'a chunk')
     return breakup_chunk(record, validate_crc=True)
 
 

@@ -28,12 +28,14 @@ class Metadata:
         promised: Type and number of messages by topic.
         qos: What publishers offered, by topic.
         custom_data: Beside the standard fields.
+        unlisted: Names of files of a recording that lie beside those of the bag and are not read.
     """
 
     files: list[Path]
     promised: dict[str, tuple[str, int]] = field(default_factory=dict)
     qos: dict[str, tuple[Qos, ...]] = field(default_factory=dict)
     custom_data: Mapping[str, str] = field(default_factory=dict)
+    unlisted: list[str] = field(default_factory=list)
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -72,7 +74,7 @@ def custom_data_in(about: str) -> Mapping[str, str]:
     try:
         information = yaml.load(about, getattr(yaml, 'CSafeLoader', yaml.SafeLoader)) or {}
         refusal, custom_data = _refusal(information), _custom_data(information)
-    except (yaml.YAMLError, AttributeError):  # the file can be read without it
+    except (yaml.YAMLError, AttributeError, TypeError):  # the file can be read without it
         return {}
     if refusal:
         raise GdfusionError(refusal)
@@ -81,14 +83,25 @@ def custom_data_in(about: str) -> Mapping[str, str]:
 
 def _refusal(information: Mapping[str, Any]) -> str:
     """Why the messages cannot be unpacked; empty where they can."""
-    packed = str(information.get('compression_format') or 'zstd')
-    if str(information.get('compression_mode')).lower() != 'message' or packed == 'zstd':
+    packed = _text(information.get('compression_format') or 'zstd')
+    if _text(information.get('compression_mode')).lower() != 'message' or packed == 'zstd':
         return ''
     return f"its messages are compressed with '{packed}', not with zstd; 'ros2 bag convert' can write it without"
 
 
 def _custom_data(information: Mapping[str, Any]) -> Mapping[str, str]:
-    return {str(key): str(value) for key, value in (information.get('custom_data') or {}).items()}
+    return {_text(key): _text(value) for key, value in (information.get('custom_data') or {}).items()}
+
+
+def _text(value: object) -> str:
+    """A value of metadata.yaml as text.
+
+    Raises:
+        TypeError: it is a list or the like, which, full of references, could be larger as text than the memory.
+    """
+    if isinstance(value, list | dict | set | tuple):
+        raise TypeError(f'a {type(value).__name__} stands where text is expected')
+    return str(value)
 
 
 def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
@@ -96,11 +109,12 @@ def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
         raise GdfusionError(f'bag {path} cannot be read: {refusal}')
     listed = information['relative_file_paths'] or []
     names = list(dict.fromkeys(PurePath(name).name for name in listed))
-    metadata = Metadata(_present(path, names) if names else _files_in(path), custom_data=_custom_data(information))
+    files = _present(path, names) if names else _files_in(path)
+    metadata = Metadata(files, custom_data=_custom_data(information), unlisted=_unlisted(path, files))
     for row in information['topics_with_message_count']:
         topic = row['topic_metadata']
         if not isinstance(name := topic['name'], str):
-            raise TypeError(f'the name of a topic is {name!r}')
+            raise TypeError(f'the name of a topic is {_text(name)}')
         _, before = metadata.promised.get(name, ('', 0))
         metadata.promised[name] = full_type_name(topic['type']), before + int(row['message_count'])
         metadata.qos[name] = metadata.qos.get(name, ()) + offered_qos(topic.get('offered_qos_profiles') or [])
@@ -121,16 +135,25 @@ def _present(path: Path, names: list[str]) -> list[Path]:
             f'bag {path} cannot be read: it lacks {", ".join(missing)}, which its {METADATA} lists; '
             'put what is missing back, or give one of its other files by itself'
         )
-    return files
+    return list({file.resolve(): file for file in files}.values())  # one may be listed packed and unpacked, or linked
+
+
+def _unlisted(path: Path, files: list[Path]) -> list[str]:
+    read = {file.name.removesuffix(_ZSTD) for file in files}
+    return [name for name in _names_in(path, SUFFIXES) if name.removesuffix(_ZSTD) not in read]
+
+
+def _names_in(path: Path, suffixes: tuple[str, ...]) -> list[str]:
+    return sorted(
+        file.name
+        for file in path.iterdir()
+        if file.is_file() and not file.name.startswith('.') and file.name.endswith(suffixes)
+    )
 
 
 def _files_in(path: Path) -> list[Path]:
     """The files of one recording in a folder that has no metadata.yaml."""
-    names = sorted(
-        file.name
-        for file in path.iterdir()
-        if file.is_file() and not file.name.startswith('.') and file.name.endswith((*SUFFIXES, '.bag'))
-    )
+    names = _names_in(path, (*SUFFIXES, '.bag'))
     names = [name for name in names if name.removesuffix(_ZSTD) == name or name.removesuffix(_ZSTD) not in names]
     if not names:
         bags = sorted(folder.parent.name for folder in path.glob(f'*/{METADATA}'))

@@ -22,7 +22,12 @@ from gdfusion_ros.messages.factory import Message
 
 __all__ = ['BagReader', 'DecodedMessage', 'LeftOut', 'RawMessage', 'Topic', 'bag_reader']
 
-_CDR_HEADER = 4  # bytes: 0, the byte order, two that say nothing
+_CDR_HEADER = 4  # bytes: 0, the encoding and byte order, two that say nothing
+_CDR = (0, 1)
+"""Second byte of what ROS 2 writes, plain CDR of version 1, big-endian or little-endian."""
+
+_EVER = -(1 << 63)
+"""No record time is earlier: the first one of a file's index need not be right."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class BagReader:
         start: Record time of the first message [ns]; 0 in an empty bag.
         duration: From the first to the last message [ns].
         custom_data: What the bag's metadata says beside the standard fields.
+        unlisted: Names of files in the bag's folder that its metadata does not list, and which are not read.
     """
 
     def __init__(self, path: Path, metadata: Metadata, files: Sequence[StorageFile]) -> None:
@@ -80,6 +86,7 @@ class BagReader:
         self.start = min((start for start, _ in spans), default=0)
         self.duration = max((end for _, end in spans), default=0) - self.start
         self.custom_data: Mapping[str, str] = metadata.custom_data
+        self.unlisted: Sequence[str] = metadata.unlisted
 
     def require(self, wanted: Mapping[str, str]) -> None:
         """Make sure that the topics ``wanted`` (name -> message type) are there and have messages.
@@ -124,15 +131,14 @@ class BagReader:
         self._require_promised(chosen, self._held)
         got: Counter[str] = Counter()
         with _explained(self.path):
-            begin = self.start if start is None else start
+            begin = _EVER if start is None else start
             for message in in_time_order(
                 Part(file.span[0], partial(file.messages, chosen, begin))
                 for file in self._files
                 if file.span and file.span[1] >= begin
             ):
                 if self._is_read(message.topic, message.type_name):
-                    if len(message.data) < _CDR_HEADER or message.data[0]:
-                        raise ValueError(f'a message on {message.topic} is not encoded as CDR')
+                    _require_cdr(message)
                     got[message.topic] += 1
                     yield message
         if start is None or start <= self.start:
@@ -217,6 +223,22 @@ def _sorted_out(metadata: Metadata, channels: Sequence[Channel]) -> tuple[dict[s
         else:
             topics[name] = Topic(name, type_name, count, tuple(dict.fromkeys(metadata.qos.get(name) or offered[name])))
     return topics, left_out
+
+
+def _require_cdr(message: RawMessage) -> None:
+    """Make sure that a message is what ROS 2 writes.
+
+    Raises:
+        GdfusionError: it is encoded in another way of DDS.
+        ValueError: it is damaged.
+    """
+    if len(message.data) < _CDR_HEADER or message.data[0]:
+        raise ValueError(f'a message on {message.topic} is not encoded as CDR')
+    if message.data[1] not in _CDR:
+        raise GdfusionError(
+            f'a message on {message.topic} is encoded as 0x{message.data[1]:04x} of DDS (XCDR2, or parameter lists), '
+            'not as plain CDR; record it from nodes of ROS 2'
+        )
 
 
 @contextmanager

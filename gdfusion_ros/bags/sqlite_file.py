@@ -68,7 +68,11 @@ class SqliteFile:
     def _topics(self) -> Iterator[tuple[int, Channel]]:
         """Channel by number; messages of a number that no topic has are a foreign one."""
         counts = dict(self._database.execute('SELECT topic_id, COUNT(*) FROM messages GROUP BY topic_id').fetchall())
+        described = set()
         for row in self._database.execute('SELECT * FROM topics ORDER BY id'):
+            if row['id'] in described:
+                raise ValueError(f'two topics have the number {row["id"]}')
+            described.add(row['id'])
             encoding, count = row['serialization_format'], counts.pop(row['id'], 0)
             qos = row['offered_qos_profiles'] if 'offered_qos_profiles' in row.keys() else ''  # noqa: SIM118
             yield (

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 """First bytes of what zstd has compressed; CDR begins with a zero byte."""
 
+MOST_UNPACKED = 1 << 30
+"""Bytes of a message or a chunk when it is unpacked: what is larger would fill the memory, and is no sensor's."""
+
+_STEP = 1 << 10  # bytes of a message of unknown size that are unpacked at once: 32 MB at most
 _DDS_NAME = re.compile(r'^(.*)/dds_/(.*)_$')
 
 
@@ -116,15 +120,31 @@ def unpacked(data: bytes) -> bytes:
     """The CDR bytes of a message, which rosbag2 may have compressed.
 
     Raises:
-        Exception: they cannot be unpacked.
+        Exception: they cannot be unpacked, or are more than MOST_UNPACKED.
     """
     if not data.startswith(ZSTD_MAGIC):
         return data
+    size = zstandard.frame_content_size(data)
+    require_size(size, 'a message')
     unpacking = zstandard.ZstdDecompressor().decompressobj()
-    content = unpacking.decompress(data)
-    if not unpacking.eof:
-        raise ValueError('the end of a compressed message is missing')
-    return content
+    step = _STEP if size < 0 else len(data)
+    content = b''
+    for start in range(0, len(data), step):
+        content += unpacking.decompress(data[start : start + step])
+        require_size(len(content), 'a message')
+        if unpacking.eof:
+            return content
+    raise ValueError('the end of a compressed message is missing')
+
+
+def require_size(size: int, what: str) -> None:
+    """Make sure that something of ``size`` bytes when it is unpacked can be read.
+
+    Raises:
+        ValueError: it is more than MOST_UNPACKED.
+    """
+    if size > MOST_UNPACKED:
+        raise ValueError(f'{what} of {size >> 20} MB when unpacked is larger than {MOST_UNPACKED >> 20} MB')
 
 
 def full_type_name(name: str) -> str:
@@ -137,6 +157,6 @@ def full_type_name(name: str) -> str:
 def offered_qos(recorded: str | list[QosDict]) -> tuple[Qos, ...]:
     """QoS as recorded with a topic; nothing where nobody can tell what was meant."""
     try:
-        return tuple(parse_qos(recorded))
-    except (ReaderError, AttributeError, LookupError, TypeError, ValueError):  # hand-made text
+        return tuple({qos: None for qos in parse_qos(recorded) if isinstance(qos.depth, int)})
+    except (ReaderError, AttributeError, LookupError, RecursionError, TypeError, ValueError):  # hand-made text
         return ()

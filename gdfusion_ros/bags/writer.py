@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,8 +81,14 @@ class BagWriter:
 
     def write_serialized(self, topic: str, stamp: int, data: bytes | memoryview) -> None:
         """Write a message that is CDR already."""
-        with _explained(self._path):
-            self._writer.write(self._topics[topic], stamp, data)
+        try:
+            with _explained(self._path):
+                self._writer.write(self._topics[topic], stamp, data)
+        except (OverflowError, struct.error) as error:
+            raise GdfusionError(
+                f'bag {self._path} cannot be written: a message on {topic} has the record time {stamp} ns, which its '
+                'storage does not have; take the other storage, or mend the clock of the recording'
+            ) from error
 
 
 def require_compression(storage: str, compression: str) -> None:

@@ -176,6 +176,8 @@ def require_free(labels: NDArray[np.uint8], free: int, place: str) -> None:
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Whatever numpy and zipfile make of damaged bytes (they raise a dozen types) as one clear line."""
+    if path.exists() and not path.is_file():  # of a pipe, a reader would wait for ever
+        raise GdfusionError(f'{path} cannot be read: it is no file')
     try:
         yield
     except GdfusionError:

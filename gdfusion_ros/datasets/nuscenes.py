@@ -132,6 +132,7 @@ class Sample:
 class Scene:
     """A drive of about 20 s, its samples in time order. ``log`` is the row of the log table it was cut from.
 
+    ``promised`` is how many samples the scene table says it has; None where it says nothing.
     ``sweeps`` are the measurements of cameras and LIDAR_TOP between the samples, in time order, read only where asked
     for.
     """
@@ -142,6 +143,7 @@ class Scene:
     log: Mapping[str, str]
     samples: tuple[Sample, ...]
     sweeps: tuple[SensorData, ...] = ()
+    promised: int | None = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ def load(
                 tables.find(logs, row.log_token, 'log', 'scene') if logs and row.log_token else NO_LOG,
                 tuple(sorted(members[token], key=by_stamp)),
                 tuple(sorted(between[token], key=by_stamp)),
+                row.nbr_samples,
             )
             for token, row in chosen_scenes.items()
         ),

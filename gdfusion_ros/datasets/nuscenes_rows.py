@@ -54,13 +54,13 @@ class SceneRow(Row):
     name: str
     description: str | None = None
     log_token: str | None = None
+    nbr_samples: Annotated[int, Meta(ge=0)] | None = None
 
     def checked(self) -> SceneRow:
         """The row itself. Raises ValueError where its name can name no folder."""
         if not is_file_name(self.name):
             raise ValueError(
-                f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 characters; "
-                'rename the scene there'
+                f"name '{self.name}' names a folder: no / or \\, not hidden, at most 200 bytes; rename the scene there"
             )
         return self
 

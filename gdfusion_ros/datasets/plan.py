@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -162,6 +163,8 @@ def unfinished(dataset: Dataset, out: Path, content: Content) -> Dataset:
 
 def absences(dataset: Dataset, jobs: Sequence[Job]) -> Iterator[str]:
     """A line for everything that the bags shall have and the dataset lacks, and one for what nobody asked for."""
+    for scene in dataset.scenes:
+        yield from _lacks(scene)
     content = jobs[0].content
     wanted = {SWEEP_IMAGES: content.sweeps, LIDAR: content.lidar, LABELS: content.labels}
     for kind in (kind for kind, wished in wanted.items() if wished):
@@ -175,6 +178,24 @@ def absences(dataset: Dataset, jobs: Sequence[Job]) -> Iterator[str]:
     lacking = [name for name, folder in _PARTS.items() if not asked.get(name) and not (dataset.root / folder).exists()]
     if lacking:
         yield f'not in the dataset, not needed: {", ".join(lacking)}'
+
+
+def _lacks(scene: Scene) -> Iterator[str]:
+    """A line for what the tables themselves promise of a scene's key frames and do not have."""
+    found, promised = len(scene.samples), scene.promised
+    if promised is not None and found < promised:
+        yield f'{scene.name}: {promised - found} of {promised} key frames that scene.json counts are not in sample.json'
+    images = Counter(
+        channel
+        for sample in scene.samples
+        for channel, data in sample.data.items()
+        if data.calibration.modality == 'camera'
+    )
+    if not images:
+        yield f'{scene.name}: the tables have no image of it, so that it gets no bag'
+    for channel, count in sorted(images.items()):
+        if count < found:
+            yield f'{scene.name}: sample_data.json has no image of {channel} in {found - count} of {found} key frames'
 
 
 def existing(folder: Path) -> Path:
@@ -236,7 +257,8 @@ def _custom_data(scene: Scene, version: str, content: Content) -> dict[str, str]
         'content': str(content),
         'license': _MADE if version == SYNTHETIC else _NUSCENES,
     }
-    return {f'nuscenes.{key}': value for key, value in about.items()}
+    # JSON can have halves of letters, which no file takes.
+    return {f'nuscenes.{key}': value.encode(errors='backslashreplace').decode() for key, value in about.items()}
 
 
 def _check_space(out: Path, size: int) -> None:

@@ -87,6 +87,8 @@ class Tables:
 def _rows(path: Path, row_type: type[R]) -> Iterator[R]:
     """The rows of the table at ``path``."""
     decoder = msgspec.json.Decoder(list[row_type])  # type: ignore[valid-type]
+    if path.exists() and not path.is_file():
+        raise GdfusionError(f'table {path} cannot be read: it is no file; fetch the tables again')
     try:
         with path.open('rb') as file:
             file.seek(len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0)

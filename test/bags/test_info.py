@@ -61,3 +61,19 @@ def test_what_a_bag_says_is_shown_without_its_control_characters(
         text = describe(bag)
     assert r'std_msgs/msg/\x1b[31mRed' in text
     assert '\x1b' not in text
+
+
+def test_links_that_lead_nowhere_have_no_size(tmp_path: Path) -> None:
+    with bag_writer(tmp_path / 'bag'):
+        pass
+    size = bag_size(tmp_path / 'bag')
+    (tmp_path / 'bag' / 'link').symlink_to('nowhere')
+    assert bag_size(tmp_path / 'bag') == size
+
+
+def test_files_that_the_metadata_does_not_list_are_told(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    with bag_writer(tmp_path / 'bag'):
+        pass
+    write_mcap(tmp_path / 'bag' / 'bag_1.mcap')
+    with bag_reader(tmp_path / 'bag') as bag:
+        assert 'not read  bag_1.mcap: not listed in metadata.yaml' in describe(bag)

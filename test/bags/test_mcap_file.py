@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 import zstandard
 from mcap.data_stream import RecordBuilder
 from mcap.reader import SeekingReader
-from mcap.records import McapRecord
+from mcap.records import Footer, McapRecord
+from mcap.summary import Summary
 from mcap.writer import CompressionType, IndexType, Writer
 
 from gdfusion_ros.bags.reader import bag_reader
@@ -168,4 +170,95 @@ def test_messages_of_a_channel_that_is_not_described_are_listed(
 def test_a_compressed_message_that_was_cut_off_is_told(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
     path = write_mcap(tmp_path / 'a.mcap', pack=lambda data: zstandard.compress(100 * data)[:-4])
     with bag_reader(path) as bag, pytest.raises(GdfusionError, match='the end of a compressed message is missing'):
+        list(bag.raw_messages())
+
+
+Edit = Callable[[Summary], object]
+
+
+def _without_statistics_of_one_chunk(summary: Summary) -> None:
+    assert summary.statistics is not None
+    del summary.chunk_indexes[1]
+    summary.statistics.message_count -= 2
+    summary.statistics.channel_message_counts = {1: 2, 2: 2}
+
+
+def _empty(summary: Summary) -> None:
+    assert summary.statistics is not None
+    summary.chunk_indexes.clear()
+    summary.statistics.message_count = 0
+    summary.statistics.channel_message_counts = {}
+
+
+def _twice(summary: Summary) -> None:
+    summary.chunk_indexes[0] = summary.chunk_indexes[1]
+
+
+def _move(places: int) -> Edit:
+    def edit(summary: Summary) -> None:
+        for chunk in summary.chunk_indexes:
+            chunk.chunk_start_offset += places
+
+    return edit
+
+
+def _shift(start: int, end: int) -> Edit:
+    def edit(summary: Summary) -> None:
+        for chunk in summary.chunk_indexes:
+            chunk.message_start_time += start
+            chunk.message_end_time += end
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    'edit',
+    [_without_statistics_of_one_chunk, _empty, _twice, _move(1), _move(1 << 62), _shift(50, 50), _shift(-100, -100)],
+)
+def test_every_message_comes_whatever_the_index_says(
+    tmp_path: Path, write_mcap: Callable[..., Path], edit: Edit
+) -> None:
+    path = write_mcap(tmp_path / 'a.mcap', chunk_size=100)
+    _rewrite_summary(path, edit)
+    with bag_reader(path) as bag:
+        assert bag.message_count == 6
+        assert [m.stamp for m in bag.raw_messages()] == [100, 100, 101, 101, 102, 102]
+
+
+def _rewrite_summary(path: Path, edit: Edit) -> None:
+    content = path.read_bytes()
+    with path.open('rb') as stream:
+        summary = SeekingReader(stream).get_summary()
+        assert summary is not None
+        stream.seek(-28, SEEK_END)  # what the footer holds, and the magic
+        begin = int.from_bytes(stream.read(8), 'little')
+    assert len(summary.chunk_indexes) == 3
+    edit(summary)
+    written_anew = (
+        *summary.schemas.values(),
+        *summary.channels.values(),
+        *([summary.statistics] if summary.statistics else []),
+        *summary.chunk_indexes,
+        Footer(begin, 0, 0),
+    )
+    path.write_bytes(content[:begin] + b''.join(map(written, written_anew)) + content[-8:])
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_a_message_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, write_mcap: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    monkeypatch.setattr('gdfusion_ros.bags.storage.MOST_UNPACKED', 1 << 20)
+    packed = zstandard.ZstdCompressor(write_content_size=known).compress(bytes(1 << 24))
+    path = write_mcap(tmp_path / 'a.mcap', pack=lambda _: packed)
+    with bag_reader(path) as bag, pytest.raises(GdfusionError, match=r'a message of \d+ MB .* is larger than 1 MB'):
+        list(bag.raw_messages())
+
+
+def test_a_chunk_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, write_mcap: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('gdfusion_ros.bags.storage.MOST_UNPACKED', 1 << 20)
+    path = write_mcap(tmp_path / 'a.mcap', pack=lambda _: bytes(1 << 21))
+    with bag_reader(path) as bag, pytest.raises(GdfusionError, match=r'a chunk of \d+ MB .* is larger than 1 MB'):
         list(bag.raw_messages())

@@ -72,6 +72,8 @@ def refusal(path: Path) -> str:
         set_topic(type_description_hash='RIHS01_other'),
         lambda content: topic(content).pop('offered_qos_profiles'),
         lambda content: topic(content)['offered_qos_profiles'][0].update(depth=7),
+        lambda content: topic(content)['offered_qos_profiles'][0].update(depth=[7]),
+        lambda content: topic(content)['offered_qos_profiles'][0]['deadline'].update(sec=[7]),
         lambda content: content['topics_with_message_count'].clear(),
         lambda content: content['topics_with_message_count'][0].update(message_count=1),
         lambda content: content.update(storage_identifier=''),
@@ -244,3 +246,33 @@ def test_what_other_systems_leave_in_a_folder_does_not_matter(tmp_path: Path) ->
 def test_what_is_neither_a_file_nor_a_folder_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / 'a.mcap')
     assert 'it is neither a file nor a folder' in refusal(tmp_path / 'a.mcap')
+
+
+def test_a_file_under_two_names_is_read_once(tmp_path: Path) -> None:
+    packed = write(tmp_path / 'packed')
+    change(packed, lambda content: content['relative_file_paths'].append('packed.mcap.zstd'))
+    assert stamps(packed) == [100, 101, 102]
+    linked = write(tmp_path / 'linked')
+    change(linked, lambda content: content['relative_file_paths'].append('again.mcap'))
+    (linked / 'again.mcap').symlink_to('linked.mcap')
+    assert stamps(linked) == [100, 101, 102]
+
+
+@pytest.mark.parametrize(
+    'edit',
+    [
+        lambda content: content.update(compression_mode='HERE'),
+        lambda content: content.update(compression_format='HERE'),
+        lambda content: content.update(custom_data={'a': 'HERE'}),
+        set_topic(name='HERE'),
+    ],
+)
+def test_references_that_would_fill_the_memory_break_the_metadata(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], object]
+) -> None:
+    bag = write(tmp_path / 'bag')
+    change(bag, edit)
+    lists = ['a0: &a0 [x]', *(f'a{n}: &a{n} [{",".join([f"*a{n - 1}"] * 10)}]' for n in range(1, 40))]
+    text = (bag / 'metadata.yaml').read_text().replace('HERE', '*a39')
+    (bag / 'metadata.yaml').write_text('\n'.join([*lists, text]))
+    assert 'its metadata.yaml is broken (TypeError: a list stands where text is expected)' in refusal(bag)

@@ -147,6 +147,14 @@ def test_a_message_that_is_not_cdr_is_refused_before_anybody_gets_it(tmp_path: P
     assert 'a message on /text is not encoded as CDR; it is damaged' in refusal(tmp_path / 'bag')
 
 
+@pytest.mark.parametrize('encoding', [2, 3, 6, 7, 0xB])
+def test_other_encodings_of_dds_are_refused_by_name(tmp_path: Path, encoding: int) -> None:
+    with bag_writer(tmp_path / 'bag') as bag:
+        bag.add_topic('/text', STRING)
+        bag.write_serialized('/text', 1, bytes([0, encoding]) + b'\0\0\2\0\0\0x\0')
+    assert f'a message on /text is encoded as 0x{encoding:04x} of DDS' in refusal(tmp_path / 'bag')
+
+
 def test_a_bag_can_be_moved(tmp_path: Path) -> None:
     shutil.move(write(tmp_path / 'bag'), tmp_path / 'elsewhere')
     with bag_reader(tmp_path / 'elsewhere') as bag:

@@ -94,3 +94,23 @@ def test_what_was_not_finished_is_told(tmp_path: Path) -> None:
     journal.write_bytes(b'\xd9\xd5\x05\xf9\x20\xa1\x63\xd7' + bytes(504))
     with pytest.raises(GdfusionError, match=f"still in {journal.name}: the recording was cut off; 'sqlite3 "):
         stamps(path)
+
+
+def test_a_log_is_looked_for_beside_the_file_itself(tmp_path: Path) -> None:
+    path = database(tmp_path / 'bag')
+    path.with_name(path.name + '-wal').write_bytes(b'messages')
+    (tmp_path / 'link.db3').symlink_to(path)
+    with pytest.raises(GdfusionError, match=f'still in {path.name}-wal: the recording was cut off'):
+        stamps(tmp_path / 'link.db3')
+
+
+def test_a_number_of_two_topics_is_refused(tmp_path: Path) -> None:
+    path = database(
+        tmp_path / 'bag',
+        'CREATE TABLE others AS SELECT * FROM topics',
+        "INSERT INTO others SELECT id, '/other', type, serialization_format, '', '' FROM topics",
+        'DROP TABLE topics',
+        'ALTER TABLE others RENAME TO topics',
+    )
+    with pytest.raises(GdfusionError, match='two topics have the number 1; it is damaged'):
+        stamps(path)

@@ -107,3 +107,15 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, storage: str
     (line,) = done.stderr.splitlines()
     assert line.startswith(f'refused: bag {tmp_path}/new/bag cannot be written: ')
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(('storage', 'stamp'), [('sqlite3', 1 << 63), ('mcap', -1)])
+def test_record_times_that_a_storage_does_not_have_are_refused(tmp_path: Path, storage: str, stamp: int) -> None:
+    def write() -> None:
+        with bag_writer(tmp_path / 'bag', storage=storage) as bag:
+            bag.add_topic('/text', 'std_msgs/msg/String')
+            bag.write_serialized('/text', stamp, b'\0\1\0\0\1\0\0\0\0')
+
+    with pytest.raises(GdfusionError, match=f'a message on /text has the record time {stamp} ns'):
+        write()
+    assert list(tmp_path.iterdir()) == []

@@ -241,6 +241,38 @@ def test_absent_files_are_counted(nuscenes_root: Path, tmp_path: Path) -> None:
     assert len(bag.on('/CAM_FRONT/image/compressed')) == 3
 
 
+def test_key_frames_that_the_tables_lack_are_told(nuscenes_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / 'nuscenes'
+    shutil.copytree(nuscenes_root, root)
+    edit_rows(root, 'scene', lambda rows: rows[0].update(nbr_samples=40, description='half a letter: \ud800'))
+    edit_rows(root, 'scene', lambda rows: rows.append({'token': 'more', 'name': 'scene-0900', 'nbr_samples': 0}))
+    edit_rows(
+        root,
+        'sample_data',
+        lambda rows: rows.remove(next(row for row in rows if 'CAM_BACK/' in row['filename'] and row['is_key_frame'])),
+    )
+    dataset = nuscenes.load(root)
+    jobs = plan(dataset, tmp_path)
+    told = [line for line in absences(dataset, jobs) if line.startswith('scene-')]
+    count = len(dataset.scenes[0].samples)
+    assert told == [
+        f'scene-0001: {40 - count} of 40 key frames that scene.json counts are not in sample.json',
+        f'scene-0001: sample_data.json has no image of CAM_BACK in 1 of {count} key frames',
+        'scene-0900: the tables have no image of it, so that it gets no bag',
+    ]
+    convert(jobs[0])
+    metadata = yaml.safe_load((tmp_path / 'scene-0001' / 'metadata.yaml').read_text())
+    custom_data = metadata['rosbag2_bagfile_information']['custom_data']
+    assert custom_data['nuscenes.description'] == 'half a letter: \\ud800'
+
+
+def edit_rows(root: Path, table: str, change: Callable[[list[dict[str, Any]]], object]) -> None:
+    path = root / 'v1.0-test' / f'{table}.json'
+    rows = json.loads(path.read_text())
+    change(rows)
+    path.write_text(json.dumps(rows))
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'said'),
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gdfusion_ros.datasets import occ3d
-from gdfusion_ros.datasets.grid_file import read_grid
+from gdfusion_ros.datasets.grid_file import read_grid, read_prediction
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import Pixels
@@ -63,3 +64,9 @@ def test_other_files_are_one_clear_line(content: bytes | dict[str, NDArray[Any]]
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(GdfusionError, match=r'none\.npz'):
         read_grid(tmp_path / 'none.npz')
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'token.npz')
+    with pytest.raises(GdfusionError, match=r'token\.npz cannot be read: it is no file'):
+        read_prediction(tmp_path / 'token.npz', OCC3D_NUSCENES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,9 @@ def test_an_end_in_the_middle_is_found(tmp_path: Path) -> None:
     (tmp_path / 'things.json').write_text(json.dumps(ROWS)[:-40])
     with pytest.raises(GdfusionError, match='not whole JSON'):
         Tables(tmp_path).read('things', Named, lambda row: row)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'things.json')
+    with pytest.raises(GdfusionError, match=r'things\.json cannot be read: it is no file'):
+        Tables(tmp_path).read('things', Named, lambda row: row.name)

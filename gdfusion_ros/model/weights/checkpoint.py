@@ -97,7 +97,7 @@ def _is_constant(name: str) -> bool:
     return name.rpartition('.')[2] in CONSTANTS
 
 
-_UNEXPECTED, _CONSTANTS_DIFFER = 'unexpected', 'constants that differ'
+_MISSING, _UNEXPECTED, _CONSTANTS_DIFFER = 'missing', 'unexpected', 'constants that differ'
 
 
 def _remedy(kinds: set[str]) -> str:
@@ -106,6 +106,11 @@ def _remedy(kinds: set[str]) -> str:
         return (
             'All that the network needs is there: if the rest was for the training only (a loss, an optimizer), '
             'save the file without it; otherwise it is the checkpoint of another model'
+        )
+    if kinds == {_MISSING}:
+        return (
+            'All that is in it fits: if it is one of several files (…-of-…), join them into one; otherwise it is the '
+            'checkpoint of another model'
         )
     if kinds == {_CONSTANTS_DIFFER}:
         return 'It was trained for voxels of another size or place: take the model with that grid'
@@ -134,7 +139,7 @@ def _faults(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict
         and not _equal_as_stored(found[key], expected[key])
     ]
     kinds = {
-        'missing': [key for key in expected if key not in found],
+        _MISSING: [key for key in expected if key not in found],
         _UNEXPECTED: [key for key in found if key not in expected],
         'of another shape': shapes,
         'of another type': types,

@@ -32,6 +32,11 @@ def read_metadata(path: Path) -> WeightsMetadata:
     Raises:
         GdfusionError: there is no file.
     """
+    if path.is_dir():
+        raise GdfusionError(
+            f'the weights {path} are a folder; give the file in it (of a distributed checkpoint torch makes one: '
+            "'python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER FILE')"
+        )
     if not path.is_file():
         raise GdfusionError(f"there are no weights {path}; 'gdfusion weights list' has the known names")
     try:

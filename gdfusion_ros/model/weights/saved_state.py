@@ -29,8 +29,15 @@ _WRAPPERS = ('state_dict', 'model_state_dict', 'model')
 _AVERAGED = 'ema_'
 """mmcv's EMAHook keeps a second set of weights: this prefix, and underscores for dots."""
 
+_AVERAGES = 'n_averaged'
+"""torch's AveragedModel counts its averages beside the weights, which stand behind ``module.``."""
+
+_MOST_UNPACKED = 4
+"""How many times the size of a zip archive its content may be; torch.save packs nothing, and weights hardly shrink."""
+_NO_BOMB = 1 << 26  # bytes that may always be unpacked
+
 _REFUSED = re.compile(r'GLOBAL ([\w.]+)')
-_CAUSE = re.compile(r'WeightsUnpickler error: *(\S[^\n]*)')
+_CAUSE = re.compile(r'WeightsUnpickler error:\s*(\S[^\n]*)')
 _NAMED = 12  # how many keys of a file an error names
 
 _OTHERS = {
@@ -58,6 +65,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise GdfusionError(f'there is no checkpoint {path}')
+    _require_size(path)
     content = _safetensors(path) if _is_safetensors(path) else _pickle(path)
     state = {
         str(key): tensor
@@ -65,7 +73,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if (tensor := _as_tensor(value)) is not None
     }
     twins = {_AVERAGED + key.replace('.', '_') for key in state}
-    return {key: value for key, value in state.items() if key not in twins}
+    return {key: value for key, value in state.items() if key not in twins and key != _AVERAGES}
 
 
 def write_state(state: Mapping[str, Tensor], path: Path, facts: WeightsMetadata) -> None:
@@ -97,6 +105,21 @@ def _safetensors(path: Path) -> object:
         return load_file(path)
     except Exception as error:
         raise _unreadable(path, error) from error
+
+
+def _require_size(path: Path) -> None:
+    """Refuse a zip archive that would fill the memory: torch unpacks first and compares sizes then."""
+    try:
+        size = path.stat().st_size
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return  # whoever reads it will say so
+    if unpacked > max(_MOST_UNPACKED * size, _NO_BOMB):
+        raise GdfusionError(
+            f'checkpoint {path} is a zip archive of {size >> 20} MB that would be {unpacked >> 20} MB when unpacked, '
+            'which weights are not; fetch it again from where it comes'
+        )
 
 
 def _pickle(path: Path) -> object:

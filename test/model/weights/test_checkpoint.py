@@ -161,6 +161,7 @@ WRAPPINGS: dict[str, Change] = {
     "twins of mmcv's EMAHook": lambda state: {
         'state_dict': {**state, **{'ema_' + key.replace('.', '_'): 0 * value for key, value in state.items()}}
     },
+    "torch's averages": lambda state: {'n_averaged': torch.tensor(3), **prefixed('module.', state)},
     'parameters': lambda state: {
         key: nn.Parameter(value) if value.is_floating_point() else value for key, value in state.items()
     },
@@ -308,7 +309,10 @@ def replaced(name: str, value: Tensor) -> Change:
 
 OFFSET = 'his_stream_offset_net.history_stream_offset_net'
 MISFITS: dict[str, tuple[Change, str]] = {
-    'missing': (without(f'{OFFSET}.bias', 'view_transformer.dx'), rf'2 missing: view_transformer\.dx, {OFFSET}\.bias'),
+    'missing': (
+        without(f'{OFFSET}.bias', 'view_transformer.dx'),
+        rf'2 missing: view_transformer\.dx, {OFFSET}\.bias.*one of several files',
+    ),
     'unexpected': (
         replaced('head.extra', torch.zeros(1)),
         r'1 unexpected: head\.extra\. All that the network needs is there: .*save the file without it',
@@ -482,6 +486,29 @@ def test_what_is_found_in_the_place_of_a_checkpoint_is_named(
         load_checkpoint(Part(2), path)
 
 
+def test_an_archive_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / 'odd.pth', 'w', zipfile.ZIP_DEFLATED) as file:
+        file.writestr('archive/data.pkl', saved({}))
+        file.writestr('archive/data/0', bytes(70 << 20))
+    with pytest.raises(GdfusionError, match=r'is a zip archive of 0 MB that would be 70 MB when unpacked'):
+        load_checkpoint(Part(2), tmp_path / 'odd.pth')
+
+
+def test_a_checkpoint_that_was_packed_by_hand_is_read(weights: Callable[[Change], Path], tmp_path: Path) -> None:
+    packed = tmp_path / 'packed.pth'
+    with zipfile.ZipFile(weights(dict)) as plain, zipfile.ZipFile(packed, 'w', zipfile.ZIP_DEFLATED) as file:
+        for name in plain.namelist():
+            file.writestr(name, plain.read(name))
+    network = Part(2)
+    load_checkpoint(network, packed)
+    assert equal(network, Part(1))
+
+
+def test_a_folder_in_the_place_of_weights_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['weights', 'check', str(tmp_path), '--model', 'gdfusion_nano']) == 1
+    assert f'the weights {tmp_path} are a folder; give the file in it' in capsys.readouterr().err
+
+
 def test_a_wrapper_that_holds_itself_ends(tmp_path: Path) -> None:
     content: dict[str, object] = {'epoch': 3}
     content['model'] = content
@@ -506,6 +533,7 @@ NO_WEIGHTS = 'has no weights among its keys'
         (torch.zeros(1), 'holds a Tensor'),
         ({'state_dict': 3}, 'holds a int'),
         ({'state_dict': argparse.Namespace(a=1)}, r'holds a argparse\.Namespace, which is not loaded'),
+        ({'meta': np.array(['a', None], object)}, r"cannot be read \(UnpicklingError: .*'numpy\.dtypes\.ObjectDType'"),
     ],
 )
 def test_a_file_of_something_else(tmp_path: Path, content: object, message: str) -> None:
