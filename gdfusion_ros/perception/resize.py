@@ -70,12 +70,6 @@ def resize(full: Bytes, columns: Filter, rows: Filter) -> Bytes:
     return result.reshape(*size, 3)
 
 
-def compile_resize() -> None:
-    """Compile what computes it, or take it from the disk, so that the first image is as fast as all others."""
-    pixel = bicubic(1, 1, 0, 1)
-    resize(np.zeros((1, 1, 3), np.uint8), pixel, pixel)
-
-
 @inlined
 def _add(sums: Weights, weights: Weights, first: Bytes, second: Bytes, third: Bytes, fourth: Bytes) -> None:
     """Four taps at once, so that the sums are not read and written for each."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.perception.preprocess import Preprocessor, ResizeCrop, normalize
+from gdfusion_ros.perception.preprocess import Preprocessor, ResizeCrop, normalize, normalized
 from gdfusion_ros.perception.resize import bicubic, resize
 from gdfusion_ros.perception.types import Pixels
 
@@ -96,6 +96,15 @@ def test_channels_are_reversed_under_the_statistics_of_rgb() -> None:
     high = [(255 - 123.675) / 58.395, (255 - 116.28) / 57.12, (255 - 103.53) / 57.375]
     np.testing.assert_allclose(result[0, :, 0, 0], [low[0], low[1], high[2]], rtol=1e-6)
     np.testing.assert_allclose(result[1, :, 1, 2], [high[0], high[1], low[2]], rtol=1e-6)
+
+
+def test_every_form_of_the_normalisation_gives_the_same_bits() -> None:
+    images = [noise(96, 64), noise(96, 64)[::-1], np.arange(64 * 96 * 3, dtype=np.uint8).reshape(64, 96, 3)]
+    stacked = torch.from_numpy(np.stack(images)).flip(-1).float()
+    mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    plain = ((stacked - mean) / std).permute(0, 3, 1, 2)
+    assert torch.equal(normalize(images, torch.device('cpu')), plain)
+    np.testing.assert_array_equal(normalized(images), plain)
 
 
 SOURCES = [
