@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=tuple(_MEASURES),
         default='network',
         help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
-        'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
+        'networks (zoo), the live node over DDS (needs ROS), what it does besides the network (steps), whether '
+        'it grows (soak), the converter, '
         'the reader of the tables, training, the viewers (view), or many bags (fleet)',
     )
     parser.add_argument(
@@ -420,6 +421,44 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _steps(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.model.runtime.process import prepare_process
+    from gdfusion_ros.model.zoo import load_network
+    from gdfusion_ros.ros import environment
+
+    prepare_process()
+    environment.prepare()
+    from gdfusion_ros.benchmark import steps as benchmark
+
+    network = load_network(model_settings(args))
+    with progress(None, 'step') as bar:
+        steps = list(benchmark.run(network, args.frames, bar.update))
+    width, height = benchmark.SOURCE
+    print(
+        f'{network.title} on {network.device}, images of {width} x {height}, medians of {args.frames}: processor time'
+    )
+    print(
+        tabulate(
+            [
+                (
+                    step.name,
+                    f'{1e3 * step.seconds:.2f}',
+                    str(step.times),
+                    f'{1e3 * step.seconds * step.times:.2f}',
+                    'always' if step.always else 'if subscribed to',
+                )
+                for step in steps
+            ],
+            headers=('step', 'ms', 'times a frame', 'ms a frame', 'when'),
+            stralign='right',
+            disable_numparse=True,
+        )
+    )
+    return {'model': network.title, 'steps': [dataclasses.asdict(step) for step in steps]}
+
+
 def _soak(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.model.zoo import select_model
     from gdfusion_ros.ros import environment
@@ -562,6 +601,7 @@ _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     'memory': _memory,
     'zoo': _zoo,
     'node': _node,
+    'steps': _steps,
     'soak': _soak,
     'convert': _convert,
     'tables': _tables,
