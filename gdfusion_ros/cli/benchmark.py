@@ -408,15 +408,18 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
 
     settings = model_settings(args)
     with progress(args.frames + 1, 'frame') as bar:
-        stages = latency.run(args.bag, model_arguments(settings), args.frames, bar.update)
+        measured = latency.run(args.bag, model_arguments(settings), args.frames, bar.update)
+    stages = measured.stages
     rest = {name: times for name, times in stages.items() if name != 'network'}
     rows = [*percentiles(stages), ('total less network', *percentiles(rest)[-1][1:])]
     title = select_model(settings).title
     print(f'{title} in a live node, {args.frames} camera sets of {args.bag}: ms from the last image to the grid')
     print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
+    print(f'from the start of the node to its first grid: {measured.start:.1f} s')
     return {
         'model': title,
         'frames': args.frames,
+        'start': measured.start,
         'milliseconds': {name: dict(zip(('median', '95 %', 'worst'), row, strict=True)) for name, *row in rows},
     }
 
