@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import queue
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +33,22 @@ _PAUSE = 0.2
 _TIMEOUT = 120.0
 
 
+@dataclass(frozen=True, eq=False)
+class Latency:
+    """What was measured.
+
+    Attributes:
+        stages: milliseconds that each of timing.STAGES took, one value a frame.
+        start: seconds from the start of the node's process to its first grid.
+    """
+
+    stages: dict[str, NDArray[np.float64]]
+    start: float
+
+
 def run(
     bag: Path, node_arguments: Sequence[str], frames: int, on_frame: Callable[[], object] = lambda: None
-) -> dict[str, NDArray[np.float64]]:
+) -> Latency:
     """Play the camera sets of ``bag`` one by one to a node process of its own.
 
     The images of a set come at their recorded pace, the next set when the grid of the one before is there: what is
@@ -46,12 +61,10 @@ def run(
         frames: How many to measure; the bag is repeated as needed.
         on_frame: Called after each, the first one included.
 
-    Returns:
-        Milliseconds that each of timing.STAGES took, one value a frame.
-
     Raises:
         GdfusionError: the bag cannot be played, or the node fails or does not answer.
     """
+    begin = time.monotonic()
     with (
         bag_reader(bag) as reader,
         node_process([*node_arguments, *EVERY_SET], name=_NODE, timeout=_TIMEOUT),
@@ -65,8 +78,10 @@ def run(
             for camera_set in itertools.islice(itertools.cycle(_camera_sets(reader)), frames + 1):
                 player.play(camera_set, 1.0, NoClock())
                 rows.append(_next(measured, bag))
+                if len(rows) == 1:
+                    start = time.monotonic() - begin
                 on_frame()
-    return {stage: np.array([row[stage] for row in rows[1:]]) for stage in STAGES}
+    return Latency({stage: np.array([row[stage] for row in rows[1:]]) for stage in STAGES}, start)
 
 
 def _subscribe(node: Node) -> queue.SimpleQueue[dict[str, float]]:

@@ -58,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=tuple(_MEASURES),
         default='network',
         help='the network alone (default), its fusions (cues), what remembering costs (memory), all '
-        'networks (zoo), the live node over DDS (needs ROS), whether it grows (soak), the converter, '
+        'networks (zoo), the live node over DDS (needs ROS), what it does besides the network (steps), whether '
+        'it grows (soak), the converter, '
         'the reader of the tables, training, the viewers (view), or many bags (fleet)',
     )
     parser.add_argument(
@@ -366,17 +367,58 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
 
     settings = model_settings(args)
     with progress(args.frames + 1, 'frame') as bar:
-        stages = latency.run(args.bag, model_arguments(settings), args.frames, bar.update)
+        measured = latency.run(args.bag, model_arguments(settings), args.frames, bar.update)
+    stages = measured.stages
     rest = {name: times for name, times in stages.items() if name != 'network'}
     rows = [*percentiles(stages), ('total less network', *percentiles(rest)[-1][1:])]
     title = select_model(settings).title
     print(f'{title} in a live node, {args.frames} camera sets of {args.bag}: ms from the last image to the grid')
     print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
+    print(f'from the start of the node to its first grid: {measured.start:.1f} s')
     return {
         'model': title,
         'frames': args.frames,
+        'start': measured.start,
         'milliseconds': {name: dict(zip(('median', '95 %', 'worst'), row, strict=True)) for name, *row in rows},
     }
+
+
+def _steps(args: argparse.Namespace) -> dict[str, Any]:
+    from tabulate import tabulate
+
+    from gdfusion_ros.model.runtime.process import prepare_process
+    from gdfusion_ros.model.zoo import load_network
+    from gdfusion_ros.ros import environment
+
+    prepare_process()
+    environment.prepare()
+    from gdfusion_ros.benchmark import steps as benchmark
+
+    network = load_network(model_settings(args))
+    with progress(None, 'step') as bar:
+        steps = list(benchmark.run(network, args.frames, bar.update))
+    width, height = benchmark.SOURCE
+    print(
+        f'{network.title} on {network.device}, images of {width} x {height}, medians of {args.frames}: processor time'
+    )
+    print(
+        tabulate(
+            [
+                (
+                    step.name,
+                    f'{1e3 * step.seconds:.2f}',
+                    str(step.times),
+                    f'{1e3 * step.seconds * step.times:.2f}',
+                    'always' if step.always else 'if subscribed to',
+                )
+                for step in steps
+            ],
+            headers=('step', 'ms', 'times a frame', 'ms a frame', 'when'),
+            stralign='right',
+            disable_numparse=True,
+        )
+    )
+    return {'model': network.title, 'steps': [dataclasses.asdict(step) for step in steps]}
 
 
 def _soak(args: argparse.Namespace) -> dict[str, Any]:
@@ -519,6 +561,7 @@ _MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     'memory': _memory,
     'zoo': _zoo,
     'node': _node,
+    'steps': _steps,
     'soak': _soak,
     'convert': _convert,
     'tables': _tables,

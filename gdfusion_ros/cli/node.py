@@ -78,16 +78,18 @@ def run(args: argparse.Namespace) -> int:
     from gdfusion_ros.ros.signals import StopRequest
 
     stop = StopRequest()
-    from gdfusion_ros.model.runtime.process import prepare_process
-    from gdfusion_ros.ros import environment
-
-    prepare_process()
-    environment.prepare()
     flags = (*records(ModelSettings), 'page_port', 'foxglove_port')
     overrides = {name: getattr(args, name) for name in flags if getattr(args, name) is not None}
     overrides.update(assignment(text) for text in args.overrides)
     ros_arguments = [*_params_files(args.params_file), *args.ros_args]
-    from gdfusion_ros.ros.main import run_node
+    from gdfusion_ros.model.runtime.process import loading, prepare_process
+
+    with loading():
+        from gdfusion_ros.ros import environment
+
+        prepare_process()
+        environment.prepare()
+        from gdfusion_ros.ros.main import run_node
 
     run_node(overrides, ros_arguments, stop)
 

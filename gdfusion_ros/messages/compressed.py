@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages import jpeg
 from gdfusion_ros.messages.encodings import eight_bits, is_bayer, opencv, refusal, to_rgb
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.perception.image_size import Size, require_size
@@ -44,9 +45,7 @@ def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
             if picture.format == 'PNG' and data[_PNG_BITS] == 16:
                 pixels = _load_sixteen_bits(data)
             else:
-                mode = 'L' if mosaic else 'RGB'
-                # Converting an image that is RGB already would copy it.
-                pixels = np.asarray(picture if picture.mode == mode else picture.convert(mode))
+                pixels = _load_eight_bits(picture, data, 'L' if mosaic else 'RGB')
     except UnidentifiedImageError as error:
         raise GdfusionError(_unidentified(data, format_)) from error
     except (GdfusionError, MemoryError):
@@ -86,6 +85,14 @@ def _has_mosaic(picture: Image.Image, encoding: str) -> bool:
     if channels > 1:
         raise GdfusionError(f'the format says Bayer, but the file has {channels} channels, and it does not say of what')
     return True
+
+
+def _load_eight_bits(picture: Image.Image, data: Message, mode: str) -> Pixels:
+    """(h, w, 3) of mode RGB, (h, w) of mode L."""
+    if picture.mode != mode:  # else converting would copy it
+        return np.asarray(picture.convert(mode))
+    found = jpeg.decoded(data) if (picture.format, mode) == ('JPEG', 'RGB') else None
+    return np.asarray(picture) if found is None else found
 
 
 def _load_sixteen_bits(data: Message) -> Pixels:

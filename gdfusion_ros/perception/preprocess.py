@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.ops.compiled import serial
+from gdfusion_ros.perception.resize import Filter, bicubic, resize
 from gdfusion_ros.perception.types import InputImage, Matrix, Pixels
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _THREADS = 2
-_BICUBIC_SUPPORT = 2
 _MEAN = (123.675, 116.28, 103.53)
 _STD = (58.395, 57.12, 57.375)
+_VALUES = (np.arange(256, dtype=np.float32)[:, None] - np.array(_MEAN, np.float32)) / np.array(_STD, np.float32)
+"""(256, 3) what each byte becomes as B, G, R."""
 
 
 @dataclass(frozen=True)
@@ -57,43 +59,31 @@ class ResizeCrop:
         """(3,) [px]: the shift of that mapping."""
         return np.array([0.0, -self.top, 0.0])
 
-    def start(self) -> tuple[int, int]:
-        """The row of the scaled image that the resize starts at, and where it begins in the full image [px].
-
-        It is the last one above the crop that begins on a whole row of the full image. So every filter weight below it
-        is the one that it has when all of the image is resized.
-        """
-        common = math.gcd(self.source[1], self.scaled_height)
-        periods = max(self.top, 0) // (self.scaled_height // common)
-        return periods * (self.scaled_height // common), periods * (self.source[1] // common)
-
-    def first_needed_row(self) -> int:
-        """The first row of the full image that the filter of the row at ``start`` reaches [px]."""
-        scale = max(self.source[0] / self.output[0], 1.0)
-        return max(self.start()[1] - math.ceil(_BICUBIC_SUPPORT * scale) - 1, 0)
+    @cached_property
+    def filters(self) -> tuple[Filter, Filter]:
+        """Of the columns, and of the rows that are kept."""
+        (width, height), bottom = self.source, self.scaled_height
+        return bicubic(width, self.output[0], 0, self.output[0]), bicubic(height, bottom, max(self.top, 0), bottom)
 
     def __call__(self, full: Pixels) -> Pixels:
         """(H, W, 3) uint8 of the full (h, w, 3) image: the crop of PIL's bicubic resize of all of it, bit for bit.
 
         The columns are resized first, then the rows, whatever order PIL would choose.
         """
-        width = self.output[0]
-        start, start_row = self.start()
-        rows = full[self.first_needed_row() :]
-        narrow = Image.fromarray(rows).resize((width, len(rows)), Image.Resampling.BICUBIC)
-        lower = narrow.resize(
-            (width, self.scaled_height - start),
-            Image.Resampling.BICUBIC,
-            box=(0, start_row - self.first_needed_row(), width, len(rows)),
-        )
-        top = self.top - start
-        return np.asarray(lower.crop((0, top, width, top + self.output[1])))
+        lower = resize(full, *self.filters)
+        return lower if self.top >= 0 else np.pad(lower, ((-self.top, 0), (0, 0), (0, 0)))
+
+
+@lru_cache
+def resize_crop(source: tuple[int, int], output: tuple[int, int]) -> ResizeCrop:
+    """That ``ResizeCrop``; what follows from the sizes alone is computed once."""
+    return ResizeCrop(source, output)
 
 
 class Preprocessor:
     """Makes the network's input images of full images, in a small pool of threads.
 
-    PIL lets other threads run while it decodes and resizes.
+    Other threads run while it decodes and resizes.
     """
 
     def __init__(self, image_size: tuple[int, int]) -> None:
@@ -159,7 +149,7 @@ class BackgroundImage:
         assert load is not None, 'an image is made once'
         full = load()
         source = (full.shape[1], full.shape[0])
-        return InputImage(ResizeCrop(source, self._output)(full), source)
+        return InputImage(resize_crop(source, self._output)(full), source)
 
 
 def _given_up() -> Future[InputImage]:
@@ -172,13 +162,16 @@ def normalize(images: Sequence[Pixels], device: torch.device) -> Tensor:
     """(N, 3, H, W) float32 on ``device``, channels last in memory, of N (H, W, 3) uint8 RGB input images.
 
     The channels come out reversed, B, G, R, and are normalised by the statistics of R, G, B in that order [QUIRK 1].
-    The bytes go to the device as they are, and nothing waits for it.
+    The bytes go to another device as they are, and nothing waits for it.
     """
     import torch
 
     from gdfusion_ros.model.runtime.upload import upload
 
-    stacked = upload(torch.from_numpy(np.stack(images)), device).flip(-1)
+    pixels = np.stack(images)
+    if device.type == 'cpu':
+        return torch.from_numpy(_normal(pixels)).permute(0, 3, 1, 2)
+    stacked = upload(torch.from_numpy(pixels), device).flip(-1)
     # Whole rows at once: a loop over three channels is ten times slower.
     rows = stacked.float().flatten(2)
     mean, std = (upload(torch.tensor(values), device).repeat(stacked.shape[2]) for values in (_MEAN, _STD))
@@ -187,7 +180,24 @@ def normalize(images: Sequence[Pixels], device: torch.device) -> Tensor:
 
 def normalized(images: Sequence[Pixels]) -> NDArray[np.float32]:
     """The same without torch, bit for bit, the channels first in memory."""
-    pixels = np.stack(images)[..., ::-1].transpose(0, 3, 1, 2)
-    mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (_MEAN, _STD))
-    normal: NDArray[np.float32] = (pixels.astype(np.float32) - mean) / std
-    return normal
+    return np.ascontiguousarray(_normal(np.stack(images)).transpose(0, 3, 1, 2))
+
+
+def compile_images() -> None:
+    """Compile what makes images, or take it from the disk, so that the first one is made as fast as all others."""
+    normalized([ResizeCrop((1, 1), (1, 1))(np.zeros((1, 1, 3), np.uint8))])
+
+
+def _normal(pixels: Pixels) -> NDArray[np.float32]:
+    """(N, H, W, 3) of (N, H, W, 3)."""
+    values = np.empty(pixels.shape, np.float32)
+    _look_up(pixels.reshape(-1, 3), _VALUES, values.reshape(-1, 3))
+    return values
+
+
+@serial
+def _look_up(pixels: Pixels, table: NDArray[np.float32], values: NDArray[np.float32]) -> None:
+    """(n, 3): the values of the channels, reversed."""
+    for pixel in range(len(pixels)):
+        for channel in range(3):
+            values[pixel, channel] = table[pixels[pixel, 2 - channel], channel]

@@ -8,6 +8,7 @@ from typing import NoReturn
 import torch
 from rclpy.executors import SingleThreadedExecutor
 
+from gdfusion_ros.model.runtime.process import loading
 from gdfusion_ros.ros import parameters, shared_memory
 from gdfusion_ros.ros.computing import end_process
 from gdfusion_ros.ros.context import ros_context, serve
@@ -42,7 +43,9 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str], stop
         try:
             for fault in filter(None, (shared_memory.shortage(), shared_memory.left_behind())):
                 node.get_logger().warning(fault)
-            if node.start():
+            with loading():
+                started = node.start()
+            if started:
                 executor = SingleThreadedExecutor(context=context)
                 executor.add_node(node)
                 serve(executor, stop.event)

@@ -30,7 +30,7 @@ from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.estimator import OccupancyEstimator
 from gdfusion_ros.perception.labels import LABEL_SETS
-from gdfusion_ros.perception.preprocess import Preprocessor
+from gdfusion_ros.perception.preprocess import Preprocessor, compile_images
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
 from gdfusion_ros.perception.visibility import compile_rays
@@ -80,6 +80,7 @@ def _ready_network(settings: ModelSettings, *, scores: bool) -> OccupancyNetwork
     else:
         warm_up(network)
     compile_rays()
+    compile_images()
     return network
 
 

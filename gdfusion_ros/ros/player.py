@@ -18,7 +18,7 @@ from gdfusion_ros.bags.reader import BagReader, RawMessage, Topic, bag_reader
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE, TF_TYPE
 from gdfusion_ros.perception.types import NANOSECONDS
-from gdfusion_ros.ros import qos
+from gdfusion_ros.ros import bag_qos
 from gdfusion_ros.ros.clock import Clock, NoClock, Ticker, require_showable
 from gdfusion_ros.ros.context import ros_node
 from gdfusion_ros.ros.factory import message_class
@@ -130,7 +130,7 @@ class Player:
         self.published: Counter[str] = Counter()
         self.topics = topics
         self._publishers = {
-            name: node.create_publisher(message_class(topic.type_name), name, qos.recorded(topic))
+            name: node.create_publisher(message_class(topic.type_name), name, bag_qos.recorded(topic))
             for name, topic in topics.items()
         }
 
@@ -231,7 +231,7 @@ def _from_start(reader: BagReader, start: float, topics: Sequence[str]) -> Itera
     """The messages from ``start`` [s] on, after those on latched topics that were sent before and still hold."""
     origin = reader.start + round(start * NANOSECONDS)
     if start:
-        latched = [name for name in topics if name in reader.topics and qos.is_latched(reader.topics[name])]
+        latched = [name for name in topics if name in reader.topics and bag_qos.is_latched(reader.topics[name])]
         for message in reader.raw_messages(latched):
             if message.stamp < origin:
                 yield Event(0.0, message)

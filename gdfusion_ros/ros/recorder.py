@@ -20,7 +20,7 @@ from gdfusion_ros.bags.messages import require_type
 from gdfusion_ros.bags.writer import BagWriter, bag_writer
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC
-from gdfusion_ros.ros import qos
+from gdfusion_ros.ros import bag_qos, qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
 from gdfusion_ros.ros.names import require_full_topic_name
@@ -116,7 +116,7 @@ class Recorder:
         if topic not in self._announced:
             self._announced.add(topic)
             offers = self._offered(topic) or self._offers.get(topic, [])
-            self._writer.add_topic(topic, self._topics[topic], *map(qos.kept, offers))
+            self._writer.add_topic(topic, self._topics[topic], *map(bag_qos.kept, offers))
 
     def _wait_until(self, topics: set[str], found: Mapping[str, object], deadline: float, seconds: float) -> None:
         while silent := sorted(topics - found.keys()):

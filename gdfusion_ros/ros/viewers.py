@@ -9,8 +9,6 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros.log import Log
 from gdfusion_ros.settings import NodeSettings
 from gdfusion_ros.viewers.background import Background
-from gdfusion_ros.viewers.foxglove import FoxgloveServer
-from gdfusion_ros.viewers.page import LivePage
 from gdfusion_ros.viewers.view import View, Viewer
 
 
@@ -43,9 +41,13 @@ def audience(settings: NodeSettings, to: Log) -> Audience:
     viewers: list[Viewer] = []
     try:
         if settings.page_port:
+            from gdfusion_ros.viewers.page import LivePage
+
             viewers.append(page := LivePage(settings.viewer_host, settings.page_port))
             to.info(f'page: {page.url}')
         if settings.foxglove_port:
+            from gdfusion_ros.viewers.foxglove import FoxgloveServer
+
             viewers.append(server := FoxgloveServer(settings.viewer_host, settings.foxglove_port))
             to.info(f'Foxglove: open a connection to {server.url}')
     except GdfusionError:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gdfusion_ros.perception.framing import PostTransform
 from gdfusion_ros.perception.poses import product
-from gdfusion_ros.perception.preprocess import ResizeCrop
+from gdfusion_ros.perception.preprocess import resize_crop
 from gdfusion_ros.perception.types import Pixels
 from gdfusion_ros.training.settings import TrainingSettings
 
@@ -55,7 +55,7 @@ class ImageAugmentation:
         """
         source = (full.shape[1], full.shape[0])
         if self == ImageAugmentation():
-            crop = ResizeCrop(source, output)
+            crop = resize_crop(source, output)
             return crop(full), PostTransform(crop.post_rotation(), crop.post_translation())
         width, height = output
         scale = width / source[0] * self.zoom

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.perception.preprocess import Preprocessor, ResizeCrop, normalize
+from gdfusion_ros.perception.preprocess import Preprocessor, ResizeCrop, normalize, normalized
+from gdfusion_ros.perception.resize import bicubic, resize
 from gdfusion_ros.perception.types import Pixels
 
 CAMERAS = ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT')
@@ -97,6 +98,15 @@ def test_channels_are_reversed_under_the_statistics_of_rgb() -> None:
     np.testing.assert_allclose(result[1, :, 1, 2], [high[0], high[1], low[2]], rtol=1e-6)
 
 
+def test_every_form_of_the_normalisation_gives_the_same_bits() -> None:
+    images = [noise(96, 64), noise(96, 64)[::-1], np.arange(64 * 96 * 3, dtype=np.uint8).reshape(64, 96, 3)]
+    stacked = torch.from_numpy(np.stack(images)).flip(-1).float()
+    mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    plain = ((stacked - mean) / std).permute(0, 3, 1, 2)
+    assert torch.equal(normalize(images, torch.device('cpu')), plain)
+    np.testing.assert_array_equal(normalized(images), plain)
+
+
 SOURCES = [
     (1600, 900),
     (1600, 896),
@@ -122,26 +132,35 @@ def test_rows_that_the_crop_drops_are_not_needed(source: tuple[int, int], output
 
 @pytest.mark.parametrize('source', SOURCES)
 @pytest.mark.parametrize('output', [LARGE, SMALL])
-def test_no_filter_weight_differs_from_the_whole_image(source: tuple[int, int], output: tuple[int, int]) -> None:
+def test_the_filter_has_the_weights_of_the_whole_image(source: tuple[int, int], output: tuple[int, int]) -> None:
     # Stronger than any number of images: the resize is fixed by its integer weights.
     crop = ResizeCrop(source, output)
-    start, start_row = crop.start()
-    gone = crop.first_needed_row()
-    weights = filter_weights(0.0, source[1], source[1], crop.scaled_height)
-    lower = filter_weights(start_row - gone, source[1] - gone, source[1] - gone, crop.scaled_height - start)
-    assert [{index + gone: weight for index, weight in row.items()} for row in lower] == weights[start:]
+    for size, resized, begin in ((source[0], output[0], 0), (source[1], crop.scaled_height, max(crop.top, 0))):
+        made = bicubic(size, resized, begin, resized)
+        weights = [
+            {int(first) + tap: int(weight) for tap, weight in enumerate(row) if weight}
+            for first, row in zip(made.first, made.weights, strict=True)
+        ]
+        assert weights == filter_weights(0.0, size, size, resized)[begin:]
+        assert made.end == 1 + max(max(row) for row in weights)
 
 
-def test_the_nuscenes_crop_leaves_out_a_third_of_the_rows() -> None:
-    crop = ResizeCrop((1600, 900), LARGE)
-    assert crop.start() == (132, 300)
-    assert crop.first_needed_row() == 294
-    np.testing.assert_array_equal(
-        crop(pattern(1, 3)),
-        np.asarray(
-            Image.fromarray(pattern(1, 3)).resize((704, 396), Image.Resampling.BICUBIC).crop((0, 140, 704, 396))
-        ),
-    )
+@pytest.mark.parametrize('source', [(1, 1), (3, 2), (5, 33), (33, 5)])
+@pytest.mark.parametrize('output', [(2, 1), (8, 16)])
+def test_tiny_images_are_resized_as_well(source: tuple[int, int], output: tuple[int, int]) -> None:
+    full = noise(*source)
+    resized = full[..., ::-1]  # not contiguous
+    columns, rows = (bicubic(size, new, 0, new) for size, new in zip(source, output, strict=True))
+    by_pillow = Image.fromarray(np.ascontiguousarray(resized))
+    for size in ((output[0], source[1]), output):
+        by_pillow = by_pillow.resize(size, Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(resize(resized, columns, rows), np.asarray(by_pillow))
+
+
+def test_only_the_rows_that_are_kept_are_looked_at() -> None:
+    columns, rows = ResizeCrop((1600, 900), LARGE).filters
+    assert (int(rows.first[0]), rows.end) == (315, 900)
+    assert len(columns.first) == 704
 
 
 def test_it_takes_less_time_than_the_whole_image() -> None:

@@ -24,7 +24,9 @@ def test_every_stage_of_every_frame_is_measured(drive: Path, monkeypatch: pytest
 
     monkeypatch.setattr(latency, '_TIMEOUT', patience)
     monkeypatch.setattr(Player, 'play', play)
-    stages = latency.run(drive, model_arguments(model), 2, lambda: seen.append('grid'))
+    found = latency.run(drive, model_arguments(model), 2, lambda: seen.append('grid'))
+    stages = found.stages
+    assert found.start > 0
     assert seen == 3 * ['set', 'grid'], 'a set does not wait for the one before; one frame more warms up'
     assert tuple(stages) == STAGES
     assert all(len(times) == 2 and (times >= 0).all() for times in stages.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gdfusion_ros.model.runtime import malloc
+from gdfusion_ros.model.runtime.process import loading
 
 
 def test_no_thread_computes_with_subnormal_numbers() -> None:
@@ -33,3 +35,14 @@ def test_huge_pages_are_asked_for_where_the_system_has_them(
     if text is not None:
         malloc.HUGE_PAGES.write_text(text)
     assert malloc.has_huge_pages() is found
+
+
+def test_what_is_loaded_is_never_looked_through_for_garbage() -> None:
+    try:
+        with loading():
+            assert not gc.isenabled()
+            loaded: list[list[int]] = [[]]
+        assert gc.isenabled()
+        assert not any(each is loaded for each in gc.get_objects())
+    finally:
+        gc.unfreeze()
