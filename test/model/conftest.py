@@ -280,6 +280,12 @@ def filled() -> Callable[[OccupancyNetwork], OccupancyNetwork]:
 
 
 @pytest.fixture(scope='session')
+def build_sized() -> Callable[..., OccupancyNetwork]:
+    """Builds a network of few channels by a family's function and a spec, filled: ``build_sized(function, spec)``."""
+    return lambda function, spec, **given: _filled(function(spec, SMALL[function], **given))
+
+
+@pytest.fixture(scope='session')
 def build_tiny() -> Callable[[NetworkSpec], OccupancyNetwork]:
     """Builds a tiny network of a spec; its weights are to be drawn."""
     return lambda spec: bevdetocc.bevdetocc(spec, SIZES)
