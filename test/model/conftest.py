@@ -282,7 +282,7 @@ def filled() -> Callable[[OccupancyNetwork], OccupancyNetwork]:
 @pytest.fixture(scope='session')
 def build_sized() -> Callable[..., OccupancyNetwork]:
     """Builds a network of few channels by a family's function and a spec, filled: ``build_sized(function, spec)``."""
-    return lambda function, spec, **given: _filled(function(spec, SMALL[function], **given))
+    return lambda function, spec, **given: _filled(function(spec, **{'sizes': SMALL[function], **given}))
 
 
 @pytest.fixture(scope='session')

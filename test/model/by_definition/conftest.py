@@ -41,6 +41,7 @@ def journey(drive: Any) -> Callable[..., None]:
     def travelled(
         network: OccupancyNetwork, definition: Definition, seen: Callable[[int, Frame], Frame] = lambda _, frame: frame
     ) -> None:
+        settle(network)
         runner, (first, second, third, fourth) = SequenceRunner(network), drive.frames(4)
         frames = [first, second, changed(third), fourth, second, third]
         for step, frame in enumerate(frames):

@@ -177,14 +177,17 @@ class Definition:
     # ---- C3 ----
 
     def cost_volume(self, feature: Tensor, frame: Frame) -> Tensor:
-        """What the depth net is given of it: (N, K, h, w)."""
+        """What the depth net is given of it: (N, K, h, w).
+
+        The released code cuts the previous image anew, as the current one; a stream keeps its features, and so its cut.
+        """
         before, c, (height, width) = self.past.get('feature', feature), frame.calibration, self.spec.image_size
-        self.now['feature'] = feature
+        self.now['feature'], cut = feature, self.past.get('calibration', c)
         found = []
         for n in range(len(feature)):
             points = self.seen_by(self.frustum((feature.shape[2], feature.shape[3])), c, n)
             seen, behind = self.seen_before(points, frame, n)
-            pixels = seen[..., :2] @ c.post_rotation[n, :2, :2].double().T + c.post_translation[n, :2].double()
+            pixels = seen[..., :2] @ cut.post_rotation[n, :2, :2].double().T + cut.post_translation[n, :2].double()
             grid = pixels / torch.tensor([width - 1, height - 1]) * 2 - 1
             grid[behind] = -2
             warped = F.grid_sample(before[n].expand(len(grid), -1, -1, -1), grid, align_corners=True)
