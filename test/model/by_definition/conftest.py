@@ -39,9 +39,11 @@ def journey(drive: Any) -> Callable[..., None]:
     """Compares logits and labels of a start, two frames, one of another calibration, and a new sequence's two."""
 
     def travelled(
-        network: OccupancyNetwork, definition: Definition, seen: Callable[[int, Frame], Frame] = lambda _, frame: frame
+        network: OccupancyNetwork,
+        definition: Definition,
+        seen: Callable[[int, Frame], Frame] = lambda _, frame: frame,
+        largest_error: float = LARGEST_ERROR,
     ) -> None:
-        settle(network)
         runner, (first, second, third, fourth) = SequenceRunner(network), drive.frames(4)
         frames = [first, second, changed(third), fourth, second, third]
         for step, frame in enumerate(frames):
@@ -52,9 +54,9 @@ def journey(drive: Any) -> Callable[..., None]:
             found, expected = runner.predict(given), definition(given)
             assert found.logits.shape == expected.shape
             error = (found.logits - expected).abs().max() / expected.std()
-            assert error <= LARGEST_ERROR, f'frame {step}: {float(error):.1e}'
+            assert error <= largest_error, f'frame {step}: {float(error):.1e}'
             labels = definition.labels(expected)
-            assert labels.unique().numel() > 3
+            assert labels.unique().numel() >= 3
             assert (found.labels == labels).float().mean() >= AGREEMENT
 
     return travelled

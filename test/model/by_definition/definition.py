@@ -254,9 +254,7 @@ class Definition:
             found.append(F.grid_sample(logits[n][None, None], grid[None], align_corners=True)[0, 0])
         return torch.stack(found)
 
-    def fused_geometry(
-        self, logits: Tensor, q: Tensor, frame: Frame, measured: Tensor | None = None
-    ) -> Tensor:
+    def fused_geometry(self, logits: Tensor, q: Tensor, frame: Frame, measured: Tensor | None = None) -> Tensor:
         """G; ``measured`` is one-hot where LiDAR hit (alocc.md §9.3)."""
         hit = torch.zeros_like(q[:, :1]).bool() if measured is None else measured.any(1, keepdim=True)
         blended = q if measured is None else torch.where(hit, measured, q)
@@ -291,7 +289,9 @@ class Definition:
     def rigid(self, frame: Frame, *, flat: bool = False) -> Tensor:
         """p of every voxel of this frame's grid in the previous one's: (Y, X, Z, 3); ``flat``: of the plane z = 1 m."""
         (x_count, y_count, z_count), lower, size = (
-            self.spec.grid.shape, self.spec.grid.lower, self.spec.grid.voxel_size
+            self.spec.grid.shape,
+            self.spec.grid.lower,
+            self.spec.grid.voxel_size,
         )
         metres, now, then = (torch.eye(4, dtype=torch.float64) for _ in range(3))
         for axis in range(2 if flat else 3):

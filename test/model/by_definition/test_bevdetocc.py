@@ -52,9 +52,10 @@ class Bevdetocc(Definition):
         levels: dict[int, Tensor] = {}
         for stage, name, first in self.blocks('img_bev_encoder_backbone.layers'):
             levels[stage] = x = self.residual_3d(x, name, 2 if stage and first else 1)
-        raised = [levels[0]]
-        for stage in (1, 2):
-            raised.append(F.interpolate(levels[stage], scale_factor=2**stage, mode='trilinear', align_corners=True))
+        raised = [levels[0]] + [
+            F.interpolate(levels[stage], scale_factor=2**stage, mode='trilinear', align_corners=True)
+            for stage in (1, 2)
+        ]
         name = 'img_bev_encoder_neck.conv'
         x = self.norm(self.conv(torch.cat(raised, 1), f'{name}.conv'), f'{name}.bn').relu()
         x = self.conv(x, 'occupancy_head.final_conv.conv', 1, 1).relu()[0].permute(1, 2, 3, 0)
@@ -63,9 +64,7 @@ class Bevdetocc(Definition):
 
 
 @pytest.fixture
-def make(
-    build_sized: Callable[..., OccupancyNetwork], tiny_spec: NetworkSpec
-) -> Callable[[str], OccupancyNetwork]:
+def make(build_sized: Callable[..., OccupancyNetwork], tiny_spec: NetworkSpec) -> Callable[[str], OccupancyNetwork]:
     def made(memory: str) -> OccupancyNetwork:
         spec = tiny_spec if memory == 'four cues' else dataclasses.replace(tiny_spec, cues=())
         return build_sized(bevdetocc, spec, memory=MEMORIES[memory])

@@ -16,6 +16,8 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.fbocc import fbocc
 from gdfusion_ros.model.spec import NetworkSpec
 
+LARGEST_ERROR = 1e-3
+"""Its attention amplifies rounding, as in the recordings' gate."""
 HEADS, HEIGHTS = 8, (-0.2, 1.4, 3.0, 4.6)
 LAYER = 'backward_projection.transformer.encoder.layers.0'
 
@@ -175,4 +177,4 @@ def test_frames_of_the_whole_network(
     grid = VoxelGrid(lower=(-8.0, -6.0, -1.0), voxel_size=(0.8, 0.75, 0.8), shape=(20, 16, 8))
     spec = dataclasses.replace(tiny_spec, grid=grid, refinement=2, context_channels=16)
     network = build_sized(fbocc, spec)
-    journey(network, Fbocc(network))
+    journey(network, Fbocc(network), largest_error=LARGEST_ERROR)

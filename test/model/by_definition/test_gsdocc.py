@@ -14,7 +14,6 @@ from torch import Tensor
 
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.weights.checkpoint import published_state
 
 LARGEST_ERROR, AGREEMENT = 2e-4, 0.999
@@ -128,7 +127,10 @@ def merged_weights(w: dict[str, Tensor]) -> dict[str, Tensor]:
                 kernel[:, :, first + r * i, first + r * j] += taps[:, :, i, j] * factor.view(-1, 1, 1)
         bias = bias + shift
     factor, shift = scale('norm')
-    found = {'dwconv.lk_origin.weight': kernel * factor.view(-1, 1, 1, 1, 1), 'dwconv.lk_origin.bias': bias * factor + shift}
+    found = {
+        'dwconv.lk_origin.weight': kernel * factor.view(-1, 1, 1, 1, 1),
+        'dwconv.lk_origin.bias': bias * factor + shift,
+    }
     factor, shift = scale('pwconv2.2')
     gamma, old = w[f'{BLOCK}.gamma'].double(), w[f'{BLOCK}.pwconv2.0.weight'].double()
     found['pwconv2.0.weight'] = old * (factor * gamma)[:, None]
