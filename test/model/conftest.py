@@ -289,7 +289,8 @@ def build_sized() -> Callable[..., OccupancyNetwork]:
 
     def build(function: Callable[..., OccupancyNetwork], spec: NetworkSpec, **given: Any) -> OccupancyNetwork:
         network = _filled(function(spec, **{'sizes': SMALL[function], **given}))
-        network.get_submodule('images.backbone.layer1')[-1].bn3.bias[-4] = 30.0
+        stage: Any = network.get_submodule('images.backbone.layer1')
+        stage[-1].bn3.bias[-4] = 30.0
         return network
 
     return build

@@ -105,6 +105,8 @@ ABOUT = {
     'alocc_3d': About(
         'ALOcc-3D with a queue of 16 frames: the baseline', 52854721, 351.0, 1379926946, _WRITTEN,
         (Scores(45.5, 39.3, 75.3, f'{_PAPER}, table 1'),)),
+    'alocc_3d_depth': About(
+        'alocc_3d that also looks at LiDAR depth: the baseline', 52854721, 351.0, 1379926946, _WRITTEN),
     'alocc_2d': About(
         'ALOcc-2D with a queue of 16 frames: the baseline', 63704929, 322.6, 274006946, _WRITTEN),
     'alocc_mini': About(

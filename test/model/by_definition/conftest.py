@@ -44,6 +44,7 @@ def journey(drive: Any) -> Callable[..., None]:
         seen: Callable[[int, Frame], Frame] = lambda _, frame: frame,
         largest_error: float = LARGEST_ERROR,
     ) -> None:
+        torch.set_num_threads(1)  # what is this small is not worth more
         runner, (first, second, third, fourth) = SequenceRunner(network), drive.frames(4)
         frames = [first, second, changed(third), fourth, second, third]
         for step, frame in enumerate(frames):

@@ -157,9 +157,9 @@ class Definition:
 
     def seen_by(self, points: Tensor, c: Calibration, n: int) -> Tensor:
         """(u, v, d) of the network's image -> places in the frame of camera n."""
-        source = (points - c.post_translation[n].double()) @ torch.linalg.inv(c.post_rotation[n].double()).T
+        source = (points - c.post_translation[n].double()) @ c.post_rotation[n].double().inverse().T
         source = torch.cat([source[..., :2] * source[..., 2:], source[..., 2:]], -1)
-        return source @ torch.linalg.inv(c.intrinsics[n].double()).T
+        return source @ c.intrinsics[n].double().inverse().T
 
     def seen_before(self, points: Tensor, frame: Frame, n: int) -> tuple[Tensor, Tensor]:
         """Places in camera n -> (u, v, z) in its previous source image, and what lies behind it then."""
@@ -299,7 +299,7 @@ class Definition:
         now[:3, :3], way = frame.calibration.bda, frame.previous_ego_from_ego.double()
         then[:3, :3] = self.past['calibration'].bda if self.past else frame.calibration.bda
         way = way if self.past else torch.eye(4).double()
-        matrix = torch.linalg.inv(metres) @ then @ way @ torch.linalg.inv(now) @ metres
+        matrix = metres.inverse() @ then @ way @ now.inverse() @ metres
         index = torch.ones(y_count, x_count, 1 if flat else z_count, 4, dtype=torch.float64)
         index[..., 0] = torch.arange(x_count)[:, None]
         index[..., 1] = torch.arange(y_count)[:, None, None]

@@ -42,6 +42,7 @@ VARIANTS = {
     '2d gf': Variant('2d'),
     'mini gf': Variant('mini'),
     '3d': Variant('3d', past=16),
+    '3d depth': Variant('3d', past=3, lidar=True),
     '2d': Variant('2d', past=3),
     'mini': Variant('mini', past=3),
 }
@@ -76,14 +77,15 @@ class Alocc(Definition):
         first = self.variant.first - 1
         return (logits.float().sigmoid()[..., first:].argmax(-1) + first).transpose(0, 1)
 
-    # ---- §2, §3, §9.3 ----
+    # ---- §2, §3, §9.3, §9.5 ----
 
     def geometry(self, trunk: Tensor, y0c: Tensor, frame: Frame) -> Tensor:
         for block in range(3):
             y0c = self.residual(y0c, f'depth_net.occ_conv.{block}')
         w = self.conv(y0c, 'depth_net.occ_conv.3').sigmoid()
         if self.variant.past:
-            return self.seen_behind(self.conv(trunk, 'depth_net.depth_conv.4').softmax(1), w)
+            p, y = self.conv(trunk, 'depth_net.depth_conv.4').softmax(1), self.measured(frame)
+            return self.seen_behind(p if y is None else torch.where(y.any(1, keepdim=True), y, p), w)
         o = self.seen_behind(self.conv(trunk, 'depth_net.depth_head').softmax(1), w)
         return self.fused_geometry(self.conv(trunk, 'depth_net.depth_head2'), o, frame, self.measured(frame))
 

@@ -52,12 +52,10 @@ class Bevdetocc(Definition):
         levels: dict[int, Tensor] = {}
         for stage, name, first in self.blocks('img_bev_encoder_backbone.layers'):
             levels[stage] = x = self.residual_3d(x, name, 2 if stage and first else 1)
-        raised = [levels[0]] + [
-            F.interpolate(levels[stage], scale_factor=2**stage, mode='trilinear', align_corners=True)
-            for stage in (1, 2)
-        ]
+        for stage in (1, 2):
+            levels[stage] = F.interpolate(levels[stage], scale_factor=2**stage, mode='trilinear', align_corners=True)
         name = 'img_bev_encoder_neck.conv'
-        x = self.norm(self.conv(torch.cat(raised, 1), f'{name}.conv'), f'{name}.bn').relu()
+        x = self.norm(self.conv(torch.cat([levels[0], levels[1], levels[2]], 1), f'{name}.conv'), f'{name}.bn').relu()
         x = self.conv(x, 'occupancy_head.final_conv.conv', 1, 1).relu()[0].permute(1, 2, 3, 0)
         hidden = torch.log1p(torch.exp(self.linear(x, 'occupancy_head.predicter.0')))
         return self.linear(hidden, 'occupancy_head.predicter.2')[..., 1:]
