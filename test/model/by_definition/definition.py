@@ -7,6 +7,7 @@ places are (…, 3) along x, y, z, in voxels.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from itertools import product
@@ -47,6 +48,32 @@ def sampled(volume: Tensor, places: Tensor) -> Tensor:
         values, inside = found_at(volume, index)
         total += weights.prod(-1) * inside * values
     return total
+
+
+def more_cameras(frame: Frame, count: int) -> Frame:
+    """The same two, looking in other directions."""
+    c, images, poses, chains = frame.calibration, [], [], []
+    which = [n % 2 for n in range(count)]
+    for n in range(count):
+        angle = torch.tensor(1.1 * (n // 2))
+        turn = torch.eye(4)
+        turn[0, 0] = turn[1, 1] = angle.cos()
+        turn[1, 0] = angle.sin()
+        turn[0, 1] = -turn[1, 0]
+        images.append(frame.images[n % 2].roll(17 * n, -1))
+        poses.append(turn @ c.volume_from_camera[n % 2])
+        chains.append(frame.previous_camera_from_camera[n % 2])
+    calibration = Calibration(
+        c.intrinsics[which],
+        c.post_rotation[which],
+        c.post_translation[which],
+        torch.stack(poses),
+        c.bda,
+        c.visible[which],
+    )
+    return dataclasses.replace(
+        frame, images=torch.stack(images), calibration=calibration, previous_camera_from_camera=torch.stack(chains)
+    )
 
 
 class Definition:

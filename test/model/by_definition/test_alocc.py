@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 import torch
 import torch.nn.functional as F
-from definition import Definition, eight_corners, found_at
+from definition import Definition, eight_corners, found_at, more_cameras
 from torch import Tensor
 
 from gdfusion_ros.model.interface import Calibration, Frame
@@ -185,32 +185,6 @@ class Alocc(Definition):
         for layer in (0, 2):
             q = self.linear(q, f'{name}.mask_embed.{layer}').relu()
         return torch.einsum('qc,cyxz->yxzq', self.linear(q, f'{name}.mask_embed.4'), features)[..., 1:]
-
-
-def more_cameras(frame: Frame, count: int) -> Frame:
-    """The same two, looking in other directions."""
-    c, images, poses, chains = frame.calibration, [], [], []
-    which = [n % 2 for n in range(count)]
-    for n in range(count):
-        angle = torch.tensor(1.1 * (n // 2))
-        turn = torch.eye(4)
-        turn[0, 0] = turn[1, 1] = angle.cos()
-        turn[1, 0] = angle.sin()
-        turn[0, 1] = -turn[1, 0]
-        images.append(frame.images[n % 2].roll(17 * n, -1))
-        poses.append(turn @ c.volume_from_camera[n % 2])
-        chains.append(frame.previous_camera_from_camera[n % 2])
-    calibration = Calibration(
-        c.intrinsics[which],
-        c.post_rotation[which],
-        c.post_translation[which],
-        torch.stack(poses),
-        c.bda,
-        c.visible[which],
-    )
-    return dataclasses.replace(
-        frame, images=torch.stack(images), calibration=calibration, previous_camera_from_camera=torch.stack(chains)
-    )
 
 
 @pytest.fixture
