@@ -167,6 +167,8 @@ def select_model(settings: ModelSettings) -> ModelSelection:
     Raises:
         GdfusionError: unknown model or cue; weights that are not there, or not of that network.
     """
+    if settings.model:
+        entry(settings.model)
     if settings.untrained:
         if settings.precision == 'int8':
             raise GdfusionError("precision 'int8' is of trained weights, not of random ones; use 'fp32'")
