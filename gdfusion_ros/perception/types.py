@@ -81,13 +81,17 @@ class PendingImage(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CameraImage:
-    """One image on its way to the network. ``frame_id`` is the camera's optical frame."""
+    """One image on its way to the network. ``frame_id`` is the camera's optical frame.
+
+    ``model`` is the calibration that was known when it came; None: the first that comes after it.
+    """
 
     camera: str
     epoch: int
     stamp: int
     frame_id: str
     input: PendingImage
+    model: CameraModel | None = None
 
 
 @dataclass(frozen=True, eq=False)
