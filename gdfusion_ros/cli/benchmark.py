@@ -292,10 +292,11 @@ def _memory(args: argparse.Namespace) -> dict[str, Any]:
     from gdfusion_ros.benchmark import memory
     from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL
     from gdfusion_ros.model.runtime.device import select_device
+    from gdfusion_ros.model.zoo import specification
 
     settings = model_settings(args)
     specs = {spec.name: spec for spec in (BEVDETOCC_GF, BEVDETOCC_GF_SMALL)}
-    name = settings.model or BEVDETOCC_GF.name
+    name = specification(settings.model or BEVDETOCC_GF.name).name
     if name not in specs:
         raise GdfusionError(f'model {name} has no sister that keeps its volumes; compare {" or ".join(specs)}')
     with progress(len(memory.LENGTHS) + 1, 'network') as bar:

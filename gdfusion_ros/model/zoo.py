@@ -19,6 +19,7 @@ from gdfusion_ros.model.networks.alocc_specs import (
     ALOCC_2D_GF,
     ALOCC_2D_GF_OPENOCCUPANCY,
     ALOCC_3D,
+    ALOCC_3D_DEPTH,
     ALOCC_3D_GF,
     ALOCC_3D_GF_DEPTH,
     ALOCC_3D_GF_SURROUNDOCC,
@@ -75,6 +76,7 @@ ZOO = {
         Entry(BEVDETOCC, partial(bevdetocc, memory=NOTHING)),
         Entry(BEVDETOCC_SF, partial(bevdetocc, memory=queue())),
         Entry(ALOCC_3D, partial(alocc_3d, memory=queue()), AloccWeights),
+        Entry(ALOCC_3D_DEPTH, partial(alocc_3d, memory=queue()), AloccWeights),
         Entry(ALOCC_2D, partial(alocc_2d, memory=queue()), AloccWeights),
         Entry(ALOCC_MINI, partial(alocc_mini, memory=queue()), AloccWeights),
         Entry(ALOCC_3D_GF, alocc_3d, AloccWeights),
@@ -165,6 +167,8 @@ def select_model(settings: ModelSettings) -> ModelSelection:
     Raises:
         GdfusionError: unknown model or cue; weights that are not there, or not of that network.
     """
+    if settings.model:
+        entry(settings.model)
     if settings.untrained:
         if settings.precision == 'int8':
             raise GdfusionError("precision 'int8' is of trained weights, not of random ones; use 'fp32'")

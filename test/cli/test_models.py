@@ -43,6 +43,23 @@ def test_a_wrong_name_lists_the_near_ones(capsys: pytest.CaptureFixture[str]) ->
     assert "unknown model 'gdfusion_nanno'; did you mean gdfusion_nano? there are" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    'verb',
+    [
+        ['benchmark'],
+        ['benchmark', 'memory'],
+        ['benchmark', 'cues'],
+        ['export', '--out', 'out.onnx'],
+        ['weights', 'check', 'gdfusion_nano'],
+    ],
+    ids=' '.join,
+)
+def test_so_does_every_verb(capsys: pytest.CaptureFixture[str], verb: list[str]) -> None:
+    name = ['alocc_3d_fg'] if verb[0] == 'export' else ['--model', 'alocc_3d_fg']
+    assert main([*verb, *name]) == 1
+    assert "unknown model 'alocc_3d_fg'; did you mean alocc_3d_gf" in capsys.readouterr().err
+
+
 def test_a_network_of_somebody_else_needs_no_facts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

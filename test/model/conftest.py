@@ -280,6 +280,23 @@ def filled() -> Callable[[OccupancyNetwork], OccupancyNetwork]:
 
 
 @pytest.fixture(scope='session')
+def build_sized() -> Callable[..., OccupancyNetwork]:
+    """Builds a network of few channels by a family's function and a spec, filled: ``build_sized(function, spec)``.
+
+    What is matched of its images has a channel that is nowhere exactly 0: whether it is may not be a matter of
+    rounding.
+    """
+
+    def build(function: Callable[..., OccupancyNetwork], spec: NetworkSpec, **given: Any) -> OccupancyNetwork:
+        network = _filled(function(spec, **{'sizes': SMALL[function], **given}))
+        stage: Any = network.get_submodule('images.backbone.layer1')
+        stage[-1].bn3.bias[-4] = 30.0
+        return network
+
+    return build
+
+
+@pytest.fixture(scope='session')
 def build_tiny() -> Callable[[NetworkSpec], OccupancyNetwork]:
     """Builds a tiny network of a spec; its weights are to be drawn."""
     return lambda spec: bevdetocc.bevdetocc(spec, SIZES)

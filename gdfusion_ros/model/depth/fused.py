@@ -18,7 +18,7 @@ from gdfusion_ros.model.geometry.camera import frustum_points
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.images import EncodedImages
-from gdfusion_ros.model.interface import Calibration, CellDepth
+from gdfusion_ros.model.interface import Calibration, CellDepth, Neighbours
 from gdfusion_ros.model.probe import Pass
 from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState
@@ -112,7 +112,7 @@ class FusedDepth(nn.Module):
         """
         with run.probe.stage('depth'), run.learned():
             seen: DepthPrediction = self.net(images.cells, cost, geometry.camera_vectors, geometry.ground)
-            distribution, neighbours = self.occlusion(seen)
+            distribution, neighbours = self.looked_behind(images, seen)
         run.probe.record('depth_pred', seen.probability)
         run.probe.record('context', seen.context)
         fused: GeometryState | None = None
@@ -129,6 +129,12 @@ class FusedDepth(nn.Module):
             neighbours,
         )
         return cells, fused
+
+    def looked_behind(self, images: EncodedImages, seen: DepthPrediction) -> tuple[Tensor, Neighbours | None]:
+        """(N, D, h, w) what the bins see and what lies behind it, and beside it."""
+        del images
+        found: tuple[Tensor, Neighbours | None] = self.occlusion(seen)
+        return found
 
     def blended(
         self,

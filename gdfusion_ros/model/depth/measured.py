@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from gdfusion_ros.model.depth.fused import DepthGeometry
+from gdfusion_ros.model.depth.net import DepthPrediction
 from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.geometry.depth_bins import DepthBins, one_hot
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.images import EncodedImages
+from gdfusion_ros.model.interface import Neighbours
 from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState, mixed
 
 NO_BIN = 255
@@ -41,9 +43,9 @@ class Measured(NamedTuple):
     known: Tensor
 
     @staticmethod
-    def of(depth: Tensor, patch: int, bins: DepthBins) -> Measured:
-        """What the maps (N, H, W) say of cells of ``patch`` pixels."""
-        found = nearest_bins(depth, patch, bins)
+    def of(depth: Tensor, cells: Tensor, bins: DepthBins) -> Measured:
+        """What the maps (N, H, W) say of the ``cells`` (N, D, h, w)."""
+        found = nearest_bins(depth, depth.shape[1] // cells.shape[2], bins)
         return Measured(one_hot(found, bins.count), (found != NO_BIN)[:, None])
 
     def over(self, predicted: Tensor) -> Tensor:
@@ -93,5 +95,16 @@ class MeasuredStereoDepth(StereoDepth):
         """What is seen and measured now, fused with the history."""
         if images.lidar_depth is None:
             return super().blended(images, logits, distribution, geometry, state)
-        measured = Measured.of(images.lidar_depth, self.image_size[0] // logits.shape[2], self._bins)
+        measured = Measured.of(images.lidar_depth, logits, self._bins)
         return self.fusion.with_measured(logits, distribution, measured, geometry.frustum, geometry.reprojection, state)
+
+
+class MeasuredBehindDepth(StereoDepth):
+    """The same of networks that fuse no geometry: what is measured is what they look behind (alocc.md §9.5)."""
+
+    def looked_behind(self, images: EncodedImages, seen: DepthPrediction) -> tuple[Tensor, Neighbours | None]:
+        """What lies behind and beside what is measured, or predicted where nothing is."""
+        if images.lidar_depth is not None:
+            measured = Measured.of(images.lidar_depth, seen.probability, self._bins)
+            seen = seen._replace(probability=measured.over(seen.probability))
+        return super().looked_behind(images, seen)

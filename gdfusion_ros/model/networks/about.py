@@ -52,9 +52,13 @@ _RECORDED = (
     'of the published checkpoint; nobody has scored it here'
 )
 
-_WRITTEN = (
+_ASSUMED = (
     'its modules agree with recordings of the release; the whole is built from the specification alone, and '
     'nobody has scored it here'
+)
+_WRITTEN = (
+    'its modules agree with recordings of the release, and the whole, small, with its specification written down a '
+    'second time; nobody has scored it here'
 )
 _WITH_KEYS = f'{_WRITTEN}; its keys are those of the checkpoint'
 
@@ -75,7 +79,8 @@ ABOUT = {
         (Scores(42.1, 36.4, 73.3, _RELEASE), Scores(41.7, 35.8, 73.2, f'{_PAPER}, table 1'))),
     'gsdocc': About(
         'GSD-Occ (AAAI 2025): geometry and semantics in two branches, a queue of 16 frames', 115007530, 506.2, 48000930,
-        'its modules agree with recordings of its release; re-parameterised it agrees with itself as trained; its keys '
+        'its modules agree with recordings of its release, and the whole, small, with its specification written down a '
+        'second time, as trained and re-parameterised; its keys '
         'are those of the checkpoint; nobody has scored it here',
         (Scores(39.4, None, None, 'README of the GSD-Occ release'),)),
     'bevdetocc': About(
@@ -100,13 +105,15 @@ ABOUT = {
         _WRITTEN),
     'alocc_2d_gf_openoccupancy': About(
         "ALOcc-2D-GF for OpenOccupancy's labels, its grid in the LiDAR's frame; its sizes are assumed in part",
-        79944349, 1760.2, 588146402, _WRITTEN, (Scores(17.9, 13.7, 28.6, f'{_PAPER}, table 3'),)),
+        79944349, 1760.2, 588146402, _ASSUMED, (Scores(17.9, 13.7, 28.6, f'{_PAPER}, table 3'),)),
     'alocc_mini_gf': About(
         'ALOcc-2D-mini with the four fusions', 36236408, 164.8, 7630914, _WRITTEN,
         (Scores(42.0, 35.7, 71.9, f'{_PAPER}, table 1'),)),
     'alocc_3d': About(
         'ALOcc-3D with a queue of 16 frames: the baseline', 52854721, 351.0, 1379926946, _WRITTEN,
         (Scores(45.5, 39.3, 75.3, f'{_PAPER}, table 1'),)),
+    'alocc_3d_depth': About(
+        'alocc_3d that also looks at LiDAR depth: the baseline', 52854721, 351.0, 1379926946, _WRITTEN),
     'alocc_2d': About(
         'ALOcc-2D with a queue of 16 frames: the baseline', 63704929, 322.6, 274006946, _WRITTEN),
     'alocc_mini': About(

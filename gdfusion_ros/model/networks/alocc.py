@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from gdfusion_ros.model.depth.measured import MeasuredStereoDepth
+from gdfusion_ros.model.depth.measured import MeasuredBehindDepth, MeasuredStereoDepth
 from gdfusion_ros.model.depth.mono import MonoDepth
 from gdfusion_ros.model.depth.net import COST_VOLUME, DepthChannels, DepthNet
 from gdfusion_ros.model.depth.occlusion import INTER_RAY, INTRA_RAY, IntraInterRay, IntraRay
@@ -150,7 +150,8 @@ def _stereo_depth(spec: NetworkSpec, sizes: Sizes, memory: Memory) -> StereoDept
         spec.feature_stride,
         fused=memory.fused_depth,
     )
-    slot = MeasuredStereoDepth if spec.lidar_depth else StereoDepth
+    measured = MeasuredStereoDepth if memory.fused_depth else MeasuredBehindDepth
+    slot = measured if spec.lidar_depth else StereoDepth
     return slot(
         net,
         spec.image_size,

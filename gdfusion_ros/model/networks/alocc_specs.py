@@ -115,6 +115,7 @@ ALOCC_MINI_GF = replace(
 )
 
 ALOCC_3D = replace(ALOCC_3D_GF, name='alocc_3d', cues=())
+ALOCC_3D_DEPTH = replace(ALOCC_3D, name='alocc_3d_depth', lidar_depth=True)
 ALOCC_2D = replace(ALOCC_2D_GF, name='alocc_2d', cues=())
 ALOCC_MINI = replace(ALOCC_MINI_GF, name='alocc_mini', cues=())
 """The baselines, which keep their last 16 volumes or maps in a queue (alocc.md §9.5, §9.6)."""

@@ -96,6 +96,7 @@ SMALL: dict[str, Callable[[NetworkSpec], OccupancyNetwork]] = {
     'bevdetocc': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC, memory=NOTHING),
     'bevdetocc_sf': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC, memory=queue(2)),
     'alocc_3d': partial(alocc.alocc_3d, sizes=ALOCC, memory=queue(2)),
+    'alocc_3d_depth': lambda spec: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), ALOCC, queue(2)),
     'alocc_3d_gf': partial(alocc.alocc_3d, sizes=ALOCC),
     'alocc_3d_gf_depth': lambda spec: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), ALOCC),
     'alocc_2d': lambda spec: alocc.alocc_2d(flat(spec), ALOCC, queue(2)),

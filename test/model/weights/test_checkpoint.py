@@ -40,7 +40,7 @@ MANIFESTS = (
     ('bevdetocc_gf', 'bevdetocc_r50_256x704_bevdet_pretrain_gdfusion'),
     ('bevdetocc', 'bevdetocc_nohist'),
     ('alocc_3d', 'alocc3d_16f'),
-    ('alocc_3d', 'alocc3d_16f_cd'),
+    ('alocc_3d_depth', 'alocc3d_16f_cd'),
     ('alocc_2d', 'alocc2d'),
     ('alocc_mini', 'alocc_mini'),
     ('bevdetocc_sf', 'bevdetocc_sf'),
