@@ -190,8 +190,7 @@ class FrameAssembler:
         stream, direction = f'{kind}s of {name}', 'ahead' if jump.ahead else 'back'
         self.counters.stream_jumped(
             stream,
-            f'the clock of the {stream} jumped {direction} by '
-            f'{abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
+            f'the clock of the {stream} jumped {direction} by {abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
             f'{stamp_text(jump.after)}, and no other: it is wrong',
         )
         if jump.leads or jump.ahead:
