@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.fleet.job import Job, JobSettings
     from gdfusion_ros.fleet.listing import Listing
     from gdfusion_ros.fleet.record import Failure, Record
+    from gdfusion_ros.fleet.storage import Output
     from gdfusion_ros.fleet.summary import Summary
     from gdfusion_ros.settings import ModelSettings
 
@@ -102,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """List, work, report."""
     from gdfusion_ros.fleet.listing import list_jobs
-    from gdfusion_ros.fleet.run import PAGE, open_folder, report, survey
+    from gdfusion_ros.fleet.run import PAGE, begin_folder, check_folder
     from gdfusion_ros.fleet.storage import is_url, output
     from gdfusion_ros.fleet.summary import Summary
     from gdfusion_ros.fleet.work import sealed
@@ -112,23 +113,35 @@ def run(args: argparse.Namespace) -> int:
     settings = sealed(_settings(args))
     listing = list_jobs(args.bags, out, settings, version=args.version or '', scenes=args.scenes)
     results, summary = output(out), Summary()
-    open_folder(results, args.out, settings, resume=args.resume)
+    check_folder(results, args.out, settings, resume=args.resume)
     if args.plan:
+        begin_folder(results, settings)
         return _plan(listing, args.plan, args.out)
-    left = survey(listing.jobs, results, settings, summary)
-    if args.resume:
-        print(f'{len(summary.rows)} of {len(listing.jobs)} bags are whole already', flush=True)
-    try:
-        if left:
-            _work(args, listing, left, settings, summary)
-    finally:
-        results.clean()
-        report(results, summary, f'Fleet {args.out}', pictures=args.render)
+    with results.claimed():
+        _go_on(args, listing, settings, results, summary)
     missing = len(listing.jobs) - len(summary.rows)
     if (scores := summary.total.report) is not None:
         print(scores.render('text') + '\n')
     print(f'{len(summary.rows)} of {len(listing.jobs)} bags are whole, {summary.grids} grids: {args.out}/{PAGE}')
     return 1 if missing else 0
+
+
+def _go_on(
+    args: argparse.Namespace, listing: Listing, settings: JobSettings, results: Output, summary: Summary
+) -> None:
+    """Do what is not whole yet, and report."""
+    from gdfusion_ros.fleet.run import begun, report, survey
+
+    left = survey(listing.jobs, results, settings, summary)
+    if args.resume:
+        print(f'{len(summary.rows)} of {len(listing.jobs)} bags are whole already', flush=True)
+    try:
+        if left:
+            _work(args, listing, left, settings, results, summary)
+    finally:
+        if begun(results):  # not where there are no workers
+            results.clean()
+            report(results, summary, f'Fleet {args.out}', pictures=args.render)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -176,15 +189,23 @@ def _plan(listing: Listing, folder: Path, out: str) -> int:
     return 0
 
 
-def _work(args: argparse.Namespace, listing: Listing, left: list[Job], settings: JobSettings, summary: Summary) -> None:
+def _work(
+    args: argparse.Namespace,
+    listing: Listing,
+    left: list[Job],
+    settings: JobSettings,
+    results: Output,
+    summary: Summary,
+) -> None:
     from gdfusion_ros.fleet.ray_pool import Share, ray_pool
-    from gdfusion_ros.fleet.run import work
+    from gdfusion_ros.fleet.run import begin_folder, work
 
     share = Share(args.cpus_per_worker, args.gpus_per_worker)
     with (
         ray_pool(settings, share, args.address, args.workers, listing.dataset_of) as pool,
         progress(len(left), 'bag') as bar,
     ):
+        begin_folder(results, settings)
         room = pool.capacity()
         if room < args.workers:
             bar.write(f'room for {room} of {args.workers} workers so far; the others wait for machines')

@@ -64,17 +64,27 @@ class Worker:
         return self._workplace.attempt(job, dataset)
 
 
+def _shared_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f'gdfusion-fleet-{os.getuid()}'
+
+
 def _own_folder() -> Path:
     """A folder for the temporary files of this process; those of processes that were killed are removed."""
-    shared = Path(tempfile.gettempdir()) / f'gdfusion-fleet-{os.getuid()}'
+    shared = _shared_folder()
     if not private_folder(shared):
         return Path(tempfile.mkdtemp(prefix='gdfusion-fleet-'))
     own = shared / str(os.getpid())
-    for left in shared.iterdir():
-        if left == own or not _runs(int(left.name)):
-            shutil.rmtree(left, ignore_errors=True)
+    shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
+    _remove_left(shared)
     return own
+
+
+def _remove_left(shared: Path) -> None:
+    """Remove the temporary files of processes that are gone."""
+    for left in shared.iterdir():
+        if not _runs(int(left.name)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _runs(process: int) -> bool:
@@ -208,6 +218,8 @@ def ray_pool(
             yield pool
     finally:
         ray.shutdown()
+        if _shared_folder().exists() and private_folder(_shared_folder()):
+            _remove_left(_shared_folder())
 
 
 def _ray() -> ModuleType:

@@ -18,8 +18,8 @@ SETTINGS, SCORES, PAGE = 'fleet.json', 'scores.json', 'report.html'
 """What the folder of a fleet has beside its results."""
 
 
-def open_folder(results: Output, place: str, settings: JobSettings, *, resume: bool) -> None:
-    """Begin a folder of results, or go on with one.
+def check_folder(results: Output, place: str, settings: JobSettings, *, resume: bool) -> None:
+    """See that results can go to a folder; nothing is written.
 
     Args:
         results: The folder.
@@ -31,11 +31,9 @@ def open_folder(results: Output, place: str, settings: JobSettings, *, resume: b
         GdfusionError: there are results and there may be none, or they were made with other settings.
     """
     content = results.read(SETTINGS)
-    facts = settings.facts
     if content is None:
         if results.occupied():
             raise GdfusionError(f'{place} exists already and is no folder of a fleet; choose another name')
-        results.write(SETTINGS, (json.dumps(facts, indent=2) + '\n').encode())
         return
     if not resume:
         raise GdfusionError(f'{place} has results already; go on with --resume, or choose another name')
@@ -43,8 +41,22 @@ def open_folder(results: Output, place: str, settings: JobSettings, *, resume: b
         there = json.loads(content)
     except ValueError as error:
         raise GdfusionError(f'{place}/{SETTINGS} is damaged: {error}; choose another folder') from error
-    if others := list(_differences(there, facts)):
+    if others := list(_differences(there, settings.facts)):
         raise GdfusionError(f'{place} was made with other settings: {"; ".join(others)}; choose another folder')
+
+
+def begin_folder(results: Output, settings: JobSettings) -> None:
+    """Write down what the results of a folder are made with.
+
+    Raises:
+        GdfusionError: it cannot be written.
+    """
+    results.write(SETTINGS, (json.dumps(settings.facts, indent=2) + '\n').encode())
+
+
+def begun(results: Output) -> bool:
+    """Whether ``begin_folder`` was there."""
+    return results.read(SETTINGS) is not None
 
 
 def _differences(there: object, here: object, name: str = 'settings') -> Iterator[str]:

@@ -5,10 +5,12 @@ A text with ``://`` is a URL (file://, s3://, gs://, …) and is copied; any oth
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -95,6 +97,10 @@ class Output(Protocol):
         """Remove what writers that were killed have left. No writer may be at work."""
         ...
 
+    def claimed(self) -> Any:
+        """A context in which this process alone gives out work for the folder, where that can be seen to."""
+        ...
+
 
 class LocalOutput:
     """A folder that every machine sees."""
@@ -134,6 +140,30 @@ class LocalOutput:
         """See Output: ``files`` writes drafts to hidden folders beside what they become."""
         for draft in self._folder.glob('.*.*'):
             shutil.rmtree(draft, ignore_errors=True)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """See Output: by a lock of the system, which ends with the process, however that ends."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._folder, os.O_RDONLY)
+        except OSError as error:
+            raise GdfusionError(f'{self._folder} cannot be written: {error.strerror}') from error
+        try:
+            with suppress(OSError):  # not every file system of a network has locks
+                _lock(lock, self._folder)
+            yield
+        finally:
+            os.close(lock)
+            with suppress(OSError):
+                self._folder.rmdir()  # where nothing was begun
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise GdfusionError(f"another 'gdfusion fleet' is at work on {folder}; wait for its end") from error
 
 
 class StoredOutput:
@@ -186,6 +216,11 @@ class StoredOutput:
 
     def clean(self) -> None:
         """See Output: what a killed writer has left has no record, and whoever makes the result anew removes it."""
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """See Output: a store has no locks."""
+        yield
 
 
 def output(place: str) -> Output:

@@ -15,6 +15,7 @@ from gdfusion_ros.cli import main
 from gdfusion_ros.fleet import ray_pool
 from gdfusion_ros.fleet.dispatch import Done, Event, Ready
 from gdfusion_ros.fleet.job import Job, JobSettings
+from gdfusion_ros.fleet.storage import output
 from gdfusion_ros.fleet.work import Workplace, workplace
 
 Said = Callable[..., str]
@@ -58,7 +59,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Said:
     return run
 
 
-def test_no_ray_and_no_cluster_are_one_line(
+def test_no_ray_and_no_cluster_are_one_line_and_leave_nothing(
     refused: Said, scene_bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as free:
@@ -68,6 +69,7 @@ def test_no_ray_and_no_cluster_are_one_line(
     assert 'expected HOST:PORT' in refused(scene_bag, '--out', tmp_path / 'b', '--address', 'head')
     monkeypatch.setitem(sys.modules, 'ray', None)
     assert "a fleet needs Ray: pip install 'gdfusion-ros[fleet]'" in refused(scene_bag, '--out', tmp_path / 'c')
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,11 @@ def test_jobs_are_planned_once_and_a_folder_of_other_settings_is_refused(
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'x').touch()
     assert 'exists already and is no folder of a fleet' in refused(scene_bag, '--out', tmp_path / 'mine', '--resume')
+
+
+def test_two_at_a_time_on_one_folder_are_one_too_many(refused: Said, scene_bag: Path, tmp_path: Path) -> None:
+    with output(str(tmp_path / 'out')).claimed():
+        assert "another 'gdfusion fleet' is at work on " in refused(scene_bag, '--out', tmp_path / 'out')
 
 
 def test_the_exit_code_says_whether_all_is_whole(

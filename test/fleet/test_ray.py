@@ -17,7 +17,7 @@ from gdfusion_ros.fleet.job import Job, JobSettings
 from gdfusion_ros.fleet.listing import list_jobs
 from gdfusion_ros.fleet.ray_pool import RayPool, Share, ray_pool
 from gdfusion_ros.fleet.record import Failure, Record
-from gdfusion_ros.fleet.run import PAGE, SCORES, open_folder, report, survey, work
+from gdfusion_ros.fleet.run import PAGE, SCORES, begin_folder, check_folder, report, survey, work
 from gdfusion_ros.fleet.storage import output
 from gdfusion_ros.fleet.summary import Summary
 from gdfusion_ros.fleet.work import sealed
@@ -87,7 +87,7 @@ def test_nothing_is_lost_and_nothing_double(
     (bad := tmp_path / 'bad.mcap').write_bytes(b'nothing')
     jobs = list_jobs([str(path) for path in (*labelled_bags, bad)], str(out), settings).jobs
     results, first, stopped = output(str(out)), labelled_bags[0].name, Told(Mock(side_effect=KeyboardInterrupt))
-    open_folder(results, str(out), settings, resume=False)
+    begin_folder(results, settings)
     deadly = Deadly(pool, out, wait_until)
     with pytest.raises(KeyboardInterrupt):
         work(jobs, 1, deadly, Summary(), stopped)
@@ -96,7 +96,7 @@ def test_nothing_is_lost_and_nothing_double(
     assert [name for name, _ in stopped.repeated] == [first]
     assert 'its worker is gone: ActorDiedError' in stopped.repeated[0][1]
 
-    open_folder(results, str(out), settings, resume=True)
+    check_folder(results, str(out), settings, resume=True)
     summary, told = Summary(), Told()
     left = survey(jobs, results, settings, summary)
     assert [row.name for row in summary.rows] == [first]

@@ -62,6 +62,30 @@ def test_what_was_killed_is_removed(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['a']
 
 
+def test_a_folder_is_claimed_by_one_and_stays_only_if_it_is_used(place: Place) -> None:
+    results, folder = place
+    with results.claimed():
+        results.read('fleet.json')
+    assert not folder.exists()
+    with results.claimed():
+        results.write('fleet.json', b'1')
+    with results.claimed():
+        assert results.read('fleet.json') == b'1'
+
+
+def test_a_folder_is_not_claimed_twice(tmp_path: Path) -> None:
+    (folder := tmp_path / 'out').mkdir()
+    with (
+        output(str(folder)).claimed(),
+        pytest.raises(GdfusionError, match="another 'gdfusion fleet' is at work on"),
+        output(str(folder)).claimed(),
+    ):
+        pass
+    (file := tmp_path / 'file').touch()
+    with pytest.raises(GdfusionError, match='cannot be written'), output(str(file / 'out')).claimed():
+        pass
+
+
 def test_a_folder_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / 'a').mkdir()
     (tmp_path / 'a' / 'mine').touch()

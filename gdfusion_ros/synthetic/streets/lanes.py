@@ -139,7 +139,8 @@ def _turns(index: int, junction: Junction) -> Iterator[_Draft]:
     """Vehicles' ways over a junction: right from the outermost lane, left from the innermost, straight from all."""
     for arm, other in itertools.permutations(junction.arms, 2):
         ahead = -float(arm.direction @ other.direction)
-        turn = float(np.cross(-arm.direction, other.direction))
+        (x, y), (to_x, to_y) = -arm.direction, other.direction
+        turn = float(x * to_y - y * to_x)  # the cross product of directions in the plane
         inner, outer = arm.profile.lanes - 1, other.profile.lanes - 1
         if ahead > 0.6 or not junction.crossing:
             pairs = [(lane, min(lane, outer)) for lane in range(inner + 1)]
