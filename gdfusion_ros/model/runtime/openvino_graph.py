@@ -5,8 +5,11 @@ It converts GridSample of images alone; that of volumes is said here in operator
 
 from __future__ import annotations
 
+import math
+import operator
 import os
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +20,11 @@ from numpy.typing import NDArray
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
-    from openvino import Core, Node
+    from openvino import Core, Model, Node
+
+
+_FAR = 1e6
+"""From any place that counts, in GridSample's coordinates."""
 
 
 class OpenvinoGraph:
@@ -36,7 +43,7 @@ class OpenvinoGraph:
         name = there[device.lower()]
         self.device = f'OpenVINO {name}'
         try:
-            self._compiled = core.compile_model(core.read_model(path), name, _options(name))
+            self._compiled = core.compile_model(_exact(core.read_model(path)), name, _options(name))
         except Exception as error:
             raise GdfusionError(f'{path} cannot be run by openvino on {name}: {error}') from error
 
@@ -59,8 +66,17 @@ def _core() -> Core:
     return core
 
 
+def _exact(model: Model) -> Model:
+    """Keeps it from dividing by multiplication with a rounded reciprocal."""
+    for node in model.get_ops():
+        if node.get_type_name() == 'Divide':
+            node.get_rt_info()['nonconvertable_divide_0'] = True
+    return model
+
+
 def _options(device: str) -> dict[str, Any]:
     options: dict[str, Any] = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
+    if os.environ.get('NOSNIP'): options['SNIPPETS_MODE']='DISABLE'
     if device == 'CPU':
         options['CPU_DENORMALS_OPTIMIZATION'] = True
         if threads := int(os.environ.get('OMP_NUM_THREADS', '0')):
@@ -69,55 +85,68 @@ def _options(device: str) -> dict[str, Any]:
 
 
 def _grid_sample(node: Any) -> list[Any]:
-    """ONNX' operator, of opset 20, in OpenVINO's; 5-D: linear, 0 outside."""
-    from openvino import opset15 as ops
-
+    """ONNX' operator, linear, 0 outside, in OpenVINO's own."""
     values, grid = node.get_input(0), node.get_input(1)
     mode, padding = node.get_attribute('mode', 'linear'), node.get_attribute('padding_mode', 'zeros')
-    align = bool(node.get_attribute('align_corners', 0))
-    if len(values.get_partial_shape()) == 4:
-        mode = {'linear': 'bilinear', 'cubic': 'bicubic'}.get(mode, mode)
-        return ops.grid_sample(values, grid, {'align_corners': align, 'mode': mode, 'padding_mode': padding}).outputs()
     if (mode, padding) != ('linear', 'zeros'):
-        raise GdfusionError(f"GridSample of volumes is there as 'linear' with 'zeros' alone, not {mode} with {padding}")
-    return _sampled(values, grid, align=align).outputs()
+        raise GdfusionError(f"GridSample is there as 'linear' with 'zeros' alone, not as {mode} with {padding}")
+    return _sampled(values, grid, align=bool(node.get_attribute('align_corners', 0))).outputs()
 
 
-def _sampled(volume: Any, grid: Any, *, align: bool) -> Node:
-    """Rows of (N, C, Z, Y, X) gathered at the eight voxels round each place of ``grid`` (N, z, y, x, 3), -1 to 1."""
+def _sampled(values: Any, grid: Any, *, align: bool) -> Node:
+    """(N, C, *sizes) at the places of ``grid`` (N, *shape, axes), x first, from -1 to 1: (N, C, *shape).
+
+    A sum over the corners of the cell round each place, whose values are gathered as rows of channels. A place is
+    computed in torch's order of operations, so that what lies on a pixel has no share of its neighbours.
+    """
     from openvino import opset15 as ops
 
-    count, channels, *sizes = (size.get_length() for size in volume.get_partial_shape())
-    rows = ops.reshape(ops.transpose(volume, [0, 2, 3, 4, 1]), [count, -1, channels], special_zero=False)
-    places = ops.reshape(grid, [count, -1, 3], special_zero=False)
+    count, channels, *sizes = _lengths(values)
+    axes = len(sizes)
+    rows = ops.reshape(
+        ops.transpose(values, [0, *range(2, axes + 2), 1]), [count * math.prod(sizes), channels], special_zero=False
+    )
+    places = ops.split(ops.reshape(grid, [count, -1, axes], special_zero=False), 2, axes).outputs()
     corners, stride = [], 1
-    for axis, size in enumerate(reversed(sizes)):
-        place = ops.gather(places, np.int64(axis), np.int64(2))
-        at = (place + ops.constant(1, np.float32)) * ops.constant((size - 1) / 2, np.float32)
-        if not align:
-            at = (place + ops.constant(1, np.float32)) * ops.constant(size / 2, np.float32) - ops.constant(
-                0.5, np.float32
-            )
-        corners.append([_corner(at, upper, size, stride) for upper in (False, True)])
+    for place, size in zip(places, reversed(sizes), strict=True):
+        # Clamped far off, as otherwise the factor would be moved through the sum, which would round otherwise.
+        from_edge = ops.clamp(ops.squeeze(place, [2]) + _one(), -_FAR, _FAR)
+        at = from_edge * _float((size - 1 if align else size) / 2)
+        corners.append(_corners(at if align else at - _float(0.5), size, stride))
         stride *= size
+    begin = ops.constant(np.arange(count, dtype=np.int32)[:, None] * stride)
     total: Any = None
-    for (x, in_x), (y, in_y), (z, in_z) in product(*corners):
-        share = ops.unsqueeze(in_x * in_y * in_z, np.int64(2))
-        part = ops.gather(rows, x + y + z, np.int64(1), batch_dims=1) * share
+    for corner in product(*corners):
+        row = reduce(operator.add, (along for along, _ in corner), begin)
+        share = ops.unsqueeze(reduce(operator.mul, (along for _, along in corner)), 2)
+        part = ops.gather(rows, row, 0) * share
         total = part if total is None else total + part
-    shape = [count, *(size.get_length() for size in list(grid.get_partial_shape())[1:4]), channels]
-    return ops.transpose(ops.reshape(total, shape, special_zero=False), [0, 4, 1, 2, 3])
+    shaped = ops.reshape(total, [count, *_lengths(grid)[1:-1], channels], special_zero=False)
+    return ops.transpose(shaped, [0, axes + 1, *range(1, axes + 1)])
 
 
-def _corner(at: Any, upper: bool, size: int, stride: int) -> tuple[Any, Any]:
-    """Of the voxels below and above ``at`` along an axis: what it adds to the row's number, and its share."""
+def _corners(at: Any, size: int, stride: int) -> list[tuple[Any, Any]]:
+    """Of the cells below and above ``at`` along an axis: what they add to the row's number, and their shares."""
     from openvino import opset15 as ops
 
     below = ops.floor(at)
-    index = below + ops.constant(1, np.float32) if upper else below
-    share = at - below if upper else ops.constant(1, np.float32) - (at - below)
-    inside = ops.logical_and(
-        ops.greater_equal(index, ops.constant(0, np.float32)), ops.less_equal(index, ops.constant(size - 1, np.float32))
-    )
-    row = ops.convert(ops.clamp(index, 0.0, float(size - 1)), 'i32') * ops.constant(stride, np.int32)
-    return row, share * ops.convert(inside, 'f32')
+    found = []
+    for index, share in ((below, _one() - (at - below)), (below + _one(), at - below)):
+        inside = ops.logical_and(ops.greater_equal(index, _float(0)), ops.less_equal(index, _float(size - 1)))
+        row = ops.convert(ops.clamp(index, 0.0, float(size - 1)), 'i32') * ops.constant(np.int32(stride))
+        found.append((row, share * ops.convert(inside, 'f32')))
+    return found
+
+
+def _lengths(value: Any) -> list[int]:
+    return [size.get_length() for size in value.get_partial_shape()]
+
+
+def _float(value: float) -> Any:
+    from openvino import opset15 as ops
+
+    return ops.constant(np.float32(value))
+
+
+def _one() -> Any:
+    return _float(1)
