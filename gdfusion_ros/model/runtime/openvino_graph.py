@@ -67,17 +67,20 @@ def _core() -> Core:
 
 
 def _exact(model: Model) -> Model:
-    """Keeps it from dividing by multiplication with a rounded reciprocal."""
+    """Keeps it from multiplying with a rounded reciprocal where the graph divides.
+
+    Places in the last images are such quotients. Not where the dividend is a constant, 1: that comes out wrong then.
+    """
     for node in model.get_ops():
-        if node.get_type_name() == 'Divide':
+        if node.get_type_name() == 'Divide' and node.input_value(0).get_node().get_type_name() != 'Constant':
             node.get_rt_info()['nonconvertable_divide_0'] = True
     return model
 
 
 def _options(device: str) -> dict[str, Any]:
     options: dict[str, Any] = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
-    if os.environ.get('NOSNIP'): options['SNIPPETS_MODE']='DISABLE'
     if device == 'CPU':
+        options['SNIPPETS_MODE'] = 'DISABLE'  # they fuse products with sums, which rounds otherwise
         options['CPU_DENORMALS_OPTIMIZATION'] = True
         if threads := int(os.environ.get('OMP_NUM_THREADS', '0')):
             options['INFERENCE_NUM_THREADS'] = threads
