@@ -1,6 +1,8 @@
 """Graphs run by OpenVINO.
 
-It converts GridSample of images alone; that of volumes is said here in operators that it has.
+It converts GridSample of images alone, and its own rounds otherwise than torch's, which can turn a sample that is zero
+into one that is not: the cost volume looks at that. So the operator is said here in others that it has, and what would
+round divisions and products otherwise than the graph says is switched off.
 """
 
 from __future__ import annotations
@@ -93,7 +95,8 @@ def _grid_sample(node: Any) -> list[Any]:
     mode, padding = node.get_attribute('mode', 'linear'), node.get_attribute('padding_mode', 'zeros')
     if (mode, padding) != ('linear', 'zeros'):
         raise GdfusionError(f"GridSample is there as 'linear' with 'zeros' alone, not as {mode} with {padding}")
-    return _sampled(values, grid, align=bool(node.get_attribute('align_corners', 0))).outputs()
+    outputs: list[Any] = _sampled(values, grid, align=bool(node.get_attribute('align_corners', 0))).outputs()
+    return outputs
 
 
 def _sampled(values: Any, grid: Any, *, align: bool) -> Node:
