@@ -32,7 +32,7 @@ def test_live_equals_replay(
     replay(drive, tmp_path / 'grids', ExportedNetwork(tiny_export), PipelineSettings(lossless=True), TopicSettings())
     with live_with('--backend', 'onnxruntime', '--weights', str(tiny_export)) as node:
         if not torch:
-            assert not any('libtorch' in line for line in Path(f'/proc/{node.pid}/maps').read_text().splitlines())
+            assert not any('libtorch' in line for line in Path(f'/proc/{node.process}/maps').read_text().splitlines())
         played = node.play(drive, 3)
         assert len(played.stamps) == 3
         assert played.differences(type(played).of(tmp_path / 'grids')) == []

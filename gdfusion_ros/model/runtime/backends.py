@@ -45,6 +45,8 @@ def load_backend(settings: ModelSettings, *, scores: bool = False) -> OccupancyN
                 f"weights '{settings.weights}' are an exported network: set 'backend' to onnxruntime or openvino"
             )
         return load_network(settings)
+    if settings.precision != 'fp32':
+        raise GdfusionError(f"precision '{settings.precision}' is of backend 'torch' alone: exported networks are fp32")
     from gdfusion_ros.model.runtime.exported import ExportedNetwork
 
     path = _exported(settings, scores=scores)

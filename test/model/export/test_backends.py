@@ -109,6 +109,7 @@ def test_a_check_compares_frame_by_frame(
     [
         ({'model': 'bevdetocc_gf'}, 'is an export of the model small_export, not of bevdetocc_gf'),
         ({'provider': 'Abacus'}, "has no execution provider 'Abacus' here; there are "),
+        ({'precision': 'int8'}, "precision 'int8' is of backend 'torch' alone"),
         ({'cues': ('voxel', 'motion', 'geometry')}, 'was exported with the cue scene, which is switched off here'),
         ({'weights': '/nowhere.onnx'}, 'there is no exported network /nowhere.onnx'),
         ({'backend': 'torch'}, "set 'backend' to onnxruntime or openvino"),
