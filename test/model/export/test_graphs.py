@@ -14,7 +14,6 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
-from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from gdfusion_ros.model.export.contract import geometry_path
@@ -34,7 +33,7 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import alocc, bevdetocc, fbocc, gsdocc, nano
 from gdfusion_ros.model.networks.alocc_specs import Sizes
 from gdfusion_ros.model.networks.memories import NOTHING, queue
-from gdfusion_ros.model.runtime.exported import ExportedNetwork, trial_inputs
+from gdfusion_ros.model.runtime.exported import ExportedNetwork
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
@@ -286,25 +285,3 @@ def test_the_graphs_give_what_torch_gives(
 
     with torch.inference_mode():
         require_same(network, frames, see)
-
-
-@pytest.mark.slow
-def test_the_reference_evaluator_of_onnx_agrees(exported: Callable[[str], Path]) -> None:
-    path = exported('bevdetocc_gf')
-    graphs = ExportedNetwork(path)
-    given = trial_inputs(graphs)
-    noise = np.random.default_rng(0)
-    given['images'] = noise.normal(size=given['images'].shape).astype(np.float32)
-    tensors = {**given, **graphs.geometry(given), **graphs.blank_state()}
-    expected = graphs(tensors)
-    evaluator = ReferenceEvaluator(str(path))
-    found = dict(
-        zip(
-            expected,
-            evaluator.run(list(expected), {name: tensors[name] for name in evaluator.input_names}),
-            strict=True,
-        )
-    )
-    assert (found.pop('labels') == expected.pop('labels')).mean() >= 0.9999
-    for name, tensor in expected.items():
-        assert np.abs(found[name] - tensor).max() <= 1e-3 * (tensor.std() or 1), name
