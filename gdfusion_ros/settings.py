@@ -108,7 +108,7 @@ def from_mapping(settings_type: type[S], values: Mapping[str, object]) -> S:
 
 
 def merged(settings_type: type[S], *sources: Mapping[str, object]) -> S:
-    """The settings of one class that the sources hold; a later source goes before an earlier one.
+    """The settings of one class that the sources hold; a later source overrides an earlier one.
 
     Raises:
         GdfusionError: a value that its record does not allow.
@@ -337,7 +337,7 @@ class BevSettings:
     )
     bev_costs: tuple[str, ...] = setting(
         (),
-        "Other costs, '<class>: <cost>' each, which go before the two lists; a "
+        "Other costs, '<class>: <cost>' each, which override the two lists; a "
         'cost is lethal (100), inscribed (99), 0 to 100, free (0) or unknown (-1). '
         'Ground counts at or below the band, too.',
     )

@@ -33,7 +33,7 @@ OUTPUTS = ('points', 'markers', 'bev')
 
 RECORDS = {**records(ModelSettings), **records(PipelineSettings)}
 PARAMETERS = ('model', 'weights', 'untrained', 'device', 'cameras', 'lossless')
-"""Parameters of the node that are launch arguments too: what is given here goes before params_file."""
+"""Parameters of the node that are launch arguments too: what is given here overrides params_file."""
 
 SWITCH = ('true', 'false')
 ARGUMENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {

@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,12 +37,15 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks.bevdetocc import Sizes as BevdetoccSizes
 from gdfusion_ros.model.networks.bevdetocc import bevdetocc
+from gdfusion_ros.model.networks.nano import Sizes as NanoSizes
+from gdfusion_ros.model.networks.nano import nano
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.checkpoint import load_checkpoint, save_checkpoint
 from gdfusion_ros.model.weights.initialise import initialise
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
+from gdfusion_ros.model.zoo import Entry
 from gdfusion_ros.perception.types import NANOSECONDS
 
 if not torch.cuda.is_available():
@@ -399,3 +403,27 @@ def scene_bag(nuscenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     job = plan(nuscenes.load(nuscenes_root, None, ['scene-0001']), tmp_path_factory.mktemp('bags'))[0]
     convert(job)
     return job.path
+
+
+@pytest.fixture(scope='session')
+def tiny_entry() -> Entry:
+    """A network called 'tiny', small enough to train, or to see whole bags, in a test; for ``zoo.ZOO``."""
+    spec = NetworkSpec(
+        name='tiny',
+        image_size=(32, 64),
+        depth=DepthBins(1.0, 2.0, 8),
+        feature_stride=8,
+        context_channels=8,
+        grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)),
+        refinement=4,
+    )
+    sizes = NanoSizes(
+        backbone_widths=(16, 16, 16),
+        backbone_blocks=(1, 1, 1),
+        image_channels=16,
+        pyramid_channels=4,
+        encoder_channels=(8, 8, 8),
+        encoder_blocks=(1, 1, 1),
+        classifier_channels=8,
+    )
+    return Entry(spec, partial(nano, sizes=sizes))

@@ -155,6 +155,10 @@ class GridStream:
             if counts.refused:
                 topic = next(iter(counts.refused))
                 facts.append(f'{counts.refused.total()} messages refused, such as {counts.last[topic]}')
+            repeated = {camera: stream.dropped['duplicate'] for camera, stream in counts.cameras.items()}
+            if number := max(repeated.values()):
+                camera = max(repeated, key=lambda name: repeated[name])
+                facts.append(f'{number} images of {camera} have the stamp of the one before: its clock stands still')
             raise GdfusionError('; '.join([*facts, counts.last_drop]).removesuffix('; '))
 
 

@@ -1,4 +1,4 @@
-"""What a fleet gains on one machine, and what its engine costs: two commands compared, and bags of nothing."""
+"""What a fleet gains on one machine, and what its engine costs: two commands compared, and empty bags."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class _Clock:
 
 
 def engine(bags: int, workers: int) -> Engine:
-    """Give out ``bags`` bags of nothing to a Ray on this machine, and add up what comes back.
+    """Give out ``bags`` empty bags to a Ray on this machine, and add up what comes back.
 
     Raises:
         GdfusionError: Ray is not installed.

@@ -102,20 +102,7 @@ def _view(number: int) -> View:
         random.integers(0, 190, _BOXES), random.integers(0, 190, _BOXES), random.integers(1, 17, _BOXES), strict=True
     ):
         labels[x : x + 10, y : y + 5, 3:8] = label
-    place = OCC3D_NUSCENES.grid
-    grid = SemanticGrid(
-        _START + number * _PERIOD,
-        'base_link',
-        place.lower,
-        place.voxel_size,
-        labels,
-        None,
-        OCC3D_NUSCENES,
-        'made',
-        number + 1,
-        SURROUND_CAMERAS,
-        0,
-    )
+    grid = SemanticGrid.of_labels(_START + number * _PERIOD, 'base_link', labels, OCC3D_NUSCENES, 'boxes')
     coarse = random.integers(0, 256, (32, 88, 3), np.uint8)
     pixels = coarse.repeat(8, axis=0).repeat(8, axis=1)
     still = pose_matrix((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))

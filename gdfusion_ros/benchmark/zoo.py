@@ -10,7 +10,7 @@ from gdfusion_ros.benchmark.network import BenchmarkResult
 from gdfusion_ros.benchmark.network import run as run_network
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
-from gdfusion_ros.model.networks.about import ABOUT
+from gdfusion_ros.model.networks.about import ABOUT, Scores
 from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.zoo import ZOO, load_network
 from gdfusion_ros.settings import ModelSettings
@@ -38,10 +38,10 @@ def measure(settings: ModelSettings, frames: int) -> BenchmarkResult:
     return run_network(load_network(settings), frames)
 
 
-def reported(name: str) -> float | None:
-    """The mIoU [%] that is first named of a network; None where nobody reports any."""
+def reported(name: str) -> Scores | None:
+    """The scores that are first named of a network; None where nobody reports any."""
     scores = ABOUT[name].scores if name in ABOUT else ()
-    return scores[0].miou if scores else None
+    return scores[0] if scores else None
 
 
 def draw(results: dict[str, BenchmarkResult], path: Path) -> None:
@@ -62,9 +62,13 @@ def draw(results: dict[str, BenchmarkResult], path: Path) -> None:
     time.set(xlabel='seconds')
     time.legend()
     for name in names:
-        miou = reported(name)
-        accuracy.barh([name], [miou or 0.0], color='tab:green')
-        accuracy.text((miou or 0.0) + 0.5, name, 'nobody reports any' if miou is None else f'{miou:.1f}', va='center')
+        scores = reported(name)
+        if scores is None:
+            accuracy.text(0.5, name, 'nobody reports any', va='center')
+            continue
+        accuracy.barh([name], [scores.miou], color='tab:green' if scores.real else 'tab:gray')
+        said = f'{scores.miou:.1f}' if scores.real else f'{scores.miou:.1f}, on synthetic scenes'
+        accuracy.text(scores.miou + 0.5, name, said, va='center')
     accuracy.set(xlabel='mIoU [%] as reported, each on its own labels', xlim=(0, 70))
     for axes in (time, accuracy):
         axes.grid(axis='x', alpha=0.3)

@@ -10,6 +10,7 @@ import importlib
 import io
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Sequence
 
@@ -41,20 +42,30 @@ VERBS = (
 )
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of a verb's description, and breaks none at a hyphen: 'gdfusion-ros[page]' is to be copied."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 14  # of the longest verb: argparse forgets that verbs are indented
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(' '.join(text.split()), width, break_on_hyphens=False)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog='gdfusion',
         description='Dense semantic 3-D occupancy from surround cameras: GDFusion (CVPR 2025) for ROS 2.',
-        epilog="'gdfusion VERB --help' explains a verb, with examples.",
+        epilog="Begin with 'gdfusion demo'. 'gdfusion VERB --help' explains a verb, with examples.",
+        formatter_class=_HelpFormatter,
     )
     parser.add_argument('--version', action='version', version=f'gdfusion {__version__}')
     verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
     for name in VERBS:
         module = importlib.import_module(f'gdfusion_ros.cli.{name}')
-        verb = verbs.add_parser(
-            name, help=module.HELP, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+        verb = verbs.add_parser(name, help=module.HELP, description=module.__doc__, formatter_class=_HelpFormatter)
         verb.add_argument('--verbose', action='store_true', help='show the traceback of an error')
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.training.ablation import Trial
     from gdfusion_ros.training.run import Data
 
-HELP = 'train and compare networks with other temporal cues'
+HELP = 'train with and without each temporal cue, and compare'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Measure speed: the network by stage, the live node, the converter, the reader of nuScenes, training; or memory.
+"""Measure time and memory: of networks by stage, the live node, the converter, the reader of nuScenes, training.
 
   gdfusion benchmark                                  the default model, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
@@ -12,7 +12,8 @@
   gdfusion benchmark node --bag bags/scene-0103       plays the bag to a node over DDS and times it from the last image
                                                       of a set to the published grid
   gdfusion benchmark view --frames 20                 what a grid costs the thread that shows it, by viewer, for those
-                                                      viewers whose libraries are installed
+                                                      viewers whose libraries are installed; and how long it takes to
+                                                      find out which of its voxels the cameras saw
   gdfusion benchmark soak --frames 1600               sends synthetic camera sets to a node over DDS; an error if its
                                                       memory, open files or threads grow
   gdfusion benchmark convert --nuscenes /data/nuscenes --scenes scene-0061 scene-0103
@@ -21,7 +22,7 @@
   gdfusion benchmark train --config config/train_nano.yaml --nuscenes made --frames 50
                                                       steps of training, and how long they wait for data
   gdfusion benchmark fleet --bag bags --bags 10000    'gdfusion fleet' on all cores against replays one after the other,
-                                                      and what giving out 10,000 bags of nothing takes
+                                                      and what giving out 10,000 empty bags takes
 
 The floor is the time of the network's own convolutions and matrix products run alone in the same process: what is above
 it is overhead that better code could save. GMAC are multiply-adds of these products, counted while they run. Machines
@@ -34,7 +35,7 @@ import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ from gdfusion_ros.settings import ModelSettings
 if TYPE_CHECKING:
     from gdfusion_ros.benchmark.network import BenchmarkResult
 
-HELP = 'measure the network, the live node, the converter, the reader of nuScenes or training'
+HELP = 'measure time and memory: networks, live node, converter, training, …'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,11 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--bag', type=Path, help='bag to play to the node; folder of bags for the fleet')
     parser.add_argument(
-        '--bags',
-        type=int,
-        default=10_000,
-        metavar='N',
-        help='bags of nothing that a fleet is given. Default: %(default)s.',
+        '--bags', type=int, default=10_000, metavar='N', help='empty bags that a fleet is given. Default: %(default)s.'
     )
     parser.add_argument(
         '--nuscenes', type=Path, metavar='DIR', help='folder of nuScenes, for the converter and for training'
@@ -204,22 +201,14 @@ def _against(args: argparse.Namespace) -> dict[str, Any]:
         for turn in turns
     ]
     print(f'{args.against} and this one by turns, medians of {args.frames} frames')
-    print(
-        tabulate(
-            rows, headers=('frame [ms]', 'now', 'ratio', 'frame / floor', 'now', 'peak [GB]', 'now'), floatfmt='.2f'
-        )
-    )
+    columns = ('frame [ms]', 'now', 'ratio', 'frame / floor', 'now', 'peak [GB]', 'now')
+    print(tabulate(rows, headers=columns, floatfmt='.2f'))
     spreads = {
         name: against.Spread.of([getattr(turn, name) for turn in turns])
         for name in ('frame', 'per_floor', 'peak_memory')
     }
-    print(
-        tabulate(
-            [(name.replace('_', ' '), spread.median, spread.least, spread.most) for name, spread in spreads.items()],
-            headers=('ratio of', 'median', 'least', 'most'),
-            floatfmt='.3f',
-        )
-    )
+    ratios = [(name.replace('_', ' '), spread.median, spread.least, spread.most) for name, spread in spreads.items()]
+    print(tabulate(ratios, headers=('ratio of', 'median', 'least', 'most'), floatfmt='.3f'))
     return {
         'against': args.against,
         'frames': args.frames,
@@ -252,13 +241,17 @@ def _table(result: BenchmarkResult) -> str:
         ('recurrent state', f'{result.state / 1e6:.1f} MB'),
     ]
     head = f'{result.model} on {result.device}, {result.precision}, medians of {result.frames} frames'
-    stages = tabulate(rows, headers=('stage', 'ms', 'share', 'GMAC'), stralign='right', disable_numparse=True)
-    return '\n'.join([head, stages, '', tabulate(facts, tablefmt='plain')])
+    return '\n'.join([head, _columns(rows, 'stage', 'ms', 'share', 'GMAC'), '', tabulate(facts, tablefmt='plain')])
+
+
+def _columns(rows: Iterable[Sequence[object]], *headers: str) -> str:
+    """A table of numbers that are written out already."""
+    from tabulate import tabulate
+
+    return tabulate(rows, headers=headers, stralign='right', disable_numparse=True)
 
 
 def _cues(args: argparse.Namespace) -> dict[str, Any]:
-    from tabulate import tabulate
-
     from gdfusion_ros.benchmark import cues
     from gdfusion_ros.benchmark import network as benchmark
     from gdfusion_ros.model.runtime.process import prepare_process
@@ -279,30 +272,22 @@ def _cues(args: argparse.Namespace) -> dict[str, Any]:
     ]
     shares.append(('all four', f'{result.fusion_share * result.frame * 1e3:.1f}', f'{result.fusion_share:.1%}'))
     print(f'{result.model} on {result.device}, medians of {result.frames} frames of {result.frame * 1e3:.1f} ms')
-    print(tabulate(shares, headers=('fusion', 'ms', 'share'), stralign='right', disable_numparse=True))
-    print(
-        tabulate(
-            [
-                (
-                    cost.cue,
-                    f'{cost.closed_form * 1e3:.1f}',
-                    f'{cost.autograd * 1e3:.1f}',
-                    f'{cost.autograd / cost.closed_form:.1f}',
-                    f'{cost.difference:.0e}',
-                )
-                for cost in costs
-            ],
-            headers=('gradient step', 'closed form [ms]', 'autograd [ms]', 'times', 'difference'),
-            stralign='right',
-            disable_numparse=True,
+    print(_columns(shares, 'fusion', 'ms', 'share'))
+    steps = [
+        (
+            cost.cue,
+            f'{cost.closed_form * 1e3:.1f}',
+            f'{cost.autograd * 1e3:.1f}',
+            f'{cost.autograd / cost.closed_form:.1f}',
+            f'{cost.difference:.0e}',
         )
-    )
+        for cost in costs
+    ]
+    print(_columns(steps, 'gradient step', 'closed form [ms]', 'autograd [ms]', 'times', 'difference'))
     return {**dataclasses.asdict(result), 'gradients': [dataclasses.asdict(cost) for cost in costs]}
 
 
 def _memory(args: argparse.Namespace) -> dict[str, Any]:
-    from tabulate import tabulate
-
     from gdfusion_ros.benchmark import memory
     from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL
     from gdfusion_ros.model.runtime.device import select_device
@@ -314,29 +299,21 @@ def _memory(args: argparse.Namespace) -> dict[str, Any]:
         raise GdfusionError(f'model {name} has no sister that keeps its volumes; compare {" or ".join(specs)}')
     with progress(len(memory.LENGTHS) + 1, 'network') as bar:
         uses = memory.run(specs[name], args.frames, select_device(settings.device), bar.update)
-    print(
-        f'random weights, {args.frames} frames after {memory.WARM_UP} that warm up, each network in a process of its '
-        'own'
-    )
-    print(
-        tabulate(
-            [
-                (
-                    use.model,
-                    use.length or 'all, fused',
-                    f'{use.state / 1e6:.1f}',
-                    f'{use.history / 1e6:.1f}',
-                    f'{use.growth / 1e6:.1f}',
-                    f'{use.peak_memory / 1e9:.2f}',
-                    f'{use.frame * 1e3:.0f}',
-                )
-                for use in uses
-            ],
-            headers=('model', 'remembers', 'state [MB]', 'history [MB]', 'growth [MB]', 'peak [GB]', 'ms'),
-            stralign='right',
-            disable_numparse=True,
+    warm_up = f'{args.frames} frames after {memory.WARM_UP} that warm up'
+    print(f'random weights, {warm_up}, each network in a process of its own')
+    rows = [
+        (
+            use.model,
+            use.length or 'all, fused',
+            f'{use.state / 1e6:.1f}',
+            f'{use.history / 1e6:.1f}',
+            f'{use.growth / 1e6:.1f}',
+            f'{use.peak_memory / 1e9:.2f}',
+            f'{use.frame * 1e3:.0f}',
         )
-    )
+        for use in uses
+    ]
+    print(_columns(rows, 'model', 'remembers', 'state [MB]', 'history [MB]', 'growth [MB]', 'peak [GB]', 'ms'))
     print(memory.compared(uses))
     if args.figure is not None:
         memory.draw(uses, args.figure)
@@ -345,8 +322,6 @@ def _memory(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _zoo(args: argparse.Namespace) -> dict[str, Any]:
-    from tabulate import tabulate
-
     from gdfusion_ros.benchmark import zoo
     from gdfusion_ros.model.zoo import ZOO
 
@@ -365,28 +340,12 @@ def _zoo(args: argparse.Namespace) -> dict[str, Any]:
             f'{sum(result.gmac.values()):.1f}',
             f'{result.peak_memory / 1e9:.2f}',
             f'{result.state / 1e6:.1f}',
-            zoo.reported(name) or '-',
+            scores.miou if (scores := zoo.reported(name)) else '-',
         )
         for name, result in results.items()
     ]
-    print(
-        tabulate(
-            rows,
-            headers=(
-                'model',
-                'frame [ms]',
-                'floor [ms]',
-                'frame / floor',
-                'fusions',
-                'GMAC',
-                'peak [GB]',
-                'state [MB]',
-                'reported mIoU [%]',
-            ),
-            stralign='right',
-            disable_numparse=True,
-        )
-    )
+    columns = 'frame [ms]', 'floor [ms]', 'frame / floor', 'fusions', 'GMAC', 'peak [GB]', 'state [MB]'
+    print(_columns(rows, 'model', *columns, 'reported mIoU [%]'))
     if args.figure is not None:
         zoo.draw(results, args.figure)
         print(f'figure in {args.figure}')
@@ -500,22 +459,20 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _view(args: argparse.Namespace) -> dict[str, Any]:
-    from tabulate import tabulate
-
     from gdfusion_ros.benchmark import view as benchmark
+    from gdfusion_ros.benchmark import visibility
 
-    with progress(args.frames * len(benchmark.VIEWERS), 'grid') as bar:
+    with progress(args.frames * (len(benchmark.VIEWERS) + 1), 'grid') as bar:
         costs = benchmark.run(args.frames, bar.update)
+        seen = visibility.run(args.frames, bar.update)
+    rows = [(name, f'{1e3 * cost:.1f}', f'{1 / cost:.0f}') for name, cost in costs.items()]
     print(f'one grid of 200 x 200 x 16 voxels, six images of 704 x 256, medians of {args.frames}: processor time')
+    print(_columns(rows, 'viewer', 'ms a grid', 'grids/s at most'))
     print(
-        tabulate(
-            [(name, f'{1e3 * cost:.1f}', f'{1 / cost:.0f}') for name, cost in costs.items()],
-            headers=('viewer', 'ms a grid', 'grids/s at most'),
-            stralign='right',
-            disable_numparse=True,
-        )
+        f'which voxels the six cameras saw: {1e3 * seen.seconds:.1f} ms a grid with {seen.threads} threads, '
+        f'{1e3 * seen.processor:.1f} ms of processor time in all'
     )
-    return {'seconds': costs}
+    return {'seconds': costs, 'visibility': dataclasses.asdict(seen)}
 
 
 def _fleet(args: argparse.Namespace) -> dict[str, Any]:
@@ -541,7 +498,7 @@ def _fleet(args: argparse.Namespace) -> dict[str, Any]:
         ('the fleet', f'{speed.fleet:.1f} s, {workers} workers of one thread; {speed.started:.1f} s once started'),
         ('replays / fleet', f'{speed.replays / speed.fleet:.2f}'),
         ('  without all starts', f'{speed.replaying / speed.started:.2f}'),
-        ('bags of nothing', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
+        ('empty bags', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
         ('of a bag of 40 frames', f'{overhead:.3%}'),
         ('memory of the driver', f'{engine.peak_memory / 1e6:.0f} MB; {engine.before / 1e6:.0f} MB after a tenth'),
     ]

@@ -25,6 +25,11 @@ def progress(
     return tqdm(total=total, unit=unit, desc=description, unit_scale=scaled, dynamic_ncols=True, disable=disable)
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 bag``, ``2 bags``."""
+    return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
+
+
 def lines_above(bar: tqdm[Any]) -> Callable[[str], None]:
     """Writes lines to standard error, above a progress bar. What they quote may come from anybody."""
     return lambda line: bar.write(printable(line, LONGEST), file=sys.stderr)
@@ -60,7 +65,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
             )
         else:
             group.add_argument(
-                flag, choices=record.choices or None, help=f'{record.description} Default: {default or "none"}.'
+                flag,
+                choices=record.choices or None,
+                help=record.description + (f' Default: {default}.' if default else ''),
             )
 
 

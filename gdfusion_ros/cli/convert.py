@@ -22,14 +22,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import add_bag_arguments, add_version_argument, progress
+from gdfusion_ros.cli.common import add_bag_arguments, add_version_argument, counted, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.names import printable
 
 if TYPE_CHECKING:
     from gdfusion_ros.datasets.plan import Content, Job
 
-HELP = 'convert nuScenes to rosbag2'
+HELP = 'convert a dataset in nuScenes format to rosbag2'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = plan(dataset, args.out, content, skip_missing=args.skip_missing)
     size, rate = sum(job.size for job in jobs), trial(jobs[0], existing(args.out), **options)
     print(
-        f'{printable(dataset.version, 80)}: {len(jobs)} scenes, {sum(job.images for job in jobs)} images, '
+        f'{printable(dataset.version, 80)}: {counted(len(jobs), "scene")}, {sum(job.images for job in jobs)} images, '
         f'{format_size(size)}, about {math.ceil(size / rate)} s in one process ({format_size(rate)}/s in a trial)'
     )
     print('\n'.join(absences(dataset, jobs)), flush=True)
@@ -113,10 +113,12 @@ def run(args: argparse.Namespace) -> int:
         convert_all(jobs, args.jobs, options=options, on_file=bar.update, on_done=done.append)
     seconds = time.monotonic() - begin
     print(_table(done, content))
-    print(f'{len(done)} bags, {format_size(size)} in {seconds:.1f} s ({format_size(round(size / seconds))}/s)')
+    print(
+        f'{counted(len(done), "bag")}, {format_size(size)} in {seconds:.1f} s ({format_size(round(size / seconds))}/s)'
+    )
     skipped, scenes = sum(len(job.missing('images')) for job in jobs), len(dataset.scenes) - len(jobs)
     if skipped or scenes:
-        print(f'skipped: {skipped} images that are missing or empty, {scenes} scenes without images')
+        print(f'skipped: {counted(skipped, "image")} missing or empty, {counted(scenes, "scene")} without images')
     return 0
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.demo.folder import Folder
     from gdfusion_ros.demo.run import DemoResult
 
-HELP = 'a synthetic scene to a bag, to the live node, to scores and pictures'
+HELP = 'try everything: a synthetic scene, a bag, the live node, scores, pictures'
 
 _SCENES = 2
 

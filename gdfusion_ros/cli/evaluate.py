@@ -7,7 +7,7 @@
   gdfusion evaluate --npz results --nuscenes /data/nuscenes --scenes val --format json --out scores.json
   gdfusion evaluate --nuscenes /data/nuscenes --scenes val --weights w.pth --released-protocol --export results
 
-PREDICTIONS are, in this order of the examples: grids that a model makes of the dataset's images, or of bags with
+PREDICTIONS are, in the order of the examples: grids that a model makes of the dataset's images, or of bags with
 images (--weights, --untrained, --model and so on); the grids on --topic of bags; files <sample token>.npz of the Occ3D
 benchmark, or <scene>/<sample token>.npz as the authors' code writes them. --export writes the former.
 
@@ -92,8 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--label-set',
         metavar='NAME',
         help=f'which labels of nuScenes: {LABEL_SET}, '
-        'surroundocc_nuscenes or openoccupancy_nuscenes; default: that of the model, '
-        f'{LABEL_SET} without one',
+        f'surroundocc_nuscenes or openoccupancy_nuscenes; default: that of the model, {LABEL_SET} without one',
     )
     truth.add_argument(
         '--labels',

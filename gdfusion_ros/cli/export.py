@@ -22,7 +22,7 @@ from gdfusion_ros.settings import CUES, ModelSettings
 if TYPE_CHECKING:
     from gdfusion_ros.bags.agreement import FrameAgreement
 
-HELP = 'a network as ONNX, and whether that is the same'
+HELP = 'write a network as ONNX, or compare one with torch'
 LEAST_AGREEMENT = 0.9999
 """Share of the voxels whose class must be the same in every frame."""
 

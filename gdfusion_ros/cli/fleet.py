@@ -1,4 +1,4 @@
-"""Run the network over many bags, on all cores of this machine or of many machines (needs gdfusion_ros[fleet]: Ray).
+"""Run the network over many bags, on all cores of this machine or of many (pip install 'gdfusion-ros[fleet]').
 
   gdfusion fleet recordings --out grids                               every bag in a folder, this machine
   gdfusion fleet '/data/2026-*/drive_*' list.txt --out grids --evaluate --render
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.fleet.summary import Summary
     from gdfusion_ros.settings import ModelSettings
 
-HELP = 'the network over many bags, on many machines'
+HELP = 'run the network over many bags, on one machine or many'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.model.spec import NetworkSpec
     from gdfusion_ros.model.zoo import Entry
 
-HELP = 'list the networks'
+HELP = 'list the networks: size, cost, reported scores'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +41,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([_as_json(each) for each in entries], indent=2))
         return 0
     print(_table(entries, 'github' if args.format == 'markdown' else 'simple'))
+    if any(not scores.real for each in entries if each.spec.name in ABOUT for scores in ABOUT[each.spec.name].scores):
+        print('* on synthetic scenes: not to be compared with the others')
     for each in entries:
-        print(f'\n{each.spec.name}: {"; ".join(_told(ABOUT.get(each.spec.name)))}')
+        print(f'\n{each.spec.name}: ' + '\n  '.join(_told(ABOUT.get(each.spec.name))))
     return 0
 
 
@@ -84,7 +86,9 @@ def _table(entries: Sequence[Entry], style: str) -> str:
 
 
 def _percents(scores: Scores) -> tuple[str, str, str]:
-    return _one_place(scores.miou), _one_place(scores.miou_dynamic), _one_place(scores.iou)
+    mark = '' if scores.real else '*'
+    miou, dynamic, iou = (_one_place(value) + mark for value in (scores.miou, scores.miou_dynamic, scores.iou))
+    return miou, dynamic, iou
 
 
 def _one_place(value: float | None) -> str:
@@ -96,7 +100,7 @@ def _told(about: About | None) -> list[str]:
     if about is None:
         return ['nothing more is known of it']
     reported = [f'{" / ".join(_percents(scores))} ({scores.source})' for scores in about.scores]
-    return [about.what, f'mIoU / mIoU_D / IoU: {", ".join(reported) or "nobody reports any"}', f'here: {about.checked}']
+    return [about.what, f'mIoU / mIoU_D / IoU: {", ".join(reported) or "nobody reports any"}', about.checked]
 
 
 def _as_json(each: Entry) -> dict[str, object]:

@@ -7,9 +7,9 @@
   gdfusion node --page 8080                               the grids as they come, in a browser: http://127.0.0.1:8080
   gdfusion node --foxglove                                the same for Foxglove: ws://127.0.0.1:8765
 
-Publishes /occ/occupancy, /occ/points, /occ/markers, /occ/bev (each only while somebody subscribes), /occ/label_info and
-/diagnostics; /occ/reset forgets the past. Ctrl-C stops it. Every parameter, with its range and meaning, is in
-config/occ.yaml and in 'ros2 param describe /occ NAME'.
+Publishes /occ/occupancy, observed, points, obstacles, markers, voxels and bev (each only while somebody subscribes),
+/occ/label_info and /diagnostics; /occ/reset forgets the past. Ctrl-C stops it. Every parameter, with its range and
+meaning, is in config/occ.yaml and in 'ros2 param describe /occ NAME'.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action='append',
         default=[],
-        help='YAML file of parameters (config/occ.yaml); may be repeated, the last goes first',
+        help='YAML file of parameters (config/occ.yaml); may be repeated, a later file overrides an earlier one',
     )
     group.add_argument(
         '--set',
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='NAME=VALUE',
         dest='overrides',
-        help='one parameter; goes before the file; may be repeated; the value is YAML',
+        help='one parameter, which overrides the files; may be repeated; the value is YAML',
     )
     group.add_argument(
         '--page',

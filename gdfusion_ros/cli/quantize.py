@@ -5,9 +5,9 @@
   gdfusion replay bags/scene-0001 --out grids --weights nano_int8.safetensors --precision int8
 
 Nothing is trained. The network sees frames of BAGS, which should look like what it will see, and the range of what each
-convolution is given is noted. Then each is tried alone in 8 bits; the report says what that changes. At last all are
-put into 8 bits but those that must stay as they are for the classes to stay: at least the share --agreement of the
-voxels has the class that it had. Weights have a step a channel, features one a layer.
+convolution is given is noted. Then each is tried alone in 8 bits; the report says what that changes. Finally all are
+put into 8 bits but those that the classes depend on: at least the share --agreement of the voxels keeps its class.
+Weights have a step a channel, features one a layer.
 
 --score BAGS with ground truth ('gdfusion convert --labels'), other ones than those of --bags, are scored before and
 after.

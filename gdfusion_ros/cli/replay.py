@@ -29,6 +29,7 @@ from gdfusion_ros.cli.common import (
     add_model_arguments,
     add_pipeline_arguments,
     bev_settings,
+    counted,
     lines_above,
     model_settings,
     pipeline_settings,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.bags.replay import ReplayResult
     from gdfusion_ros.perception.estimator import PoseProtocol
 
-HELP = 'bag in, bag with grids out, without ROS'
+HELP = 'run the network over a bag, without ROS; grids go to a new bag'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
             bev=bev_settings(args),
         )
     print(tabulate(_rows(result), tablefmt='plain', disable_numparse=True))
-    print(f'{network.title}, {protocol} protocol: {result.counts.grids} grids in {args.out}')
+    print(f'{network.title}, {protocol} protocol: {counted(result.counts.grids, "grid")} in {args.out}')
     return 0
 
 
@@ -122,7 +123,7 @@ def _run_job(args: argparse.Namespace) -> int:
         raise GdfusionError('--job says which bag and where to; drop BAG and --out')
     job = read_job(args.job)
     record = workplace(job.settings).run(job, tell=lambda line: print(line, file=sys.stderr))
-    print(f'{record.model}: {record.counts.grids} grids of {record.source} in {job.out}/{job.name}')
+    print(f'{record.model}: {counted(record.counts.grids, "grid")} of {record.source} in {job.out}/{job.name}')
     return 0
 
 

@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import progress
+from gdfusion_ros.cli.common import counted, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.renamed import add_old_flag
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.synthetic.consistency_check import Consistency
     from gdfusion_ros.synthetic.recipes import Recipe
 
-HELP = 'make a dataset in nuScenes format with ground truth'
+HELP = 'make a synthetic dataset in nuScenes format, with ground truth'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,8 +109,8 @@ def _make(out: Path, recipe: Recipe, jobs: int) -> None:
         synthesize(out, recipe, jobs, bar.update)
     took = time.monotonic() - begin
     print(
-        f'{out}: {recipe.scenes} scenes of {recipe.frames} key frames, seed {recipe.seed}, in {took:.0f} s '
-        f'({frames / took:.2f} key frames/s)'
+        f'{out}: {counted(recipe.scenes, "scene")} of {counted(recipe.frames, "key frame")}, seed {recipe.seed}, '
+        f'in {took:.0f} s ({frames / took:.2f} key frames/s)'
     )
 
 

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import progress
+from gdfusion_ros.cli.common import counted, progress
 from gdfusion_ros.cli.node import FOXGLOVE_PORT
 from gdfusion_ros.errors import GdfusionError
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         finally:
             viewer.close()
     if args.rerun not in (None, _VIEWER):
-        print(f'{args.rerun}: {len(views)} grids; rerun {args.rerun} shows them')
+        print(f'{args.rerun}: {counted(len(views), "grid")}; rerun {args.rerun} shows them')
     return 0
 
 

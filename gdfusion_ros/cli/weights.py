@@ -1,4 +1,4 @@
-"""Know, fetch, check and convert weights.
+"""List, fetch, check and convert weights.
 
   gdfusion weights list                                    what is known by name, and what is on this machine
   gdfusion weights fetch bevdetocc_gf                      from the Hugging Face Hub; pip install 'gdfusion-ros[hub]'

@@ -33,10 +33,7 @@ def read_grid(path: Path) -> SemanticGrid:
         return waymo.read_grid(path, 0, _FRAME)
     if _LABELS in arrays:
         return occ3d.read_grid(path, 0, _FRAME)
-    labels, grid = read_prediction(path, OCC3D_NUSCENES), OCC3D_NUSCENES.grid
-    return SemanticGrid(
-        0, _FRAME, grid.lower, grid.voxel_size, np.asfortranarray(labels), None, OCC3D_NUSCENES, path.name, 0, (), 0
-    )
+    return SemanticGrid.of_labels(0, _FRAME, read_prediction(path, OCC3D_NUSCENES), OCC3D_NUSCENES, path.name)
 
 
 def _names(path: Path) -> set[str]:

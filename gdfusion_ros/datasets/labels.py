@@ -46,19 +46,7 @@ def _read_occ3d(path: Path, stamp: int) -> SemanticGrid:
 
 def _reader(label_set: LabelSet, read: Callable[[Path], NDArray[np.uint8]]) -> Callable[[Path, int], SemanticGrid]:
     def grid(path: Path, stamp: int) -> SemanticGrid:
-        return SemanticGrid(
-            stamp,
-            FRAME_IDS[label_set.frame],
-            label_set.grid.lower,
-            label_set.grid.voxel_size,
-            read(path),
-            None,
-            label_set,
-            occ3d.SOURCE,
-            0,
-            (),
-            0,
-        )
+        return SemanticGrid.of_labels(stamp, FRAME_IDS[label_set.frame], read(path), label_set, occ3d.SOURCE)
 
     return grid
 

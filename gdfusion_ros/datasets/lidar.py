@@ -45,9 +45,8 @@ def read(path: Path) -> NDArray[np.void]:
     rings = values[:, 4]
     if not ((rings >= 0) & (rings < _RINGS) & (rings == np.floor(rings))).all():
         raise GdfusionError(
-            f'LiDAR file {path}: the fifth value of a point is no ring, a whole number from 0; a point '
-            'is to be five float32 (x, y, z, intensity, ring): fetch the file again, or convert '
-            'without point clouds'
+            f'LiDAR file {path}: the fifth value of a point is no ring, a whole number from 0; a point is to be five '
+            'float32 (x, y, z, intensity, ring): fetch the file again, or convert without point clouds'
         )
     points = np.zeros(len(values), POINT)
     for column, name in enumerate(('x', 'y', 'z', 'intensity', 'ring')):

@@ -250,8 +250,7 @@ def _require_one(folder: Path, data: SensorData, other: SensorData, sample: Samp
     if other is not data:
         raise GdfusionError(
             f'{folder}/sample_data.json: {other.token} and {data.token} are both key frames of '
-            f'{data.calibration.channel} in sample {sample.token}; set is_key_frame of all but one to '
-            'false'
+            f'{data.calibration.channel} in sample {sample.token}; set is_key_frame of all but one to false'
         )
 
 

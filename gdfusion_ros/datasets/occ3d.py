@@ -105,18 +105,5 @@ def semantic_grid(labels: Occ3DLabels, stamp: int, frame_id: str) -> SemanticGri
 def _grid(
     semantics: NDArray[np.uint8], mask_camera: NDArray[np.bool_] | NDArray[np.uint8] | None, stamp: int, frame_id: str
 ) -> SemanticGrid:
-    confidence = None if mask_camera is None else np.asfortranarray(np.where(mask_camera, np.uint8(255), np.uint8(0)))
-    place = OCC3D_NUSCENES.grid
-    return SemanticGrid(
-        stamp,
-        frame_id,
-        place.lower,
-        place.voxel_size,
-        np.asfortranarray(semantics),
-        confidence,
-        OCC3D_NUSCENES,
-        SOURCE,
-        0,
-        (),
-        0,
-    )
+    confidence = None if mask_camera is None else np.where(mask_camera, np.uint8(255), np.uint8(0))
+    return SemanticGrid.of_labels(stamp, frame_id, semantics, OCC3D_NUSCENES, SOURCE, confidence)

@@ -38,16 +38,4 @@ def read_grid(path: Path, stamp: int, frame_id: str) -> SemanticGrid:
         for mask_name, mask in read_npz(path, MASKS).items()
     )
     scored = np.where((view != 0) & (observed != 0), np.uint8(255), np.uint8(0))
-    return SemanticGrid(
-        stamp,
-        frame_id,
-        WAYMO.grid.lower,
-        WAYMO.grid.voxel_size,
-        np.asfortranarray(labels),
-        np.asfortranarray(scored),
-        WAYMO,
-        SOURCE,
-        0,
-        (),
-        0,
-    )
+    return SemanticGrid.of_labels(stamp, frame_id, labels, WAYMO, SOURCE, scored)

@@ -19,6 +19,7 @@ from gdfusion_ros.ros.outputs import LATENCY_TOPIC, installed_outputs
 from gdfusion_ros.ros.player import Playback, play
 from gdfusion_ros.ros.process import EVERY_SET, node_process
 from gdfusion_ros.ros.recorder import Recorder, record
+from gdfusion_ros.ros.stall import Stall, processor_time
 from gdfusion_ros.settings import BevSettings, ModelSettings, model_arguments
 
 NODE = f'/{NODE_NAME}'
@@ -32,7 +33,7 @@ RECORDED = {
 """Topic -> type of all that the node publishes."""
 
 _SUBSCRIPTION_TIMEOUT = 120.0
-_GRID_TIMEOUT = 120.0  # without a new grid; the first one compiles kernels
+_GRID_TIMEOUT = 120.0  # without a new grid, and idle
 _DIAGNOSTICS_TIMEOUT = 30.0
 _LOOK_UP = 0.1
 
@@ -77,7 +78,9 @@ def run_node(
             raise GdfusionError(f'{error}; {folder.log} ends with: {_last_line(folder.log)}') from error
         grids = recorder.counts[GRIDS_TOPIC]
     if not grids:
-        raise GdfusionError(f'the node published no grid within {_GRID_TIMEOUT:g} s; see {folder.log}')
+        raise GdfusionError(
+            f'the node published no grid, and has computed nothing for {_GRID_TIMEOUT:g} s; see {folder.log}'
+        )
     return grids
 
 
@@ -110,11 +113,11 @@ class _Watch:
         Raises:
             GdfusionError: it has ended.
         """
-        deadline = time.monotonic() + _GRID_TIMEOUT
-        while (grids := self._recorder.counts[GRIDS_TOPIC]) < expected and time.monotonic() < deadline:
+        stall = Stall(_GRID_TIMEOUT, processor_time(self._process.pid))
+        while (grids := self._recorder.counts[GRIDS_TOPIC]) < expected and not stall:
             time.sleep(_LOOK_UP)
             self.finish()
             if self._recorder.counts[GRIDS_TOPIC] > grids:
-                deadline = time.monotonic() + _GRID_TIMEOUT
+                stall.heard()
         self._recorder.wait_for(DIAGNOSTICS, self._recorder.counts[DIAGNOSTICS] + 2, _DIAGNOSTICS_TIMEOUT)
         self.finish()

@@ -113,20 +113,8 @@ class NpzPredictions:
         stamp = frame.stamp
         if self.label_set.frame == 'ego' and frame.camera_stamp is not None:
             stamp = frame.camera_stamp
-        place = self.label_set.grid
-        return SemanticGrid(
-            stamp,
-            FRAME_IDS[self.label_set.frame],
-            place.lower,
-            place.voxel_size,
-            read_prediction(path, self.label_set),
-            None,
-            self.label_set,
-            str(self.folder),
-            0,
-            (),
-            0,
-        )
+        labels = read_prediction(path, self.label_set)
+        return SemanticGrid.of_labels(stamp, FRAME_IDS[self.label_set.frame], labels, self.label_set, str(self.folder))
 
 
 @dataclass(frozen=True)

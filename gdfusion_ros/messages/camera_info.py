@@ -40,7 +40,7 @@ def camera_model(message: Message, topic: str) -> CameraModel:
     name, full = _intrinsics(message)
     if not np.isfinite(full).all():
         raise GdfusionError(f'{place}: the intrinsic matrix {name} is not finite; calibrate the camera')
-    if full[0, 0] <= 0 or full[1, 1] <= 0 or full[2, 2] != 1:
+    if not full[[0, 1], [0, 1]].all():
         raise GdfusionError(f'{place}: the intrinsic matrix {name} is empty; calibrate the camera')
     size, intrinsics = _of_the_images(message, full)
     if min(size) < 1:
@@ -121,6 +121,6 @@ def _implausible_intrinsics(intrinsics: Matrix, size: Size) -> str:
     centre = intrinsics[:2, 2]
     if (abs(centre - np.array(size) / 2) > _FARTHEST_CENTRE * np.array(size)).any():
         return f'the principal point ({centre[0]:g}, {centre[1]:g}) px is far off an image of {size[0]} x {size[1]}'
-    if abs(intrinsics[0, 1]) > focal[0] or intrinsics[1, 0] or intrinsics[2, 0] or intrinsics[2, 1]:
-        return 'it is not upper triangular with a small skew'
+    if abs(intrinsics[0, 1]) > focal[0] or intrinsics[1, 0] or intrinsics[2].tolist() != [0, 0, 1]:
+        return 'it is not upper triangular with a small skew and a last row of 0, 0, 1'
     return ''

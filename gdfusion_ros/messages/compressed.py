@@ -17,7 +17,8 @@ from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.perception.image_size import Size, require_size
 from gdfusion_ros.perception.types import Pixels
 
-_FILE_FORMATS = ('JPEG', 'PNG')
+_FIRST_BYTES = {'JPEG': b'\xff\xd8\xff', 'PNG': b'\x89PNG\r\n'}
+_FILE_FORMATS = tuple(_FIRST_BYTES)
 _PNG_BITS = 24
 """Where the bits of a sample stand in a PNG file, whose header chunk comes first."""
 
@@ -47,16 +48,28 @@ def load_compressed(data: Message, format_: str, size: Size | None) -> Pixels:
                 # Converting an image that is RGB already would copy it.
                 pixels = np.asarray(picture if picture.mode == mode else picture.convert(mode))
     except UnidentifiedImageError as error:
-        raise GdfusionError(
-            f'the image of {len(data)} bytes is neither JPEG nor PNG; its format is '
-            f'{format_[:60]!r}: publish it as one of these, or raw'
-        ) from error
+        raise GdfusionError(_unidentified(data, format_)) from error
     except (GdfusionError, MemoryError):
         raise
     except Exception as error:  # of damaged files Pillow makes errors of many types
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise GdfusionError(f'the image of {len(data)} bytes cannot be decoded: {reason}') from error
     return to_rgb(np.atleast_3d(pixels)[..., :1], pattern.replace('16', '8')) if mosaic else pixels
+
+
+def _unidentified(data: Message, format_: str) -> str:
+    """Why a file is none that can be read."""
+    head = bytes(data[:8])
+    kind = next((name for name, first in _FIRST_BYTES.items() if head.startswith(first)), '')
+    if kind:
+        return (
+            f'the {kind} file of {len(data)} bytes cannot be read: its header is damaged or cut off, or of a kind that '
+            'nobody reads, such as JPEG of 12 bits; publish JPEG of 8 bits, or PNG'
+        )
+    return (
+        f'the image of {len(data)} bytes is neither JPEG nor PNG; its format is {format_[:60]!r}: '
+        'publish it as one of these, or raw'
+    )
 
 
 def _has_mosaic(picture: Image.Image, encoding: str) -> bool:

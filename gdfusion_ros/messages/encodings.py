@@ -15,6 +15,9 @@ from gdfusion_ros.perception.types import Pixels
 Samples = NDArray[Any]
 """(rows, w, channels) uint8 or uint16, as they lie in the message."""
 
+_SMALLEST_MOSAIC = 3
+"""Side of a mosaic [px] below which OpenCV leaves the colours of all pixels black."""
+
 _FEWEST_BITS = 15
 """Sixteen-bit values that need fewer are taken for a sensor's 10, 12 or 14 bits, which would come out all but black."""
 
@@ -108,7 +111,7 @@ def eight_bits(samples: Samples) -> Pixels:
         GdfusionError: the brightest one lies so low that they must be of fewer bits.
     """
     bits = int(samples.max()).bit_length()
-    if bits < _FEWEST_BITS:
+    if 0 < bits < _FEWEST_BITS:  # all black is black whatever white is
         raise GdfusionError(
             f'its 16-bit values are of {bits} bits at most, so that white is unknown; '
             'have the driver fill all 16 bits, or publish 8'
@@ -131,6 +134,10 @@ def opencv(purpose: str) -> Any:
 
 def _converted(samples: Pixels, conversion: str, encoding: str) -> Pixels:
     cv2 = opencv(encoding)
+    if is_bayer(encoding) and min(samples.shape[:2]) < _SMALLEST_MOSAIC:
+        raise GdfusionError(
+            f'a mosaic of {samples.shape[1]} x {samples.shape[0]} pixels is too small to tell its colours'
+        )
     packed = np.ascontiguousarray(samples[..., 0] if samples.shape[-1] == 1 else samples)
     try:
         return np.asarray(cv2.cvtColor(packed, getattr(cv2, conversion)), np.uint8)

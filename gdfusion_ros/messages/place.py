@@ -30,7 +30,7 @@ def sensor_frame(message: Message, place: str) -> str:
     Raises:
         GdfusionError: the header names none.
     """
-    frame_id = str(message.header.frame_id)
+    frame_id = str(message.header.frame_id).lstrip('/')
     if not frame_id:
         raise GdfusionError(f'{place}: the header has no frame_id, so the sensor cannot be placed by TF')
-    return frame_id.lstrip('/')
+    return frame_id

@@ -97,7 +97,7 @@ class FrameAssembler:
         return self._sets.generation
 
     def add_camera_info(self, camera: str, model: CameraModel, now: float) -> None:
-        """The calibration of ``camera``, from here on."""
+        """The calibration of the images of ``camera`` that come from here on, and of all that had none."""
         with self._condition:
             self._time.advance(now)
             self._sets.placement.set_model(camera, model)
@@ -120,7 +120,8 @@ class FrameAssembler:
             self._time.advance(now)
             self._time.image_came()
             epoch = self._clock.observe(('image', camera), stamp, leads=camera == self._settings.reference_camera)
-            image = CameraImage(camera, epoch, stamp, frame_id, self._preprocessor.image(load))
+            model = self._sets.placement.model(camera)
+            image = CameraImage(camera, epoch, stamp, frame_id, self._preprocessor.image(load), model)
             if self._selector.wants(epoch, stamp + nanoseconds(self._settings.sync_tolerance)):
                 image.input.start()
             self._accept(self._synchronizer.add(image))
@@ -156,7 +157,7 @@ class FrameAssembler:
     def flush(self) -> None:
         """Nothing more will come (the bag is at its end): close every set that waits."""
         with self._condition:
-            self._accept(self._synchronizer.flush())
+            self._accept(self._synchronizer.end())
             self._place_waiting(patient=False)
 
     def take(self) -> PosedSet | None:
@@ -190,17 +191,16 @@ class FrameAssembler:
         stream, direction = f'{kind}s of {name}', 'ahead' if jump.ahead else 'back'
         self.counters.stream_jumped(
             stream,
-            f'the clock of the {stream} jumped {direction} by '
-            f'{abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
+            f'the clock of the {stream} jumped {direction} by {abs(jump.after - jump.before) / NANOSECONDS:.3f} s to '
             f'{stamp_text(jump.after)}, and no other: it is wrong',
         )
-        if jump.leads or jump.ahead:
+        if not jump.leaves_newer:
             return
         if kind == 'image':
             self._synchronizer.restart(name)
         elif kind == 'cloud':
             self._sets.forget_clouds()
-        else:
+        elif jump.ahead or not jump.returned:  # else the wrong ones lie in a tree of their own
             self._transforms.forget(name)
 
     def _accept(self, sets: Sequence[CameraSet]) -> None:

@@ -53,9 +53,8 @@ class CloudQueue:
             offset = 'none' if nearest is None else f'{(nearest.stamp - middle) / NANOSECONDS:+.3f} s'
             raise UnplacedError(
                 'lidar',
-                f'no cloud of the LiDAR within {self._tolerance / NANOSECONDS:g} s of '
-                f'{stamp_text(middle)} (nearest: {offset}); lidar_topic, lidar_tolerance and '
-                'missing_lidar say what is done about it',
+                f'no cloud of the LiDAR within {self._tolerance / NANOSECONDS:g} s of {stamp_text(middle)} (nearest: '
+                f'{offset}); lidar_topic, lidar_tolerance and missing_lidar say what is done about it',
                 may_heal=False,
             )
         return nearest

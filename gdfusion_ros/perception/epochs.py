@@ -8,7 +8,7 @@ together where their counts, the epochs, are equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gdfusion_ros.perception.types import NANOSECONDS
 
@@ -21,6 +21,7 @@ class Jump:
     """The time of ``stream`` jumped from ``before`` to ``after`` [ns] and so into ``epoch``.
 
     ``leads``: see EpochClock. ``witnesses`` are the other streams with the first stamp that each has shown since.
+    ``returned``: the stream is back where it came from, a few stamps were wrong.
     """
 
     stream: Hashable
@@ -29,11 +30,17 @@ class Jump:
     epoch: int
     leads: bool
     witnesses: dict[Hashable, int] = field(default_factory=dict)
+    returned: bool = False
 
     @property
     def ahead(self) -> bool:
         """Whether time was passed over; otherwise it began again."""
         return self.after > self.before
+
+    @property
+    def leaves_newer(self) -> bool:
+        """Whether what the stream has shown hides what it will show: it is newer, and no new epoch begins."""
+        return self.returned if self.ahead else not self.leads
 
 
 @dataclass
@@ -52,7 +59,7 @@ class EpochClock:
 
     A jump, back or ahead, is one stream's alone if none follows while another one goes on for a while; one that leads
     must be among the two. Then the clock of that stream is wrong: it is named, and where it was ahead of the epochs it
-    is in the newest one again.
+    is in the newest one again. So it is at once where the stream returns to its own time, as after a single stamp of 0.
     """
 
     def __init__(self, jump_back: int, on_alone: Callable[[Jump], None] = lambda _: None) -> None:
@@ -68,7 +75,10 @@ class EpochClock:
     def observe(self, name: Hashable, stamp: int, *, leads: bool = True) -> int:
         """The epoch of ``stamp`` [ns], which is what the stream ``name`` shows next."""
         stream = self._streams.setdefault(name, _Stream(self.newest, stamp))
-        if stamp < stream.newest - self._jump_back:
+        if self._returns(name, stream, stamp):
+            stream.newest = stamp
+            self._settle(replace(self._open[name], returned=True))
+        elif stamp < stream.newest - self._jump_back:
             self._begin_again(name, stream, stamp, leads=leads)
         else:
             if self._open:
@@ -84,6 +94,13 @@ class EpochClock:
         self._streams.clear()
         self._open.clear()
         self.newest = 0
+
+    def _returns(self, name: Hashable, stream: _Stream, stamp: int) -> bool:
+        """Whether the stream takes back a jump that none has followed. A leader ahead that steps back begins again."""
+        jump = self._open.get(name)
+        if jump is None or stamp < jump.before:
+            return False
+        return not jump.ahead or (not jump.leads and stamp < stream.newest - self._jump_back)
 
     def _begin_again(self, name: Hashable, stream: _Stream, stamp: int, *, leads: bool) -> None:
         again = stream.epoch > self.newest

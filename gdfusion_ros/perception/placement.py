@@ -62,6 +62,10 @@ class Placement:
         """The calibration of ``camera``, from here on."""
         self._models[camera] = model
 
+    def model(self, camera: str) -> CameraModel | None:
+        """The calibration of ``camera`` now, if it is known."""
+        return self._models.get(camera)
+
     def clear(self) -> None:
         """Forget where the cameras were; calibration stays."""
         self._placed.clear()
@@ -92,7 +96,7 @@ class Placement:
         return LidarSweep(cloud.points, pose)
 
     def _place_camera(self, image: CameraImage) -> PosedCamera:
-        model = self._models.get(image.camera)
+        model = image.model or self._models.get(image.camera)
         if model is None:
             raise UnplacedError(
                 'camera_info',

@@ -118,6 +118,14 @@ class CameraSynchronizer:
         """Close all sets that wait for an image."""
         return self._advance(forced=len(self._reference.waiting))
 
+    def end(self) -> list[CameraSet]:
+        """Nothing more will come: close all sets; the images that are left over go into none."""
+        sets = self.flush()
+        for track in self._tracks.values():
+            while track.waiting:
+                self._drop(track.pop(), 'unmatched')
+        return sets
+
     def _advance(self, forced: int = 0) -> list[CameraSet]:
         """Close the oldest sets as far as they are decided, and ``forced`` ones that are not."""
         sets = []

@@ -79,6 +79,11 @@ class _Climb:
     matrices: dict[str, Matrix]
     error: TransformError | None = None
 
+    @property
+    def top(self) -> str:
+        """The last frame that was reached."""
+        return next(reversed(self.matrices))
+
 
 class _TimedEdge:
     """A frame's place in its parent over time."""
@@ -105,8 +110,9 @@ class _TimedEdge:
         """The sample at ``stamp``, between its neighbours where they have the same parent."""
         oldest, newest = self._stamps[0], self._stamps[-1]
         if stamp > newest:
+            advice = '; what never moves belongs on /tf_static' if oldest == newest else ''
             raise AfterSpanError(
-                f"no transform of '{child}' at {stamp_text(stamp)}: the newest is of {stamp_text(newest)}"
+                f"no transform of '{child}' at {stamp_text(stamp)}: the newest is of {stamp_text(newest)}{advice}"
             )
         if stamp < oldest:
             raise BeforeSpanError(
@@ -185,7 +191,8 @@ class TransformTree:
             from_source.error
             or from_target.error
             or DisconnectedError(
-                f"frames '{source}' and '{target}' are not joined by transforms at {stamp_text(stamp)}"
+                f"frames '{source}' and '{target}' are not joined by transforms at {stamp_text(stamp)}: above them "
+                f"are '{from_source.top}' and '{from_target.top}'; has a frame two parents, or is one missing?"
             )
         )
 

@@ -81,13 +81,17 @@ class PendingImage(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CameraImage:
-    """One image on its way to the network. ``frame_id`` is the camera's optical frame."""
+    """One image on its way to the network. ``frame_id`` is the camera's optical frame.
+
+    ``model`` is the calibration that was known when it came; None: the first that comes after it.
+    """
 
     camera: str
     epoch: int
     stamp: int
     frame_id: str
     input: PendingImage
+    model: CameraModel | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +228,40 @@ class SemanticGrid:
     height: float = 0.0
     visibility: Visibility | None = None
     pose: GridPose | None = None
+
+    @classmethod
+    def of_labels(
+        cls,
+        stamp: int,
+        frame_id: str,
+        labels: NDArray[np.uint8],
+        label_set: LabelSet,
+        source: str,
+        confidence: NDArray[np.uint8] | None = None,
+    ) -> SemanticGrid:
+        """A grid that no camera set stands behind, on the voxels of its label set.
+
+        Args:
+            stamp: of the grid [ns].
+            frame_id: its TF frame.
+            labels: (X, Y, Z), in any memory order.
+            label_set: what they mean.
+            source: who says so, instead of a model.
+            confidence: (X, Y, Z), in any memory order.
+        """
+        return cls(
+            stamp=stamp,
+            frame_id=frame_id,
+            origin=label_set.grid.lower,
+            voxel_size=label_set.grid.voxel_size,
+            labels=np.asfortranarray(labels),
+            confidence=None if confidence is None else np.asfortranarray(confidence),
+            label_set=label_set,
+            model=source,
+            frames_since_reset=0,
+            cameras=(),
+            stamp_spread=0,
+        )
 
     @property
     def observed(self) -> NDArray[np.bool_]:

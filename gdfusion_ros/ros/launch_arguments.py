@@ -31,7 +31,7 @@ def check(values: Mapping[str, str], overrides: Mapping[str, object]) -> None:
 
     Args:
         values: ``params_file``, ``bag``, ``rate`` and ``rviz`` as they were given.
-        overrides: Parameters by name, which go before those of the file.
+        overrides: Parameters by name, which override those of the file.
 
     Raises:
         GdfusionError: a file or a ROS package that is not there, or a value that its parameter does not allow.

@@ -146,7 +146,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
 
         Args:
             context: rclpy's.
-            overrides: Parameters by name, which go before those of a parameter file.
+            overrides: Parameters by name, which override those of a parameter file.
             on_failure: Called when the worker dies of an error that nobody expected.
             stopped: Whether the process shall end; nothing that is being computed is waited for then.
             threads: That the network is computed with.

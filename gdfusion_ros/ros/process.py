@@ -17,6 +17,7 @@ from rclpy.node import Node
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros import environment
 from gdfusion_ros.ros.context import ros_node, spinning
+from gdfusion_ros.ros.stall import Stall, processor_time
 
 EVERY_SET = ('--set', 'lossless=true', '--set', 'keyframe_interval=0.0', '--set', 'input_reliability=reliable')
 """Arguments of ``gdfusion node`` that leave out no set: for its time, for the sake of others, or on its way."""
@@ -33,11 +34,11 @@ def node_process(
     Args:
         arguments: Of ``gdfusion node``.
         name: Full name of the node.
-        timeout: Time until it must be active [s].
+        timeout: How long it may compute nothing before it is active [s].
         log: Where its output goes; None: to this process's stderr.
 
     Raises:
-        GdfusionError: it ended by itself, or was not active in time.
+        GdfusionError: it ended by itself, or does not become active.
     """
     output = log if log is not None else sys.stderr.fileno()
     process = subprocess.Popen(
@@ -68,15 +69,17 @@ def stop(process: subprocess.Popen[bytes]) -> int:
 
 def _wait_until_active(node: Node, name: str, process: subprocess.Popen[bytes], timeout: float) -> None:
     client = node.create_client(GetState, f'{name}/get_state')
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+    stall = Stall(timeout, processor_time(process.pid))
+    while not stall:
         if process.poll() is not None:
             raise GdfusionError(f'the node ended with exit code {process.returncode}; its own lines say why')
         if client.wait_for_service(0.1):
             answer = client.call_async(GetState.Request())
-            while not answer.done() and process.poll() is None and time.monotonic() < deadline:
+            while not answer.done() and process.poll() is None and not stall:
                 time.sleep(0.01)
             if answer.done() and answer.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
                 return
             time.sleep(0.05)
-    raise GdfusionError(f'the node {name} was not active within {timeout:g} s; its own lines say why')
+    raise GdfusionError(
+        f'the node {name} is not active, and has computed nothing for {timeout:g} s; its own lines say why'
+    )

@@ -329,8 +329,8 @@ def coded(pixels: Pixels, kind: str) -> NDArray[np.uint8]:
             'the image has 3 x 5999 pixels, but its camera info says',
         ),
         (
-            {'data': coded(np.zeros((90, 160), np.uint16), 'PNG'), 'format': 'mono16; png compressed '},
-            'of 0 bits at most',
+            {'data': coded(np.full((90, 160), 4095, np.uint16), 'PNG'), 'format': 'mono16; png compressed '},
+            'of 12 bits at most',
         ),
         ({'data': np.arange(99, dtype=np.uint8), 'format': 'h264'}, "its format is 'h264'"),
         ({'format': '16UC1; png compressed '}, "encoding '16UC1' holds numbers"),

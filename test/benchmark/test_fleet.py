@@ -1,4 +1,4 @@
-"""What a fleet costs: bags of nothing, as far as no Ray is started."""
+"""What a fleet costs: empty bags, as far as no Ray is started."""
 
 from __future__ import annotations
 

@@ -29,25 +29,8 @@ def test_converts_and_says_what_it_wrote(
 
 
 def test_converts_the_scenes_that_are_named(nuscenes_root: Path, tmp_path: Path) -> None:
-    assert (
-        main(
-            [
-                'convert',
-                str(nuscenes_root),
-                '--out',
-                str(tmp_path),
-                '--scenes',
-                'scene-0002',
-                '--storage',
-                'sqlite3',
-                '--format',
-                'humble',
-                '--version',
-                'v1.0-test',
-            ]
-        )
-        == 0
-    )
+    written = ['--out', str(tmp_path), '--storage', 'sqlite3', '--format', 'humble']
+    assert main(['convert', str(nuscenes_root), '--scenes', 'scene-0002', '--version', 'v1.0-test', *written]) == 0
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*')} == {
         'scene-0002',
         'scene-0002/scene-0002.db3',
@@ -64,32 +47,16 @@ def test_says_what_it_skipped(nuscenes_root: Path, tmp_path: Path, capsys: pytes
     assert line.startswith('gdfusion convert: 1 of 36 images are missing or empty: ')
     assert not (tmp_path / 'bags').exists()
     assert main(['convert', str(root), '--out', str(tmp_path / 'bags'), '--skip-missing']) == 0
-    assert 'skipped: 1 images that are missing or empty, 0 scenes without images' in capsys.readouterr().out
+    assert 'skipped: 1 image missing or empty, 0 scenes without images' in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_converts_everything_in_several_processes(
     nuscenes_complete: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        main(
-            [
-                'convert',
-                str(nuscenes_complete),
-                '--out',
-                str(tmp_path / 'bags'),
-                '--sweeps',
-                '--lidar',
-                '--annotations',
-                '--labels',
-                '--compression',
-                'storage',
-                '--jobs',
-                '2',
-            ]
-        )
-        == 0
-    )
+    everything = ['--sweeps', '--lidar', '--annotations', '--labels']
+    written = ['--out', str(tmp_path / 'bags'), '--compression', 'storage', '--jobs', '2']
+    assert main(['convert', str(nuscenes_complete), *everything, *written]) == 0
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [row[1:6] for row in printed[5:7]] == [['3', '21', '6', '5', '3'], ['3', '21', '6', '0', '3']]
     assert main(['info', str(tmp_path / 'bags' / 'scene-0001')]) == 0

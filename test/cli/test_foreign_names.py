@@ -227,32 +227,14 @@ def latin_1(folder: Path, name: str) -> Path:
 def test_bags_are_read_wherever_they_lie(
     nuscenes_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str
 ) -> None:
-    assert (
-        main(['convert', str(nuscenes_root), '--out', str(tmp_path), '--scenes', 'scene-0001', '--storage', storage])
-        == 0
-    )
+    converted = ['--out', str(tmp_path), '--scenes', 'scene-0001', '--storage', storage]
+    assert main(['convert', str(nuscenes_root), *converted]) == 0
     folder = latin_1(tmp_path, 'folder')
     folder.mkdir()
     bag = (tmp_path / 'scene-0001').rename(latin_1(folder, 'bag'))
     assert main(['info', str(bag)]) == 0
-    assert (
-        main(
-            [
-                'replay',
-                str(bag),
-                '--out',
-                str(tmp_path / 'grids'),
-                '--model',
-                'bevdetocc_gf_small',
-                '--untrained',
-                '--device',
-                'cpu',
-                '--set',
-                'keyframe_interval=9',
-            ]
-        )
-        == 0
-    )
+    untrained = ['--model', 'bevdetocc_gf_small', '--untrained', '--device', 'cpu', '--set', 'keyframe_interval=9']
+    assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), *untrained]) == 0
     with bag_reader(tmp_path / 'grids') as grids:
         assert grids.custom_data['gdfusion.bag'] == r'bag-\udce9'
         assert grids.count(['/occ/occupancy']) == 1

@@ -20,11 +20,15 @@ def test_every_network_is_listed_with_what_is_known_of_it(capsys: pytest.Capture
         row = next(line for line in lines if line.split()[:1] == [name])
         assert entry.spec.label_set in row
         assert f'{entry.spec.cameras} x {entry.spec.image_size[0]}x{entry.spec.image_size[1]}, C' in row
-        assert any(line.startswith(f'{name}: ') and 'here: ' in line for line in lines)
+        told = next(number for number, line in enumerate(lines) if line.startswith(f'{name}: '))
+        assert lines[told + 1].startswith('  mIoU / mIoU_D / IoU: ')
+        assert lines[told + 2].startswith('  ')
     released = next(line for line in lines if line.startswith('bevdetocc_gf '))
     assert released.split()[-7:] == ['34.98', *released.split()[-6:-4], '43.6', '36.1', '77.8', 'bevdetocc_gf']
     assert any('43.6 / 36.0 / 77.8 (GDFusion, arXiv 2504.12959, table 1)' in line for line in lines)
     assert next(line for line in lines if line.startswith('bevdetocc_gf_small ')).endswith('by path')
+    assert '33.1*' in next(line for line in lines if line.startswith('gdfusion_nano '))
+    assert '* on synthetic scenes: not to be compared with the others' in lines
 
 
 def test_what_is_asked_for_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,10 +25,8 @@ def test_the_default_model_in_8_bits(
     [_, labelled] = plan(nuscenes.load(nuscenes_complete), tmp_path / 'labelled', content=Content(labels=True))
     convert(labelled)
     out = tmp_path / 'eight.safetensors'
-    assert (
-        main(['quantize', '--bags', str(scene_bag), '--frames', '1', '--score', str(labelled.path), '--out', str(out)])
-        == 0
-    )
+    frames = ['--bags', str(scene_bag), '--frames', '1', '--score', str(labelled.path)]
+    assert main(['quantize', *frames, '--out', str(out)]) == 0
     output = capsys.readouterr().out
     assert 'decoder.head.classifier.2' in output
     assert 'mIoU' in output

@@ -13,6 +13,8 @@ from gdfusion_ros.perception.runners import torch as torch_runner
 
 pytestmark = pytest.mark.slow
 
+UNTRAINED = ('--model', 'bevdetocc_gf_small', '--untrained', '--device', 'cpu')
+
 
 @pytest.fixture
 def bag(nuscenes_root: Path, tmp_path: Path) -> Path:
@@ -21,25 +23,8 @@ def bag(nuscenes_root: Path, tmp_path: Path) -> Path:
 
 
 def test_replays_and_says_what_it_did(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        main(
-            [
-                'replay',
-                str(bag),
-                '--out',
-                str(tmp_path / 'grids'),
-                '--model',
-                'bevdetocc_gf_small',
-                '--untrained',
-                '--device',
-                'cpu',
-                '--set',
-                'keyframe_interval=1.0',
-                '--released-protocol',
-            ]
-        )
-        == 0
-    )
+    arguments = ['replay', str(bag), '--out', str(tmp_path / 'grids'), *UNTRAINED, '--set', 'keyframe_interval=1.0']
+    assert main([*arguments, '--released-protocol']) == 0
     printed = capsys.readouterr().out.splitlines()[-7:]
     assert [' '.join(line.split()) for line in printed[:-2]] == [
         'images in 18',
@@ -54,28 +39,8 @@ def test_replays_and_says_what_it_did(bag: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_writes_the_form_that_is_asked_for(bag: Path, tmp_path: Path) -> None:
-    assert (
-        main(
-            [
-                'replay',
-                str(bag),
-                '--out',
-                str(tmp_path / 'grids'),
-                '--model',
-                'bevdetocc_gf_small',
-                '--untrained',
-                '--device',
-                'cpu',
-                '--storage',
-                'sqlite3',
-                '--format',
-                'humble',
-                '--set',
-                'keyframe_interval=9',
-            ]
-        )
-        == 0
-    )
+    arguments = ['replay', str(bag), '--out', str(tmp_path / 'grids'), *UNTRAINED, '--set', 'keyframe_interval=9']
+    assert main([*arguments, '--storage', 'sqlite3', '--format', 'humble']) == 0
     assert (tmp_path / 'grids' / 'grids.db3').is_file()
     information = yaml.safe_load((tmp_path / 'grids' / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
     assert (information['version'], information['storage_identifier']) == (8, 'sqlite3')

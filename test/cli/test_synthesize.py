@@ -16,7 +16,7 @@ TINY = ('--scenes', '1', '--frames', '1', '--resolution', '176x64', '--weather',
 def test_makes_checks_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['synthesize', str(tmp_path / 'made'), *TINY, '--seed', '3', '--check']) == 0
     output = capsys.readouterr().out
-    assert '1 scenes of 1 key frames, seed 3' in output
+    assert '1 scene of 1 key frame, seed 3' in output
     assert 'driveable_surface' in output
     assert output.rstrip().endswith('passed')
     next((tmp_path / 'made').glob('samples/CAM_BACK/*.jpg')).write_bytes(

@@ -39,34 +39,8 @@ GSD_GAINS = [
 # Statistics of the camera vector.
 MLP_MEAN = [1200, 1200, 810, 490, 0.4, 0, 0, 0, 0.4, -120, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, -1, 0, 1.5]
 MLP_STD = [
-    150,
-    150,
-    20,
-    10,
-    0.1,
-    1,
-    10,
-    1,
-    0.1,
-    40,
-    1,
-    1,
-    1,
-    1,
-    1,
-    0.6,
-    0.1,
-    0.6,
-    0.6,
-    0.6,
-    0.1,
-    0.6,
-    0.4,
-    0.1,
-    0.3,
-    0.1,
-    0.1,
-]
+    150, 150, 20, 10, 0.1, 1, 10, 1, 0.1, 40, 1, 1, 1, 1, 1, 0.6, 0.1, 0.6, 0.6, 0.6, 0.1, 0.6, 0.4, 0.1, 0.3, 0.1, 0.1,
+]  # fmt: skip
 
 CONST = ('view_transformer.dx', 'view_transformer.bx', 'view_transformer.nx')
 
@@ -75,22 +49,22 @@ FRAMES = [(0, 0, 0, True), (0, 1, 0, False), (0, 2, 1, False), (0, 3, 2, False),
 
 CAMS = ['CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT']
 YAW = [55.2, 0.3, -56.4, 108.6, 180.1, -110.8]  # [degrees]
-PLACE = [
+PLACE = [  # [m]
     (1.523, 0.494, 1.509),
     (1.701, 0.016, 1.511),
     (1.551, -0.493, 1.496),
     (1.036, 0.485, 1.591),
     (0.028, 0.003, 1.579),
     (1.015, -0.480, 1.562),
-]  # [m]
-LENS = [
+]
+LENS = [  # focal length and principal point [px]
     (1272.6, 826.6, 479.8),
     (1266.4, 816.3, 491.5),
     (1260.8, 807.9, 495.3),
     (1256.7, 792.1, 492.8),
     (809.2, 829.2, 481.8),
     (1259.5, 807.3, 501.2),
-]  # focal length and principal point [px]
+]
 DELAY = [-0.045, -0.037, -0.030, -0.015, -0.010, -0.022]  # a camera's time minus the key frame's [s]
 EGO_FROM_OPTICAL = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)
 

@@ -579,20 +579,8 @@ def test_tokens_of_bags_that_name_no_files_of_their_own_are_not_exported(
     said: str,
 ) -> None:
     bag = renamed(names)
-    assert (
-        main(
-            [
-                'evaluate',
-                str(bag),
-                '--topic',
-                '/ground_truth/occupancy',
-                '--no-rays',
-                '--export',
-                str(tmp_path / 'in' / 'a' / 'folder'),
-            ]
-        )
-        == 1
-    )
+    export = ['--export', str(tmp_path / 'in' / 'a' / 'folder')]
+    assert main(['evaluate', str(bag), '--topic', '/ground_truth/occupancy', '--no-rays', *export]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith('gdfusion evaluate: ')
     assert said in line
@@ -603,20 +591,8 @@ def test_tokens_of_bags_that_name_no_files_of_their_own_are_not_exported(
 def test_as_many_files_as_are_said_are_exported(
     renamed: Callable[[Sequence[str]], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        main(
-            [
-                'evaluate',
-                str(renamed('abc')),
-                '--topic',
-                '/ground_truth/occupancy',
-                '--no-rays',
-                '--export',
-                str(tmp_path / 'out'),
-            ]
-        )
-        == 0
-    )
+    export = ['--export', str(tmp_path / 'out')]
+    assert main(['evaluate', str(renamed('abc')), '--topic', '/ground_truth/occupancy', '--no-rays', *export]) == 0
     assert f'3 predictions in {tmp_path}/out' in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.npz', 'b.npz', 'c.npz']
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +16,6 @@ from gdfusion_ros.fleet.job import JobSettings
 from gdfusion_ros.fleet.record import BagCounts, Record
 from gdfusion_ros.fleet.work import Workplace, workplace
 from gdfusion_ros.model import zoo
-from gdfusion_ros.model.geometry.depth_bins import DepthBins
-from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.networks.nano import Sizes, nano
-from gdfusion_ros.model.spec import NetworkSpec
-
-TINY = NetworkSpec(
-    name='tiny',
-    image_size=(32, 64),
-    depth=DepthBins(1.0, 2.0, 8),
-    feature_stride=8,
-    context_channels=8,
-    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)),
-    refinement=4,
-)
-SIZES = Sizes(
-    backbone_widths=(16, 16, 16),
-    backbone_blocks=(1, 1, 1),
-    image_channels=16,
-    pyramid_channels=4,
-    encoder_channels=(8, 8, 8),
-    encoder_blocks=(1, 1, 1),
-    classifier_channels=8,
-)
 
 
 @pytest.fixture(scope='session')
@@ -52,10 +28,10 @@ def labelled_bags(nuscenes_complete: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Workplace]]:
+def tiny(monkeypatch: pytest.MonkeyPatch, tiny_entry: zoo.Entry) -> Iterator[Callable[..., Workplace]]:
     """``tiny(**settings)``: a workplace with a tiny network of random weights, in one thread."""
     threads = torch.get_num_threads()
-    monkeypatch.setitem(zoo.ZOO, 'tiny', zoo.Entry(TINY, partial(nano, sizes=SIZES)))
+    monkeypatch.setitem(zoo.ZOO, 'tiny', tiny_entry)
 
     def make(**settings: Any) -> Workplace:
         return workplace(JobSettings(model={'model': 'tiny', 'untrained': True}, **settings))

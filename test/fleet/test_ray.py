@@ -114,17 +114,6 @@ def test_nothing_is_lost_and_nothing_double(
     assert main(['replay', str(labelled_bags[0]), '--out', str(tmp_path / 'grids'), '--threads', '1']) == 0
     assert (tmp_path / 'grids/grids.mcap').read_bytes() == (out / first / 'grids/grids.mcap').read_bytes()
     capsys.readouterr()
-    assert (
-        main(
-            [
-                'evaluate',
-                *(str(out / bag.name / 'grids') for bag in labelled_bags),
-                '--format',
-                'json',
-                '--truth',
-                *map(str, labelled_bags),
-            ]
-        )
-        == 0
-    )
+    grids = [str(out / bag.name / 'grids') for bag in labelled_bags]
+    assert main(['evaluate', *grids, '--format', 'json', '--truth', *map(str, labelled_bags)]) == 0
     assert json.loads((out / SCORES).read_text()) == json.loads(capsys.readouterr().out)

@@ -52,6 +52,10 @@ def test_camera_info_gives_size_and_intrinsics(make: MessageFactory) -> None:
         ((*K[:2], 1e39, *K[3:]), 1600, r'principal point \(1e\+39, 491.5\) px'),
         ((*K[:5], -9000.0, *K[6:]), 1600, 'principal point'),
         ((K[0], 1e39, *K[2:]), 1600, 'upper triangular'),
+        ((-1266.4, *K[1:]), 1600, "K is no camera's: focal lengths of -1266.4 and 1267 px"),
+        ((*K[:4], -1267.0, *K[5:]), 1600, "K is no camera's: focal lengths of 1266.4 and -1267 px"),
+        ((*K[:8], 2.0), 1600, "K is no camera's: it is not upper triangular with .* a last row of 0, 0, 1"),
+        ((*K[:8], 0.0), 1600, 'a last row of 0, 0, 1'),
         ((*K[:2], 0.0, *K[3:6], 816.3, 491.5, 1.0), 1600, 'upper triangular'),
         (K, 90_000, 'no camera.s: it has more than 33 million'),
         (K, 7300, 'further apart than 8 : 1'),
@@ -63,7 +67,12 @@ def test_bad_camera_info_is_refused(make: MessageFactory, k: tuple[float, ...], 
 
 
 @pytest.mark.parametrize(
-    ('first', 'reason'), [(float('nan'), 'P is not finite'), (float('inf'), 'P is not finite'), (-1.0, 'P is empty')]
+    ('first', 'reason'),
+    [
+        (float('nan'), 'P is not finite'),
+        (float('inf'), 'P is not finite'),
+        (-1.0, 'P is no camera.s: focal lengths of -1 and'),
+    ],
 )
 def test_a_bad_p_is_not_passed_over(make: MessageFactory, first: float, reason: str) -> None:
     message = camera_info(make, K)

@@ -146,9 +146,10 @@ def test_other_encodings_go_to_the_fallback(make: MessageFactory, rgb: Pixels) -
     assert place == f'{TOPIC} at 1500000000.012345678'
 
 
-def test_image_without_frame_is_refused(make: MessageFactory, rgb: Pixels) -> None:
+@pytest.mark.parametrize('frame_id', ['', '/', '//'])
+def test_image_without_frame_is_refused(make: MessageFactory, rgb: Pixels, frame_id: str) -> None:
     message = raw(make, 'rgb8', rgb.reshape(HEIGHT, -1))
-    message.header.frame_id = ''
+    message.header.frame_id = frame_id
     with pytest.raises(GdfusionError, match='no frame_id'):
         image(message, TOPIC)
 
@@ -266,6 +267,28 @@ def test_every_encoding_of_ros_is_decoded_or_refused_by_name(make: MessageFactor
             continue
         rows = np.full((known.rows(HEIGHT), WIDTH * known.pixel_bytes), 128, np.uint8)
         assert image(raw(make, encoding, rows), TOPIC).load().shape == (HEIGHT, WIDTH, 3)
+
+
+def test_black_is_black_whatever_white_is(make: MessageFactory) -> None:
+    """A camera with its cap on: no value says how many bits there are, and none has to."""
+    black = np.zeros((HEIGHT, WIDTH), np.uint16)
+    file = BytesIO()
+    Image.fromarray(black).save(file, 'PNG')
+    for encoded in (
+        image(raw(make, 'mono16', black.view(np.uint8)), TOPIC),
+        compressed_image(compressed(make, file.getvalue(), 'png'), TOPIC),
+    ):
+        pixels = encoded.load()
+        assert pixels.shape == (HEIGHT, WIDTH, 3)
+        assert not pixels.any()
+
+
+@pytest.mark.parametrize('encoding', ['bayer_rggb8', 'bayer_gbrg16'])
+def test_a_mosaic_without_an_inner_pixel_is_refused(make: MessageFactory, encoding: str) -> None:
+    """OpenCV would give a black image."""
+    pytest.importorskip('cv2')
+    rows = np.full((2, WIDTH * ENCODINGS[encoding].pixel_bytes), 200, np.uint8)
+    assert placed(raw(make, encoding, rows, height=2)) == 'a mosaic of 6 x 2 pixels is too small to tell its colours'
 
 
 # --- what a compressed image's format says ---------------------------------------------------------------------------
@@ -397,6 +420,18 @@ def test_a_grey_file_that_is_not_what_its_format_says_is_refused(
     make: MessageFactory, format_: str, reason: str
 ) -> None:
     assert reason in placed(compressed(make, jpeg(mosaic(FLAT)), format_))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'at', 'byte'), [('JPEG', b'\xff\xc0\x00\x11', b'\x0c'), ('PNG', b'IHDR', None)], ids=['12 bits', 'cut off']
+)
+def test_a_file_that_cannot_be_read_is_called_what_it_is(
+    make: MessageFactory, rgb: Pixels, kind: str, at: bytes, byte: bytes | None
+) -> None:
+    good = jpeg(rgb, kind)
+    bits = good.index(at) + len(at)
+    data = good[: bits + 14] if byte is None else good[:bits] + byte + good[bits + 1 :]
+    assert placed(compressed(make, data)).startswith(f'the {kind} file of {len(data)} bytes cannot be read: its header')
 
 
 # --- the size --------------------------------------------------------------------------------------------------------

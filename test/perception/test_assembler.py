@@ -141,6 +141,18 @@ def test_a_changed_calibration_holds_from_then_on(make_assembler: Make, street: 
     assert second[0].cameras['front'].model is street.model
 
 
+def test_images_that_wait_keep_the_calibration_that_they_came_with(make_assembler: Make, street: Any) -> None:
+    assembler = make_assembler()
+    messages = street.run([10.0])
+    late = [message for message in messages if message.topic == '/tf']
+    assert late
+    assert street.send(assembler, [message for message in messages if message.topic != '/tf']) == []
+    (posed,) = street.send(
+        assembler, [street.info_message('left', 10.2, CameraModel(64, 48, 2 * street.model.intrinsics)), *late]
+    )
+    assert posed.cameras['left'].model is street.model
+
+
 def test_lossless_queues_and_otherwise_the_newest_set_counts(make_assembler: Make, street: Any) -> None:
     frames = [10.0, 10.5, 11.0]
     for lossless, expected, lost in ((True, frames, {}), (False, [11.0], {'superseded': 2})):
@@ -236,6 +248,23 @@ def test_the_end_of_a_bag_closes_everything(make_assembler: Make, street: Any) -
     assembler.flush()
     assert [posed.camera_set.masked for posed in street.taken(assembler)] == [('back',), ('back',)]
     assert assembler.counters.snapshot().cameras['back'].missing == 2
+
+
+def test_every_image_is_counted_at_the_end_of_a_bag(make_assembler: Make, street: Any) -> None:
+    """The reference camera has stopped: what the others show goes into no set, and that is said."""
+    assembler = make_assembler()
+    messages = [
+        message for message in street.run([10.0, 10.5, 11.0]) if message.topic != 'front' or message.time < 10.4
+    ]
+    sets = street.send(assembler, messages)
+    assembler.flush()
+    assert len(sets) == 1
+    counts = assembler.counters.snapshot()
+    assert {camera: dict(stream.dropped) for camera, stream in counts.cameras.items()} == {
+        'left': {'unmatched': 2},
+        'front': {},
+        'back': {'unmatched': 2},
+    }
 
 
 def test_clear_keeps_calibration_and_mountings(make_assembler: Make, street: Any) -> None:
@@ -531,6 +560,42 @@ def test_a_camera_whose_clock_jumps_alone_is_named(
     assert set(counts.jumps) == {name}
     assert counts.last[name] == lines[-1]
     assert lines[0].startswith(f'the clock of the {name} jumped {way}')
+
+
+@pytest.mark.parametrize(('camera', 'lost'), [('back', 3), ('front', 5)])
+@pytest.mark.parametrize('offset', [-11.5, -0.8, 0.8, 3600.0])
+def test_one_wrong_stamp_costs_few_sets_and_is_named(
+    make_assembler: Make, street: Any, camera: str, lost: int, offset: float
+) -> None:
+    """A stamp of 0, or of another clock: the camera is back in its sets with the next images."""
+    assembler = make_assembler()
+    frames = [10.0 + 0.5 * index for index in range(20)]
+    wrong = frames[3]
+    sets = street.send(
+        assembler,
+        [
+            street.image_message(camera, message.time + offset, message.time)
+            if message.topic == camera and wrong - 0.1 < message.time < wrong + 0.1
+            else message
+            for message in street.run(frames)
+        ],
+    )
+    assert len(sets) >= len(frames) - lost
+    assert times(sets)[-1] == frames[-1]
+    assert set(assembler.counters.snapshot().jumps) == {f'images of {camera}'}
+
+
+def test_a_mounting_with_one_stamp_of_0_stays_known(make_assembler: Make, street: Any) -> None:
+    assembler = make_assembler()
+    mounting = next(transform for transform in street.mountings() if transform.child == 'back')
+    pans = [
+        street.timed_message(mounting._replace(stamp=0 if index == 10 else nanoseconds(sent)), sent)
+        for index, sent in enumerate(9.9 + 0.2 * number for number in range(50))
+    ]
+    frames = [10.0 + 0.5 * index for index in range(18)]
+    messages = sorted([*pans, *street.run(frames)], key=lambda message: message.time)
+    assert len(street.send(assembler, messages)) == len(frames)
+    assert set(assembler.counters.snapshot().jumps) == {'transforms of back'}
 
 
 def test_a_bag_with_a_pause_has_no_wrong_clock(make_assembler: Make, street: Any) -> None:

@@ -85,6 +85,8 @@ def merged(**streams: Sequence[float]) -> list[Shown]:
 ON = [7.0, 7.5, 8.0, 8.5, 9.0, 9.5]
 BACK = [7.0, 3.5, 4.0, 4.5, 5.0, 5.5]
 AHEAD = [7.0, 97.5, 98.0, 98.5, 99.0, 99.5]
+ONCE_BACK = [7.0, 0.0, 8.0, 8.5, 9.0, 9.5]
+ONCE_AHEAD = [7.0, 97.5, 8.0, 8.5, 9.0, 9.5]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,11 @@ AHEAD = [7.0, 97.5, 98.0, 98.5, 99.0, 99.5]
         ),
         (merged(x=AHEAD, a=AHEAD, b=AHEAD), {'a': [0] * 6, 'x': [0] * 6, 'b': [0] * 6}, []),
         (merged(x=BACK, y=ON), {'x': [0] + [1] * 5, 'y': [0] * 6}, []),
+        (merged(a=ON, x=ONCE_BACK), {'a': [0] * 6, 'x': [0, 1, 0, 0, 0, 0]}, ['x -7.0']),
+        (merged(a=ON, x=ONCE_AHEAD), {'a': [0] * 6, 'x': [0] * 6}, ['x +90.5']),
+        (merged(x=ONCE_BACK, y=ONCE_BACK, a=ON), {'x': [0, 1, 0, 0, 0, 0], 'a': [0] * 6}, ['x -7.0', 'y -7.0']),
+        (merged(a=ONCE_BACK, x=ON), {'a': [0] + [1] * 5, 'x': [0] * 4 + [1] * 2}, ['a -7.0']),
+        (merged(a=ONCE_AHEAD, x=ON), {'a': [0, 0] + [1] * 4, 'x': [0] * 5 + [1]}, ['a -89.5']),
     ],
     ids=[
         'follower back',
@@ -116,6 +123,11 @@ AHEAD = [7.0, 97.5, 98.0, 98.5, 99.0, 99.5]
         'two followers',
         'all ahead',
         'no leader',
+        'one stamp of a follower back',
+        'one stamp of a follower ahead',
+        'one stamp of two followers',
+        'one stamp of a leader back',
+        'one stamp of a leader ahead',
     ],
 )
 def test_a_stream_that_jumps_alone_is_named(

@@ -172,6 +172,24 @@ def test_frames_without_a_way_between_them_are_named(tree: TransformTree) -> Non
         tree.lookup('base_link', 'drone', S)
 
 
+def test_where_two_chains_end_is_said(tree: TransformTree) -> None:
+    """A frame with two parents, by turns: each is there only until the other is told."""
+    tree.set_static(turned('base_link', 'CAM_FRONT', 0))
+    for index in range(6):
+        tree.set(turned('odom' if index % 2 else 'map', 'base_link', index * S))
+    with pytest.raises(DisconnectedError, match="above them are 'odom' and 'map'; has a frame two parents"):
+        tree.lookup('map', 'CAM_FRONT', 3 * S)
+
+
+def test_a_mounting_that_was_told_once_on_tf_gets_an_advice(tree: TransformTree) -> None:
+    tree.set(turned('base_link', 'CAM_FRONT', S))
+    with pytest.raises(AfterSpanError, match=r'of 1.0+; what never moves belongs on /tf_static'):
+        tree.lookup('base_link', 'CAM_FRONT', 2 * S)
+    tree.set(turned('base_link', 'CAM_FRONT', 2 * S))
+    with pytest.raises(AfterSpanError, match=r'of 2.0+$'):
+        tree.lookup('base_link', 'CAM_FRONT', 3 * S)
+
+
 def test_a_circle_is_an_error_and_not_an_endless_walk(tree: TransformTree) -> None:
     tree.set(turned('a', 'b', S))
     tree.set(turned('b', 'a', S))

@@ -16,32 +16,10 @@ from gdfusion_ros.datasets import nuscenes, occ3d
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.occ3d import Occ3DLabels
 from gdfusion_ros.model import zoo
-from gdfusion_ros.model.geometry.depth_bins import DepthBins
-from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.networks.nano import Sizes, nano
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.training.settings import TrainingSettings
 
-TINY = NetworkSpec(
-    name='tiny',
-    image_size=(32, 64),
-    depth=DepthBins(1.0, 2.0, 8),
-    feature_stride=8,
-    context_channels=8,
-    grid=VoxelGrid((-40.0, -40.0, -1.0), (1.6, 1.6, 1.6), (50, 50, 4)),
-    refinement=4,
-)
-SIZES = Sizes(
-    backbone_widths=(16, 16, 16),
-    backbone_blocks=(1, 1, 1),
-    image_channels=16,
-    pyramid_channels=4,
-    encoder_channels=(8, 8, 8),
-    encoder_blocks=(1, 1, 1),
-    classifier_channels=8,
-)
-
-SCRIPT = f"""
+SCRIPT = """
 import sys
 from functools import partial
 from gdfusion_ros.cli import main
@@ -51,7 +29,7 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.networks.nano import Sizes, nano
 from gdfusion_ros.model.spec import NetworkSpec
 
-zoo.ZOO['tiny'] = zoo.Entry({TINY}, partial(nano, sizes={SIZES}))
+zoo.ZOO['tiny'] = zoo.Entry({spec}, partial(nano, sizes={sizes}))
 if __name__ == '__main__':
     sys.exit(main())
 """
@@ -97,17 +75,18 @@ def source(labelled_root: Path) -> Dataset:
 
 
 @pytest.fixture
-def tiny_spec(monkeypatch: pytest.MonkeyPatch) -> NetworkSpec:
+def tiny_spec(monkeypatch: pytest.MonkeyPatch, tiny_entry: zoo.Entry) -> NetworkSpec:
     """Of a network that the zoo knows as 'tiny'."""
-    monkeypatch.setitem(zoo.ZOO, TINY.name, zoo.Entry(TINY, partial(nano, sizes=SIZES)))
-    return TINY
+    monkeypatch.setitem(zoo.ZOO, 'tiny', tiny_entry)
+    return tiny_entry.spec
 
 
 @pytest.fixture
-def tiny_gdfusion(tmp_path: Path) -> Path:
+def tiny_gdfusion(tmp_path: Path, tiny_entry: zoo.Entry) -> Path:
     """A script that is the command line with that network in the zoo, for processes of their own."""
     script = tmp_path / 'tiny_gdfusion.py'
-    script.write_text(SCRIPT)
+    assert isinstance(tiny_entry.build, partial)
+    script.write_text(SCRIPT.format(spec=tiny_entry.spec, **tiny_entry.build.keywords))
     return script
 
 

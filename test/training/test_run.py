@@ -50,20 +50,8 @@ def test_a_run_leaves_settings_weights_and_curves(
     config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / 'run'
-    assert (
-        train(
-            config,
-            labelled_root,
-            out,
-            '--scenes',
-            'scene-0001',
-            '--validation',
-            str(labelled_root),
-            '--validation-scenes',
-            'scene-0001',
-        )
-        == 0
-    )
+    validation = ['--validation', str(labelled_root), '--validation-scenes', 'scene-0001']
+    assert train(config, labelled_root, out, '--scenes', 'scene-0001', *validation) == 0
     said = capsys.readouterr()
     assert '3 key frames in 1 scenes, 3 labelled; 1 x 1 slots, cpu' in said.out
     assert re.search(r'step 3: mIoU [\d.]+%', said.out + said.err)

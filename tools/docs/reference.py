@@ -125,10 +125,9 @@ def parameters() -> str:
         '\n\n'.join(
             [
                 '# Parameters of the node',
-                'Parameters of the node `occ`. A file of them '
-                '([config/occ.yaml](../repository/config/occ.yaml) has them all) serves `gdfusion node '
-                '--params-file`, `ros2 launch … params_file:=` and `gdfusion replay --params-file` alike; '
-                '`--set NAME=VALUE` sets one.',
+                'Parameters of the node `occ`. A file of them ([config/occ.yaml](../repository/config/occ.yaml) has '
+                'them all) serves `gdfusion node --params-file`, `ros2 launch … params_file:=` and `gdfusion replay '
+                '--params-file` alike; `--set NAME=VALUE` sets one.',
                 *chapters,
             ]
         )

@@ -14,12 +14,14 @@ class Scores:
         miou_dynamic: mIoU_D, of the classes that move.
         iou: of occupied against free.
         source: who reports it, and where.
+        real: whether the streets are; scores on synthetic ones are not to be compared with the others.
     """
 
     miou: float
     miou_dynamic: float | None
     iou: float | None
     source: str
+    real: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ ABOUT = {
         'the whole network agrees with recordings of the release'),
     'gdfusion_nano': About(
         'BEVDetOcc-GF in small, for two CPU cores; the default', 4086939, 16.0, 10069474,
-        'trained and scored here, on made scenes alone; its fusions are those of bevdetocc_gf',
-        (Scores(33.1, 20.9, 78.7, 'our own, on held-out made scenes: weights/gdfusion_nano.md'),)),
+        'trained and scored here, on synthetic scenes alone; its fusions are those of bevdetocc_gf',
+        (Scores(33.1, 20.9, 78.7, 'our own, on held-out synthetic scenes: weights/gdfusion_nano.md', real=False),)),
     'fbocc_gf': About(
         'FB-Occ with the four fusions of GDFusion, as released', 68480043, 536.0, 27938530, _RECORDED,
         (Scores(42.1, 36.4, 73.3, _RELEASE), Scores(41.7, 35.8, 73.2, f'{_PAPER}, table 1'))),

@@ -31,23 +31,9 @@ def test_pixels_have_the_bits_of_the_recordings() -> None:
     # Those of torch.linspace on processors with fused multiply-add; one of the last eight is another without.
     rows = pixel_grid((128, 352), (16, 44))[1]
     assert [f'{word:08x}' for word in rows.numpy().view(np.uint32)] == [
-        '00000000',
-        '41077777',
-        '41877777',
-        '41cb3332',
-        '42077777',
-        '42295555',
-        '424b3332',
-        '426d1110',
-        '42877778',
-        '42986667',
-        '42a95556',
-        '42ba4444',
-        '42cb3333',
-        '42dc2222',
-        '42ed1111',
-        '42fe0000',
-    ]
+        '00000000', '41077777', '41877777', '41cb3332', '42077777', '42295555', '424b3332', '426d1110',
+        '42877778', '42986667', '42a95556', '42ba4444', '42cb3333', '42dc2222', '42ed1111', '42fe0000',
+    ]  # fmt: skip
 
 
 def test_transform_sums_in_a_fixed_order_without_fused_products() -> None:

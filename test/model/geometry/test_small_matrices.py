@@ -16,38 +16,20 @@ INTRINSICS = torch.tensor(
 )
 TURNED = torch.tensor([[0.43, 0.04, 3.0], [-0.04, 0.43, -2.0], [0.001, 0.0, 1.0]])
 INTRINSICS_INVERSE = [
-    '3a4eff1e',
-    'b4f62d1d',
-    'bf24f259',
-    '00000000',
-    '3a5087df',
-    'bec82f2b',
-    '00000000',
-    '00000000',
-    '3f800000',
-]
+    '3a4eff1e', 'b4f62d1d', 'bf24f259',
+    '00000000', '3a5087df', 'bec82f2b',
+    '00000000', '00000000', '3f800000',
+]  # fmt: skip
 TURNED_INVERSE = [
-    '4014a6fd',
-    'be5d3ffb',
-    'c0ecce7b',
-    '3e522ffb',
-    '40139d7d',
-    '407fd1fb',
-    'bb18384f',
-    '39628f59',
-    '3f80f27d',
-]
+    '4014a6fd', 'be5d3ffb', 'c0ecce7b',
+    '3e522ffb', '40139d7d', '407fd1fb',
+    'bb18384f', '39628f59', '3f80f27d',
+]  # fmt: skip
 TURNED_RAYS = [
-    '39b2045d',
-    '3804a1f7',
-    '402d446e',
-    'b8047a50',
-    '39b35897',
-    'c0091c46',
-    '3553f6e8',
-    'affc15a0',
-    '3f7fd5c6',
-]
+    '39b2045d', '3804a1f7', '402d446e',
+    'b8047a50', '39b35897', 'c0091c46',
+    '3553f6e8', 'affc15a0', '3f7fd5c6',
+]  # fmt: skip
 
 
 def random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
