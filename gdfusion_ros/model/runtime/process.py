@@ -18,13 +18,12 @@ def prepare_process() -> None:
     keep_freed_memory()
     import numpy as np
 
+    for kind in (np.float32, np.float64):
+        str(np.finfo(kind))  # asked for the first time later on, numpy would wonder where they are
     try:
         import torch  # looks at what is set above
     except ModuleNotFoundError:  # exported networks need none
         return
-
-    for kind in (np.float32, np.float64):
-        str(np.finfo(kind))  # asked for the first time later on, numpy would wonder where they are
     torch.set_flush_denormal(True)
 
 
