@@ -24,7 +24,7 @@ $(BIN)/python:
 	touch $(VENV)/COLCON_IGNORE
 
 $(INSTALLED): $(INPUTS) | $(BIN)/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,export,jpeg,page,foxglove,fleet,docs,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ros,nuscenes,train,video,export,openvino,jpeg,page,foxglove,fleet,docs,dev]'
 	$(BIN)/pip install --quiet --upgrade --no-deps --target $(VENV)/rerun $(RERUN)
 	@touch $@
 

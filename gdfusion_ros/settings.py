@@ -133,11 +133,14 @@ class ModelSettings:
     device: str = setting('auto', 'auto, cpu, cuda or cuda:<index>; auto takes CUDA where it is available.')
     backend: str = setting(
         'torch',
-        'What computes it: torch, or onnxruntime, which runs exported networks '
-        "('gdfusion export') and makes them of weights where none is given.",
-        choices=('torch', 'onnxruntime'),
+        'What computes it: torch, or onnxruntime or openvino, which run exported networks '
+        "('gdfusion export') and make them of weights where none is given.",
+        choices=('torch', 'onnxruntime', 'openvino'),
     )
-    provider: str = setting('CPU', 'Execution provider of onnxruntime: CPU, CUDA, Tensorrt or whatever it has.')
+    provider: str = setting(
+        'CPU',
+        'Execution provider of onnxruntime: CPU, CUDA, Tensorrt or whatever it has; device of openvino: CPU, GPU, NPU.',
+    )
     precision: str = setting(
         'fp32',
         'fp32; autocast: half precision convolutions on CUDA; int8: convolutions of 8-bit '

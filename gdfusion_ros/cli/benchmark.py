@@ -175,7 +175,7 @@ def _exported(settings: ModelSettings, frames: int) -> dict[str, Any]:
     with progress(frames, 'frame') as bar:
         result = benchmark.run(network, frames, bar.update)
     print(
-        f'{result.model}, onnxruntime with {result.device}, medians of {frames} frames\n'
+        f'{result.model}, {settings.backend} with {result.device}, medians of {frames} frames\n'
         f'geometry {result.geometry * 1e3:.1f} ms, network {result.network * 1e3:.1f} ms, '
         f'{1 / result.frame:.2f} frames per second, state {result.state / 1e6:.1f} MB'
     )

@@ -38,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = parser.add_argument_group('check')
     check.add_argument('--check', type=Path, metavar='FILE.onnx', help='an exported network to compare with torch')
     check.add_argument('--bag', type=Path, help='bag with images that both see')
-    check.add_argument('--provider', default='CPU', help='execution provider of onnxruntime; default: %(default)s')
+    check.add_argument('--backend', choices=('onnxruntime', 'openvino'), default='onnxruntime', help='what runs it')
+    check.add_argument(
+        '--provider',
+        default='CPU',
+        help='execution provider of onnxruntime, or device of openvino; default: %(default)s',
+    )
     check.add_argument('--frames', type=int, metavar='N', help='compare so many frames; default: all')
     add_pipeline_arguments(parser)
 
@@ -78,7 +83,7 @@ def _check(args: argparse.Namespace) -> int:
     from gdfusion_ros.model.export.write import same_weights
     from gdfusion_ros.model.runtime.exported import ExportedNetwork
 
-    exported = ExportedNetwork(args.check, args.provider)
+    exported = ExportedNetwork(args.check, args.provider, args.backend)
     spec = exported.spec
     if args.model not in ('', spec.name):
         raise GdfusionError(f'{args.check} is an export of the model {spec.name}, not of {args.model}')
@@ -91,7 +96,7 @@ def _check(args: argparse.Namespace) -> int:
             summary.add(frame)
             bar.update()
     print(
-        f'{exported.title}, onnxruntime with {exported.device} against torch: {summary.frames} frames\n'
+        f'{exported.title}, {args.backend} with {exported.device} against torch: {summary.frames} frames\n'
         f'labels equal: {summary.labels:.6f} in the worst frame\n'
         f'largest error of the state: {summary.error:.2g} standard deviations ({summary.worst or "nothing"})'
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NoReturn, TypeVar
 
-import torch
+from gdfusion_ros.model.runtime.process import compute_with
 
 _LOOK_UP = 0.05
 """How often one who waits for such a thread looks whether the process shall end [s]."""
@@ -35,7 +35,7 @@ class ComputingThread(threading.Thread):
 
     def run(self) -> None:
         """Do the work; called by ``start``."""
-        torch.set_num_threads(self._threads)
+        compute_with(self._threads)
         self._work()
 
     def wait(self, stopped: Callable[[], bool]) -> bool:

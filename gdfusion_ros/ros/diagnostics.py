@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ROSClock
 from rclpy.clock_type import ClockType
@@ -29,6 +28,9 @@ from gdfusion_ros.ros.log import Log
 from gdfusion_ros.ros.pace import Pace
 from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.ros.timing import STAGES
+
+if TYPE_CHECKING:
+    import torch
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -159,7 +161,9 @@ class Diagnostics:
 
     def _network_status(self) -> DiagnosticStatus:
         values = {'device': self._network.device, 'process memory [MB]': _resident_bytes() // 10**6}
-        if isinstance(self._network.device, torch.device) and self._network.device.type == 'cuda':
+        if not isinstance(self._network.device, str) and self._network.device.type == 'cuda':
+            import torch
+
             values['device memory [MB]'] = torch.cuda.memory_allocated(self._network.device) // 10**6
         if self._network.untrained:
             return self._status('network', WARN, f'{self._network.title}: the grids mean nothing', values)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-import torch
 from rclpy.executors import SingleThreadedExecutor
 
-from gdfusion_ros.model.runtime.process import loading
+from gdfusion_ros.model.runtime.process import compute_with, loading, thread_count
 from gdfusion_ros.ros import parameters, shared_memory
 from gdfusion_ros.ros.computing import end_process
 from gdfusion_ros.ros.context import ros_context, serve
@@ -35,8 +34,8 @@ def run_node(overrides: Mapping[str, object], ros_arguments: Sequence[str], stop
         stop.event.set()
 
     overrides = parameters.checked_overrides(overrides)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # here; the threads that compute take them all
+    threads = thread_count()
+    compute_with(1)  # here; the threads that compute take them all
     stop.defer()
     with ros_context(ros_arguments) as context:
         node = OccupancyNode(context, overrides, fail, stop.event.is_set, threads)

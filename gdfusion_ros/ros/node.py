@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial, wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -22,10 +21,9 @@ from std_srvs.srv import Trigger
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.messages.outputs import NODE_NAME
-from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime.backends import load_backend
 from gdfusion_ros.model.runtime.exported import ExportedNetwork
-from gdfusion_ros.model.runtime.trial import warm_up
+from gdfusion_ros.model.runtime.process import give_back_device_memory
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters
 from gdfusion_ros.perception.estimator import OccupancyEstimator
@@ -49,6 +47,9 @@ from gdfusion_ros.ros.viewers import Audience, audience
 from gdfusion_ros.ros.worker import TAKEN_IN_WITHIN, Worker, WorkerListener
 from gdfusion_ros.settings import ModelSettings
 from gdfusion_ros.viewers.from_set import view_of_set
+
+if TYPE_CHECKING:
+    from gdfusion_ros.model.network import OccupancyNetwork
 
 
 def _transition(act: Callable[[Any], None]) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
@@ -78,6 +79,8 @@ def _ready_network(settings: ModelSettings, *, scores: bool) -> OccupancyNetwork
     if isinstance(network, ExportedNetwork):
         network.warm_up()
     else:
+        from gdfusion_ros.model.runtime.trial import warm_up
+
         warm_up(network)
     compile_rays()
     compile_images()
@@ -313,7 +316,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
             self._pipeline.audience.close()
             self._pipeline.preprocessor.close()
             self._pipeline = None
-            torch.cuda.empty_cache()
+            give_back_device_memory()
 
     def _change_state(
         self, change: Callable[..., ChangeState.Response], request: ChangeState.Request, response: ChangeState.Response

@@ -1,4 +1,4 @@
-"""Which backend computes a network: torch, or onnxruntime with what was exported. Needs torch only for the former."""
+"""Which backend computes a network: torch, or a runtime with what was exported. Needs torch only for the former."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ GRAPH = '.onnx'
 def load_backend(settings: ModelSettings, *, scores: bool = False) -> OccupancyNetwork | ExportedNetwork:
     """The network that the settings ask for, ready to run.
 
-    With onnxruntime, weights that are no exported network are exported once, and kept in the user's cache by their
-    hash; where they are there already, no torch is needed.
+    For another backend than torch, weights that are no exported network are exported once, and kept in the user's cache
+    by their hash; where they are there already, no torch is needed.
 
     Args:
         settings: of the network.
@@ -41,12 +41,16 @@ def load_backend(settings: ModelSettings, *, scores: bool = False) -> OccupancyN
         from gdfusion_ros.model.zoo import load_network
 
         if _is_graph(settings):
-            raise GdfusionError(f"weights '{settings.weights}' are an exported network: set 'backend' to onnxruntime")
+            raise GdfusionError(
+                f"weights '{settings.weights}' are an exported network: set 'backend' to onnxruntime or openvino"
+            )
         return load_network(settings)
+    if settings.precision != 'fp32':
+        raise GdfusionError(f"precision '{settings.precision}' is of backend 'torch' alone: exported networks are fp32")
     from gdfusion_ros.model.runtime.exported import ExportedNetwork
 
     path = _exported(settings, scores=scores)
-    network = ExportedNetwork(path, settings.provider)
+    network = ExportedNetwork(path, settings.provider, settings.backend)
     _require_fit(network.spec, settings, path)
     if scores and not network.contract.gives_scores:
         raise GdfusionError(f"setting 'confidence' needs scores, and {path} gives none: export it again with --scores")
@@ -59,7 +63,7 @@ def specification_of(settings: ModelSettings) -> NetworkSpec:
     Raises:
         GdfusionError: as above.
     """
-    if settings.backend == 'onnxruntime' and _is_graph(settings):
+    if settings.backend != 'torch' and _is_graph(settings):
         return read_contract(Path(settings.weights).expanduser()).spec
     from gdfusion_ros.model.zoo import select_model
 

@@ -1,24 +1,38 @@
-"""An exported network, run by onnxruntime. Needs no torch."""
+"""An exported network, run by onnxruntime or OpenVINO. Needs no torch."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.export.contract import TensorFacts, geometry_path, read_contract
+from gdfusion_ros.model.runtime.onnxruntime_graph import OnnxruntimeGraph
+from gdfusion_ros.model.runtime.openvino_graph import OpenvinoGraph
 from gdfusion_ros.model.spec import NetworkSpec
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
 Tensors = dict[str, NDArray[Any]]
-_SUFFIX = 'ExecutionProvider'
+
+
+class Graph(Protocol):
+    """A graph that a runtime has made ready.
+
+    Attributes:
+        device: what runs it, to be printed.
+    """
+
+    device: str
+
+    def __call__(self, given: Mapping[str, NDArray[Any]], wanted: Sequence[str]) -> list[NDArray[Any]]:
+        """The outputs ``wanted``, all new arrays."""
+
+
+RUNTIMES: dict[str, Callable[[Path, str], Graph]] = {'onnxruntime': OnnxruntimeGraph, 'openvino': OpenvinoGraph}
+"""By the names of backends: makes the graph of a file ready for a provider or device."""
 
 
 class ExportedNetwork:
@@ -26,19 +40,21 @@ class ExportedNetwork:
 
     Attributes:
         contract: what goes in and comes out.
-        device: the execution provider that runs the network.
+        device: the execution provider, or OpenVINO's device, that runs the network.
     """
 
-    def __init__(self, path: Path, provider: str = 'CPU') -> None:
+    def __init__(self, path: Path, provider: str = 'CPU', runtime: str = 'onnxruntime') -> None:
         """The network graph ``path`` (.onnx), the other files beside it.
 
+        ``runtime``: one of RUNTIMES. Geometry, of which the last bit counts, is always onnxruntime's.
+
         Raises:
-            GdfusionError: onnxruntime is missing or has no such provider, a file is missing or of another export.
+            GdfusionError: the runtime is missing or has no such provider, a file is missing or of another export.
         """
         self.contract = read_contract(path)
-        self.device = _provider(provider)
-        self._geometry = _session(geometry_path(path), _provider('CPU'), exact=True)
-        self._network = _session(path, self.device, exact=False)
+        self._network = RUNTIMES[runtime](path, provider)
+        self._geometry = OnnxruntimeGraph(geometry_path(path), 'CPU', exact=True)
+        self.device = self._network.device
 
     @property
     def spec(self) -> NetworkSpec:
@@ -112,10 +128,7 @@ def trial_inputs(network: ExportedNetwork) -> Tensors:
 
 
 def _run(
-    session: InferenceSession,
-    given: Mapping[str, NDArray[Any]],
-    inputs: Iterable[TensorFacts],
-    outputs: Iterable[TensorFacts],
+    runs: Graph, given: Mapping[str, NDArray[Any]], inputs: Iterable[TensorFacts], outputs: Iterable[TensorFacts]
 ) -> Tensors:
     names = [tensor.name for tensor in outputs]
     for tensor in inputs:
@@ -127,43 +140,5 @@ def _run(
                 f'{tensor.name} has shape {list(shape)}, but the network was exported for '
                 f'{tensor.shape}: export it for these images'
             )
-    found = session.run(names, {tensor.name: np.asarray(given[tensor.name]) for tensor in inputs})
+    found = runs({tensor.name: np.asarray(given[tensor.name]) for tensor in inputs}, names)
     return dict(zip(names, found, strict=True))
-
-
-def _provider(name: str) -> str:
-    """onnxruntime's name of an execution provider, which may be given without its end.
-
-    Raises:
-        GdfusionError: onnxruntime is missing, or has no such provider.
-    """
-    try:
-        from onnxruntime import get_available_providers
-    except ImportError as error:
-        raise GdfusionError(
-            f"backend 'onnxruntime' needs onnxruntime: pip install 'gdfusion-ros[onnxruntime]' ({error})"
-        ) from error
-    there: dict[str, str] = {each.removesuffix(_SUFFIX).lower(): each for each in get_available_providers()}
-    found = there.get(name.removesuffix(_SUFFIX).lower())
-    if found is None:
-        names = ', '.join(each.removesuffix(_SUFFIX) for each in there.values())
-        raise GdfusionError(f"onnxruntime has no execution provider '{name}' here; there are {names}")
-    return found
-
-
-def _session(path: Path, provider: str, *, exact: bool) -> InferenceSession:
-    """``exact``: nothing may be computed in another order than the graph's."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors
-    options.intra_op_num_threads = int(os.environ.get('OMP_NUM_THREADS', '0')) or 0
-    if exact:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    else:
-        options.add_session_config_entry('session.set_denormal_as_zero', '1')
-    own = [provider] if provider.startswith('CPU') else [provider, f'CPU{_SUFFIX}']
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=own)
-    except Exception as error:
-        raise GdfusionError(f'{path} cannot be run by onnxruntime with {provider}: {error}') from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,14 +21,38 @@ def prepare_process() -> None:
     keep_freed_memory()
     import numpy as np
 
+    for kind in (np.float32, np.float64):
+        str(np.finfo(kind))  # asked for the first time later on, numpy would wonder where they are
     try:
         import torch  # looks at what is set above
     except ModuleNotFoundError:  # exported networks need none
         return
-
-    for kind in (np.float32, np.float64):
-        str(np.finfo(kind))  # asked for the first time later on, numpy would wonder where they are
     torch.set_flush_denormal(True)
+
+
+def thread_count() -> int:
+    """How many threads would compute a network."""
+    try:
+        import torch
+    except ModuleNotFoundError:  # exported networks need none
+        return int(os.environ.get('OMP_NUM_THREADS', '0')) or len(os.sched_getaffinity(0))
+    return torch.get_num_threads()
+
+
+def compute_with(count: int) -> None:
+    """Let the calling thread compute with ``count`` of them, where torch does; runtimes keep threads of their own."""
+    if 'torch' in sys.modules:
+        import torch
+
+        torch.set_num_threads(count)
+
+
+def give_back_device_memory() -> None:
+    """Give back what torch, where it is loaded, keeps of a GPU's memory for later."""
+    if 'torch' in sys.modules:
+        import torch
+
+        torch.cuda.empty_cache()
 
 
 def set_threads(count: int) -> None:

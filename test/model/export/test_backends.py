@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -44,8 +45,8 @@ def _in_the_zoo(
     monkeypatch.setitem(ZOO, export_spec.name, Entry(export_spec, build_export))
 
 
-def settings(path: Path, **others: object) -> ModelSettings:
-    return ModelSettings(backend='onnxruntime', weights=str(path), **others)  # type: ignore[arg-type]
+def settings(path: Path, backend: str = 'onnxruntime') -> ModelSettings:
+    return ModelSettings(backend=backend, weights=str(path))
 
 
 @pytest.fixture
@@ -108,15 +109,50 @@ def test_a_check_compares_frame_by_frame(
     [
         ({'model': 'bevdetocc_gf'}, 'is an export of the model small_export, not of bevdetocc_gf'),
         ({'provider': 'Abacus'}, "has no execution provider 'Abacus' here; there are "),
+        ({'precision': 'int8'}, "precision 'int8' is of backend 'torch' alone"),
         ({'cues': ('voxel', 'motion', 'geometry')}, 'was exported with the cue scene, which is switched off here'),
         ({'weights': '/nowhere.onnx'}, 'there is no exported network /nowhere.onnx'),
-        ({'backend': 'torch'}, "set 'backend' to onnxruntime"),
+        ({'backend': 'torch'}, "set 'backend' to onnxruntime or openvino"),
     ],
 )
 def test_settings_that_do_not_fit_are_one_line(tiny_export: Path, changes: dict[str, object], said: str) -> None:
     with pytest.raises(GdfusionError) as caught:
         load_backend(ModelSettings(**{'backend': 'onnxruntime', 'weights': str(tiny_export), **changes}))  # type: ignore[arg-type]
     assert said in str(caught.value)
+
+
+def driven(network: ExportedNetwork) -> Iterator[dict[str, Any]]:
+    """What comes out for three frames of noise: at a stand, then 1.3 m ahead."""
+    given, state, noise = trial_inputs(network), network.blank_state(), np.random.default_rng(0)
+    for step in range(3):
+        given['first'] = np.array(step == 0)
+        given['images'] = noise.normal(size=given['images'].shape).astype(np.float32)
+        given['previous_camera_from_camera'][:, 2, 3] = given['previous_ego_from_ego'][0, 3] = 1.3 * (step == 2)
+        found = network({**given, **network.geometry(given), **state})
+        state = {name.removeprefix('next_'): value for name, value in found.items() if name.startswith('next_')}
+        yield found
+
+
+@pytest.mark.slow
+def test_openvino_gives_what_onnxruntime_gives(tiny_export: Path) -> None:
+    pytest.importorskip('openvino', reason="pip install 'gdfusion-ros[openvino]'")
+    network = load_backend(settings(tiny_export, backend='openvino'))
+    assert isinstance(network, ExportedNetwork)
+    assert network.device == 'OpenVINO CPU'
+    for expected, found in zip(driven(ExportedNetwork(tiny_export)), driven(network), strict=True):
+        assert (found.pop('labels') == expected.pop('labels')).mean() >= 0.9999
+        for name, tensor in expected.items():
+            assert found[name].dtype == tensor.dtype, name
+            assert np.abs(found[name] - tensor).max() <= 1e-3 * (tensor.std() or 1), name
+    with pytest.raises(GdfusionError, match=r"openvino has no device 'Abacus' here; there are .*CPU"):
+        ExportedNetwork(tiny_export, 'Abacus', 'openvino')
+
+
+@pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
+def test_a_runtime_that_is_missing_is_told(tiny_export: Path, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, backend, None)
+    with pytest.raises(GdfusionError, match=rf"pip install 'gdfusion-ros\[{backend}\]'"):
+        ExportedNetwork(tiny_export, runtime=backend)
 
 
 def test_an_export_knows_its_files(copied: Path) -> None:
