@@ -2,7 +2,8 @@
 PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo python3 || echo python3.11)
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Two test files at a time: many wait for other processes, and each test may take all cores.
+# Two test files at a time, with one thread each: two of two threads on two cores wait for each other, and take twice as
+# long. Tests that are about threads set them.
 JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 # Rerun needs numpy 2, which nuscenes-devkit cannot have: its tests see this folder before the environment.
@@ -31,7 +32,7 @@ demo: setup  ## a synthetic scene to a bag, the bag to the live node, grids to s
 	$(BIN)/gdfusion demo $(DEMO_ARGUMENTS)
 
 test: lint  ## lint, then all tests, a file in each of JOBS processes
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
 
 test-fast: setup  ## the tests that are neither slow nor need ROS processes or a browser: under 2 minutes
 	$(BIN)/pytest -m 'not slow and not ros and not browser'
@@ -63,7 +64,7 @@ check-exports: setup  ## slow: every network of the zoo, small, exported and run
 check-kilted:  ## slow: the tests of the live node with the wheels of ROS 2 Kilted, in a folder of their own
 	PYTHON=$(PYTHON) scripts/check_kilted
 
-check-versions:  ## slow: every torch from 2.13 to the newest, with numpy 1.26 and 2; a table of what passes
+check-versions:  ## slow, minutes a pair: every torch from 2.13 to the newest, with numpy 1.26 and 2; a table of what passes
 	PYTHON=$(PYTHON) scripts/check_versions
 
 release-check: setup  ## slow: sdist and wheels of a fresh clone in dist/, looked at by twine, installed and started
