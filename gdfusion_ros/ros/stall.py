@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_WORK = 2.0
-"""Who uses less of a processor than this within the limit [s] only waits; an idle node needs about half of it."""
+_WORK = 0.05
+"""Who uses less than this share of a processor only waits; an idle node needs 2 %."""
 
 
 class Stall:
@@ -36,7 +36,7 @@ class Stall:
         """Whether it is over."""
         if self._clock() < self._deadline:
             return False
-        if self._used() - self._before < _WORK:
+        if self._used() - self._before < _WORK * self._limit:
             return True
         self.heard()
         return False

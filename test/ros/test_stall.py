@@ -25,7 +25,7 @@ def test_who_neither_speaks_nor_computes_is_given_up_after_the_limit() -> None:
     stall = process.stall()
     process.now = 9.9
     assert not stall
-    process.now, process.used = 10.0, 0.5
+    process.now, process.used = 10.0, 0.2
     assert stall
 
 
@@ -33,7 +33,7 @@ def test_who_computes_is_waited_for() -> None:
     process = Process()
     stall = process.stall()
     for _ in range(5):
-        process.now, process.used = process.now + 10.0, process.used + 3.0
+        process.now, process.used = process.now + 10.0, process.used + 1.0
         assert not stall
     process.now += 10.0
     assert stall
