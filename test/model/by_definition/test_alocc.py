@@ -49,7 +49,7 @@ VARIANTS = {
 
 
 class Alocc(Definition):
-    """alocc.md §1, §9.5 to §9.7."""
+    """alocc.md §1, §9.5, §9.6, §9.7."""
 
     def __init__(self, network: OccupancyNetwork, variant: Variant) -> None:
         super().__init__(network)
@@ -73,11 +73,11 @@ class Alocc(Definition):
         return self.queried(features[0])
 
     def labels(self, logits: Tensor) -> Tensor:
-        """§8; §9.2 for a first class that is never predicted."""
+        """alocc.md §8; alocc.md §9.2 for a first class that is never predicted."""
         first = self.variant.first - 1
         return (logits.float().sigmoid()[..., first:].argmax(-1) + first).transpose(0, 1)
 
-    # ---- §2, §3, §9.3, §9.5 ----
+    # ---- alocc.md §2, §3, §9.3, §9.5 ----
 
     def geometry(self, trunk: Tensor, y0c: Tensor, frame: Frame) -> Tensor:
         for block in range(3):
@@ -111,7 +111,7 @@ class Alocc(Definition):
                     y[n, k, row, column] = 1
         return y
 
-    # ---- §4, §5, §9.6 ----
+    # ---- alocc.md §4, §5, §9.6 ----
 
     def lifted(self, geometry: Tensor, context: Tensor, y0: Tensor, c: Calibration) -> Tensor:
         x_count, y_count, z_count = self.spec.grid.shape
@@ -150,7 +150,7 @@ class Alocc(Definition):
             points[..., 2] = bins.first + bins.step * j
             self.fill(volume, self.in_volume(points, c, n), values, context)
 
-    # ---- §6, §9.6 ----
+    # ---- alocc.md §6, §9.6 ----
 
     def levels(self, x: Tensor) -> Tensor:
         """All stages of the encoder at the first one's size, concatenated."""
@@ -175,7 +175,7 @@ class Alocc(Definition):
         heights = self.spec.heights
         return torch.stack([x[:, height::heights] for height in range(heights)], -1)
 
-    # ---- §7 ----
+    # ---- alocc.md §7 ----
 
     def queried(self, features: Tensor) -> Tensor:
         name, w = 'alocc_head', self.weights

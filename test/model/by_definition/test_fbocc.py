@@ -40,7 +40,7 @@ class Fbocc(Definition):
         volume = volume + self.backward_projection(volume, geometry, context, frame.calibration)[..., None]
         return self.decoded(self.recurrent(volume, frame)[None])[0, 1:].permute(1, 2, 3, 0)
 
-    # ---- §2 ----
+    # ---- fbocc.md §2 ----
 
     def layer_norm(self, q: Tensor, number: int) -> Tensor:
         weight, bias = (self.weights[f'{LAYER}.norms.{number}.{part}'] for part in ('weight', 'bias'))
@@ -59,7 +59,7 @@ class Fbocc(Definition):
         q = self.layer_norm(q + self.linear(hidden, f'{LAYER}.ffns.0.layers.1'), 2)
         return q.T.reshape(-1, y_count, x_count)
 
-    # ---- §3 ----
+    # ---- fbocc.md §3 ----
 
     def self_attention(self, q: Tensor, pos: Tensor) -> Tensor:
         name, (x_count, y_count, _) = f'{LAYER}.attentions.0', self.spec.grid.shape
@@ -78,7 +78,7 @@ class Fbocc(Definition):
             heads.append(total.T)
         return self.linear(torch.cat(heads, 1), f'{name}.output_proj')
 
-    # ---- §4 ----
+    # ---- fbocc.md §4 ----
 
     def pillars(self, c: Calibration, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """u, v in 0..1, depth, and whether it is seen: (queries, heights)."""
@@ -126,7 +126,7 @@ class Fbocc(Definition):
             total += torch.where(sees[:, None], torch.cat(heads, 1), torch.zeros_like(q))
         return self.linear(total / count.clamp(min=1), f'{name}.output_proj')
 
-    # ---- §5 to §7 ----
+    # ---- fbocc.md §5, §6, §7 ----
 
     def convolved(self, x: Tensor, conv: str, norm: str, padding: int = 0) -> Tensor:
         return self.norm(self.conv(x, conv, 1, padding), norm).relu()

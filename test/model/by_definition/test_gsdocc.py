@@ -37,7 +37,7 @@ class Gsdocc(Definition):
         return self.head(self.encoded(history[None]), history[None], volume[None])[0].permute(1, 2, 3, 0)
 
     def encoded(self, x: Tensor) -> Tensor:
-        """§3."""
+        """gsdocc.md §3."""
         levels: dict[int, Tensor] = {}
         for stage, name, first in self.blocks('img_bev_encoder_backbone.layers'):
             levels[stage] = x = self.residual(x, name, 2 if first else 1)
@@ -54,7 +54,7 @@ class Gsdocc(Definition):
         return self.conv(self.norm(self.conv(x, f'{name}.0', 1, 1), f'{name}.1').relu(), f'{name}.3', 1, 1)
 
     def head(self, e: Tensor, h: Tensor, volume: Tensor) -> Tensor:
-        """§4."""
+        """gsdocc.md §4."""
         name, w = 'occupancy_head', self.weights
         x = F.conv_transpose2d(e, w[f'{name}.deblock.0.weight'], stride=2)
         assert (x.shape[2] - 1, x.shape[3] - 1) == (2 * e.shape[2], 2 * e.shape[3])
@@ -71,7 +71,7 @@ class Gsdocc(Definition):
         return self.conv(self.norm(x, f'{name}.occ_pred_conv.1').relu(), f'{name}.occ_pred_conv.3')
 
     def large_kernel(self, x: Tensor) -> Tensor:
-        """§5 of (1, C, Y, X, Z)."""
+        """gsdocc.md §5 of (1, C, Y, X, Z)."""
         y = self.norm(self.depth_wise(x), f'{BLOCK}.norm')
         t = self.conv(self.conv(y.mean((2, 3, 4), keepdim=True), f'{BLOCK}.se.down').relu(), f'{BLOCK}.se.up')
         y = F.gelu(self.linear((y * t).movedim(1, -1), f'{BLOCK}.pwconv1.1'))
@@ -82,7 +82,7 @@ class Gsdocc(Definition):
         return x + y * self.weights[f'{BLOCK}.gamma'].view(1, -1, 1, 1, 1)
 
     def depth_wise(self, x: Tensor) -> Tensor:
-        """§5, step 1."""
+        """gsdocc.md §5, step 1."""
         kernel = self.weights[f'{BLOCK}.dwconv.lk_origin.weight']
         y = F.conv3d(x, kernel, padding=(5, 5, 0), groups=x.shape[1])
         y = self.norm(y, f'{BLOCK}.dwconv.origin_bn')
@@ -97,7 +97,7 @@ class Merged(Gsdocc):
     """The same of weights of the merged form, by the names that the reference gives them."""
 
     def large_kernel(self, x: Tensor) -> Tensor:
-        """§5, merged."""
+        """gsdocc.md §5, merged."""
         name, w = f'{BLOCK}.dwconv.lk_origin', self.weights
         y = F.conv3d(x, w[f'{name}.weight'], w[f'{name}.bias'], padding=(5, 5, 0), groups=x.shape[1])
         t = self.conv(self.conv(y.mean((2, 3, 4), keepdim=True), f'{BLOCK}.se.down').relu(), f'{BLOCK}.se.up')
