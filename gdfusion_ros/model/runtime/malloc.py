@@ -43,8 +43,8 @@ def map_volumes() -> None:
 
     Kept memory grows to twice of what is needed: a block that was freed is seldom found large enough for the next one
     of its size, for it is aligned, and small objects settle in the margins. In huge pages of 2 MB, mapping a volume
-    costs little. For networks whose volumes are that large; others gain less than they pay. Without glibc it does
-    nothing.
+    costs its zeroing. That is for networks that put new volumes in the place of many in each frame; others pay with a
+    seventh of their time. Without glibc it does nothing.
     """
     libc = _glibc()
     if libc is not None and has_huge_pages():

@@ -7,9 +7,12 @@ from torch import nn
 
 from gdfusion_ros.model.layers.fusing import Fusible
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.runtime.malloc import VOLUME, map_volumes
+from gdfusion_ros.model.runtime.malloc import map_volumes
+from gdfusion_ros.model.temporal.queue import QueueMemory
 
-FLOAT_BYTES = 4
+MUCH = 2**29
+"""Bytes of a queue from which on it costs more memory to keep its freed volumes than time to map them."""
+
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
@@ -18,7 +21,8 @@ def prepare(network: OccupancyNetwork, device: torch.device) -> OccupancyNetwork
     network.eval().requires_grad_(False)
     fuse(network)
     lay_out(network)
-    if device.type == 'cpu' and FLOAT_BYTES * network.spec.grid.voxels * network.spec.context_channels >= VOLUME:
+    queues = (module for module in network.modules() if isinstance(module, QueueMemory))
+    if device.type == 'cpu' and sum(queue.remembered_bytes for queue in queues) >= MUCH:
         map_volumes()
     return network.to(device)
 
