@@ -10,15 +10,24 @@ from contextlib import contextmanager
 
 from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 
+SPINS = '1000'
+"""How often a thread of torch's OpenMP library looks for its next work before it sleeps.
+
+By itself it looks for milliseconds, over a thousand times a frame, on a core that others may need: beside other
+programs a frame took several times as long. Without any look, waking up would cost a quarter of a quiet frame.
+"""
+
 
 def prepare_process() -> None:
-    """Keep freed memory, and take subnormal numbers (below 1e-38) for zero in all threads.
+    """Keep freed memory, wait briefly, and take subnormal numbers (below 1e-38) for zero in all threads.
 
     Tails of softmax times features are full of them, and processors take many times as long for each. A thread
     inherits the setting from the one that starts it, and torch and numba start theirs at the first parallel operation:
     so this is for the first thread, before any, and for each process that is spawned; one that is forked has it.
     """
     keep_freed_memory()
+    if 'OMP_WAIT_POLICY' not in os.environ:
+        os.environ.setdefault('GOMP_SPINCOUNT', SPINS)
     import numpy as np
 
     for kind in (np.float32, np.float64):

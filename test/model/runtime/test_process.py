@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,26 @@ def test_no_thread_computes_with_subnormal_numbers() -> None:
     script = Path(__file__).with_name('subnormals.py')
     done = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True)
     assert done.stdout == '0.0 0.0\n' * 2
+
+
+@pytest.mark.parametrize(
+    ('given', 'found'),
+    [({}, '1000'), ({'GOMP_SPINCOUNT': '7'}, '7'), ({'OMP_WAIT_POLICY': 'passive'}, 'None')],
+    ids=['nothing', 'count', 'policy'],
+)
+def test_threads_wait_briefly_unless_the_user_says_how(given: dict[str, str], found: str) -> None:
+    script = """
+import os, sys
+from gdfusion_ros.model.runtime.process import prepare_process
+assert 'torch' not in sys.modules, 'whose library looks once'
+prepare_process()
+print(os.environ.get('GOMP_SPINCOUNT'))
+"""
+    others = {name: value for name, value in os.environ.items() if name not in {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'}}
+    done = subprocess.run(
+        [sys.executable, '-c', script], env=others | given, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == found
 
 
 @pytest.mark.parametrize(
