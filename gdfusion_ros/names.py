@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_FILE_NAME = re.compile(r'(?![.\s-])[^/\\]{1,200}(?<!\s)')
+_FILE_NAME = re.compile(r'(?![.\s-])[^/\\]+(?<!\s)')
 _LONGEST_NAME = 200  # bytes; the system allows 255, and endings are added
 _RELATIVE_PATH = re.compile(r'(?![/~]|\w:)(?!.*(?:^|/)\.\.(?:/|$))[^\\]{1,1000}(?<!/)')
 

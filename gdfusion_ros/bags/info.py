@@ -17,14 +17,13 @@ from gdfusion_ros.perception.types import NANOSECONDS
 def describe(bag: BagReader) -> str:
     """Size, time span, topics with types, counts, rates and durability, custom data, and what
     is left out of an open bag."""
-    unlisted = [('not read', f'{", ".join(bag.unlisted)}: not listed in {METADATA}')] if bag.unlisted else []
     facts = [
         ('bag', _shown(str(bag.path), 500)),
         ('size', format_size(bag_size(bag.path))),
         ('start', _time(bag.start) if bag.message_count else '-'),
         ('duration', f'{bag.duration / NANOSECONDS:.3f} s'),
         ('messages', bag.message_count),
-        *((name, _shown(value, 500)) for name, value in unlisted),
+        *([('not read', _shown(f'{", ".join(bag.unlisted)}: not listed in {METADATA}', 500))] if bag.unlisted else []),
         *((_shown(name), _shown(value, 500)) for name, value in sorted(bag.custom_data.items())),
     ]
     rows = [

@@ -385,8 +385,6 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _steps(args: argparse.Namespace) -> dict[str, Any]:
-    from tabulate import tabulate
-
     from gdfusion_ros.model.runtime.process import prepare_process
     from gdfusion_ros.model.zoo import load_network
     from gdfusion_ros.ros import environment
@@ -402,23 +400,17 @@ def _steps(args: argparse.Namespace) -> dict[str, Any]:
     print(
         f'{network.title} on {network.device}, images of {width} x {height}, medians of {args.frames}: processor time'
     )
-    print(
-        tabulate(
-            [
-                (
-                    step.name,
-                    f'{1e3 * step.seconds:.2f}',
-                    str(step.times),
-                    f'{1e3 * step.seconds * step.times:.2f}',
-                    'always' if step.always else 'if subscribed to',
-                )
-                for step in steps
-            ],
-            headers=('step', 'ms', 'times a frame', 'ms a frame', 'when'),
-            stralign='right',
-            disable_numparse=True,
+    rows = [
+        (
+            step.name,
+            f'{1e3 * step.seconds:.2f}',
+            str(step.times),
+            f'{1e3 * step.seconds * step.times:.2f}',
+            'always' if step.always else 'if subscribed to',
         )
-    )
+        for step in steps
+    ]
+    print(_columns(rows, 'step', 'ms', 'times a frame', 'ms a frame', 'when'))
     return {'model': network.title, 'steps': [dataclasses.asdict(step) for step in steps]}
 
 
