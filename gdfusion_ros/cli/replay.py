@@ -117,6 +117,9 @@ def run(args: argparse.Namespace) -> int:
 def _run_job(args: argparse.Namespace) -> int:
     """Do one bag of a fleet; nothing is left of it if it fails."""
     from gdfusion_ros.fleet.job import read_job
+    from gdfusion_ros.model.runtime.process import prepare_process
+
+    prepare_process()
     from gdfusion_ros.fleet.work import workplace
 
     if args.bag or args.out:

@@ -49,6 +49,9 @@ class Worker:
 
     def load(self, version: str) -> str:
         """Load the network, if the package there is of that version; what is wrong, in one line, or nothing."""
+        from gdfusion_ros.model.runtime.process import prepare_process
+
+        prepare_process()
         from gdfusion_ros.fleet.work import workplace
 
         try:

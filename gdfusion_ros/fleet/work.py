@@ -34,7 +34,7 @@ from gdfusion_ros.fleet.source import opened
 from gdfusion_ros.fleet.storage import RECORD, is_url, local_copy, output
 from gdfusion_ros.messages.outputs import NODE_NAME, OCCUPANCY
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.runtime.process import prepare_process, set_threads
+from gdfusion_ros.model.runtime.process import set_threads
 from gdfusion_ros.model.zoo import load_network, select_model
 from gdfusion_ros.names import printable
 from gdfusion_ros.settings import ModelSettings
@@ -171,12 +171,11 @@ class Workplace:
 
 
 def workplace(settings: JobSettings) -> Workplace:
-    """Load the network, and make this process fit for it.
+    """Load the network. ``prepare_process`` was called before this module was imported, and torch with it.
 
     Raises:
         GdfusionError: settings that are not allowed, or weights that are not there or do not fit.
     """
-    prepare_process()
     set_threads(settings.threads)
     with weights_here(settings.of_model) as model:
         return Workplace(_sealed(settings, model), load_network(model))
