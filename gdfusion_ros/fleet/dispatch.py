@@ -65,10 +65,10 @@ class Pool(Protocol):
         ...
 
     def events(self) -> Sequence[Event]:
-        """What has happened; waits for it.
+        """What has happened; waits for it, but may come back with nothing.
 
         Raises:
-            GdfusionError: no worker can load the network.
+            GdfusionError: no worker can load the network, or none will ever answer.
         """
         ...
 
@@ -93,7 +93,7 @@ def dispatch(jobs: Iterable[Job], workers: int, pool: Pool, watcher: Watcher) ->
     """Let ``workers`` workers of the pool do all jobs; after a full disk, only what has been begun.
 
     Raises:
-        GdfusionError: the disk is full, or workers cannot start.
+        GdfusionError: the disk is full, or there can be no workers.
     """
     _Dispatcher(deque(jobs), workers, pool, watcher).run()
 

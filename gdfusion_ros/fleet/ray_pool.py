@@ -28,6 +28,7 @@ from gdfusion_ros.fleet.record import Outcome
 from gdfusion_ros.names import printable
 
 _REACH = 5.0  # seconds in which the head of a cluster answers
+_LOOK = 5.0  # seconds without news after which it is seen whether news can come
 _OBJECTS = 100 * 2**20  # bytes: nothing large goes through Ray's store
 
 
@@ -149,8 +150,23 @@ class RayPool:
 
     def events(self) -> list[Event]:
         """See Pool."""
-        arrived, _ = self._ray.wait(list(self._answers), num_returns=1)
+        arrived, _ = self._ray.wait(list(self._answers), num_returns=1, timeout=_LOOK)
+        if not arrived:
+            self._require_node()
         return [self._event(answer, *self._answers.pop(answer)) for answer in arrived]
+
+    def _require_node(self) -> None:
+        """Ray hands no work out when its process beside the driver is gone; it says so in no answer, and waits.
+
+        Raises:
+            GdfusionError: it is gone.
+        """
+        own = self._ray.get_runtime_context().get_node_id()
+        if not any(node['Alive'] for node in self._ray.nodes() if node['NodeID'] == own):
+            raise GdfusionError(
+                "Ray's own process on this machine (raylet) is gone, and with it the workers: was it killed, or "
+                'memory short? What is whole stays; go on with --resume'
+            )
 
     def _event(self, answer: Any, worker: int, job: Job | None) -> Event:
         """What an answer means.

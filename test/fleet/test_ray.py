@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from gdfusion_ros.cli import main
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.fleet.job import Job, JobSettings
 from gdfusion_ros.fleet.listing import list_jobs
 from gdfusion_ros.fleet.ray_pool import RayPool, Share, ray_pool
@@ -117,3 +118,16 @@ def test_nothing_is_lost_and_nothing_double(
     grids = [str(out / bag.name / 'grids') for bag in labelled_bags]
     assert main(['evaluate', *grids, '--format', 'json', '--truth', *map(str, labelled_bags)]) == 0
     assert json.loads((out / SCORES).read_text()) == json.loads(capsys.readouterr().out)
+
+
+def test_without_ray_s_own_process_it_ends(
+    pool: RayPool, settings: JobSettings, labelled_bags: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of this pool: nobody hands work to its workers any more, and none of them says so."""
+    monkeypatch.setattr('gdfusion_ros.fleet.ray_pool._LOOK', 0.1)
+    children = Path(f'/proc/self/task/{os.getpid()}/children').read_text().split()
+    (raylet,) = (int(child) for child in children if Path(f'/proc/{child}/comm').read_text() == 'raylet\n')
+    os.kill(raylet, signal.SIGTERM)
+    jobs = list_jobs([str(labelled_bags[0])], str(tmp_path / 'out'), settings).jobs
+    with pytest.raises(GdfusionError, match=r'\(raylet\) is gone'):
+        work(jobs, 1, pool, Summary(), Told())
