@@ -6,6 +6,7 @@ import itertools
 import logging
 import math
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -258,15 +259,18 @@ def _connect(ray: ModuleType, address: str, share: Share, workers: int) -> None:
     if not address:
         cpus = max(os.cpu_count() or 1, math.ceil(workers * share.cpus))
         options |= {'num_cpus': cpus, 'include_dashboard': False, 'object_store_memory': _OBJECTS}
+        # Without it Ray leaves a token in the home folder, and every later 'ray start --head' there asks for that.
+        os.environ.setdefault('RAY_AUTH_TOKEN', secrets.token_hex())
     elif address != 'auto':
         _require_head(address)
     try:
         ray.init(address or 'local', **options)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        token = '' if 'RAY_AUTH_MODE' in os.environ else '; where it asks for a token, set RAY_AUTH_MODE=token'
         where = {'': 'on this machine', 'auto': "that this machine belongs to ('ray start' makes one)"}.get(
             address, f'at {address}'
         )
-        raise GdfusionError(f'no Ray cluster {where}: {printable(str(error), 300)}') from error
+        raise GdfusionError(f'no Ray cluster {where}: {printable(str(error), 300)}{token}') from error
 
 
 def _require_head(address: str) -> None:

@@ -35,7 +35,10 @@ def settings() -> JobSettings:
 def pool(settings: JobSettings) -> Iterator[RayPool]:
     """Workers with the network that comes with the package."""
     pytest.importorskip('ray', reason='needs the extra fleet')
+    token = Path.home() / '.ray' / 'auth_token'
+    there = token.exists()
     with ray_pool(settings, Share(1, 0), '', 1) as pool:
+        assert token.exists() == there, 'Ray left a token, for which later clusters of this user would ask'
         yield pool
 
 
