@@ -6,7 +6,11 @@ from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.interface import Frame, Prediction
 from gdfusion_ros.model.network import FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.probe import BLIND, Probe
+from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 from gdfusion_ros.model.state import SequenceState
+
+FIRST = 2
+"""The first frame and the first that has a memory: after these, all of the network has run."""
 
 
 class SequenceRunner:
@@ -25,6 +29,7 @@ class SequenceRunner:
         """
         self.network, self.state = network, state
         self._cache, self._spends = CalibrationCache(), spends
+        self._frames = 0
 
     @classmethod
     def forgetful(cls, network: OccupancyNetwork) -> SequenceRunner:
@@ -41,9 +46,13 @@ class SequenceRunner:
         geometry, state = self.geometry(frame), self.state
         if self._spends:
             self.state = None
-        return self.network(  # type: ignore[no-any-return]
+        seen: tuple[Prediction, SequenceState] = self.network(
             frame.images, geometry, state, frame.lidar_depth, probe, spends=self._spends
         )
+        self._frames += 1
+        if self._frames == FIRST:
+            keep_freed_memory()
+        return seen
 
     def predict(self, frame: Frame, probe: Probe = BLIND) -> Prediction:
         """See the next frame, and remember it."""

@@ -42,7 +42,6 @@ from gdfusion_ros.model.objectives.gsdocc import GsdoccWeights
 from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.quantization.file import load_quantized
 from gdfusion_ros.model.runtime.device import select_device
-from gdfusion_ros.model.runtime.malloc import return_freed_memory
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.checkpoint import load_checkpoint
@@ -225,5 +224,4 @@ def load_network(settings: ModelSettings) -> OccupancyNetwork:
     prepared = prepare(network, device)
     if settings.precision == 'int8' and chosen.weights is not None:  # such a file is of what is prepared
         load_quantized(prepared, chosen.weights)
-    return_freed_memory()
     return prepared

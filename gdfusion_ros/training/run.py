@@ -21,6 +21,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.network import OccupancyNetwork
+from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.checkpoint import save_checkpoint
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
@@ -155,6 +156,7 @@ class Run:
                 examples = self._together(lambda: list(islice(batches, self._settings.frames_per_step)), stop_requested)
                 waited += time.perf_counter() - asked
                 self._learn(examples, listener)
+                keep_freed_memory()  # what libraries keep of a step lies close together by now
                 if self.done % self._settings.checkpoint_every == 0:
                     self._save()
                 every = self._settings.validate_every

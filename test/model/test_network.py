@@ -124,6 +124,18 @@ def test_a_kept_state_can_be_started_from_again(
         assert same(earlier[1], later[1])
 
 
+def test_freed_memory_is_kept_once_all_of_the_network_has_run(
+    network: OccupancyNetwork, drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr('gdfusion_ros.model.sequence.keep_freed_memory', lambda: calls.append(1))
+    runner, kept = SequenceRunner(network), []
+    for index in range(3):
+        runner.predict(drive.frame(index))
+        kept.append(len(calls))
+    assert kept == [0, 1, 1]
+
+
 def test_outputs_of_one_frame_survive_the_next(network: OccupancyNetwork, drive: Any, tensors: Tensors) -> None:
     prediction, state = look(network, drive.frame(0))
     kept = [tensor.clone() for tensor in [*tensors(prediction), *tensors(state)]]

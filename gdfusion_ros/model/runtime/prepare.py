@@ -7,11 +7,6 @@ from torch import nn
 
 from gdfusion_ros.model.layers.fusing import Fusible
 from gdfusion_ros.model.network import OccupancyNetwork
-from gdfusion_ros.model.runtime.malloc import map_volumes
-from gdfusion_ros.model.temporal.queue import QueueMemory
-
-MUCH = 2**29
-"""Bytes of a queue from which on it costs more memory to keep its freed volumes than time to map them."""
 
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -21,9 +16,6 @@ def prepare(network: OccupancyNetwork, device: torch.device) -> OccupancyNetwork
     network.eval().requires_grad_(False)
     fuse(network)
     lay_out(network)
-    queues = (module for module in network.modules() if isinstance(module, QueueMemory))
-    if device.type == 'cpu' and sum(queue.remembered_bytes for queue in queues) >= MUCH:
-        map_volumes()
     return network.to(device)
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gdfusion_ros.model.runtime.malloc import keep_freed_memory
+from gdfusion_ros.model.runtime.malloc import map_large_blocks
 
 SPINS = '1000'
 """How often a thread of torch's OpenMP library looks for its next work before it sleeps.
@@ -19,13 +19,13 @@ programs a frame took several times as long. Without any look, waking up would c
 
 
 def prepare_process() -> None:
-    """Keep freed memory, wait briefly, and take subnormal numbers (below 1e-38) for zero in all threads.
+    """Lay out memory, wait briefly, and take subnormal numbers (below 1e-38) for zero in all threads.
 
     Tails of softmax times features are full of them, and processors take many times as long for each. A thread
     inherits the setting from the one that starts it, and torch and numba start theirs at the first parallel operation:
     so this is for the first thread, before any, and for each process that is spawned; one that is forked has it.
     """
-    keep_freed_memory()
+    map_large_blocks()
     if 'OMP_WAIT_POLICY' not in os.environ:
         os.environ.setdefault('GOMP_SPINCOUNT', SPINS)
     import numpy as np

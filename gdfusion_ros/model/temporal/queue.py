@@ -43,11 +43,7 @@ class QueueState:
 
 
 class QueueMemory(nn.Module):
-    """The current volume mixed with those of the last frames, each told its age, by two layers over the voxels.
-
-    Attributes:
-        remembered_bytes: of the state, in float32.
-    """
+    """The current volume mixed with those of the last frames, each told its age, by two layers over the voxels."""
 
     def __init__(
         self,
@@ -63,7 +59,6 @@ class QueueMemory(nn.Module):
         self.align = pointwise(conv, channels + 1, channels)
         self.merge = pointwise(conv, (length + 1) * channels, out_channels or channels)
         self._grid, self._length = grid, length
-        self.remembered_bytes = 4 * length * channels * grid.voxels
         self._transform = plane_transform if conv is nn.Conv2d else index_transform
 
     def geometry(self, calibration: Calibration, previous: Previous | None) -> Tensor:

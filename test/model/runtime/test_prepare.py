@@ -12,11 +12,9 @@ from torch import nn
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.layers.fusing import FusibleSequential
 from gdfusion_ros.model.layers.volume import VolumeNeck
-from gdfusion_ros.model.runtime import prepare as preparing
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.prepare import fuse, prepare
 from gdfusion_ros.model.sequence import SequenceRunner
-from gdfusion_ros.model.temporal.queue import QueueMemory
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -121,19 +119,3 @@ def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch, name: str) 
 def test_a_device_that_is_none(name: str) -> None:
     with pytest.raises(GdfusionError, match='unknown device'):
         select_device(name)
-
-
-@pytest.mark.parametrize('much', [0, 1])
-def test_volumes_of_long_queues_are_mapped(tiny: Any, monkeypatch: pytest.MonkeyPatch, much: int) -> None:
-    calls: list[int] = []
-    tiny.memory = QueueMemory(tiny.spec.grid, 8, length=3)
-    assert tiny.memory.remembered_bytes == 3 * 8 * 4 * tiny.spec.grid.voxels
-    monkeypatch.setattr(preparing, 'MUCH', tiny.memory.remembered_bytes + much)
-    monkeypatch.setattr(preparing, 'map_volumes', lambda: calls.append(1))
-    prepare(tiny, torch.device('cpu'))
-    assert len(calls) == 1 - much
-
-
-def test_volumes_of_other_networks_are_not(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, 'map_volumes', lambda: pytest.fail('it has no queue'))
-    prepare(tiny, torch.device('cpu'))

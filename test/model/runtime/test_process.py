@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,27 @@ print(os.environ.get('GOMP_SPINCOUNT'))
         [sys.executable, '-c', script], env=others | given, check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == found
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='only glibc is told how')
+def test_large_blocks_are_mapped_until_freed_memory_is_kept() -> None:
+    script = """
+import ctypes
+from gdfusion_ros.model.runtime import malloc
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+malloc.map_large_blocks()
+def is_mapped():
+    block = libc.malloc(ctypes.c_size_t(malloc.LARGE))
+    mark = ctypes.c_size_t.from_address(block - ctypes.sizeof(ctypes.c_size_t)).value & 2  # of glibc's chunks
+    libc.free(block)
+    return bool(mark)
+print(is_mapped())
+malloc.keep_freed_memory()
+print(is_mapped())
+"""
+    done = subprocess.run([sys.executable, '-c', script], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ['True', 'False']
 
 
 @pytest.mark.parametrize(
