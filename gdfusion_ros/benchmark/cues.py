@@ -17,11 +17,12 @@ from gdfusion_ros.model.layers.volume import rows, volume_of
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.ops.motion_step import LIMIT, motion_step
 from gdfusion_ros.model.ops.motion_step.reference import STEP_SIZE
+from gdfusion_ros.model.ops.scene_layer.reference import EPSILON
 from gdfusion_ros.model.ops.warp.reference import sampled_positions
 from gdfusion_ros.model.runtime.trial import trial_frames
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.temporal.motion import MotionFusion
-from gdfusion_ros.model.temporal.scene import EPSILON, SceneFusion
+from gdfusion_ros.model.temporal.scene import SceneFusion
 
 REPEATS = 5
 

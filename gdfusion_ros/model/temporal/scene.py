@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.layers.volume import by_chunks, chunks, rows, volume_of
+from gdfusion_ros.model.ops.scene_layer import loss_slopes, normed_onto
 from gdfusion_ros.model.weights.keys import Table
 
-EPSILON = 1e-6
 STEP_SIZE = 1.0
 NEUTRAL_SCALE = 0.01
 
@@ -81,16 +81,9 @@ class SceneFusion(nn.Module):
         covariance = voxels.new_zeros(channels, channels)
         sums = voxels.new_zeros(3, channels)
         for part in chunks(voxels):
-            centred, target = torch.addmm(offsets, part, maps).chunk(2, -1)
-            inverse_std = (centred.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
-            normed = centred * inverse_std
-            residual = gamma * normed - target
-            upstream = gamma * residual
-            product = upstream * normed
-            back = upstream - upstream.mean(-1, keepdim=True)
-            back = (back - normed * product.mean(-1, keepdim=True)) * inverse_std
-            covariance = covariance + back.t() @ part
-            sums = sums + torch.stack([back.sum(0), (residual * normed).sum(0), residual.sum(0)])
+            slopes, part_sums = loss_slopes(torch.addmm(offsets, part, maps), gamma)
+            covariance = covariance + slopes.t() @ part
+            sums = sums + part_sums
         factor = 2 / (len(voxels) * channels)
         grad_bias, grad_scale, grad_shift = factor * sums
         return factor * covariance @ self.key.weight.t(), grad_bias, grad_scale, grad_shift
@@ -104,9 +97,7 @@ class SceneFusion(nn.Module):
         offsets = torch.cat([centring @ (self.bias[0, :, 0] - state.bias), shift])
 
         def layer(part: Tensor) -> Tensor:
-            centred, query = torch.addmm(offsets, part, maps).chunk(2, -1)
-            inverse_std = (centred.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
-            return torch.addcmul(query, centred * inverse_std, scale)
+            return normed_onto(torch.addmm(offsets, part, maps), scale)
 
         return by_chunks(layer, voxels)
 

@@ -30,6 +30,7 @@ from gdfusion_ros.model.ops import (
     depth_warp,
     lift,
     motion_step,
+    scene_layer,
     soft_filling,
     voxel_index,
     warp,
@@ -157,6 +158,14 @@ def attended(_: Any, heads: int, channels: int, points: int, around: int, reach:
     )
 
 
+def mapped_voxels(_: Any, voxels: int, channels: int) -> tuple[Any, ...]:
+    """The last one alike in all channels, and so without a deviation."""
+    mapped = torch.randn(voxels, 2 * channels)
+    mapped[:, :channels] -= mapped[:, :channels].mean(-1, keepdim=True)
+    mapped[-1, :channels] = 0
+    return mapped, torch.randn(channels)
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A function of an operation, arguments for it, and how far a backend may be from the reference.
@@ -173,6 +182,13 @@ class Case:
 
 def rows_of_points(_: Any, rows: int, others: tuple[int, ...]) -> tuple[Any, ...]:
     return torch.randint(-1, rows, (3, 4, 5, 6), dtype=torch.int32), *others
+
+
+def scene_cases() -> Iterator[Case]:
+    for voxels, channels in [(1, 8), (300, 5), (257, 32), (513, 80)]:
+        arguments = partial(mapped_voxels, voxels=voxels, channels=channels)
+        yield Case(scene_layer, 'loss_slopes', arguments, 1e-4, None)
+        yield Case(scene_layer, 'normed_onto', arguments, 1e-4, None)
 
 
 def cases() -> Iterator[Case]:
@@ -213,6 +229,7 @@ def cases() -> Iterator[Case]:
         )
     for size, reach in product([(5, 7, 1), (8, 4, 1)], [0.1, 2.0]):
         yield Case(warp, 'warp', partial(warped_map, size=size, reach=reach), 1e-4)
+    yield from scene_cases()
     for (heads, channels), (points, around), reach in product([(1, 3), (8, 10)], [(1, 1), (8, 4)], [3.0, 30.0]):
         yield Case(
             deformable_attention,
@@ -308,7 +325,7 @@ def test_the_number_of_threads_changes_no_bit(drive: Any) -> None:
         alone = [kernel(*arguments) for kernel, arguments in calls]
     finally:
         torch.set_num_threads(threads)
-    assert all(torch.equal(a, b) for a, b in zip(kept, alone, strict=True))
+    torch.testing.assert_close(alone, kept, rtol=0, atol=0)
 
 
 def test_only_float32_on_the_cpu_without_gradients_is_compiled() -> None:

@@ -80,12 +80,24 @@ def _sample(history: Floats, place: Triple) -> Float:
     x = (place[0] + ONE) / TWO * Float(width - 1)
     y = (place[1] + ONE) / TWO * Float(height - 1)
     z = (place[2] + ONE) / TWO * Float(bins - 1)
-    total = ZERO
+    total: Float = ZERO
     if not (x > -ONE and y > -ONE and z > -ONE and x < Float(width) and y < Float(height) and z < Float(bins)):
         return total
     left, top, near = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
     east, south, behind = x - Float(left), y - Float(top), z - Float(near)
     west, north, before = Float(left + 1) - x, Float(top + 1) - y, Float(near + 1) - z
+    if min(left, top, near) >= 0 and left + 1 < width and top + 1 < height and near + 1 < bins:
+        upper_left, upper_right = history[top, left], history[top, left + 1]
+        lower_left, lower_right = history[top + 1, left], history[top + 1, left + 1]
+        total += upper_left[near] * (west * north * before)
+        total += upper_right[near] * (east * north * before)
+        total += lower_left[near] * (west * south * before)
+        total += lower_right[near] * (east * south * before)
+        total += upper_left[near + 1] * (west * north * behind)
+        total += upper_right[near + 1] * (east * north * behind)
+        total += lower_left[near + 1] * (west * south * behind)
+        total += lower_right[near + 1] * (east * south * behind)
+        return total
     for corner in range(8):
         i, j, k = left + (corner & 1), top + (corner >> 1 & 1), near + (corner >> 2)
         if 0 <= i < width and 0 <= j < height and 0 <= k < bins:
