@@ -42,6 +42,7 @@ from gdfusion_ros.model.networks.bevdetocc import Sizes as BevdetoccSizes
 from gdfusion_ros.model.networks.bevdetocc import bevdetocc
 from gdfusion_ros.model.networks.nano import Sizes as NanoSizes
 from gdfusion_ros.model.networks.nano import nano
+from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.spec import NetworkSpec
@@ -61,6 +62,7 @@ PATIENCE = 600.0
 THREADS, OMP_THREADS = torch.get_num_threads(), os.environ.get('OMP_NUM_THREADS')
 
 prepare_process()  # as whoever runs a network does
+keep_freed_memory()
 
 # A busy machine is no fault, and neither are fixtures that serve all examples of a test.
 settings.register_profile(

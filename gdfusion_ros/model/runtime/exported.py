@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.export.contract import TensorFacts, geometry_path, read_contract
+from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 from gdfusion_ros.model.runtime.onnxruntime_graph import OnnxruntimeGraph
 from gdfusion_ros.model.runtime.openvino_graph import OpenvinoGraph
 from gdfusion_ros.model.spec import NetworkSpec
@@ -55,6 +56,7 @@ class ExportedNetwork:
         self._network = RUNTIMES[runtime](path, provider)
         self._geometry = OnnxruntimeGraph(geometry_path(path), 'CPU', exact=True)
         self.device = self._network.device
+        keep_freed_memory()  # runtimes have stores of their own for what a network needs
 
     @property
     def spec(self) -> NetworkSpec:
