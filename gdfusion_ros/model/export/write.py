@@ -27,6 +27,7 @@ from gdfusion_ros.model.export.graphs import (
     geometry_tensors,
     state_tensors,
 )
+from gdfusion_ros.model.export.half import halve
 from gdfusion_ros.model.export.words import words
 from gdfusion_ros.model.graph_form import graph_form
 from gdfusion_ros.model.interface import Frame
@@ -48,7 +49,9 @@ _COUNTED_BY_VIEWS = 'geometry.view.backward.pillars.'
 
 
 @torch.no_grad()
-def export(network: OccupancyNetwork, weights: str, out: Path, *, scores: bool = False) -> Contract:
+def export(
+    network: OccupancyNetwork, weights: str, out: Path, *, scores: bool = False, precision: str = 'fp32'
+) -> Contract:
     """Write ``network`` to ``out`` (.onnx), its geometry and its contract beside it.
 
     Args:
@@ -56,6 +59,7 @@ def export(network: OccupancyNetwork, weights: str, out: Path, *, scores: bool =
         weights: SHA-256 of the weights.
         out: Of the network's graph; nothing of the three may exist.
         scores: Whether the graph gives the scores, too.
+        precision: fp32, or fp16 for the network's convolutions.
 
     Raises:
         GdfusionError: a file exists or cannot be written, or the libraries that export are missing.
@@ -70,25 +74,26 @@ def export(network: OccupancyNetwork, weights: str, out: Path, *, scores: bool =
         model, geometry, contract = (stack.enter_context(written_whole(path)) for path in paths)
         frame = next(trial_frames(network, 1))
         tensors, module = _network_graph(network, frame, scores=scores)
-        network_facts = _write(
-            module, tensors, model, {name: {0: VIEWS} for name in tensors if name.startswith(_COUNTED_BY_VIEWS)}
-        )
+        counted = {name: {0: VIEWS} for name in tensors if name.startswith(_COUNTED_BY_VIEWS)}
+        network_facts = _write(module, tensors, model, counted, half=precision == 'fp16')
         wanted = [tensor.name for tensor in network_facts.inputs if tensor.name.startswith('geometry.')]
-        geometry_facts = _write(GeometryGraph(network, wanted), frame_tensors(frame.calibration, None), geometry, {})
+        geometry_facts = _write(
+            GeometryGraph(network, wanted), frame_tensors(frame.calibration, None), geometry, {}, half=False
+        )
         spec = replace(network.spec, any_cameras=False)  # the graphs are for as many as they are
-        written = Contract(spec, network.title, weights, __version__, OPSET, 'fp32', geometry_facts, network_facts)
+        written = Contract(spec, network.title, weights, __version__, OPSET, precision, geometry_facts, network_facts)
         contract.write_bytes(msgspec.json.format(msgspec.json.encode(written)))
     return written
 
 
-def export_settings(settings: ModelSettings, out: Path, *, scores: bool) -> Contract:
+def export_settings(settings: ModelSettings, out: Path, *, scores: bool, precision: str = 'fp32') -> Contract:
     """Export the network that the settings ask for.
 
     Raises:
         GdfusionError: it cannot be loaded, or see ``export``.
     """
     require_exporter()
-    return export(*_loaded(settings), out=out, scores=scores)
+    return export(*_loaded(settings), out=out, scores=scores, precision=precision)
 
 
 def same_weights(settings: ModelSettings, contract: Contract) -> OccupancyNetwork:
@@ -152,7 +157,9 @@ def _network_graph(network: OccupancyNetwork, frame: Frame, *, scores: bool) -> 
     return tensors, NetworkGraph(network, geometry, runner.state, scores=scores)
 
 
-def _write(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, dynamic: Mapping[str, Any]) -> GraphFacts:
+def _write(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, dynamic: Mapping[str, Any], *, half: bool
+) -> GraphFacts:
     """Write a graph; inputs that it does not look at are left out."""
     tensors = {name: tensor.clone() for name, tensor in tensors.items()}  # torch takes one that is given twice for one
     outputs = module(tensors)
@@ -175,6 +182,8 @@ def _write(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, dynamic
     unused = [value for value in graph.inputs if not value.uses()]
     for value in unused:
         graph.inputs.remove(value)
+    if half:
+        halve(program.model)
     program.save(str(path), external_data=False)
     return GraphFacts(
         path.name, digest(path), [_facts(value) for value in graph.inputs], [_facts(value) for value in graph.outputs]

@@ -12,12 +12,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.export.contract import contract_path, geometry_path, read_contract
+from gdfusion_ros.model.export.half import CONVOLUTIONS
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime import backends
 from gdfusion_ros.model.runtime.backends import load_backend, specification_of
@@ -102,6 +104,28 @@ def test_a_check_compares_frame_by_frame(
     assert lines[0].endswith('against torch: 3 frames')
     assert float(lines[1].split()[2]) >= 0.9999
     assert float(lines[2].split()[5]) < 1e-2
+
+
+@pytest.mark.slow
+def test_half_precision_is_for_convolutions_alone(
+    tiny_export: Path, scene_bag: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, weights = tmp_path / 'half.onnx', ['--weights', str(tiny_weights)]
+    name = read_contract(tiny_export).spec.name
+    assert main(['export', name, *weights, '--out', str(path), '--scores', '--precision', 'fp16']) == 0
+    contract, whole = read_contract(path), read_contract(tiny_export)
+    assert contract.precision == 'fp16'
+    assert (contract.network.inputs, contract.network.outputs) == (whole.network.inputs, whole.network.outputs)
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+    types |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type in CONVOLUTIONS]
+    assert {types[name] for node in convolutions for name in node.input} == {onnx.TensorProto.FLOAT16}
+    halves = {node.op_type for node in model.graph.node if types.get(node.output[0]) == onnx.TensorProto.FLOAT16}
+    assert halves <= CONVOLUTIONS | {'Relu', 'Cast'}
+    assert main(['export', '--check', str(path), '--bag', str(scene_bag), *weights]) == 0
+    assert float(capsys.readouterr().out.splitlines()[-2].split()[2]) >= 0.995
 
 
 @pytest.mark.parametrize(
