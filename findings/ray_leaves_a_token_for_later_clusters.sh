@@ -25,7 +25,7 @@ python3.11 -m venv "$folder/venv"
 start_head() {
     setsid "$folder/venv/bin/ray" start --head --block --port 6391 --num-cpus 1 --include-dashboard=false >"$folder/head" 2>&1 &
     head=$!
-    until grep -q 'Ray runtime started' "$folder/head"; do kill -0 "$head" && sleep 1; done
+    until grep -q 'Ray runtime started' "$folder/head"; do kill -0 "$head"; sleep 1; done
 }
 join() {
     if "$folder/venv/bin/python" -c 'import ray; ray.init("127.0.0.1:6391")' >"$folder/joining" 2>&1; then

@@ -6,6 +6,7 @@ Needs neither torch nor a runtime.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -14,6 +15,9 @@ from gdfusion_ros.files import digest
 from gdfusion_ros.model.spec import NetworkSpec
 
 FORMAT = 1
+
+Precision = Literal['fp32', 'fp16']
+"""That the convolutions of a network's graph compute with."""
 
 
 class TensorFacts(msgspec.Struct, frozen=True):
@@ -54,7 +58,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         weights: SHA-256 of the weights.
         version: Of this package, which has written it.
         opset: Of the graphs.
-        precision: That the network computes with.
+        precision: That the network's convolutions compute with.
         geometry: What follows from calibration and poses; computed on a CPU, in float32, in the order of the nodes.
         network: The rest.
         format: Of the contract.
@@ -65,7 +69,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights: str
     version: str
     opset: int
-    precision: str
+    precision: Precision
     geometry: GraphFacts
     network: GraphFacts
     format: int = FORMAT

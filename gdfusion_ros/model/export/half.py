@@ -6,18 +6,14 @@ the graph stay as they are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from onnxscript import ir
+from onnxscript import ir
+from onnxscript.ir.passes.common import RemoveUnusedNodesPass
 
 CONVOLUTIONS = {'Conv', 'ConvTranspose'}
 
 
 def halve(model: ir.Model) -> None:
     """Let convolutions, and the ReLUs behind them, compute with 16 bits; casts are put where 32 bits begin and end."""
-    from onnx_ir.passes.common import RemoveUnusedNodesPass
-
     graph = model.graph
     halved: dict[ir.Value, ir.Value] = {}
     for node in list(graph):
@@ -32,8 +28,6 @@ def halve(model: ir.Model) -> None:
 
 def _half(graph: ir.Graph, value: ir.Value, node: ir.Node, halved: dict[ir.Value, ir.Value]) -> ir.Value:
     """The value in 16 bits, which is there in time for ``node``."""
-    from onnxscript import ir
-
     if value not in halved:
         if value.const_value is not None:
             weights = ir.tensor(value.const_value.numpy().astype('float16'), name=f'{value.name}_half')
@@ -50,8 +44,6 @@ def _half(graph: ir.Graph, value: ir.Value, node: ir.Node, halved: dict[ir.Value
 
 def _widen(graph: ir.Graph, node: ir.Node, halved: dict[ir.Value, ir.Value]) -> None:
     """Cast what the node gives to 32 bits for those who take it."""
-    from onnxscript import ir
-
     half = node.outputs[0]
     cast = _cast(half, ir.DataType.FLOAT, f'{half.name}_wide')
     wide = cast.outputs[0]
@@ -63,8 +55,6 @@ def _widen(graph: ir.Graph, node: ir.Node, halved: dict[ir.Value, ir.Value]) -> 
 
 
 def _cast(value: ir.Value, dtype: ir.DataType, name: str) -> ir.Node:
-    from onnxscript import ir
-
     cast = ir.node('Cast', [value], {'to': dtype.value}, name=name)
     cast.outputs[0].name, cast.outputs[0].shape, cast.outputs[0].type = name, value.shape, ir.TensorType(dtype)
     return cast

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from gdfusion_ros import __version__
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import digest, refuse_existing, written_whole
-from gdfusion_ros.model.export.contract import Contract, GraphFacts, TensorFacts, contract_path, geometry_path
+from gdfusion_ros.model.export.contract import (
+    Contract,
+    GraphFacts,
+    Precision,
+    TensorFacts,
+    contract_path,
+    geometry_path,
+)
 from gdfusion_ros.model.export.graphs import (
     FIRST,
     GeometryGraph,
@@ -27,7 +34,6 @@ from gdfusion_ros.model.export.graphs import (
     geometry_tensors,
     state_tensors,
 )
-from gdfusion_ros.model.export.half import halve
 from gdfusion_ros.model.export.words import words
 from gdfusion_ros.model.graph_form import graph_form
 from gdfusion_ros.model.interface import Frame
@@ -50,7 +56,7 @@ _COUNTED_BY_VIEWS = 'geometry.view.backward.pillars.'
 
 @torch.no_grad()
 def export(
-    network: OccupancyNetwork, weights: str, out: Path, *, scores: bool = False, precision: str = 'fp32'
+    network: OccupancyNetwork, weights: str, out: Path, *, scores: bool = False, precision: Precision = 'fp32'
 ) -> Contract:
     """Write ``network`` to ``out`` (.onnx), its geometry and its contract beside it.
 
@@ -86,7 +92,7 @@ def export(
     return written
 
 
-def export_settings(settings: ModelSettings, out: Path, *, scores: bool, precision: str = 'fp32') -> Contract:
+def export_settings(settings: ModelSettings, out: Path, *, scores: bool, precision: Precision = 'fp32') -> Contract:
     """Export the network that the settings ask for.
 
     Raises:
@@ -183,6 +189,8 @@ def _write(
     for value in unused:
         graph.inputs.remove(value)
     if half:
+        from gdfusion_ros.model.export.half import halve
+
         halve(program.model)
     program.save(str(path), external_data=False)
     return GraphFacts(

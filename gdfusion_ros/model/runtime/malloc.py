@@ -13,9 +13,6 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8
 LARGE = 2**18
 """Bytes from which on a block may be a mapping of its own."""
 
-MAPPINGS = 65536
-"""How many there may be: glibc's own default."""
-
 HUGE_PAGES = Path('/sys/kernel/mm/transparent_hugepage/enabled')
 
 
@@ -32,12 +29,7 @@ def map_large_blocks() -> None:
     libc = _glibc()
     if libc is None:
         return
-    for option, value in (
-        (M_MMAP_THRESHOLD, LARGE),
-        (M_MMAP_MAX, MAPPINGS),
-        (M_TRIM_THRESHOLD, 2**31 - 1),
-        (M_ARENA_MAX, 1),
-    ):
+    for option, value in ((M_MMAP_THRESHOLD, LARGE), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1)):
         libc.mallopt(option, value)
     if has_huge_pages():
         os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')

@@ -86,6 +86,7 @@ def _sample(history: Floats, place: Triple) -> Float:
     left, top, near = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
     east, south, behind = x - Float(left), y - Float(top), z - Float(near)
     west, north, before = Float(left + 1) - x, Float(top + 1) - y, Float(near + 1) - z
+    # Mostly all corners are inside: no look at each, the same order.
     if min(left, top, near) >= 0 and left + 1 < width and top + 1 < height and near + 1 < bins:
         upper_left, upper_right = history[top, left], history[top, left + 1]
         lower_left, lower_right = history[top + 1, left], history[top + 1, left + 1]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from torch import Tensor
 
 from gdfusion_ros.model.ops import compiled
 from gdfusion_ros.model.ops.scene_layer import cpu, reference
-
-F = TypeVar('F', bound=Callable[..., Tensor | tuple[Tensor, Tensor]])
 
 
 def loss_slopes(mapped: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,7 +21,9 @@ def loss_slopes(mapped: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (n, C) slopes along W Q_1 V + b; (3, C) sums of those, and of the slopes along the norm's scale and shift.
     """
-    return _form(reference.loss_slopes, cpu.loss_slopes, mapped)(mapped, scale)
+    # A few passes over a volume cost a GPU little.
+    slopes = cpu.loss_slopes if compiled.usable(mapped) else reference.loss_slopes
+    return slopes(mapped, scale)
 
 
 def normed_onto(mapped: Tensor, scale: Tensor) -> Tensor:
@@ -36,9 +33,5 @@ def normed_onto(mapped: Tensor, scale: Tensor) -> Tensor:
         mapped: (n, 2 C), of each voxel the first, centred over the channels, then the second.
         scale: (C,) of the norm.
     """
-    return _form(reference.normed_onto, cpu.normed_onto, mapped)(mapped, scale)
-
-
-def _form(plain: F, fast: F, mapped: Tensor) -> F:
-    """On a GPU the plain one: a few passes over a volume cost it little."""
-    return fast if compiled.usable(mapped) else plain
+    normed = cpu.normed_onto if compiled.usable(mapped) else reference.normed_onto
+    return normed(mapped, scale)
