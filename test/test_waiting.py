@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).resolve().parent
 LIMITED = {'wait', 'join', 'communicate', 'acquire', 'result', 'exception', 'select', 'timeout'}
 """Calls whose number is a limit; as is one that is given by the name ``timeout`` or ``wait``."""
@@ -58,3 +60,10 @@ def test_what_is_looked_for_is_found() -> None:
         'wait_until(lambda: heard)',
     ):
         assert not waits(line), line
+
+
+@pytest.mark.parametrize('content', [b'hello', b'\x1f\x8b\x08\x00'])
+def test_bytes_do_not_name_tests(content: bytes, request: pytest.FixtureRequest) -> None:
+    """A name that holds the time, as a gzip header does, differs between the processes that share the tests."""
+    assert content
+    assert request.node.name.partition('[')[2].rstrip('01]') == 'content'
