@@ -3,6 +3,7 @@
   gdfusion export gdfusion_nano --out nano.onnx
   gdfusion export bevdetocc_gf --weights bevdetocc_gf --out gf.onnx --scores
   gdfusion export gdfusion_nano --out half.onnx --precision fp16   convolutions in 16 bits, for GPUs
+  gdfusion export --weights nano_int8.safetensors --out eight.onnx --precision int8   what 'gdfusion quantize' made
   gdfusion export --check nano.onnx --bag bags/scene-0103      frame by frame against torch
 
 Beside nano.onnx, the network, it writes nano.geometry.onnx, which computes what follows from calibration and poses, and
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from gdfusion_ros.model.export.contract import Precision
 
 HELP = 'write a network as ONNX, or compare one with torch'
-LEAST_AGREEMENT: dict[Precision, float] = {'fp32': 0.9999, 'fp16': 0.995}
+LEAST_AGREEMENT: dict[Precision, float] = {'fp32': 0.9999, 'fp16': 0.995, 'int8': 0.995}
 """Share of the voxels whose class must be the same in every frame, by the precision of the convolutions."""
 
 
@@ -41,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--precision',
         choices=tuple(LEAST_AGREEMENT),
         default='fp32',
-        help='of the convolutions; all else is fp32. For GPUs. Default: %(default)s',
+        help="of the convolutions; all else is fp32. fp16: for GPUs; int8: of weights that 'gdfusion quantize' made. "
+        'Default: %(default)s',
     )
     check = parser.add_argument_group('check')
     check.add_argument('--check', type=Path, metavar='FILE.onnx', help='an exported network to compare with torch')

@@ -47,7 +47,7 @@ from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.checkpoint import load_checkpoint
 from gdfusion_ros.model.weights.initialise import initialise, untrained
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
-from gdfusion_ros.model.weights.registry import find, identify, in_8_bits, known
+from gdfusion_ros.model.weights.registry import find, identify, known, name_of
 from gdfusion_ros.settings import DEFAULT_MODEL, ModelSettings
 
 
@@ -174,13 +174,13 @@ def select_model(settings: ModelSettings) -> ModelSelection:
         if settings.weights:
             raise GdfusionError(f"'weights' ({settings.weights}) and 'untrained' are set; drop one")
         return ModelSelection(specification(settings.model or DEFAULT_MODEL).with_cues(settings.cues), None, '')
-    name = settings.weights or settings.model or DEFAULT_MODEL
+    name = name_of(settings)
     if not settings.weights and name not in known():
         raise GdfusionError(
             f"model {specification(name).name} needs weights: set 'weights' to the path of a "
             "checkpoint, or set 'untrained' for a trial with random weights"
         )
-    path, facts = identify(in_8_bits(name) if settings.precision == 'int8' else name)
+    path, facts = identify(name)
     _require_precision(path, facts, settings.precision)
     if settings.model and facts.model not in ('', settings.model):
         raise GdfusionError(

@@ -16,8 +16,8 @@ from gdfusion_ros.model.spec import NetworkSpec
 
 FORMAT = 1
 
-Precision = Literal['fp32', 'fp16']
-"""That the convolutions of a network's graph compute with."""
+Precision = Literal['fp32', 'fp16', 'int8']
+"""That the convolutions of a network's graph compute with; int8: those that have 8 bits in the network's weights."""
 
 
 class TensorFacts(msgspec.Struct, frozen=True):

@@ -40,6 +40,7 @@ from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime.trial import trial_frames
 from gdfusion_ros.model.sequence import SequenceRunner
+from gdfusion_ros.model.weights.registry import find, name_of
 from gdfusion_ros.model.zoo import load_network, select_model
 from gdfusion_ros.settings import ModelSettings
 
@@ -65,7 +66,7 @@ def export(
         weights: SHA-256 of the weights.
         out: Of the network's graph; nothing of the three may exist.
         scores: Whether the graph gives the scores, too.
-        precision: fp32, or fp16 for the network's convolutions.
+        precision: fp32, fp16 for the network's convolutions, or int8 for a network that has layers in 8 bits.
 
     Raises:
         GdfusionError: a file exists or cannot be written, or the libraries that export are missing.
@@ -99,7 +100,7 @@ def export_settings(settings: ModelSettings, out: Path, *, scores: bool, precisi
         GdfusionError: it cannot be loaded, or see ``export``.
     """
     require_exporter()
-    return export(*_loaded(settings), out=out, scores=scores, precision=precision)
+    return export(*_loaded(_in_torch(settings, precision)), out=out, scores=scores, precision=precision)
 
 
 def same_weights(settings: ModelSettings, contract: Contract) -> OccupancyNetwork:
@@ -108,18 +109,29 @@ def same_weights(settings: ModelSettings, contract: Contract) -> OccupancyNetwor
     Raises:
         GdfusionError: it cannot be loaded, or was exported with other weights.
     """
+    settings = _in_torch(settings, contract.precision)
+    path = find(name_of(settings))
+    if not settings.untrained and path.is_file() and digest(path) != contract.weights:
+        raise _other_weights(contract, str(path))  # before they are loaded: that their precision differs says less
     network, weights = _loaded(settings)
     if weights != contract.weights:
-        raise GdfusionError(
-            f"'{contract.title}' was exported with other weights than these of {network.title}: set 'weights' to those"
-        )
+        raise _other_weights(contract, network.title)
     return network
 
 
+def _other_weights(contract: Contract, these: str) -> GdfusionError:
+    return GdfusionError(f"'{contract.title}' was exported with other weights than {these}: set 'weights' to those")
+
+
+def _in_torch(settings: ModelSettings, precision: Precision) -> ModelSettings:
+    """What loads the network that is exported so; it has floats unless its weights have 8 bits."""
+    own = 'int8' if precision == 'int8' else 'fp32'
+    return replace(settings, device='cpu', precision=own, backend='torch')
+
+
 def _loaded(settings: ModelSettings) -> tuple[OccupancyNetwork, str]:
-    """The network on the CPU, and the SHA-256 of its weights."""
-    chosen = select_model(settings)
-    network = load_network(replace(settings, device='cpu', precision='fp32', backend='torch'))
+    """The network, and the SHA-256 of its weights."""
+    chosen, network = select_model(settings), load_network(settings)
     return network, digest_of(network) if chosen.weights is None else digest(chosen.weights)
 
 

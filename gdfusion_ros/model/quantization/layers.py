@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gdfusion_ros.model.graph_form import in_graph_form
 from gdfusion_ros.model.layers.volume import rows
 
 Float = nn.Conv2d | nn.Conv3d | nn.Linear
@@ -67,14 +68,18 @@ class QuantizedConv(nn.Module):
         self.register_buffer('input_zero', torch.tensor(input_zero, dtype=torch.int32))
         self._stride, self._padding, self._dilation, self._groups = _window(layer)
         self._packed: _Packed | None = None
+        self._scale: tuple[float, int] | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """As the convolution that it is made of."""
-        packed = self._prepared()
+        return self.reference(features) if in_graph_form() else self._by_onednn(features)
+
+    def _by_onednn(self, features: Tensor) -> Tensor:
+        packed, (step, zero) = self._prepared(), self._input_scale()
         out: Tensor = torch.ops.onednn.qconv_pointwise(
-            codes(features, packed.step, packed.zero),
-            packed.step,
-            packed.zero,
+            codes(features, step, zero),
+            step,
+            zero,
             packed.weight,
             self.weight_step,
             packed.weight_zeros,
@@ -93,10 +98,13 @@ class QuantizedConv(nn.Module):
         return out
 
     def reference(self, features: Tensor) -> Tensor:
-        """The same in floats: what ``forward`` means."""
-        step, zero = float(self.input_step), int(self.input_zero)
-        given = (codes(features, step, zero).float() - zero) * step
-        weight = self.weight.float() * _by_channel(self.weight_step, self.weight.dim())
+        """The same in floats: what ``forward`` means, and what a graph says in ONNX' own operators."""
+        from torch.ao.quantization.fx import _decomposed as _  # noqa: F401  # makes these operators
+
+        (step, zero), ops = self._input_scale(), torch.ops.quantized_decomposed
+        given = ops.quantize_per_tensor(features, step, zero, 0, _HIGHEST, torch.uint8)
+        given = ops.dequantize_per_tensor(given, step, zero, 0, _HIGHEST, torch.uint8)
+        weight = ops.dequantize_per_channel(self.weight, self.weight_step, None, 0, -_MOST, _MOST, torch.int8)
         conv = F.conv2d if self.weight.dim() == 4 else F.conv3d
         return conv(given, weight, self.bias, self._stride, self._padding, self._dilation, self._groups)
 
@@ -106,11 +114,11 @@ class QuantizedConv(nn.Module):
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
-        self._packed = None
+        self._packed = self._scale = None
 
     def _prepared(self) -> _Packed:
         if self._packed is None:
-            step, zero = float(self.input_step), int(self.input_zero)
+            step, zero = self._input_scale()
             packed = torch.ops.onednn.qconv_prepack(
                 self.weight,
                 self.weight_step,
@@ -122,21 +130,26 @@ class QuantizedConv(nn.Module):
                 self._groups,
                 None,
             )
-            self._packed = _Packed(packed, torch.zeros(len(self.bias), dtype=torch.int64), step, zero)
+            self._packed = _Packed(packed, torch.zeros(len(self.bias), dtype=torch.int64))
         return self._packed
+
+    def _input_scale(self) -> tuple[float, int]:
+        """Size of a step and the integer that 0 is, as numbers: read once, since a graph has no values to be read."""
+        if self._scale is None:
+            self._scale = float(self.input_step), int(self.input_zero)
+        return self._scale
 
 
 class QuantizedLinear(QuantizedConv):
-    """A linear layer, as a convolution of one pixel."""
+    """A linear layer, (…, in) -> (…, out), as a convolution of a map whose pixels are the rows."""
 
     @property
     def in_features(self) -> int:
         """As of nn.Linear."""
         return self.weight.shape[1]
 
-    def forward(self, cells: Tensor) -> Tensor:
-        """(…, in) -> (…, out)."""
-        return rows(super().forward(_as_map(cells))).view(*cells.shape[:-1], -1)
+    def _by_onednn(self, cells: Tensor) -> Tensor:
+        return rows(super()._by_onednn(_as_map(cells))).view(*cells.shape[:-1], -1)
 
     def reference(self, cells: Tensor) -> Tensor:
         """The same in floats."""
@@ -149,8 +162,6 @@ class _Packed:
 
     weight: Tensor
     weight_zeros: Tensor
-    step: float
-    zero: int
 
 
 def codes(features: Tensor, step: float, zero: int) -> Tensor:

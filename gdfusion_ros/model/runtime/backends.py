@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from gdfusion_ros import __version__
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import digest, private_folder
-from gdfusion_ros.model.export.contract import read_contract
+from gdfusion_ros.model.export.contract import Contract, read_contract
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.model.weights.registry import find
+from gdfusion_ros.model.weights.registry import find, name_of
 from gdfusion_ros.settings import DEFAULT_MODEL, ModelSettings
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def load_backend(settings: ModelSettings, *, scores: bool = False) -> OccupancyN
                 f"weights '{settings.weights}' are an exported network: set 'backend' to onnxruntime or openvino"
             )
         return load_network(settings)
-    if settings.precision != 'fp32':
-        raise GdfusionError(f"precision '{settings.precision}' is of backend 'torch' alone: exported networks are fp32")
+    if settings.precision == 'autocast':
+        raise GdfusionError("precision 'autocast' is of backend 'torch' alone: a graph computes with what it has")
     from gdfusion_ros.model.runtime.exported import ExportedNetwork
 
     path = _exported(settings, scores=scores)
     network = ExportedNetwork(path, settings.provider, settings.backend)
-    _require_fit(network.spec, settings, path)
+    _require_fit(network.contract, settings, path)
     if scores and not network.contract.gives_scores:
         raise GdfusionError(f"setting 'confidence' needs scores, and {path} gives none: export it again with --scores")
     return network
@@ -74,8 +74,14 @@ def _is_graph(settings: ModelSettings) -> bool:
     return settings.weights.endswith(GRAPH)
 
 
-def _require_fit(spec: NetworkSpec, settings: ModelSettings, path: Path) -> None:
+def _require_fit(contract: Contract, settings: ModelSettings, path: Path) -> None:
     """Refuse an export that the settings do not mean."""
+    spec = contract.spec
+    if settings.precision == 'int8' != contract.precision:
+        raise GdfusionError(
+            f"{path} has no 8 bits, which precision 'int8' asks for: export weights that 'gdfusion quantize' made, "
+            'with --precision int8'
+        )
     if settings.model not in ('', spec.name):
         raise GdfusionError(
             f"{path} is an export of the model {spec.name}, not of {settings.model}; drop 'model', or "
@@ -101,22 +107,21 @@ def _exported(settings: ModelSettings, *, scores: bool) -> Path:
                 f"to export '{settings.weights or settings.model or DEFAULT_MODEL}' needs torch, which "
                 f"is not here ({error}); set 'weights' to an exported network (.onnx)"
             ) from error
-        export_settings(settings, path, scores=scores)
+        export_settings(settings, path, scores=scores, precision='int8' if settings.precision == 'int8' else 'fp32')
     return path
 
 
 def _key(settings: ModelSettings, *, scores: bool) -> str:
     """Names an export by all that it is made of."""
-    name = settings.weights or settings.model or DEFAULT_MODEL
     if settings.untrained:
         weights = 'untrained'
     else:
-        path = find(name)
+        path = find(name_of(settings))
         if not path.is_file():
             raise GdfusionError(f"there are no weights {path}; 'gdfusion weights list' has the known names")
         weights = digest(path)
-    made_of = [__version__, settings.model, weights, *sorted(settings.cues), str(scores)]
-    return f'{Path(name).stem}-{hashlib.sha256(" ".join(made_of).encode()).hexdigest()[:16]}'
+    made_of = [__version__, settings.model, weights, settings.precision, *sorted(settings.cues), str(scores)]
+    return f'{Path(name_of(settings)).stem}-{hashlib.sha256(" ".join(made_of).encode()).hexdigest()[:16]}'
 
 
 def export_folder() -> Path:

@@ -10,6 +10,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import digest
 from gdfusion_ros.model.weights.metadata import WeightsMetadata, read_metadata
 from gdfusion_ros.resources import resource
+from gdfusion_ros.settings import DEFAULT_MODEL, ModelSettings
 
 MANIFEST = 'weights/manifest.yaml'
 
@@ -108,6 +109,12 @@ def identify(text: str) -> tuple[Path, WeightsMetadata]:
 def in_8_bits(text: str) -> str:
     """The name of the same weights in 8 bits, where there are such; ``text`` itself otherwise."""
     return next((entry.name for entry in known().values() if text and entry.quantized_from == text), text)
+
+
+def name_of(settings: ModelSettings) -> str:
+    """The weights that the settings mean, by name or path; those in 8 bits where they ask for such."""
+    name = settings.weights or settings.model or DEFAULT_MODEL
+    return in_8_bits(name) if settings.precision == 'int8' else name
 
 
 def fetch(entry: Weights) -> Path:
