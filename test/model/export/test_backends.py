@@ -133,7 +133,8 @@ def test_half_precision_is_for_convolutions_alone(
     [
         ({'model': 'bevdetocc_gf'}, 'is an export of the model small_export, not of bevdetocc_gf'),
         ({'provider': 'Abacus'}, "has no execution provider 'Abacus' here; there are "),
-        ({'precision': 'int8'}, "precision 'int8' is of backend 'torch' alone"),
+        ({'precision': 'int8'}, "has no 8 bits, which precision 'int8' asks for: export weights"),
+        ({'precision': 'autocast'}, "precision 'autocast' is of backend 'torch' alone"),
         ({'cues': ('voxel', 'motion', 'geometry')}, 'was exported with the cue scene, which is switched off here'),
         ({'weights': '/nowhere.onnx'}, 'there is no exported network /nowhere.onnx'),
         ({'backend': 'torch'}, "set 'backend' to onnxruntime or openvino"),
@@ -224,16 +225,17 @@ def test_exports_are_kept_by_what_they_are_made_of(
     weights.write_bytes(b'1')
     other.write_bytes(b'2')
     keys = {
-        backends._key(ModelSettings(weights=str(path), cues=cues), scores=scores)
+        backends._key(ModelSettings(weights=str(path), cues=cues, precision=precision), scores=scores)
         for path in (weights, other)
         for cues in (('voxel',), ())
+        for precision in ('fp32', 'int8')
         for scores in (True, False)
     }
-    assert len(keys) == 8
+    assert len(keys) == 16
     made: list[Path] = []
 
-    def export_settings(_: ModelSettings, out: Path, *, scores: bool) -> None:
-        del scores
+    def export_settings(_: ModelSettings, out: Path, *, scores: bool, precision: str) -> None:
+        del scores, precision
         made.append(out)
         for file, copy in (
             (tiny_export, out),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gdfusion_ros.model.graph_form import graph_form
 from gdfusion_ros.model.quantization.layers import Float, InputRange, QuantizedConv, codes, quantized
 
 LAYERS: dict[str, tuple[Float, tuple[int, ...]]] = {
@@ -43,6 +44,8 @@ def test_integers_give_what_they_stand_for(case: tuple[Float, tuple[int, ...]], 
         assert out.shape == right.shape
         torch.testing.assert_close(out, eight.reference(given), rtol=0, atol=1e-5)
         assert 0 < float((out - right).square().mean().sqrt() / right.std()) < 0.02
+        with graph_form():
+            assert torch.equal(eight(given), eight.reference(given))
 
 
 def test_beyond_the_range_counts_its_end() -> None:
