@@ -82,10 +82,10 @@ def export(
         frame = next(trial_frames(network, 1))
         tensors, module = _network_graph(network, frame, scores=scores)
         counted = {name: {0: VIEWS} for name in tensors if name.startswith(_COUNTED_BY_VIEWS)}
-        network_facts = _write(module, tensors, model, counted, half=precision == 'fp16')
+        network_facts = _write(module, tensors, model, counted, precision)
         wanted = [tensor.name for tensor in network_facts.inputs if tensor.name.startswith('geometry.')]
         geometry_facts = _write(
-            GeometryGraph(network, wanted), frame_tensors(frame.calibration, None), geometry, {}, half=False
+            GeometryGraph(network, wanted), frame_tensors(frame.calibration, None), geometry, {}, 'fp32'
         )
         spec = replace(network.spec, any_cameras=False)  # the graphs are for as many as they are
         written = Contract(spec, network.title, weights, __version__, OPSET, precision, geometry_facts, network_facts)
@@ -176,7 +176,7 @@ def _network_graph(network: OccupancyNetwork, frame: Frame, *, scores: bool) -> 
 
 
 def _write(
-    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, dynamic: Mapping[str, Any], *, half: bool
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, dynamic: Mapping[str, Any], precision: Precision
 ) -> GraphFacts:
     """Write a graph; inputs that it does not look at are left out."""
     tensors = {name: tensor.clone() for name, tensor in tensors.items()}  # torch takes one that is given twice for one
@@ -200,10 +200,14 @@ def _write(
     unused = [value for value in graph.inputs if not value.uses()]
     for value in unused:
         graph.inputs.remove(value)
-    if half:
+    if precision == 'fp16':
         from gdfusion_ros.model.export.half import halve
 
         halve(program.model)
+    if precision == 'int8':
+        from gdfusion_ros.model.export.zeros import tell_zeros
+
+        tell_zeros(program.model)
     program.save(str(path), external_data=False)
     return GraphFacts(
         path.name, digest(path), [_facts(value) for value in graph.inputs], [_facts(value) for value in graph.outputs]

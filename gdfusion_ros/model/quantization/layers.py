@@ -104,8 +104,7 @@ class QuantizedConv(nn.Module):
         (step, zero), ops = self._input_scale(), torch.ops.quantized_decomposed
         given = ops.quantize_per_tensor(features, step, zero, 0, _HIGHEST, torch.uint8)
         given = ops.dequantize_per_tensor(given, step, zero, 0, _HIGHEST, torch.uint8)
-        zeros = torch.zeros_like(self.weight_step, dtype=torch.int8)  # said, as onnxruntime trips over such as are not
-        weight = ops.dequantize_per_channel(self.weight, self.weight_step, zeros, 0, -_MOST, _MOST, torch.int8)
+        weight = ops.dequantize_per_channel(self.weight, self.weight_step, None, 0, -_MOST, _MOST, torch.int8)
         conv = F.conv2d if self.weight.dim() == 4 else F.conv3d
         return conv(given, weight, self.bias, self._stride, self._padding, self._dilation, self._groups)
 
