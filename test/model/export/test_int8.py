@@ -22,7 +22,7 @@ from gdfusion_ros.model.runtime.backends import load_backend
 from gdfusion_ros.model.runtime.exported import ExportedNetwork
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.model.weights.checkpoint import load_checkpoint
+from gdfusion_ros.model.weights.initialise import initialise
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.model.zoo import ZOO, Entry
 from gdfusion_ros.settings import ModelSettings
@@ -36,30 +36,31 @@ EIGHT = (
 """Convolutions of two and of three dimensions, and a linear layer."""
 
 
-@pytest.fixture(autouse=True)
-def _in_the_zoo(
+@pytest.fixture
+def spec(
     export_spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(ZOO, export_spec.name, Entry(export_spec, build_export))
+) -> NetworkSpec:
+    """The small network with one cue, which is exported faster; it is in the zoo."""
+    spec = export_spec.with_cues(('voxel',))
+    monkeypatch.setitem(ZOO, spec.name, Entry(spec, build_export))
+    return spec
 
 
 @pytest.fixture
 def weights(
-    export_spec: NetworkSpec,
-    build_export: Callable[[NetworkSpec], OccupancyNetwork],
-    tiny_weights: Path,
-    tmp_path: Path,
+    spec: NetworkSpec, build_export: Callable[[NetworkSpec], OccupancyNetwork], tmp_path: Path
 ) -> Callable[[float], Path]:
-    """A file of the small network with those layers in 8 bits, by the end of the range that they are given."""
+    """A file of it with those layers in 8 bits, by the end of the range that they are given."""
 
     def made(upper: float) -> Path:
-        network, path = build_export(export_spec), tmp_path / f'{upper}.safetensors'
-        load_checkpoint(network, tiny_weights)
+        network, path = build_export(spec), tmp_path / f'{upper}.safetensors'
+        initialise(network, 0)
+        network.camera_statistics().get_buffer('running_var').fill_(300.0**2)
         prepare(network, torch.device('cpu'))
         for name in EIGHT:
             layer: Any = network.get_submodule(name)
             put(network, name, quantized(layer, InputRange(-0.5, upper)))
-        save_quantized(network, path, WeightsMetadata(export_spec.name, 'nothing'))
+        save_quantized(network, path, WeightsMetadata(spec.name, 'nothing'))
         return path
 
     return made
