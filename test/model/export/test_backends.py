@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -17,6 +18,9 @@ import pytest
 
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
+from gdfusion_ros.datasets import nuscenes
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import Content, plan
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.export.contract import contract_path, geometry_path, read_contract
 from gdfusion_ros.model.export.half import CONVOLUTIONS
@@ -69,15 +73,27 @@ def grids(path: Path) -> list[bytes]:
         return [bytes(message.data) for message in reader.raw_messages() if message.topic == '/occ/occupancy']
 
 
+@pytest.fixture
+def looking(copied: Path) -> Path:
+    """The exported network, of which the contract says that it looks at LiDAR depth."""
+    contract = read_contract(copied)
+    spec = dataclasses.replace(contract.spec, lidar_depth=True)
+    contract_path(copied).write_bytes(msgspec.json.encode(msgspec.structs.replace(contract, spec=spec)))
+    return copied
+
+
 @pytest.mark.slow
-def test_a_bag_is_replayed_without_torch(tiny_export: Path, scene_bag: Path, tmp_path: Path) -> None:
+def test_a_bag_is_replayed_without_torch(looking: Path, nuscenes_complete: Path, tmp_path: Path) -> None:
+    """With clouds, which become depth of the images."""
+    [job] = plan(nuscenes.load(nuscenes_complete, scenes=('scene-0001',)), tmp_path / 'bags', Content(lidar=True))
+    convert(job)
     arguments = [
         'replay',
-        str(scene_bag),
+        str(job.path),
         '--backend',
         'onnxruntime',
         '--weights',
-        str(tiny_export),
+        str(looking),
         '--set',
         'confidence=true',
         '--out',

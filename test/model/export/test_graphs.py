@@ -116,7 +116,7 @@ ALIKE = {
 }
 """Networks of the zoo that differ from another in sizes alone."""
 
-EXPORTED = ('alocc_3d', 'fbocc_gf', 'gsdocc')
+EXPORTED = ('alocc_3d_depth', 'fbocc_gf', 'gsdocc')
 """Those that have, together with the exported network of other tests, every operation; 'make check-exports' takes all.
 """
 
