@@ -66,4 +66,6 @@ def _session(path: Path, provider: str, *, exact: bool) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=own)
     except Exception as error:
-        raise GdfusionError(f'{path} cannot be run by onnxruntime with {provider}: {error}') from error
+        raise GdfusionError(
+            f'{path} cannot be run by onnxruntime with {provider}: {" ".join(str(error).split())}'
+        ) from error
