@@ -358,7 +358,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     from tabulate import tabulate
 
     from gdfusion_ros.bags.recording import percentiles
-    from gdfusion_ros.model.zoo import select_model
+    from gdfusion_ros.model.runtime.backends import title_of
     from gdfusion_ros.ros import environment
 
     environment.isolate(os.environ)
@@ -372,7 +372,7 @@ def _node(args: argparse.Namespace) -> dict[str, Any]:
     stages = measured.stages
     rest = {name: times for name, times in stages.items() if name != 'network'}
     rows = [*percentiles(stages), ('total less network', *percentiles(rest)[-1][1:])]
-    title = select_model(settings).title
+    title = title_of(settings)
     print(f'{title} in a live node, {args.frames} camera sets of {args.bag}: ms from the last image to the grid')
     print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
     print(f'from the start of the node to its first grid: {measured.start:.1f} s')
@@ -415,7 +415,7 @@ def _steps(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _soak(args: argparse.Namespace) -> dict[str, Any]:
-    from gdfusion_ros.model.zoo import select_model
+    from gdfusion_ros.model.runtime.backends import title_of
     from gdfusion_ros.ros import environment
 
     environment.isolate(os.environ)
@@ -427,7 +427,7 @@ def _soak(args: argparse.Namespace) -> dict[str, Any]:
     with progress(args.frames, 'set') as bar:
         usage = soak.run(model_arguments(settings), args.frames, bar.update)
     growth = usage.growth()
-    title = select_model(settings).title
+    title = title_of(settings)
     print(
         f'{title} in a live node, after {args.frames} camera sets: {usage.memory[-1]:.1f} MB allocated, '
         f'{usage.files[-1]} open files, {usage.threads[-1]} threads; growth with 1,000 sets, the first quarter left '

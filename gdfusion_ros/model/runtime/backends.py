@@ -40,10 +40,6 @@ def load_backend(settings: ModelSettings, *, scores: bool = False) -> OccupancyN
     if settings.backend == 'torch':
         from gdfusion_ros.model.zoo import load_network
 
-        if _is_graph(settings):
-            raise GdfusionError(
-                f"weights '{settings.weights}' are an exported network: set 'backend' to onnxruntime or openvino"
-            )
         return load_network(settings)
     if settings.precision != 'fp32':
         raise GdfusionError(f"precision '{settings.precision}' is of backend 'torch' alone: exported networks are fp32")
@@ -68,6 +64,19 @@ def specification_of(settings: ModelSettings) -> NetworkSpec:
     from gdfusion_ros.model.zoo import select_model
 
     return select_model(settings).spec
+
+
+def title_of(settings: ModelSettings) -> str:
+    """As every output names the network that the settings ask for.
+
+    Raises:
+        GdfusionError: as above.
+    """
+    if settings.backend != 'torch' and _is_graph(settings):
+        return read_contract(Path(settings.weights).expanduser()).title
+    from gdfusion_ros.model.zoo import select_model
+
+    return select_model(settings).title
 
 
 def _is_graph(settings: ModelSettings) -> bool:

@@ -26,7 +26,7 @@ from gdfusion_ros.model.export.contract import _digest_of, contract_path, geomet
 from gdfusion_ros.model.export.half import CONVOLUTIONS
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime import backends
-from gdfusion_ros.model.runtime.backends import load_backend, specification_of
+from gdfusion_ros.model.runtime.backends import load_backend, specification_of, title_of
 from gdfusion_ros.model.runtime.exported import RUNTIMES, ExportedNetwork, trial_inputs
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.zoo import ZOO, Entry
@@ -155,9 +155,19 @@ def test_half_precision_is_for_convolutions_alone(
     ],
 )
 def test_settings_that_do_not_fit_are_one_line(tiny_export: Path, changes: dict[str, object], said: str) -> None:
+    asked = ModelSettings(**{'backend': 'onnxruntime', 'weights': str(tiny_export), **changes})  # type: ignore[arg-type]
     with pytest.raises(GdfusionError) as caught:
-        load_backend(ModelSettings(**{'backend': 'onnxruntime', 'weights': str(tiny_export), **changes}))  # type: ignore[arg-type]
+        load_backend(asked)
     assert said in str(caught.value)
+
+
+def test_an_exported_network_where_weights_are_needed_is_told(
+    tiny_export: Path, scene_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ['--weights', str(tiny_export), '--out', str(tmp_path / 'out.onnx')]
+    for arguments in (['replay', str(scene_bag), *out], ['export', 'small_export', *out]):
+        assert main(arguments) == 1
+        assert 'are an exported network where weights are needed' in capsys.readouterr().err.splitlines()[-1]
 
 
 def driven(network: ExportedNetwork) -> Iterator[dict[str, Any]]:
@@ -195,7 +205,8 @@ def test_a_runtime_that_is_missing_is_told(tiny_export: Path, backend: str, monk
 
 
 def test_an_export_knows_its_files(copied: Path) -> None:
-    assert load_backend(settings(copied)).spec == specification_of(settings(copied))
+    network = load_backend(settings(copied))
+    assert (network.spec, network.title) == (specification_of(settings(copied)), title_of(settings(copied)))
     geometry_path(copied).write_bytes(geometry_path(copied).read_bytes() + b'\0')
     with pytest.raises(GdfusionError, match=r'is not the one that copied\.json was written with'):
         ExportedNetwork(copied)
