@@ -197,6 +197,16 @@ def test_openvino_gives_what_onnxruntime_gives(tiny_export: Path) -> None:
         ExportedNetwork(tiny_export, 'Abacus', 'openvino')
 
 
+def test_a_provider_that_cannot_be_started_is_told(tiny_export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime would run all on the CPU then."""
+    monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['CUDAExecutionProvider'])
+    with (
+        pytest.warns(UserWarning, match='CUDAExecutionProvider'),
+        pytest.raises(GdfusionError, match='cannot start CUDAExecutionProvider here: install the libraries'),
+    ):
+        ExportedNetwork(tiny_export, 'cuda')
+
+
 @pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
 def test_a_runtime_that_is_missing_is_told(tiny_export: Path, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, backend, None)
