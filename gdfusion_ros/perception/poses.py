@@ -1,6 +1,6 @@
 """Arithmetic of rigid transforms.
 
-Without BLAS, so that poses have the same bits on every processor: see model/small_matrices.py.
+Without BLAS, so that poses have the same bits on every processor: see model/geometry/small_matrices.py.
 """
 
 from __future__ import annotations

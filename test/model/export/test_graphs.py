@@ -54,16 +54,6 @@ BEVDETOCC = bevdetocc.Sizes(
     encoder_blocks=(1, 1),
     classifier_channels=12,
 )
-ALOCC = Sizes(
-    backbone_widths=WIDTHS,
-    backbone_blocks=BLOCKS,
-    image_channels=16,
-    pyramid_channels=8,
-    encoder_channels=(8, 12, 16),
-    encoder_blocks=(1, 1, 1),
-    voxel_channels=24,
-    map_channels=20,
-)
 NANO = nano.Sizes(
     backbone_widths=(16, 20, 24),
     backbone_blocks=(1, 1, 1),
@@ -98,18 +88,24 @@ SMALL: dict[str, Callable[[NetworkSpec], OccupancyNetwork]] = {
     'bevdetocc_gf': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC),
     'bevdetocc': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC, memory=NOTHING),
     'bevdetocc_sf': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC, memory=queue(2)),
-    'alocc_3d': partial(alocc.alocc_3d, sizes=ALOCC, memory=queue(2)),
-    'alocc_3d_depth': lambda spec: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), ALOCC, queue(2)),
-    'alocc_3d_gf': partial(alocc.alocc_3d, sizes=ALOCC),
-    'alocc_3d_gf_depth': lambda spec: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), ALOCC),
-    'alocc_2d': lambda spec: alocc.alocc_2d(flat(spec), ALOCC, queue(2)),
-    'alocc_2d_gf': lambda spec: alocc.alocc_2d(flat(spec), ALOCC),
-    'alocc_mini': lambda spec: alocc.alocc_mini(flat(spec), ALOCC, queue(2)),
-    'alocc_mini_gf': lambda spec: alocc.alocc_mini(flat(spec), ALOCC),
     'fbocc_gf': lambda spec: fbocc.fbocc(dataclasses.replace(spec, refinement=2), FBOCC),
     'gsdocc': lambda spec: gsdocc.gsdocc(dataclasses.replace(spec, refinement=2, cues=()), GSDOCC),
 }
 """Of each way to put a network together, the smallest, by the name of one of the zoo."""
+
+ALOCC: dict[str, Callable[[NetworkSpec, Sizes], OccupancyNetwork]] = {
+    'alocc_3d': partial(alocc.alocc_3d, memory=queue(2)),
+    'alocc_3d_depth': lambda spec, sizes: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), sizes, queue(2)),
+    'alocc_3d_gf': alocc.alocc_3d,
+    'alocc_3d_gf_depth': lambda spec, sizes: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), sizes),
+    'alocc_2d': lambda spec, sizes: alocc.alocc_2d(flat(spec), sizes, queue(2)),
+    'alocc_2d_gf': lambda spec, sizes: alocc.alocc_2d(flat(spec), sizes),
+    'alocc_mini': lambda spec, sizes: alocc.alocc_mini(flat(spec), sizes, queue(2)),
+    'alocc_mini_gf': lambda spec, sizes: alocc.alocc_mini(flat(spec), sizes),
+}
+"""The same of the ALOcc family, whose sizes other tests share."""
+
+KINDS = (*SMALL, *ALOCC)
 
 ALIKE = {
     'bevdetocc_gf_small': 'bevdetocc_gf',
@@ -144,17 +140,24 @@ def flat(spec: NetworkSpec) -> NetworkSpec:
 
 
 @pytest.fixture(scope='session')
-def small(tiny_spec: NetworkSpec) -> Callable[[str], OccupancyNetwork]:
+def ready(alocc_sizes: Sizes) -> Callable[[str, NetworkSpec], OccupancyNetwork]:
+    """Makes a network of a kind, with random weights, ready to run."""
+
+    def made(name: str, spec: NetworkSpec) -> OccupancyNetwork:
+        network = ALOCC[name](spec, alocc_sizes) if name in ALOCC else SMALL[name](spec)
+        initialise(network, 0)
+        network.camera_statistics().get_buffer('running_var').fill_(300.0**2)
+        return prepare(network, torch.device('cpu'))
+
+    return made
+
+
+@pytest.fixture(scope='session')
+def small(
+    ready: Callable[[str, NetworkSpec], OccupancyNetwork], tiny_spec: NetworkSpec
+) -> Callable[[str], OccupancyNetwork]:
     """A small network of a kind."""
     return cache(lambda name: ready(name, tiny_spec))
-
-
-def ready(name: str, spec: NetworkSpec) -> OccupancyNetwork:
-    """A network of a kind with random weights, ready to run."""
-    network = SMALL[name](spec)
-    initialise(network, 0)
-    network.camera_statistics().get_buffer('running_var').fill_(300.0**2)
-    return prepare(network, torch.device('cpu'))
 
 
 @pytest.fixture
@@ -219,13 +222,13 @@ def require_same(network: OccupancyNetwork, frames: list[Frame], see: Callable[.
 
 
 def test_every_network_of_the_zoo_is_here() -> None:
-    assert set(SMALL) | set(ALIKE) >= set(ZOO), 'say how a small one is made'
+    assert set(KINDS) | set(ALIKE) >= set(ZOO), 'say how a small one is made'
     for name, other in ALIKE.items():
         one, same = ZOO[name].build, ZOO[other].build
         assert getattr(one, 'func', one) is getattr(same, 'func', same)
 
 
-@pytest.mark.parametrize('name', SMALL)
+@pytest.mark.parametrize('name', KINDS)
 @torch.inference_mode()
 def test_graph_form_gives_what_torch_gives(
     small: Callable[[str], OccupancyNetwork], frames: list[Frame], name: str
@@ -268,7 +271,7 @@ def exported(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', SMALL if EVERY_EXPORT else EXPORTED)
+@pytest.mark.parametrize('name', KINDS if EVERY_EXPORT else EXPORTED)
 def test_the_graphs_give_what_torch_gives(
     small: Callable[[str], OccupancyNetwork], exported: Callable[[str], Path], frames: list[Frame], name: str
 ) -> None:
@@ -316,8 +319,10 @@ def by_reference(path: Path, tensors: dict[str, NDArray[Any]]) -> dict[str, NDAr
 @pytest.mark.slow
 @pytest.mark.skipif(not EVERY_EXPORT, reason="takes an export of each network: 'make check-exports'")
 @pytest.mark.filterwarnings('ignore:The value of the smallest subnormal')  # none is kept, and numpy wonders
-@pytest.mark.parametrize('name', SMALL)
-def test_the_reference_evaluator_of_onnx_gives_what_onnxruntime_gives(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize('name', KINDS)
+def test_the_reference_evaluator_of_onnx_gives_what_onnxruntime_gives(
+    ready: Callable[[str, NetworkSpec], OccupancyNetwork], name: str, tmp_path: Path
+) -> None:
     path = tmp_path / 'smallest.onnx'
     export(ready(name, SMALLEST), '0' * 64, path, scores=True)
     graphs, noise = ExportedNetwork(path), np.random.default_rng(0)
