@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gdfusion_ros import __version__
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import digest, private_folder
-from gdfusion_ros.model.export.contract import Contract, read_contract
+from gdfusion_ros.model.export.contract import FORMAT, Contract, read_contract
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.registry import find, name_of
 from gdfusion_ros.settings import DEFAULT_MODEL, ModelSettings
@@ -40,10 +40,6 @@ def load_backend(settings: ModelSettings, *, scores: bool = False) -> OccupancyN
     if settings.backend == 'torch':
         from gdfusion_ros.model.zoo import load_network
 
-        if _is_graph(settings):
-            raise GdfusionError(
-                f"weights '{settings.weights}' are an exported network: set 'backend' to onnxruntime or openvino"
-            )
         return load_network(settings)
     if settings.precision == 'autocast':
         raise GdfusionError("precision 'autocast' is of backend 'torch' alone: a graph computes with what it has")
@@ -70,6 +66,19 @@ def specification_of(settings: ModelSettings) -> NetworkSpec:
     return select_model(settings).spec
 
 
+def title_of(settings: ModelSettings) -> str:
+    """As every output names the network that the settings ask for.
+
+    Raises:
+        GdfusionError: as above.
+    """
+    if settings.backend != 'torch' and _is_graph(settings):
+        return read_contract(Path(settings.weights).expanduser()).title
+    from gdfusion_ros.model.zoo import select_model
+
+    return select_model(settings).title
+
+
 def _is_graph(settings: ModelSettings) -> bool:
     return settings.weights.endswith(GRAPH)
 
@@ -77,6 +86,8 @@ def _is_graph(settings: ModelSettings) -> bool:
 def _require_fit(contract: Contract, settings: ModelSettings, path: Path) -> None:
     """Refuse an export that the settings do not mean."""
     spec = contract.spec
+    if settings.untrained and _is_graph(settings):
+        raise GdfusionError(f"'weights' ({path}) are an exported network, and 'untrained' is set; drop one")
     if settings.precision == 'int8' != contract.precision:
         raise GdfusionError(
             f"{path} has no 8 bits, which precision 'int8' asks for: export weights that 'gdfusion quantize' made, "
@@ -120,7 +131,15 @@ def _key(settings: ModelSettings, *, scores: bool) -> str:
         if not path.is_file():
             raise GdfusionError(f"there are no weights {path}; 'gdfusion weights list' has the known names")
         weights = digest(path)
-    made_of = [__version__, settings.model, weights, settings.precision, *sorted(settings.cues), str(scores)]
+    made_of = [
+        __version__,
+        str(FORMAT),
+        settings.model,
+        weights,
+        settings.precision,
+        *sorted(settings.cues),
+        str(scores),
+    ]
     return f'{Path(name_of(settings)).stem}-{hashlib.sha256(" ".join(made_of).encode()).hexdigest()[:16]}'
 
 
