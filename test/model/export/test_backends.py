@@ -252,7 +252,7 @@ def changed(path: Path, *, signed: bool, **changes: Any) -> None:
         (False, {'spec': {'classes': 3}}, 'was changed since it was written: export it again'),
         (True, {'format': 9, 'version': '9.0', 'wheels': 4}, f'gdfusion_ros 9.0 in format 9, but {__version__}'),
         (True, {'spec': {'wheels': 4}, 'version': '9.0'}, 'gdfusion_ros 9.0, whose networks have "wheels", but'),
-        (True, {'precision': 'int8'}, 'is no contract of an exported network: export it again (Invalid enum value'),
+        (True, {'precision': 'int4'}, 'is no contract of an exported network: export it again (Invalid enum value'),
     ],
 )
 def test_a_contract_that_was_changed_or_is_of_another_version_is_refused(
