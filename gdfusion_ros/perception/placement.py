@@ -28,6 +28,9 @@ _CORRECTION = 0.5
 _FARTHEST_MOUNTING = 100.0
 """No camera lies farther from its vehicle [m]; millimetres that were taken for metres do."""
 
+_STEEPEST = math.sin(math.radians(60))
+"""No camera of a vehicle looks up more steeply; one whose frame has x forward and z up, as bodies have, seems to."""
+
 
 class UnplacedError(Exception):
     """A set cannot be placed yet (``may_heal``) or at all; ``reason`` is what it is counted by."""
@@ -109,6 +112,14 @@ class Placement:
                 'mounting',
                 f"{image.camera} lies {distance:.3g} m from '{self._settings.base_frame}': "
                 f"its frame '{image.frame_id}' is not on the vehicle, or not in metres",
+                may_heal=False,
+            )
+        if mounting[2, 2] > _STEEPEST:
+            raise UnplacedError(
+                'mounting',
+                f"{image.camera} would look at the sky: z of its frame '{image.frame_id}' points up in "
+                f"'{self._settings.base_frame}'. An image needs the optical frame of its camera (z forward, y down), "
+                'and base_frame z up',
                 may_heal=False,
             )
         return PosedCamera(model, mounting, self._ego_pose(image.stamp, image.epoch))
