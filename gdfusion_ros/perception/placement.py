@@ -31,6 +31,9 @@ _FARTHEST_MOUNTING = 100.0
 _STEEPEST = math.sin(math.radians(60))
 """No camera of a vehicle looks up more steeply; one whose frame has x forward and z up, as bodies have, seems to."""
 
+_ON_ITS_HEAD = 0.5
+"""Nor does what is below stand above in its image, as where z of the vehicle's frame points down: by how much."""
+
 
 class UnplacedError(Exception):
     """A set cannot be placed yet (``may_heal``) or at all; ``reason`` is what it is counted by."""
@@ -114,10 +117,12 @@ class Placement:
                 f"its frame '{image.frame_id}' is not on the vehicle, or not in metres",
                 may_heal=False,
             )
-        if mounting[2, 2] > _STEEPEST:
+        _, down, ahead = mounting[2, :3]
+        if ahead > _STEEPEST or down > _ON_ITS_HEAD:
+            axis, would = ('z', 'look at the sky') if ahead > _STEEPEST else ('y', 'stand on its head')
             raise UnplacedError(
                 'mounting',
-                f"{image.camera} would look at the sky: z of its frame '{image.frame_id}' points up in "
+                f"{image.camera} would {would}: {axis} of its frame '{image.frame_id}' points up in "
                 f"'{self._settings.base_frame}'. An image needs the optical frame of its camera (z forward, y down), "
                 'and base_frame z up',
                 may_heal=False,

@@ -206,6 +206,15 @@ def in_body_frames(topic: str, message: Message) -> tuple[str, Message]:
     return topic, message
 
 
+def in_a_base_with_z_down(topic: str, message: Message) -> tuple[str, Message]:
+    """The vehicle's frame has x forward and z down, as aircraft's have."""
+    for part in getattr(message, 'transforms', ()):
+        if part.child_frame_id != 'base_link':
+            turn = part.transform.rotation
+            turn.x, turn.y, turn.z, turn.w = turn.w, -turn.z, turn.y, -turn.x
+    return topic, message
+
+
 def at(sec: int, nanosec: int) -> Change:
     """CAM_BACK's images at that time."""
 
@@ -230,6 +239,7 @@ def at(sec: int, nanosec: int) -> Change:
             in_body_frames,
             "CAM_FRONT_LEFT would look at the sky: z of its frame 'CAM_FRONT_LEFT' points up in 'base_link'",
         ),
+        (in_a_base_with_z_down, "CAM_FRONT_LEFT would stand on its head: y of its frame 'CAM_FRONT_LEFT' points up in"),
         (back_camera(frame_id='CAM_FRONT'), "frame_id 'CAM_FRONT' is the frame of CAM_FRONT"),
         (back_camera(frame_id='a\nb\x1b'), r"frame 'a b\x1b' is in no transform"),
         (back_camera(p=np.full(12, np.nan)), 'the intrinsic matrix P is not finite'),
@@ -242,6 +252,7 @@ def at(sec: int, nanosec: int) -> Change:
         'far mounting',
         'millimetres',
         'body frames',
+        'aircraft',
         'frame twice',
         'odd frame',
         'nan',
