@@ -118,6 +118,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"{verb}: {printable(str(error), LONGEST)}; '--verbose' shows where", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f'{verb}: stopped', file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(' '.join((f'{verb}: stopped', *map(str, stop.args))), file=sys.stderr)
         return 130
