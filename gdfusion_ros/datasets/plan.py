@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import stat
 from collections import Counter
@@ -27,6 +28,7 @@ _NUSCENES = 'nuScenes (c) Motional, CC BY-NC-SA 4.0, see nuscenes.org/terms-of-u
 _MADE = 'made by gdfusion synthesize, CC0 1.0'
 _NAMED = 3  # how many missing images an error names
 _LABEL_MESSAGES = 4 * OCC3D_NUSCENES.grid.voxels  # bytes: labels, camera mask, 24 for each of some 50 000 cubes
+_MOVED = 0.1  # meters that two poses of one moment may be apart
 _PARTS = {
     'maps': 'maps',
     'CAN bus': 'can_bus',
@@ -114,7 +116,8 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
 
     Raises:
         GdfusionError: images are missing (counted, the first ones named) or of another size than the tables say, a
-            camera's matrix is none, a bag exists already, or the disk is too small.
+            camera's matrix is none, the vehicle is in two places at once, a bag exists already, or the disk is too
+            small.
     """
     jobs = [_job(scene, dataset, out / scene.name, content) for scene in dataset.scenes]
     missing = sorted(path for job in jobs for path in job.missing(IMAGES))
@@ -136,6 +139,7 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
     for job in jobs:
         refuse_existing(job.path)
         _check_images(job)
+        _check_poses(job)
     _check_space(out, sum(job.size for job in jobs))
     return jobs
 
@@ -229,6 +233,18 @@ def _check_images(job: Job) -> None:
             seen.add(channel)
             images.check(data.path, data)
             camera_model(camera_info(data, make), f'camera_intrinsic of {channel} in calibrated_sensor.json')
+
+
+def _check_poses(job: Job) -> None:
+    """Make sure that the vehicle is in one place at a time, as /tf has it."""
+    first: dict[int, SensorData] = {}
+    for data in job.measurements():
+        other = first.setdefault(data.stamp, data)
+        if math.dist(data.ego_pose.translation, other.ego_pose.translation) > _MOVED:
+            raise GdfusionError(
+                f'{job.scene.name}: {other.token} and {data.token} in sample_data.json have one timestamp, but ego '
+                'poses in different places; give each its own timestamp, or both the pose of that moment'
+            )
 
 
 def _measurements(scene: Scene, content: Content) -> Iterator[SensorData]:

@@ -132,7 +132,7 @@ def read(path: Path, overrides: Mapping[str, object]) -> TrainingSettings:
     """
     try:
         document = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise GdfusionError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     if not isinstance(document, dict):
         raise GdfusionError(f'{path}: expected "name: value" lines of settings')

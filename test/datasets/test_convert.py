@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import yaml
@@ -503,6 +504,15 @@ def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(
     with pytest.raises(GdfusionError, match=f'^camera_intrinsic of CAM_BACK in calibrated_sensor.json .*{said}'):
         plan(dataset, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_vehicle_in_two_places_at_once_is_refused(nuscenes_root: Path, tmp_path: Path) -> None:
+    dataset = nuscenes.load(nuscenes_root)
+    data = dict(dataset.scenes[0].samples[0].data)
+    data['CAM_BACK'] = msgspec.structs.replace(data['CAM_BACK'], stamp=data['CAM_FRONT'].stamp)
+    scene = replace(dataset.scenes[0], samples=(replace(dataset.scenes[0].samples[0], data=data),))
+    with pytest.raises(GdfusionError, match=r'scene-0001-CAM_\w+-\d+ in sample_data\.json have one timestamp, but ego'):
+        plan(replace(dataset, scenes=(scene,)), tmp_path / 'out')
 
 
 def test_tables_without_a_key_frame_of_a_camera_are_not_taken_for_missing_files(
