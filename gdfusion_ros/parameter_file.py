@@ -49,7 +49,7 @@ def read(path: Path) -> Mapping[str, object]:
         GdfusionError: it cannot be read, or has no parameters.
     """
     try:
-        document = yaml.load(path.read_text(), _Loader)
+        document = yaml.load(path.read_bytes(), _Loader)
         sections = list(_sections(document)) if isinstance(document, dict) else []
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise GdfusionError(f'parameter file {path} cannot be read: {" ".join(str(error).split())}') from error

@@ -199,6 +199,8 @@ def _inputs(args: argparse.Namespace) -> _Inputs:
         raise GdfusionError('--released-protocol says how a model runs: give one (--weights FILE)')
     if args.export and args.frame_of == 'prediction':
         raise GdfusionError('--export writes predictions in the voxels of the labels; --frame-of prediction has others')
+    if args.export and args.out and args.export.absolute() == args.out.absolute():
+        raise GdfusionError(f'{args.out} cannot be both the file of the scores and the folder of the predictions')
     pipeline = pipeline_settings(args)
     if args.mask == 'predicted':
         pipeline = replace(pipeline, unobserved='unknown')

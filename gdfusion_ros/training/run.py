@@ -246,8 +246,8 @@ class Run:
                 'settings': training_settings.as_mapping(self._settings),
                 'data': self._examples.fingerprint,
             }
-            with written_whole(self._folder.checkpoint) as draft:
-                torch.save(content, draft)
+            with written_whole(self._folder.checkpoint) as draft, draft.open('wb') as file:
+                torch.save(content, file)  # to a file by name it says nothing of a disk that is full
             save_checkpoint(self.network, self._folder.weights, self._facts)
             self._journal.draw(self._folder.curves)
         self._processes.wait()

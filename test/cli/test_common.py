@@ -76,6 +76,12 @@ car: {occ: {ros__parameters: {max_hold: 4.0, mising_camera: hold}}}
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+def test_a_file_has_the_encoding_that_it_has(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / 'occ.yaml').write_text('occ: {ros__parameters: {base_frame: mît}}', encoding)
+    assert pipeline_settings(parse('--params-file', str(tmp_path / 'occ.yaml'))).base_frame == 'mît'
+
+
 def test_a_file_for_other_nodes_alone_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / 'robot.yaml').write_text('Occ: {ros__parameters: {max_hold: 2.0}}')
     assert pipeline_settings(parse('--params-file', str(tmp_path / 'robot.yaml'))) == PipelineSettings()

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
@@ -82,9 +82,9 @@ def write_state(state: Mapping[str, Tensor], path: Path, facts: WeightsMetadata)
     Raises:
         GdfusionError: the file cannot be written.
     """
+    said = {name: fact for name, fact in asdict(facts).items() if fact}
     with written_whole(path) as draft:
-        save_file(dict(state), draft, metadata={name: fact for name, fact in asdict(facts).items() if fact})
-        draft.chmod(0o644)  # safetensors writes files that nobody else may read
+        draft.write_bytes(save(dict(state), said))  # whose own way to a file has errors of its own for a full disk
 
 
 def _is_safetensors(path: Path) -> bool:

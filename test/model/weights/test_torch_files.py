@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import resource
 import struct
 import zipfile
 from collections.abc import Callable
@@ -14,7 +15,8 @@ import pytest
 import torch
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.weights.saved_state import read_state
+from gdfusion_ros.model.weights.metadata import WeightsMetadata
+from gdfusion_ros.model.weights.saved_state import read_state, write_state
 
 KEY = 'KEY'
 """Is replaced by a tuple of two that are one, which is a tuple of two that are one, and so on."""
@@ -85,6 +87,17 @@ def test_without_checksums_nothing_is_compared(tmp_path: Path) -> None:
     finally:
         options.set_crc32_options(before)
     assert read_state(tmp_path / 'good.pth')['a'].tolist() == [1, 1, 1]
+
+
+def test_a_disk_without_space_is_one_line(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(GdfusionError, match=r'weights\.safetensors cannot be written: File too large'):
+            write_state({'a': torch.ones(1000)}, tmp_path / 'weights.safetensors', WeightsMetadata())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_name_of_a_model_is_no_wrapper(tmp_path: Path) -> None:
