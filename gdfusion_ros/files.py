@@ -35,19 +35,21 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, new: bool = False) -> Iterator[Path]:
     """A name near ``path`` to write the file to: renamed at the end of the block, removed if the block is left early.
 
-    It lies in a new folder that nobody else may enter: no link can be waiting there under the name of the draft, and of
-    several processes that write the same file the last one is whole.
+    It lies in a new folder that nobody else may enter: no link can be waiting there under the name of the draft. Of
+    several processes that write the same file the last one is whole, or with ``new`` the first one.
 
     Raises:
-        GdfusionError: the file cannot be written.
+        GdfusionError: the file cannot be written, or is to be ``new`` and was written by somebody else meanwhile.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _workplace(path) as workplace:
             yield workplace / path.name
+            if new:
+                refuse_existing(path)
             (workplace / path.name).replace(path)
     except OSError as error:
         raise GdfusionError(f'{path} cannot be written: {error.strerror or error}') from error

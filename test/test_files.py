@@ -32,6 +32,19 @@ def test_two_processes_may_write_the_same_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_new_file_does_not_replace_one_that_came_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / 'table.md'
+
+    def write() -> None:
+        with written_whole(path, new=True) as draft:
+            draft.write_text('ours')
+            path.write_text('theirs')
+
+    with pytest.raises(GdfusionError, match='exists already, not overwriting'):
+        write()
+    assert [found.read_text() for found in tmp_path.iterdir()] == ['theirs']
+
+
 def test_the_draft_lies_where_nobody_else_can_put_a_link(tmp_path: Path) -> None:
     other = tmp_path / 'other'
     other.write_text('theirs')

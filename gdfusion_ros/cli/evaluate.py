@@ -170,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
         report = evaluate(truth, predictions, protocol, lambda *pair: (export(*pair), bar.update()))
     text = report.render(args.format)
     if args.out:
-        with written_whole(args.out) as draft:
+        with written_whole(args.out, new=True) as draft:
             draft.write_text(text + '\n', 'utf-8')
     print(f'{report.tally.scored} key frames scored: {args.out}' if args.out else text)
     if args.export:

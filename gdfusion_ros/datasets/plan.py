@@ -170,6 +170,9 @@ def absences(dataset: Dataset, jobs: Sequence[Job]) -> Iterator[str]:
     for scene in dataset.scenes:
         yield from _lacks(scene)
     content = jobs[0].content
+    paths = [data.path for job in jobs for data in job.measurements() if data.calibration.modality == 'camera']
+    if again := len(paths) - len(set(paths)):
+        yield f'images: {again} of {len(paths)} rows of sample_data.json name a file that another row names, too'
     wanted = {SWEEP_IMAGES: content.sweeps, LIDAR: content.lidar, LABELS: content.labels}
     for kind in (kind for kind, wished in wanted.items() if wished):
         total = sum(len(job.files[kind]) for job in jobs)

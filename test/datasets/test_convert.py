@@ -506,6 +506,15 @@ def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(
     assert not (tmp_path / 'out').exists()
 
 
+def test_rows_that_name_one_file_are_told(nuscenes_root: Path, tmp_path: Path) -> None:
+    dataset = nuscenes.load(nuscenes_root)
+    data = dict(dataset.scenes[0].samples[0].data)
+    data['CAM_BACK'] = msgspec.structs.replace(data['CAM_BACK'], filename=data['CAM_BACK_LEFT'].filename)
+    scene = replace(dataset.scenes[0], samples=(replace(dataset.scenes[0].samples[0], data=data),))
+    lines = list(absences(dataset, plan(replace(dataset, scenes=(scene,)), tmp_path / 'out')))
+    assert 'images: 1 of 6 rows of sample_data.json name a file that another row names, too' in lines
+
+
 def test_a_vehicle_in_two_places_at_once_is_refused(nuscenes_root: Path, tmp_path: Path) -> None:
     dataset = nuscenes.load(nuscenes_root)
     data = dict(dataset.scenes[0].samples[0].data)
