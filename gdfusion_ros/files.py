@@ -17,10 +17,10 @@ _BLOCK = 1 << 20
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise GdfusionError where ``path`` exists, as nothing is ever overwritten, or can be no name of a file.
+    """Raise GdfusionError where ``path`` exists, as nothing is ever overwritten, or nothing can be written there.
 
-    Linux takes any bytes as a name. The metadata of a bag, safetensors and torch do not, and would say so when the work
-    is done.
+    Else it would be said when the work is done. Linux takes any bytes as a name; the metadata of a bag, safetensors and
+    torch do not.
     """
     try:
         str(path).encode()
@@ -32,6 +32,11 @@ def refuse_existing(path: Path) -> None:
         raise GdfusionError(f'{path} cannot be written: {error.strerror}; choose another name') from error
     if exists:
         raise GdfusionError(f'{path} exists already, not overwriting; remove it or choose another name')
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise GdfusionError(f'{path} cannot be written: {above} is no folder; choose another name')
+    if not os.access(above, os.W_OK):
+        raise GdfusionError(f'{path} cannot be written: {above} is read-only; choose another name')
 
 
 @contextmanager
