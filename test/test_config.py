@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gdfusion_ros import parameter_file
-from gdfusion_ros.messages.bev import OCCUPIED, UNKNOWN, require
+from gdfusion_ros.messages.bev import OCCUPIED, UNKNOWN, require_classes
 from gdfusion_ros.messages.outputs import NODE_NAME, outputs
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.resources import resource
@@ -49,7 +49,7 @@ def test_nav2_and_the_node_agree(capsys: pytest.CaptureFixture[str]) -> None:
     values = parameter_file.read(path)
     bev, pipeline = merged(BevSettings, values), merged(PipelineSettings, values)
     assert values.keys() <= {*records(BevSettings), *records(PipelineSettings)}
-    require(bev, OCC3D_NUSCENES)
+    require_classes(bev, OCC3D_NUSCENES)
     assert capsys.readouterr().err == '', 'what is of Nav2 is not taken for the node'
     costmap = yaml.safe_load(path.read_text())['local_costmap']['local_costmap']['ros__parameters']
     assert (bev.bev_frame, costmap['global_frame']) == ('fixed', pipeline.fixed_frame)

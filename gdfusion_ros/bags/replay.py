@@ -19,7 +19,7 @@ from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.reader import BagReader, bag_reader
 from gdfusion_ros.bags.writer import BagWriter, bag_writer
 from gdfusion_ros.files import refuse_existing
-from gdfusion_ros.messages.bev import require
+from gdfusion_ros.messages.bev import require_classes
 from gdfusion_ros.messages.encode import label_info
 from gdfusion_ros.messages.inputs import TF_STATIC_TOPIC, TF_TOPIC, TF_TYPE
 from gdfusion_ros.messages.outputs import (
@@ -99,7 +99,7 @@ def replay(
     begin = time.monotonic()
     refuse_existing(out)
     label_set = LABEL_SETS[network.spec.label_set]
-    require(bev, label_set)
+    require_classes(bev, label_set)
     with (
         bag_reader(path) as bag,
         grid_stream(bag, network, pipeline, topics, protocol=protocol, listener=listener) as stream,

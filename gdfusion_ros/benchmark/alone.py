@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.process_pool import ProcessPool
 
 P = ParamSpec('P')
 T = TypeVar('T')
@@ -20,7 +19,7 @@ def alone(what: str, measure: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     Raises:
         GdfusionError: the process that measured ``what`` was ended from outside; or what ``measure`` raises.
     """
-    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+    with ProcessPool(1) as pool:
         try:
             return pool.submit(measure, *args, **kwargs).result()
         except BrokenProcessPool as error:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.plan import Job, plan
+from gdfusion_ros.process_pool import ProcessPool
 
 STORAGES = ('mcap', 'sqlite3')
 
@@ -62,7 +61,7 @@ def conversion(dataset: Dataset, repetitions: int, on_run: Callable[[], object])
         GdfusionError: see ``plan`` and ``convert``.
     """
     results = []
-    with _process() as ours, _process() as theirs:
+    with ProcessPool(1) as ours, ProcessPool(1) as theirs:
         for storage in STORAGES:
             times: tuple[list[float], list[float]] = ([], [])
             for _ in range(repetitions + 1):
@@ -88,14 +87,10 @@ def pictures(job: Job) -> list[Picture]:
 def loading(share: float) -> Loading:
     """Generate tables of a ``share`` of v1.0-trainval's size (0.1 are 85 scenes) and read all of them."""
     with tempfile.TemporaryDirectory() as folder:
-        with _process() as writer:
+        with ProcessPool(1) as writer:
             counts = writer.submit(trainval_tables.write, Path(folder), share).result()
-        with _process() as reader:
+        with ProcessPool(1) as reader:
             return Loading(*counts, *reader.submit(_load, Path(folder)).result())
-
-
-def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context('spawn'))
 
 
 def _convert(jobs: Sequence[Job], storage: str) -> float:

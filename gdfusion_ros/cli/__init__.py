@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from gdfusion_ros import __version__
 from gdfusion_ros.cli.pipes import silence_unread
 from gdfusion_ros.errors import LONGEST, GdfusionError
+from gdfusion_ros.model.runtime.process import wait_briefly
 from gdfusion_ros.names import printable
 from gdfusion_ros.stopping import stop_signals
 
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _prepare_process() -> None:
+    wait_briefly()  # some verbs load torch before they know that they will compute
     if threading.current_thread() is threading.main_thread():
         # So that an end by the system or the terminal cleans up as Ctrl-C does.
         for number in stop_signals() - {signal.SIGINT}:

@@ -28,7 +28,7 @@ from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
 from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.files import written_whole
-from gdfusion_ros.model.zoo import select_model
+from gdfusion_ros.model.runtime.backends import specification_of
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 from gdfusion_ros.synthetic.recipes import Recipe
 from gdfusion_ros.synthetic.synthesize import synthesize
@@ -72,7 +72,7 @@ def check(model: ModelSettings) -> None:
     Raises:
         GdfusionError: there is no such network, its weights are missing, or videos cannot be written.
     """
-    select_model(model)
+    specification_of(model)
     video.require_encoder()
 
 

@@ -22,7 +22,7 @@ _NAMED = {'lethal': OCCUPIED, 'inscribed': INSCRIBED, 'free': FREE, 'unknown': U
 _MOST = 50  # grids that are remembered
 
 
-def require(settings: BevSettings, label_set: LabelSet) -> None:
+def require_classes(settings: BevSettings, label_set: LabelSet) -> None:
     """Refuse classes that a label set does not have, and costs that there are not.
 
     Raises:

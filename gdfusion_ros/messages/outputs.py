@@ -36,9 +36,9 @@ class Output:
 
 
 def _observed(grid: SemanticGrid, make: MessageFactory) -> Message | bytes:
-    from gdfusion_ros.perception.visibility import known  # a compiler, which a converter of bags need not load
+    from gdfusion_ros.perception.visibility import only_observed  # a compiler, which a converter of bags need not load
 
-    return encode.occupancy(known(grid), make)
+    return encode.occupancy(only_observed(grid), make)
 
 
 OCCUPANCY = Output('occupancy', 'gdfusion_ros/msg/SemanticOccupancyGrid', encode.occupancy)

@@ -175,6 +175,11 @@ def select_model(settings: ModelSettings) -> ModelSelection:
             raise GdfusionError(f"'weights' ({settings.weights}) and 'untrained' are set; drop one")
         return ModelSelection(specification(settings.model or DEFAULT_MODEL).with_cues(settings.cues), None, '')
     name = settings.weights or settings.model or DEFAULT_MODEL
+    if settings.weights.endswith('.onnx'):
+        raise GdfusionError(
+            f"weights '{settings.weights}' are an exported network where weights are needed: take those that it was "
+            "made of, or, to run it, set 'backend' to onnxruntime or openvino"
+        )
     if not settings.weights and name not in known():
         raise GdfusionError(
             f"model {specification(name).name} needs weights: set 'weights' to the path of a "

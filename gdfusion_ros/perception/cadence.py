@@ -26,7 +26,7 @@ class Cadence:
             self._intervals.append(stamp - self._last)
         self._epoch, self._last = epoch, stamp
 
-    def half(self) -> int | None:
+    def half_period(self) -> int | None:
         """Half the period [ns]; None if it is not known yet."""
         return statistics.median_low(self._intervals) // 2 if self._intervals else None
 
@@ -49,7 +49,7 @@ class KeyframeSelector:
         """Whether a set of that stamp would be a key frame, as far as can be told now."""
         if self._last is None or self._last[0] != epoch:
             return True
-        return stamp + (self._cadence.half() or 0) >= self._last[1] + self._interval
+        return stamp + (self._cadence.half_period() or 0) >= self._last[1] + self._interval
 
     def choose(self, epoch: int, stamp: int) -> bool:
         """Whether the next set is a key frame; call it once for each set, in order."""

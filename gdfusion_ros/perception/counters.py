@@ -190,7 +190,7 @@ class Counters:
         """The memory starts anew; ``detail`` is one line for people."""
         with self._lock:
             self._counts.resets[reason] += 1
-            self._counts.last_reset = detail
+            self._counts.last_reset = printable(detail, LONGEST)
 
     def snapshot(self) -> Counts:
         """A copy of all counts."""

@@ -21,7 +21,7 @@ from gdfusion_ros.perception.poses import distance_between, inverse, product, tu
 from gdfusion_ros.perception.preprocess import ResizeCrop
 from gdfusion_ros.perception.runners import Network, OutOfDeviceMemoryError, Remembered, Seen, runner_of
 from gdfusion_ros.perception.types import GridPose, Matrix, Pixels, PosedSet, SemanticGrid, nanoseconds, stamp_text
-from gdfusion_ros.perception.visibility import CameraView, Visibility, known
+from gdfusion_ros.perception.visibility import CameraView, Visibility, only_observed
 from gdfusion_ros.settings import PipelineSettings
 
 PoseProtocol = Literal['live', 'released']
@@ -248,7 +248,7 @@ class OccupancyEstimator:
             visibility=Visibility(labels != label_set.free, voxels, _views(posed)),
             pose=GridPose(self._settings.fixed_frame, posed.grid.fixed_from_grid),
         )
-        return known(grid) if self._settings.unobserved == 'unknown' else grid
+        return only_observed(grid) if self._settings.unobserved == 'unknown' else grid
 
 
 def _views(posed: PosedSet) -> list[CameraView]:

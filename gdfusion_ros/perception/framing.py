@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.model.geometry.depth_bins import DepthBins
-from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.poses import inverse, product
-from gdfusion_ros.perception.types import LidarSweep, Matrix
+from gdfusion_ros.perception.types import Matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gdfusion_ros.model.interface import Calibration, Frame
+    from gdfusion_ros.model.interface import Frame
 
 Floats = NDArray[np.float32]
 
@@ -112,45 +110,6 @@ def make_frame(
 ) -> Frame:
     """The frame of one camera set: ``rig_matrices`` and images."""
     return frame_of(images, rig_matrices(intrinsics, post, now, before, visible))
-
-
-def lidar_depth(frame: Frame, sweep: LidarSweep, now: RigPoses, bins: DepthBins) -> Tensor:
-    """The depth that a sweep gives the images of a frame: (N, H, W) on the CPU, as in Frame.
-
-    Args:
-        frame: made of ``now``.
-        sweep: of about the same time.
-        now: where the cameras were.
-        bins: of the network: the range that counts.
-    """
-    from gdfusion_ros.model.depth.lidar import depth_maps
-
-    return depth_maps(*_places(frame, sweep, now), bins)
-
-
-def lidar_classes(
-    frame: Frame, sweep: LidarSweep, classes: NDArray[np.uint8], now: RigPoses, bins: DepthBins, patch: int
-) -> Tensor:
-    """(N, H / patch, W / patch) uint8 class of the nearest point in each cell of ``patch`` x ``patch`` pixels.
-
-    UNKNOWN where there is none; ``classes`` (n,) are those of the sweep's points, other arguments as above.
-    """
-    import torch
-
-    from gdfusion_ros.model.depth.lidar import nearest_classes, seen_returns
-
-    seen = seen_returns(*_places(frame, sweep, now), bins)
-    height, width = frame.images.shape[-2:]
-    return nearest_classes(seen, torch.from_numpy(classes), (len(frame.images), height, width), patch, UNKNOWN)
-
-
-def _places(frame: Frame, sweep: LidarSweep, now: RigPoses) -> tuple[Tensor, Tensor, Calibration, tuple[int, int]]:
-    """The points, the way from the LiDAR at its stamp to each camera at its own, those cameras, their images' size."""
-    import torch
-
-    height, width = frame.images.shape[-2:]
-    camera_from_lidar = _floats([product(inverse(pose), sweep.fixed_from_lidar) for pose in now.fixed_from_camera])
-    return torch.from_numpy(sweep.points), torch.from_numpy(camera_from_lidar), frame.calibration, (height, width)
 
 
 def _floats(values: Matrix | Sequence[Matrix]) -> Floats:

@@ -22,7 +22,7 @@ def implausible(size: Size) -> str:
     if width * height > _MOST_PIXELS:
         return f'it has more than {_MOST_PIXELS // 10**6} million pixels'
     if max(size) > _LONGEST_SIDE_RATIO * min(size):
-        return f'its sides are further apart than {_LONGEST_SIDE_RATIO} : 1'
+        return f'it has one side more than {_LONGEST_SIDE_RATIO} times as long as the other'
     return ''
 
 

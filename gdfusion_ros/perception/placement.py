@@ -33,7 +33,7 @@ class UnplacedError(Exception):
     """A set cannot be placed yet (``may_heal``) or at all; ``reason`` is what it is counted by."""
 
     def __init__(self, reason: str, detail: str, *, may_heal: bool) -> None:
-        """The two are described above; ``detail`` is one line for people."""
+        """``detail`` is one line for people."""
         super().__init__(detail)
         self.reason = reason
         self.may_heal = may_heal

@@ -1,19 +1,22 @@
 """Arithmetic of rigid transforms.
 
-Without BLAS, so that poses have the same bits on every processor: see model/small_matrices.py.
+Without BLAS, so that poses have the same bits on every processor: see model/geometry/small_matrices.py.
 """
 
 from __future__ import annotations
 
 import math
 from functools import reduce
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdfusion_ros.perception.types import Matrix
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
+Real = TypeVar('Real', np.float32, np.float64)
 
 
 def pose_matrix(translation: Vector, rotation: Quaternion) -> Matrix:
@@ -60,12 +63,12 @@ def inverse(transform: Matrix) -> Matrix:
     return result
 
 
-def product(*matrices: Matrix) -> Matrix:
+def product(*matrices: NDArray[Real]) -> NDArray[Real]:
     """Of two or more, from the left: ``product(a_from_b, b_from_c)`` is a_from_c. Stacks of matrices are broadcast."""
     return reduce(_product, matrices)
 
 
-def _product(left: Matrix, right: Matrix) -> Matrix:
+def _product(left: NDArray[Real], right: NDArray[Real]) -> NDArray[Real]:
     """Of matrices (…, m, n) and (…, n, k); every element is ((l0 r0 + l1 r1) + l2 r2) + …"""
     result = left[..., :1] * right[..., :1, :]
     for k in range(1, left.shape[-1]):

@@ -83,7 +83,7 @@ def resize_crop(source: tuple[int, int], output: tuple[int, int]) -> ResizeCrop:
 class Preprocessor:
     """Makes the network's input images of full images, in a small pool of threads.
 
-    Other threads run while it decodes and resizes.
+    Decoding and resizing hold no lock of the interpreter, so that other threads run meanwhile.
     """
 
     def __init__(self, image_size: tuple[int, int]) -> None:

@@ -17,9 +17,9 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 Weights = NDArray[np.int32]
 
-_SUPPORT = 2.0
-_A = -0.5
-_BITS = 22
+_SUPPORT = 2.0  # pixels that the cubic reaches to either side
+_A = -0.5  # its slope at one pixel from its middle
+_BITS = 22  # of the weights, behind the point
 _ROUND = np.int32(1 << (_BITS - 1))
 _UNROLLED = 4  # taps of the filter that are added at once
 _LANES = 32  # rows of the image that are narrowed at once: their pixels lie side by side then

@@ -144,7 +144,7 @@ class CameraSynchronizer:
     def _next_window(self) -> _Window:
         reference = _key(self._reference.waiting[0])
         self._cadence.observe(*reference)
-        half = self._cadence.half()
+        half = self._cadence.half_period()
         before = self._tolerance if half is None else min(self._tolerance, half)
         return _Window(
             reference,

@@ -211,7 +211,8 @@ class SemanticGrid:
     ``labels`` and ``confidence`` are (X, Y, Z) uint8, index ``[x][y][z]``, laid out in memory with x fastest (Fortran
     order), which is the order of SemanticOccupancyGrid.labels. ``origin`` is the minimum corner of voxel (0, 0, 0)
     and ``voxel_size`` the edge lengths, both [m] along x, y, z. ``height`` is that of the frame's origin above the
-    vehicle's [m]. ``visibility`` and ``pose`` are known of grids that were just computed, not of those in messages.
+    vehicle's [m]. ``visibility`` and ``pose`` are known of grids that were just computed, not of those in messages. The
+    others are as in the message; ``stamp_spread`` is in nanoseconds.
     """
 
     stamp: int

@@ -66,7 +66,7 @@ class Visibility:
         return seen
 
 
-def known(grid: SemanticGrid) -> SemanticGrid:
+def only_observed(grid: SemanticGrid) -> SemanticGrid:
     """The grid, with what no camera saw labelled UNKNOWN."""
     return replace(grid, labels=np.where(grid.observed, grid.labels, np.uint8(UNKNOWN)))
 

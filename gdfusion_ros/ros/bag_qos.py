@@ -1,4 +1,4 @@
-"""Quality of service as bags keep it. Apart from qos.py, for a node needs no library that reads bags."""
+"""Quality of service as bags keep it. Apart from qos.py: a node needs no library that reads bags."""
 
 from __future__ import annotations
 

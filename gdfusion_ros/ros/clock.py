@@ -33,7 +33,7 @@ class NoClock:
     period = float('inf')
 
     def show(self, stamp: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Clock:

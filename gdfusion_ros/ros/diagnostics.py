@@ -258,8 +258,8 @@ class Diagnostics:
         values = {'made': counts.grids, 'without a grid for [s]': f'{idle:.1f}'}
         arrivals = [camera.last_arrival for camera in counts.cameras.values() if camera.last_arrival is not None]
         arriving = bool(arrivals) and now - max(arrivals) <= self._settings.node.camera_timeout
-        if not self._watch.active or not arriving or idle <= self._settings.node.grid_timeout:
-            return self._status('grids', OK, 'as images allow' if self._watch.active else 'not active', values)
+        if not watch.active or not arriving or idle <= self._settings.node.grid_timeout:
+            return self._status('grids', OK, 'as images allow' if watch.active else 'not active', values)
         images = {name: camera.received - since.cameras[name].received for name, camera in counts.cameras.items()}
         lost = {
             f'dropped from {name}: {reason}': count

@@ -35,13 +35,13 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
         environment['AMENT_PREFIX_PATH'] = os.pathsep.join([*prefixes, sys.prefix])
     set_profile(environment)
     if not environment.get('ROS_LOG_DIR') and not _can_be_made(_default_log_directory(environment)):
-        environment['ROS_LOG_DIR'] = str(_instead() / 'log')
+        environment['ROS_LOG_DIR'] = str(_fallback_folder() / 'log')
     if not environment.get('NUMBA_CACHE_DIR') and not _can_be_made(_default_cache(environment)):
-        environment['NUMBA_CACHE_DIR'] = str(_instead() / 'kernels')
+        environment['NUMBA_CACHE_DIR'] = str(_fallback_folder() / 'kernels')
 
 
 @cache
-def _instead() -> Path:
+def _fallback_folder() -> Path:
     """A folder below the temporary directory: this user's from the last time, else one for this process alone.
 
     Kernels are unpickled from it. Anybody can foresee its name, so that one which is a link, another user's, or open to

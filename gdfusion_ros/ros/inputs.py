@@ -1,4 +1,4 @@
-"""The node's subscriptions: headers are read, images and transforms go to the assembler, nothing is computed here."""
+"""The node's subscriptions: headers are read, what comes goes to the assembler, nothing is computed here."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _POLL_PERIOD = 0.05
 
 
 class Inputs:
-    """Subscribes to the cameras and to TF.
+    """Subscribes to the cameras, to TF, and to the LiDAR where the network looks at it.
 
-    What is refused (unknown encoding, empty intrinsics, a pose that is no number) is named in the log, and the node
-    lives on.
+    What is refused (an unknown encoding, a camera info without intrinsics, a pose that is no number) is named in the
+    log, and the node lives on.
     """
 
     def __init__(self, node: Node, settings: Settings, assembler: FrameAssembler) -> None:
@@ -43,10 +43,10 @@ class Inputs:
             settings.topics.tf_static_topic: qos.static_transforms(),
         }
         depth = qos.EVERY_MESSAGE if settings.pipeline.lossless else settings.node.input_depth
-        cameras = qos.camera(settings.node.input_reliability, depth)
+        sensors = qos.sensor(settings.node.input_reliability, depth)
         topics = input_topics(settings.pipeline, settings.topics, lidar=assembler.takes_clouds)
         self._subscriptions = [
-            self._subscribe(topic, type_name, profiles.get(topic, cameras)) for topic, type_name in topics.items()
+            self._subscribe(topic, type_name, profiles.get(topic, sensors)) for topic, type_name in topics.items()
         ]
         self._timer = node.create_timer(_POLL_PERIOD, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 

@@ -11,7 +11,7 @@ _PERIOD = 1.0
 
 
 class Namesakes:
-    """Warns whenever there are more of them than before."""
+    """Warns whenever there are more nodes of the same name than before."""
 
     def __init__(self, node: Node) -> None:
         """Watch the graph as long as ``node`` exists."""

@@ -9,7 +9,7 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 
-from gdfusion_ros.messages.bev import require
+from gdfusion_ros.messages.bev import require_classes
 from gdfusion_ros.messages.encode import clear_markers, label_info
 from gdfusion_ros.messages.factory import header
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, MARKERS, Output, outputs
@@ -37,7 +37,7 @@ class Outputs:
         Raises:
             GdfusionError: ``bev`` names a class that ``label_set`` does not have, or a message type is not installed.
         """
-        require(bev, label_set)
+        require_classes(bev, label_set)
         self._node = node
         self._label_set = label_set
         self._make = RclpyMessages()
@@ -78,7 +78,7 @@ class Outputs:
 
     def clear(self, frame_id: str) -> None:
         """Take the markers off the displays."""
-        publisher = next(publisher for output, publisher in self._publishers.items() if output is MARKERS)
+        publisher = self._publishers[MARKERS]
         if publisher.get_subscription_count():
             publisher.publish(clear_markers(0, frame_id, self._make))
 

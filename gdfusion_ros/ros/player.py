@@ -33,10 +33,19 @@ _KINDS = {
 """Message types that the occupancy node subscribes to, and which of its inputs they are."""
 
 _LONGEST_SEAM = 1.0
+"""Between two bags or two loops, see ``timeline`` [s]."""
+
 _SETTLE = 0.3
+"""How long no further topic may find a subscriber before those that have one are taken for all [s]."""
+
 _ACKNOWLEDGEMENTS = 5.0
+"""How long listeners may take for what they have not acknowledged at the end [s]."""
+
 _LOOK_UP = 0.05
-_LONGEST_SLEEP = 3600.0  # at once; the system refuses years
+"""How long Python sees to no signal meanwhile [s]."""
+
+_LONGEST_SLEEP = 3600.0
+"""At once [s]: the system refuses years."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.stall import Stall, processor_time
 
 EVERY_SET = ('--set', 'lossless=true', '--set', 'keyframe_interval=0.0', '--set', 'input_reliability=reliable')
-"""Arguments of ``gdfusion node`` that leave out no set: for its time, for the sake of others, or on its way."""
+"""Arguments of ``gdfusion node`` with which no set is left out: to keep up, between key frames, or lost by DDS."""
 
 _STOP_TIMEOUT = 60.0
 

@@ -23,8 +23,8 @@ def profile(depth: int, reliability: str = 'reliable', durability: str = 'volati
     )
 
 
-def camera(reliability: str, depth: int) -> QoSProfile:
-    """Images and CameraInfo: best effort receives from every publisher, reliable only from reliable ones."""
+def sensor(reliability: str, depth: int) -> QoSProfile:
+    """Images, CameraInfo, clouds: best effort receives from every publisher, reliable only from reliable ones."""
     return profile(depth, reliability)
 
 

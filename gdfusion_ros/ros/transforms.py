@@ -1,4 +1,4 @@
-"""Poses from tf2's buffer, where tf2 is installed; elsewhere from the own tree (perception/transforms.py)."""
+"""Poses from tf2's buffer, where tf2 is installed; elsewhere from our own tree (perception/transforms.py)."""
 
 from __future__ import annotations
 

@@ -26,10 +26,10 @@ class Nobody:
     """An Audience that is not there."""
 
     def offer(self, make: Callable[[], View]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def audience(settings: NodeSettings, to: Log) -> Audience:

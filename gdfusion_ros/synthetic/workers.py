@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.stopping import leave_to_first_process, starting_processes
+from gdfusion_ros.process_pool import ProcessPool
+from gdfusion_ros.stopping import starting_processes
 from gdfusion_ros.synthetic import drive
 from gdfusion_ros.synthetic.recipes import Recipe
 from gdfusion_ros.synthetic.recording import Recorder
@@ -31,15 +31,15 @@ def workers(jobs: int) -> Iterator[Executor]:
     """
     pool: Executor = ThreadPoolExecutor(1)
     if jobs > 1:
-        pool = _ProcessPool(jobs, multiprocessing.get_context('spawn'), leave_to_first_process)
+        pool = _ProcessPool(jobs)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-class _ProcessPool(ProcessPoolExecutor):
-    """Starts its processes when work comes; a stop signal waits until they are whole."""
+class _ProcessPool(ProcessPool):
+    """A stop signal waits until its processes are whole."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         with starting_processes():

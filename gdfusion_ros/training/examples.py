@@ -20,7 +20,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, RaySupervision
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.perception.framing import RigPoses, make_frame
+from gdfusion_ros.perception.framing import RigPoses, frame_of, rig_matrices
 from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.preprocess import normalize
@@ -111,19 +111,19 @@ class Examples(TorchDataset[Example]):
             for augmentation, camera in zip(augmentations, self._cameras(sample), strict=True)
         ]
         poses = self._poses(sample)
-        frame = make_frame(
-            normalize([pixels for pixels, _ in images], _CPU),
+        matrices = rig_matrices(
             [intrinsics(camera) for camera in self._cameras(sample)],
             [post for _, post in images],
             poses,
             None if before is None else self._poses(before),
             [True] * len(images),
         )
+        frame = frame_of(normalize([pixels for pixels, _ in images], _CPU), matrices)
         labels = self._labels(root, scene, sample)
         targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
         sweep = self._sweep(sample)
-        maps = None if sweep is None else sweep.depth_maps(frame, poses, self._config)
-        classes = None if sweep is None else sweep.cell_classes(frame, poses, self._config)
+        maps = None if sweep is None else sweep.depth_maps(poses, matrices, self._config)
+        classes = None if sweep is None else sweep.cell_classes(poses, matrices, self._config)
         frame = replace(
             frame,
             calibration=replace(frame.calibration, bda=ego.matrix()),

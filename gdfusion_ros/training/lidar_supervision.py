@@ -12,11 +12,11 @@ from torch import Tensor
 from gdfusion_ros.datasets import lidar, lidarseg
 from gdfusion_ros.datasets.nuscenes import SensorData
 from gdfusion_ros.model.depth.measured import nearest_bins
-from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.objectives.interface import IGNORE
 from gdfusion_ros.model.spec import NetworkSpec
-from gdfusion_ros.perception.framing import RigPoses, lidar_classes, lidar_depth
+from gdfusion_ros.perception.framing import RigMatrices, RigPoses
 from gdfusion_ros.perception.labels import LabelSet
+from gdfusion_ros.perception.lidar_maps import class_maps, depth_maps, seen_returns
 from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.types import LidarSweep
 
@@ -33,15 +33,17 @@ class LabelledSweep:
     sweep: LidarSweep
     classes: NDArray[np.uint8] | None
 
-    def depth_maps(self, frame: Frame, poses: RigPoses, spec: NetworkSpec) -> Tensor:
-        """(N, H, W) as in Frame; ``frame`` is made of ``poses``."""
-        return lidar_depth(frame, self.sweep, poses, spec.depth)
+    def depth_maps(self, poses: RigPoses, matrices: RigMatrices, spec: NetworkSpec) -> Tensor:
+        """(N, H, W) as in Frame; ``matrices`` are made of ``poses``."""
+        return torch.from_numpy(depth_maps(self.sweep, poses, matrices, spec.image_size, spec.depth))
 
-    def cell_classes(self, frame: Frame, poses: RigPoses, spec: NetworkSpec) -> Tensor | None:
+    def cell_classes(self, poses: RigPoses, matrices: RigMatrices, spec: NetworkSpec) -> Tensor | None:
         """(N, h, w) as in FrameTruth.point_classes."""
         if self.classes is None:
             return None
-        return lidar_classes(frame, self.sweep, self.classes, poses, spec.depth, spec.feature_stride)
+        seen = seen_returns(self.sweep, poses, matrices, spec.image_size, spec.depth)
+        size = len(matrices.visible), *spec.image_size
+        return torch.from_numpy(class_maps(seen, self.classes, size, spec.feature_stride))
 
 
 def read_sweep(data: SensorData, label_set: LabelSet, *, classes: bool) -> LabelledSweep:

@@ -147,7 +147,7 @@ class Run:
             KeyboardInterrupt: it was asked to stop, or another of its processes had to. In both cases what was learned
                 is in the checkpoint.
         """
-        start, waited = time.perf_counter(), 0.0
+        start, waited, first = time.perf_counter(), 0.0, self.done
         with _stop_requests() as stop_requested:
             self._begin()
             batches = stream(self._examples, self._settings, self._processes, self.done, self._trainer.network.device)
@@ -156,7 +156,8 @@ class Run:
                 examples = self._together(lambda: list(islice(batches, self._settings.frames_per_step)), stop_requested)
                 waited += time.perf_counter() - asked
                 self._learn(examples, listener)
-                keep_freed_memory()  # what libraries keep of a step lies close together by now
+                if self.done == first + 1:
+                    keep_freed_memory()  # what libraries keep of all steps lies close together by now
                 if self.done % self._settings.checkpoint_every == 0:
                     self._save()
                 every = self._settings.validate_every

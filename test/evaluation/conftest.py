@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.writer import bag_writer
+from gdfusion_ros.cli import main
 from gdfusion_ros.datasets import nuscenes, occ3d
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.nuscenes import Dataset
@@ -117,3 +120,44 @@ def prediction(labels: dict[str, occ3d.Occ3DLabels], dataset: Dataset) -> Callab
         )
 
     return make
+
+
+@pytest.fixture(scope='session')
+def tokens(dataset: Dataset) -> list[list[str]]:
+    """The sample tokens of each scene."""
+    return [[sample.token for sample in scene.samples] for scene in dataset.scenes]
+
+
+@pytest.fixture
+def scores(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """``scores(arguments)``: what the command prints as JSON."""
+
+    def run(*arguments: object) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main(['evaluate', *map(str, arguments), '--format', 'json']) == 0, capsys.readouterr().err
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def assert_perfect() -> Callable[..., None]:
+    """``assert_perfect(result, rays=True)``: every score is 1."""
+
+    def require(result: dict[str, Any], *, rays: bool = True) -> None:
+        names = ['mIoU', 'mIoU_D', 'IoU', *(['RayIoU', 'RayIoU@1', 'RayIoU@2', 'RayIoU@4'] if rays else [])]
+        assert [result.get(name) for name in names] == [1.0] * len(names)
+        assert all(row['IoU'] == 1.0 for row in result['classes'].values())
+
+    return require
+
+
+@pytest.fixture
+def npz(labels: dict[str, occ3d.Occ3DLabels], tokens: list[list[str]], tmp_path: Path) -> Path:
+    """The labels of scene-0001 as predictions in files."""
+    folder = tmp_path / 'npz'
+    folder.mkdir()
+    for token in tokens[0]:
+        np.savez_compressed(folder / f'{token}.npz', labels[token].semantics)
+    return folder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.bev import FREE, INSCRIBED, OCCUPIED, UNKNOWN, Bev, columns, require
+from gdfusion_ros.messages.bev import FREE, INSCRIBED, OCCUPIED, UNKNOWN, Bev, columns, require_classes
 from gdfusion_ros.messages.costmap import UNSEEN
 from gdfusion_ros.messages.factory import Message, MessageFactory
 from gdfusion_ros.perception.labels import LABEL_SETS, OCC3D_NUSCENES, LabelSet
@@ -66,7 +66,7 @@ def test_policy_without_classes_knows_nothing(scene: SemanticGrid) -> None:
 @pytest.mark.parametrize('label_set', LABEL_SETS.values(), ids=list(LABEL_SETS))
 def test_every_class_of_every_label_set_has_a_default(scene: SemanticGrid, label_set: LabelSet) -> None:
     settings = BevSettings(bev_min_height=-100.0)
-    require(settings, label_set)
+    require_classes(settings, label_set)
     for label in label_set.classes:
         grid = dataclasses.replace(scene, labels=np.full_like(scene.labels, label.id), label_set=label_set)
         expected = UNKNOWN if label.id == label_set.free else FREE if label.id in label_set.ground else OCCUPIED
@@ -80,13 +80,13 @@ def test_unknown_class_is_named(scene: SemanticGrid, make: MessageFactory) -> No
 
 def test_classes_of_another_label_set_are_named_with_their_setting() -> None:
     settings = BevSettings(bev_free=('ground', 'driveable_surface'))
-    require(settings, OCC3D_NUSCENES)
+    require_classes(settings, OCC3D_NUSCENES)
     with pytest.raises(
         GdfusionError,
         match=r"setting 'bev_free': no class 'driveable_surface' in label set waymo; it "
         'has general_object.* road, walkable, free, ground and obstacles$',
     ):
-        require(settings, LABEL_SETS['waymo'])
+        require_classes(settings, LABEL_SETS['waymo'])
 
 
 def test_oblong_cells_are_refused(scene: SemanticGrid, make: MessageFactory) -> None:
@@ -105,7 +105,7 @@ def test_costs_go_by_class_and_the_highest_of_a_column_holds(scene: SemanticGrid
 @pytest.mark.parametrize('line', ['car', 'car: ', 'car: dear', 'car: 101', 'car: -2', 'car: 1.5'])
 def test_costs_that_there_are_not_are_refused(line: str) -> None:
     with pytest.raises(GdfusionError, match=f"setting 'bev_costs': expected '<class>: <cost>', .* got '{line}'$"):
-        require(BevSettings(bev_costs=(line,)), OCC3D_NUSCENES)
+        require_classes(BevSettings(bev_costs=(line,)), OCC3D_NUSCENES)
 
 
 def test_what_no_camera_saw_is_neither_free_nor_occupied(scene: SemanticGrid) -> None:

@@ -58,7 +58,7 @@ def test_camera_info_gives_size_and_intrinsics(make: MessageFactory) -> None:
         ((*K[:8], 0.0), 1600, 'a last row of 0, 0, 1'),
         ((*K[:2], 0.0, *K[3:6], 816.3, 491.5, 1.0), 1600, 'upper triangular'),
         (K, 90_000, 'no camera.s: it has more than 33 million'),
-        (K, 7300, 'further apart than 8 : 1'),
+        (K, 7300, 'more than 8 times as long'),
     ],
 )
 def test_bad_camera_info_is_refused(make: MessageFactory, k: tuple[float, ...], width: int, reason: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import encode
-from gdfusion_ros.messages.bev import require
+from gdfusion_ros.messages.bev import require_classes
 from gdfusion_ros.messages.decode import semantic_grid
 from gdfusion_ros.messages.factory import MessageFactory
 from gdfusion_ros.messages.outputs import obstacles_output, outputs
@@ -99,7 +99,7 @@ def test_obstacles_are_the_points_of_some_classes(scene: SemanticGrid, make: Mes
     assert labels('vegetation') == [TREE]
     assert labels() == []
     with pytest.raises(GdfusionError, match="setting 'obstacle_classes': no class 'tram'"):
-        require(BevSettings(obstacle_classes=('tram',)), OCC3D_NUSCENES)
+        require_classes(BevSettings(obstacle_classes=('tram',)), OCC3D_NUSCENES)
 
 
 def test_point_fields_describe_the_bytes(scene: SemanticGrid, make: MessageFactory) -> None:

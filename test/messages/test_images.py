@@ -438,8 +438,8 @@ def test_a_file_that_cannot_be_read_is_called_what_it_is(
 @pytest.mark.parametrize(
     ('size', 'reason'),
     [
-        ((1600, 2), 'further apart than 8 : 1'),
-        ((3, 5999), 'further apart than 8 : 1'),
+        ((1600, 2), 'more than 8 times as long'),
+        ((3, 5999), 'more than 8 times as long'),
         ((8000, 6000), 'more than 33 million pixels'),
     ],
 )

@@ -82,9 +82,40 @@ def static_message(sent: float = -1.0) -> Message:
     return Message('/tf_static', sent, lambda to, now: to.add_transforms(mountings(), now, static=True))
 
 
+def content(posed: PosedSet) -> tuple[Any, ...]:
+    """All that is in a set but the clock's times, down to the last bit."""
+    made = posed.camera_set
+    images = tuple(
+        (camera, image.epoch, image.stamp, image.input.result().pixels.tobytes())
+        for camera, image in made.images.items()
+    )
+    places = tuple(
+        (camera, place.model.intrinsics.tobytes(), place.ego_from_camera.tobytes(), place.fixed_from_ego.tobytes())
+        for camera, place in posed.cameras.items()
+    )
+    return (
+        made.epoch,
+        made.stamp,
+        made.held,
+        made.masked,
+        images,
+        places,
+        posed.grid.fixed_from_grid.tobytes(),
+        posed.history_pose.tobytes(),
+    )
+
+
+def times(sets: Sequence[PosedSet]) -> list[float]:
+    return [posed.camera_set.stamp / 1e9 for posed in sets]
+
+
+def drops(assembler: FrameAssembler) -> dict[str, int]:
+    return dict(assembler.counters.snapshot().sets_dropped)
+
+
 @dataclass(frozen=True)
 class Street:
-    """What the tests need of the vehicle."""
+    """What the tests need of the vehicle and of what is made of its messages."""
 
     cameras: tuple[str, ...] = tuple(OFFSETS)
     model: CameraModel = MODEL
@@ -96,6 +127,9 @@ class Street:
     image_message = staticmethod(image_message)
     info_message = staticmethod(info_message)
     static_message = staticmethod(static_message)
+    content = staticmethod(content)
+    times = staticmethod(times)
+    drops = staticmethod(drops)
 
     def run(self, times: Sequence[float], sent: float = 0.0, start: float = 0.0) -> list[Message]:
         """One run of a bag with frames at ``times`` [s], sent ``sent`` later; the ego pose at every sensor's stamp."""

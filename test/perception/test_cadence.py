@@ -16,16 +16,16 @@ def chosen(interval: float, seconds: list[float], epoch: int = 0) -> list[float]
 def test_a_period_is_known_from_the_second_stamp_on() -> None:
     cadence = Cadence()
     cadence.observe(0, 1000)
-    assert cadence.half() is None
+    assert cadence.half_period() is None
     cadence.observe(0, 1100)
-    assert cadence.half() == 50
+    assert cadence.half_period() == 50
 
 
 def test_one_gap_does_not_change_the_period() -> None:
     cadence = Cadence()
     for stamp in (0, 100, 200, 700, 800, 801, 900):
         cadence.observe(0, stamp)
-    assert cadence.half() == 50
+    assert cadence.half_period() == 50
 
 
 def test_a_new_epoch_begins_with_an_unknown_period() -> None:
@@ -33,7 +33,7 @@ def test_a_new_epoch_begins_with_an_unknown_period() -> None:
     cadence.observe(0, 0)
     cadence.observe(0, 100)
     cadence.observe(1, 0)
-    assert cadence.half() is None
+    assert cadence.half_period() is None
 
 
 def test_a_12_hz_stream_is_thinned_to_exactly_the_interval() -> None:

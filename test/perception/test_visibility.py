@@ -16,7 +16,7 @@ from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.types import SemanticGrid
-from gdfusion_ros.perception.visibility import CameraView, Visibility, known
+from gdfusion_ros.perception.visibility import CameraView, Visibility, only_observed
 from gdfusion_ros.settings import BevSettings
 from gdfusion_ros.synthetic.drive import plan
 from gdfusion_ros.synthetic.recipes import Recipe
@@ -104,7 +104,7 @@ def test_a_camera_is_not_blinded_by_the_voxel_it_is_in() -> None:
 
 
 def test_what_was_not_seen_is_labelled_unknown() -> None:
-    grid = known(street(ahead()))
+    grid = only_observed(street(ahead()))
     assert np.array_equal(grid.labels == UNKNOWN, ~grid.observed)
     assert np.array_equal(grid.labels[grid.observed], street().labels[grid.observed])
     assert grid.labels.flags.f_contiguous

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.ros.environment import _instead, for_child, prepare
+from gdfusion_ros.ros.environment import _fallback_folder, for_child, prepare
 
 ONE_NODE = """
 from gdfusion_ros.ros import environment
@@ -51,14 +51,14 @@ def test_kernels_are_not_taken_from_a_folder_that_another_could_write(
     foreseen = tmp_path / f'gdfusion_ros-{os.getuid()}'
     for prepare_folder in (tmp_path.exists, lambda: foreseen.chmod(0o777)):
         prepare_folder()
-        _instead.cache_clear()
+        _fallback_folder.cache_clear()
         environment = {'HOME': '/dev/null'}
         prepare(environment)
         folder = Path(environment['NUMBA_CACHE_DIR']).parent
         assert folder.stat().st_mode & 0o777 == 0o700
         assert Path(environment['ROS_LOG_DIR']).parent == folder
         assert (folder == foreseen) == (foreseen.stat().st_mode & 0o777 == 0o700)
-    _instead.cache_clear()
+    _fallback_folder.cache_clear()
 
 
 @pytest.mark.parametrize('home', [{}, {'HOME': '/proc/none'}, {'ROS_HOME': '/dev/null/ros'}])

@@ -47,14 +47,20 @@ def train(config: Path, root: Path, out: Path, *more: str) -> int:
 
 
 def test_a_run_leaves_settings_weights_and_curves(
-    config: Path, labelled_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: Path,
+    labelled_root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out = tmp_path / 'run'
+    out, kept = tmp_path / 'run', []
+    monkeypatch.setattr('gdfusion_ros.training.run.keep_freed_memory', lambda: kept.append('freed memory'))
     validation = ['--validation', str(labelled_root), '--validation-scenes', 'scene-0001']
     assert train(config, labelled_root, out, '--scenes', 'scene-0001', *validation) == 0
     said = capsys.readouterr()
     assert '3 key frames in 1 scenes, 3 labelled; 1 x 1 slots, cpu' in said.out
     assert re.search(r'step 3: mIoU [\d.]+%', said.out + said.err)
+    assert kept == ['freed memory'], 'after the first step'
     assert training_settings.read(out / 'settings.yaml', {}) == training_settings.read(config, {})
     assert (out / 'curves.png').stat().st_size > 1000
     assert any((out / 'log').iterdir())

@@ -5,16 +5,24 @@ Needs neither torch nor a runtime.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from gdfusion_ros import __version__
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import digest
 from gdfusion_ros.model.spec import NetworkSpec
 
-FORMAT = 1
+FORMAT = 2
+"""Counted up by whoever adds what earlier versions do not know: a tensor, a label set, another way to see images."""
+
+_DIGEST = 'sha256'
+"""Of the contract, in its file, as of the graphs."""
 
 Precision = Literal['fp32', 'fp16']
 """That the convolutions of a network's graph compute with."""
@@ -90,29 +98,57 @@ def geometry_path(model: Path) -> Path:
     return model.with_suffix('.geometry.onnx')
 
 
+def encoded(contract: Contract) -> bytes:
+    """The contract as its file has it: with a digest of all that it says."""
+    facts = msgspec.to_builtins(contract)
+    return msgspec.json.format(msgspec.json.encode({**facts, _DIGEST: _digest_of(facts)}))
+
+
 def read_contract(model: Path) -> Contract:
     """The contract of the network graph ``model``, whose files are those that it was written with.
 
     Raises:
-        GdfusionError: one of the files is missing, damaged, of another export or of another version.
+        GdfusionError: one of the files is missing, damaged or changed, of another export or of another version.
     """
     path = contract_path(model)
     if not model.is_file():
         raise GdfusionError(f"there is no exported network {model}; 'gdfusion export MODEL --out {model}' makes one")
     try:
-        contract = msgspec.json.decode(path.read_bytes(), type=Contract)
+        contract = _decoded(path)
     except FileNotFoundError as error:
         raise GdfusionError(f'{path} is missing: the contract belongs beside {model.name}') from error
-    except (OSError, msgspec.DecodeError, ValueError) as error:
+    except (OSError, msgspec.DecodeError, ValueError, RecursionError) as error:
         raise GdfusionError(
-            f'{path} is no contract of an exported network of this version: export it again '
-            f'({" ".join(str(error).split())})'
+            f'{path} is no contract of an exported network: export it again ({" ".join(str(error).split())})'
         ) from error
-    if contract.format != FORMAT:
-        raise GdfusionError(f'{path} has format {contract.format}, this version reads {FORMAT}: export it again')
     for graph, file in ((contract.network, model), (contract.geometry, geometry_path(model))):
         if not file.is_file():
             raise GdfusionError(f'{file} is missing: it belongs beside {path.name}')
         if digest(file) != graph.sha256:
             raise GdfusionError(f'{file} is not the one that {path.name} was written with: export it again')
     return contract
+
+
+def _decoded(path: Path) -> Contract:
+    facts = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    if 'format' not in facts:
+        raise ValueError('it names no format')
+    written = f'{path} was written by gdfusion_ros {facts.get("version")}'
+    if facts['format'] != FORMAT:
+        raise GdfusionError(
+            f'{written} in format {facts["format"]}, but {__version__}, which is here, reads {FORMAT}: export it again'
+        )
+    if facts.pop(_DIGEST, None) != _digest_of(facts):
+        raise GdfusionError(f'{path} was changed since it was written: export it again')
+    contract = msgspec.convert(facts, Contract)
+    if unknown := facts['spec'].keys() - {field.name for field in dataclasses.fields(NetworkSpec)}:
+        raise GdfusionError(
+            f'{written}, whose networks have "{min(unknown)}", but {__version__} is here, which does not know that: '
+            'export it again'
+        )
+    return contract
+
+
+def _digest_of(facts: dict[str, Any]) -> str:
+    """SHA-256 of what a contract says, however it is laid out in its file."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

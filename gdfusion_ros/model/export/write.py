@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from gdfusion_ros.model.export.contract import (
     Precision,
     TensorFacts,
     contract_path,
+    encoded,
     geometry_path,
 )
 from gdfusion_ros.model.export.graphs import (
@@ -88,7 +88,7 @@ def export(
         )
         spec = replace(network.spec, any_cameras=False)  # the graphs are for as many as they are
         written = Contract(spec, network.title, weights, __version__, OPSET, precision, geometry_facts, network_facts)
-        contract.write_bytes(msgspec.json.format(msgspec.json.encode(written)))
+        contract.write_bytes(encoded(written))
     return written
 
 

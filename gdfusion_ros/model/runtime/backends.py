@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gdfusion_ros import __version__
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import digest, private_folder
-from gdfusion_ros.model.export.contract import read_contract
+from gdfusion_ros.model.export.contract import FORMAT, read_contract
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.weights.registry import find
 from gdfusion_ros.settings import DEFAULT_MODEL, ModelSettings
@@ -40,10 +40,6 @@ def load_backend(settings: ModelSettings, *, scores: bool = False) -> OccupancyN
     if settings.backend == 'torch':
         from gdfusion_ros.model.zoo import load_network
 
-        if _is_graph(settings):
-            raise GdfusionError(
-                f"weights '{settings.weights}' are an exported network: set 'backend' to onnxruntime or openvino"
-            )
         return load_network(settings)
     if settings.precision != 'fp32':
         raise GdfusionError(f"precision '{settings.precision}' is of backend 'torch' alone: exported networks are fp32")
@@ -70,12 +66,27 @@ def specification_of(settings: ModelSettings) -> NetworkSpec:
     return select_model(settings).spec
 
 
+def title_of(settings: ModelSettings) -> str:
+    """As every output names the network that the settings ask for.
+
+    Raises:
+        GdfusionError: as above.
+    """
+    if settings.backend != 'torch' and _is_graph(settings):
+        return read_contract(Path(settings.weights).expanduser()).title
+    from gdfusion_ros.model.zoo import select_model
+
+    return select_model(settings).title
+
+
 def _is_graph(settings: ModelSettings) -> bool:
     return settings.weights.endswith(GRAPH)
 
 
 def _require_fit(spec: NetworkSpec, settings: ModelSettings, path: Path) -> None:
     """Refuse an export that the settings do not mean."""
+    if settings.untrained and _is_graph(settings):
+        raise GdfusionError(f"'weights' ({path}) are an exported network, and 'untrained' is set; drop one")
     if settings.model not in ('', spec.name):
         raise GdfusionError(
             f"{path} is an export of the model {spec.name}, not of {settings.model}; drop 'model', or "
@@ -115,7 +126,7 @@ def _key(settings: ModelSettings, *, scores: bool) -> str:
         if not path.is_file():
             raise GdfusionError(f"there are no weights {path}; 'gdfusion weights list' has the known names")
         weights = digest(path)
-    made_of = [__version__, settings.model, weights, *sorted(settings.cues), str(scores)]
+    made_of = [__version__, str(FORMAT), settings.model, weights, *sorted(settings.cues), str(scores)]
     return f'{Path(name).stem}-{hashlib.sha256(" ".join(made_of).encode()).hexdigest()[:16]}'
 
 

@@ -64,6 +64,13 @@ def _session(path: Path, provider: str, *, exact: bool) -> Any:
         options.add_session_config_entry('session.set_denormal_as_zero', '1')
     own = [provider] if provider.startswith('CPU') else [provider, f'CPU{_SUFFIX}']
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=own)
+        session = onnxruntime.InferenceSession(str(path), options, providers=own)
     except Exception as error:
-        raise GdfusionError(f'{path} cannot be run by onnxruntime with {provider}: {error}') from error
+        raise GdfusionError(
+            f'{path} cannot be run by onnxruntime with {provider}: {" ".join(str(error).split())}'
+        ) from error
+    if provider not in session.get_providers():  # it goes on without those that it cannot start
+        raise GdfusionError(
+            f'onnxruntime cannot start {provider} here: install the libraries that it needs, or take another provider'
+        )
+    return session

@@ -47,7 +47,9 @@ class OpenvinoGraph:
         try:
             self._compiled = core.compile_model(_exact(core.read_model(path)), name, _options(name))
         except Exception as error:
-            raise GdfusionError(f'{path} cannot be run by openvino on {name}: {error}') from error
+            raise GdfusionError(
+                f'{path} cannot be run by openvino on {name}: {" ".join(str(error).split())}'
+            ) from error
 
     def __call__(self, given: Mapping[str, NDArray[Any]], wanted: Sequence[str]) -> list[NDArray[Any]]:
         """See ``Graph``."""

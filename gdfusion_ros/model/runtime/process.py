@@ -26,17 +26,22 @@ def prepare_process() -> None:
     so this is for the first thread, before any, and for each process that is spawned; one that is forked has it.
     """
     map_large_blocks()
-    if 'OMP_WAIT_POLICY' not in os.environ:
-        os.environ.setdefault('GOMP_SPINCOUNT', SPINS)
+    wait_briefly()
     import numpy as np
 
     for kind in (np.float32, np.float64):
         str(np.finfo(kind))  # asked for the first time later on, numpy would wonder where they are
     try:
-        import torch  # looks at what is set above
+        import torch
     except ModuleNotFoundError:  # exported networks need none
         return
     torch.set_flush_denormal(True)
+
+
+def wait_briefly() -> None:
+    """Let threads look SPINS times for work, unless the user said otherwise; torch's library asks as it is loaded."""
+    if 'OMP_WAIT_POLICY' not in os.environ:
+        os.environ.setdefault('GOMP_SPINCOUNT', SPINS)
 
 
 def thread_count() -> int:

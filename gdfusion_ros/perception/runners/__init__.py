@@ -72,14 +72,14 @@ class Runner(Protocol):
             lidar: a sweep, and where the cameras were; None without one.
 
         Raises:
-            OutOfDeviceMemoryError: says itself.
+            OutOfDeviceMemoryError: the device has too little.
         """
 
     def see(self, frame: Any, /) -> tuple[Seen, Remembered]:
         """See the next frame, and leave it to the caller whether to remember it.
 
         Raises:
-            OutOfDeviceMemoryError: says itself.
+            OutOfDeviceMemoryError: the device has too little.
         """
 
 

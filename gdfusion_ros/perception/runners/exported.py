@@ -1,4 +1,4 @@
-"""Runs an exported network. Needs no torch, but for the LiDAR depth of networks that look at it."""
+"""Runs an exported network. Needs no torch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.runtime.exported import ExportedNetwork
 from gdfusion_ros.perception.framing import RigMatrices, RigPoses
+from gdfusion_ros.perception.lidar_maps import depth_maps
 from gdfusion_ros.perception.preprocess import normalized
 from gdfusion_ros.perception.types import LidarSweep, Pixels
 
@@ -78,8 +79,7 @@ class ExportedRunner:
         self, pixels: Sequence[Pixels], matrices: RigMatrices, lidar: tuple[LidarSweep, RigPoses] | None
     ) -> ExportedFrame:
         """See ``Runner``."""
-        images = normalized(pixels)
-        return ExportedFrame(images, matrices, self._lidar_depth(images, matrices, lidar))
+        return ExportedFrame(normalized(pixels), matrices, self._lidar_depth(matrices, lidar))
 
     def see(self, frame: ExportedFrame) -> tuple[SeenByGraph, ExportedState]:
         """See ``Runner``."""
@@ -102,18 +102,14 @@ class ExportedRunner:
         }
 
     def _lidar_depth(
-        self, images: NDArray[np.float32], matrices: RigMatrices, lidar: tuple[LidarSweep, RigPoses] | None
+        self, matrices: RigMatrices, lidar: tuple[LidarSweep, RigPoses] | None
     ) -> NDArray[np.float32] | None:
         spec = self._network.spec
         if not spec.lidar_depth:
             return None
         if lidar is None:
-            return np.zeros((len(images), *spec.image_size), np.float32)
-        import torch
-
-        from gdfusion_ros.perception.framing import frame_of, lidar_depth
-
-        return lidar_depth(frame_of(torch.from_numpy(images), matrices), *lidar, spec.depth).numpy()
+            return np.zeros((spec.cameras, *spec.image_size), np.float32)
+        return depth_maps(*lidar, matrices, spec.image_size, spec.depth)
 
 
 def _x_fastest(voxels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -15,7 +15,8 @@ from gdfusion_ros.model.interface import Frame, Prediction
 from gdfusion_ros.model.runtime.upload import upload
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.state import SequenceState
-from gdfusion_ros.perception.framing import RigMatrices, RigPoses, frame_of, lidar_depth
+from gdfusion_ros.perception.framing import RigMatrices, RigPoses, frame_of
+from gdfusion_ros.perception.lidar_maps import depth_maps
 from gdfusion_ros.perception.preprocess import normalize
 from gdfusion_ros.perception.runners import OutOfDeviceMemoryError
 from gdfusion_ros.perception.types import LidarSweep, Pixels
@@ -49,8 +50,9 @@ class TorchRunner(SequenceRunner):
             frame = frame_of(normalize(pixels, self.network.device), matrices)
             if lidar is None:
                 return frame
-            depth = lidar_depth(frame, *lidar, self.network.spec.depth)
-            return replace(frame, lidar_depth=upload(depth, self.network.device))
+            spec = self.network.spec
+            depth = depth_maps(*lidar, matrices, spec.image_size, spec.depth)
+            return replace(frame, lidar_depth=upload(torch.from_numpy(depth), self.network.device))
 
     @torch.inference_mode()
     def see(self, frame: Frame) -> tuple[SeenByTorch, SequenceState]:

@@ -15,15 +15,19 @@ import numpy as np
 import onnx
 import pytest
 
+from gdfusion_ros import __version__
 from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.cli import main
+from gdfusion_ros.datasets import nuscenes
+from gdfusion_ros.datasets.convert import convert
+from gdfusion_ros.datasets.plan import Content, plan
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.model.export.contract import contract_path, geometry_path, read_contract
+from gdfusion_ros.model.export.contract import _digest_of, contract_path, geometry_path, read_contract
 from gdfusion_ros.model.export.half import CONVOLUTIONS
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime import backends
-from gdfusion_ros.model.runtime.backends import load_backend, specification_of
-from gdfusion_ros.model.runtime.exported import ExportedNetwork, trial_inputs
+from gdfusion_ros.model.runtime.backends import load_backend, specification_of, title_of
+from gdfusion_ros.model.runtime.exported import RUNTIMES, ExportedNetwork, trial_inputs
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.zoo import ZOO, Entry
 from gdfusion_ros.settings import ModelSettings
@@ -69,15 +73,25 @@ def grids(path: Path) -> list[bytes]:
         return [bytes(message.data) for message in reader.raw_messages() if message.topic == '/occ/occupancy']
 
 
+@pytest.fixture
+def looking(copied: Path) -> Path:
+    """The exported network, of which the contract says that it looks at LiDAR depth."""
+    changed(copied, signed=True, spec={'lidar_depth': True})
+    return copied
+
+
 @pytest.mark.slow
-def test_a_bag_is_replayed_without_torch(tiny_export: Path, scene_bag: Path, tmp_path: Path) -> None:
+def test_a_bag_is_replayed_without_torch(looking: Path, nuscenes_complete: Path, tmp_path: Path) -> None:
+    """With clouds, which become depth of the images."""
+    [job] = plan(nuscenes.load(nuscenes_complete, scenes=('scene-0001',)), tmp_path / 'bags', Content(lidar=True))
+    convert(job)
     arguments = [
         'replay',
-        str(scene_bag),
+        str(job.path),
         '--backend',
         'onnxruntime',
         '--weights',
-        str(tiny_export),
+        str(looking),
         '--set',
         'confidence=true',
         '--out',
@@ -136,13 +150,24 @@ def test_half_precision_is_for_convolutions_alone(
         ({'precision': 'int8'}, "precision 'int8' is of backend 'torch' alone"),
         ({'cues': ('voxel', 'motion', 'geometry')}, 'was exported with the cue scene, which is switched off here'),
         ({'weights': '/nowhere.onnx'}, 'there is no exported network /nowhere.onnx'),
+        ({'untrained': True}, "small.onnx) are an exported network, and 'untrained' is set; drop one"),
         ({'backend': 'torch'}, "set 'backend' to onnxruntime or openvino"),
     ],
 )
 def test_settings_that_do_not_fit_are_one_line(tiny_export: Path, changes: dict[str, object], said: str) -> None:
+    asked = ModelSettings(**{'backend': 'onnxruntime', 'weights': str(tiny_export), **changes})  # type: ignore[arg-type]
     with pytest.raises(GdfusionError) as caught:
-        load_backend(ModelSettings(**{'backend': 'onnxruntime', 'weights': str(tiny_export), **changes}))  # type: ignore[arg-type]
+        load_backend(asked)
     assert said in str(caught.value)
+
+
+def test_an_exported_network_where_weights_are_needed_is_told(
+    tiny_export: Path, scene_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ['--weights', str(tiny_export), '--out', str(tmp_path / 'out.onnx')]
+    for arguments in (['replay', str(scene_bag), *out], ['export', 'small_export', *out]):
+        assert main(arguments) == 1
+        assert 'are an exported network where weights are needed' in capsys.readouterr().err.splitlines()[-1]
 
 
 def driven(network: ExportedNetwork) -> Iterator[dict[str, Any]]:
@@ -172,6 +197,16 @@ def test_openvino_gives_what_onnxruntime_gives(tiny_export: Path) -> None:
         ExportedNetwork(tiny_export, 'Abacus', 'openvino')
 
 
+def test_a_provider_that_cannot_be_started_is_told(tiny_export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime would run all on the CPU then."""
+    monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['CUDAExecutionProvider'])
+    with (
+        pytest.warns(UserWarning, match='CUDAExecutionProvider'),
+        pytest.raises(GdfusionError, match='cannot start CUDAExecutionProvider here: install the libraries'),
+    ):
+        ExportedNetwork(tiny_export, 'cuda')
+
+
 @pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
 def test_a_runtime_that_is_missing_is_told(tiny_export: Path, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, backend, None)
@@ -180,7 +215,8 @@ def test_a_runtime_that_is_missing_is_told(tiny_export: Path, backend: str, monk
 
 
 def test_an_export_knows_its_files(copied: Path) -> None:
-    assert load_backend(settings(copied)).spec == specification_of(settings(copied))
+    network = load_backend(settings(copied))
+    assert (network.spec, network.title) == (specification_of(settings(copied)), title_of(settings(copied)))
     geometry_path(copied).write_bytes(geometry_path(copied).read_bytes() + b'\0')
     with pytest.raises(GdfusionError, match=r'is not the one that copied\.json was written with'):
         ExportedNetwork(copied)
@@ -199,14 +235,76 @@ def test_other_images_than_it_was_exported_for_are_told(tiny_export: Path) -> No
         network.spec.require_cameras(['CAM_FRONT'])
 
 
-def test_a_contract_of_another_format_is_refused(copied: Path) -> None:
-    contract = msgspec.structs.replace(read_contract(copied), format=0)
-    contract_path(copied).write_bytes(msgspec.json.encode(contract))
-    with pytest.raises(GdfusionError, match='has format 0, this version reads 1: export it again'):
+def changed(path: Path, *, signed: bool, **changes: Any) -> None:
+    """Changes facts of a contract, as an editor does, or, ``signed``, as another version would write them."""
+    facts = msgspec.json.decode(contract_path(path).read_bytes())
+    facts |= {'spec': {**facts['spec'], **changes.pop('spec', {})}, **changes}
+    if signed:
+        del facts['sha256']
+        facts['sha256'] = _digest_of(facts)
+    contract_path(path).write_bytes(msgspec.json.encode(facts))
+
+
+@pytest.mark.parametrize(
+    ('signed', 'changes', 'said'),
+    [
+        (False, {'spec': {'classes': 3}}, 'was changed since it was written: export it again'),
+        (True, {'format': 9, 'version': '9.0', 'wheels': 4}, f'gdfusion_ros 9.0 in format 9, but {__version__}'),
+        (True, {'spec': {'wheels': 4}, 'version': '9.0'}, 'gdfusion_ros 9.0, whose networks have "wheels", but'),
+        (True, {'precision': 'int8'}, 'is no contract of an exported network: export it again (Invalid enum value'),
+    ],
+)
+def test_a_contract_that_was_changed_or_is_of_another_version_is_refused(
+    copied: Path, signed: bool, changes: dict[str, object], said: str
+) -> None:
+    changed(copied, signed=True)
+    assert read_contract(copied).spec.name == 'small_export', 'laid out otherwise'
+    changed(copied, signed=signed, **changes)
+    with pytest.raises(GdfusionError) as caught:
+        specification_of(settings(copied))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize('text', ['', '{}', '[]', '\0', '[' * 100_000, '{"format":' + '[' * 100_000])
+def test_a_file_that_is_no_contract_is_refused(copied: Path, text: str) -> None:
+    contract_path(copied).write_text(text)
+    with pytest.raises(GdfusionError, match=r'copied\.json is no contract of an exported network: export it again'):
         read_contract(copied)
-    contract_path(copied).write_text('{}')
-    with pytest.raises(GdfusionError, match='is no contract of an exported network'):
+    contract_path(copied).unlink()
+    with pytest.raises(GdfusionError, match=r'copied\.json is missing: the contract belongs beside copied\.onnx'):
         read_contract(copied)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def without_data(path: Path) -> None:
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location='copied.data', size_threshold=0)
+    path.with_name('copied.data').unlink()
+
+
+@pytest.mark.parametrize('spoil', [cut, without_data])
+@pytest.mark.parametrize('runtime', RUNTIMES)
+def test_a_spoilt_graph_is_refused(copied: Path, spoil: Callable[[Path], None], runtime: str) -> None:
+    """By its digest; and by what runs it, in one line."""
+    if runtime == 'openvino':
+        pytest.importorskip('openvino', reason="pip install 'gdfusion-ros[openvino]'")
+    spoil(copied)
+    with pytest.raises(GdfusionError, match=r'is not the one that copied\.json was written with: export it again'):
+        ExportedNetwork(copied, runtime=runtime)
+    with pytest.raises(GdfusionError, match=rf'^\S+ cannot be run by {runtime} (on|with) CPU[^\n\\]+$'):
+        RUNTIMES[runtime](copied, 'CPU')
+
+
+def test_a_bag_without_clouds_is_refused_for_a_network_that_looks_at_them(
+    looking: Path, scene_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ['--backend', 'onnxruntime', '--weights', str(looking), '--out', str(tmp_path / 'grids')]
+    assert main(['replay', str(scene_bag), *arguments]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert '/LIDAR_TOP/points' in line
 
 
 def test_other_weights_than_the_exported_ones_are_told(

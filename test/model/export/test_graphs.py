@@ -14,6 +14,7 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from gdfusion_ros.model.export.contract import geometry_path
@@ -27,13 +28,15 @@ from gdfusion_ros.model.export.graphs import (
 )
 from gdfusion_ros.model.export.words import words
 from gdfusion_ros.model.export.write import export
+from gdfusion_ros.model.geometry.depth_bins import DepthBins
+from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.graph_form import graph_form
 from gdfusion_ros.model.interface import Frame, Prediction
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.networks import alocc, bevdetocc, fbocc, gsdocc, nano
 from gdfusion_ros.model.networks.alocc_specs import Sizes
 from gdfusion_ros.model.networks.memories import NOTHING, queue
-from gdfusion_ros.model.runtime.exported import ExportedNetwork
+from gdfusion_ros.model.runtime.exported import ExportedNetwork, trial_inputs
 from gdfusion_ros.model.runtime.prepare import prepare
 from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.spec import NetworkSpec
@@ -50,16 +53,6 @@ BEVDETOCC = bevdetocc.Sizes(
     encoder_channels=(8, 12),
     encoder_blocks=(1, 1),
     classifier_channels=12,
-)
-ALOCC = Sizes(
-    backbone_widths=WIDTHS,
-    backbone_blocks=BLOCKS,
-    image_channels=16,
-    pyramid_channels=8,
-    encoder_channels=(8, 12, 16),
-    encoder_blocks=(1, 1, 1),
-    voxel_channels=24,
-    map_channels=20,
 )
 NANO = nano.Sizes(
     backbone_widths=(16, 20, 24),
@@ -95,18 +88,24 @@ SMALL: dict[str, Callable[[NetworkSpec], OccupancyNetwork]] = {
     'bevdetocc_gf': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC),
     'bevdetocc': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC, memory=NOTHING),
     'bevdetocc_sf': partial(bevdetocc.bevdetocc, sizes=BEVDETOCC, memory=queue(2)),
-    'alocc_3d': partial(alocc.alocc_3d, sizes=ALOCC, memory=queue(2)),
-    'alocc_3d_depth': lambda spec: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), ALOCC, queue(2)),
-    'alocc_3d_gf': partial(alocc.alocc_3d, sizes=ALOCC),
-    'alocc_3d_gf_depth': lambda spec: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), ALOCC),
-    'alocc_2d': lambda spec: alocc.alocc_2d(flat(spec), ALOCC, queue(2)),
-    'alocc_2d_gf': lambda spec: alocc.alocc_2d(flat(spec), ALOCC),
-    'alocc_mini': lambda spec: alocc.alocc_mini(flat(spec), ALOCC, queue(2)),
-    'alocc_mini_gf': lambda spec: alocc.alocc_mini(flat(spec), ALOCC),
     'fbocc_gf': lambda spec: fbocc.fbocc(dataclasses.replace(spec, refinement=2), FBOCC),
     'gsdocc': lambda spec: gsdocc.gsdocc(dataclasses.replace(spec, refinement=2, cues=()), GSDOCC),
 }
 """Of each way to put a network together, the smallest, by the name of one of the zoo."""
+
+ALOCC: dict[str, Callable[[NetworkSpec, Sizes], OccupancyNetwork]] = {
+    'alocc_3d': partial(alocc.alocc_3d, memory=queue(2)),
+    'alocc_3d_depth': lambda spec, sizes: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), sizes, queue(2)),
+    'alocc_3d_gf': alocc.alocc_3d,
+    'alocc_3d_gf_depth': lambda spec, sizes: alocc.alocc_3d(dataclasses.replace(spec, lidar_depth=True), sizes),
+    'alocc_2d': lambda spec, sizes: alocc.alocc_2d(flat(spec), sizes, queue(2)),
+    'alocc_2d_gf': lambda spec, sizes: alocc.alocc_2d(flat(spec), sizes),
+    'alocc_mini': lambda spec, sizes: alocc.alocc_mini(flat(spec), sizes, queue(2)),
+    'alocc_mini_gf': lambda spec, sizes: alocc.alocc_mini(flat(spec), sizes),
+}
+"""The same of the ALOcc family, whose sizes other tests share."""
+
+KINDS = (*SMALL, *ALOCC)
 
 ALIKE = {
     'bevdetocc_gf_small': 'bevdetocc_gf',
@@ -116,9 +115,22 @@ ALIKE = {
 }
 """Networks of the zoo that differ from another in sizes alone."""
 
-EXPORTED = ('alocc_3d', 'fbocc_gf', 'gsdocc')
+EXPORTED = ('alocc_3d_depth', 'fbocc_gf', 'gsdocc')
 """Those that have, together with the exported network of other tests, every operation; 'make check-exports' takes all.
 """
+
+EVERY_EXPORT = 'EVERY_EXPORT' in os.environ
+
+SMALLEST = NetworkSpec(
+    name='smallest',
+    image_size=(32, 32),
+    depth=DepthBins(first=1.0, step=2.0, count=4),
+    feature_stride=16,
+    context_channels=8,
+    grid=VoxelGrid(lower=(-4.0, -4.0, -1.0), voxel_size=(2.0, 2.0, 2.0), shape=(4, 4, 4)),
+    cameras=2,
+)
+"""For onnx's reference evaluator, which samples grids place by place in Python."""
 
 
 def flat(spec: NetworkSpec) -> NetworkSpec:
@@ -128,17 +140,24 @@ def flat(spec: NetworkSpec) -> NetworkSpec:
 
 
 @pytest.fixture(scope='session')
-def small(tiny_spec: NetworkSpec) -> Callable[[str], OccupancyNetwork]:
-    """A small network of a kind, with random weights, ready to run."""
+def ready(alocc_sizes: Sizes) -> Callable[[str, NetworkSpec], OccupancyNetwork]:
+    """Makes a network of a kind, with random weights, ready to run."""
 
-    @cache
-    def made(name: str) -> OccupancyNetwork:
-        network = SMALL[name](tiny_spec)
+    def made(name: str, spec: NetworkSpec) -> OccupancyNetwork:
+        network = ALOCC[name](spec, alocc_sizes) if name in ALOCC else SMALL[name](spec)
         initialise(network, 0)
         network.camera_statistics().get_buffer('running_var').fill_(300.0**2)
         return prepare(network, torch.device('cpu'))
 
     return made
+
+
+@pytest.fixture(scope='session')
+def small(
+    ready: Callable[[str, NetworkSpec], OccupancyNetwork], tiny_spec: NetworkSpec
+) -> Callable[[str], OccupancyNetwork]:
+    """A small network of a kind."""
+    return cache(lambda name: ready(name, tiny_spec))
 
 
 @pytest.fixture
@@ -203,13 +222,13 @@ def require_same(network: OccupancyNetwork, frames: list[Frame], see: Callable[.
 
 
 def test_every_network_of_the_zoo_is_here() -> None:
-    assert set(SMALL) | set(ALIKE) >= set(ZOO), 'say how a small one is made'
+    assert set(KINDS) | set(ALIKE) >= set(ZOO), 'say how a small one is made'
     for name, other in ALIKE.items():
         one, same = ZOO[name].build, ZOO[other].build
         assert getattr(one, 'func', one) is getattr(same, 'func', same)
 
 
-@pytest.mark.parametrize('name', SMALL)
+@pytest.mark.parametrize('name', KINDS)
 @torch.inference_mode()
 def test_graph_form_gives_what_torch_gives(
     small: Callable[[str], OccupancyNetwork], frames: list[Frame], name: str
@@ -252,7 +271,7 @@ def exported(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', SMALL if 'EVERY_EXPORT' in os.environ else EXPORTED)
+@pytest.mark.parametrize('name', KINDS if EVERY_EXPORT else EXPORTED)
 def test_the_graphs_give_what_torch_gives(
     small: Callable[[str], OccupancyNetwork], exported: Callable[[str], Path], frames: list[Frame], name: str
 ) -> None:
@@ -282,7 +301,40 @@ def test_the_graphs_give_what_torch_gives(
             expected = GeometryGraph(network, geometry)(frame)
         for key, tensor in expected.items():
             assert np.array_equal(tensor.numpy(), geometry[key]), f'{key}: equal bit for bit'
+        for key, array in by_reference(geometry_path(path), arrays).items():
+            assert np.array_equal(array, geometry[key]), f'{key}: equal bit for bit'
         return graphs({**arrays, **geometry, **(graphs.blank_state() if state is None else state)})
 
     with torch.inference_mode():
         require_same(network, frames, see)
+
+
+def by_reference(path: Path, tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What onnx's reference evaluator makes of a graph's inputs."""
+    evaluator = ReferenceEvaluator(str(path))
+    found = evaluator.run(None, {name: tensors[name] for name in evaluator.input_names})
+    return dict(zip(evaluator.output_names, found, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EVERY_EXPORT, reason="takes an export of each network: 'make check-exports'")
+@pytest.mark.filterwarnings('ignore:The value of the smallest subnormal')  # none is kept, and numpy wonders
+@pytest.mark.parametrize('name', KINDS)
+def test_the_reference_evaluator_of_onnx_gives_what_onnxruntime_gives(
+    ready: Callable[[str, NetworkSpec], OccupancyNetwork], name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / 'smallest.onnx'
+    export(ready(name, SMALLEST), '0' * 64, path, scores=True)
+    graphs, noise = ExportedNetwork(path), np.random.default_rng(0)
+    given, state = trial_inputs(graphs), graphs.blank_state()
+    given['lidar_depth'][:, ::5, ::3] = 4.0
+    for driven in (0.0, 1.3):
+        given['first'] = np.array(driven == 0)
+        given['images'] = noise.normal(size=given['images'].shape).astype(np.float32)
+        given['previous_camera_from_camera'][:, 2, 3] = given['previous_ego_from_ego'][0, 3] = driven
+        tensors = {**given, **graphs.geometry(given), **state}
+        expected, found = graphs(tensors), by_reference(path, tensors)
+        state = {key.removeprefix('next_'): tensor for key, tensor in expected.items() if key.startswith('next_')}
+        assert as_likely(expected['scores'], found.pop('labels'), expected.pop('labels')).all()
+        for key, tensor in expected.items():
+            assert np.abs(found[key] - tensor).max() <= 1e-4 * (tensor.std() or 1), key

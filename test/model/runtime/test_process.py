@@ -26,12 +26,19 @@ def test_no_thread_computes_with_subnormal_numbers() -> None:
     [({}, '1000'), ({'GOMP_SPINCOUNT': '7'}, '7'), ({'OMP_WAIT_POLICY': 'passive'}, 'None')],
     ids=['nothing', 'count', 'policy'],
 )
-def test_threads_wait_briefly_unless_the_user_says_how(given: dict[str, str], found: str) -> None:
-    script = """
+@pytest.mark.parametrize(
+    ('module', 'start'),
+    [('gdfusion_ros.model.runtime.process', 'prepare_process()'), ('gdfusion_ros.cli', "main(['info', 'nothing'])")],
+    ids=['library', 'verb'],
+)
+def test_threads_wait_briefly_unless_the_user_says_how(
+    given: dict[str, str], found: str, module: str, start: str
+) -> None:
+    script = f"""
 import os, sys
-from gdfusion_ros.model.runtime.process import prepare_process
+from {module} import {start.partition('(')[0]}
 assert 'torch' not in sys.modules, 'whose library looks once'
-prepare_process()
+{start}
 print(os.environ.get('GOMP_SPINCOUNT'))
 """
     others = {name: value for name, value in os.environ.items() if name not in {'GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'}}

@@ -32,6 +32,9 @@ UNPOST, CHAIN, INTRINSICS, POST = range(4)
 SHIFT, OFFSET, PREVIOUS_OFFSET, LAST = range(4)
 LANES = 16
 """Channels that are added up side by side: a cache line of float32."""
+UNSEEN = np.uint32(65535)
+"""In place of a cell, greater than any: none."""
+Cells = NDArray[np.uint32]
 
 
 def matching_cost(
@@ -139,31 +142,41 @@ def _magnitude(feature: Floats, lanes: Floats) -> Float:
 
 
 @inlined
+def _corner_weights(seen: Floats, size: int, lower: Floats, upper: Floats) -> None:
+    """How much the cells below and above each place weigh along one axis; a cell outside the map weighs nothing."""
+    half, last = Float(size - 1) / TWO, Float(size - 1)
+    for k in range(len(seen)):
+        place = (seen[k] + ONE) * half
+        below = np.floor(place)
+        lower[k] = ONE - (place - below) if below >= ZERO else ZERO
+        upper[k] = place - below if below < last else ZERO
+
+
+@inlined
+def _corner_cells(seen: Floats, size: int, lower: Cells, upper: Cells) -> None:
+    """Which cells those are; UNSEEN for a place that is farther than one cell from the map."""
+    half, last, end = Float(size - 1) / TWO, Float(size - 1), Float(size)
+    for k in range(len(seen)):
+        place = (seen[k] + ONE) * half
+        near = place > -ONE and place < end
+        below = np.floor(place) if near else ZERO
+        # A cell outside the map weighs nothing; its index only has to be a valid one.
+        lower[k] = np.uint32(max(below, ZERO) if near else Float(UNSEEN))
+        upper[k] = np.uint32(min(below + ONE, last))
+
+
+@inlined
 def _bin_cost(
-    feature: Floats, other: Floats, gx: Float, gy: Float, unseen: Float, tested: tuple[int, int], lanes: Floats
+    feature: Floats, corners: tuple[Floats, ...], weights: tuple[Float, ...], tested: tuple[int, int], lanes: Floats
 ) -> Float:
-    """Cost of one bin that is seen at (gx, gy) of the other map; ``unseen``: of one outside it.
+    """Cost of one bin from the features of the four cells around it in the other map, and their weights.
 
     ``tested`` is where the channel of the zero test lies in a feature.
     """
-    height, width = other.shape[:2]
-    x = (gx + ONE) * (Float(width - 1) / TWO)
-    y = (gy + ONE) * (Float(height - 1) / TWO)
-    if not (x > -ONE and y > -ONE and x < Float(width) and y < Float(height)):
-        return unseen
-    left, top = int(np.floor(x)), int(np.floor(y))
-    fx, fy = x - Float(left), y - Float(top)
-    # A corner outside the map weighs nothing; its index only has to be a valid one.
-    west = ONE - fx if left >= 0 else ZERO
-    east = fx if left + 1 < width else ZERO
-    north = ONE - fy if top >= 0 else ZERO
-    south = fy if top + 1 < height else ZERO
-    right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
-    left, top = max(left, 0), max(top, 0)
-    a, b, c, d = other[top, left], other[top, right], other[bottom, left], other[bottom, right]
-    wa, wb, wc, wd = north * west, north * east, south * west, south * east
-    distance = _distance(feature, (a, b, c, d), (wa, wb, wc, wd), lanes)
+    a, b, c, d = corners
+    wa, wb, wc, wd = weights
     i, j = tested
+    distance = _distance(feature, corners, weights, lanes)
     value = wa * a[i, j] + wb * b[i, j] + wc * c[i, j] + wd * d[i, j]
     return distance + INVALID_COST if value == ZERO else distance
 
@@ -181,13 +194,30 @@ def _matching_cost(
 ) -> None:
     cameras, height, width = current.shape[:3]
     us, vs, depths = axes
+    # What all bins of a cell need is computed in loops of its own, which the compiler makes vectors of.
     for line in numba.prange(cameras * height):
         n, y = line // height, line % height
         other = previous[n] if remembered[n] else current[n]
         seen, lanes = np.empty((2, len(depths)), Float), np.empty(LANES, Float)
+        weights, cells = np.empty((4, len(depths)), Float), np.empty((4, len(depths)), np.uint32)
         for x in range(width):
             feature = current[n, y, x]
             unseen = _magnitude(feature, lanes) + INVALID_COST
             _see_bins(us[x], vs[y], depths, matrices[n], vectors[n], seen)
+            _corner_weights(seen[0], width, weights[0], weights[1])
+            _corner_weights(seen[1], height, weights[2], weights[3])
+            _corner_cells(seen[0], width, cells[0], cells[1])
+            _corner_cells(seen[1], height, cells[2], cells[3])
             for k in range(len(depths)):
-                cost[n, y, x, k] = _bin_cost(feature, other, seen[0, k], seen[1, k], unseen, tested, lanes)
+                left, right, top, bottom = cells[0, k], cells[1, k], cells[2, k], cells[3, k]
+                west, east, north, south = weights[0, k], weights[1, k], weights[2, k], weights[3, k]
+                if max(left, top) == UNSEEN:
+                    cost[n, y, x, k] = unseen
+                else:
+                    cost[n, y, x, k] = _bin_cost(
+                        feature,
+                        (other[top, left], other[top, right], other[bottom, left], other[bottom, right]),
+                        (north * west, north * east, south * west, south * east),
+                        tested,
+                        lanes,
+                    )
