@@ -37,9 +37,10 @@ test: lint  ## lint, then all tests, a file in each of JOBS processes
 test-fast: setup  ## the tests that are neither slow nor need ROS processes or a browser: under 2 minutes
 	$(BIN)/pytest -m 'not slow and not ros and not browser'
 
-lint: setup  ## ruff (rules and format) and mypy
+lint: setup  ## ruff (rules and format), codespell and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	git ls-files -z | xargs -0 $(BIN)/codespell
 	$(BIN)/mypy
 
 docs: setup  ## the documentation as a site in build/site, strictly, after the tests of its links and code

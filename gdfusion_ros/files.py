@@ -17,10 +17,10 @@ _BLOCK = 1 << 20
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise GdfusionError where ``path`` exists, as nothing is ever overwritten, or can be no name of a file.
+    """Raise GdfusionError where ``path`` exists, as nothing is ever overwritten, or nothing can be written there.
 
-    Linux takes any bytes as a name. The metadata of a bag, safetensors and torch do not, and would say so when the work
-    is done.
+    Else it would be said when the work is done. Linux takes any bytes as a name; the metadata of a bag, safetensors and
+    torch do not.
     """
     try:
         str(path).encode()
@@ -32,22 +32,29 @@ def refuse_existing(path: Path) -> None:
         raise GdfusionError(f'{path} cannot be written: {error.strerror}; choose another name') from error
     if exists:
         raise GdfusionError(f'{path} exists already, not overwriting; remove it or choose another name')
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise GdfusionError(f'{path} cannot be written: {above} is no folder; choose another name')
+    if not os.access(above, os.W_OK):
+        raise GdfusionError(f'{path} cannot be written: {above} is read-only; choose another name')
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, new: bool = False) -> Iterator[Path]:
     """A name near ``path`` to write the file to: renamed at the end of the block, removed if the block is left early.
 
-    It lies in a new folder that nobody else may enter: no link can be waiting there under the name of the draft, and of
-    several processes that write the same file the last one is whole.
+    It lies in a new folder that nobody else may enter: no link can be waiting there under the name of the draft. Of
+    several processes that write the same file the last one is whole, or with ``new`` the first one.
 
     Raises:
-        GdfusionError: the file cannot be written.
+        GdfusionError: the file cannot be written, or is to be ``new`` and was written by somebody else meanwhile.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _workplace(path) as workplace:
             yield workplace / path.name
+            if new:
+                refuse_existing(path)
             (workplace / path.name).replace(path)
     except OSError as error:
         raise GdfusionError(f'{path} cannot be written: {error.strerror or error}') from error

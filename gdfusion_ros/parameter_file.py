@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.errors import LONGEST, GdfusionError
 from gdfusion_ros.names import printable
 from gdfusion_ros.settings import (
     BevSettings,
@@ -21,27 +22,56 @@ from gdfusion_ros.settings import (
     suggestion,
 )
 
+_ANY = ('*', '**')
+
+
+class _Loader(yaml.SafeLoader):
+    """As safe as its base, which keeps the last of several equal keys and forgets the others."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        first: dict[object, yaml.Node] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and first.setdefault(key.value, key) is not key:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"'{key.value}' is there a second time, after line "
+                    f'{first[key.value].start_mark.line + 1}; put both together',
+                    problem_mark=key.start_mark,
+                )
+        return super().construct_mapping(node, deep)
+
 
 def read(path: Path) -> Mapping[str, object]:
-    """What a parameter file gives the node, later lines before earlier ones; unknown names are told on stderr.
+    """What a parameter file gives the node, later lines before earlier ones.
+
+    Unknown names are told on stderr, and that all of it is for other nodes.
 
     Raises:
         GdfusionError: it cannot be read, or has no parameters.
     """
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        document = yaml.load(path.read_bytes(), _Loader)
+        sections = list(_sections(document)) if isinstance(document, dict) else []
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise GdfusionError(f'parameter file {path} cannot be read: {" ".join(str(error).split())}') from error
-    sections = list(_sections(document)) if isinstance(document, dict) else []
     if not sections:
         raise GdfusionError(f"parameter file {path} has no 'ros__parameters'; see config/occ.yaml for the form")
     # Here, since it brings numpy and its threads, before which the node has to hold signals back.
     from gdfusion_ros.messages.outputs import NODE_NAME
 
+    if not any(node in (NODE_NAME, *_ANY) for node, _ in sections):
+        others = ', '.join(dict.fromkeys(node for node, _ in sections))
+        print(
+            printable(
+                f"{path}: nothing of it is used, as it is for other nodes ({others}); this one is '{NODE_NAME}', "
+                "and '/**' is any",
+                LONGEST,
+            ),
+            file=sys.stderr,
+        )
     values = {
-        name: [] if value == [''] else value  # the empty list of ROS, which cannot tell the type of another one
+        str(name): [] if value == [''] else value  # the empty list of ROS, which cannot tell the type of another one
         for node, section in sections
-        if node in (NODE_NAME, '*', '**')
+        if node in (NODE_NAME, *_ANY)
         for name, value in section.items()
     }
     parts = (ModelSettings, PipelineSettings, TopicSettings, BevSettings, NodeSettings)
@@ -49,7 +79,7 @@ def read(path: Path) -> Mapping[str, object]:
     for name in values:
         if name not in known and not is_of_ros(name):
             print(
-                f"{path}: unknown parameter '{printable(str(name), 80)}' is ignored{suggestion(str(name), known)}",
+                f"{path}: unknown parameter '{printable(name, 80)}' is ignored{suggestion(name, known)}",
                 file=sys.stderr,
             )
     return values

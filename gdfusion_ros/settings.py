@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
@@ -67,7 +68,8 @@ def checked(name: str, value: object, default: Value, record: Record) -> Value:
     """
 
     def refuse(wanted: str) -> GdfusionError:
-        return GdfusionError(f"setting '{name}': expected {wanted}, got {value!r} ({record.description})")
+        # Cut, as a few lines of YAML with aliases can unfold to gigabytes.
+        return GdfusionError(f"setting '{name}': expected {wanted}, got {reprlib.repr(value)} ({record.description})")
 
     if isinstance(default, bool):
         if not isinstance(value, bool):

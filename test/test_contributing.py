@@ -71,6 +71,12 @@ def test_the_container_has_the_libraries_of_the_package() -> None:
     ] * 2
 
 
+def test_a_robot_without_torch_gets_all_other_libraries() -> None:
+    (line,) = re.findall(r'^pip install (onnxruntime .*)', (ROOT / 'docs/deploy.md').read_text(), re.MULTILINE)
+    needed = names(tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['dependencies'])
+    assert names(shlex.split(line)) == needed - {'torch'} | {'onnxruntime'}
+
+
 def test_the_container_copies_what_its_context_has() -> None:
     lines = (ROOT / 'docker/Dockerfile').read_text().splitlines()
     ignored = (ROOT / '.dockerignore').read_text().splitlines()

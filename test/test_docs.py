@@ -139,7 +139,9 @@ def test_commands_in_prose_have_flags_that_there_are() -> None:
 
 @pytest.mark.parametrize('verb', verbs())
 def test_examples_in_the_help_are_understood(verb: str) -> None:
-    text = re.sub(r' *\\\n +', ' ', verbs()[verb].description or '')
+    description = verbs()[verb].description or ''
+    assert not re.search(r'\S {4,}--', description), 'a line is broken by a single backslash, which Python takes away'
+    text = re.sub(r' *\\\n +', ' ', description)
     examples = re.findall(r'^  gdfusion (\S+(?: \S+)*)', text, re.MULTILINE)
     assert examples
     for example in examples:

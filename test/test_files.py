@@ -32,6 +32,31 @@ def test_two_processes_may_write_the_same_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_in_the_place_of_a_folder_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / 'file').touch()
+    with pytest.raises(GdfusionError, match=r'weights\.onnx cannot be written: \S*file is no folder'):
+        refuse_existing(tmp_path / 'file' / 'sub' / 'weights.onnx')
+
+
+def test_a_disk_that_is_read_only_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, 'access', lambda *_: False)
+    with pytest.raises(GdfusionError, match=r'weights\.onnx cannot be written: \S* is read-only'):
+        refuse_existing(tmp_path / 'sub' / 'weights.onnx')
+
+
+def test_a_new_file_does_not_replace_one_that_came_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / 'table.md'
+
+    def write() -> None:
+        with written_whole(path, new=True) as draft:
+            draft.write_text('ours')
+            path.write_text('theirs')
+
+    with pytest.raises(GdfusionError, match='exists already, not overwriting'):
+        write()
+    assert [found.read_text() for found in tmp_path.iterdir()] == ['theirs']
+
+
 def test_the_draft_lies_where_nobody_else_can_put_a_link(tmp_path: Path) -> None:
     other = tmp_path / 'other'
     other.write_text('theirs')

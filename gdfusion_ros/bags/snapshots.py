@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from gdfusion_ros.perception.types import NANOSECONDS, SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS, TopicSettings
 from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
-_TRANSPORTS = tuple(replace(TopicSettings(), image_transport=transport) for transport in ('compressed', 'raw'))
+_USUAL = TopicSettings()
 _IMAGES = {'sensor_msgs/msg/CompressedImage': compressed_image, 'sensor_msgs/msg/Image': image}
 
 
@@ -33,20 +34,38 @@ class Sources:
         topic: Their topic.
         images: Bags with the camera images; none: the bag with the grids.
         truth: The bag with the ground truth; None: the bag with the grids or those with the images, if it is there.
+        topics: Where the images are, compressed or raw.
     """
 
     grids: Path
     topic: str
     images: tuple[Path, ...] = ()
     truth: Path | None = None
+    topics: TopicSettings = _USUAL
+
+    @property
+    def transports(self) -> tuple[TopicSettings, ...]:
+        """The same topics for compressed images and for raw ones."""
+        return tuple(replace(self.topics, image_transport=transport) for transport in ('compressed', 'raw'))
+
+    def has_images(self, topic: str) -> bool:
+        """Whether ``topic`` may be that of a camera."""
+        names = (re.escape(topics.image('{camera}')).replace(r'\{camera\}', '[^/]+') for topics in self.transports)
+        return any(re.fullmatch(name, topic) for name in names)
 
 
 class BagSnapshots:
     """The grids of open bags and what belongs to each, in the order of the recording; each is read when asked for."""
 
-    def __init__(self, grids: TopicIndex, truth: TopicIndex | None, images: Mapping[str, TopicIndex]) -> None:
-        """Take the topic of the grids, that of the ground truth, and those with images by name."""
-        self._grids, self._truth, self._images = grids, truth, images
+    def __init__(
+        self,
+        grids: TopicIndex,
+        truth: TopicIndex | None,
+        images: Mapping[str, TopicIndex],
+        transports: Sequence[TopicSettings],
+    ) -> None:
+        """Take the topic of the grids, that of the ground truth, and those with images by name; their names' forms."""
+        self._grids, self._truth, self._images, self._transports = grids, truth, images, transports
 
     @property
     def stamps(self) -> list[int]:
@@ -97,7 +116,9 @@ class BagSnapshots:
         cameras, within = (grid.cameras, grid.stamp_spread) if grid.cameras else (SURROUND_CAMERAS, MATCH_WITHIN)
         images = {}
         for camera in cameras:
-            for entries in (self._images[name] for name in _image_topics(camera) if name in self._images):
+            for name in (topics.image(camera) for topics in self._transports):
+                if (entries := self._images.get(name)) is None:
+                    continue
                 index = entries.nearest(grid.stamp, within)
                 if index is not None:
                     images[camera] = _IMAGES[entries.type_name](entries.message(index), entries.topic)
@@ -121,11 +142,13 @@ def bag_snapshots(sources: Sources) -> Iterator[BagSnapshots]:
         bag.require({sources.topic: GRID_TYPE})
         grids = topic_indexes([bag], [GRID_TYPE])
         images = topic_indexes(others or [bag], _IMAGES)
+        images = {name: entries for name, entries in images.items() if sources.has_images(name)}
         truths = topic_indexes(opened([sources.truth]) if sources.truth else others, [GRID_TYPE])
         truth = (truths if sources.truth else grids | truths).get(GROUND_TRUTH_TOPIC)
-        frames = BagSnapshots(grids[sources.topic], None if sources.topic == GROUND_TRUTH_TOPIC else truth, images)
+        shown_truth = None if sources.topic == GROUND_TRUTH_TOPIC else truth
+        frames = BagSnapshots(grids[sources.topic], shown_truth, images, sources.transports)
         if sources.images and not frames.parts.images:
-            raise _missing(sources.images, 'camera image')
+            raise _missing(sources.images, f'camera image on {sources.topics.image_topic} (setting image_topic)')
         if sources.truth and not frames.parts.truth:
             raise _missing([sources.truth], f'ground truth on {GROUND_TRUTH_TOPIC}')
         yield frames
@@ -141,10 +164,6 @@ def _missing(paths: Sequence[Path], what: str) -> GdfusionError:
 def _same_time(entries: TopicIndex, stamps: Iterable[int]) -> bool:
     """Whether any message of ``entries`` is of the time of any of ``stamps``."""
     return any(entries.nearest(stamp, MATCH_WITHIN) is not None for stamp in stamps)
-
-
-def _image_topics(camera: str) -> list[str]:
-    return [topics.image(camera) for topics in _TRANSPORTS]
 
 
 def _grid(entries: TopicIndex, index: int) -> SemanticGrid:

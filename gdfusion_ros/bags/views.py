@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,12 @@ from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE
 from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.transforms import TransformError, TransformTree
 from gdfusion_ros.perception.types import CameraModel, Matrix, Pixels, SemanticGrid
-from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
+from gdfusion_ros.settings import PipelineSettings, TopicSettings
 from gdfusion_ros.viewers.view import PlacedCamera, View
 from gdfusion_ros.visualization.snapshot import Snapshot
 
 Measure = Callable[[Snapshot], Mapping[str, float]]
+_USUAL_PIPELINE, _USUAL_TOPICS = PipelineSettings(), TopicSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,35 +108,44 @@ class BagViews:
 
 
 @contextmanager
-def bag_views(bag: Path, grids: Path | None, topic: str, *, measure: Measure = lambda _: {}) -> Iterator[BagViews]:
+def bag_views(
+    bag: Path,
+    grids: Path | None,
+    topic: str,
+    *,
+    pipeline: PipelineSettings = _USUAL_PIPELINE,
+    topics: TopicSettings = _USUAL_TOPICS,
+    measure: Measure = lambda _: {},
+) -> Iterator[BagViews]:
     """The views of the grids on ``topic`` of the bag ``grids`` (None: of ``bag`` itself).
 
     Args:
         bag: With images, calibration, transforms and perhaps ground truth; what it lacks is not shown.
         grids: With the grids, as 'gdfusion replay' writes it.
         topic: Of the grids.
+        pipeline: The cameras and the fixed frame.
+        topics: Of the images, of their calibration and of the transforms.
         measure: What is to be drawn over time, by name.
 
     Raises:
         GdfusionError: a bag cannot be read, has no grids, or is not of the same drive.
     """
-    sources = Sources(grids or bag, topic, () if grids is None else (bag,))
+    sources = Sources(grids or bag, topic, () if grids is None else (bag,), topics=topics)
     with bag_snapshots(sources) as snapshots, bag_reader(bag) as reader, bag_reader(sources.grids) as beside:
-        topics = TopicSettings()
         diagnostics = topic_indexes([beside], [DIAGNOSTICS_TYPE]).get(DIAGNOSTICS_TOPIC)
         yield BagViews(
             snapshots,
-            PipelineSettings().fixed_frame,
+            pipeline.fixed_frame,
             measure,
             transforms_of(reader, topics),
-            dict(_models(reader, topics)),
+            dict(_models(reader, pipeline.cameras, topics)),
             diagnostics,
         )
 
 
-def _models(bag: BagReader, topics: TopicSettings) -> Iterator[tuple[str, CameraModel]]:
+def _models(bag: BagReader, cameras: Sequence[str], topics: TopicSettings) -> Iterator[tuple[str, CameraModel]]:
     """The calibration of every camera that has one, by its first message."""
-    for camera in SURROUND_CAMERAS:
+    for camera in cameras:
         name = topics.camera_info(camera)
         if name in bag.topics and bag.topics[name].type_name == CAMERA_INFO_TYPE:
             for item in bag.messages([name]):

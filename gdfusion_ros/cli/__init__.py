@@ -13,9 +13,10 @@ import sys
 import textwrap
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from gdfusion_ros import __version__
-from gdfusion_ros.cli.pipes import silence_unread
+from gdfusion_ros.cli.pipes import open_missing, silence_unread
 from gdfusion_ros.errors import LONGEST, GdfusionError
 from gdfusion_ros.model.runtime.process import wait_briefly
 from gdfusion_ros.names import printable
@@ -74,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _prepare_process() -> None:
+    open_missing()
     wait_briefly()  # some verbs load torch before they know that they will compute
     if threading.current_thread() is threading.main_thread():
         # So that an end by the system or the terminal cleans up as Ctrl-C does.
@@ -84,6 +86,14 @@ def _prepare_process() -> None:
         sys.stdout.reconfigure(errors='backslashreplace')
 
 
+def _require_folder() -> None:
+    """Say that the shell is in a folder that is gone: names mean nothing there, and MKL ends the process."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise GdfusionError('the current folder was removed; change into one that is there') from error
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code."""
     verb, verbose = 'gdfusion', False
@@ -92,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _prepare_process()
             args = build_parser().parse_args(argv)
             verb, verbose = f'gdfusion {args.verb}', args.verbose
+            _require_folder()
             return int(args.run(args))
         finally:
             sys.stdout.flush()
@@ -118,6 +129,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"{verb}: {printable(str(error), LONGEST)}; '--verbose' shows where", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f'{verb}: stopped', file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(' '.join((f'{verb}: stopped', *map(str, stop.args))), file=sys.stderr)
         return 130

@@ -151,7 +151,7 @@ def assignment(text: str) -> tuple[str, object]:
         raise GdfusionError(f'--set {text}: expected NAME=VALUE')
     try:
         return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise GdfusionError(f'--set {text}: the value is not YAML: {" ".join(str(error).split())}') from error
 
 

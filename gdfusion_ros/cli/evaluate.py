@@ -170,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
         report = evaluate(truth, predictions, protocol, lambda *pair: (export(*pair), bar.update()))
     text = report.render(args.format)
     if args.out:
-        with written_whole(args.out) as draft:
+        with written_whole(args.out, new=True) as draft:
             draft.write_text(text + '\n', 'utf-8')
     print(f'{report.tally.scored} key frames scored: {args.out}' if args.out else text)
     if args.export:
@@ -199,6 +199,8 @@ def _inputs(args: argparse.Namespace) -> _Inputs:
         raise GdfusionError('--released-protocol says how a model runs: give one (--weights FILE)')
     if args.export and args.frame_of == 'prediction':
         raise GdfusionError('--export writes predictions in the voxels of the labels; --frame-of prediction has others')
+    if args.export and args.out and args.export.absolute() == args.out.absolute():
+        raise GdfusionError(f'{args.out} cannot be both the file of the scores and the folder of the predictions')
     pipeline = pipeline_settings(args)
     if args.mask == 'predicted':
         pipeline = replace(pipeline, unobserved='unknown')

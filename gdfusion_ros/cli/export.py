@@ -92,7 +92,9 @@ def _check(args: argparse.Namespace) -> int:
     from gdfusion_ros.bags.agreement import agreement
     from gdfusion_ros.model.export.write import same_weights
     from gdfusion_ros.model.runtime.exported import ExportedNetwork
+    from gdfusion_ros.model.runtime.process import prepare_process
 
+    prepare_process()
     exported = ExportedNetwork(args.check, args.provider, args.backend)
     spec = exported.spec
     if args.model not in ('', spec.name):

@@ -4,7 +4,7 @@
   gdfusion synthesize data/val --scenes 5 --seed 2
   gdfusion train config/train_nano_images.yaml --data data/train --out runs/images
   gdfusion train config/train_nano_images.yaml --data data/train --out runs/images --resume
-  gdfusion train config/train_nano.yaml --data data/train --validation data/val --out runs/whole \
+  gdfusion train config/train_nano.yaml --data data/train --validation data/val --out runs/whole \\
       --set initial_weights=runs/images/weights.safetensors --set steps=1000
   torchrun --nproc-per-node 2 -m gdfusion_ros train config/train_nano_images.yaml --data data/train --out runs/two
 
@@ -99,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
         network = starting_network(settings, device)
         training = Run(network, settings, data, folder, processes)
         with progress(settings.steps, 'step', disable=not processes.first) as bar:
-            result = training.train(Display(bar, training.done))
+            try:
+                result = training.train(Display(bar, training.done))
+            except KeyboardInterrupt:
+                done = f'after {training.done} steps; with --resume the same command goes on'
+                raise KeyboardInterrupt(done) from None
         if processes.first:
             print(f'{result.steps} steps; {result.waiting:.1%} of the time was spent waiting for data')
             print(f'weights in {folder.weights}, curves in {folder.curves}')

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import counted, progress
+from gdfusion_ros.cli.common import add_pipeline_arguments, counted, pipeline_settings, progress, topic_settings
 from gdfusion_ros.cli.node import FOXGLOVE_PORT
 from gdfusion_ros.errors import GdfusionError
 
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--rate', type=float, default=1.0, help='times real time that is played; default: %(default)s')
     parser.add_argument('--once', action='store_true', help='play once, not again and again')
+    add_pipeline_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
         raise GdfusionError(f'--rate {args.rate:g}: expected more than 0')
     if args.rerun not in (None, _VIEWER) and args.rerun.suffix != '.rrd':
         raise GdfusionError(f'--rerun {args.rerun}: expected a file that ends in .rrd')
-    with bag_views(args.bag, args.grids, args.topic, measure=frame_scores) as views:
+    pipeline, topics = pipeline_settings(args), topic_settings(args)
+    with bag_views(args.bag, args.grids, args.topic, pipeline=pipeline, topics=topics, measure=frame_scores) as views:
         viewer = _viewer(args)
         try:
             _fill(viewer, views) if args.rerun is not None else _play(viewer, views, args.rate, once=args.once)

@@ -173,6 +173,22 @@ def require_free(labels: NDArray[np.uint8], free: int, place: str) -> None:
         )
 
 
+def require_mostly_free(labels: NDArray[np.uint8], free: int, place: str) -> None:
+    """The same of a label file, which is of a real street: no other class fills half of it.
+
+    Raises:
+        GdfusionError: names ``place``; no voxel is ``free``, or most are of another class.
+    """
+    require_free(labels, free, place)
+    count = np.bincount(labels.ravel(order='K'), minlength=UNKNOWN + 1)
+    count[[free, UNKNOWN]] = 0
+    if 2 * count.max() > labels.size:
+        raise GdfusionError(
+            f'{place}: {100 * count.max() // labels.size} % of the voxels are of class {count.argmax()}, as if that '
+            f'were free, which is {free} here; the classes are numbered otherwise: renumber them'
+        )
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Whatever numpy and zipfile make of damaged bytes (they raise a dozen types) as one clear line."""

@@ -34,6 +34,7 @@ from gdfusion_ros.datasets.nuscenes_rows import (
     SceneRow,
     SensorRow,
 )
+from gdfusion_ros.datasets.rotations import require_level, require_upright
 from gdfusion_ros.datasets.scene_names import chosen
 from gdfusion_ros.datasets.tables import Tables
 from gdfusion_ros.datasets.timestamps import nanoseconds, require_microseconds, require_near
@@ -267,7 +268,10 @@ def _calibrations(tables: Tables) -> dict[str, Calibration]:
         channel, kind = tables.find(sensors, row.sensor_token, 'sensor', 'calibrated_sensor')
         return Calibration(channel, kind, row.pose, row.intrinsics(channel, kind), row.distortion)
 
-    return tables.read('calibrated_sensor', CalibrationRow, calibration)
+    made = tables.read('calibrated_sensor', CalibrationRow, calibration)
+    cameras = ((item.channel, item.pose.rotation) for item in made.values() if item.modality == 'camera')
+    require_upright(tables.path('calibrated_sensor'), cameras)
+    return made
 
 
 def _measurements(
@@ -286,6 +290,7 @@ def _measurements(
     rows = tables.read('sample_data', DataRow, wanted)
     needed = {row.ego_pose_token for row in rows.values()}
     poses = tables.read('ego_pose', EgoPoseRow, lambda row: row.pose if row.token in needed else None)
+    require_level(tables.path('ego_pose'), (pose.rotation for pose in poses.values()))
     categories = _point_categories(root, tables, rows)
     while rows:
         token, row = rows.popitem()

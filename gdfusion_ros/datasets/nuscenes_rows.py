@@ -46,6 +46,8 @@ _UPRIGHT = 0.5
 """Cosine of the largest angle, 60 degrees, between the vehicle's vertical axis and the map's."""
 _FARTHEST = 1e8
 """No map on Earth is so large [m]."""
+_LONGEST_VEHICLE = 50.0
+"""No sensor is farther from the origin of its vehicle [m]."""
 
 
 class SceneRow(Row):
@@ -163,6 +165,17 @@ class CalibrationRow(PoseRow):
     sensor_token: str
     camera_intrinsic: list[list[float]] | None = None
     camera_distortion: list[float] | None = None
+
+    @property
+    def pose(self) -> Pose:
+        """In ROS's order. Raises ValueError where the rotation is none, or no sensor is mounted there."""
+        pose = super().pose
+        if not math.hypot(*pose.translation) < _LONGEST_VEHICLE:
+            raise ValueError(
+                f'translation {self.translation} is farther than {_LONGEST_VEHICLE:g} m from the vehicle that it is '
+                'mounted on; expected meters, in the frame of the vehicle'
+            )
+        return pose
 
     def intrinsics(self, channel: str, kind: str) -> tuple[float, ...]:
         """The nine values of a camera's K, row-major; none for other sensors.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfusion_ros.datasets.arrays import labels_of, read_npz, require_free
+from gdfusion_ros.datasets.arrays import labels_of, read_npz, require_mostly_free
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.perception.types import SemanticGrid
@@ -82,7 +82,7 @@ def _semantics(arrays: dict[str, NDArray[np.uint8]], path: Path, *, unknown: boo
     highest = semantics.max(where=semantics != UNKNOWN, initial=0) if unknown else semantics.max()
     if highest > free:
         raise GdfusionError(f'labels {path}: there is a class {highest}; Occ3D has 0 to {free}: number the classes so')
-    require_free(semantics, free, f'labels {path}')
+    require_mostly_free(semantics, free, f'labels {path}')
     return semantics
 
 

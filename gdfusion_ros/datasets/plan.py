@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import stat
 from collections import Counter
@@ -27,6 +28,7 @@ _NUSCENES = 'nuScenes (c) Motional, CC BY-NC-SA 4.0, see nuscenes.org/terms-of-u
 _MADE = 'made by gdfusion synthesize, CC0 1.0'
 _NAMED = 3  # how many missing images an error names
 _LABEL_MESSAGES = 4 * OCC3D_NUSCENES.grid.voxels  # bytes: labels, camera mask, 24 for each of some 50 000 cubes
+_MOVED = 0.1  # meters that two poses of one moment may be apart
 _PARTS = {
     'maps': 'maps',
     'CAN bus': 'can_bus',
@@ -114,7 +116,8 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
 
     Raises:
         GdfusionError: images are missing (counted, the first ones named) or of another size than the tables say, a
-            camera's matrix is none, a bag exists already, or the disk is too small.
+            camera's matrix is none, the vehicle is in two places at once, a bag exists already, or the disk is too
+            small.
     """
     jobs = [_job(scene, dataset, out / scene.name, content) for scene in dataset.scenes]
     missing = sorted(path for job in jobs for path in job.missing(IMAGES))
@@ -136,6 +139,7 @@ def plan(dataset: Dataset, out: Path, content: Content = Content(), *, skip_miss
     for job in jobs:
         refuse_existing(job.path)
         _check_images(job)
+        _check_poses(job)
     _check_space(out, sum(job.size for job in jobs))
     return jobs
 
@@ -166,6 +170,9 @@ def absences(dataset: Dataset, jobs: Sequence[Job]) -> Iterator[str]:
     for scene in dataset.scenes:
         yield from _lacks(scene)
     content = jobs[0].content
+    paths = [data.path for job in jobs for data in job.measurements() if data.calibration.modality == 'camera']
+    if again := len(paths) - len(set(paths)):
+        yield f'images: {again} of {len(paths)} rows of sample_data.json name a file that another row names, too'
     wanted = {SWEEP_IMAGES: content.sweeps, LIDAR: content.lidar, LABELS: content.labels}
     for kind in (kind for kind, wished in wanted.items() if wished):
         total = sum(len(job.files[kind]) for job in jobs)
@@ -229,6 +236,18 @@ def _check_images(job: Job) -> None:
             seen.add(channel)
             images.check(data.path, data)
             camera_model(camera_info(data, make), f'camera_intrinsic of {channel} in calibrated_sensor.json')
+
+
+def _check_poses(job: Job) -> None:
+    """Make sure that the vehicle is in one place at a time, as /tf has it."""
+    first: dict[int, SensorData] = {}
+    for data in job.measurements():
+        other = first.setdefault(data.stamp, data)
+        if math.dist(data.ego_pose.translation, other.ego_pose.translation) > _MOVED:
+            raise GdfusionError(
+                f'{job.scene.name}: {other.token} and {data.token} in sample_data.json have one timestamp, but ego '
+                'poses in different places; give each its own timestamp, or both the pose of that moment'
+            )
 
 
 def _measurements(scene: Scene, content: Content) -> Iterator[SensorData]:

@@ -37,7 +37,7 @@ from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime.process import set_threads
 from gdfusion_ros.model.zoo import load_network, select_model
 from gdfusion_ros.names import printable
-from gdfusion_ros.settings import ModelSettings
+from gdfusion_ros.settings import ModelSettings, TopicSettings
 from gdfusion_ros.visualization import sheet
 
 GRID_TOPIC = f'/{NODE_NAME}/{OCCUPANCY.topic}'
@@ -141,7 +141,7 @@ class Workplace:
             scores = self._scores(folder / GRIDS, truth()) if self.settings.evaluate else None
             laps.lap('evaluate')
             if self.settings.render:
-                _draw(folder / GRIDS, bag, folder / PICTURE)
+                _draw(folder / GRIDS, bag, folder / PICTURE, chosen.of_topics)
             laps.lap('render')
             record = Record(
                 name=job.name,
@@ -181,9 +181,9 @@ def workplace(settings: JobSettings) -> Workplace:
         return Workplace(_sealed(settings, model), load_network(model))
 
 
-def _draw(grids: Path, bag: Path, picture: Path) -> None:
+def _draw(grids: Path, bag: Path, picture: Path, topics: TopicSettings) -> None:
     """The last grid as a picture, with the images that it was made from."""
-    with bag_snapshots(Sources(grids, GRID_TOPIC, (bag,))) as frames:
+    with bag_snapshots(Sources(grids, GRID_TOPIC, (bag,), topics=topics)) as frames:
         sheet.write(picture, frames[len(frames) - 1])
 
 

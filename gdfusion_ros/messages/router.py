@@ -56,6 +56,10 @@ class MessageRouter:
         except GdfusionError as error:
             self._assembler.counters.message_refused(topic, str(error))
 
+    def is_calibrated(self, camera: str) -> bool:
+        """Whether a CameraInfo of ``camera`` has come that can be used."""
+        return camera in self._sizes
+
     def _image(self, camera: str, topic: str, message: Message, now: float) -> None:
         image = self._decode_image(message, topic, self._sizes.get(camera))
         self._refuse_frame(camera, image, topic)

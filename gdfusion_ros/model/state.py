@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
@@ -100,12 +100,9 @@ class SequenceState:
         Raises:
             GdfusionError: the file cannot be written.
         """
+        tensors = {name: tensor.contiguous() for name, tensor in self.tensors().items()}
         with written_whole(path) as draft:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in self.tensors().items()},
-                draft,
-                metadata={'state': json.dumps(self.structure())},
-            )
+            draft.write_bytes(save(tensors, {'state': json.dumps(self.structure())}))
 
     @staticmethod
     def load(path: Path) -> SequenceState:

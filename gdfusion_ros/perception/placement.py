@@ -28,6 +28,12 @@ _CORRECTION = 0.5
 _FARTHEST_MOUNTING = 100.0
 """No camera lies farther from its vehicle [m]; millimetres that were taken for metres do."""
 
+_STEEPEST = math.sin(math.radians(60))
+"""No camera of a vehicle looks up more steeply; one whose frame has x forward and z up, as bodies have, seems to."""
+
+_ON_ITS_HEAD = 0.5
+"""Nor does what is below stand above in its image, as where z of the vehicle's frame points down: by how much."""
+
 
 class UnplacedError(Exception):
     """A set cannot be placed yet (``may_heal``) or at all; ``reason`` is what it is counted by."""
@@ -109,6 +115,16 @@ class Placement:
                 'mounting',
                 f"{image.camera} lies {distance:.3g} m from '{self._settings.base_frame}': "
                 f"its frame '{image.frame_id}' is not on the vehicle, or not in metres",
+                may_heal=False,
+            )
+        _, down, ahead = mounting[2, :3]
+        if ahead > _STEEPEST or down > _ON_ITS_HEAD:
+            axis, would = ('z', 'look at the sky') if ahead > _STEEPEST else ('y', 'stand on its head')
+            raise UnplacedError(
+                'mounting',
+                f"{image.camera} would {would}: {axis} of its frame '{image.frame_id}' points up in "
+                f"'{self._settings.base_frame}'. An image needs the optical frame of its camera (z forward, y down), "
+                'and base_frame z up; turn the images of a camera that hangs upside down, and its frame',
                 may_heal=False,
             )
         return PosedCamera(model, mounting, self._ego_pose(image.stamp, image.epoch))

@@ -109,7 +109,7 @@ class CameraSynchronizer:
         sets = self._advance()
         while len(track.waiting) > self._settings.queue_size:
             if self._reference.waiting:
-                sets += self._advance(forced=1)
+                sets += self._advance(forced=1, full=True)
             else:
                 self._drop(track.pop(), 'queue_full')
         return sets
@@ -126,17 +126,18 @@ class CameraSynchronizer:
                 self._drop(track.pop(), 'unmatched')
         return sets
 
-    def _advance(self, forced: int = 0) -> list[CameraSet]:
-        """Close the oldest sets as far as they are decided, and ``forced`` ones that are not."""
+    def _advance(self, forced: int = 0, *, full: bool = False) -> list[CameraSet]:
+        """Close the oldest sets as far as they are decided, and ``forced`` ones that are not (a queue is ``full``)."""
         sets = []
         while self._reference.waiting:
             window = self._open = self._open or self._next_window()
             images = self._match(window)
-            if not self._is_decided(window, images):
+            decided = self._is_decided(window, images)
+            if not decided:
                 if forced == 0:
                     break
                 forced -= 1
-            made = self._close(window, images)
+            made = self._close(window, images, full=full and not decided)
             if made is not None:
                 sets.append(made)
         return sets
@@ -173,7 +174,7 @@ class CameraSynchronizer:
             self._tracks[camera].time_past(window.reference) >= self._patience for camera in images
         )
 
-    def _close(self, window: _Window, images: Mapping[str, CameraImage]) -> CameraSet | None:
+    def _close(self, window: _Window, images: Mapping[str, CameraImage], *, full: bool) -> CameraSet | None:
         """End the oldest set: with the images that there are, by the policy of ``missing_camera``, or not at all."""
         self._open = None
         policy = self._settings.missing_camera
@@ -185,7 +186,7 @@ class CameraSynchronizer:
             held = self._held(camera, window) if policy == 'hold' else None
             if held is not None:
                 found[camera] = held
-        detail = '' if not missing else self._describe(window, missing)
+        detail = '' if not missing else self._describe(window, missing, full=full)
         for camera in images:
             self._tracks[camera].pop()
         if len(found) < len(self._tracks) and policy != 'mask':
@@ -208,7 +209,7 @@ class CameraSynchronizer:
             return None
         return last if window.reference.stamp - last.stamp <= nanoseconds(self._settings.max_hold) else None
 
-    def _describe(self, window: _Window, missing: list[str]) -> str:
+    def _describe(self, window: _Window, missing: list[str], *, full: bool) -> str:
         """Which images a set lacks, and how far off the nearest ones are."""
         stamp = window.reference.stamp
         parts = []
@@ -221,9 +222,10 @@ class CameraSynchronizer:
             ]
             offset = f'{min(near, key=abs) / NANOSECONDS:+.3f} s' if near else 'none'
             parts.append(f'{camera} (nearest: {offset})')
+        late = f', and no more than queue_size ({self._settings.queue_size}) images wait for one' if full else ''
         return (
             f'set at {stamp_text(stamp)}: no image within {self._settings.sync_tolerance} s of '
-            f'{self._settings.reference_camera} from {", ".join(parts)}; sync_tolerance and missing_camera say '
+            f'{self._settings.reference_camera} from {", ".join(parts)}{late}; sync_tolerance and missing_camera say '
             'what is done about it'
         )
 

@@ -125,9 +125,10 @@ class WaitingSets:
             except UnplacedError as error:
                 if may_wait and error.may_heal:
                     return
-                self.give_up(
-                    waiting.camera_set, error.reason, f'set at {stamp_text(waiting.camera_set.stamp)}: {error}'
-                )
+                in_vain = patient and error.may_heal
+                waited = f'; waited {self._settings.tf_timeout:g} s for it (tf_timeout)' if in_vain else ''
+                detail = f'set at {stamp_text(waiting.camera_set.stamp)}: {error}{waited}'
+                self.give_up(waiting.camera_set, error.reason, detail)
             else:
                 self._make_ready(posed)
             self._waiting.popleft()

@@ -34,13 +34,14 @@ def recorded(topic: Topic) -> QoSProfile:
     """What a player offers for a topic of a bag: at least what the recorded publishers offered.
 
     Static transforms are latched even where the bag lost that, and deep enough for the messages of all its publishers;
-    ``/tf``, which has many messages a second, is as deep as tf2's broadcaster.
+    ``/tf``, which has many messages a second, is as deep as tf2's broadcaster, and so is a robot's own.
     """
-    if topic.name.split('/')[-1] == 'tf_static':
+    name = topic.name.split('/')[-1]
+    if name == 'tf_static':
         return profile(max(topic.count, 1), durability='transient_local')
     best_effort = [offer.reliability is QosReliability.BEST_EFFORT for offer in topic.qos]
     latched_offer = any(offer.durability is QosDurability.TRANSIENT_LOCAL for offer in topic.qos)
-    depths = [offer.depth for offer in topic.qos] + [TRANSFORMS] * (topic.name == '/tf')
+    depths = [offer.depth for offer in topic.qos] + [TRANSFORMS] * (name == 'tf')
     return profile(
         max(depths, default=0) or 10,
         'best_effort' if best_effort and all(best_effort) else 'reliable',

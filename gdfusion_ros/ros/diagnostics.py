@@ -60,7 +60,7 @@ class _Watch:
     Attributes:
         counts, time: at the last message, and when that was [s].
         begin: since when images are expected, or no longer are [s].
-        at_grid, grid_time: the counts when a grid was seen last, and when that was [s].
+        at_grid, grid_time: the counts when a grid was seen last, or images came again, and when that was [s].
         pace, clock_pace: of the node's clock, and what it was at the last look.
         active: whether images are expected.
         nothing_comes: whether no camera delivered.
@@ -200,8 +200,7 @@ class Diagnostics:
             'sets without it': counts.missing,
             **_reasons('dropped', counts.dropped),
         }
-        # While /clock stands still, all that is known is that nothing comes; otherwise time is that of the images.
-        timeout = self._settings.node.camera_timeout / (self._watch.clock_pace or 1.0)
+        timeout = self._longest_silence
         if not self._watch.active or max(age, still) <= timeout:
             return self._status(stream.name, OK, 'receiving' if self._watch.active else 'not active', values)
         if counts.last_stamp is None:
@@ -214,6 +213,14 @@ class Diagnostics:
                 f'{still:.1f} s'
             )
         return self._status(stream.name, stream.level, f'{said}, on {stream.topic}', values)
+
+    @property
+    def _longest_silence(self) -> float:
+        """For how long nothing may come [s].
+
+        While /clock stands still, all that is known is that nothing comes; otherwise time is that of the images.
+        """
+        return self._settings.node.camera_timeout / (self._watch.clock_pace or 1.0)
 
     def _age(self, stamp: int) -> float:
         """How far a stamp [ns] lies behind the node's clock [s]."""
@@ -250,15 +257,15 @@ class Diagnostics:
         return self._status('inputs', WARN if wrong else OK, '; '.join(wrong) or 'nothing is refused', values)
 
     def _grids(self, counts: Counts, now: float) -> DiagnosticStatus:
-        """A watchdog: where images arrive, grids are to come of them."""
+        """A watchdog: where images arrive, grids are to come of them. A pause in which none came does not count."""
         watch = self._watch
-        if counts.grids != watch.at_grid.grids:
+        arrivals = [camera.last_arrival for camera in counts.cameras.values() if camera.last_arrival is not None]
+        arriving = bool(arrivals) and now - max(arrivals) <= self._longest_silence
+        if counts.grids != watch.at_grid.grids or not arriving:
             watch.at_grid, watch.grid_time = counts, now
         idle, since = now - watch.grid_time, watch.at_grid
         values = {'made': counts.grids, 'without a grid for [s]': f'{idle:.1f}'}
-        arrivals = [camera.last_arrival for camera in counts.cameras.values() if camera.last_arrival is not None]
-        arriving = bool(arrivals) and now - max(arrivals) <= self._settings.node.camera_timeout
-        if not watch.active or not arriving or idle <= self._settings.node.grid_timeout:
+        if not watch.active or idle <= self._settings.node.grid_timeout:
             return self._status('grids', OK, 'as images allow' if watch.active else 'not active', values)
         images = {name: camera.received - since.cameras[name].received for name, camera in counts.cameras.items()}
         lost = {

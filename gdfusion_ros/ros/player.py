@@ -96,7 +96,7 @@ def play(
 
     Raises:
         GdfusionError: a bag cannot be read or lacks a topic that was asked for; the message type of one that was asked
-            for, or of all, is not installed; or nobody subscribed in time.
+            for, or of all, is not installed; there is nothing to play; or nobody subscribed in time.
     """
     with ExitStack() as stack:
         readers = [stack.enter_context(bag_reader(bag)) for bag in bags]
@@ -105,6 +105,7 @@ def play(
             for item in itertools.chain.from_iterable(reader.left_out for reader in readers):
                 on_skipped(f'{item.count} messages on {item.topic} are not played: {item.type_name} is {item.reason}')
             topics = installed(topics, on_skipped)
+        _require_messages(readers, playback.start, list(topics))
         if playback.clock:
             require_showable(readers)
         player = Player(stack.enter_context(ros_node('gdfusion_play')), topics)
@@ -204,6 +205,21 @@ class Player:
             if publisher.wait_for_all_acked(Duration(seconds=_LOOK_UP)):
                 del waiting[name]
         return list(waiting)
+
+
+def _require_messages(readers: Sequence[BagReader], start: float, topics: Sequence[str]) -> None:
+    """Make sure that there is something to play, for ever if need be.
+
+    Raises:
+        GdfusionError: a bag ends before ``start`` [s], or none has messages on ``topics``.
+    """
+    for reader in readers:
+        if start * NANOSECONDS > reader.duration:
+            raise GdfusionError(
+                f'bag {reader.path} is {reader.duration / NANOSECONDS:g} s long: --start {start:g} is later'
+            )
+    if not any(reader.count(topics) for reader in readers):
+        raise GdfusionError(f'{", ".join(str(reader.path) for reader in readers)}: no messages on {", ".join(topics)}')
 
 
 def _require_all(readers: Sequence[BagReader], playback: Playback, player: Player) -> None:

@@ -28,9 +28,9 @@ def sensor(reliability: str, depth: int) -> QoSProfile:
     return profile(depth, reliability)
 
 
-def transforms() -> QoSProfile:
-    """``/tf``, as tf2's listener."""
-    return profile(TRANSFORMS)
+def transforms(depth: int = TRANSFORMS) -> QoSProfile:
+    """``/tf``, as tf2's listener, or deeper."""
+    return profile(depth)
 
 
 def static_transforms() -> QoSProfile:

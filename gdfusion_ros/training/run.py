@@ -25,6 +25,7 @@ from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.weights.checkpoint import save_checkpoint
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
+from gdfusion_ros.model.weights.torch_files import require_loadable
 from gdfusion_ros.stopping import stop_signals
 from gdfusion_ros.training import settings as training_settings
 from gdfusion_ros.training.examples import Example, Examples
@@ -246,14 +247,15 @@ class Run:
                 'settings': training_settings.as_mapping(self._settings),
                 'data': self._examples.fingerprint,
             }
-            with written_whole(self._folder.checkpoint) as draft:
-                torch.save(content, draft)
+            with written_whole(self._folder.checkpoint) as draft, draft.open('wb') as file:
+                torch.save(content, file)  # to a file by name it says nothing of a disk that is full
             save_checkpoint(self.network, self._folder.weights, self._facts)
             self._journal.draw(self._folder.curves)
         self._processes.wait()
 
     def _resume(self) -> list[Any]:
         path = self._folder.checkpoint
+        require_loadable(path)
         try:
             content = torch.load(path, map_location='cpu', weights_only=True)
         except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything

@@ -131,8 +131,8 @@ def read(path: Path, overrides: Mapping[str, object]) -> TrainingSettings:
         GdfusionError: the file cannot be read, or holds an unknown name or a value that its setting does not allow.
     """
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        document = yaml.safe_load(path.read_bytes())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise GdfusionError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     if not isinstance(document, dict):
         raise GdfusionError(f'{path}: expected "name: value" lines of settings')

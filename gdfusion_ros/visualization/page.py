@@ -52,7 +52,7 @@ def write(path: Path, frames: Iterable[Snapshot], parts: Parts) -> None:
     if first is None:
         raise GdfusionError(f'{path}: no frames to show')
     head, tail = _template(first, parts)
-    with written_whole(path) as draft, draft.open('w', encoding='utf-8') as file:
+    with written_whole(path, new=True) as draft, draft.open('w', encoding='utf-8') as file:
         file.write(head)
         for frame in chain([first], remaining):
             file.write(_script(_content(frame, first.grid.stamp, _SMALLEST)))

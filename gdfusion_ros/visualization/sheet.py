@@ -33,7 +33,7 @@ def write(path: Path, frame: Snapshot) -> None:
         GdfusionError: a file of that name exists, or it cannot be written.
     """
     refuse_existing(path)
-    with written_whole(path) as draft:
+    with written_whole(path, new=True) as draft:
         picture(frame).save(draft, 'PNG')
 
 

@@ -55,7 +55,10 @@ def write(path: Path, frames: Iterable[Snapshot], parts: Parts, rate: Fraction) 
     import av
 
     refuse_existing(path)
-    with written_whole(path) as draft, av.open(draft, 'w', format='mp4', options={'movflags': '+faststart'}) as file:
+    with (
+        written_whole(path, new=True) as draft,
+        av.open(draft, 'w', format='mp4', options={'movflags': '+faststart'}) as file,
+    ):
         stream = file.add_stream(_ENCODER, rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
         for frame in frames:

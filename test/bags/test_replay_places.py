@@ -197,6 +197,24 @@ def transforms(topic: str, factor: float) -> Change:
     return change
 
 
+def in_body_frames(topic: str, message: Message) -> tuple[str, Message]:
+    """The cameras' frames have x forward and z up."""
+    for part in getattr(message, 'transforms', ()):
+        if part.child_frame_id != 'base_link':
+            turn = part.transform.rotation
+            turn.x, turn.y, turn.z, turn.w = 0.0, 0.0, 0.0, 1.0
+    return topic, message
+
+
+def in_a_base_with_z_down(topic: str, message: Message) -> tuple[str, Message]:
+    """The vehicle's frame has x forward and z down, as aircraft's have."""
+    for part in getattr(message, 'transforms', ()):
+        if part.child_frame_id != 'base_link':
+            turn = part.transform.rotation
+            turn.x, turn.y, turn.z, turn.w = turn.w, -turn.z, turn.y, -turn.x
+    return topic, message
+
+
 def at(sec: int, nanosec: int) -> Change:
     """CAM_BACK's images at that time."""
 
@@ -217,6 +235,11 @@ def at(sec: int, nanosec: int) -> Change:
             transforms('/tf_static', 1000.0),
             "m from 'base_link': its frame 'CAM_FRONT_LEFT' is not on the vehicle, or not in metres",
         ),
+        (
+            in_body_frames,
+            "CAM_FRONT_LEFT would look at the sky: z of its frame 'CAM_FRONT_LEFT' points up in 'base_link'",
+        ),
+        (in_a_base_with_z_down, "CAM_FRONT_LEFT would stand on its head: y of its frame 'CAM_FRONT_LEFT' points up in"),
         (back_camera(frame_id='CAM_FRONT'), "frame_id 'CAM_FRONT' is the frame of CAM_FRONT"),
         (back_camera(frame_id='a\nb\x1b'), r"frame 'a b\x1b' is in no transform"),
         (back_camera(p=np.full(12, np.nan)), 'the intrinsic matrix P is not finite'),
@@ -224,7 +247,19 @@ def at(sec: int, nanosec: int) -> Change:
         (at(5, 2 * 10**9), 'a stamp of 5 s and 2000000000 ns'),
         (at(0, 0), 'from CAM_BACK (nearest: -1600000060'),
     ],
-    ids=['far', 'far mounting', 'millimetres', 'frame twice', 'odd frame', 'nan', 'before 1970', 'nanoseconds', 'zero'],
+    ids=[
+        'far',
+        'far mounting',
+        'millimetres',
+        'body frames',
+        'aircraft',
+        'frame twice',
+        'odd frame',
+        'nan',
+        'before 1970',
+        'nanoseconds',
+        'zero',
+    ],
 )
 def test_what_nobody_can_believe_gives_no_grid(replay_edited: Callable[..., Any], change: Change, said: str) -> None:
     done = replay_edited(change)

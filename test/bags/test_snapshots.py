@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gdfusion_ros.bags.messages import GRID_TYPE, RosbagsFactory
+from gdfusion_ros.bags.reader import bag_reader
 from gdfusion_ros.bags.snapshots import Sources, bag_snapshots
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
@@ -17,6 +18,7 @@ from gdfusion_ros.messages.factory import header
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import Pixels, SemanticGrid
+from gdfusion_ros.settings import TopicSettings
 from gdfusion_ros.visualization.snapshot import Parts, Snapshot
 
 TOPIC, SECOND, MS = '/occ/occupancy', 1_000_000_000, 1_000_000
@@ -157,10 +159,26 @@ def test_several_bags_of_images_are_searched(grids: Path, drive: Path, tmp_path:
     assert (frames[0].images['CAM_BACK'][..., 0] == 9).all()
 
 
+def test_images_may_be_on_other_topics(grids: Path, drive: Path, tmp_path: Path) -> None:
+    with bag_reader(drive) as reader, bag_writer(tmp_path / 'rig') as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(f'/rig{topic.name}', topic.type_name)
+        for message in reader.raw_messages():
+            writer.write_serialized(f'/rig{message.topic}', message.stamp, message.data)
+    sources = Sources(grids, TOPIC, images=(tmp_path / 'rig',))
+    with pytest.raises(
+        GdfusionError, match=r'no camera image on /\{camera\}/image \(setting image_topic\) within 0.1 s'
+    ):
+        read(sources)
+    named = read(dataclasses.replace(sources, topics=TopicSettings(image_topic='/rig/{camera}/image')))
+    usual = read(Sources(grids, TOPIC, images=(drive,)))
+    assert [frame.images.keys() for frame in named] == [frame.images.keys() for frame in usual]
+
+
 @pytest.mark.parametrize(
     ('role', 'said'),
     [
-        ('images', 'no camera image within 0.1 s of a grid'),
+        ('images', r'no camera image on .* within 0.1 s of a grid'),
         ('truth', 'no ground truth on /ground_truth/occupancy within 0.1 s'),
     ],
 )

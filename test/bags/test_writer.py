@@ -80,7 +80,7 @@ def test_a_bag_that_somebody_else_made_meanwhile_is_kept(tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
     with (
-        pytest.raises(GdfusionError, match=r'bag cannot be written: .*File exists'),
+        pytest.raises(GdfusionError, match=r'bag cannot be written: .*file is no folder'),
         bag_writer(tmp_path / 'file' / 'bag'),
     ):
         pytest.fail('the block must not run')

@@ -59,6 +59,10 @@ BAD: dict[str, tuple[Callable[[State], Any], str]] = {
         'argparse.Namespace, which is not loaded, as it could run code',
     ),
     'not a number': (not_a_number, '1 tensors that are not finite: occupancy_head.predicter.2.bias'),
+    'variances below zero': (
+        lambda state: {key: -1 - value if key.endswith('running_var') else value for key, value in state.items()},
+        '48 variances below zero: img_backbone.bn1.running_var',
+    ),
     'a loss': (lambda state: {**state, 'loss.weight': torch.ones(18)}, '1 unexpected: loss.weight'),
 }
 

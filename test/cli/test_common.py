@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,26 @@ car: {occ: {ros__parameters: {max_hold: 4.0, mising_camera: hold}}}
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+def test_a_file_has_the_encoding_that_it_has(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / 'occ.yaml').write_text('occ: {ros__parameters: {base_frame: mît}}', encoding)
+    assert pipeline_settings(parse('--params-file', str(tmp_path / 'occ.yaml'))).base_frame == 'mît'
+
+
+def test_a_file_for_other_nodes_alone_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'robot.yaml').write_text('Occ: {ros__parameters: {max_hold: 2.0}}')
+    assert pipeline_settings(parse('--params-file', str(tmp_path / 'robot.yaml'))) == PipelineSettings()
+    assert "nothing of it is used, as it is for other nodes (Occ); this one is 'occ'" in capsys.readouterr().err
+
+
+def test_names_that_are_no_texts_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'robot.yaml').write_text('occ: {ros__parameters: {1: a, max_hold: 2.0, ~: b}}')
+    assert pipeline_settings(parse('--params-file', str(tmp_path / 'robot.yaml'))).max_hold == 2
+    said = capsys.readouterr().err
+    assert "unknown parameter '1' is ignored" in said
+    assert "unknown parameter 'None' is ignored" in said
+
+
 def test_the_empty_list_of_ros_is_empty(tmp_path: Path) -> None:
     path = tmp_path / 'occ.yaml'
     path.write_text("occ: {ros__parameters: {cues: ['']}}")
@@ -137,7 +158,18 @@ def test_a_topic_without_the_camera_is_refused() -> None:
         ('a: b', "has no 'ros__parameters'"),
         ('a: [', 'cannot be read'),
         (None, 'cannot be read'),
+        ('[' * 5000, 'cannot be read: maximum recursion depth'),
+        ('occ: &self {x: *self}', 'cannot be read: maximum recursion depth'),
+        ('/**: {ros__parameters: {a: 1}}\nocc: {}\n/**: {}', r"'/\*\*' is there a second time, after line 1; put both"),
+        ('occ: {ros__parameters: {max_hold: 1.0, max_hold: 2.0}}', "'max_hold' is there a second time"),
+        (
+            'a: &a [x, x]\n'
+            + ''.join(f'{b}: &{b} [*{a}, *{a}]\n' for a, b in pairwise('abcdefghijklmnopqrstuvwxyz'))
+            + 'occ: {ros__parameters: {cameras: *z}}',
+            "setting 'cameras': expected a list of strings, got ",
+        ),
     ],
+    ids=['empty', 'no section', 'no YAML', 'no file', 'deep', 'itself', 'a node twice', 'a name twice', 'endless'],
 )
 def test_bad_files_are_refused(tmp_path: Path, text: str | None, reason: str) -> None:
     path = tmp_path / 'occ.yaml'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,13 @@ def test_names_that_no_file_can_have_are_one_line(capsys: pytest.CaptureFixture[
 def test_the_traceback_is_there_for_whoever_wants_it() -> None:
     with pytest.raises(OSError, match='File name too long'):
         main(['info', LONG, '--verbose'])
+
+
+def test_a_folder_that_is_gone_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / 'gone').mkdir()
+    monkeypatch.chdir(tmp_path / 'gone')
+    (tmp_path / 'gone').rmdir()
+    assert main(['info', 'bag']) == 1
+    assert capsys.readouterr().err == ('gdfusion info: the current folder was removed; change into one that is there\n')

@@ -1,4 +1,4 @@
-"""A verb whose output nobody reads any more ends quietly."""
+"""A verb whose output nobody reads any more, or that has none, ends quietly."""
 
 from __future__ import annotations
 
@@ -41,3 +41,9 @@ def test_no_traceback_when_the_reader_has_gone(
         # argparse itself passes over an error while it writes its help
         assert process.wait() in {128 + signal.SIGPIPE, 0 if '--help' in arguments else None}
     assert log.read_text() == ''
+
+
+def test_no_traceback_without_standard_output(bag: Path) -> None:
+    command = f'{sys.executable} -m gdfusion_ros info {bag} <&- >&-'
+    ended = subprocess.run(['sh', '-c', command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, '')

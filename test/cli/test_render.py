@@ -136,7 +136,7 @@ def test_files_of_the_benchmark_side_by_side(tmp_path: Path) -> None:
     [
         (['--index', '7', '--out', 'a.png'], 'there is no number 7'),
         (['--topic', '/other', '--out', 'a.png'], 'no messages on /other'),
-        (['--images', 'GRIDS', '--out', 'a.html'], 'no camera image within 0.1 s'),
+        (['--images', 'GRIDS', '--out', 'a.html'], 'no camera image on'),
         (['--truth', 'GRIDS', '--out', 'a.html'], 'no ground truth on /ground_truth/occupancy'),
         (['--out', 'a.gif'], "unknown format '.gif'; known are .png, .mp4, .html"),
         (['--fps', '2', '--out', 'a.html'], '--fps is the rate of a video'),

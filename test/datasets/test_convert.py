@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import yaml
@@ -503,6 +504,24 @@ def test_a_matrix_that_no_reader_of_the_bag_would_take_is_refused(
     with pytest.raises(GdfusionError, match=f'^camera_intrinsic of CAM_BACK in calibrated_sensor.json .*{said}'):
         plan(dataset, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
+
+
+def test_rows_that_name_one_file_are_told(nuscenes_root: Path, tmp_path: Path) -> None:
+    dataset = nuscenes.load(nuscenes_root)
+    data = dict(dataset.scenes[0].samples[0].data)
+    data['CAM_BACK'] = msgspec.structs.replace(data['CAM_BACK'], filename=data['CAM_BACK_LEFT'].filename)
+    scene = replace(dataset.scenes[0], samples=(replace(dataset.scenes[0].samples[0], data=data),))
+    lines = list(absences(dataset, plan(replace(dataset, scenes=(scene,)), tmp_path / 'out')))
+    assert 'images: 1 of 6 rows of sample_data.json name a file that another row names, too' in lines
+
+
+def test_a_vehicle_in_two_places_at_once_is_refused(nuscenes_root: Path, tmp_path: Path) -> None:
+    dataset = nuscenes.load(nuscenes_root)
+    data = dict(dataset.scenes[0].samples[0].data)
+    data['CAM_BACK'] = msgspec.structs.replace(data['CAM_BACK'], stamp=data['CAM_FRONT'].stamp)
+    scene = replace(dataset.scenes[0], samples=(replace(dataset.scenes[0].samples[0], data=data),))
+    with pytest.raises(GdfusionError, match=r'scene-0001-CAM_\w+-\d+ in sample_data\.json have one timestamp, but ego'):
+        plan(replace(dataset, scenes=(scene,)), tmp_path / 'out')
 
 
 def test_tables_without_a_key_frame_of_a_camera_are_not_taken_for_missing_files(

@@ -197,6 +197,10 @@ def arrays(**changes: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
         ),
         ({'semantics': np.full((200, 200, 16), 18, np.uint8)}, 'there is a class 18; Occ3D has 0 to 17'),
         ({'semantics': np.full((200, 200, 16), 16, np.uint8)}, 'no voxel is free (17 here)'),
+        (
+            {'semantics': np.where(np.indices((200, 200, 16))[2] > 3, 0, 17).astype(np.uint8)},
+            '75 % of the voxels are of class 0, as if that were free, which is 17 here',
+        ),
         ({'semantics': np.full((200, 200, 16), -1)}, 'semantics has numbers from -1 to -1; labels go from 0 to 255'),
         ({'mask_lidar': np.zeros((1, 1), object)}, 'cannot be read: it holds Python objects, which are not loaded'),
     ],

@@ -472,6 +472,11 @@ def test_a_distortion_that_ros_has_no_name_for_is_refused(root: Path) -> None:
     assert 'camera_distortion has 3 coefficients' in refusal(root)
 
 
+def test_one_camera_may_look_down(root: Path) -> None:
+    edit(root, 'calibrated_sensor', lambda rows: rows[1].update(rotation=[0, 0.7071068, -0.7071068, 0]))
+    assert len(nuscenes.load(root).scenes) == 2
+
+
 AMBIGUOUS: dict[str, tuple[str, Edit, str]] = {
     'two measurements of one token': (
         'sample_data',
@@ -522,6 +527,31 @@ AMBIGUOUS: dict[str, tuple[str, Edit, str]] = {
     'measurements of another clock': ('sample_data', lambda rows: rows[3].update(timestamp=5), 'of one clock'),
     'a vehicle on its roof': ('ego_pose', lambda rows: rows[0].update(rotation=[0, 1, 0, 0]), 'side or its roof'),
     'x, y, z, w': ('ego_pose', lambda rows: rows[0].update(rotation=[0, 0, 0.7071068, 0.7071068]), 'w, x, y, z'),
+    'cameras in x, y, z, w': (
+        'calibrated_sensor',
+        lambda rows: [row.update(rotation=row['rotation'][1:] + row['rotation'][:1]) for row in rows] and None,
+        'calibrated_sensor.json: .* CAM_BACK, .* if they are in the order x, y, z, w; write w, x, y, z',
+    ),
+    'from the vehicle to the cameras': (
+        'calibrated_sensor',
+        lambda rows: [row.update(rotation=[-row['rotation'][0], *row['rotation'][1:]]) for row in rows] and None,
+        'the inverse, from the vehicle to the camera',
+    ),
+    'cameras whose x points forward': (
+        'calibrated_sensor',
+        lambda rows: [row.update(rotation=[1, 0, 0, 0]) for row in rows] and None,
+        'cameras whose x points forward, and z up',
+    ),
+    'a vehicle that hardly turns, in x, y, z, w': (
+        'ego_pose',
+        lambda rows: [row.update(rotation=row['rotation'][1:] + row['rotation'][:1]) for row in rows] and None,
+        'ego_pose.json: .* tilted by up to 1. degrees, and only by 0 if they are in the order x, y, z, w',
+    ),
+    'a sensor in millimetres': (
+        'calibrated_sensor',
+        lambda rows: rows[0].update(translation=[0, 0, 1500]),
+        'farther than 50 m from the vehicle',
+    ),
     'a pose nowhere': ('ego_pose', lambda rows: rows[0].update(translation=[1e300, 0, 0]), 'beyond all maps'),
     'half a pixel': ('sample_data', lambda rows: rows[0].update(width=160.5), '160.5 x 90 pixels: expected whole'),
 }

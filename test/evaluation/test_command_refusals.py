@@ -51,6 +51,10 @@ def test_what_exists_is_not_overwritten(npz: Path, labelled_root: Path, capsys: 
         (['{bag}', '--label-set', 'occ3d_nuscenes'], 'are of a dataset: give --nuscenes DIR'),
         (['{bag}', '--released-protocol'], '--released-protocol says how a model runs'),
         (
+            ['{bag}', '--export', 'x', '--out', './x'],
+            'cannot be both the file of the scores and the folder of the predictions',
+        ),
+        (
             ['{bag}', '--export', 'x', '--frame-of', 'prediction'],
             '--export writes predictions in the voxels of the labels',
         ),

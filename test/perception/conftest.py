@@ -39,18 +39,14 @@ def pose(time: float, start: float = 0.0) -> tuple[tuple[float, float, float], t
 
 
 def mountings() -> list[StampedTransform]:
-    """base_link from each camera."""
+    """base_link from each camera's optical frame."""
     turns = {'left': 0.9, 'front': 0.0, 'back': math.pi}
-    return [
-        StampedTransform(
-            'base_link',
-            camera,
-            0,
-            (1.0 + index, 0.2 * index, 1.5),
-            (0.0, 0.0, math.sin(turns[camera] / 2), math.cos(turns[camera] / 2)),
-        )
-        for index, camera in enumerate(OFFSETS)
-    ]
+    made = []
+    for index, camera in enumerate(OFFSETS):
+        c, s = math.cos(turns[camera] / 2) / 2, math.sin(turns[camera] / 2) / 2
+        place, rotation = (1.0 + index, 0.2 * index, 1.5), (-c - s, c - s, s - c, c + s)
+        made.append(StampedTransform('base_link', camera, 0, place, rotation))
+    return made
 
 
 def picture(camera: str, stamp: int) -> Pixels:

@@ -167,6 +167,15 @@ def test_lossless_waits_until_a_queue_is_full() -> None:
     assert times(pipeline.feed([], flush=True)) == [1.5, 2.0, 2.5]
 
 
+@pytest.mark.parametrize(('queue_size', 'said'), [(2, True), (10, False)])
+def test_a_set_that_is_given_up_for_a_full_queue_says_so(queue_size: int, said: bool) -> None:
+    pipeline = Pipeline(lossless=True, queue_size=queue_size)
+    pipeline.feed([item for index in range(4) for item in shots(1 + 0.5 * index, 'left', REFERENCE)], flush=not said)
+    line = pipeline.counters.snapshot().last_drop
+    assert 'no image within' in line
+    assert (f'queue_size ({queue_size}) images wait' in line) == said
+
+
 def test_a_queue_without_reference_images_is_bounded() -> None:
     pipeline = Pipeline(queue_size=3)
     pipeline.feed([image('left', 1 + 0.5 * index) for index in range(10)])

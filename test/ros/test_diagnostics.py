@@ -62,7 +62,7 @@ class Street:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Any:
     """``watch(simulated)``: a street, and what goes on there for some seconds at a pace, with images or without."""
 
-    def start(*, simulated: bool) -> tuple[Street, Any]:
+    def start(*, simulated: bool, grid_timeout: float = 3600.0) -> tuple[Street, Any]:
         street: Any = Street(simulated)
         monkeypatch.setattr(diagnostics, 'time', SimpleNamespace(monotonic=lambda: street.wall))
         settings = Settings(
@@ -70,7 +70,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Any:
             PipelineSettings(cameras=CAMERAS),
             TopicSettings(),
             BevSettings(),
-            NodeSettings(camera_timeout=1.5, grid_timeout=3600.0),
+            NodeSettings(camera_timeout=1.5, grid_timeout=grid_timeout),
         )
         assembler: Any = SimpleNamespace(counters=street.counters, takes_clouds=False, queued=0)
         shown = Diagnostics(
@@ -138,3 +138,16 @@ def test_cameras_that_all_stop_are_said_once(watch: Any) -> None:
     run(10, pace=1.0, cameras=())
     assert street.warnings == ['no camera delivers images']
     assert 'no image yet, for 10.0 s' in street.status('CAM_BACK').message
+
+
+@pytest.mark.parametrize('simulated', [False, True])
+def test_after_a_pause_grids_are_waited_for_anew(watch: Any, simulated: bool) -> None:
+    street, run = watch(simulated=simulated, grid_timeout=5.0)
+    run(4, pace=1.0)
+    run(20, pace=0.0, cameras=())
+    run(4, pace=1.0)
+    assert street.status('grids').level == DiagnosticStatus.OK
+    assert not any('no grid' in line for line in street.warnings)
+    run(4, pace=1.0)
+    assert street.status('grids').level == DiagnosticStatus.ERROR
+    assert street.status('grids').message.startswith('no grid for ')

@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gdfusion_ros.bags.messages import typestore
+from gdfusion_ros.bags.qos import LATCHED
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import plan
+from gdfusion_ros.ros.clock import NoClock
+from gdfusion_ros.ros.context import ros_node
+from gdfusion_ros.ros.player import Event, Player
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 BACK = '/CAM_BACK/image/compressed'
@@ -42,10 +46,11 @@ def test_live_equals_replay_on_real_images(
     assert live.play(job.path, 2).differences(replayed(job.path)) == []
 
 
-def test_a_loop_gives_the_same_grids_again(live: Any, drive: Path, expected: Any) -> None:
-    looped = live.play(drive, 6, loops=2)
-    assert looped.differences(expected.repeated(2)) == []
-    assert [grid.frames_since_reset for grid in looped.decoded] == [1, 2, 3, 1, 2, 3]
+@pytest.mark.parametrize(('rate', 'loops'), [(1.0, 2), (20.0, 3)])
+def test_a_loop_gives_the_same_grids_again(live: Any, drive: Path, expected: Any, rate: float, loops: int) -> None:
+    looped = live.play(drive, 3 * loops, rate=rate, loops=loops)
+    assert looped.differences(expected.repeated(loops)) == []
+    assert [grid.frames_since_reset for grid in looped.decoded] == loops * [1, 2, 3]
 
 
 def test_late_transforms_lose_no_set(live: Any, drive: Path, edited: Callable[..., Path], expected: Any) -> None:
@@ -228,6 +233,18 @@ def test_mosaics_of_a_region_of_binned_pixels_are_as_in_a_replay(
 
     bag = edited(drive, change)
     assert live.play(bag, 3).differences(replayed(bag)) == []
+
+
+def test_calibration_that_was_latched_before_the_node_came_is_heard(
+    live: Any, drive: Path, edited: Callable[..., Path], expected: Any
+) -> None:
+    with bag_reader(drive) as reader, ros_node('calibration') as node:
+        names = [name for name in reader.topics if name.endswith('/camera_info')]
+        topics = {name: dataclasses.replace(reader.topics[name], qos=(LATCHED,)) for name in names}
+        Player(node, topics).play((Event(0.0, message) for message in reader.raw_messages(names)), 1.0, NoClock())
+        live.start_anew()
+        bag = edited(drive, lambda message: None if message.topic in topics else message)
+        assert live.play(bag, 3).differences(expected) == []
 
 
 def test_a_reset_forgets_the_past(live: Any, drive: Path) -> None:

@@ -19,6 +19,7 @@ from mcap.writer import Writer
 
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.bags.reader import Topic, bag_reader
+from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.ros import clock as clock_module
 from gdfusion_ros.ros import environment, qos
@@ -296,3 +297,12 @@ def test_a_listener_that_hangs_is_not_waited_for_in_vain(
         listener.communicate()
     assert published[FRONT] == 3
     assert lines == [f'a listener has not acknowledged everything on {FRONT} after 0.5 s']
+
+
+def test_nothing_to_play_is_an_error_and_no_endless_loop(drive: Path, tmp_path: Path) -> None:
+    with pytest.raises(GdfusionError, match='s long: --start 100 is later'):
+        play([drive], Playback(start=100.0, loops=0))
+    with bag_writer(tmp_path / 'empty') as writer:
+        writer.add_topic('/text', 'std_msgs/msg/String')
+    with pytest.raises(GdfusionError, match='empty: no messages on /text'):
+        play([tmp_path / 'empty'], Playback(loops=0))

@@ -131,6 +131,8 @@ def test_stopped_at_any_moment_and_resumed(
         process.send_signal(signal.SIGCONT)
         _, error = process.communicate()
     assert process.returncode == 130, error
+    stopped = f'gdfusion train: stopped after {done} steps; with --resume the same command goes on'
+    assert error.splitlines()[-1] == stopped
     assert 'Traceback' not in error
     assert torch.load(out / 'checkpoint.pt', weights_only=True)['done'] == done
     assert train(config, labelled_root, out, '--resume') == train(config, labelled_root, whole) == 0

@@ -23,6 +23,7 @@ CONSTANTS = frozenset({'dx', 'bx', 'nx'})
 """Last parts of the names of a lift's voxels, which are no weights."""
 
 COUNTER = 'num_batches_tracked'
+VARIANCE = 'running_var'
 NAMES_SHOWN = 20
 
 
@@ -65,6 +66,12 @@ def load_checkpoint(network: OccupancyNetwork, path: Path) -> None:
             f'{path} has {len(overflown)} tensors that are not finite: {_listed(overflown)}; a '
             'training that diverged, or statistics beyond the range of 16-bit floats: take an earlier '
             'checkpoint, or the one of 32 bits'
+        )
+    negative = [name for name, key in expected.items() if name.endswith(VARIANCE) and (state[key] < 0).any()]
+    if negative:
+        raise GdfusionError(
+            f'{path} has {len(negative)} variances below zero: {_listed(negative)}; the file is damaged: fetch or '
+            'write it again'
         )
     network.load_state_dict(state)
 

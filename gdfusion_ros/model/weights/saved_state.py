@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,12 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
+from gdfusion_ros.model.weights.torch_files import require_loadable
 
 _WRAPPERS = ('state_dict', 'model_state_dict', 'model')
 """Where training tools put the weights, beside the epoch, the optimizer and the like."""
@@ -31,10 +33,6 @@ _AVERAGED = 'ema_'
 
 _AVERAGES = 'n_averaged'
 """torch's AveragedModel counts its averages beside the weights, which stand behind ``module.``."""
-
-_MOST_UNPACKED = 4
-"""How many times the size of a zip archive its content may be; torch.save packs nothing, and weights hardly shrink."""
-_NO_BOMB = 1 << 26  # bytes that may always be unpacked
 
 _REFUSED = re.compile(r'GLOBAL ([\w.]+)')
 _CAUSE = re.compile(r'WeightsUnpickler error:\s*(\S[^\n]*)')
@@ -49,6 +47,9 @@ _OTHERS = {
     b'\xfd7zXZ': 'packed by xz: unpack it first',
     b'\x28\xb5\x2f\xfd': 'packed by zstd: unpack it first',
     b'\x89HDF': 'HDF5, which Keras writes',
+    b'GGUF': 'GGUF, of language models',
+    b'Rar!': 'packed by rar: unpack it first',
+    b"7z\xbc\xaf'\x1c": 'packed by 7z: unpack it first',
 }
 """How files begin that are found in the place of a checkpoint -> what they are."""
 
@@ -65,7 +66,6 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise GdfusionError(f'there is no checkpoint {path}')
-    _require_size(path)
     content = _safetensors(path) if _is_safetensors(path) else _pickle(path)
     state = {
         str(key): tensor
@@ -82,9 +82,9 @@ def write_state(state: Mapping[str, Tensor], path: Path, facts: WeightsMetadata)
     Raises:
         GdfusionError: the file cannot be written.
     """
+    said = {name: fact for name, fact in asdict(facts).items() if fact}
     with written_whole(path) as draft:
-        save_file(dict(state), draft, metadata={name: fact for name, fact in asdict(facts).items() if fact})
-        draft.chmod(0o644)  # safetensors writes files that nobody else may read
+        draft.write_bytes(save(dict(state), said))  # whose own way to a file has errors of its own for a full disk
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -107,22 +107,8 @@ def _safetensors(path: Path) -> object:
         raise _unreadable(path, error) from error
 
 
-def _require_size(path: Path) -> None:
-    """Refuse a zip archive that would fill the memory: torch unpacks first and compares sizes then."""
-    try:
-        size = path.stat().st_size
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(info.file_size for info in archive.infolist())
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return  # whoever reads it will say so
-    if unpacked > max(_MOST_UNPACKED * size, _NO_BOMB):
-        raise GdfusionError(
-            f'checkpoint {path} is a zip archive of {size >> 20} MB that would be {unpacked >> 20} MB when unpacked, '
-            'which weights are not; fetch it again from where it comes'
-        )
-
-
 def _pickle(path: Path) -> object:
+    require_loadable(path)
     try:
         # As an open file: of a path, torch would look at the ending.
         with torch.serialization.safe_globals(_numpy_values()), path.open('rb') as file:
@@ -153,7 +139,7 @@ def _unreadable(path: Path, error: Exception) -> GdfusionError:
 
 def _kind_of_other(path: Path, said: str) -> str:
     """What a file is that could not be read, and what to do; empty where that cannot be told."""
-    first = _first_bytes(path).lstrip()
+    first = _first_bytes(path).removeprefix(BOM_UTF8).lstrip()
     for start, kind in _OTHERS.items():
         if first.startswith(start):
             return kind
@@ -201,7 +187,7 @@ def _unwrapped(content: object, path: Path) -> Mapping[object, object]:
 def _inner(content: Mapping[object, object]) -> object:
     """What a dictionary wraps; None where it wraps nothing, or nobody can tell what."""
     for name in _WRAPPERS:
-        if name in content:
+        if isinstance(content.get(name), Mapping):  # 'model' may be the name of one
             return content[name]
     if any(_as_tensor(value) is not None for value in content.values()):
         return None
@@ -210,7 +196,9 @@ def _inner(content: Mapping[object, object]) -> object:
         for value in content.values()
         if isinstance(value, Mapping) and value and all(_as_tensor(item) is not None for item in value.values())
     ]
-    return full[0] if len(full) == 1 else None
+    if len(full) == 1:
+        return full[0]
+    return next((content[name] for name in _WRAPPERS if name in content), None)
 
 
 def _as_tensor(value: object) -> Tensor | None:

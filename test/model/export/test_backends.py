@@ -356,3 +356,10 @@ def test_pixels_are_normalised_alike_with_and_without_torch() -> None:
 
     images = list(np.random.default_rng(0).integers(0, 256, (2, 6, 8, 3), np.uint8))
     assert np.array_equal(normalize(images, torch.device('cpu')).numpy(), normalized(images))
+
+
+def test_the_check_computes_as_a_replay_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[bool] = []
+    monkeypatch.setattr('gdfusion_ros.model.runtime.process.prepare_process', lambda: prepared.append(True))
+    assert main(['export', '--check', 'none.onnx', '--bag', 'none']) == 1
+    assert prepared

@@ -115,6 +115,31 @@ def test_step_against_autograd(step: Callable[..., Tensor], reach: float) -> Non
 
 
 @pytest.mark.parametrize('step', STEPS.values(), ids=STEPS)
+def test_steep_places_are_as_near_as_their_position(step: Callable[..., Tensor]) -> None:
+    """The step adds next to nothing to the rounding of its position, which counts hundredfold where offsets jump.
+
+    With offsets as large as ALOcc's recording has; from the same float32 positions, against float64.
+    """
+    torch.manual_seed(5)
+    size, voxels = (40, 40, 8), 40 * 40 * 8
+    history, offsets = (20 * torch.randn(voxels, 3)).clamp(-20, 20), 4 * torch.randn(voxels, 3)
+    matrix = turned(3.5, (3.1, -0.4, 0.1))
+    positions = sampled_positions(offsets, matrix, size)
+
+    def exactly(places: Tensor) -> Tensor:
+        sampled, jacobian = sample_with_jacobian(history.double(), places.double(), size)
+        delta = 2 * (sampled - offsets)
+        gradient = ((jacobian * delta[:, None]).sum(-1) - delta) / 3
+        inside = ((places >= 0) & (places <= torch.tensor([39.0, 39.0, 7.0]))).all(-1, keepdim=True)
+        return torch.where(inside, offsets - 0.1 * gradient.clamp(-20, 20), offsets.double())
+
+    expected = exactly(positions)
+    next_bit = exactly(torch.nextafter(positions, torch.full_like(positions, torch.inf)))
+    assert (next_bit - expected).abs().max() > 2e-4
+    assert (step(offsets, history, matrix, size) - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize('step', STEPS.values(), ids=STEPS)
 def test_step_on_and_beyond_the_border(step: Callable[..., Tensor]) -> None:
     """Positions on the first and last index take part, those a hair beyond keep their prediction."""
     torch.manual_seed(2)

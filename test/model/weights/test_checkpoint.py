@@ -469,6 +469,8 @@ def script() -> bytes:
             "a Git LFS pointer .* 'git lfs pull'",
         ),
         (lambda: b'\n<!DOCTYPE html><html>', 'a web page'),
+        (lambda: b'\xef\xbb\xbf<!DOCTYPE html><html>', 'a web page'),
+        (lambda: b'GGUF\3\0\0\0', 'GGUF'),
         (lambda: b'{"error": "Entry not found"}', 'JSON'),
         (lambda: gzip.compress(saved({})), 'packed by gzip: unpack it first'),
         (lambda: archive('zip', saved({})), 'a zip archive that torch.save did not write: unpack it first'),
