@@ -81,8 +81,9 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lam
         clock = _StageClock(network.device)
         totals: list[float] = []
         for _ in range(frames):
+            frame = next(steps)  # making it is no part of what is measured
             with clock.timed(totals):
-                runner.predict(next(steps), clock)
+                runner.predict(frame, clock)
             tick()
         assert runner.state is not None
         size, peak = runner.state.nbytes, peak_memory(network.device)

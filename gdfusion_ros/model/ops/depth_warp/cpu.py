@@ -16,7 +16,7 @@ from gdfusion_ros.model.ops.compiled import (
     ZERO,
     Float,
     Floats,
-    Triple,
+    Size,
     channels_last,
     inlined,
     kernel,
@@ -55,31 +55,30 @@ def depth_warp(
 
 
 @inlined
-def _previous(point: Floats, matrices: Floats, vectors: Floats) -> Triple:
-    """Where a point is in the history along columns, rows and bins, in grid_sample's coordinates."""
+def _see_bin(points: Floats, matrices: Floats, vectors: Floats, size: Size, seen: Floats) -> None:
+    """Where the points (w, 3) of a bin in one line are in the history, (3, w): column, row and bin."""
     chain, intrinsics, post = matrices[CHAIN], matrices[INTRINSICS], matrices[POST]
     shift, offset, first, span = vectors[SHIFT], vectors[OFFSET], vectors[FIRST], vectors[SPAN]
-    x, y, z = point[0], point[1], point[2]
-    px, py = row(chain, 0, x, y, z) + shift[0], row(chain, 1, x, y, z) + shift[1]
-    pz = row(chain, 2, x, y, z) + shift[2]
-    if pz < NEAREST:
-        return NOWHERE, NOWHERE, NOWHERE
-    far = row(intrinsics, 2, px, py, pz)
-    x, y = row(intrinsics, 0, px, py, pz) / far, row(intrinsics, 1, px, py, pz) / far
-    return (
-        (row(post, 0, x, y, far) + offset[0]) / span[0] * TWO - ONE,
-        (row(post, 1, x, y, far) + offset[1]) / span[1] * TWO - ONE,
-        (row(post, 2, x, y, far) + offset[2] - first[2]) / span[2] * TWO - ONE,
-    )
+    height, width, bins = size
+    for i in range(len(points)):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        px, py = row(chain, 0, x, y, z) + shift[0], row(chain, 1, x, y, z) + shift[1]
+        pz = row(chain, 2, x, y, z) + shift[2]
+        far = row(intrinsics, 2, px, py, pz)
+        x, y = row(intrinsics, 0, px, py, pz) / far, row(intrinsics, 1, px, py, pz) / far
+        # In grid_sample's coordinates, then in cells.
+        gx = (row(post, 0, x, y, far) + offset[0]) / span[0] * TWO - ONE
+        gy = (row(post, 1, x, y, far) + offset[1]) / span[1] * TWO - ONE
+        gz = (row(post, 2, x, y, far) + offset[2] - first[2]) / span[2] * TWO - ONE
+        seen[0, i] = ((NOWHERE if pz < NEAREST else gx) + ONE) / TWO * Float(width - 1)
+        seen[1, i] = ((NOWHERE if pz < NEAREST else gy) + ONE) / TWO * Float(height - 1)
+        seen[2, i] = ((NOWHERE if pz < NEAREST else gz) + ONE) / TWO * Float(bins - 1)
 
 
 @inlined
-def _sample(history: Floats, place: Triple) -> Float:
+def _sample(history: Floats, x: Float, y: Float, z: Float) -> Float:
     """One trilinear sample of (h, w, D), corners outside counting as zero, in grid_sample's order."""
     height, width, bins = history.shape
-    x = (place[0] + ONE) / TWO * Float(width - 1)
-    y = (place[1] + ONE) / TWO * Float(height - 1)
-    z = (place[2] + ONE) / TWO * Float(bins - 1)
     total: Float = ZERO
     if not (x > -ONE and y > -ONE and z > -ONE and x < Float(width) and y < Float(height) and z < Float(bins)):
         return total
@@ -116,9 +115,11 @@ def _depth_warp(
     cameras, height, width, bins = history.shape
     for line in numba.prange(cameras * height):
         n, y = line // height, line % height
+        if not remembered[n]:
+            warped[n, y] = ZERO
+            continue
+        seen = np.empty((3, width), Float)
         for k in range(bins):
+            _see_bin(frustum[n, k, y], matrices[n], vectors[n], (height, width, bins), seen)
             for x in range(width):
-                place = (NOWHERE, NOWHERE, NOWHERE)
-                if remembered[n]:
-                    place = _previous(frustum[n, k, y, x], matrices[n], vectors[n])
-                warped[n, y, x, k] = _sample(history[n], place)
+                warped[n, y, x, k] = _sample(history[n], seen[0, x], seen[1, x], seen[2, x])
