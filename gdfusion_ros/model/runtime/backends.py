@@ -20,6 +20,7 @@ from gdfusion_ros.settings import DEFAULT_MODEL, ModelSettings
 if TYPE_CHECKING:
     from gdfusion_ros.model.network import OccupancyNetwork
     from gdfusion_ros.model.runtime.exported import ExportedNetwork
+    from gdfusion_ros.model.zoo import ModelSelection
 
 GRAPH = '.onnx'
 
@@ -59,11 +60,7 @@ def specification_of(settings: ModelSettings) -> NetworkSpec:
     Raises:
         GdfusionError: as above.
     """
-    if settings.backend != 'torch' and _is_graph(settings):
-        return read_contract(Path(settings.weights).expanduser()).spec
-    from gdfusion_ros.model.zoo import select_model
-
-    return select_model(settings).spec
+    return _named(settings).spec
 
 
 def title_of(settings: ModelSettings) -> str:
@@ -72,11 +69,16 @@ def title_of(settings: ModelSettings) -> str:
     Raises:
         GdfusionError: as above.
     """
+    return _named(settings).title
+
+
+def _named(settings: ModelSettings) -> Contract | ModelSelection:
+    """What the settings name: an exported network by its contract, which needs no torch, or weights."""
     if settings.backend != 'torch' and _is_graph(settings):
-        return read_contract(Path(settings.weights).expanduser()).title
+        return read_contract(Path(settings.weights).expanduser())
     from gdfusion_ros.model.zoo import select_model
 
-    return select_model(settings).title
+    return select_model(settings)
 
 
 def _is_graph(settings: ModelSettings) -> bool:
