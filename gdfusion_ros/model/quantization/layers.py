@@ -38,6 +38,11 @@ class InputRange:
         step = max(self.upper - self.lower, torch.finfo(torch.float32).tiny) / HIGHEST
         return step, round(-self.lower / step)
 
+    def narrowed(self) -> InputRange:
+        """Cut off where the farther end was half as far."""
+        end = max(-self.lower, self.upper) / 2
+        return InputRange(max(self.lower, -end), min(self.upper, end))
+
 
 class QuantizedConv(nn.Module):
     """A convolution of two or three dimensions.
@@ -72,14 +77,14 @@ class QuantizedConv(nn.Module):
         self._stride, self._padding, self._dilation, self._groups = _window(layer)
         self._packed: _Packed | None = None
         self._scale: tuple[float, int] | None = None
-        self._readers: list[QuantizedConv] = []
+        self._reader: list[QuantizedConv] = []
 
-    def give_codes_to(self, reader: QuantizedConv) -> None:
-        """Give not floats but the codes of ``reader``, which alone sees them, through a ReLU that they go through here.
+    def give_codes_to(self, reader: QuantizedConv | None) -> None:
+        """Give the codes of ``reader``, which alone sees them, through a ReLU that is applied here; or give floats.
 
         That is one pass over them instead of three.
         """
-        self._readers = [reader]  # in a list, since it is no part of this module
+        self._reader = [] if reader is None else [reader]  # in a list, since it is no part of this module
 
     def forward(self, features: Tensor) -> Tensor:
         """As the convolution that it is made of."""
@@ -154,7 +159,7 @@ class QuantizedConv(nn.Module):
 
     def _output_scale(self) -> tuple[float, int, torch.dtype]:
         """Step, zero and type of what is given; bytes from 0 on end where a ReLU does."""
-        for reader in self._readers:
+        for reader in self._reader:
             step, zero = reader.input_scale()
             if zero == 0:
                 return step, zero, torch.uint8
@@ -200,8 +205,8 @@ def chain(network: nn.Module) -> None:
     """Let layers in 8 bits pass codes on where the modules that own them say that nothing else sees these."""
     for module in network.modules():
         for first, second in module.chains() if isinstance(module, Chained) else ():
-            if isinstance(first, QuantizedConv) and isinstance(second, QuantizedConv):
-                first.give_codes_to(second)
+            if isinstance(first, QuantizedConv):
+                first.give_codes_to(second if isinstance(second, QuantizedConv) else None)
 
 
 def _as_map(cells: Tensor) -> Tensor:
