@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -108,10 +108,10 @@ def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
     if refusal := _refusal(information):
         raise GdfusionError(f'bag {path} cannot be read: {refusal}')
     listed = information['relative_file_paths'] or []
-    names = list(dict.fromkeys(PurePath(name).name for name in listed))
+    names = list(dict.fromkeys(re.split(r'[/\\]', name)[-1] for name in listed))  # of any system, from any folder
     files = _present(path, names) if names else _files_in(path)
     metadata = Metadata(files, custom_data=_custom_data(information), unlisted=_unlisted(path, files))
-    for row in information['topics_with_message_count']:
+    for row in information['topics_with_message_count'] or []:
         topic = row['topic_metadata']
         if not isinstance(name := topic['name'], str):
             raise TypeError(f'the name of a topic is {_text(name)}')

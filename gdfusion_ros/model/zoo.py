@@ -187,7 +187,7 @@ def select_model(settings: ModelSettings) -> ModelSelection:
         )
     path, facts = identify(name)
     _require_precision(path, facts, settings.precision)
-    if settings.model and facts.model not in ('', settings.model):
+    if settings.model and facts.model in ZOO and facts.model != settings.model:  # else it is a word of other tools
         raise GdfusionError(
             f"weights '{name}' are of the model {facts.model}, not of {settings.model}; drop 'model', "
             'or take other weights'

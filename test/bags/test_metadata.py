@@ -75,10 +75,15 @@ def refusal(path: Path) -> str:
         lambda content: topic(content)['offered_qos_profiles'][0].update(depth=[7]),
         lambda content: topic(content)['offered_qos_profiles'][0]['deadline'].update(sec=[7]),
         lambda content: content['topics_with_message_count'].clear(),
+        lambda content: content.update(topics_with_message_count=None),
         lambda content: content['topics_with_message_count'][0].update(message_count=1),
         lambda content: content.update(storage_identifier=''),
         lambda content: content.update(storage_identifier='somebody_s_plugin', version=10),
         lambda content: content.update(relative_file_paths=[]),
+        lambda content: content['relative_file_paths'].append(
+            f'C:\\recordings\\{content["relative_file_paths"].pop()}'
+        ),
+        lambda content: content['relative_file_paths'].append(f'rec/{content["relative_file_paths"].pop()}'),
     ],
 )
 def test_every_message_comes_whatever_stands_beside_it(

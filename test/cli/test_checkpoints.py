@@ -55,8 +55,8 @@ GOOD: dict[str, Callable[[State], Any]] = {
 
 BAD: dict[str, tuple[Callable[[State], Any], str]] = {
     'an object': (
-        lambda state: {'state_dict': state, 'hyper_parameters': argparse.Namespace(lr=0.1)},
-        'argparse.Namespace, which is not loaded, as it could run code',
+        lambda state: {'state_dict': state, 'hyper_parameters': argparse.Namespace(out=Path('runs'))},
+        'PosixPath, which is not loaded, as it could run code',
     ),
     'not a number': (not_a_number, '1 tensors that are not finite: occupancy_head.predicter.2.bias'),
     'variances below zero': (
