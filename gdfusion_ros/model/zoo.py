@@ -193,8 +193,9 @@ def select_model(settings: ModelSettings) -> ModelSelection:
             'or take other weights'
         )
     model = settings.model or facts.model
-    if not model:
-        raise GdfusionError(f"weights '{name}' do not say which network they are of; set 'model'")
+    if not settings.model and facts.model not in ZOO:
+        said = f"are of a model '{model}', which is not known here" if model else 'do not say which network they are of'
+        raise GdfusionError(f"weights '{name}' {said}; set 'model'")
     return ModelSelection(specification(model).with_cues(settings.cues), path, facts.trained_on, settings.precision)
 
 
