@@ -96,7 +96,7 @@ class GridStream:
         self._estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=self._counters)
         self._router = MessageRouter(self._assembler, pipeline, topics)
         self._topics = list(input_topics(pipeline, topics, lidar=network.spec.lidar_depth))
-        self._left_out = [
+        self._left_out = [f'not read: {remark}' for remark in bag.not_read] + [
             f'{item.count} messages on {item.topic} are left out ({printable(item.reason, 80)})'
             for item in bag.left_out
             if item.topic in self._topics

@@ -61,13 +61,14 @@ def test_messages_that_are_left_out_are_said(built_network: OccupancyNetwork, sc
     warnings: list[str] = []
     with bag_reader(scene_bag) as bag:
         bag.left_out += [LeftOut('/static', TF, 2, 'no schema'), LeftOut('/else', TF, 9, 'protobuf')]
+        bag.not_read = ['s_1.mcap: not listed']
         topics, listener = TopicSettings(tf_static_topic='/static'), ReplayListener(warning=warnings.append)
         with (
             grid_stream(bag, built_network, PipelineSettings(), topics, listener=listener) as stream,
             pytest.raises(GdfusionError, match=r'no grid: .*; 2 messages on /static are left out \(no schema\); '),
         ):
             list(stream)
-    assert warnings == ['2 messages on /static are left out (no schema)']
+    assert warnings == ['not read: s_1.mcap: not listed', '2 messages on /static are left out (no schema)']
 
 
 def test_without_the_cameras_places_there_is_no_grid_and_no_bag(
