@@ -1,13 +1,12 @@
 """Files of weights as training tools write them -> their tensors by key.
 
 Nothing of a file is executed: pickles go through torch's ``weights_only`` loader, which takes tensors and plain
-containers. Allowed beside those are numpy's numbers and texts, and arrays of them, as mmcv writes the best score so,
-and the namespace of parsed arguments, which many trainings keep and which does nothing.
+containers. Allowed beside those are numpy's numbers and texts, and arrays of them, as mmcv writes the best score so.
+Of some objects that trainings keep beside the weights only the names are known here: nothing is made of them.
 """
 
 from __future__ import annotations
 
-import argparse
 import pickle
 import re
 import warnings
@@ -31,6 +30,14 @@ from gdfusion_ros.model.weights.wrappings import weights_in
 
 _REFUSED = re.compile(r'GLOBAL ([\w.]+)')
 _CAUSE = re.compile(r'WeightsUnpickler error:\s*(\S[^\n]*)')
+
+_BESIDE = (
+    'argparse.Namespace',
+    'mmengine.logging.history_buffer.HistoryBuffer',
+    'pathlib.PosixPath',
+    'pathlib._local.PosixPath',  # of Python 3.13
+)
+"""Objects that trainings keep beside the weights: arguments, curves of losses, folders."""
 
 _OTHERS = {
     b'version https://git-lfs': "a Git LFS pointer and not the file: 'git lfs pull' brings it",
@@ -162,7 +169,7 @@ def _kind_of_other(path: Path, said: str) -> str:
 
 
 def _harmless() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
-    """What makes parsed arguments, and numpy's scalars and arrays of numbers and texts, as numpy 1 and 2 name them."""
+    """What makes numpy's scalars and arrays of numbers and texts (names of numpy 1 and 2), and stands for the rest."""
     scalar: Any = np.float64(0).__reduce__()[0]
     rebuild: Any = np.zeros(0).__reduce__()[0]
     kinds = [type(np.dtype(code)) for code in '?bhilqBHILQefdgSU']
@@ -171,4 +178,15 @@ def _harmless() -> list[Callable[..., object] | tuple[Callable[..., object], str
         for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
         for function, name in ((scalar, 'scalar'), (rebuild, '_reconstruct'))
     ]
-    return [argparse.Namespace, np.dtype, np.ndarray, *kinds, *named]
+    beside = [(type(name.rpartition('.')[2], (_Unmade,), {}), name) for name in _BESIDE]
+    return [np.dtype, np.ndarray, *kinds, *named, *beside]
+
+
+class _Unmade:
+    """Stands for an object that holds no weights, and forgets what it was made of."""
+
+    def __init__(self, *_: object) -> None:
+        """Take what the object would."""
+
+    def __setstate__(self, _: object) -> None:
+        """Take the attributes."""

@@ -9,11 +9,14 @@ import json
 import os
 import pickle
 import re
+import sys
 import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -174,7 +177,7 @@ WRAPPINGS: dict[str, Change] = {
         '_fsdp_wrapped_module.' + key.replace('.', '._fsdp_wrapped_module._checkpoint_wrapped_module.', 1): value
         for key, value in state.items()
     },
-    'with parsed arguments': lambda state: {'model': state, 'args': argparse.Namespace(lr=0.1, name='a')},
+    'with parsed arguments': lambda state: {'model': state, 'args': argparse.Namespace(lr=0.1, out=Path('a/b'))},
     'beside a loss and a random state': lambda state: {
         'net': state,
         'best_loss': torch.tensor(0.3),
@@ -197,6 +200,22 @@ WRAPPINGS: dict[str, Change] = {
         },
     },
 }
+
+
+def test_the_curves_of_losses_of_mmengine_are_passed_over(
+    weights: Callable[[Change], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = type('HistoryBuffer', (), {'__module__': 'mmengine.logging.history_buffer'})
+    for name in ('mmengine', 'mmengine.logging', buffer.__module__):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr(sys.modules[buffer.__module__], 'HistoryBuffer', buffer, raising=False)
+    losses = buffer()
+    losses.__dict__.update(_log_history=np.zeros(3), _max_length=1_000_000)
+    path = weights(lambda state: {'state_dict': state, 'message_hub': {'log_scalars': {'train/loss': losses}}})
+    monkeypatch.undo()
+    network = Part(2)
+    load_checkpoint(network, path)
+    assert equal(network, Part(1))
 
 
 def test_what_is_compiled_and_what_is_not_are_not_mixed(weights: Callable[[Change], Path]) -> None:
@@ -582,8 +601,8 @@ NO_WEIGHTS = 'has no weights among its keys'
         ({'state_dict': 3}, 'holds a int'),
         ({'state_dict': argparse.Namespace(a=1)}, 'holds a Namespace, not a state dict of tensors; save the weights'),
         (
-            {'state_dict': {}, 'args': argparse.Namespace(out=Path('a'))},
-            r'holds a pathlib[.\w]*\.PosixPath, which is not',
+            {'state_dict': {}, 'best': Fraction(1, 2)},
+            r'holds a fractions\.Fraction, which is not loaded, as it could run',
         ),
         ({'meta': np.array(['a', None], object)}, r"cannot be read \(UnpicklingError: .*'numpy\.dtypes\.ObjectDType'"),
     ],
