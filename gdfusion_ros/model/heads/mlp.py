@@ -61,6 +61,10 @@ class OccupancyHead(nn.Module):
         probe.record('scores', scores)
         return Prediction(labels.transpose(0, 1), scores[..., 1:])
 
+    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
+        """The classifier after the convolution."""
+        return [(self.conv, self.classifier[0])]
+
     @torch.no_grad()
     def favour_free(self, bias: float) -> None:
         """Make free space, the last class, the likely one, whatever the weights."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.quantization.calibration import LayerUse, Step, labels_of
-from gdfusion_ros.model.quantization.layers import Float, quantized
+from gdfusion_ros.model.quantization.layers import Float, chain, quantized
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def quantize(
     while (found := _agreement(network, steps, wanted)) < agreement and worst_last:
         name = worst_last.pop()
         put(network, name, floats[name])
+    chain(network)
     chosen = set(worst_last)
     return Choice(
         tuple(

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gdfusion_ros.model.graph_form import graph_form
-from gdfusion_ros.model.quantization.layers import Float, InputRange, QuantizedConv, codes, quantized
+from gdfusion_ros.model.ops.codes import codes
+from gdfusion_ros.model.quantization.layers import Float, InputRange, QuantizedConv, quantized
 
 LAYERS: dict[str, tuple[Float, tuple[int, ...]]] = {
     'map': (nn.Conv2d(16, 24, 3, padding=1), (2, 16, 9, 7)),
