@@ -17,7 +17,7 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from gdfusion_ros.errors import LONGEST
-from gdfusion_ros.messages.diagnostics import Status
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, Status
 from gdfusion_ros.messages.diagnostics import statuses as plain
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.assembler import FrameAssembler
@@ -110,7 +110,7 @@ class Diagnostics:
         self._watch = _Watch.begun(assembler.counters.snapshot(), node.get_clock())
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
         self.statuses: tuple[Status, ...] = ()
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
+        self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS_TOPIC, qos.events())
         self._timer = node.create_timer(
             settings.node.diagnostics_period, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
