@@ -93,5 +93,4 @@ def runner_of(network: Network) -> Runner:
         return ExportedRunner(network)
     from gdfusion_ros.perception.runners.torch import TorchRunner
 
-    in_torch = cast('OccupancyNetwork', network)
-    return TorchRunner(in_torch, spends=in_torch.device.type == 'cpu')  # see SequenceRunner.forgetful
+    return TorchRunner.forgetful(cast('OccupancyNetwork', network))
