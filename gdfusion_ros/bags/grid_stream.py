@@ -6,7 +6,7 @@ as the clock. Nothing depends on how fast the computer is.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -102,11 +102,6 @@ class GridStream:
     def counts(self) -> Counts:
         """Of the pipeline, so far."""
         return self._counters.snapshot()
-
-    @property
-    def refused(self) -> Counter[str]:
-        """Messages that were no valid input, by topic, so far."""
-        return self.counts.refused
 
     @property
     def memory(self) -> Remembered | None:

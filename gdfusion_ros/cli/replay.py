@@ -142,7 +142,7 @@ def _rows(result: ReplayResult) -> list[tuple[str, object]]:
     ]
     if counts.lidar.received or counts.lidar.missing:
         rows += [('clouds in', counts.lidar.received), ('  sets without one', counts.lidar.missing)]
-    rows += [(f'messages refused on {topic}', count) for topic, count in sorted(result.refused.items())]
+    rows += [(f'messages refused on {topic}', count) for topic, count in sorted(counts.refused.items())]
     rows += [(f'jumps of the clock, {stream}', count) for stream, count in sorted(counts.jumps.items())]
     rows += [('sets made', counts.sets)]
     rows += [
