@@ -69,7 +69,7 @@ class Report:
 
     def scores(self) -> dict[str, float]:
         """The scores over all classes, 0..1, nan where nothing was counted."""
-        scores = {'mIoU': self.matrix.miou, 'mIoU_D': self.matrix.miou_dynamic, 'IoU': self.matrix.iou}
+        scores = self.matrix.scores()
         if self.rays is not None:
             scores |= {'RayIoU': self.rays.ray_iou, **dict(zip(_RAYS, self.rays.at_thresholds, strict=True))}
         return scores
