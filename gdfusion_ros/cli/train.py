@@ -137,15 +137,15 @@ class Display:
         bar.update(done)
 
     def step(self, loss: float | None) -> None:
-        """See training.run.Listener."""
+        """See TrainingListener."""
         self._bar.update()
         if loss is not None:
             self._bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
 
     def validating(self, frames: int, of: int) -> None:
-        """See training.run.Listener."""
+        """See TrainingListener."""
         self._bar.set_postfix(validated=f'{frames}/{of}')
 
     def validated(self, step: int, matrix: ConfusionMatrix) -> None:
-        """See training.run.Listener."""
+        """See TrainingListener."""
         self._bar.write(f'step {step}: mIoU {matrix.miou:.2%}, mIoU_D {matrix.miou_dynamic:.2%}, IoU {matrix.iou:.2%}')
