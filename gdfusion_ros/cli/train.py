@@ -22,7 +22,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdfusion_ros.cli.common import add_version_argument, assignment, progress
+from gdfusion_ros.cli.common import add_device_argument, add_set_argument, add_version_argument, assignment, progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,15 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_version_argument(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on with the run in OUT')
-    parser.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='NAME=VALUE',
-        dest='overrides',
-        help='one setting of the file, e.g. --set steps=1000; may be repeated',
-    )
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:<index>. Default: auto.')
+    add_set_argument(parser, 'one setting of the file, e.g. --set steps=1000; may be repeated')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
