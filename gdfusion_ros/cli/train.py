@@ -27,6 +27,8 @@ from gdfusion_ros.cli.common import add_device_argument, add_set_argument, add_v
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tqdm import tqdm
+
     from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.evaluation.confusion import ConfusionMatrix
     from gdfusion_ros.training.run import RunFolder
@@ -124,7 +126,7 @@ def _require(folder: RunFolder, *, resume: bool) -> None:
 class Display:
     """Shows loss and validations beside the progress bar."""
 
-    def __init__(self, bar: Any, done: int) -> None:
+    def __init__(self, bar: tqdm[Any], done: int) -> None:
         """``done`` steps were taken before."""
         self._bar = bar
         bar.update(done)
