@@ -144,8 +144,7 @@ class GridStream:
         """A bag without grids is of no use: say what became of the sets."""
         counts = self.counts
         if not counts.grids:
-            dropped = counts.sets_dropped + counts.frames_refused
-            reasons = ', '.join(f'{reason} {count}' for reason, count in sorted(dropped.items()))
+            reasons = ', '.join(f'{reason} {count}' for reason, count in sorted(counts.lost.items()))
             facts = [f'bag {self._bag.path} gives no grid: {counts.sets} camera sets, dropped: {reasons or "none"}']
             if counts.refused:
                 topic = next(iter(counts.refused))

@@ -126,10 +126,10 @@ class Diagnostics:
     def summary(self) -> str:
         """What was done since the node was configured, in one line."""
         counts = self._assembler.counters.snapshot()
-        images = sum(camera.received for camera in counts.cameras.values())
-        lost = counts.sets_dropped + counts.frames_refused
-        losses = ', '.join(f'{count} {reason}' for reason, count in sorted(lost.items()))
-        return f'{images} images, {counts.sets} sets, {counts.grids} grids; sets without a grid: {losses or "none"}'
+        losses = ', '.join(f'{count} {reason}' for reason, count in sorted(counts.lost.items()))
+        return (
+            f'{counts.images} images, {counts.sets} sets, {counts.grids} grids; sets without a grid: {losses or "none"}'
+        )
 
     def destroy(self) -> None:
         """Take publisher and timer away."""
