@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from gdfusion_ros import ModelSettings, SequenceRunner, load_network
-from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, frame_of, rig_matrices
 from gdfusion_ros.perception.preprocess import ResizeCrop, normalize
 
 network = load_network(ModelSettings())
@@ -33,13 +33,9 @@ for step in range(3):
     fixed_from_ego[0, 3] = 2.0 * step
     # Each camera at the moment of its image; here all at once.
     poses = RigPoses(fixed_from_ego, np.stack([fixed_from_ego @ each for each in mountings]), fixed_from_ego)
-    frame = make_frame(
+    frame = frame_of(
         normalize([crop(image) for image in images], network.device),
-        [intrinsics] * 6,
-        [post] * 6,
-        poses,
-        before,
-        [True] * 6,
+        rig_matrices([intrinsics] * 6, [post] * 6, poses, before, [True] * 6),
     )
     with torch.inference_mode():
         labels = runner.predict(frame).labels  # (X, Y, Z) class ids in the ego frame, see network.spec.predicted_grid

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,7 @@ import yaml
 
 from gdfusion_ros.errors import LONGEST, GdfusionError
 from gdfusion_ros.names import printable
-from gdfusion_ros.settings import (
-    BevSettings,
-    ModelSettings,
-    NodeSettings,
-    PipelineSettings,
-    TopicSettings,
-    is_of_ros,
-    records,
-    suggestion,
-)
+from gdfusion_ros.settings import BevSettings, ModelSettings, NodeSettings, PipelineSettings, TopicSettings, records
 
 _ANY = ('*', '**')
 
@@ -83,6 +75,17 @@ def read(path: Path) -> Mapping[str, object]:
                 file=sys.stderr,
             )
     return values
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What to add to a line about an unknown ``name``: the known one that was likely meant, if there is one."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean '{close[0]}'?" if close else ''
+
+
+def is_of_ros(parameter: str) -> bool:
+    """Whether a parameter is one that ROS gives every node."""
+    return parameter in ('use_sim_time', 'start_type_description_service') or parameter.startswith('qos_overrides.')
 
 
 def _sections(document: Mapping[object, object]) -> Iterator[tuple[str, Mapping[str, object]]]:

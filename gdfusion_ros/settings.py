@@ -7,9 +7,8 @@ setting means the same thing in both.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
@@ -394,14 +393,3 @@ class NodeSettings:
         '127.0.0.1',
         'Address that page and server listen on; 127.0.0.1: this computer only, 0.0.0.0: whoever reaches it.',
     )
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """What to add to a line about an unknown ``name``: the known one that was likely meant, if there is one."""
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean '{close[0]}'?" if close else ''
-
-
-def is_of_ros(parameter: str) -> bool:
-    """Whether a parameter is one that ROS gives every node."""
-    return parameter in ('use_sim_time', 'start_type_description_service') or parameter.startswith('qos_overrides.')

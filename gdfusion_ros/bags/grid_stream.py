@@ -6,7 +6,7 @@ as the clock. Nothing depends on how fast the computer is.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -110,11 +110,6 @@ class GridStream:
         return self._counters.snapshot()
 
     @property
-    def refused(self) -> Counter[str]:
-        """Messages that were no valid input, by topic, so far."""
-        return self.counts.refused
-
-    @property
     def memory(self) -> Remembered | None:
         """What the network remembers behind the last grid."""
         return self._estimator.memory
@@ -155,8 +150,7 @@ class GridStream:
         """A bag without grids is of no use: say what became of the sets."""
         counts = self.counts
         if not counts.grids:
-            dropped = counts.sets_dropped + counts.frames_refused
-            reasons = ', '.join(f'{reason} {count}' for reason, count in sorted(dropped.items()))
+            reasons = ', '.join(f'{reason} {count}' for reason, count in sorted(counts.lost.items()))
             facts = [f'bag {self._bag.path} gives no grid: {counts.sets} camera sets, dropped: {reasons or "none"}']
             if counts.refused:
                 topic = next(iter(counts.refused))

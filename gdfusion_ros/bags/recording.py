@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.bags.reader import BagReader
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.factory import Message
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TYPE, statuses
 from gdfusion_ros.messages.outputs import NODE_NAME
 
 Row = tuple[str, object]
 
 _BEFORE_THE_WORKER = ('place', 'queue')
-DIAGNOSTICS_TYPE = 'diagnostic_msgs/msg/DiagnosticArray'
 
 
 def counts(bag: BagReader, topic: str) -> Iterator[Row]:
@@ -25,10 +24,10 @@ def counts(bag: BagReader, topic: str) -> Iterator[Row]:
         GdfusionError: no diagnostics of the node on ``topic``; others may be there.
     """
     bag.require({topic: DIAGNOSTICS_TYPE})
-    values: dict[str, dict[str, str]] = {}
+    values: dict[str, Mapping[str, str]] = {}
     for item in bag.messages([topic]):
-        named = [(status.name.rpartition(': '), status) for status in item.message.status]
-        values = {part: _values(status) for (node, _, part), status in named if node == NODE_NAME} or values
+        named = [(status.name.rpartition(': '), status.values) for status in statuses(item.message.status)]
+        values = {part: counted for (node, _, part), counted in named if node == NODE_NAME} or values
     if not values:
         raise GdfusionError(f'bag {bag.path}: {topic} has no diagnostics of the node {NODE_NAME}')
     cameras = {name: counted for name, counted in values.items() if 'received' in counted}
@@ -48,7 +47,7 @@ def latencies(bag: BagReader, topic: str) -> dict[str, NDArray[np.float64]]:
         GdfusionError: no frames on ``topic``.
     """
     bag.require({topic: DIAGNOSTICS_TYPE})
-    frames = [_values(item.message.status[0]) for item in bag.messages([topic])]
+    frames = [statuses(item.message.status)[0].values for item in bag.messages([topic])]
     return {stage: np.array([float(frame[stage]) for frame in frames]) for stage in frames[0]}
 
 
@@ -62,10 +61,6 @@ def capacity(stages: Mapping[str, NDArray[np.float64]]) -> float:
     """Grids a second that the node could go on giving: its worker sees one set after the other, without pauses."""
     busy = sum(float(times.mean()) for stage, times in stages.items() if stage not in _BEFORE_THE_WORKER)
     return 1000 / busy
-
-
-def _values(status: Message) -> dict[str, str]:
-    return {pair.key: pair.value for pair in status.values}
 
 
 def _losses(place: str, counted: Mapping[str, str]) -> Iterator[Row]:

@@ -7,7 +7,6 @@ that of the message that completed the set, which is when a node without any lat
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -58,12 +57,10 @@ class ReplayResult:
 
     Attributes:
         counts: of the pipeline.
-        refused: messages that were no valid input, by topic.
         seconds: that it took.
     """
 
     counts: Counts
-    refused: Counter[str]
     seconds: float
 
 
@@ -118,7 +115,7 @@ def replay(
                 transforms.copy(stamp)
                 outputs.write(grid, stamp)
             transforms.copy(None)
-    return ReplayResult(stream.counts, stream.refused, time.monotonic() - begin)
+    return ReplayResult(stream.counts, time.monotonic() - begin)
 
 
 class _Outputs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from gdfusion_ros.errors import GdfusionError
@@ -24,3 +25,10 @@ def alone(what: str, measure: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
             return pool.submit(measure, *args, **kwargs).result()
         except BrokenProcessPool as error:
             raise GdfusionError(f'the process that measured {what} was ended: is there enough memory?') from error
+
+
+def peak_memory() -> int:
+    """Most bytes of memory that this process ever had. (ru_maxrss would count what its parent had.)"""
+    status = Path('/proc/self/status').read_text()
+    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith('VmHWM:'))
+    return int(kilobytes) * 1024

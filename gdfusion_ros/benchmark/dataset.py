@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gdfusion_ros.benchmark import plain_write, trainval_tables
+from gdfusion_ros.benchmark.alone import peak_memory
 from gdfusion_ros.benchmark.plain_write import Picture
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
@@ -105,11 +106,4 @@ def _load(root: Path) -> tuple[float, int]:
     dataset = nuscenes.load(root, sweeps=True, annotations=True)
     seconds = time.perf_counter() - begin
     assert all(scene.sweeps and scene.samples for scene in dataset.scenes)
-    return seconds, _peak_memory()
-
-
-def _peak_memory() -> int:
-    """Most bytes of memory that this process ever had. (ru_maxrss would count what its parent had.)"""
-    status = Path('/proc/self/status').read_text()
-    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith('VmHWM:'))
-    return int(kilobytes) * 1024
+    return seconds, peak_memory()

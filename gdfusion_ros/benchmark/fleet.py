@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from gdfusion_ros.benchmark.alone import peak_memory
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
 from gdfusion_ros.evaluation.predictions import Tally
@@ -204,8 +204,3 @@ def given_out(bags: int, workers: int, pool: Pool, settings: JobSettings) -> Eng
     clock, summary = _Clock(bags), Summary()
     work(jobs, workers, pool, summary, clock)
     return Engine(len(summary.rows), workers, time.monotonic() - clock.first, peak_memory(), clock.before)
-
-
-def peak_memory() -> int:
-    """Of this process, so far [B]."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -17,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from gdfusion_ros.benchmark import alone
 from gdfusion_ros.model.graph_form import graph_form
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES, Probe
@@ -228,7 +228,7 @@ def peak_memory(device: torch.device) -> int:
     """Bytes that were in use at once: by the process on a CPU, by torch's allocator on CUDA."""
     if device.type == 'cuda':
         return int(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return alone.peak_memory()
 
 
 def device_name(device: torch.device) -> str:

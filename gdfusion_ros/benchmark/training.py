@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gdfusion_ros.benchmark.network import synchronize
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.training.examples import Examples
@@ -57,18 +58,13 @@ def run(
     start, waited = time.perf_counter(), 0.0
     for step in range(settings.steps):
         if step == WARM_UP:
-            _finish(device)
+            synchronize(device)
             start, waited = time.perf_counter(), 0.0
         asked = time.perf_counter()
         batch = [next(batches) for _ in range(settings.frames_per_step)]
         waited += time.perf_counter() - asked
         trainer.step(batch)
         tick()
-    _finish(device)
+    synchronize(device)
     seconds, steps = time.perf_counter() - start, settings.steps - WARM_UP
     return Speed(settings.model, str(device), steps, steps * settings.frames_per_step / seconds, waited / seconds)
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)

@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import add_version_argument, assignment, progress
+from gdfusion_ros.cli.common import add_device_argument, add_set_argument, add_version_argument, assignment, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,15 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SEED',
         help='further seeds of the first and the last variant, for the spread',
     )
-    parser.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='NAME=VALUE',
-        dest='overrides',
-        help='one setting of the file; may be repeated',
-    )
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:<index>. Default: auto.')
+    add_set_argument(parser, 'one setting of the file; may be repeated')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

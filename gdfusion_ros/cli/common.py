@@ -75,15 +75,21 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     """``--params-file`` and ``--set``: the settings of the pipeline, as the node takes them."""
     group = parser.add_argument_group('pipeline')
     group.add_argument('--params-file', type=Path, help='YAML file of node parameters (config/occ.yaml).')
-    group.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='NAME=VALUE',
-        dest='overrides',
-        help='One setting, e.g. --set missing_camera=hold; may be repeated. The value is YAML. '
+    add_set_argument(
+        group,
+        'One setting, e.g. --set missing_camera=hold; may be repeated. The value is YAML. '
         'Settings: ' + ', '.join(_settable()) + '.',
     )
+
+
+def add_set_argument(group: argparse._ActionsContainer, about: str) -> None:
+    """``--set NAME=VALUE``, any number of them; ``assignment`` reads each."""
+    group.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='overrides', help=about)
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    """``--device``, of verbs that train."""
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:<index>. Default: auto.')
 
 
 def model_settings(args: argparse.Namespace) -> ModelSettings:

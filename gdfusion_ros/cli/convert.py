@@ -127,13 +127,13 @@ def _table(jobs: list[Job], content: Content) -> str:
     from tabulate import tabulate
 
     from gdfusion_ros.bags.info import bag_size, format_size
-    from gdfusion_ros.datasets.plan import LABELS, LIDAR
+    from gdfusion_ros.datasets.plan import LABELS, LIDAR_FILES
 
     rows = []
     for job in sorted(jobs, key=lambda job: job.path):
         row = {'bag': job.path, 'key frames': len(job.scene.samples), 'images': job.images}
         if content.lidar:
-            row['point clouds'] = len(job.files[LIDAR]) - len(job.missing(LIDAR))
+            row['point clouds'] = len(job.files[LIDAR_FILES]) - len(job.missing(LIDAR_FILES))
         if content.annotations:
             row['boxes'] = sum(len(sample.boxes) for sample in job.scene.samples)
         if content.labels:

@@ -18,7 +18,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from gdfusion_ros.cli.common import add_model_arguments, assignment
+from gdfusion_ros.cli.common import add_model_arguments, add_set_argument, assignment
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.settings import ModelSettings, records
 
@@ -38,14 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help='YAML file of parameters (config/occ.yaml); may be repeated, a later file overrides an earlier one',
     )
-    group.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='NAME=VALUE',
-        dest='overrides',
-        help='one parameter, which overrides the files; may be repeated; the value is YAML',
-    )
+    add_set_argument(group, 'one parameter, which overrides the files; may be repeated; the value is YAML')
     group.add_argument(
         '--page',
         type=int,

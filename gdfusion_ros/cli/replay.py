@@ -133,8 +133,7 @@ def _run_job(args: argparse.Namespace) -> int:
 def _rows(result: ReplayResult) -> list[tuple[str, object]]:
     """What went in, what was dropped for which reason, what came out."""
     counts = result.counts
-    images = sum(camera.received for camera in counts.cameras.values())
-    rows: list[tuple[str, object]] = [('images in', images)]
+    rows: list[tuple[str, object]] = [('images in', counts.images)]
     rows += [
         (f'  dropped, {name}: {reason}', count)
         for name, camera in counts.cameras.items()
@@ -142,13 +141,10 @@ def _rows(result: ReplayResult) -> list[tuple[str, object]]:
     ]
     if counts.lidar.received or counts.lidar.missing:
         rows += [('clouds in', counts.lidar.received), ('  sets without one', counts.lidar.missing)]
-    rows += [(f'messages refused on {topic}', count) for topic, count in sorted(result.refused.items())]
+    rows += [(f'messages refused on {topic}', count) for topic, count in sorted(counts.refused.items())]
     rows += [(f'jumps of the clock, {stream}', count) for stream, count in sorted(counts.jumps.items())]
     rows += [('sets made', counts.sets)]
-    rows += [
-        (f'  dropped: {reason}', count)
-        for reason, count in sorted((counts.sets_dropped + counts.frames_refused).items())
-    ]
+    rows += [(f'  dropped: {reason}', count) for reason, count in sorted(counts.lost.items())]
     rows += [('grids out', counts.grids), ('resets of the memory', counts.resets.total())]
     rows += [(f'  {reason}', count) for reason, count in sorted(counts.resets.items())]
     return [*rows, ('time', f'{result.seconds:.1f} s, {counts.grids / result.seconds:.2f} grids/s')]

@@ -22,10 +22,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdfusion_ros.cli.common import add_version_argument, assignment, progress
+from gdfusion_ros.cli.common import add_device_argument, add_set_argument, add_version_argument, assignment, progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tqdm import tqdm
 
     from gdfusion_ros.datasets.nuscenes import Dataset
     from gdfusion_ros.evaluation.confusion import ConfusionMatrix
@@ -57,15 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_version_argument(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='go on with the run in OUT')
-    parser.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='NAME=VALUE',
-        dest='overrides',
-        help='one setting of the file, e.g. --set steps=1000; may be repeated',
-    )
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:<index>. Default: auto.')
+    add_set_argument(parser, 'one setting of the file, e.g. --set steps=1000; may be repeated')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -131,21 +126,21 @@ def _require(folder: RunFolder, *, resume: bool) -> None:
 class Display:
     """Shows loss and validations beside the progress bar."""
 
-    def __init__(self, bar: Any, done: int) -> None:
+    def __init__(self, bar: tqdm[Any], done: int) -> None:
         """``done`` steps were taken before."""
         self._bar = bar
         bar.update(done)
 
     def step(self, loss: float | None) -> None:
-        """See training.run.Listener."""
+        """See TrainingListener."""
         self._bar.update()
         if loss is not None:
             self._bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
 
     def validating(self, frames: int, of: int) -> None:
-        """See training.run.Listener."""
+        """See TrainingListener."""
         self._bar.set_postfix(validated=f'{frames}/{of}')
 
     def validated(self, step: int, matrix: ConfusionMatrix) -> None:
-        """See training.run.Listener."""
+        """See TrainingListener."""
         self._bar.write(f'step {step}: mIoU {matrix.miou:.2%}, mIoU_D {matrix.miou_dynamic:.2%}, IoU {matrix.iou:.2%}')

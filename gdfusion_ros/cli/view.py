@@ -25,7 +25,7 @@ from gdfusion_ros.cli.node import FOXGLOVE_PORT
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
-    from gdfusion_ros.bags.views import BagViews
+    from gdfusion_ros.viewers.from_bag import BagViews
     from gdfusion_ros.viewers.view import Viewer
 
 HELP = 'look at grids in Foxglove, in Rerun or in a browser'
@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show all grids; exit code 0."""
-    from gdfusion_ros.bags.views import bag_views
     from gdfusion_ros.evaluation.frame_scores import frame_scores
+    from gdfusion_ros.viewers.from_bag import bag_views
 
     if args.rate <= 0:
         raise GdfusionError(f'--rate {args.rate:g}: expected more than 0')

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from gdfusion_ros.datasets.categories import label_of
 from gdfusion_ros.datasets.nuscenes import Box
-from gdfusion_ros.messages.encode import clear_markers
+from gdfusion_ros.messages.encode import clear_markers, pose
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 
 MARKERS_TYPE = 'visualization_msgs/msg/MarkerArray'
@@ -35,14 +35,9 @@ def markers(boxes: Sequence[Box], ids: Mapping[str, int], stamp: int, frame_id: 
 
 
 def _marker(box: Box, marker_id: int, head: Message, make: MessageFactory) -> Message:
-    (x, y, z), (qx, qy, qz, qw), (width, length, height) = box.pose.translation, box.pose.rotation, box.size
+    width, length, height = box.size
     label = label_of(box.category)
     red, green, blue = (channel / 255 for channel in label.color)
-    pose = make(
-        'geometry_msgs/msg/Pose',
-        position=make('geometry_msgs/msg/Point', x=x, y=y, z=z),
-        orientation=make('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw),
-    )
     return make(
         'visualization_msgs/msg/Marker',
         header=head,
@@ -50,7 +45,7 @@ def _marker(box: Box, marker_id: int, head: Message, make: MessageFactory) -> Me
         id=marker_id,
         type=_CUBE,
         action=_ADD,
-        pose=pose,
+        pose=pose(box.pose.translation, make, box.pose.rotation),
         scale=make('geometry_msgs/msg/Vector3', x=length, y=width, z=height),
         color=make('std_msgs/msg/ColorRGBA', r=red, g=green, b=blue, a=_OPACITY),
     )

@@ -29,7 +29,7 @@ from gdfusion_ros.bags.released import SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE
 from gdfusion_ros.bags.writer import BagWriter, bag_writer
 from gdfusion_ros.datasets import boxes, images, lidar, occ3d
 from gdfusion_ros.datasets.nuscenes import Calibration, Sample, SensorData
-from gdfusion_ros.datasets.plan import LABELS, LIDAR, Job
+from gdfusion_ros.datasets.plan import LABELS, LIDAR_FILES, Job
 from gdfusion_ros.datasets.scene_messages import FRAMES, camera_info, ego_transform, static_transforms
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import cubes, encode
@@ -146,7 +146,7 @@ def _add_topics(bag: BagWriter, job: Job, calibrations: list[Calibration]) -> No
         if calibration.modality == 'camera':
             bag.add_topic(TOPICS.camera_info(calibration.channel), CAMERA_INFO_TYPE)
             bag.add_topic(TOPICS.image(calibration.channel), TOPICS.image_type)
-        elif any(job.files[LIDAR].values()):
+        elif any(job.files[LIDAR_FILES].values()):
             bag.add_topic(points_topic(calibration.channel), lidar.POINTS_TYPE)
     bag.add_topic(SAMPLE_TOKEN_TOPIC, SAMPLE_TOKEN_TYPE)
     if job.content.annotations:

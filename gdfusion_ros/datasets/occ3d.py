@@ -56,15 +56,18 @@ def read(path: Path) -> Occ3DLabels:
 
 
 def read_grid(path: Path, stamp: int, frame_id: str) -> SemanticGrid:
-    """The labels in an ``.npz`` file as a grid (see ``semantic_grid``); UNKNOWN where the file has 255.
+    """The labels in an ``.npz`` file as a grid at LIDAR_TOP's ``stamp`` [ns]; UNKNOWN where the file has 255.
 
-    The masks may be missing, as in files of other tools; the grid has no confidence then.
+    Its confidence is 255 where cameras observe it, else 0. The masks may be missing, as in files of other tools; the
+    grid has no confidence then.
 
     Raises:
         GdfusionError: the file is missing or damaged, or an array is of another shape or out of range.
     """
     arrays = _arrays(path, masks=False)
-    return _grid(_semantics(arrays, path, unknown=True), arrays.get('mask_camera'), stamp, frame_id)
+    semantics, observed = _semantics(arrays, path, unknown=True), arrays.get('mask_camera')
+    confidence = None if observed is None else np.where(observed, np.uint8(255), np.uint8(0))
+    return SemanticGrid.of_labels(stamp, frame_id, semantics, OCC3D_NUSCENES, SOURCE, confidence)
 
 
 def _arrays(path: Path, *, masks: bool) -> dict[str, NDArray[np.uint8]]:
@@ -95,15 +98,3 @@ def write(path: Path, labels: Occ3DLabels) -> None:
         mask_lidar=labels.mask_lidar.astype(np.uint8),
         mask_camera=labels.mask_camera.astype(np.uint8),
     )
-
-
-def semantic_grid(labels: Occ3DLabels, stamp: int, frame_id: str) -> SemanticGrid:
-    """The labels as a grid at LIDAR_TOP's ``stamp`` [ns]; its confidence is 255 where cameras observe it, else 0."""
-    return _grid(labels.semantics, labels.mask_camera, stamp, frame_id)
-
-
-def _grid(
-    semantics: NDArray[np.uint8], mask_camera: NDArray[np.bool_] | NDArray[np.uint8] | None, stamp: int, frame_id: str
-) -> SemanticGrid:
-    confidence = None if mask_camera is None else np.where(mask_camera, np.uint8(255), np.uint8(0))
-    return SemanticGrid.of_labels(stamp, frame_id, semantics, OCC3D_NUSCENES, SOURCE, confidence)

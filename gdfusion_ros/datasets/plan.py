@@ -21,7 +21,7 @@ from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.camera_info import camera_model
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 
-IMAGES, SWEEP_IMAGES, LIDAR, LABELS = 'images', 'sweep images', 'LiDAR files', 'label files'
+IMAGES, SWEEP_IMAGES, LIDAR_FILES, LABELS = 'images', 'sweep images', 'LiDAR files', 'label files'
 """Kinds of files that go into a bag."""
 
 _NUSCENES = 'nuScenes (c) Motional, CC BY-NC-SA 4.0, see nuscenes.org/terms-of-use'
@@ -173,7 +173,7 @@ def absences(dataset: Dataset, jobs: Sequence[Job]) -> Iterator[str]:
     paths = [data.path for job in jobs for data in job.measurements() if data.calibration.modality == 'camera']
     if again := len(paths) - len(set(paths)):
         yield f'images: {again} of {len(paths)} rows of sample_data.json name a file that another row names, too'
-    wanted = {SWEEP_IMAGES: content.sweeps, LIDAR: content.lidar, LABELS: content.labels}
+    wanted = {SWEEP_IMAGES: content.sweeps, LIDAR_FILES: content.lidar, LABELS: content.labels}
     for kind in (kind for kind, wished in wanted.items() if wished):
         total = sum(len(job.files[kind]) for job in jobs)
         missing = sum(len(job.missing(kind)) for job in jobs)
@@ -216,13 +216,13 @@ def _job(scene: Scene, dataset: Dataset, path: Path, content: Content) -> Job:
         for sample in scene.samples
         if content.labels
     }
-    files: dict[str, dict[Path, int]] = {IMAGES: {}, SWEEP_IMAGES: {}, LIDAR: {}, LABELS: {}}
+    files: dict[str, dict[Path, int]] = {IMAGES: {}, SWEEP_IMAGES: {}, LIDAR_FILES: {}, LABELS: {}}
     sweeps = {data.token for data in scene.sweeps}
     for data in _measurements(scene, content):
         if data.calibration.modality == 'camera':
             files[SWEEP_IMAGES if data.token in sweeps else IMAGES][data.path] = _size(data.path)
         elif content.lidar:
-            files[LIDAR][data.path] = _size(data.path)
+            files[LIDAR_FILES][data.path] = _size(data.path)
     files[LABELS] = {path: _LABEL_MESSAGES if _size(path) else 0 for path in labels.values()}
     return Job(scene, path, content, _custom_data(scene, dataset.version, content), files, labels)
 

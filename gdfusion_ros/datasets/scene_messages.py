@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gdfusion_ros.datasets.nuscenes import Calibration, SensorData
 from gdfusion_ros.datasets.nuscenes_rows import Pose
+from gdfusion_ros.messages.encode import xyz
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE, TF_TYPE
 from gdfusion_ros.settings import PipelineSettings
@@ -62,11 +63,11 @@ def static_transforms(calibrations: Sequence[Calibration], stamp: int, make: Mes
 
 def _transform(parent: str, child: str, stamp: int, pose: Pose, make: MessageFactory) -> Message:
     """``geometry_msgs/TransformStamped`` whose ``pose`` maps the child frame into its parent."""
-    (x, y, z), (qx, qy, qz, qw) = pose.translation, pose.rotation
+    x, y, z, w = pose.rotation
     transform = make(
         'geometry_msgs/msg/Transform',
-        translation=make('geometry_msgs/msg/Vector3', x=x, y=y, z=z),
-        rotation=make('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw),
+        translation=xyz('geometry_msgs/msg/Vector3', pose.translation, make),
+        rotation=make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w),
     )
     return make(
         'geometry_msgs/msg/TransformStamped',

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from gdfusion_ros.bags.recording import DIAGNOSTICS_TYPE
 from gdfusion_ros.demo.folder import Folder
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE, NODE_NAME, OCCUPANCY
 from gdfusion_ros.ros.outputs import LATENCY_TOPIC, installed_outputs
 from gdfusion_ros.ros.player import Playback, play
@@ -23,12 +23,12 @@ from gdfusion_ros.ros.stall import Stall, processor_time
 from gdfusion_ros.settings import BevSettings, ModelSettings, model_arguments
 
 NODE = f'/{NODE_NAME}'
-GRIDS_TOPIC, LATENCY, DIAGNOSTICS = f'{NODE}/{OCCUPANCY.topic}', f'{NODE}/{LATENCY_TOPIC}', '/diagnostics'
+GRIDS_TOPIC, LATENCY = f'{NODE}/{OCCUPANCY.topic}', f'{NODE}/{LATENCY_TOPIC}'
 
 RECORDED = {
     **{f'{NODE}/{output.topic}': output.type_name for output in installed_outputs(BevSettings())},
     f'{NODE}/{LABEL_INFO_TOPIC}': LABEL_INFO_TYPE,
-    **dict.fromkeys((LATENCY, DIAGNOSTICS), DIAGNOSTICS_TYPE),
+    **dict.fromkeys((LATENCY, DIAGNOSTICS_TOPIC), DIAGNOSTICS_TYPE),
 }
 """Topic -> type of all that the node publishes."""
 
@@ -119,5 +119,5 @@ class _Watch:
             self.finish()
             if self._recorder.counts[GRIDS_TOPIC] > grids:
                 stall.heard()
-        self._recorder.wait_for(DIAGNOSTICS, self._recorder.counts[DIAGNOSTICS] + 2, _DIAGNOSTICS_TIMEOUT)
+        self._recorder.wait_for(DIAGNOSTICS_TOPIC, self._recorder.counts[DIAGNOSTICS_TOPIC] + 2, _DIAGNOSTICS_TIMEOUT)
         self.finish()

@@ -21,13 +21,14 @@ from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.nuscenes import Dataset
 from gdfusion_ros.datasets.plan import LABELS, Content, Job, plan
 from gdfusion_ros.demo.folder import Folder
-from gdfusion_ros.demo.live import DIAGNOSTICS, GRIDS_TOPIC, LATENCY, Bar, run_node
+from gdfusion_ros.demo.live import GRIDS_TOPIC, LATENCY, Bar, run_node
 from gdfusion_ros.evaluation.evaluator import evaluate
 from gdfusion_ros.evaluation.predictions import BagPredictions
 from gdfusion_ros.evaluation.protocol import ScoringProtocol, usual_mask
 from gdfusion_ros.evaluation.report import Report
 from gdfusion_ros.evaluation.truth import truth_of_bags
 from gdfusion_ros.files import written_whole
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC
 from gdfusion_ros.model.runtime.backends import specification_of
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 from gdfusion_ros.synthetic.recipes import Recipe
@@ -112,7 +113,7 @@ def run(
         _render(frames, folder, progress)
         title = frames[len(frames) - 1].grid.model
     with bag_reader(folder.grids) as bag:
-        return DemoResult(expected, grids, list(counts(bag, DIAGNOSTICS)), latencies(bag, LATENCY), scores, title)
+        return DemoResult(expected, grids, list(counts(bag, DIAGNOSTICS_TOPIC)), latencies(bag, LATENCY), scores, title)
 
 
 def _score(jobs: Sequence[Job], folder: Folder, progress: ProgressBars) -> Report | None:

@@ -35,7 +35,7 @@ def align(
         truth: The labels.
         prediction: The predicted grid.
         drive: Where the vehicle was. It is asked only if something is moved.
-        frame_of: See FrameOf.
+        frame_of: See GridFrame.
 
     Raises:
         GdfusionError: different label sets, or a pose that is not known.

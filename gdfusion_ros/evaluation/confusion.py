@@ -94,6 +94,10 @@ class ConfusionMatrix:
         hits = self.counts[np.ix_(solid, solid)].sum()
         return float(iou(hits, self.truth[solid].sum(), self.predicted[solid].sum()))
 
+    def scores(self) -> dict[str, float]:
+        """All three by their names, 0..1; nan where nothing was counted."""
+        return {'mIoU': self.miou, 'mIoU_D': self.miou_dynamic, 'IoU': self.iou}
+
     def _mean(self, ids: Collection[int]) -> float:
         return nanmean(self.class_iou[[label.id in ids for label in self.label_set.classes]])
 

@@ -17,8 +17,6 @@ from gdfusion_ros.evaluation.seen import SeenCounts
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.labels import LabelSet
 
-FORMATS = ('text', 'markdown', 'json')
-
 _MOTIONS = {
     'released': 'as released: nothing is moved',
     'label': "in the labels' frame: predictions moved by the motion of the vehicle",
@@ -59,7 +57,7 @@ class Report:
     seen: SeenCounts | None
 
     def render(self, form: str) -> str:
-        """The report in one of FORMATS."""
+        """The report as text, markdown or json."""
         if form == 'json':
             return json.dumps(self.as_json(), indent=2)
         if form == 'markdown':
@@ -71,7 +69,7 @@ class Report:
 
     def scores(self) -> dict[str, float]:
         """The scores over all classes, 0..1, nan where nothing was counted."""
-        scores = {'mIoU': self.matrix.miou, 'mIoU_D': self.matrix.miou_dynamic, 'IoU': self.matrix.iou}
+        scores = self.matrix.scores()
         if self.rays is not None:
             scores |= {'RayIoU': self.rays.ray_iou, **dict(zip(_RAYS, self.rays.at_thresholds, strict=True))}
         return scores

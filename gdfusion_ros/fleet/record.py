@@ -87,10 +87,9 @@ def bag_counts(counts: Counts) -> BagCounts:
     dropped: Counter[str] = Counter()
     for camera, stream in counts.cameras.items():
         dropped.update({f'{camera}: {reason}': count for reason, count in stream.dropped.items()})
-    of_sets = counts.sets_dropped + counts.frames_refused
-    dropped.update({f'sets: {reason}': count for reason, count in of_sets.items()})
+    dropped.update({f'sets: {reason}': count for reason, count in counts.lost.items()})
     return BagCounts(
-        images=sum(stream.received for stream in counts.cameras.values()),
+        images=counts.images,
         clouds=counts.lidar.received,
         sets=counts.sets,
         grids=counts.grids,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
 from gdfusion_ros.messages.wire import to_wire
 from gdfusion_ros.perception.labels import UNKNOWN, LabelSet
+from gdfusion_ros.perception.poses import Quaternion, Vector
 from gdfusion_ros.perception.types import NANOSECONDS, SemanticGrid
 
 POINT = np.dtype(
@@ -148,16 +149,17 @@ def label_info(label_set: LabelSet, make: MessageFactory) -> Message:
     return make('std_msgs/msg/String', data=json.dumps(info))
 
 
-def pose(position: tuple[float, float, float], make: MessageFactory) -> Message:
-    """``geometry_msgs/Pose`` at ``position`` [m] without rotation."""
+def pose(position: Vector, make: MessageFactory, rotation: Quaternion = (0.0, 0.0, 0.0, 1.0)) -> Message:
+    """``geometry_msgs/Pose`` at ``position`` [m], turned by ``rotation`` (x, y, z, w)."""
+    x, y, z, w = rotation
     return make(
         'geometry_msgs/msg/Pose',
         position=xyz('geometry_msgs/msg/Point', position, make),
-        orientation=make('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=0.0, w=1.0),
+        orientation=make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w),
     )
 
 
-def xyz(type_name: str, values: tuple[float, float, float], make: MessageFactory) -> Message:
+def xyz(type_name: str, values: Vector, make: MessageFactory) -> Message:
     """A message of a type with the fields x, y and z."""
     x, y, z = values
     return make(type_name, x=x, y=y, z=z)

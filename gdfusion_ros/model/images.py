@@ -7,9 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gdfusion_ros.model.layers.fpn import FeaturePyramid
+from gdfusion_ros.model.layers.fpn import PYRAMID, FeaturePyramid
 from gdfusion_ros.model.layers.resnet import ResNet
 from gdfusion_ros.model.probe import Pass
+from gdfusion_ros.model.weights.keys import Mount
+
+IMAGES = Mount('images.backbone', 'img_backbone'), Mount('images.neck', 'img_neck', PYRAMID)
+"""Published places of the slot's blocks."""
 
 
 class EncodedImages(NamedTuple):

@@ -36,9 +36,9 @@ def leaves(part: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
             yield prefix + name, value
 
 
-def named_tensors(part: Any, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
+def named_tensors(part: Any) -> Iterator[tuple[str, Tensor]]:
     """Every tensor of the tree by its name."""
-    yield from ((name, value) for name, value in leaves(part, prefix) if isinstance(value, Tensor))
+    yield from ((name, value) for name, value in leaves(part) if isinstance(value, Tensor))
 
 
 def mapped(part: D, change: Callable[[Tensor], Tensor]) -> D:

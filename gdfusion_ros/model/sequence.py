@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gdfusion_ros.model.geometry.cache import CalibrationCache
 from gdfusion_ros.model.interface import Frame, Prediction
 from gdfusion_ros.model.network import FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.probe import BLIND, Probe
 from gdfusion_ros.model.runtime.malloc import keep_freed_memory
 from gdfusion_ros.model.state import SequenceState
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FIRST = 2
 """The first frame and the first that has a memory: after these, all of the network has run."""
@@ -32,7 +37,7 @@ class SequenceRunner:
         self._frames = 0
 
     @classmethod
-    def forgetful(cls, network: OccupancyNetwork) -> SequenceRunner:
+    def forgetful(cls, network: OccupancyNetwork) -> Self:
         """One that spends its states, on a CPU. On a GPU, a frame that finds no memory leaves them to the next one."""
         return cls(network, spends=network.device.type == 'cpu')
 

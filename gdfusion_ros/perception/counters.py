@@ -77,6 +77,16 @@ class Counts:
     remarks: dict[str, str] = field(default_factory=dict)
     last_drop: str = ''
 
+    @property
+    def images(self) -> int:
+        """That were received, of all cameras."""
+        return sum(camera.received for camera in self.cameras.values())
+
+    @property
+    def lost(self) -> Counter[str]:
+        """Sets that no grid came of, by reason."""
+        return self.sets_dropped + self.frames_refused
+
     def copied(self) -> Counts:
         """The same, from now on apart."""
         return replace(

@@ -89,27 +89,15 @@ def rig_matrices(
     )
 
 
-def frame_of(images: Tensor, matrices: RigMatrices, lidar_depth: Tensor | None = None) -> Frame:
-    """The frame with those images (N, 3, H, W), as ``preprocess.normalize`` gives them; ``lidar_depth`` as in Frame."""
+def frame_of(images: Tensor, matrices: RigMatrices) -> Frame:
+    """The frame with those images (N, 3, H, W), as ``preprocess.normalize`` gives them."""
     import torch
 
     from gdfusion_ros.model.interface import Calibration, Frame
 
     found = {name: torch.from_numpy(value) for name, value in vars(matrices).items()}
     previous = {name: found.pop(name) for name in list(found) if name.startswith('previous_')}
-    return Frame(images, Calibration(**found, bda=torch.eye(3)), **previous, lidar_depth=lidar_depth)
-
-
-def make_frame(
-    images: Tensor,
-    intrinsics: Sequence[Matrix],
-    post: Sequence[PostTransform],
-    now: RigPoses,
-    before: RigPoses | None,
-    visible: Sequence[bool],
-) -> Frame:
-    """The frame of one camera set: ``rig_matrices`` and images."""
-    return frame_of(images, rig_matrices(intrinsics, post, now, before, visible))
+    return Frame(images, Calibration(**found, bda=torch.eye(3)), **previous)
 
 
 def _floats(values: Matrix | Sequence[Matrix]) -> Floats:

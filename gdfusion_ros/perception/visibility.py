@@ -36,8 +36,7 @@ class CameraView:
     Attributes:
         grid_from_camera: (4, 4) optical frame -> the grid's frame.
         intrinsics: (3, 3) K of the full image [px].
-        width: of the full image [px].
-        height: as well.
+        width, height: of the full image [px].
     """
 
     grid_from_camera: Floats

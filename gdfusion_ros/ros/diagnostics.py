@@ -17,7 +17,7 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from gdfusion_ros.errors import LONGEST
-from gdfusion_ros.messages.diagnostics import Status
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, Status
 from gdfusion_ros.messages.diagnostics import statuses as plain
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.assembler import FrameAssembler
@@ -110,7 +110,7 @@ class Diagnostics:
         self._watch = _Watch.begun(assembler.counters.snapshot(), node.get_clock())
         self._frames: queue.SimpleQueue[Mapping[str, float]] = queue.SimpleQueue()
         self.statuses: tuple[Status, ...] = ()
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.events())
+        self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS_TOPIC, qos.events())
         self._timer = node.create_timer(
             settings.node.diagnostics_period, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -126,10 +126,10 @@ class Diagnostics:
     def summary(self) -> str:
         """What was done since the node was configured, in one line."""
         counts = self._assembler.counters.snapshot()
-        images = sum(camera.received for camera in counts.cameras.values())
-        lost = counts.sets_dropped + counts.frames_refused
-        losses = ', '.join(f'{count} {reason}' for reason, count in sorted(lost.items()))
-        return f'{images} images, {counts.sets} sets, {counts.grids} grids; sets without a grid: {losses or "none"}'
+        losses = ', '.join(f'{count} {reason}' for reason, count in sorted(counts.lost.items()))
+        return (
+            f'{counts.images} images, {counts.sets} sets, {counts.grids} grids; sets without a grid: {losses or "none"}'
+        )
 
     def destroy(self) -> None:
         """Take publisher and timer away."""

@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.names import printable
+from gdfusion_ros.parameter_file import is_of_ros, suggestion
 from gdfusion_ros.settings import (
     BevSettings,
     ModelSettings,
@@ -23,9 +24,7 @@ from gdfusion_ros.settings import (
     Value,
     checked,
     from_mapping,
-    is_of_ros,
     records,
-    suggestion,
 )
 
 

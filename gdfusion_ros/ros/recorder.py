@@ -167,8 +167,7 @@ def record(
     Args:
         path: The new bag.
         topics: What is recorded; a topic that nobody publishes stands in the bag without messages.
-        storage: See ``bag_writer``.
-        bag_format: As well.
+        storage, bag_format: See ``bag_writer``.
 
     Raises:
         GdfusionError: the bag exists or cannot be written, a topic's name is none, or a message type is not installed.

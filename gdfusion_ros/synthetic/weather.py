@@ -68,7 +68,4 @@ WEATHER = {
 # fmt: on
 
 EVERYDAY = ('noon', 'morning', 'overcast', 'evening')
-"""Weather of ordinary scenes."""
-
-HARD = ('fog', 'rain', 'night')
-"""Weather in which less is seen."""
+"""Weather of ordinary scenes; in the rest less is seen."""

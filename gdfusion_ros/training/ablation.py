@@ -52,10 +52,7 @@ class Trial:
 
     def keep(self, matrices: Mapping[str, ConfusionMatrix]) -> None:
         """Keep the scores on every set of scenes."""
-        values = {
-            name: {'mIoU': matrix.miou, 'mIoU_D': matrix.miou_dynamic, 'IoU': matrix.iou}
-            for name, matrix in matrices.items()
-        }
+        values = {name: matrix.scores() for name, matrix in matrices.items()}
         with written_whole(self.scores_file) as draft:
             draft.write_text(json.dumps(values, indent=2) + '\n')
 

@@ -66,24 +66,24 @@ class Examples(TorchDataset[Example]):
     """``examples[item]``: reads, decodes and augments one key frame; meant for worker processes."""
 
     def __init__(
-        self, datasets: Sequence[Dataset], config: NetworkSpec, settings: TrainingSettings, *, augment: bool
+        self, datasets: Sequence[Dataset], spec: NetworkSpec, settings: TrainingSettings, *, augment: bool
     ) -> None:
-        """``config`` is the network's; without ``augment`` examples are what the node would see.
+        """``spec`` is the network's; without ``augment`` examples are what the node would see.
 
         Raises:
             GdfusionError: the network predicts other voxels than those of the labels, needs another number of cameras
                 than the settings name, or nuScenes has no labels of its set.
         """
-        self._format = label_format(config)
-        config.require_cameras(settings.cameras)
+        self._format = label_format(spec)
+        spec.require_cameras(settings.cameras)
         labelled = self._format.label_set.grid
-        if config.predicted_grid != labelled:
+        if spec.predicted_grid != labelled:
             raise GdfusionError(
-                f'{config.name} predicts {config.predicted_grid.shape} voxels, but the labels have '
+                f'{spec.name} predicts {spec.predicted_grid.shape} voxels, but the labels have '
                 f'{labelled.shape}: it cannot be trained on them'
             )
         self._scenes = [(dataset.root, scene) for dataset in datasets for scene in dataset.scenes if scene.samples]
-        self._config, self._settings, self._augment = config, settings, augment
+        self._spec, self._settings, self._augment = spec, settings, augment
 
     @property
     def fingerprint(self) -> str:
@@ -105,7 +105,7 @@ class Examples(TorchDataset[Example]):
         root, scene = self._scenes[item.scene]
         sample, before = scene.samples[item.frame], scene.samples[item.frame - 1] if item.frame else None
         ego, augmentations = self._drawn(item)
-        output = self._config.image_size[::-1]
+        output = self._spec.image_size[::-1]
         images = [
             augmentation(_pixels(camera), output)
             for augmentation, camera in zip(augmentations, self._cameras(sample), strict=True)
@@ -122,17 +122,17 @@ class Examples(TorchDataset[Example]):
         labels = self._labels(root, scene, sample)
         targets = np.ascontiguousarray(ego.labels(self._observed(labels)).transpose(1, 0, 2))
         sweep = self._sweep(sample)
-        maps = None if sweep is None else sweep.depth_maps(poses, matrices, self._config)
-        classes = None if sweep is None else sweep.cell_classes(poses, matrices, self._config)
+        maps = None if sweep is None else sweep.depth_maps(poses, matrices, self._spec)
+        classes = None if sweep is None else sweep.cell_classes(poses, matrices, self._spec)
         frame = replace(
             frame,
             calibration=replace(frame.calibration, bda=ego.matrix()),
-            lidar_depth=maps if self._config.lidar_depth else None,
+            lidar_depth=maps if self._spec.lidar_depth else None,
         )
         taught = maps if self._settings.objective.wants_depth else None
         truth = FrameTruth(
             torch.from_numpy(targets),
-            depth_bins(taught, self._config, len(images)),
+            depth_bins(taught, self._spec, len(images)),
             self._rays(labels, frame) if classes is None else None,
             classes,
         )
@@ -161,7 +161,7 @@ class Examples(TorchDataset[Example]):
         if self._settings.pose_protocol == 'released':
             history = _measurement(sample, LIDAR).ego_pose.matrix()
         volume = reference
-        if self._config.frame == 'lidar':
+        if self._spec.frame == 'lidar':
             volume = product(history, _measurement(sample, LIDAR).calibration.pose.matrix())
         return RigPoses(volume, cameras, history)
 
@@ -196,14 +196,14 @@ class Examples(TorchDataset[Example]):
         if not self._settings.objective.wants_rays(self._settings.cues):
             return None
         if labels is None:
-            return unknown(frame, self._config.feature_stride)
-        return look(labels.labels, labels.label_set, frame, self._config.depth, self._config.feature_stride)
+            return unknown(frame, self._spec.feature_stride)
+        return look(labels.labels, labels.label_set, frame, self._spec.depth, self._spec.feature_stride)
 
     def _sweep(self, sample: Sample) -> LabelledSweep | None:
         """What the LiDAR measured; None where nobody asks, or the dataset has none."""
         data, objective = sample.data.get(LIDAR), self._settings.objective
         classes = objective.wants_point_classes and data is not None and data.categories is not None
-        wanted = objective.wants_depth or self._config.lidar_depth or classes
+        wanted = objective.wants_depth or self._spec.lidar_depth or classes
         if not wanted or data is None or not data.path.exists():
             return None
         return read_sweep(data, self._format.label_set, classes=classes)

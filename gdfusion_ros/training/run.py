@@ -226,14 +226,7 @@ class Run:
         )
         matrix.counts = np.sum(self._processes.gathered(matrix.counts), axis=0)
         if self._journal is not None:
-            self._journal.add(
-                self.done,
-                {
-                    'validation/mIoU': matrix.miou,
-                    'validation/mIoU_D': matrix.miou_dynamic,
-                    'validation/IoU': matrix.iou,
-                },
-            )
+            self._journal.add(self.done, {f'validation/{name}': value for name, value in matrix.scores().items()})
             listener.validated(self.done, matrix)
 
     def _save(self) -> None:

@@ -14,8 +14,7 @@ from gdfusion_ros.model.objectives.interface import ObjectiveSettings
 from gdfusion_ros.model.zoo import entry
 from gdfusion_ros.settings import CUES, DEFAULT_MODEL, SURROUND_CAMERAS, from_mapping, records, setting
 
-Varies = tuple[str, str]
-VARIES: Varies = ('sequence', 'frame')
+VARIES = ('sequence', 'frame')
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from gdfusion_ros.messages.diagnostics import Status
 from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.preprocess import ResizeCrop
@@ -34,5 +32,5 @@ def view_of_set(
 
 def _placed(camera: PosedCamera, crop: ResizeCrop, fixed_from_grid: Matrix) -> PlacedCamera:
     intrinsics = crop.post_rotation() @ camera.model.intrinsics
-    intrinsics[:2, 2] += np.asarray(crop.post_translation())[:2]
+    intrinsics[:2, 2] += crop.post_translation()[:2]
     return PlacedCamera(intrinsics, product(inverse(fixed_from_grid), camera.fixed_from_ego, camera.ego_from_camera))

@@ -68,11 +68,11 @@ class Layout:
 
 
 SINGLE = Layout(
-    (Box(16, 84, 1240, 498),), (Box(1272, 84, 632, 632),), Box(16, 598, 1240, 466), Box(1272, 732, 632, 332)
+    (Box(16, HEADER, 1240, 498),), (Box(1272, HEADER, 632, 632),), Box(16, 598, 1240, 466), Box(1272, 732, 632, 332)
 )
-SINGLE_WITHOUT_IMAGES = Layout((Box(16, 84, 1240, 980),), SINGLE.maps, None, SINGLE.legend)
+SINGLE_WITHOUT_IMAGES = Layout((Box(16, HEADER, 1240, 980),), SINGLE.maps, None, SINGLE.legend)
 DOUBLE = Layout(
-    (Box(16, 84, 936, 504), Box(968, 84, 936, 504)),
+    (Box(16, HEADER, 936, 504), Box(968, HEADER, 936, 504)),
     (Box(16, 604, 460, 460), Box(492, 604, 460, 460)),
     Box(968, 604, 936, 352),
     Box(968, 972, 936, 92),

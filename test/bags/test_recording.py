@@ -8,9 +8,10 @@ import pytest
 
 from gdfusion_ros.bags.messages import RosbagsFactory
 from gdfusion_ros.bags.reader import bag_reader
-from gdfusion_ros.bags.recording import DIAGNOSTICS_TYPE, capacity, counts, latencies, percentiles
+from gdfusion_ros.bags.recording import capacity, counts, latencies, percentiles
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TYPE
 from gdfusion_ros.messages.factory import Message
 
 MAKE = RosbagsFactory()

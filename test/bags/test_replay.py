@@ -52,7 +52,7 @@ def test_every_set_gives_a_grid(reference: Replayed, front_stamps: list[int]) ->
     counts = result.counts
     assert (counts.sets, counts.grids, counts.sets_dropped.total(), counts.resets.total()) == (3, 3, 0, 0)
     assert {camera.received for camera in counts.cameras.values()} == {3}
-    assert not result.refused
+    assert not result.counts.refused
 
 
 def test_outputs_have_the_nodes_topics_and_the_time_of_the_last_message_needed(

@@ -133,7 +133,7 @@ def test_an_implausible_camera_info_costs_nothing_but_itself(
     bag = rewrite(scene_bag, tmp_path / 'bad', second('/CAM_BACK/camera_info', spoil))
     result, grids, _ = run(bag, listener=ReplayListener(warning=warnings.append))
     assert_same_grids(reference[1], grids)
-    assert result.refused == {'/CAM_BACK/camera_info': 1}
+    assert result.counts.refused == {'/CAM_BACK/camera_info': 1}
     [line] = warnings
     assert "the intrinsic matrix K is no camera's: " in line
 
@@ -232,7 +232,7 @@ def test_a_pose_beyond_all_bounds_is_refused_and_costs_nothing_more(
     )
     result, grids, _ = run(bag)
     assert [grid.frames_since_reset for grid in grids] == [1, 2, 3], 'the poses before and after it place the set'
-    assert result.refused == {'/tf': 1}
+    assert result.counts.refused == {'/tf': 1}
     assert not result.counts.resets
 
 
@@ -270,7 +270,7 @@ def test_a_message_without_a_frame_is_refused_and_named_once(
         rewrite(scene_bag, tmp_path / 'bad', change), listener=ReplayListener(warning=warnings.append)
     )
     assert [grid.stamp for grid in grids] == front_stamps[:1]
-    assert result.refused == {'/CAM_BACK/image/compressed': 2}
+    assert result.counts.refused == {'/CAM_BACK/image/compressed': 2}
     assert len(warnings) == 1
     assert 'no frame_id' in warnings[0]
 
@@ -289,4 +289,4 @@ def test_one_bad_transform_does_not_cost_the_others(
     )
     result, grids, _ = run(bag)
     assert len(grids) == 3
-    assert result.refused == {'/tf': 21}
+    assert result.counts.refused == {'/tf': 21}

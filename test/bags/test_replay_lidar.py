@@ -136,5 +136,5 @@ def test_a_damaged_cloud_costs_its_set_only(
     bag = rewrite(lidar_bag, tmp_path / 'damaged', damage)
     result, grids, _ = run(bag, listener=ReplayListener(warning=lines.append))
     assert [grid.stamp for grid in grids] == [front_stamps[0], front_stamps[2]]
-    assert result.refused == {'/LIDAR_TOP/points': 1}
+    assert result.counts.refused == {'/LIDAR_TOP/points': 1}
     assert any('the cloud has no x; its fields are y, z, intensity, ring' in line for line in lines)

@@ -12,7 +12,6 @@ import pytest
 
 from gdfusion_ros.bags.messages import GRID_TYPE, RosbagsFactory
 from gdfusion_ros.bags.reader import bag_reader
-from gdfusion_ros.bags.views import bag_views
 from gdfusion_ros.bags.writer import bag_writer
 from gdfusion_ros.cli import main
 from gdfusion_ros.cli import view as verb
@@ -22,6 +21,7 @@ from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYP
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS
+from gdfusion_ros.viewers.from_bag import bag_views
 from gdfusion_ros.viewers.view import View
 from gdfusion_ros.visualization.snapshot import Snapshot
 

@@ -25,7 +25,7 @@ from gdfusion_ros.model.ops.cost_volume.reference import sampling_grid
 from gdfusion_ros.model.ops.voxel_index import locate
 from gdfusion_ros.model.ops.warp.reference import sampled_positions
 from gdfusion_ros.model.view.lift import placement
-from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, frame_of, rig_matrices
 from gdfusion_ros.perception.poses import Quaternion, Vector
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import Matrix, StampedTransform
@@ -67,13 +67,9 @@ def frame() -> Frame:
         PostTransform(np.array([[0.23, 0.02, 0], [-0.02, 0.23, 0], [0, 0, 1.0]]), np.array([3.1, -71.7, 0.0])),
         PostTransform(np.array([[-0.21, 0, 0], [0, 0.21, 0], [0, 0, 1.0]]), np.array([352.0, -68.3, 0.0])),
     ]
-    return make_frame(
+    return frame_of(
         torch.empty(3, 3, *IMAGE),
-        intrinsics,
-        posts,
-        poses(transforms, 1_700_000_000),
-        poses(transforms, 1_200_000_000),
-        [True] * 3,
+        rig_matrices(intrinsics, posts, poses(transforms, 1_700_000_000), poses(transforms, 1_200_000_000), [True] * 3),
     )
 
 

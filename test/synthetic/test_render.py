@@ -13,7 +13,7 @@ import pytest
 from gdfusion_ros.synthetic import catalogue
 from gdfusion_ros.synthetic.objects import solids
 from gdfusion_ros.synthetic.render import Renderer
-from gdfusion_ros.synthetic.weather import EVERYDAY, HARD, WEATHER
+from gdfusion_ros.synthetic.weather import WEATHER
 from gdfusion_ros.synthetic.world import Ground, Material, Model, PinholeCamera, Surface, Trajectory, World, WorldObject
 
 CAR, FREE = 4, 17
@@ -113,10 +113,6 @@ def test_weather_gives_a_picture_with_contrast(weather: str) -> None:
     assert rendering.pixels.shape == (HEIGHT, WIDTH, 3)
     assert 15 < rendering.pixels.mean() < 220
     assert rendering.pixels.std() > 12
-
-
-def test_all_weather_is_everyday_or_hard() -> None:
-    assert sorted(EVERYDAY + HARD) == sorted(WEATHER)
 
 
 def test_fog_hides_what_is_far() -> None:

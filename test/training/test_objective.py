@@ -16,7 +16,7 @@ from gdfusion_ros.model import zoo
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives.bevdetocc import LossWeights
-from gdfusion_ros.model.objectives.interface import FrameTruth, Objective
+from gdfusion_ros.model.objectives.interface import FrameTruth, Objective, ObjectiveSettings
 from gdfusion_ros.model.spec import NetworkSpec
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.zoo import fresh_network
@@ -122,16 +122,10 @@ def test_without_the_geometry_cue_there_is_no_fused_depth_to_teach(see: See) -> 
 
 
 @dataclass(frozen=True)
-class Brightness:
+class Brightness(ObjectiveSettings):
     """The settings of an objective of one's own: what the image is like on average."""
 
     brightness: float = setting(0.0, 'What the mean score should be.', low=-1.0, high=1.0)
-    wants_depth = False
-    wants_point_classes = False
-
-    def wants_rays(self, cues: tuple[str, ...]) -> bool:
-        del cues
-        return False
 
     def check(self, cues: tuple[str, ...]) -> None:
         if cues == ('voxel',):

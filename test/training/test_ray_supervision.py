@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.objectives.interface import IGNORE, RaySupervision
-from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, frame_of, rig_matrices
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES, UNKNOWN
 from gdfusion_ros.training.ray_supervision import RAYS, look
 
@@ -35,8 +35,9 @@ def frame(post: PostTransform | None = None) -> Frame:
     """One camera that looks straight ahead from above the origin."""
     intrinsics = np.array([[FOCAL, 0, 31.5], [0, FOCAL, 15.5], [0, 0, 1]])
     poses = RigPoses(np.eye(4), LOOKING_FORWARD[None], np.eye(4))
-    return make_frame(
-        torch.zeros(1, 3, *SIZE), [intrinsics], [post or PostTransform(np.eye(3), np.zeros(3))], poses, None, [True]
+    return frame_of(
+        torch.zeros(1, 3, *SIZE),
+        rig_matrices([intrinsics], [post or PostTransform(np.eye(3), np.zeros(3))], poses, None, [True]),
     )
 
 

@@ -21,6 +21,9 @@ from gdfusion_ros.model.spec import NetworkSpec
 FORMAT = 2
 """Counted up by whoever adds what earlier versions do not know: a tensor, a label set, another way to see images."""
 
+REMEMBERED = ('post_rotation', 'post_translation', 'visible')
+"""What of the last frame's calibration counts for the next one's geometry."""
+
 _DIGEST = 'sha256'
 """Of the contract, in its file, as of the graphs."""
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from gdfusion_ros.model.export.contract import REMEMBERED
 from gdfusion_ros.model.geometry.cache import NoCache
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.interface import Calibration, Previous
@@ -22,9 +23,6 @@ from gdfusion_ros.model.state import SequenceState
 
 FIRST = 'first'
 """Whether the frame is the first one of a sequence; nothing counts then of what is said of the last one."""
-
-REMEMBERED = ('post_rotation', 'post_translation', 'visible')
-"""What of the last frame's calibration counts for the next one's geometry."""
 
 _CALIBRATION = 'calibration.'
 """Place of what is in geometry and state, but in no graph."""

@@ -14,9 +14,8 @@ from gdfusion_ros.model.depth.stereo import StereoDepth
 from gdfusion_ros.model.heads.decoder import SingleScaleDecoder
 from gdfusion_ros.model.heads.query import CONTEXT_QUERIES, QUERY_HEAD, QueryHead
 from gdfusion_ros.model.heads.raised import RaisedDecoder
-from gdfusion_ros.model.images import ImageEncoder
+from gdfusion_ros.model.images import IMAGES, ImageEncoder
 from gdfusion_ros.model.layers.bev import BevEncoder, BevNeck
-from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
 from gdfusion_ros.model.network import OccupancyNetwork
@@ -36,7 +35,6 @@ DOWNSAMPLE = 'depth_net.{}_conv.0.downsample.{}'
 TIES = {DOWNSAMPLE.format('depth', kind): DOWNSAMPLE.format('occ', kind) for kind in ('weight', 'bias')}
 """Both trunks of the depth network have one shortcut (alocc.md §2)."""
 
-IMAGES = Mount('images.backbone', 'img_backbone'), Mount('images.neck', 'img_neck', PYRAMID)
 DECODER = (
     Mount('decoder.encoder', 'img_bev_encoder_backbone'),
     Mount('decoder.neck', 'img_bev_encoder_neck'),

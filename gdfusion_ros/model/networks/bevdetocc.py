@@ -16,8 +16,7 @@ from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.heads.decoder import SingleScaleDecoder
 from gdfusion_ros.model.heads.mlp import HEAD, OccupancyHead
-from gdfusion_ros.model.images import ImageEncoder
-from gdfusion_ros.model.layers.fpn import PYRAMID
+from gdfusion_ros.model.images import IMAGES, ImageEncoder
 from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.layers.volume import VolumeEncoder, VolumeNeck
 from gdfusion_ros.model.network import OccupancyNetwork
@@ -72,8 +71,7 @@ BEVDETOCC_SF = replace(BEVDETOCC, name='bevdetocc_sf')
 """The queue of SOLOFusion."""
 
 AROUND_THE_MEMORY = (
-    Mount('images.backbone', 'img_backbone'),
-    Mount('images.neck', 'img_neck', PYRAMID),
+    *IMAGES,
     Mount('view.lift', 'view_transformer'),
     Mount('view.pre_process', 'pre_process'),
     Mount('decoder.encoder', 'img_bev_encoder_backbone'),

@@ -10,8 +10,7 @@ from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.heads.decoder import MultiscaleDecoder
 from gdfusion_ros.model.heads.multiscale import MULTISCALE_HEAD, MultiscaleHead
-from gdfusion_ros.model.images import ImageEncoder
-from gdfusion_ros.model.layers.fpn import PYRAMID
+from gdfusion_ros.model.images import IMAGES, ImageEncoder
 from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.layers.volume_pyramid import (
     ProjectedEncoder,
@@ -69,8 +68,7 @@ def mounts(sizes: Sizes) -> tuple[Mount, ...]:
     """Published places of the blocks."""
     levels = len(sizes.encoder_blocks)
     return (
-        Mount('images.backbone', 'img_backbone'),
-        Mount('images.neck', 'img_neck', PYRAMID),
+        *IMAGES,
         FUSIONS.depth_mount(),
         *FUSIONS.mounts,
         Mount('view.lift', 'view_transformer'),

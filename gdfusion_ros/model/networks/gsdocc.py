@@ -11,9 +11,8 @@ from gdfusion_ros.model.depth.net import DEPTH_NET, ONE_HEAD, DepthChannels, Dep
 from gdfusion_ros.model.geometry.depth_bins import DepthBins
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
 from gdfusion_ros.model.heads.decoupled import DECOUPLED_HEAD, DecoupledDecoder, DecoupledHead
-from gdfusion_ros.model.images import ImageEncoder
+from gdfusion_ros.model.images import IMAGES, ImageEncoder
 from gdfusion_ros.model.layers.bev import DOUBLED_BEV_NECK, BevEncoder, DoubledBevNeck
-from gdfusion_ros.model.layers.fpn import PYRAMID
 from gdfusion_ros.model.layers.resnet import Bottleneck, ResNet
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.spec import NetworkSpec
@@ -56,8 +55,7 @@ GSDOCC = NetworkSpec(
 )
 
 MOUNTS = (
-    Mount('images.backbone', 'img_backbone'),
-    Mount('images.neck', 'img_neck', PYRAMID),
+    *IMAGES,
     Mount('depth.net', 'depth_net', {**DEPTH_NET, **ONE_HEAD}),
     Mount('view.lift', 'forward_projection'),
     Mount('memory.views.align', 'history_keyframe_time_conv'),

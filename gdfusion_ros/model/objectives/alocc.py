@@ -14,7 +14,7 @@ from gdfusion_ros.model.heads.query import QueryHead
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import depth_losses, losses
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, require_any
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, ObjectiveSettings, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
@@ -28,12 +28,8 @@ IMAGE_POINTS = 1056
 
 
 @dataclass(frozen=True)
-class AloccWeights:
-    """How much each loss counts; the released ones unless others are given.
-
-    Raises:
-        GdfusionError: none counts.
-    """
+class AloccWeights(ObjectiveSettings):
+    """How much each loss counts; the released ones unless others are given."""
 
     masks: float = setting(1.0, 'Weight of the losses of the masks of voxels.', low=0.0, high=1e3)
     image_masks: float = setting(

@@ -10,18 +10,21 @@ from torch import Tensor, nn
 from gdfusion_ros.model.interface import CellDepth, Frame
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.objectives import depth_losses, losses
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, RaySupervision, require_any
+from gdfusion_ros.model.objectives.interface import (
+    IGNORE,
+    FrameTruth,
+    Objective,
+    ObjectiveSettings,
+    RaySupervision,
+    require_any,
+)
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
 
 @dataclass(frozen=True)
-class LossWeights:
-    """How much each loss counts; the released ones unless others are given.
-
-    Raises:
-        GdfusionError: none counts.
-    """
+class LossWeights(ObjectiveSettings):
+    """How much each loss counts; the released ones unless others are given."""
 
     cross_entropy: float = setting(1.0, 'Weight of the cross-entropy.', low=0.0, high=1e3)
     class_balance: float = setting(
@@ -54,11 +57,6 @@ class LossWeights:
     def wants_depth(self) -> bool:
         """Whether LiDAR depth is learned from."""
         return bool(self.depth)
-
-    @property
-    def wants_point_classes(self) -> bool:
-        """The classes of LiDAR points are not learned from."""
-        return False
 
     def wants_rays(self, cues: tuple[str, ...]) -> bool:
         """Whether anything is learned from what the rays of the image cells meet."""

@@ -11,18 +11,14 @@ from torch import Tensor
 from gdfusion_ros.model.interface import Frame
 from gdfusion_ros.model.network import Encoded, FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.objectives import depth_losses, losses
-from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, require_any
+from gdfusion_ros.model.objectives.interface import IGNORE, FrameTruth, Objective, ObjectiveSettings, require_any
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.settings import setting
 
 
 @dataclass(frozen=True)
-class FocalWeights:
-    """How much each loss counts; the released ones unless others are given.
-
-    Raises:
-        GdfusionError: none counts.
-    """
+class FocalWeights(ObjectiveSettings):
+    """How much each loss counts; the released ones unless others are given."""
 
     focal: float = setting(1.0, 'Weight of the focal loss; voxels far from the middle count more.', low=0.0, high=1e3)
     rare_classes: bool = setting(True, 'Whether rare classes count more in the focal loss, by 1 / ln(frequency).')
@@ -35,16 +31,6 @@ class FocalWeights:
     def wants_depth(self) -> bool:
         """Whether LiDAR depth is learned from."""
         return bool(self.depth)
-
-    @property
-    def wants_point_classes(self) -> bool:
-        """The classes of LiDAR points are not learned from."""
-        return False
-
-    def wants_rays(self, cues: tuple[str, ...]) -> bool:
-        """What the cells see of the labels is not learned from."""
-        del cues
-        return False
 
     def check(self, cues: tuple[str, ...]) -> None:
         """Refuse weights with which nothing is learned."""

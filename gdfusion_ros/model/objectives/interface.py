@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -131,25 +130,31 @@ def require_any(*weights: float) -> None:
         raise GdfusionError('the weights of all losses are 0: nothing would be learned')
 
 
-class ObjectiveSettings(Protocol):
+class ObjectiveSettings:
     """A frozen dataclass of ``setting``s, each with its sentence and range: all that a run may choose of an objective.
 
-    In a run's file they stand among the others.
+    In a run's file they stand among the others. Nothing is asked of training unless they say so.
     """
 
     @property
     def wants_depth(self) -> bool:
         """Whether LiDAR depth is learned from: else it is not read."""
+        return False
 
     @property
     def wants_point_classes(self) -> bool:
         """Whether the classes of LiDAR points are learned from, where the dataset has them; rays are then not sent."""
+        return False
 
-    def wants_rays(self, cues: tuple[str, ...], /) -> bool:
+    def wants_rays(self, cues: tuple[str, ...]) -> bool:
         """Whether it is learned from what the cells see of the labels, with those cues."""
+        del cues
+        return False
 
-    def check(self, cues: tuple[str, ...], /) -> None:
+    def check(self, cues: tuple[str, ...]) -> None:
         """Refuse, by a GdfusionError, settings under which a network with those cues would learn nothing."""
+        raise NotImplementedError
 
-    def build(self, network: OccupancyNetwork, /) -> Objective:
+    def build(self, network: OccupancyNetwork) -> Objective:
         """The objective of a network in training mode."""
+        raise NotImplementedError

@@ -21,8 +21,7 @@ from gdfusion_ros.model.layers.pointwise import applied, folded_weights, pointwi
 from gdfusion_ros.model.layers.volume import by_chunks, rows, volume_of
 from gdfusion_ros.model.ops.warp import warp
 from gdfusion_ros.model.probe import Pass
-
-SECONDS_PER_FRAME = 0.5
+from gdfusion_ros.model.temporal.voxel import SECONDS_PER_FRAME
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,8 @@ from gdfusion_ros.perception.framing import RigMatrices, RigPoses
 from gdfusion_ros.perception.types import LidarSweep, Pixels
 
 if TYPE_CHECKING:
+    from torch import device as Device
+
     from gdfusion_ros.model.network import OccupancyNetwork
 
 
@@ -28,8 +30,8 @@ class Network(Protocol):
         """As every output names it."""
 
     @property
-    def device(self) -> Any:
-        """Where it runs, to be printed."""
+    def device(self) -> Device | str:
+        """Where it runs; a str of a runtime other than torch."""
 
 
 class Seen(Protocol):
@@ -93,5 +95,4 @@ def runner_of(network: Network) -> Runner:
         return ExportedRunner(network)
     from gdfusion_ros.perception.runners.torch import TorchRunner
 
-    in_torch = cast('OccupancyNetwork', network)
-    return TorchRunner(in_torch, spends=in_torch.device.type == 'cpu')  # see SequenceRunner.forgetful
+    return TorchRunner.forgetful(cast('OccupancyNetwork', network))

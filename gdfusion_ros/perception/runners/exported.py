@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.export.contract import REMEMBERED
 from gdfusion_ros.model.runtime.exported import ExportedNetwork
 from gdfusion_ros.perception.framing import RigMatrices, RigPoses
 from gdfusion_ros.perception.lidar_maps import depth_maps
@@ -17,8 +18,6 @@ from gdfusion_ros.perception.preprocess import normalized
 from gdfusion_ros.perception.types import LidarSweep, Pixels
 
 Tensors = Mapping[str, NDArray[Any]]
-_OF_LAST = ('post_rotation', 'post_translation', 'visible')
-"""What the geometry of a frame needs of the last one's matrices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ class ExportedRunner:
         last = vars(matrices if self.state is None else self.state.matrices)
         return {
             **vars(matrices),
-            **{f'previous_{name}': last[name] for name in _OF_LAST},
+            **{f'previous_{name}': last[name] for name in REMEMBERED},
             'first': np.array(self.state is None),
         }
 

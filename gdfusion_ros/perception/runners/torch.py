@@ -46,7 +46,7 @@ class TorchRunner(SequenceRunner):
         self, pixels: Sequence[Pixels], matrices: RigMatrices, lidar: tuple[LidarSweep, RigPoses] | None
     ) -> Frame:
         """See ``Runner``."""
-        with _memory_told_of():
+        with _out_of_memory_named():
             frame = frame_of(normalize(pixels, self.network.device), matrices)
             if lidar is None:
                 return frame
@@ -57,7 +57,7 @@ class TorchRunner(SequenceRunner):
     @torch.inference_mode()
     def see(self, frame: Frame) -> tuple[SeenByTorch, SequenceState]:
         """See ``Runner``."""
-        with _memory_told_of():
+        with _out_of_memory_named():
             prediction, state = self.look(frame)
             if self.network.device.type == 'cuda':
                 torch.cuda.synchronize(self.network.device)
@@ -65,7 +65,7 @@ class TorchRunner(SequenceRunner):
 
 
 @contextmanager
-def _memory_told_of() -> Iterator[None]:
+def _out_of_memory_named() -> Iterator[None]:
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:

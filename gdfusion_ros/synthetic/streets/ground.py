@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from gdfusion_ros.synthetic.streets.lanes import stop_station
+from gdfusion_ros.synthetic.streets.lanes import stop_station, stop_stations
 from gdfusion_ros.synthetic.streets.paths import Path, Points, band
 from gdfusion_ros.synthetic.streets.town import (
     CORNER_RADIUS,
@@ -116,12 +116,8 @@ def _fillet(corner: Corner, tip: Points, radius: float) -> Points:
 
 def _clear_part(town: Town, street: Street) -> tuple[float, float]:
     """Stations between which a street is marked: from stop line to stop line."""
-    number = town.streets.index(street)
-    stations = [
-        stop_station(junction, next(arm for arm in junction.arms if arm.street == number))
-        for junction in (town.junctions[street.start], town.junctions[street.end])
-    ]
-    return stations[0], street.centre.length - stations[1]
+    first, last = stop_stations(town, town.streets.index(street))
+    return first, street.centre.length - last
 
 
 def _verges(town: Town) -> Iterator[Patch]:

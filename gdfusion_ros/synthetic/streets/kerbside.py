@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gdfusion_ros.synthetic.streets.density import Density
-from gdfusion_ros.synthetic.streets.lanes import Lane, crosswalk_station, stop_station
+from gdfusion_ros.synthetic.streets.lanes import Lane, crosswalk_station, stop_stations
 from gdfusion_ros.synthetic.streets.paths import Path, band
 from gdfusion_ros.synthetic.streets.site import Edge, Site, edges
 from gdfusion_ros.synthetic.streets.town import KERB, PARKING, Profile, Town
@@ -48,13 +48,10 @@ def _sides(town: Town) -> Iterator[tuple[Profile, Path, float, float]]:
     """Both sides of every street: profile, path along the kerb with the land on its left, where the stop lines are."""
     for number, street in enumerate(town.streets):
         offset = street.profile.kerb
-        stops = [
-            stop_station(junction, next(arm for arm in junction.arms if arm.street == number))
-            for junction in (town.junctions[street.start], town.junctions[street.end])
-        ]
+        first, last = stop_stations(town, number)
         left, right = street.centre.shifted(offset), street.centre.shifted(-offset).reversed()
-        yield street.profile, left, stops[0], left.length - stops[1]
-        yield street.profile, right, stops[1], right.length - stops[0]
+        yield street.profile, left, first, left.length - last
+        yield street.profile, right, last, right.length - first
 
 
 def _park(site: Site, kerb: Path, start: float, end: float, density: Density) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gdfusion_ros.synthetic.streets.paths import Path, curve, joined, line
-from gdfusion_ros.synthetic.streets.town import CROSSWALK, STOP_LINE, Arm, Junction, Street, Town
+from gdfusion_ros.synthetic.streets.town import CROSSWALK, STOP_LINE, Arm, Junction, Town
 
 _CREEP = 2.5  # [m/s] through the sharpest bends
 _COMFORT = 2.6  # [m/s2] sideways, in a bend
@@ -93,6 +93,12 @@ def stop_station(junction: Junction, arm: Arm) -> float:
     return arm.setback + (STOP_LINE if junction.crossing else 0.0)
 
 
+def stop_stations(town: Town, number: int) -> tuple[float, float]:
+    """Where vehicles stop at both ends of a street: from its start and from its end [m]."""
+    first, last = _ends(town, number)
+    return stop_station(*first), stop_station(*last)
+
+
 def crosswalk_station(arm: Arm) -> float:
     """The middle of the crosswalk: station on the arm's outward path [m]."""
     return arm.setback + sum(CROSSWALK) / 2
@@ -108,8 +114,9 @@ def _offset(arm: Arm, lane: int) -> float:
     return arm.profile.median + (lane + 0.5) * arm.profile.lane
 
 
-def _ends(town: Town, street: Street, number: int) -> tuple[tuple[Junction, Arm], tuple[Junction, Arm]]:
+def _ends(town: Town, number: int) -> tuple[tuple[Junction, Arm], tuple[Junction, Arm]]:
     """Junction and arm at the start and at the end of a street."""
+    street = town.streets[number]
     start, end = (town.junctions[index] for index in (street.start, street.end))
     return (
         (start, next(arm for arm in start.arms if arm.street == number)),
@@ -120,7 +127,7 @@ def _ends(town: Town, street: Street, number: int) -> tuple[tuple[Junction, Arm]
 def _driving_lanes(town: Town) -> Iterator[_Draft]:
     """The lanes of the streets, from stop line to stop line."""
     for number, street in enumerate(town.streets):
-        ends = _ends(town, street, number)
+        ends = _ends(town, number)
         junctions = (street.start, street.end)
         for ((leave, arm), (arrive, other)), (first, last) in ((ends, junctions), (ends[::-1], junctions[::-1])):
             for lane in range(street.profile.lanes):
@@ -173,7 +180,7 @@ def _turn(junction: Junction, source: tuple[Arm, int], target: tuple[Arm, int]) 
 def _sidewalks(town: Town) -> Iterator[_Draft]:
     """People's ways along the streets, from crosswalk to crosswalk, in both directions on both sides."""
     for number, street in enumerate(town.streets):
-        (_, arm), (_, other) = _ends(town, street, number)
+        (_, arm), (_, other) = _ends(town, number)
         for side in (1, -1):
             path = street.centre.shifted(side * street.profile.walk)
             path = path.between(crosswalk_station(arm), path.length - crosswalk_station(other))

@@ -28,7 +28,7 @@ from gdfusion_ros.model.geometry.small_matrices import inverse
 from gdfusion_ros.model.interface import Calibration, Frame
 from gdfusion_ros.model.ops.cost_volume import cost_volume
 from gdfusion_ros.model.temporal.geometry import GeometryFusion, GeometryState
-from gdfusion_ros.perception.framing import PostTransform, RigPoses, make_frame
+from gdfusion_ros.perception.framing import PostTransform, RigPoses, frame_of, rig_matrices
 
 GATE = 1e-4
 IMAGE = (64, 96)
@@ -85,13 +85,15 @@ def test_ground_is_met_where_a_level_camera_sees_it() -> None:
     height, focal, horizon = 1.5, 40.0, 23.0
     forward = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, height], [0, 0, 0, 1.0]])
     halved = PostTransform(np.diag([0.5, 0.5, 1.0]), np.array([0.0, -4.0, 0.0]))
-    frame = make_frame(
+    frame = frame_of(
         torch.zeros(1, 3, *IMAGE),
-        [np.array([[focal, 0, 47.5], [0, focal, horizon], [0, 0, 1]])],
-        [halved],
-        RigPoses(np.eye(4), forward[None], np.eye(4)),
-        None,
-        [True],
+        rig_matrices(
+            [np.array([[focal, 0, 47.5], [0, focal, horizon], [0, 0, 1]])],
+            [halved],
+            RigPoses(np.eye(4), forward[None], np.eye(4)),
+            None,
+            [True],
+        ),
     )
     ground = ground_bins(frame.calibration, IMAGE, (8, 12), DEPTHS)[0]
     assert (ground == ground[..., :1]).all(), 'a row sees the same depth everywhere'

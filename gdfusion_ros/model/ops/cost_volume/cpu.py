@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, last_pixel, pixel_grid
+from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, pixel_grid
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.ops.compiled import (
     ONE,
@@ -29,7 +29,7 @@ INVALID_COST = Float(reference.INVALID_COST)
 NOT_SEEN = Float(OUTSIDE)
 NEAREST = Float(MIN_DEPTH)
 UNPOST, CHAIN, INTRINSICS, POST = range(4)
-SHIFT, OFFSET, PREVIOUS_OFFSET, LAST = range(4)
+OFFSET, SHIFT, PREVIOUS_OFFSET, LAST = range(4)
 LANES = 16
 """Channels that are added up side by side: a cache line of float32."""
 UNSEEN = np.uint32(65535)
@@ -44,20 +44,7 @@ def matching_cost(
     share_threads()
     cameras, channels, height, width = current.shape
     u, v = pixel_grid(image_size, (height, width))
-    last = functional.pad(last_pixel(image_size), (0, 1)).expand(cameras, 3)
-    matrices = torch.stack(
-        [
-            reprojection.source_from_input,
-            reprojection.camera_from_source,
-            reprojection.intrinsics,
-            reprojection.previous_post_rotation,
-        ],
-        1,
-    )
-    vectors = torch.stack(
-        [reprojection.camera_translation, reprojection.post_translation, reprojection.previous_post_translation, last],
-        1,
-    )
+    matrices, vectors = reference.camera_matrices(reprojection, image_size, current)
     cost = np.empty((cameras, height, width, len(depths)), Float)
     now = _in_lanes(current)
     then = now if previous is current else _in_lanes(previous)

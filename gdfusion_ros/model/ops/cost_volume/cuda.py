@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 import triton.language as tl
 from torch import Tensor
 
-from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, last_pixel, pixel_grid, to_device_of
+from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, pixel_grid, to_device_of
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.ops.cost_volume import reference
 from gdfusion_ros.model.ops.triton_parts import channels_last, divided, kernel, launch, row
@@ -21,20 +20,7 @@ def matching_cost(
     """(N, D, h, w), the bins of a cell side by side in memory; see ``cost_volume``."""
     cameras, channels, height, width = current.shape
     previous = torch.where(reprojection.remembered.view(-1, 1, 1, 1), previous, current)
-    last = F.pad(to_device_of(last_pixel(image_size), current), (0, 1)).expand(cameras, 3)
-    matrices = torch.stack(
-        [
-            reprojection.source_from_input,
-            reprojection.camera_from_source,
-            reprojection.intrinsics,
-            reprojection.previous_post_rotation,
-        ],
-        1,
-    )
-    vectors = torch.stack(
-        [reprojection.post_translation, reprojection.camera_translation, reprojection.previous_post_translation, last],
-        1,
-    )
+    matrices, vectors = reference.camera_matrices(reprojection, image_size, current)
     u, v = (to_device_of(axis, current) for axis in pixel_grid(image_size, (height, width)))
     cost = current.new_empty(cameras, height, width, len(depths))
     launch(

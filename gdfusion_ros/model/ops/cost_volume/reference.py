@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gdfusion_ros.model.geometry.camera import OUTSIDE, camera_points, normalised, previous_pixels
+from gdfusion_ros.model.geometry.camera import (
+    OUTSIDE,
+    camera_points,
+    last_pixel,
+    normalised,
+    previous_pixels,
+    to_device_of,
+)
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 
 INVALID_COST = 5.0
@@ -29,6 +36,22 @@ def matching_cost(
         cost = (current[:, :, None] - warped).abs_().sum(1)
         costs.append(cost + INVALID_COST * (warped[:, TESTED_CHANNEL] == 0))
     return torch.cat(costs, 1)
+
+
+def camera_matrices(reprojection: Reprojection, image_size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
+    """What a compiled pass applies to the pixels of each camera, in this order: (N, 4, 3, 3) and (N, 4, 3).
+
+    The last vector is an image's last pixel; ``like`` is on the device of all.
+    """
+    matrices = (
+        reprojection.source_from_input,
+        reprojection.camera_from_source,
+        reprojection.intrinsics,
+        reprojection.previous_post_rotation,
+    )
+    shifts = (reprojection.post_translation, reprojection.camera_translation, reprojection.previous_post_translation)
+    last = F.pad(to_device_of(last_pixel(image_size), like), (0, 1)).expand_as(shifts[0])
+    return torch.stack(matrices, 1), torch.stack((*shifts, last), 1)
 
 
 def sampling_grid(

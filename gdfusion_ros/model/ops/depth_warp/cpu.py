@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, last_pixel
+from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 from gdfusion_ros.model.ops.compiled import (
     ONE,
@@ -23,6 +23,7 @@ from gdfusion_ros.model.ops.compiled import (
     row,
     share_threads,
 )
+from gdfusion_ros.model.ops.depth_warp.reference import camera_matrices
 
 NOWHERE = Float(OUTSIDE)
 NEAREST = Float(MIN_DEPTH)
@@ -36,12 +37,7 @@ def depth_warp(
     """See ``gdfusion_ros.model.ops.depth_warp.depth_warp``."""
     share_threads()
     cameras, bins, height, width = history.shape
-    matrices = torch.stack(
-        [reprojection.camera_from_source, reprojection.intrinsics, reprojection.previous_post_rotation], 1
-    )
-    first = torch.cat([torch.zeros(2), depths[:1]]).expand(cameras, 3)
-    span = torch.cat([last_pixel(image_size), depths[-1:] - depths[:1]]).expand(cameras, 3)
-    vectors = torch.stack([reprojection.camera_translation, reprojection.previous_post_translation, first, span], 1)
+    matrices, vectors = camera_matrices(reprojection, image_size, depths)
     warped = np.empty((cameras, height, width, bins), Float)
     _depth_warp(
         channels_last(history),

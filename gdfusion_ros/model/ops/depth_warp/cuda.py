@@ -6,8 +6,9 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
-from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE, last_pixel, to_device_of
+from gdfusion_ros.model.geometry.camera import MIN_DEPTH, OUTSIDE
 from gdfusion_ros.model.geometry.reprojection import Reprojection
+from gdfusion_ros.model.ops.depth_warp.reference import camera_matrices
 from gdfusion_ros.model.ops.triton_parts import channels_last, divided, kernel, launch, row
 
 BLOCK = 128
@@ -18,12 +19,7 @@ def depth_warp(
 ) -> Tensor:
     """See ``gdfusion_ros.model.ops.depth_warp.depth_warp``."""
     cameras, bins, height, width = history.shape
-    matrices = torch.stack(
-        [reprojection.camera_from_source, reprojection.intrinsics, reprojection.previous_post_rotation], 1
-    )
-    first = torch.cat([depths.new_zeros(2), depths[:1]]).expand(cameras, 3)
-    span = torch.cat([to_device_of(last_pixel(image_size), depths), depths[-1:] - depths[:1]]).expand(cameras, 3)
-    vectors = torch.stack([reprojection.camera_translation, reprojection.previous_post_translation, first, span], 1)
+    matrices, vectors = camera_matrices(reprojection, image_size, depths)
     warped = history.new_empty(cameras, height, width, bins)
     launch(
         _depth_warp,
