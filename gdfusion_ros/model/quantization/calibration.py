@@ -14,9 +14,6 @@ from torch import Tensor, nn
 from gdfusion_ros.model.network import FrameGeometry, OccupancyNetwork
 from gdfusion_ros.model.quantization.layers import InputRange
 
-LEAST_CHANNELS = 16
-"""A layer of fewer input channels gains nothing: oneDNN's sums run over channels in blocks."""
-
 LEAST_WORK = 10_000_000
 """Multiplications of a layer that are worth a rounding."""
 
@@ -111,8 +108,8 @@ def observe(network: OccupancyNetwork, steps: Sequence[Step]) -> dict[str, Layer
 
 def _is_candidate(module: nn.Module) -> bool:
     if isinstance(module, (nn.Conv2d, nn.Conv3d)):
-        return module.groups == 1 and module.in_channels >= LEAST_CHANNELS and isinstance(module.padding, tuple)
-    return isinstance(module, nn.Linear) and module.in_features >= LEAST_CHANNELS
+        return module.groups == 1 and isinstance(module.padding, tuple)
+    return isinstance(module, nn.Linear)
 
 
 def _hook(
