@@ -55,10 +55,13 @@ def _spread(pixels: int, count: int) -> Tensor:
 
 
 def transform(matrix: Tensor, points: Tensor) -> Tensor:
-    """(N, 3, 3) matrices times (N, …, 3) points, summed as (m0 x + m1 y) + m2 z, on the points' device."""
-    matrix = to_device_of(matrix, points).view(matrix.shape[0], *[1] * (points.dim() - 2), 3, 3)
-    x, y, z = points.unsqueeze(-2).unbind(-1)
-    return (matrix[..., 0] * x + matrix[..., 1] * y) + matrix[..., 2] * z
+    """(N, 3, 3) matrices times (N, …, 3) points, summed as (m0 x + m1 y) + m2 z, on the points' device.
+
+    In memory, all x come first, then all y and all z: runtimes of graphs take long where the last axis is short.
+    """
+    matrix = to_device_of(matrix, points).view(*matrix.shape, *[1] * (points.dim() - 2))
+    x, y, z = points.movedim(-1, 1).unsqueeze(2).unbind(1)
+    return ((matrix[:, :, 0] * x + matrix[:, :, 1] * y) + matrix[:, :, 2] * z).movedim(1, -1)
 
 
 def camera_points(
@@ -136,6 +139,11 @@ def normalised(pixels: Tensor, image_size: tuple[int, int]) -> Tensor:
     The divisor is a tensor on purpose: by a number, CUDA would multiply with the rounded reciprocal instead.
     """
     return pixels / to_device_of(last_pixel(image_size), pixels) * 2 - 1
+
+
+def hidden(places: Tensor, away: Tensor) -> Tensor:
+    """(…, n) coordinates of grid_sample, OUTSIDE where (…) ``away``; axis by axis in memory, as in ``transform``."""
+    return torch.stack([axis.masked_fill(away, OUTSIDE) for axis in places.unbind(-1)]).movedim(0, -1)
 
 
 @cache

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gdfusion_ros.model.geometry.camera import (
-    OUTSIDE,
     camera_points,
+    hidden,
     last_pixel,
     normalised,
     previous_pixels,
@@ -60,4 +60,4 @@ def sampling_grid(
     """(N, D, h, w, 2) where every bin of every cell is seen in the previous image, in grid_sample's coordinates."""
     points = camera_points(image_size, cells, depths, reprojection.source_from_input, reprojection.post_translation)
     pixels, behind = previous_pixels(points, reprojection)
-    return normalised(pixels[..., :2], image_size).masked_fill_(behind[..., None], OUTSIDE)
+    return hidden(normalised(pixels[..., :2], image_size), behind)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gdfusion_ros.model.geometry.camera import OUTSIDE, last_pixel, normalised, previous_pixels, to_device_of
+from gdfusion_ros.model.geometry.camera import hidden, last_pixel, normalised, previous_pixels, to_device_of
 from gdfusion_ros.model.geometry.reprojection import Reprojection
 
 
@@ -36,4 +36,4 @@ def history_grid(frustum: Tensor, reprojection: Reprojection, image_size: tuple[
     near, far = depths[0], depths[-1]
     grid = torch.cat([normalised(pixels[..., :2], image_size), (pixels[..., 2:] - near) / (far - near) * 2 - 1], -1)
     forgotten = ~reprojection.remembered.view(-1, 1, 1, 1)
-    return grid.masked_fill_((behind | forgotten)[..., None], OUTSIDE)
+    return hidden(grid, behind | forgotten)

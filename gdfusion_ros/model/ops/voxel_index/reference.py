@@ -94,7 +94,7 @@ def locate(points: Tensor, placement: Placement, grid: VoxelGrid, parts: int) ->
     shape = to_device_of(torch.tensor(fine.shape, dtype=points.dtype), points)
     # Truncation toward zero: points up to one voxel below the lower bounds land in index 0 [QUIRK 5].
     inside = ((found > -1) & (found < shape)).all(-1) & _seen(placement, points)
-    x, y, z = torch.where(inside[..., None], found, 0).to(torch.int32).unbind(-1)
+    x, y, z = (torch.where(inside, axis, 0).to(torch.int32) for axis in found.unbind(-1))
     columns, heights = grid.shape[0], grid.shape[2]
     voxel = (y // parts * columns + x // parts) * heights + z // parts
     part = (y % parts * parts + x % parts) * parts + z % parts
