@@ -13,8 +13,8 @@ from gdfusion_ros.bags.sqlite_file import SqliteFile
 from gdfusion_ros.bags.storage import ZSTD_MAGIC, StorageFile
 from gdfusion_ros.errors import GdfusionError
 
-SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
-"""Of the files that rosbag2 writes."""
+SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd', '.mcap.zst', '.db3.zst')
+"""Of the files that rosbag2 writes, packed by itself or by the command zstd or not."""
 
 _MCAP, _SQLITE = b'\x89MCAP0\r\n', b'SQLite format 3\0'
 _HEAD, _SQLITE_HEADER = 64, 100

@@ -16,6 +16,7 @@ from gdfusion_ros.bags.released import lidar_stamps
 from gdfusion_ros.errors import GdfusionError, RepeatedError
 from gdfusion_ros.messages.inputs import input_topics
 from gdfusion_ros.messages.router import MessageRouter
+from gdfusion_ros.names import printable
 from gdfusion_ros.perception.assembler import FrameAssembler
 from gdfusion_ros.perception.counters import Counters, Counts
 from gdfusion_ros.perception.estimator import OccupancyEstimator, PoseProtocol
@@ -95,8 +96,13 @@ class GridStream:
         self._estimator = OccupancyEstimator(network, pipeline, protocol=protocol, counters=self._counters)
         self._router = MessageRouter(self._assembler, pipeline, topics)
         self._topics = list(input_topics(pipeline, topics, lidar=network.spec.lidar_depth))
-        if doubt := network.spec.doubt_of_cameras(pipeline.cameras):
-            listener.warning(doubt)
+        self._left_out = [f'not read: {remark}' for remark in bag.not_read] + [
+            f'{item.count} messages on {item.topic} are left out ({printable(item.reason, 80)})'
+            for item in bag.left_out
+            if item.topic in self._topics
+        ]
+        for remark in filter(None, (network.spec.doubt_of_cameras(pipeline.cameras), *self._left_out)):
+            listener.warning(remark)
 
     @property
     def counts(self) -> Counts:
@@ -159,7 +165,7 @@ class GridStream:
             if number := max(repeated.values()):
                 camera = max(repeated, key=lambda name: repeated[name])
                 facts.append(f'{number} images of {camera} have the stamp of the one before: its clock stands still')
-            raise GdfusionError('; '.join([*facts, counts.last_drop]).removesuffix('; '))
+            raise GdfusionError('; '.join([*facts, *self._left_out, counts.last_drop]).removesuffix('; '))
 
 
 def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings, *, lidar: bool = False) -> None:

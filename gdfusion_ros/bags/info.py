@@ -8,7 +8,6 @@ from pathlib import Path
 from tabulate import tabulate
 from tqdm import tqdm
 
-from gdfusion_ros.bags.metadata import METADATA
 from gdfusion_ros.bags.reader import BagReader, Topic
 from gdfusion_ros.names import printable
 from gdfusion_ros.perception.types import NANOSECONDS
@@ -23,7 +22,7 @@ def describe(bag: BagReader) -> str:
         ('start', _time(bag.start) if bag.message_count else '-'),
         ('duration', f'{bag.duration / NANOSECONDS:.3f} s'),
         ('messages', bag.message_count),
-        *([('not read', _shown(f'{", ".join(bag.unlisted)}: not listed in {METADATA}', 500))] if bag.unlisted else []),
+        *(('not read', _shown(remark, 500)) for remark in bag.not_read),
         *((_shown(name), _shown(value, 500)) for name, value in sorted(bag.custom_data.items())),
     ]
     rows = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,9 +15,12 @@ from rosbags.interfaces import Qos
 from gdfusion_ros.bags.formats import SUFFIXES
 from gdfusion_ros.bags.storage import full_type_name, offered_qos
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.names import printable
 
 METADATA = 'metadata.yaml'
-_ZSTD = '.zstd'
+_PACKED = ('.zstd', '.zst')
+"""What rosbag2 and the command zstd append to the name of a file that they have packed."""
+_SHOWN = 300  # characters of names
 
 
 @dataclass
@@ -28,14 +32,14 @@ class Metadata:
         promised: Type and number of messages by topic.
         qos: What publishers offered, by topic.
         custom_data: Beside the standard fields.
-        unlisted: Names of files of a recording that lie beside those of the bag and are not read.
+        not_read: What seems to belong to the recording and is not among the files, in words.
     """
 
     files: list[Path]
     promised: dict[str, tuple[str, int]] = field(default_factory=dict)
     qos: dict[str, tuple[Qos, ...]] = field(default_factory=dict)
     custom_data: Mapping[str, str] = field(default_factory=dict)
-    unlisted: list[str] = field(default_factory=list)
+    not_read: list[str] = field(default_factory=list)
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -49,9 +53,12 @@ def read_metadata(path: Path) -> Metadata:
     if not path.is_dir():
         if not path.is_file():
             raise GdfusionError(f'{path} is no bag: it is neither a file nor a folder')
+        if path.name == METADATA:
+            raise GdfusionError(f'{path} is no bag, it describes one: give its folder, {path.parent}')
         return Metadata([path])
     if not (path / METADATA).is_file():
-        return Metadata(_files_in(path))
+        files = _files_in(path)
+        return Metadata(files, not_read=_gaps(files))
     try:
         content = yaml.load((path / METADATA).read_bytes(), getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
         return _parsed(path, content['rosbag2_bagfile_information'])
@@ -108,10 +115,10 @@ def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
     if refusal := _refusal(information):
         raise GdfusionError(f'bag {path} cannot be read: {refusal}')
     listed = information['relative_file_paths'] or []
-    names = list(dict.fromkeys(PurePath(name).name for name in listed))
+    names = list(dict.fromkeys(re.split(r'[/\\]', name)[-1] for name in listed))  # of any system, from any folder
     files = _present(path, names) if names else _files_in(path)
-    metadata = Metadata(files, custom_data=_custom_data(information), unlisted=_unlisted(path, files))
-    for row in information['topics_with_message_count']:
+    metadata = Metadata(files, custom_data=_custom_data(information), not_read=_unlisted(path, files))
+    for row in information['topics_with_message_count'] or []:
         topic = row['topic_metadata']
         if not isinstance(name := topic['name'], str):
             raise TypeError(f'the name of a topic is {_text(name)}')
@@ -124,10 +131,7 @@ def _parsed(path: Path, information: Mapping[str, Any]) -> Metadata:
 def _present(path: Path, names: list[str]) -> list[Path]:
     """The files that are listed; one may have been packed or unpacked meanwhile."""
     files = [
-        next(
-            (path / name for name in (listed, listed + _ZSTD, listed.removesuffix(_ZSTD)) if (path / name).is_file()),
-            path / listed,
-        )
+        next((path / name for name in (listed, *_forms(_plain(listed))) if (path / name).is_file()), path / listed)
         for listed in names
     ]
     if missing := [file.name for file in files if not file.is_file()]:
@@ -139,29 +143,50 @@ def _present(path: Path, names: list[str]) -> list[Path]:
 
 
 def _unlisted(path: Path, files: list[Path]) -> list[str]:
-    read = {file.name.removesuffix(_ZSTD) for file in files}
-    return [name for name in _names_in(path, SUFFIXES) if name.removesuffix(_ZSTD) not in read]
+    read = {_plain(file.name) for file in files}
+    names = [name for name in _names_in(path, SUFFIXES) if _plain(name) not in read]
+    return [f'{printable(", ".join(names), _SHOWN)}: not listed in {METADATA}'] if names else []
+
+
+def _gaps(files: list[Path]) -> list[str]:
+    """Where the number of a file is missing between two others."""
+    return [
+        f'what came between {printable(f"{one.name} and {two.name}", _SHOWN)}: by their numbers a file is missing'
+        for one, two in pairwise(files)
+        if _number(two.name)[0] > _number(one.name)[0] + 1
+    ]
+
+
+def _plain(name: str) -> str:
+    """The name of a file as it is when it is not packed."""
+    return next((name.removesuffix(packed) for packed in _PACKED if name.endswith(packed)), name)
+
+
+def _forms(name: str) -> list[str]:
+    """The same, and the names of the packed file."""
+    return [name, *(name + packed for packed in _PACKED)]
 
 
 def _names_in(path: Path, suffixes: tuple[str, ...]) -> list[str]:
     return sorted(
         file.name
         for file in path.iterdir()
-        if file.is_file() and not file.name.startswith('.') and file.name.endswith(suffixes)
+        if file.is_file() and not file.name.startswith('.') and file.name.lower().endswith(suffixes)
     )
 
 
 def _files_in(path: Path) -> list[Path]:
-    """The files of one recording in a folder that has no metadata.yaml."""
-    names = _names_in(path, (*SUFFIXES, '.bag'))
-    names = [name for name in names if name.removesuffix(_ZSTD) == name or name.removesuffix(_ZSTD) not in names]
+    """The files of one recording in a folder that has no metadata.yaml: of one kind, all numbered or a single one."""
+    found = _names_in(path, (*SUFFIXES, '.bag'))
+    names = sorted({_plain(name): name for name in reversed(found)}.values())  # not packed, where there are both
     if not names:
         bags = sorted(folder.parent.name for folder in path.glob(f'*/{METADATA}'))
         raise GdfusionError(
             f'{path} is no bag: it has no {METADATA} and no .mcap or .db3 file'
             + (f'; there are bags in it, e.g. {path / bags[0]}' if bags else '')
         )
-    if len({re.sub(r'(_\d+)?\..*$', '', name) for name in names}) > 1:
+    kinds = {(re.sub(r'(_\d+)?\..*$', '', name), Path(_plain(name)).suffix, _number(name)[0] < 0) for name in names}
+    if len(kinds) > 1:
         raise GdfusionError(
             f'{path} is no bag: it has no {METADATA}, and its files are not of one recording; give one '
             f'of them: {", ".join(names[:5])}'

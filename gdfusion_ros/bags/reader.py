@@ -69,7 +69,8 @@ class BagReader:
         start: Record time of the first message [ns]; 0 in an empty bag.
         duration: From the first to the last message [ns].
         custom_data: What the bag's metadata says beside the standard fields.
-        unlisted: Names of files in the bag's folder that its metadata does not list, and which are not read.
+        not_read: What seems to belong to the recording but is not read, in words: files that the bag's metadata does
+            not list, or whose number is missing.
     """
 
     def __init__(self, path: Path, metadata: Metadata, files: Sequence[StorageFile]) -> None:
@@ -86,7 +87,7 @@ class BagReader:
         self.start = min((start for start, _ in spans), default=0)
         self.duration = max((end for _, end in spans), default=0) - self.start
         self.custom_data: Mapping[str, str] = metadata.custom_data
-        self.unlisted: Sequence[str] = metadata.unlisted
+        self.not_read: Sequence[str] = metadata.not_read
 
     def require(self, wanted: Mapping[str, str]) -> None:
         """Make sure that the topics ``wanted`` (name -> message type) are there and have messages.

@@ -6,8 +6,8 @@ import resource
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from gdfusion_ros.model.graph_form import graph_form
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES, Probe
 from gdfusion_ros.model.runtime.trial import trial_frames
@@ -33,6 +34,7 @@ PRODUCTS = (
     torch.ops.aten.addmm,
     torch.ops.aten.mm,
     torch.ops.aten.bmm,
+    torch.ops.onednn.qconv_pointwise,
 )
 
 
@@ -69,9 +71,24 @@ class BenchmarkResult:
         return sum(self.stages.get(name, 0.0) for name in FUSIONS) / self.frame
 
 
-def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lambda: None) -> BenchmarkResult:
-    """Measure ``frames`` frames of a sequence after two that warm up; ``tick`` is called after each."""
-    with torch.inference_mode():
+def run(
+    network: OccupancyNetwork,
+    frames: int,
+    tick: Callable[[], object] = lambda: None,
+    *,
+    precision: str = 'fp32',
+    plain: bool = False,
+) -> BenchmarkResult:
+    """Measure ``frames`` frames of a sequence after two that warm up; ``tick`` is called after each.
+
+    Args:
+        network: prepared.
+        frames: how many.
+        tick: see above.
+        precision: what the network was loaded with.
+        plain: by torch's own operators alone, in graph form.
+    """
+    with torch.inference_mode(), graph_form() if plain else nullcontext():
         steps = trial_frames(network, frames + 3)
         runner = SequenceRunner.forgetful(network)
         for _ in range(2):
@@ -94,7 +111,7 @@ def run(network: OccupancyNetwork, frames: int, tick: Callable[[], object] = lam
     return BenchmarkResult(
         network.title,
         device_name(network.device),
-        'autocast' if network.autocast else 'fp32',
+        f'{precision}, plain operators' if plain else precision,
         frames,
         {name: statistics.median(times) for name, times in clock.times.items()},
         statistics.median(totals),
@@ -143,6 +160,17 @@ class _Layout:
         return tensor.normal_() if self.dtype.is_floating_point else tensor.zero_()
 
 
+def _layout(tensor: Tensor) -> _Layout | Tensor:
+    """Weights that are packed for oneDNN have none that could be told, and stay."""
+    return tensor if tensor.is_mkldnn else _Layout(tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+
+def _flops_in_8_bits(
+    given: Sequence[int], _step: float, _zero: int, weight: Sequence[int], *_: object, out_shape: Sequence[int]
+) -> int:
+    return conv_flop_count(list(given), list(weight), list(out_shape))
+
+
 @dataclass(frozen=True)
 class _Call:
     """One product that the network runs."""
@@ -160,7 +188,7 @@ class _Recorder(Probe):
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        flops = FlopCounterMode(display=False)
+        flops = FlopCounterMode(display=False, custom_mapping={torch.ops.onednn.qconv_pointwise: _flops_in_8_bits})
         with flops, _Calls(self.calls):
             yield
         self.gmac[name] = flops.get_total_flops() / 2 / GIGA
@@ -175,7 +203,7 @@ class _Calls(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func.overloadpacket in PRODUCTS:
-            shapes = tree_map_only(Tensor, lambda t: _Layout(tuple(t.shape), t.stride(), t.dtype), args)
+            shapes = tree_map_only(Tensor, _layout, args)
             self._calls[_Call(func, tuple(tuple(a) if isinstance(a, list) else a for a in shapes))] += 1
         return func(*args, **(kwargs or {}))
 

@@ -35,7 +35,7 @@ def run(
 def measure(settings: ModelSettings, frames: int) -> BenchmarkResult:
     """One network in this process."""
     prepare_process()
-    return run_network(load_network(settings), frames)
+    return run_network(load_network(settings), frames, precision=settings.precision)
 
 
 def reported(name: str) -> Scores | None:

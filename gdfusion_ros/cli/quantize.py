@@ -5,7 +5,8 @@
   gdfusion replay bags/scene-0001 --out grids --weights nano_int8.safetensors --precision int8
 
 Nothing is trained. The network sees frames of BAGS, which should look like what it will see, and the range of what each
-convolution is given is noted. Then each is tried alone in 8 bits; the report says what that changes. Finally all are
+convolution is given is noted. Then each is tried alone in 8 bits, with narrower and narrower ranges as long as that
+keeps more classes; the report says what is changed. Finally all are
 put into 8 bits but those that the classes depend on: at least the share --agreement of the voxels keeps its class.
 Weights have a step a channel, features one a layer.
 
@@ -149,6 +150,7 @@ def _table(choice: Choice) -> str:
         (
             layer.name,
             f'{100 * layer.work:.1f}',
+            f'{layer.given.lower:.4g} to {layer.given.upper:.4g}',
             f'{100 * layer.error:.2f}',
             f'{100 * layer.changed:.3f}',
             '8 bits' if layer.chosen else 'fp32',
@@ -157,9 +159,9 @@ def _table(choice: Choice) -> str:
     ]
     return tabulate(
         rows,
-        ('layer', 'work %', 'error %', 'voxels changed %', 'kept as'),
+        ('layer', 'work %', 'steps are for', 'error %', 'voxels changed %', 'kept as'),
         disable_numparse=True,
-        colalign=('left', 'right', 'right', 'right', 'left'),
+        colalign=('left', 'right', 'right', 'right', 'right', 'left'),
     )
 
 

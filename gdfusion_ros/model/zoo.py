@@ -187,14 +187,15 @@ def select_model(settings: ModelSettings) -> ModelSelection:
         )
     path, facts = identify(name)
     _require_precision(path, facts, settings.precision)
-    if settings.model and facts.model not in ('', settings.model):
+    if settings.model and facts.model in ZOO and facts.model != settings.model:  # else it is a word of other tools
         raise GdfusionError(
             f"weights '{name}' are of the model {facts.model}, not of {settings.model}; drop 'model', "
             'or take other weights'
         )
     model = settings.model or facts.model
-    if not model:
-        raise GdfusionError(f"weights '{name}' do not say which network they are of; set 'model'")
+    if not settings.model and facts.model not in ZOO:
+        said = f"are of a model '{model}', which is not known here" if model else 'do not say which network they are of'
+        raise GdfusionError(f"weights '{name}' {said}; set 'model'")
     return ModelSelection(specification(model).with_cues(settings.cues), path, facts.trained_on, settings.precision)
 
 

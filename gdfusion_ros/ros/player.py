@@ -89,7 +89,7 @@ def play(
         playback: How.
         on_message: Called with the topic of each message after it was published.
         on_skipped: Called with one line for each topic that is left out, being none of ROS 2 or its message type not
-            being installed, and one where a listener does not acknowledge.
+            being installed, for each file that is, and one where a listener does not acknowledge.
 
     Returns:
         Messages published, by topic.
@@ -101,6 +101,9 @@ def play(
     with ExitStack() as stack:
         readers = [stack.enter_context(bag_reader(bag)) for bag in bags]
         topics = select_topics(readers, playback.topics)
+        for reader in readers:
+            for remark in reader.not_read:
+                on_skipped(f'not played: {remark}')
         if not playback.topics:
             for item in itertools.chain.from_iterable(reader.left_out for reader in readers):
                 on_skipped(f'{item.count} messages on {item.topic} are not played: {item.type_name} is {item.reason}')

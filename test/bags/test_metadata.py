@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+import zstandard
 from mcap.writer import IndexType, Writer
 
 from gdfusion_ros.bags.messages import RosbagsFactory
@@ -75,10 +77,15 @@ def refusal(path: Path) -> str:
         lambda content: topic(content)['offered_qos_profiles'][0].update(depth=[7]),
         lambda content: topic(content)['offered_qos_profiles'][0]['deadline'].update(sec=[7]),
         lambda content: content['topics_with_message_count'].clear(),
+        lambda content: content.update(topics_with_message_count=None),
         lambda content: content['topics_with_message_count'][0].update(message_count=1),
         lambda content: content.update(storage_identifier=''),
         lambda content: content.update(storage_identifier='somebody_s_plugin', version=10),
         lambda content: content.update(relative_file_paths=[]),
+        lambda content: content['relative_file_paths'].append(
+            f'C:\\recordings\\{content["relative_file_paths"].pop()}'
+        ),
+        lambda content: content['relative_file_paths'].append(f'rec/{content["relative_file_paths"].pop()}'),
     ],
 )
 def test_every_message_comes_whatever_stands_beside_it(
@@ -162,6 +169,41 @@ def test_folders_that_are_no_bag_say_what_they_are(tmp_path: Path, write_mcap: C
     write_mcap(tmp_path / 'bags' / 'monday.mcap')
     write_mcap(tmp_path / 'bags' / 'tuesday.mcap')
     assert 'not of one recording; give one of them: monday.mcap, tuesday.mcap' in refusal(tmp_path / 'bags')
+    assert f'it describes one: give its folder, {bag}' in refusal(bag / 'metadata.yaml')
+
+
+@pytest.mark.parametrize('other', ['s_0.db3', 's_0.db3.zst', 's.mcap'])
+def test_the_same_in_two_files_is_not_one_recording(
+    tmp_path: Path, write_mcap: Callable[..., Path], other: str
+) -> None:
+    write_mcap(tmp_path / 's_0.mcap')
+    shutil.copy(tmp_path / 's_0.mcap', tmp_path / other)
+    assert 'not of one recording; give one of them: ' in refusal(tmp_path)
+
+
+def test_a_number_that_is_missing_is_told(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    for number in (8, 9, 11):
+        write_mcap(tmp_path / f's_{number}.mcap', stamps=(number,))
+    with bag_reader(tmp_path) as bag:
+        assert [message.stamp for message in bag.raw_messages(['/text'])] == [8, 9, 11]
+        assert bag.not_read == ['what came between s_9.mcap and s_11.mcap: by their numbers a file is missing']
+
+
+@pytest.mark.parametrize('suffix', ['.zst', '.zstd'])
+@pytest.mark.parametrize('described', [True, False])
+def test_a_file_that_was_packed_by_hand_is_found(tmp_path: Path, suffix: str, described: bool) -> None:
+    bag = write(tmp_path / 'bag')
+    (bag / f'bag.mcap{suffix}').write_bytes(zstandard.compress((bag / 'bag.mcap').read_bytes()))
+    if not described:
+        (bag / 'metadata.yaml').unlink()
+    assert stamps(bag) == [100, 101, 102]
+    (bag / 'bag.mcap').unlink()
+    assert stamps(bag) == [100, 101, 102]
+
+
+def test_endings_in_capitals_are_found(tmp_path: Path, write_mcap: Callable[..., Path]) -> None:
+    write_mcap(tmp_path / 'REC_0.MCAP', stamps=(1,))
+    assert set(stamps(tmp_path)) == {1}
 
 
 def file_of(bag: Path) -> Path:

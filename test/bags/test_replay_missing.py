@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from gdfusion_ros.bags.grid_stream import ReplayListener, require_inputs
-from gdfusion_ros.bags.reader import RawMessage, bag_reader
+from gdfusion_ros.bags.grid_stream import ReplayListener, grid_stream, require_inputs
+from gdfusion_ros.bags.reader import LeftOut, RawMessage, bag_reader
 from gdfusion_ros.bags.replay import ReplayResult
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS, PipelineSettings, TopicSettings
 
@@ -54,6 +55,20 @@ def test_one_camera_is_enough_and_that_is_said(run: Run, scene_bag: Path) -> Non
     assert [grid.cameras for grid in grids] == 3 * [('CAM_FRONT',)]
     [line] = warnings
     assert 'was trained with 6 cameras and gets 1' in line
+
+
+def test_messages_that_are_left_out_are_said(built_network: OccupancyNetwork, scene_bag: Path) -> None:
+    warnings: list[str] = []
+    with bag_reader(scene_bag) as bag:
+        bag.left_out += [LeftOut('/static', TF, 2, 'no schema'), LeftOut('/else', TF, 9, 'protobuf')]
+        bag.not_read = ['s_1.mcap: not listed']
+        topics, listener = TopicSettings(tf_static_topic='/static'), ReplayListener(warning=warnings.append)
+        with (
+            grid_stream(bag, built_network, PipelineSettings(), topics, listener=listener) as stream,
+            pytest.raises(GdfusionError, match=r'no grid: .*; 2 messages on /static are left out \(no schema\); '),
+        ):
+            list(stream)
+    assert warnings == ['not read: s_1.mcap: not listed', '2 messages on /static are left out (no schema)']
 
 
 def test_without_the_cameras_places_there_is_no_grid_and_no_bag(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import OrderedDict
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,13 @@ GOOD: dict[str, Callable[[State], Any]] = {
         'state_dict': {**state, **{'ema_' + key.replace('.', '_'): value for key, value in state.items()}}
     },
     'under model': lambda state: {'model': state, 'epoch': 3},
+    'arguments beside it': lambda state: {'state_dict': state, 'hyper_parameters': argparse.Namespace(lr=0.1)},
 }
 
 BAD: dict[str, tuple[Callable[[State], Any], str]] = {
     'an object': (
-        lambda state: {'state_dict': state, 'hyper_parameters': argparse.Namespace(lr=0.1)},
-        'argparse.Namespace, which is not loaded, as it could run code',
+        lambda state: {'state_dict': state, 'best': Fraction(1, 2)},
+        'fractions.Fraction, which is not loaded, as it could run code',
     ),
     'not a number': (not_a_number, '1 tensors that are not finite: occupancy_head.predicter.2.bias'),
     'variances below zero': (

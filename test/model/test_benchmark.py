@@ -15,6 +15,8 @@ from gdfusion_ros.benchmark import network as benchmark
 from gdfusion_ros.benchmark.network import BenchmarkResult, in_order
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.probe import STAGES
+from gdfusion_ros.model.quantization.choice import put
+from gdfusion_ros.model.quantization.layers import InputRange, quantized
 from gdfusion_ros.model.runtime.prepare import prepare
 
 pytestmark = pytest.mark.slow
@@ -102,3 +104,20 @@ def test_transposed_convolutions_are_products_too(
     result = benchmark.run(prepare(tiny_gsdocc, torch.device('cpu')), frames=1)
     assert {torch.ops.aten.conv_transpose2d, torch.ops.aten.conv_transpose3d} <= seen
     assert set(result.stages) == {'backbone', 'depth', 'lift', 'queue', 'encoder', 'head'}
+
+
+def test_products_of_bytes_count_as_those_of_floats(network: OccupancyNetwork) -> None:
+    floats = benchmark.run(network, frames=1)
+    for name in ('images.neck.output', 'decoder.head.classifier.2'):
+        layer: Any = network.get_submodule(name)
+        put(network, name, quantized(layer, InputRange(-1.0, 1.0)))
+    eight = benchmark.run(network, frames=1, precision='int8')
+    assert eight.gmac == pytest.approx(floats.gmac)
+    assert eight.precision == 'int8'
+
+
+def test_plain_operators_count_the_same_products(network: OccupancyNetwork) -> None:
+    plain = benchmark.run(network, frames=1, plain=True)
+    check_times(plain)
+    check_products(plain, network)
+    assert plain.precision == 'fp32, plain operators'

@@ -127,6 +127,10 @@ def test_a_file_says_which_network_it_is_of_and_what_that_was_trained_on(
     assert (network.spec.name, network.title) == ('tiny', 'tiny (trained on the moon)')
     with pytest.raises(GdfusionError, match="are of the model tiny, not of bevdetocc_gf; drop 'model'"):
         select_model(ModelSettings(model='bevdetocc_gf', weights=str(file)))
+    save_checkpoint(tiny, file, WeightsMetadata('a word of another tool'))
+    assert select_model(ModelSettings(model='tiny', weights=str(file))).spec.name == 'tiny'
+    with pytest.raises(GdfusionError, match="are of a model 'a word of another tool', which is not known here; set"):
+        select_model(ModelSettings(weights=str(file)))
     save_checkpoint(tiny, file, WeightsMetadata())
     with pytest.raises(GdfusionError, match="do not say which network they are of; set 'model'"):
         select_model(ModelSettings(weights=str(file)))

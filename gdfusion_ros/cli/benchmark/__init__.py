@@ -3,6 +3,7 @@
   gdfusion benchmark                                  the default model, by stage, against its floor
   gdfusion benchmark --model bevdetocc_gf --device cuda:0 --precision autocast --json frame.json
   gdfusion benchmark --against main --pairs 5         the same by turns with another commit: ratios of frame and memory
+  gdfusion benchmark --plain                          the same by torch's own operators, without what is compiled here
   gdfusion benchmark cues --model bevdetocc_gf        what the four fusions take of a frame, and what their gradients
                                                       would take by autograd
   gdfusion benchmark memory --figure memory.png       bevdetocc_sf, which keeps 1 to 16 volumes, against bevdetocc_gf,
@@ -87,6 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'checkout, both with the libraries that are installed',
     )
     parser.add_argument('--pairs', type=int, default=3, help='turns of --against. Default: 3.')
+    parser.add_argument(
+        '--plain',
+        action='store_true',
+        help="the network by torch's own operators alone, as graphs are written: what the compiled ones gain",
+    )
     parser.add_argument('--figure', type=Path, metavar='FILE', help='draw memory or zoo into FILE, a PNG')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     add_model_arguments(parser)
@@ -131,6 +137,10 @@ def _require_sane(args: argparse.Namespace) -> None:
             'what shall be trained on what? --config FILE --nuscenes DIR',
         ),
         (not 0 < args.share <= 1, f'--share {args.share}: expected more than 0 and at most 1'),
+        (
+            args.plain and (args.what != 'network' or args.against is not None),
+            '--plain is for the network alone, by itself',
+        ),
         (
             args.against is not None and (args.what != 'network' or args.pairs < 1),
             '--against compares the network alone, in --pairs of at least 1',

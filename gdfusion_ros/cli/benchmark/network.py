@@ -11,6 +11,7 @@ from tabulate import tabulate
 from gdfusion_ros.benchmark import exported, network
 from gdfusion_ros.cli.benchmark.columns import columns
 from gdfusion_ros.cli.common import model_settings, progress
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.runtime.backends import load_backend
 from gdfusion_ros.model.runtime.exported import ExportedNetwork
 from gdfusion_ros.model.runtime.process import prepare_process
@@ -23,9 +24,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     prepare_process()
     settings = model_settings(args)
     if settings.backend != 'torch':
+        if args.plain:
+            raise GdfusionError(f'--plain is by the operators of torch, not by backend {settings.backend}')
         return _exported(settings, args.frames)
     with progress(args.frames, 'frame') as bar:
-        result = network.run(load_network(settings), args.frames, bar.update)
+        loaded = load_network(settings)
+        result = network.run(loaded, args.frames, bar.update, precision=settings.precision, plain=args.plain)
     print(_table(result))
     summary = {
         'fps': 1 / result.frame,

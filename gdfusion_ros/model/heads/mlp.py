@@ -34,6 +34,7 @@ class OccupancyHead(nn.Module):
         """``outputs`` counts the classes and the unused slot 0 before them; ``inner`` voxels lie along y, x, z."""
         super().__init__()
         self.inner, self.outputs = inner, outputs
+        self._columns = conv is nn.Conv2d
         self.conv = conv(channels, channels, 3, padding=1)
         self.classifier = nn.Sequential(
             PointwiseLinear(channels, hidden), nn.Softplus(), PointwiseLinear(hidden, outputs * math.prod(inner))
@@ -45,8 +46,8 @@ class OccupancyHead(nn.Module):
 
     def classify(self, cells: Tensor) -> Tensor:
         """(n, C) features -> (n, voxels, outputs) logits of the voxels within, in the order y, x, z."""
-        columns = isinstance(self.conv, nn.Conv2d)  # which are few, and what they give is too large to be copied
-        scores = self.classifier(cells) if columns else by_chunks(self.classifier, cells)
+        # Columns are few, and what they give is too large to be copied.
+        scores = self.classifier(cells) if self._columns else by_chunks(self.classifier, cells)
         return scores.view(len(cells), math.prod(self.inner), self.outputs)
 
     def within(self, labels: Tensor) -> Tensor:
@@ -60,6 +61,10 @@ class OccupancyHead(nn.Module):
         labels, scores = by_voxel(in_order(argmax(outputs), size, self.inner)), in_order(outputs, size, self.inner)
         probe.record('scores', scores)
         return Prediction(labels.transpose(0, 1), scores[..., 1:])
+
+    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
+        """The classifier after the convolution."""
+        return [(self.conv, self.classifier[0])]
 
     @torch.no_grad()
     def favour_free(self, bias: float) -> None:

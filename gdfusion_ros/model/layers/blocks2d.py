@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,6 +39,10 @@ class ResidualBlock2d(nn.Module):
         """Fold both normalisations."""
         self.conv1, self.bn1 = folded(self.conv1, self.bn1), nn.Identity()
         self.conv2, self.bn2 = folded(self.conv2, self.bn2), nn.Identity()
+
+    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
+        """The second after the first."""
+        return [(self.conv1, self.conv2)]
 
 
 class DilatedConv(nn.Module):

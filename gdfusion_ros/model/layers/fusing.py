@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -27,6 +28,14 @@ class Fusible(Protocol):
 
     def fuse(self) -> None:
         """Fold what is constant in evaluation mode; nothing but rounding changes."""
+
+
+@runtime_checkable
+class Chained(Protocol):
+    """A module that knows which of its layers alone see what another one gives, through nothing but a ReLU."""
+
+    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
+        """The one that gives and the one that sees, once all is fused."""
 
 
 class Mergeable(nn.Module, ABC):
@@ -72,3 +81,9 @@ class FusibleSequential(nn.Sequential):
         for index, (conv, norm) in enumerate(pairwise(list(self))):
             if isinstance(norm, NORMS.get(type(conv), ())):
                 self[index], self[index + 1] = folded(conv, norm), nn.Identity()
+
+    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
+        """Every two convolutions between which there is a ReLU."""
+        layers = [layer for layer in self if not isinstance(layer, nn.Identity)]
+        threes = zip(layers, layers[1:], layers[2:], strict=False)
+        return [(first, second) for first, between, second in threes if isinstance(between, nn.ReLU)]

@@ -46,6 +46,10 @@ class Bottleneck(nn.Module):
         self.conv2, self.bn2 = folded(self.conv2, self.bn2), nn.Identity()
         self.conv3, self.bn3 = folded(self.conv3, self.bn3), nn.Identity()
 
+    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
+        """The three, one after the other."""
+        return [(self.conv1, self.conv2), (self.conv2, self.conv3)]
+
 
 class ImageFeatures(NamedTuple):
     """Features of N images: ``stereo`` at 1/4 of the image size, ``middle`` and ``deep`` of the last two stages."""
@@ -84,6 +88,10 @@ class BasicBlock(nn.Module):
         """Fold both normalisations."""
         self.conv1, self.bn1 = folded(self.conv1, self.bn1), nn.Identity()
         self.conv2, self.bn2 = folded(self.conv2, self.bn2), nn.Identity()
+
+    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
+        """The second after the first."""
+        return [(self.conv1, self.conv2)]
 
 
 class ResNet(nn.Module):

@@ -98,6 +98,10 @@ class ResidualBlock3d(nn.Module):
         y += volume if self.downsample is None else self.downsample(volume)
         return F.relu(y, inplace=True)
 
+    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
+        """The second after the first."""
+        return [(self.conv1.conv, self.conv2.conv)]
+
 
 class VolumeEncoder(nn.Module):
     """Stages of residual blocks; the first block of each stage changes size and channels."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.quantization.choice import put
-from gdfusion_ros.model.quantization.layers import QuantizedConv, quantized
+from gdfusion_ros.model.quantization.layers import QuantizedConv, chain, quantized
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.model.weights.saved_state import read_state, write_state
 
@@ -68,6 +68,7 @@ def load_quantized(network: OccupancyNetwork, path: Path) -> None:
     for name, module in network.named_modules():
         if isinstance(module, QuantizedConv) and (fault := _impossible(module)):
             raise GdfusionError(f'{path}: {name} {fault}, so this is no file of gdfusion quantize: make it anew')
+    chain(network)
 
 
 def _layer(network: OccupancyNetwork, name: str) -> nn.Conv2d | nn.Conv3d | nn.Linear | None:

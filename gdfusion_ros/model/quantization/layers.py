@@ -15,12 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gdfusion_ros.model.graph_form import in_graph_form
+from gdfusion_ros.model.layers.fusing import Chained
 from gdfusion_ros.model.layers.volume import rows
+from gdfusion_ros.model.ops.codes import codes
+from gdfusion_ros.model.ops.codes.reference import HIGHEST
 
 Float = nn.Conv2d | nn.Conv3d | nn.Linear
 """What can be put into 8 bits."""
 
-_HIGHEST, _MOST = 255, 127
+_MOST = 127
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,13 @@ class InputRange:
 
     def steps(self) -> tuple[float, int]:
         """The size of a step, and the integer that 0 is."""
-        step = max(self.upper - self.lower, torch.finfo(torch.float32).tiny) / _HIGHEST
+        step = max(self.upper - self.lower, torch.finfo(torch.float32).tiny) / HIGHEST
         return step, round(-self.lower / step)
+
+    def narrowed(self) -> InputRange:
+        """Cut off where the farther end was half as far."""
+        end = max(-self.lower, self.upper) / 2
+        return InputRange(max(self.lower, -end), min(self.upper, end))
 
 
 class QuantizedConv(nn.Module):
@@ -69,15 +77,24 @@ class QuantizedConv(nn.Module):
         self._stride, self._padding, self._dilation, self._groups = _window(layer)
         self._packed: _Packed | None = None
         self._scale: tuple[float, int] | None = None
+        self._reader: list[QuantizedConv] = []
+
+    def give_codes_to(self, reader: QuantizedConv | None) -> None:
+        """Give the codes of ``reader``, which alone sees them, through a ReLU that is applied here; or give floats.
+
+        That is one pass over them instead of three.
+        """
+        self._reader = [] if reader is None else [reader]  # in a list, since it is no part of this module
 
     def forward(self, features: Tensor) -> Tensor:
         """As the convolution that it is made of."""
         return self.reference(features) if in_graph_form() else self._by_onednn(features)
 
     def _by_onednn(self, features: Tensor) -> Tensor:
-        packed, (step, zero) = self._prepared(), self._input_scale()
+        packed, (step, zero) = self._prepared(features.shape), self.input_scale()
+        given_step, given_zero, given_type = self._output_scale()
         out: Tensor = torch.ops.onednn.qconv_pointwise(
-            codes(features, step, zero),
+            features if features.dtype == torch.uint8 else codes(features, step, zero),
             step,
             zero,
             packed.weight,
@@ -88,9 +105,9 @@ class QuantizedConv(nn.Module):
             self._padding,
             self._dilation,
             self._groups,
-            1.0,
-            0,
-            torch.float32,
+            given_step,
+            given_zero,
+            given_type,
             'none',
             [],
             '',
@@ -101,9 +118,9 @@ class QuantizedConv(nn.Module):
         """The same in floats: what ``forward`` means, and what a graph says in ONNX' own operators."""
         from torch.ao.quantization.fx import _decomposed as _  # noqa: F401  # makes these operators
 
-        (step, zero), ops = self._input_scale(), torch.ops.quantized_decomposed
-        given = ops.quantize_per_tensor(features, step, zero, 0, _HIGHEST, torch.uint8)
-        given = ops.dequantize_per_tensor(given, step, zero, 0, _HIGHEST, torch.uint8)
+        (step, zero), ops = self.input_scale(), torch.ops.quantized_decomposed
+        given = ops.quantize_per_tensor(features, step, zero, 0, HIGHEST, torch.uint8)
+        given = ops.dequantize_per_tensor(given, step, zero, 0, HIGHEST, torch.uint8)
         weight = ops.dequantize_per_channel(self.weight, self.weight_step, None, 0, -_MOST, _MOST, torch.int8)
         conv = F.conv2d if self.weight.dim() == 4 else F.conv3d
         return conv(given, weight, self.bias, self._stride, self._padding, self._dilation, self._groups)
@@ -116,9 +133,10 @@ class QuantizedConv(nn.Module):
         super()._load_from_state_dict(*args)
         self._packed = self._scale = None
 
-    def _prepared(self) -> _Packed:
+    def _prepared(self, shape: Sequence[int]) -> _Packed:
+        """Weights as oneDNN wants them for inputs of that shape; it takes them for others, too, and then turns them."""
         if self._packed is None:
-            step, zero = self._input_scale()
+            step, zero = self.input_scale()
             packed = torch.ops.onednn.qconv_prepack(
                 self.weight,
                 self.weight_step,
@@ -128,16 +146,24 @@ class QuantizedConv(nn.Module):
                 self._padding,
                 self._dilation,
                 self._groups,
-                None,
+                shape,
             )
             self._packed = _Packed(packed, torch.zeros(len(self.bias), dtype=torch.int64))
         return self._packed
 
-    def _input_scale(self) -> tuple[float, int]:
+    def input_scale(self) -> tuple[float, int]:
         """Size of a step and the integer that 0 is, as numbers: read once, since a graph has no values to be read."""
         if self._scale is None:
             self._scale = float(self.input_step), int(self.input_zero)
         return self._scale
+
+    def _output_scale(self) -> tuple[float, int, torch.dtype]:
+        """Step, zero and type of what is given; bytes from 0 on end where a ReLU does."""
+        for reader in self._reader:
+            step, zero = reader.input_scale()
+            if zero == 0:
+                return step, zero, torch.uint8
+        return 1.0, 0, torch.float32
 
 
 class QuantizedLinear(QuantizedConv):
@@ -164,11 +190,6 @@ class _Packed:
     weight_zeros: Tensor
 
 
-def codes(features: Tensor, step: float, zero: int) -> Tensor:
-    """uint8 q of the same shape with (q - zero) * step nearest to ``features``; halves go to even numbers."""
-    return (features * (1 / step)).round_().add_(zero).clamp_(0, _HIGHEST).to(torch.uint8)
-
-
 def quantized(layer: Float, given: InputRange = InputRange(0.0, 1.0)) -> QuantizedConv:
     """The layer in 8 bits."""
     if isinstance(layer, nn.Linear):
@@ -178,6 +199,14 @@ def quantized(layer: Float, given: InputRange = InputRange(0.0, 1.0)) -> Quantiz
             conv.bias = layer.bias
         return QuantizedLinear(conv, given)
     return QuantizedConv(layer, given)
+
+
+def chain(network: nn.Module) -> None:
+    """Let layers in 8 bits pass codes on where the modules that own them say that nothing else sees these."""
+    for module in network.modules():
+        for first, second in module.chains() if isinstance(module, Chained) else ():
+            if isinstance(first, QuantizedConv):
+                first.give_codes_to(second if isinstance(second, QuantizedConv) else None)
 
 
 def _as_map(cells: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ CONSTANTS = frozenset({'dx', 'bx', 'nx'})
 
 COUNTER = 'num_batches_tracked'
 VARIANCE = 'running_var'
-NAMES_SHOWN = 20
+NAMES_SHOWN = 6
 
 
 def published_state(network: OccupancyNetwork) -> dict[str, Tensor]:

@@ -1,13 +1,15 @@
-"""Files of weights as training tools write them -> a flat dictionary of tensors.
+"""Files of weights as training tools write them -> their tensors by key.
 
 Nothing of a file is executed: pickles go through torch's ``weights_only`` loader, which takes tensors and plain
-containers. Allowed beside those are numpy's numbers and texts, and arrays of them: mmcv writes the best score so.
+containers. Allowed beside those are numpy's numbers and texts, and arrays of them, as mmcv writes the best score so.
+Of some objects that trainings keep beside the weights only the names are known here: nothing is made of them.
 """
 
 from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
@@ -24,28 +26,32 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.weights.metadata import WeightsMetadata
 from gdfusion_ros.model.weights.torch_files import require_loadable
-
-_WRAPPERS = ('state_dict', 'model_state_dict', 'model')
-"""Where training tools put the weights, beside the epoch, the optimizer and the like."""
-
-_AVERAGED = 'ema_'
-"""mmcv's EMAHook keeps a second set of weights: this prefix, and underscores for dots."""
-
-_AVERAGES = 'n_averaged'
-"""torch's AveragedModel counts its averages beside the weights, which stand behind ``module.``."""
+from gdfusion_ros.model.weights.wrappings import weights_in
 
 _REFUSED = re.compile(r'GLOBAL ([\w.]+)')
 _CAUSE = re.compile(r'WeightsUnpickler error:\s*(\S[^\n]*)')
-_NAMED = 12  # how many keys of a file an error names
+
+_BESIDE = (
+    'argparse.Namespace',
+    'mmengine.logging.history_buffer.HistoryBuffer',
+    'pathlib.PosixPath',
+    'pathlib._local.PosixPath',  # of Python 3.13
+)
+"""Objects that trainings keep beside the weights: arguments, curves of losses, folders."""
 
 _OTHERS = {
     b'version https://git-lfs': "a Git LFS pointer and not the file: 'git lfs pull' brings it",
+    b'<?xml': (
+        "XML, a server's refusal or OpenVINO's form of a network: download the file itself, or take the weights that "
+        'the network was made of'
+    ),
     b'<': 'a web page, perhaps of a login or a warning: download the file itself',
     b'{': 'JSON, perhaps the index of several files: join them into one',
     b'\x1f\x8b': 'packed by gzip: unpack it first',
     b'BZh': 'packed by bzip2: unpack it first',
     b'\xfd7zXZ': 'packed by xz: unpack it first',
     b'\x28\xb5\x2f\xfd': 'packed by zstd: unpack it first',
+    b'\x93NUMPY': 'an array of NumPy, which has no keys: save a state dict of tensors',
     b'\x89HDF': 'HDF5, which Keras writes',
     b'GGUF': 'GGUF, of language models',
     b'Rar!': 'packed by rar: unpack it first',
@@ -53,27 +59,36 @@ _OTHERS = {
 }
 """How files begin that are found in the place of a checkpoint -> what they are."""
 
+_SAID = {
+    'not valid UTF-8': 'in a folder or has a name that is not UTF-8, which safetensors cannot open: rename it',
+    'TorchScript': 'a TorchScript program, not weights: where it runs, save its state_dict() with torch.save',
+    'legacy .tar': 'a tar archive, or nothing but zeros: unpack it, or fetch it again',
+    'Unsupported operand 149': (  # a frame, with which every pickle of protocol 4 or 5 begins
+        'pickled in protocol 4 or 5, which is not loaded: load it where it was written, and save it with '
+        'torch.save(state_dict, file) and no pickle_protocol'
+    ),
+}
+"""What the libraries say of other files -> what they are."""
+
+_ARCHIVES = {
+    '.npy': 'an archive of arrays of NumPy (npz): make tensors of them, and save those with torch.save',
+    '/archive_format': 'a program of torch.export, not weights: where it was made, save its state_dict with torch.save',
+    '': 'a zip archive that torch.save did not write: unpack it first',
+}
+"""How a name in a zip archive ends that is no checkpoint -> what it is."""
+
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors or ``torch.save`` file, by the keys of the file, on the CPU.
 
-    Which of both it is say its first bytes. A dictionary round the weights (``state_dict``, ``model_state_dict``,
-    ``model``, or the only one that holds nothing but tensors) is looked through, and the second set of mmcv's EMAHook
-    left out. NumPy arrays in the place of tensors are taken for such.
+    Which of both it is say its first bytes; ``weights_in`` says what may stand round the weights.
 
     Raises:
         GdfusionError: the file is missing or damaged, holds objects that are not loaded, or no tensors.
     """
     if not path.is_file():
         raise GdfusionError(f'there is no checkpoint {path}')
-    content = _safetensors(path) if _is_safetensors(path) else _pickle(path)
-    state = {
-        str(key): tensor
-        for key, value in _unwrapped(content, path).items()
-        if (tensor := _as_tensor(value)) is not None
-    }
-    twins = {_AVERAGED + key.replace('.', '_') for key in state}
-    return {key: value for key, value in state.items() if key not in twins and key != _AVERAGES}
+    return weights_in(_safetensors(path) if _is_safetensors(path) else _pickle(path), path)
 
 
 def write_state(state: Mapping[str, Tensor], path: Path, facts: WeightsMetadata) -> None:
@@ -111,7 +126,8 @@ def _pickle(path: Path) -> object:
     require_loadable(path)
     try:
         # As an open file: of a path, torch would look at the ending.
-        with torch.serialization.safe_globals(_numpy_values()), path.open('rb') as file:
+        with torch.serialization.safe_globals(_harmless()), path.open('rb') as file, warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of what is refused anyway, in a sentence
             return torch.load(file, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         refused = _REFUSED.search(str(error))
@@ -143,19 +159,17 @@ def _kind_of_other(path: Path, said: str) -> str:
     for start, kind in _OTHERS.items():
         if first.startswith(start):
             return kind
-    if 'not valid UTF-8' in said:
-        return 'in a folder or has a name that is not UTF-8, which safetensors cannot open: rename it'
-    if 'TorchScript' in said:
-        return 'a TorchScript program, not weights: where it runs, save its state_dict() with torch.save'
-    if 'legacy .tar' in said:
-        return 'a tar archive, or nothing but zeros: unpack it, or fetch it again'
-    if zipfile.is_zipfile(path) and not any(name.endswith('/data.pkl') for name in zipfile.ZipFile(path).namelist()):
-        return 'a zip archive that torch.save did not write: unpack it first'
-    return ''
+    for words, kind in _SAID.items():
+        if words in said:
+            return kind
+    names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
+    if any(name.endswith('/data.pkl') for name in names):
+        return ''
+    return next((kind for ending, kind in _ARCHIVES.items() if any(name.endswith(ending) for name in names)), '')
 
 
-def _numpy_values() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
-    """What makes numpy's scalars and arrays of numbers and texts, under its names in numpy 1 and in numpy 2."""
+def _harmless() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
+    """What makes numpy's scalars and arrays of numbers and texts (names of numpy 1 and 2), and stands for the rest."""
     scalar: Any = np.float64(0).__reduce__()[0]
     rebuild: Any = np.zeros(0).__reduce__()[0]
     kinds = [type(np.dtype(code)) for code in '?bhilqBHILQefdgSU']
@@ -164,51 +178,15 @@ def _numpy_values() -> list[Callable[..., object] | tuple[Callable[..., object],
         for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
         for function, name in ((scalar, 'scalar'), (rebuild, '_reconstruct'))
     ]
-    return [np.dtype, np.ndarray, *kinds, *named]
+    beside = [(type(name.rpartition('.')[2], (_Unmade,), {}), name) for name in _BESIDE]
+    return [np.dtype, np.ndarray, *kinds, *named, *beside]
 
 
-def _unwrapped(content: object, path: Path) -> Mapping[object, object]:
-    """The dictionary inside all wrappers. A wrapper that holds itself is not opened twice."""
-    opened: list[object] = []
-    while isinstance(content, Mapping) and not any(content is other for other in opened):
-        opened.append(content)
-        inner = _inner(content)
-        if inner is None:
-            if not any(_as_tensor(value) is not None for value in content.values()):
-                raise GdfusionError(
-                    f'checkpoint {path} has no weights among its keys ({_keys(content)}); save them '
-                    "alone: torch.save({'state_dict': model.state_dict()}, file)"
-                )
-            return content
-        content = inner
-    raise GdfusionError(f'checkpoint {path} holds a {type(content).__name__}, not a state dict of tensors')
+class _Unmade:
+    """Stands for an object that holds no weights, and forgets what it was made of."""
 
+    def __init__(self, *_: object) -> None:
+        """Take what the object would."""
 
-def _inner(content: Mapping[object, object]) -> object:
-    """What a dictionary wraps; None where it wraps nothing, or nobody can tell what."""
-    for name in _WRAPPERS:
-        if isinstance(content.get(name), Mapping):  # 'model' may be the name of one
-            return content[name]
-    if any(_as_tensor(value) is not None for value in content.values()):
-        return None
-    full = [
-        value
-        for value in content.values()
-        if isinstance(value, Mapping) and value and all(_as_tensor(item) is not None for item in value.values())
-    ]
-    if len(full) == 1:
-        return full[0]
-    return next((content[name] for name in _WRAPPERS if name in content), None)
-
-
-def _as_tensor(value: object) -> Tensor | None:
-    """A tensor, or an array of numbers as one; None for anything else."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
-        return torch.from_numpy(np.array(value, value.dtype.newbyteorder('=')))
-    return value if isinstance(value, Tensor) else None
-
-
-def _keys(content: Mapping[object, object]) -> str:
-    """Its first keys."""
-    names = [str(key) for key in content]
-    return (', '.join(names[:_NAMED]) + (', …' if len(names) > _NAMED else '')) or 'none'
+    def __setstate__(self, _: object) -> None:
+        """Take the attributes."""

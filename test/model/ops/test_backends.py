@@ -24,6 +24,7 @@ from gdfusion_ros.model.interface import Previous
 from gdfusion_ros.model.ops import (
     argmax,
     backends,
+    codes,
     compiled,
     cost_volume,
     deformable_attention,
@@ -143,6 +144,16 @@ def scores(_: Any, shape: tuple[int, int, int], first: int) -> tuple[Any, ...]:
     return drawn, first
 
 
+def features_of_a_layer(_: Any, shape: tuple[int, ...], dense: bool) -> tuple[Any, ...]:
+    """Channels last; halves of a step, and far and infinite ones, among them."""
+    features = 40 * torch.randn(shape[0], *shape[2:], shape[1])
+    features.view(-1)[::2] = (features.view(-1)[::2] * 2).round() * 0.25
+    features.view(-1)[::97] *= 1e9
+    features.view(-1)[:2] = torch.tensor([float('inf'), -float('inf')])
+    features = features.movedim(-1, 1)
+    return features if dense else features[:, ::2], 0.5, 101
+
+
 def attended(_: Any, heads: int, channels: int, points: int, around: int, reach: float) -> tuple[Any, ...]:
     """Of 7 queries, the first without a view; places far outside among them."""
     queries = torch.tensor([1, 1, 1, 2, 3, 3, 4, 5, 6, 6])
@@ -189,6 +200,11 @@ def scene_cases() -> Iterator[Case]:
         arguments = partial(mapped_voxels, voxels=voxels, channels=channels)
         yield Case(scene_layer, 'loss_slopes', arguments, 1e-4, None)
         yield Case(scene_layer, 'normed_onto', arguments, 1e-4, None)
+
+
+def codes_cases() -> Iterator[Case]:
+    for shape, dense in product([(1, 1, 1, 2), (2, 5, 7, 3), (3, 16, 40, 20)], [True, False]):
+        yield Case(codes, 'codes', partial(features_of_a_layer, shape=shape, dense=dense), interpreted=None)
 
 
 def cases() -> Iterator[Case]:
@@ -240,6 +256,7 @@ def cases() -> Iterator[Case]:
         )
     for shape, first in [((1, 1, 2), 0), ((1, 1, 2), 1), ((7, 3, 5), 2), ((50, 64, 19), 0), ((50, 64, 19), 1)]:
         yield Case(argmax, 'argmax', partial(scores, shape=shape, first=first))
+    yield from codes_cases()
 
 
 def moved_to(device: torch.device, part: Any) -> Any:

@@ -115,6 +115,20 @@ def test_nothing_changes_where_nothing_may(
     assert all(torch.equal(a, b) for a, b in zip(wanted, labels_of(network, steps), strict=True))
 
 
+def test_ranges_are_narrowed_as_long_as_that_keeps_classes(
+    network: OccupancyNetwork, steps: list[Step], monkeypatch: pytest.MonkeyPatch, choose: Callable[[float], Choice]
+) -> None:
+    right, best = observe(network, steps), calibration._best_range
+
+    def too_wide(seen: Any) -> InputRange:
+        given = best(seen)
+        return InputRange(64 * given.lower, 64 * given.upper)
+
+    monkeypatch.setattr(calibration, '_best_range', too_wide)
+    [layer] = [layer for layer in choose(0.0).layers if layer.name == CLASSIFIER]
+    assert layer.given.upper <= 16 * right[CLASSIFIER].given.upper
+
+
 @pytest.fixture
 def in_the_zoo(
     grounded: OccupancyNetwork, build_nano: Callable[[NetworkSpec], OccupancyNetwork], monkeypatch: pytest.MonkeyPatch

@@ -9,11 +9,14 @@ import json
 import os
 import pickle
 import re
+import sys
 import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -169,6 +172,18 @@ WRAPPINGS: dict[str, Change] = {
     "DeepSpeed's module": lambda state: {'module': prefixed('module.', state), 'optimizer': None},
     'in arrays': lambda state: {'state_dict': {key: value.numpy() for key, value in state.items()}},
     'compiled': lambda state: prefixed('module._orig_mod.', state),
+    'parts compiled': lambda state: {key.replace('.', '._orig_mod.', 1): value for key, value in state.items()},
+    'sharded and checkpointed parts': lambda state: {
+        '_fsdp_wrapped_module.' + key.replace('.', '._fsdp_wrapped_module._checkpoint_wrapped_module.', 1): value
+        for key, value in state.items()
+    },
+    'with parsed arguments': lambda state: {'model': state, 'args': argparse.Namespace(lr=0.1, out=Path('a/b'))},
+    'beside a loss and a random state': lambda state: {
+        'net': state,
+        'best_loss': torch.tensor(0.3),
+        'rng_state': torch.get_rng_state(),
+        'scaler': {'scale': torch.tensor(1.0)},
+    },
     'views of one storage': shared_storage,
     'columns first': lambda state: {
         key: value.t().contiguous().t() if value.dim() == 2 else value for key, value in state.items()
@@ -185,6 +200,28 @@ WRAPPINGS: dict[str, Change] = {
         },
     },
 }
+
+
+def test_the_curves_of_losses_of_mmengine_are_passed_over(
+    weights: Callable[[Change], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = type('HistoryBuffer', (), {'__module__': 'mmengine.logging.history_buffer'})
+    for name in ('mmengine', 'mmengine.logging', buffer.__module__):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr(sys.modules[buffer.__module__], 'HistoryBuffer', buffer, raising=False)
+    losses = buffer()
+    losses.__dict__.update(_log_history=np.zeros(3), _max_length=1_000_000)
+    path = weights(lambda state: {'state_dict': state, 'message_hub': {'log_scalars': {'train/loss': losses}}})
+    monkeypatch.undo()
+    network = Part(2)
+    load_checkpoint(network, path)
+    assert equal(network, Part(1))
+
+
+def test_what_is_compiled_and_what_is_not_are_not_mixed(weights: Callable[[Change], Path]) -> None:
+    path = weights(lambda state: {**state, f'{OFFSET}._orig_mod.bias': torch.ones(3)})
+    with pytest.raises(GdfusionError, match=rf'1 unexpected: {OFFSET}\._orig_mod\.bias\.'):
+        load_checkpoint(Part(2), path)
 
 
 @pytest.mark.parametrize('wrap', WRAPPINGS.values(), ids=WRAPPINGS)
@@ -345,7 +382,7 @@ MISFITS: dict[str, tuple[Change, str]] = {
     'not a tensor': (replaced(f'{OFFSET}.bias', 'text'), rf'1 missing: {OFFSET}\.bias'),  # type: ignore[arg-type]
     'everything': (
         lambda state: {f'backbone.{i}': torch.zeros(1) for i in range(99)},
-        r'99 unexpected: .* 79 more.*another model\?',
+        r'99 unexpected: .* 93 more.*another model\?',
     ),
     'copies among it': (lambda state: {**state, **prefixed('ema.', state)}, r'12 unexpected: ema\.view_transformer'),
     'half of a prefix': (
@@ -459,7 +496,23 @@ def script() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.filterwarnings('ignore:.*torch.jit')
+def program() -> bytes:
+    """An archive with the names that torch.export gives."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, 'w') as file:
+        for name in ('data/weights/weight_0', 'models/model.json', 'archive_format'):
+            file.writestr(f'net/{name}', b'pt2')
+    return buffer.getvalue()
+
+
+def arrays(save: Callable[..., object], *given: Any, **named: Any) -> bytes:
+    buffer = io.BytesIO()
+    save(buffer, *given, **named)
+    return buffer.getvalue()
+
+
+@pytest.mark.filterwarnings('ignore:.*deprecated')  # torch.jit, which writes one of these
+@pytest.mark.filterwarnings('error:.*torch.load|.*[Pp]ickle')  # the sentence is all that is said
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 @pytest.mark.parametrize(
     ('make', 'said'),
@@ -470,6 +523,10 @@ def script() -> bytes:
         ),
         (lambda: b'\n<!DOCTYPE html><html>', 'a web page'),
         (lambda: b'\xef\xbb\xbf<!DOCTYPE html><html>', 'a web page'),
+        (
+            lambda: b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>',
+            "a server's refusal or OpenVINO's",
+        ),
         (lambda: b'GGUF\3\0\0\0', 'GGUF'),
         (lambda: b'{"error": "Entry not found"}', 'JSON'),
         (lambda: gzip.compress(saved({})), 'packed by gzip: unpack it first'),
@@ -477,6 +534,11 @@ def script() -> bytes:
         (lambda: archive('tar', saved({})), 'a tar archive'),
         (lambda: bytes(9999), 'nothing but zeros'),
         (script, 'a TorchScript program'),
+        (program, 'a program of torch.export'),
+        (lambda: arrays(np.save, np.zeros(3)), 'an array of NumPy'),
+        (lambda: arrays(np.savez, a=np.zeros(3)), r'arrays of NumPy \(npz\)'),
+        (lambda: pickle.dumps({'a': torch.zeros(1)}, protocol=4), 'pickled in protocol 4 or 5'),
+        (lambda: saved({'a': torch.zeros(1)}, pickle_protocol=5), 'pickled in protocol 4 or 5'),
     ],
 )
 def test_what_is_found_in_the_place_of_a_checkpoint_is_named(
@@ -529,12 +591,19 @@ NO_WEIGHTS = 'has no weights among its keys'
             {'optimizer': {'state': {0: {'exp_avg': torch.zeros(3)}}, 'param_groups': []}, 'epoch': 3},
             rf'{NO_WEIGHTS} \(optimizer, epoch\)',
         ),
-        ({'student': {'a': torch.zeros(1)}, 'teacher': {'a': torch.zeros(1)}}, rf'{NO_WEIGHTS} \(student, teacher\)'),
+        (
+            {'student': {'a': torch.zeros(1)}, 'teacher': {'a': torch.zeros(1)}, 'epoch': 3},
+            r"has several sets of weights \(student, teacher\); save one of them alone: .*\['student'\]",
+        ),
         ({'state_dict': {}}, rf'{NO_WEIGHTS} \(none\)'),
         ([torch.zeros(1)], 'holds a list'),
         (torch.zeros(1), 'holds a Tensor'),
         ({'state_dict': 3}, 'holds a int'),
-        ({'state_dict': argparse.Namespace(a=1)}, r'holds a argparse\.Namespace, which is not loaded'),
+        ({'state_dict': argparse.Namespace(a=1)}, 'holds a Namespace, not a state dict of tensors; save the weights'),
+        (
+            {'state_dict': {}, 'best': Fraction(1, 2)},
+            r'holds a fractions\.Fraction, which is not loaded, as it could run',
+        ),
         ({'meta': np.array(['a', None], object)}, r"cannot be read \(UnpicklingError: .*'numpy\.dtypes\.ObjectDType'"),
     ],
 )
