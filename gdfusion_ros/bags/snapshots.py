@@ -139,7 +139,7 @@ def bag_snapshots(sources: Sources) -> Iterator[BagSnapshots]:
 
         (bag,) = opened([sources.grids])
         others = opened(sources.images)
-        bag.require({sources.topic: GRID_TYPE})
+        _require_grids(bag, sources.topic)
         grids = topic_indexes([bag], [GRID_TYPE])
         images = topic_indexes(others or [bag], _IMAGES)
         images = {name: entries for name, entries in images.items() if sources.has_images(name)}
@@ -152,6 +152,16 @@ def bag_snapshots(sources: Sources) -> Iterator[BagSnapshots]:
         if sources.truth and not frames.parts.truth:
             raise _missing([sources.truth], f'ground truth on {GROUND_TRUTH_TOPIC}')
         yield frames
+
+
+def _require_grids(bag: BagReader, topic: str) -> None:
+    """Who gives the bag of the images alone is told how to come by grids, ahead of the long list of what is there."""
+    try:
+        bag.require({topic: GRID_TYPE})
+    except GdfusionError as error:
+        raise GdfusionError(
+            f"no grids ('gdfusion replay' makes them of images, --topic takes others): {error}"
+        ) from error
 
 
 def _missing(paths: Sequence[Path], what: str) -> GdfusionError:

@@ -33,6 +33,7 @@ from gdfusion_ros.cli.common import (
     add_pipeline_arguments,
     add_version_argument,
     bev_settings,
+    counted,
     lines_above,
     model_settings,
     pipeline_settings,
@@ -183,8 +184,8 @@ def _plan(listing: Listing, folder: Path, out: str) -> int:
 
     write_jobs(listing.jobs, folder)
     print(
-        f"{len(listing.jobs)} jobs in {folder}: 'gdfusion replay --job FILE' does one, and the same 'gdfusion fleet' "
-        f'with --resume instead of --plan does what is left and reports on {out}'
+        f"{counted(len(listing.jobs), 'job')} in {folder}: 'gdfusion replay --job FILE' does one, and the same "
+        f"'gdfusion fleet' with --resume instead of --plan does what is left and reports on {out}"
     )
     return 0
 

@@ -14,7 +14,7 @@ prediction in the form of its benchmark. Ground truth is what 'gdfusion convert 
 /ground_truth/occupancy, in the same bag, in one with the images or in that of --truth; a grid is shown with the one
 whose stamp is nearest, within 0.1 s.
 
-The ending of FILE decides: .png is 1920 x 1080, .mp4 the same as H.264 (needs pip install 'gdfusion_ros[video]'), .html
+The ending of FILE decides: .png is 1920 x 1080, .mp4 the same as H.264 (needs pip install 'gdfusion-ros[video]'), .html
 one file that needs no network and can be sent to anybody. A file that exists is never overwritten.
 """
 

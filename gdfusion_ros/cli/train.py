@@ -11,6 +11,8 @@
 Every slot walks through its own sequence of key frames; the memory is carried on from frame to frame. Labels are
 Occ3D's (gts/); key frames without them are learned from by LiDAR depth alone. More on all of it: docs/training.md.
 
+As the files in config/ stand, a training takes hours on two cores; with '--set steps=500' it is a trial of minutes.
+
 Writes into OUT: settings.yaml, checkpoint.pt (to go on from), weights.safetensors (the averaged weights, for --weights
 of the other verbs), log/ (TensorBoard), curves.png. Ctrl-C ends the step, writes the checkpoint and stops; --resume
 goes on as if nothing had happened.

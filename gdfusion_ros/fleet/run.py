@@ -42,7 +42,9 @@ def check_folder(results: Output, place: str, settings: JobSettings, *, resume: 
     except ValueError as error:
         raise GdfusionError(f'{place}/{SETTINGS} is damaged: {error}; choose another folder') from error
     if others := list(_differences(there, settings.facts)):
-        raise GdfusionError(f'{place} was made with other settings: {"; ".join(others)}; choose another folder')
+        raise GdfusionError(
+            f'{place} was made with other settings: {"; ".join(others)}; give those, or choose another folder'
+        )
 
 
 def begin_folder(results: Output, settings: JobSettings) -> None:

@@ -40,9 +40,9 @@ def require_encoder() -> None:
     try:
         import av
     except ImportError as error:
-        raise GdfusionError(f"videos are written with PyAV ({error}): pip install 'gdfusion_ros[video]'") from error
+        raise GdfusionError(f"videos are written with PyAV ({error}): pip install 'gdfusion-ros[video]'") from error
     if _ENCODER not in av.codecs_available:
-        raise GdfusionError(f"PyAV is built without {_ENCODER}; pip has it with: pip install 'gdfusion_ros[video]'")
+        raise GdfusionError(f"PyAV is built without {_ENCODER}; pip has it with: pip install 'gdfusion-ros[video]'")
 
 
 def write(path: Path, frames: Iterable[Snapshot], parts: Parts, rate: Fraction) -> None:

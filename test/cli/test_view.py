@@ -139,6 +139,11 @@ def test_what_cannot_be_shown_is_named(
     assert said in capsys.readouterr().err
 
 
+def test_a_bag_of_images_alone_is_told_how_grids_are_made(scene_bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['view', str(scene_bag), '--foxglove']) == 1
+    assert "no grids ('gdfusion replay' makes them of images, --topic takes others): bag " in capsys.readouterr().err
+
+
 def test_a_viewer_that_is_not_installed_is_named(
     grids: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

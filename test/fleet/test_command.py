@@ -96,13 +96,13 @@ def test_jobs_are_planned_once_and_a_folder_of_other_settings_is_refused(
 ) -> None:
     out = tmp_path / 'out'
     assert main(['fleet', str(scene_bag), '--out', str(out), '--plan', str(tmp_path / 'jobs')]) == 0
-    assert capsys.readouterr().out.startswith(f'1 jobs in {tmp_path}/jobs: ')
+    assert capsys.readouterr().out.startswith(f'1 job in {tmp_path}/jobs: ')
     job = json.loads((tmp_path / 'jobs' / '00000.json').read_text())
     assert (job['bag'], job['out'], job['name']) == (str(scene_bag), str(out), scene_bag.name)
     assert 'has results already; go on with --resume' in refused(scene_bag, '--out', out)
     assert refused(scene_bag, '--out', out, '--resume', '--threads', '2', '--set', 'keyframe_interval=1.0').endswith(
-        'was made with other settings: keyframe_interval 0.5 instead of 1.0; threads 1 instead of 2; choose another '
-        'folder'
+        'was made with other settings: keyframe_interval 0.5 instead of 1.0; threads 1 instead of 2; give those, or '
+        'choose another folder'
     )
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'x').touch()

@@ -9,7 +9,7 @@ from typing import Any
 from gdfusion_ros.benchmark import view as benchmark
 from gdfusion_ros.benchmark import visibility
 from gdfusion_ros.cli.benchmark.columns import columns
-from gdfusion_ros.cli.common import progress
+from gdfusion_ros.cli.common import counted, progress
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     print(f'one grid of 200 x 200 x 16 voxels, six images of 704 x 256, medians of {args.frames}: processor time')
     print(columns(rows, 'viewer', 'ms a grid', 'grids/s at most'))
     print(
-        f'which voxels the six cameras saw: {1e3 * seen.seconds:.1f} ms a grid with {seen.threads} threads, '
+        f'which voxels the six cameras saw: {1e3 * seen.seconds:.1f} ms a grid with {counted(seen.threads, "thread")}, '
         f'{1e3 * seen.processor:.1f} ms of processor time in all'
     )
     return {'seconds': costs, 'visibility': dataclasses.asdict(seen)}
