@@ -124,7 +124,7 @@ def test_ranges_are_narrowed_as_long_as_that_keeps_classes(
 
     monkeypatch.setattr(calibration, '_best_range', too_wide)
     [layer] = [layer for layer in choose(0.0).layers if layer.name == CLASSIFIER]
-    assert layer.given.upper <= 16 * right[CLASSIFIER].given.upper
+    assert layer.given.upper <= 32 * right[CLASSIFIER].given.upper
 
 
 @pytest.fixture

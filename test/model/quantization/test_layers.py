@@ -128,7 +128,7 @@ def test_layers_that_follow_each_other_pass_bytes_on(name: str) -> None:
     linked = computed()
     assert types.count(torch.uint8) == len(block.chains())
     assert linked.dtype == torch.float32
-    torch.testing.assert_close(linked, apart, rtol=0, atol=0.02 * float(apart.std()))
+    torch.testing.assert_close(linked, apart, rtol=0, atol=0.05 * float(apart.std()))
     second = block.chains()[-1][1]
     second.load_state_dict({**second.state_dict(), 'input_step': 2 * second.input_step})
     # Steps twice as wide, which the first one knows of: else all it gives would count twice.
