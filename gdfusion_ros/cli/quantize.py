@@ -6,9 +6,8 @@
 
 Nothing is trained. The network sees frames of BAGS, which should look like what it will see, and the range of what each
 convolution is given is noted. Then each is tried alone in 8 bits, with narrower and narrower ranges as long as that
-keeps more classes; the report says what is changed. Finally all are
-put into 8 bits but those that the classes depend on: at least the share --agreement of the voxels keeps its class.
-Weights have a step a channel, features one a layer.
+keeps more classes; the report says what is changed. Finally all are put into 8 bits but those that the classes depend
+on: at least the share --agreement of the voxels keeps its class. Weights have a step a channel, features one a layer.
 
 --score BAGS with ground truth ('gdfusion convert --labels'), other ones than those of --bags, are scored before and
 after.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def require_any(*weights: float) -> None:
         raise GdfusionError('the weights of all losses are 0: nothing would be learned')
 
 
-class ObjectiveSettings:
+class ObjectiveSettings(ABC):
     """A frozen dataclass of ``setting``s, each with its sentence and range: all that a run may choose of an objective.
 
     In a run's file they stand among the others. Nothing is asked of training unless they say so.
@@ -151,10 +152,10 @@ class ObjectiveSettings:
         del cues
         return False
 
+    @abstractmethod
     def check(self, cues: tuple[str, ...]) -> None:
         """Refuse, by a GdfusionError, settings under which a network with those cues would learn nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, network: OccupancyNetwork) -> Objective:
         """The objective of a network in training mode."""
-        raise NotImplementedError

@@ -45,7 +45,7 @@ def lowest_voxels(places: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """(N, h, w, P) int32 rows of the lowest voxels as ``PlacedPoints`` counts them; NOWHERE of what fills nothing."""
     counts = to_device_of(torch.tensor(shape, dtype=places.dtype), places)
     inside = ((places >= -1) & (places < counts)).all(-1)
-    x, y, z = (torch.where(inside[..., None], places, 0).floor().to(torch.int32) + 1).unbind(-1)
+    x, y, z = (torch.where(inside, axis, 0).floor().to(torch.int32) + 1 for axis in places.unbind(-1))
     return torch.where(inside, (y * (shape[0] + 1) + x) * (shape[2] + 1) + z, NOWHERE)
 
 
