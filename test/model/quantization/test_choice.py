@@ -89,7 +89,7 @@ def test_what_is_rare_is_cut_off_as_far_as_that_costs_less_than_steps() -> None:
 def test_the_classes_stay_as_far_as_is_asked(
     network: OccupancyNetwork, steps: list[Step], choose: Callable[[float], Choice]
 ) -> None:
-    wanted = list(labels_of(network, steps))
+    wanted, uses = list(labels_of(network, steps)), observe(network, steps)
     choice = choose(0.98)
     found = list(labels_of(network, steps))
     same = sum(float((a == b).float().mean()) for a, b in zip(wanted, found, strict=True)) / len(wanted)
@@ -97,7 +97,8 @@ def test_the_classes_stay_as_far_as_is_asked(
     assert choice.agreement >= 0.98
     for layer in choice.layers:
         assert isinstance(network.get_submodule(layer.name), QuantizedConv) == layer.chosen
-        assert 0 < layer.error < 1  # narrowed ranges cut off what is far out
+        narrowed = layer.given != uses[layer.name].given  # which cuts off what is far out
+        assert 0 < layer.error < (1 if narrowed else 0.2)
     assert sum(layer.work for layer in choice.layers) == pytest.approx(1)
 
 
