@@ -223,8 +223,9 @@ def fill(module: nn.Module, gains: Mapping[str, float]) -> None:
 
     ``gains`` multiply the weights whose name they begin.
     """
+    learned = dict(module.named_parameters())
     for name, value in module.state_dict().items():
-        if not value.is_floating_point() or name.startswith('view.lift.'):
+        if not value.is_floating_point() or (name.startswith('view.lift.') and name not in learned):
             continue
         random = torch.randn(value.shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
         if name.endswith('running_var'):
