@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -21,7 +22,7 @@ PROFILES = {
 Each refuses the other's file as a whole for one name in it. Fast DDS 3 reads the older variable too, but warns of it.
 """
 
-_MAPPINGS = Path('/proc/self/maps')
+_OPEN_FILES = Path('/proc/self/fd')
 _PLACE = Path('/dev/shm')
 _LOCK_OF_A_SEGMENT = re.compile(r'(fastrtps|fastdds)_[0-9a-f]{16}_el')
 _WORTH_A_LINE = 10_000_000
@@ -97,7 +98,7 @@ def _dead(lock: Path) -> int:
     try:
         with lock.open('rb') as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that two who look do not mislead each other
-        return lock.with_name(lock.name.removesuffix('_el')).stat().st_size
+        return _segment(lock).stat().st_size
     except OSError:  # locked, of another user, or gone meanwhile
         return 0
 
@@ -112,12 +113,20 @@ def _wanted(profile: str) -> int:
 
 
 def _largest_segment() -> int | None:
-    """The largest segment of Fast DDS in this process [bytes]; None where the system does not tell."""
-    if not (_MAPPINGS.is_file() and _PLACE.is_dir()):
+    """The largest segment of Fast DDS that is this process's own [bytes]; None where the system does not tell.
+
+    A process maps the segments of those that it hears, too; its own are those whose lock it keeps open.
+    """
+    if not (_OPEN_FILES.is_dir() and _PLACE.is_dir()):
         return None
     sizes = [0]
-    for line in _MAPPINGS.read_text().splitlines():
-        if '/dev/shm/fastdds_' in line or '/dev/shm/fastrtps_' in line:
-            first, end = line.split()[0].split('-')
-            sizes.append(int(end, 16) - int(first, 16))
+    for file in _OPEN_FILES.iterdir():
+        with suppress(OSError):  # closed, or its segment removed, meanwhile
+            lock = file.readlink()
+            if lock.parent == _PLACE and _LOCK_OF_A_SEGMENT.fullmatch(lock.name):
+                sizes.append(_segment(lock).stat().st_size)
     return max(sizes)
+
+
+def _segment(lock: Path) -> Path:
+    return lock.with_name(lock.name.removesuffix('_el'))

@@ -21,10 +21,14 @@ from gdfusion_ros.ros.process import stop
 from gdfusion_ros.ros.shared_memory import PROFILES, set_profile
 
 SHORTAGE_OF_A_NODE = """
+import re, sys, time
 from gdfusion_ros.ros import environment, shared_memory
 environment.prepare()
 from gdfusion_ros.ros.context import ros_node
-with ros_node('alone'):
+with ros_node('asked'):
+    # Fast DDS maps the segment of another process when it hears it first.
+    while len(set(re.findall('/dev/shm/fastrtps_[0-9a-f]{16}', open('/proc/self/maps').read()))) < int(sys.argv[1]):
+        time.sleep(0.02)
     print('shortage:', shared_memory.shortage())
 """
 NODE = (sys.executable, '-m', 'gdfusion_ros', 'node', '--set', 'autostart=false')
@@ -55,28 +59,55 @@ def test_a_profile_of_the_user_stays(tmp_path: Path, variable: str) -> None:
     assert environment == before
 
 
-def shortage(**given: str) -> str:
-    """What a node in a process of its own says of its memory."""
+def shortage(segments: int = 1, **given: str) -> str:
+    """What a node in a process of its own says of its memory, once it has mapped so many segments."""
     inherited = {
         name: value
         for name, value in for_child().items()
         if name not in [variable for variable, _ in PROFILES.values()]
     }
     result = subprocess.run(
-        [sys.executable, '-c', SHORTAGE_OF_A_NODE], env=inherited | given, capture_output=True, text=True, check=True
+        [sys.executable, '-c', SHORTAGE_OF_A_NODE, str(segments)],
+        env=inherited | given,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return result.stdout.rpartition('shortage: ')[2].strip()
+
+
+@pytest.fixture
+def start(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Callable[[], tuple[Popen[bytes], str]]]:
+    """Starts a node; the process and what it has said, once it waits."""
+    processes: list[Popen[bytes]] = []
+
+    def run() -> tuple[Popen[bytes], str]:
+        log = tmp_path / f'log-{len(processes)}'
+        with log.open('wb') as output:
+            processes.append(Popen(NODE, stdout=output, stderr=output, env=for_child()))
+        wait_until(lambda: 'unconfigured' in log.read_text())
+        return processes[-1], log.read_text()
+
+    yield run
+    for process in processes:
+        stop(process)
 
 
 def test_our_profile_is_taken() -> None:
     assert shortage() == 'None'
 
 
-def test_a_profile_that_fast_dds_refuses_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize('segments', [1, 2], ids=['alone', 'beside a node that has the memory'])
+def test_a_profile_that_fast_dds_refuses_is_told(
+    start: Callable[[], tuple[Popen[bytes], str]], tmp_path: Path, segments: int
+) -> None:
+    if segments == 2:
+        start()
     profile = tmp_path / 'profile.xml'
     profile.write_text(resource('config/fastdds_profile.xml').read_text().replace('heartbeatPeriod', 'heartbeat'))
-    line = shortage(FASTRTPS_DEFAULT_PROFILES_FILE=str(profile), FASTDDS_DEFAULT_PROFILES_FILE=str(profile))
-    assert line.startswith('Fast DDS has 0.6 MB of shared memory instead of the 134.2 MB of ')
+    given = dict.fromkeys([variable for variable, _ in PROFILES.values()], str(profile))
+    line = shortage(segments, **given)
+    assert line.startswith('Fast DDS has 0.5 MB of shared memory instead of the 134.2 MB of ')
     assert str(profile) in line
 
 
@@ -96,23 +127,6 @@ def test_a_profile_that_asks_for_nothing_is_no_fault(tmp_path: Path, text: str |
     if text is not None:
         profile.write_text(text)
     assert shared_memory.shortage({'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}) is None
-
-
-@pytest.fixture
-def start(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Callable[[], tuple[Popen[bytes], str]]]:
-    """Starts a node; the process and what it has said, once it waits."""
-    processes: list[Popen[bytes]] = []
-
-    def run() -> tuple[Popen[bytes], str]:
-        log = tmp_path / f'log-{len(processes)}'
-        with log.open('wb') as output:
-            processes.append(Popen(NODE, stdout=output, stderr=output, env=for_child()))
-        wait_until(lambda: 'unconfigured' in log.read_text())
-        return processes[-1], log.read_text()
-
-    yield run
-    for process in processes:
-        stop(process)
 
 
 @pytest.fixture
