@@ -1,8 +1,8 @@
 """Which voxels of a grid the cameras saw: those that a ray of an image passes, up to and with the first occupied one.
 
 It is what Occ3D's camera masks say of the true voxels, here of the predicted ones: behind a wall that the network sees,
-what it says is a guess. Rays are spread evenly over every image, as close as a voxel is wide at the farthest corner;
-one more is sent to each voxel at a surface that they missed: level ground far away is narrower than their spacing.
+what it says is a guess. Rays are spread evenly over every image, as close as a voxel is wide far away in the grid; one
+more is sent to each voxel at a surface that they missed: level ground far away is narrower than their spacing.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdfusion_ros.model.geometry.voxel_grid import VoxelGrid
-from gdfusion_ros.model.ops.compiled import kernel, share_threads
+from gdfusion_ros.model.ops.compiled import inlined, kernel, share_threads
 from gdfusion_ros.perception.labels import UNKNOWN
 from gdfusion_ros.perception.poses import product
-from gdfusion_ros.perception.ray_traversal import mark_passed
+from gdfusion_ros.perception.ray_traversal import Bools, Triple, mark_passed
 from gdfusion_ros.perception.types import SemanticGrid
 
-Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _TOP = 0.99  # of a voxel: a point just below its upper side, which is what is seen of ground
@@ -61,7 +60,7 @@ class Visibility:
             looks = [_look(view, self._voxels) for view in self._views]
             starts, directions, pixels, sizes, rays = (np.stack(parts) for parts in zip(*looks, strict=True))
             _spread_rays(self._solid, starts, directions, sizes, rays, seen)
-            _look_at_surfaces(self._solid, starts, pixels, sizes, seen.copy(order='K'), seen)
+            _look_at_surfaces(self._solid, starts, pixels, sizes, *_surroundings(self._solid, seen), seen)
         return seen
 
 
@@ -91,8 +90,9 @@ def _look(view: CameraView, voxels: VoxelGrid) -> tuple[Floats, Floats, Floats, 
     pixels = product(view.intrinsics, rotation.T) * size
     extent = np.array([view.width, view.height], np.float64)
     focal = np.array([view.intrinsics[0, 0], view.intrinsics[1, 1]])
-    narrowest = size.min() / (math.hypot(*(size[:2] * voxels.shape[:2])) / 2)  # a voxel at the farthest corner [rad]
-    return start, directions, pixels, extent, np.ceil(extent / focal / narrowest).astype(np.int64) + 1
+    extents = size[:2] * voxels.shape[:2]
+    far = (extents.max() + math.hypot(*extents)) / 4  # [m] half way from the side of the grid to its corner
+    return start, directions, pixels, extent, np.ceil(extent / focal * (far / size.min())).astype(np.int64) + 1
 
 
 def _inverse(intrinsics: Floats) -> Floats:
@@ -119,29 +119,49 @@ def _spread_rays(
                 mark_passed(solid, start, _times(directions, camera, u, v, 1.0), seen)
 
 
-@kernel
-def _look_at_surfaces(solid: Bools, starts: Floats, pixels: Floats, sizes: Floats, passed: Bools, seen: Bools) -> None:
-    """Sends a ray to each solid voxel that it would enter from where rays have ``passed``; marks in ``seen``.
+def _surroundings(solid: Bools, passed: Bools) -> tuple[Bools, Bools]:
+    """(X, Y, Z) solid voxels that rays missed; (X + 2, Y + 2, Z + 2) from where rays go on, all around the grid too."""
+    opened = np.ones([length + 2 for length in solid.shape], np.bool_, order='F')
+    np.greater(passed, solid, out=opened[1:-1, 1:-1, 1:-1])
+    return solid > passed, opened
 
-    What other threads mark meanwhile decides nothing, so that the same grid always gives the same bits.
+
+@kernel
+def _look_at_surfaces(
+    solid: Bools, starts: Floats, pixels: Floats, sizes: Floats, missed: Bools, opened: Bools, seen: Bools
+) -> None:
+    """Sends a ray to each voxel that was ``missed`` and that it would enter from one that is ``opened``.
+
+    What other threads mark in ``seen`` meanwhile decides nothing, so that the same grid always gives the same bits.
     """
     size_x, size_y, size_z = solid.shape
     for row in numba.prange(size_y):
-        y = np.int64(row)
+        y = int(np.int64(row))  # a row of prange has no sign
         for z in range(size_z):
             for x in range(size_x):
-                if solid[x, y, z] and not passed[x, y, z]:
+                if missed[x, y, z] and _has_an_open_side(opened, x, y, z):
                     for camera in range(len(starts)):
                         start = (starts[camera, 0], starts[camera, 1], starts[camera, 2])
                         direction = (x + 0.5 - start[0], y + 0.5 - start[1], z + _TOP - start[2])
-                        if _is_open(solid, passed, _before(x, y, z, direction)) and _shows(
-                            pixels, sizes, camera, direction
-                        ):
+                        if _is_open(opened, *_before(x, y, z, direction)) and _shows(pixels, sizes, camera, direction):
                             mark_passed(solid, start, direction, seen)
 
 
-@numba.njit(cache=True)
-def _before(x, y, z, direction):  # type: ignore[no-untyped-def]
+@inlined
+def _has_an_open_side(opened: Bools, x: int, y: int, z: int) -> bool:
+    """Most that were missed are below ground or within something, and need no look from each camera."""
+    return (
+        _is_open(opened, x, y, z + 1)
+        or _is_open(opened, x - 1, y, z)
+        or _is_open(opened, x + 1, y, z)
+        or _is_open(opened, x, y - 1, z)
+        or _is_open(opened, x, y + 1, z)
+        or _is_open(opened, x, y, z - 1)
+    )
+
+
+@inlined
+def _before(x: int, y: int, z: int, direction: Triple) -> tuple[int, int, int]:
     """The voxel from which a ray enters voxel x, y, z on its way to the middle of its top."""
     along_x, along_y, along_z = abs(direction[0]), abs(direction[1]), abs(direction[2])
     depth = _TOP if direction[2] > 0.0 else 1.0 - _TOP  # from the lower or the upper side
@@ -152,16 +172,14 @@ def _before(x, y, z, direction):  # type: ignore[no-untyped-def]
     return x, y, z - _sign(direction[2])
 
 
-@numba.njit(cache=True)
-def _is_open(solid, passed, voxel):  # type: ignore[no-untyped-def]
-    """Whether rays have passed a voxel and go on from it; those from outside of the grid do."""
-    (x, y, z), (size_x, size_y, size_z) = voxel, solid.shape
-    outside = x < 0 or x >= size_x or y < 0 or y >= size_y or z < 0 or z >= size_z
-    return outside or (passed[x, y, z] and not solid[x, y, z])
+@inlined
+def _is_open(opened: Bools, x: int, y: int, z: int) -> bool:
+    """Whether rays have passed a voxel of the grid, or one beside it, and go on from it."""
+    return bool(opened[np.uintp(x + 1), np.uintp(y + 1), np.uintp(z + 1)])
 
 
-@numba.njit(cache=True)
-def _times(matrices, index, x, y, z):  # type: ignore[no-untyped-def]
+@inlined
+def _times(matrices: Floats, index: int, x: float, y: float, z: float) -> Triple:
     """A (3, 3) matrix times (x, y, z)."""
     return (
         matrices[index, 0, 0] * x + matrices[index, 0, 1] * y + matrices[index, 0, 2] * z,
@@ -170,13 +188,13 @@ def _times(matrices, index, x, y, z):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True)
-def _shows(pixels, sizes, camera, direction):  # type: ignore[no-untyped-def]
+@inlined
+def _shows(pixels: Floats, sizes: Floats, camera: int, direction: Triple) -> bool:
     """Whether what lies in a ``direction`` from a camera is in its image."""
     u, v, depth = _times(pixels, camera, direction[0], direction[1], direction[2])
     return depth > 0.0 and 0.0 <= u <= sizes[camera, 0] * depth and 0.0 <= v <= sizes[camera, 1] * depth
 
 
-@numba.njit(cache=True)
-def _sign(number):  # type: ignore[no-untyped-def]
+@inlined
+def _sign(number: float) -> int:
     return 1 if number > 0.0 else -1
