@@ -371,6 +371,11 @@ class NodeSettings:
         'QoS durability of the outputs: transient_local hands the last grid to those who come late.',
         choices=('volatile', 'transient_local'),
     )
+    bev_updates: bool = setting(
+        False,
+        'Publish ~/bev whole only where it lies elsewhere than before, and between what changed of it, on '
+        '~/bev_updates; needs bev_frame: fixed, transient_local outputs and the package map_msgs.',
+    )
     tf_source: str = setting(
         'auto',
         "tf2: tf2's buffer; own: the built-in tree; auto: tf2 where it is installed.",

@@ -59,11 +59,8 @@ class Bev:
             self._past.pop()
         self._past.appendleft(costmap(grid, self._settings))
 
-    def message(self, grid: SemanticGrid, make: MessageFactory) -> Message:
-        """``nav_msgs/OccupancyGrid``, at the height of the ego frame's origin.
-
-        Row-major with x fastest from the lower corner, as REP-103 axes and nav_msgs want it: cell (x, y) is
-        ``data[x + width * y]``.
+    def costs(self, grid: SemanticGrid) -> Costmap:
+        """The map of a grid, along the axes that the settings choose, with what was seen before and is out of sight.
 
         Raises:
             GdfusionError: voxels that are not square seen from above, a class that the grid's label set does not have,
@@ -71,24 +68,44 @@ class Bev:
         """
         now = costmap(grid, self._settings)
         target = around(now) if self._settings.bev_frame == 'fixed' else now
-        if target is not now or self._past:
-            target = merged(target, [now, *self._past])
-        size_x, size_y = target.cells.shape
-        info = make(
-            'nav_msgs/msg/MapMetaData',
-            map_load_time=time(grid.stamp, make),
-            resolution=target.resolution,
-            width=size_x,
-            height=size_y,
-            origin=pose((*target.lower, target.ground), make),
-        )
-        cells = np.maximum(target.cells, UNKNOWN).astype(np.int8)
-        return make(
-            'nav_msgs/msg/OccupancyGrid',
-            header=header(grid.stamp, target.frame_id, make),
-            info=info,
-            data=make.array(cells.reshape(-1, order='F')),
-        )
+        return merged(target, [now, *self._past]) if target is not now or self._past else target
+
+    def message(self, grid: SemanticGrid, make: MessageFactory) -> Message:
+        """``nav_msgs/OccupancyGrid`` of a grid; raises as ``costs`` does."""
+        return whole(self.costs(grid), make)
+
+
+def whole(costs: Costmap, make: MessageFactory) -> Message:
+    """``nav_msgs/OccupancyGrid``, at the height of the ego frame's origin.
+
+    Row-major with x fastest from the lower corner, as REP-103 axes and nav_msgs want it: cell (x, y) is
+    ``data[x + width * y]``.
+    """
+    width, height = costs.cells.shape
+    info = make(
+        'nav_msgs/msg/MapMetaData',
+        map_load_time=time(costs.stamp, make),
+        resolution=costs.resolution,
+        width=width,
+        height=height,
+        origin=pose((*costs.lower, costs.ground), make),
+    )
+    return make(
+        'nav_msgs/msg/OccupancyGrid',
+        header=header(costs.stamp, costs.frame_id, make),
+        info=info,
+        data=make.array(on_wire(costs.cells)),
+    )
+
+
+def on_wire(costs: NDArray[np.int8]) -> NDArray[np.int8]:
+    """(X, Y) costs with the values and in the order of nav_msgs, one after the other."""
+    return published(costs).reshape(-1, order='F')
+
+
+def published(costs: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Costs as a planner gets them: what nobody has seen is unknown."""
+    return np.maximum(costs, UNKNOWN).astype(np.int8)
 
 
 def costmap(grid: SemanticGrid, settings: BevSettings) -> Costmap:

@@ -32,7 +32,7 @@ from gdfusion_ros.perception.preprocess import Preprocessor, compile_images
 from gdfusion_ros.perception.transforms import TransformTree
 from gdfusion_ros.perception.types import PosedSet, SemanticGrid
 from gdfusion_ros.perception.visibility import compile_rays
-from gdfusion_ros.ros import parameters, qos
+from gdfusion_ros.ros import parameters
 from gdfusion_ros.ros.computing import StoppedError, computed
 from gdfusion_ros.ros.diagnostics import Diagnostics, NetworkFacts
 from gdfusion_ros.ros.inputs import Inputs
@@ -226,9 +226,7 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
                 preprocessor,
                 assembler,
                 estimator,
-                Outputs(
-                    self, settings.bev, qos.output(settings.node.output_durability), LABEL_SETS[network.spec.label_set]
-                ),
+                Outputs(self, settings, LABEL_SETS[network.spec.label_set]),
                 Diagnostics(self, settings, facts, assembler, self._log),
                 viewers,
                 grid_frame,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile
 
 from gdfusion_ros.messages.bev import require_classes
 from gdfusion_ros.messages.encode import clear_markers, label_info
@@ -17,33 +16,40 @@ from gdfusion_ros.perception.labels import LabelSet
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.ros import qos
 from gdfusion_ros.ros.factory import RclpyMessages, is_installed, message_class
+from gdfusion_ros.ros.parameters import Settings
 from gdfusion_ros.settings import BevSettings
 
 LATENCY_TOPIC = 'debug/latency'
 """Stages of every frame (see timing.py) as ``diagnostic_msgs/DiagnosticArray``, values in milliseconds."""
 
 
-def installed_outputs(bev: BevSettings) -> list[Output]:
+def installed_outputs(bev: BevSettings, *, bev_updates: bool = False) -> list[Output]:
     """Every output of a grid whose message type is there: some packages need not be installed."""
-    return [output for output in outputs(bev) if not output.optional or is_installed(output.type_name)]
+    return [
+        output
+        for output in outputs(bev, bev_updates=bev_updates)
+        if not output.optional or is_installed(output.type_name)
+    ]
 
 
 class Outputs:
     """Publishes grids in every form that somebody subscribes to."""
 
-    def __init__(self, node: LifecycleNode, bev: BevSettings, profile: QoSProfile, label_set: LabelSet) -> None:
-        """Create the publishers, those of grids with QoS ``profile``; they are silent until ``node`` is active.
+    def __init__(self, node: LifecycleNode, settings: Settings, label_set: LabelSet) -> None:
+        """Create the publishers; they are silent until ``node`` is active.
 
         Raises:
-            GdfusionError: ``bev`` names a class that ``label_set`` does not have, or a message type is not installed.
+            GdfusionError: the settings name a class that ``label_set`` does not have, or a message type is not
+                installed.
         """
-        require_classes(bev, label_set)
+        require_classes(settings.bev, label_set)
+        profile = qos.output(settings.node.output_durability)
         self._node = node
         self._label_set = label_set
         self._make = RclpyMessages()
         self._publishers = {
             output: node.create_lifecycle_publisher(message_class(output.type_name), f'~/{output.topic}', profile)
-            for output in installed_outputs(bev)
+            for output in installed_outputs(settings.bev, bev_updates=settings.node.bev_updates)
         }
         self._label_info = node.create_lifecycle_publisher(
             message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}', qos.latched()
@@ -58,8 +64,8 @@ class Outputs:
         """Publish ``grid``; a message is made only if somebody subscribes to it."""
         for output, publisher in self._publishers.items():
             output.remember(grid)
-            if publisher.get_subscription_count():
-                publisher.publish(output.build(grid, self._make))
+            if publisher.get_subscription_count() and (message := output.build(grid, self._make)) is not None:
+                publisher.publish(message)
 
     def acknowledged(self) -> bool:
         """Whether all reliable subscribers have what was published; until then the next grid may replace it."""

@@ -30,13 +30,25 @@ from gdfusion_ros.settings import (
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of the node."""
+    """Every setting of the node.
+
+    Raises:
+        GdfusionError: settings that contradict each other.
+    """
 
     model: ModelSettings
     pipeline: PipelineSettings
     topics: TopicSettings
     bev: BevSettings
     node: NodeSettings
+
+    def __post_init__(self) -> None:
+        """A map in the vehicle's frame never lies as before; and who comes late needs the last whole one."""
+        if self.node.bev_updates and (self.bev.bev_frame, self.node.output_durability) != ('fixed', 'transient_local'):
+            raise GdfusionError(
+                "setting 'bev_updates' needs 'bev_frame: fixed' and 'output_durability: transient_local', got "
+                f"'{self.bev.bev_frame}' and '{self.node.output_durability}'"
+            )
 
     def __str__(self) -> str:
         """One line a setting."""

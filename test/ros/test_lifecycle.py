@@ -20,6 +20,7 @@ from rcl_interfaces.msg import Log
 
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.bags.reader import RawMessage, bag_reader
+from gdfusion_ros.messages.factory import stamp_of
 from gdfusion_ros.ros import environment, qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
@@ -121,6 +122,7 @@ def test_the_time_of_a_bag_is_the_nodes_where_it_is_asked_for(live: Any, drive: 
 
 
 VIEWER = """
+from gdfusion_ros.messages.factory import stamp_of
 from gdfusion_ros.ros import environment, qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
@@ -211,6 +213,45 @@ def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expec
     stages = {pair.key: float(pair.value) for pair in heard['debug/latency'][-1].status[0].values}
     assert stages['network'] > 0
     assert all(milliseconds >= 0 for milliseconds in stages.values())
+
+
+def test_a_map_that_stays_is_sent_in_parts(live: Any, drive: Path, strung: Callable[..., Path]) -> None:
+    update: Any = pytest.importorskip('map_msgs.msg', reason='map_msgs is not installed').OccupancyGridUpdate
+
+    def stand(topic: str, message: Any) -> None:
+        for part in message.transforms if topic == '/tf' else []:
+            part.transform.translation = RosbagsFactory()('geometry_msgs/msg/Vector3', x=1.0, y=2.0, z=0.0)
+
+    standing = strung(drive, 1, stand)
+
+    def heard(*, parts: bool) -> tuple[list[Any], list[Any]]:
+        """Whole maps and updates."""
+        live.configure(bev_frame='fixed', bev_updates=parts, output_durability='transient_local')
+        maps: list[Any] = []
+        updates: list[Any] = []
+        infos: list[Any] = []  # the latched message says that the node sees the subscriptions made before
+        with ros_node('listener') as node:
+            node.create_subscription(
+                message_class('nav_msgs/msg/OccupancyGrid'), '/occ/bev', maps.append, qos.latched()
+            )
+            node.create_subscription(update, '/occ/bev_updates', updates.append, qos.latched())
+            node.create_subscription(
+                message_class('std_msgs/msg/String'), '/occ/label_info', infos.append, qos.latched()
+            )
+            with spinning(node):
+                live.wait(lambda: infos)
+                last = live.play(standing, 3).stamps[-1]
+                live.wait(lambda: last in {stamp_of(message.header.stamp) for message in (*maps, *updates)})
+        return maps, updates
+
+    whole, none = heard(parts=False)
+    assert (len(whole), none) == (3, [])
+    maps, updates = heard(parts=True)
+    assert 1 <= len(maps) < 3, 'the untrained network changes much'
+    base, part = maps[0], updates[0]
+    second = np.reshape(base.data, (base.info.height, base.info.width))
+    second[part.y : part.y + part.height, part.x : part.x + part.width] = np.reshape(part.data, (part.height, -1))
+    assert np.array_equal(second.ravel(), whole[1].data)
 
 
 def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path) -> None:

@@ -120,3 +120,14 @@ def test_effective_values_are_printed_one_a_line() -> None:
         lines = str(parameters.read(node)).splitlines()
     assert [line.split()[0] for line in lines] == list(RECORDS)
     assert '  max_hold = 2.0' in lines
+
+
+@pytest.mark.parametrize('other', [{}, {'bev_frame': 'fixed', 'output_durability': 'volatile'}])
+def test_parts_of_a_map_need_a_place_that_stays_and_a_map_for_those_who_come_late(other: dict[str, str]) -> None:
+    given = [f'{name}:={value}' for name, value in {'bev_updates': 'true', **other}.items()]
+    with node_with(*given) as node:
+        parameters.declare(node)
+        with pytest.raises(
+            GdfusionError, match="setting 'bev_updates' needs 'bev_frame: fixed' and 'output_durability"
+        ):
+            parameters.read(node)
