@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -55,7 +55,10 @@ class Sources:
 
 
 class BagSnapshots:
-    """The grids of open bags and what belongs to each, in the order of the recording; each is read when asked for."""
+    """The grids of open bags and what belongs to each, in the order of the recording; each is read when asked for.
+
+    An image that cannot be read costs itself: its grid is shown without it, and the first of each camera is told.
+    """
 
     def __init__(
         self,
@@ -63,9 +66,14 @@ class BagSnapshots:
         truth: TopicIndex | None,
         images: Mapping[str, TopicIndex],
         transports: Sequence[TopicSettings],
+        tell: Callable[[str], object],
     ) -> None:
-        """Take the topic of the grids, that of the ground truth, and those with images by name; their names' forms."""
+        """Take the topic of the grids, that of the ground truth, and those with images by name; their names' forms.
+
+        ``tell`` takes a line for the user.
+        """
         self._grids, self._truth, self._images, self._transports = grids, truth, images, transports
+        self._tell, self._told = tell, set[str]()
 
     @property
     def stamps(self) -> list[int]:
@@ -87,10 +95,9 @@ class BagSnapshots:
         """The frame at ``index``, from 0.
 
         Raises:
-            GdfusionError: a message is damaged, or the ground truth has other classes.
+            GdfusionError: a grid is damaged, or the ground truth has other classes.
         """
-        grid = _grid(self._grids, index)
-        return self._with(grid, self._images_of(grid))
+        return self.with_images(index)[0]
 
     def with_images(self, index: int) -> tuple[Snapshot, Mapping[str, EncodedImage]]:
         """The frame at ``index``, and its images by camera with their own stamps and frames.
@@ -99,20 +106,26 @@ class BagSnapshots:
             GdfusionError: as above.
         """
         grid = _grid(self._grids, index)
-        images = self._images_of(grid)
-        return self._with(grid, images), images
-
-    def _with(self, grid: SemanticGrid, images: Mapping[str, EncodedImage]) -> Snapshot:
         number = None if self._truth is None else self._truth.nearest(grid.stamp, MATCH_WITHIN)
         truth = None if self._truth is None or number is None else _grid(self._truth, number)
-        return Snapshot(grid, truth, {camera: image.load() for camera, image in images.items()})
+        images, pixels = {}, {}
+        for camera, (entries, place) in self._images_of(grid).items():
+            try:
+                image = _IMAGES[entries.type_name](entries.message(place), entries.topic)
+                pixels[camera] = image.load()
+                images[camera] = image
+            except GdfusionError as error:
+                if camera not in self._told:
+                    self._told.add(camera)
+                    self._tell(f'{error}; its grid is shown without it, as any other of {camera} that cannot be read')
+        return Snapshot(grid, truth, pixels), images
 
     def nearest(self, stamp: int) -> int:
         """Number of the grid whose stamp is nearest to ``stamp`` [ns]."""
         return self._grids.nearest(stamp) or 0
 
-    def _images_of(self, grid: SemanticGrid) -> dict[str, EncodedImage]:
-        """By camera the image nearest to the grid's stamp, if it is no farther than those that went in."""
+    def _images_of(self, grid: SemanticGrid) -> dict[str, tuple[TopicIndex, int]]:
+        """By camera where the image nearest to the grid's stamp is, if it is no farther than those that went in."""
         cameras, within = (grid.cameras, grid.stamp_spread) if grid.cameras else (SURROUND_CAMERAS, MATCH_WITHIN)
         images = {}
         for camera in cameras:
@@ -121,13 +134,13 @@ class BagSnapshots:
                     continue
                 index = entries.nearest(grid.stamp, within)
                 if index is not None:
-                    images[camera] = _IMAGES[entries.type_name](entries.message(index), entries.topic)
+                    images[camera] = entries, index
         return images
 
 
 @contextmanager
-def bag_snapshots(sources: Sources) -> Iterator[BagSnapshots]:
-    """Open the bags of ``sources``.
+def bag_snapshots(sources: Sources, tell: Callable[[str], object] = lambda _: None) -> Iterator[BagSnapshots]:
+    """Open the bags of ``sources``; ``tell`` takes a line for the user.
 
     Raises:
         GdfusionError: a bag cannot be read, has no grids, or nothing in it is of the time of the grids.
@@ -146,7 +159,7 @@ def bag_snapshots(sources: Sources) -> Iterator[BagSnapshots]:
         truths = topic_indexes(opened([sources.truth]) if sources.truth else others, [GRID_TYPE])
         truth = (truths if sources.truth else grids | truths).get(GROUND_TRUTH_TOPIC)
         shown_truth = None if sources.topic == GROUND_TRUTH_TOPIC else truth
-        frames = BagSnapshots(grids[sources.topic], shown_truth, images, sources.transports)
+        frames = BagSnapshots(grids[sources.topic], shown_truth, images, sources.transports, tell)
         if sources.images and not frames.parts.images:
             raise _missing(sources.images, f'camera image on {sources.topics.image_topic} (setting image_topic)')
         if sources.truth and not frames.parts.truth:

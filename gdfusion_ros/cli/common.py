@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,9 @@ def counted(count: int, noun: str) -> str:
     return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
 
 
-def lines_above(bar: tqdm[Any]) -> Callable[[str], None]:
-    """Writes lines to standard error, above a progress bar. What they quote may come from anybody."""
-    return lambda line: bar.write(printable(line, LONGEST), file=sys.stderr)
+def tell(line: str) -> None:
+    """Write a line to standard error, above any progress bar. What it quotes may come from anybody."""
+    tqdm.write(printable(line, LONGEST), file=sys.stderr)
 
 
 def add_version_argument(parser: argparse._ActionsContainer) -> None:

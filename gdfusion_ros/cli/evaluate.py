@@ -47,10 +47,10 @@ from gdfusion_ros.cli.common import (
     add_model_arguments,
     add_pipeline_arguments,
     add_version_argument,
-    lines_above,
     model_settings,
     pipeline_settings,
     progress,
+    tell,
     topic_settings,
 )
 from gdfusion_ros.errors import GdfusionError
@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
     )
     with ExitStack() as stack:
         bar = stack.enter_context(progress(len(truth.frames), 'frame'))
-        predictions = _predictions(inputs, dataset, truth, ReplayListener(warning=lines_above(bar)))
+        predictions = _predictions(inputs, dataset, truth, ReplayListener(warning=tell))
         export = stack.enter_context(npz_folder(args.export)) if args.export else lambda *_: None
         report = evaluate(truth, predictions, protocol, lambda *pair: (export(*pair), bar.update()))
     text = report.render(args.format)

@@ -34,10 +34,10 @@ from gdfusion_ros.cli.common import (
     add_version_argument,
     bev_settings,
     counted,
-    lines_above,
     model_settings,
     pipeline_settings,
     progress,
+    tell,
     topic_settings,
 )
 from gdfusion_ros.errors import GdfusionError
@@ -217,7 +217,7 @@ class _Told:
     """Shows on a progress bar how it goes on."""
 
     def __init__(self, bar: tqdm[Any]) -> None:
-        self._bar, self._say = bar, lines_above(bar)
+        self._bar, self._say = bar, tell
         self._grids = 0
 
     def done(self, record: Record) -> None:

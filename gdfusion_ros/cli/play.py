@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     environment.prepare()
     from gdfusion_ros.bags.reader import bag_reader
-    from gdfusion_ros.cli.common import lines_above, progress
+    from gdfusion_ros.cli.common import progress, tell
     from gdfusion_ros.ros.player import Playback, play
 
     total = 0
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     stopped = False
     with progress(known, 'msg', 'play') as bar:
         try:
-            play(args.bags, playback, lambda _: bar.update(), lines_above(bar))
+            play(args.bags, playback, lambda _: bar.update(), tell)
         except KeyboardInterrupt:
             stopped = True
             bar.set_description('stopped')

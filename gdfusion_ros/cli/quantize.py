@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 from gdfusion_ros.cli.common import (
     add_model_arguments,
     add_pipeline_arguments,
-    lines_above,
     model_settings,
     pipeline_settings,
     progress,
+    tell,
     topic_settings,
 )
 from gdfusion_ros.errors import GdfusionError
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
             pipeline,
             topics,
             args.frames,
-            listener=ReplayListener(warning=lines_above(bar)),
+            listener=ReplayListener(warning=tell),
             on_frame=bar.update,
         )
     uses = observe(network, steps)

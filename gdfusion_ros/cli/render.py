@@ -27,7 +27,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import add_pipeline_arguments, progress, topic_settings
+from gdfusion_ros.cli.common import add_pipeline_arguments, progress, tell, topic_settings
 from gdfusion_ros.errors import GdfusionError
 
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ def run(args: argparse.Namespace) -> int:
         _write(args.out, [frame], frame.parts, args.fps or frame_rate([]))
         _report(args.out, 1, frame.parts)
         return 0
-    with bag_snapshots(
-        Sources(args.source, args.topic, tuple(args.images), args.truth, topic_settings(args))
-    ) as frames:
+    sources = Sources(args.source, args.topic, tuple(args.images), args.truth, topic_settings(args))
+    with bag_snapshots(sources, tell) as frames:
         chosen = _chosen(args, frames)
         parts = frames.parts if len(chosen) > 1 else frames[chosen[0]].parts
         _write(args.out, _read(frames, chosen), parts, args.fps or frame_rate([frames.stamps[i] for i in chosen]))

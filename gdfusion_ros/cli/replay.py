@@ -30,10 +30,10 @@ from gdfusion_ros.cli.common import (
     add_pipeline_arguments,
     bev_settings,
     counted,
-    lines_above,
     model_settings,
     pipeline_settings,
     progress,
+    tell,
     topic_settings,
 )
 from gdfusion_ros.errors import GdfusionError
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     network = load_backend(model, scores=pipeline.confidence)
     protocol: PoseProtocol = 'released' if args.released_protocol else 'live'
     with progress(total, 'msg') as bar:
-        listener = ReplayListener(message=bar.update, warning=lines_above(bar))
+        listener = ReplayListener(message=bar.update, warning=tell)
         result = replay(
             args.bag,
             args.out,

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import add_pipeline_arguments, counted, pipeline_settings, progress, topic_settings
+from gdfusion_ros.cli.common import add_pipeline_arguments, counted, pipeline_settings, progress, tell, topic_settings
 from gdfusion_ros.cli.node import FOXGLOVE_PORT
 from gdfusion_ros.errors import GdfusionError
 
@@ -71,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
     if args.rerun not in (None, _VIEWER) and args.rerun.suffix != '.rrd':
         raise GdfusionError(f'--rerun {args.rerun}: expected a file that ends in .rrd')
     pipeline, topics = pipeline_settings(args), topic_settings(args)
-    with bag_views(args.bag, args.grids, args.topic, pipeline=pipeline, topics=topics, measure=frame_scores) as views:
+    with bag_views(
+        args.bag, args.grids, args.topic, pipeline=pipeline, topics=topics, measure=frame_scores, tell=tell
+    ) as views:
         viewer = _viewer(args)
         try:
             _fill(viewer, views) if args.rerun is not None else _play(viewer, views, args.rate, once=args.once)

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages import jpeg
-from gdfusion_ros.messages.encodings import eight_bits, is_bayer, opencv, refusal, to_rgb
+from gdfusion_ros.messages.encodings import ENCODINGS, eight_bits, is_bayer, opencv, refusal, to_rgb
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.perception.image_size import Size, require_size
 from gdfusion_ros.perception.types import Pixels
@@ -81,7 +81,8 @@ def _has_mosaic(picture: Image.Image, encoding: str) -> bool:
     if not encoding.startswith('bayer'):
         return False
     if not is_bayer(encoding):
-        raise GdfusionError(f'unknown Bayer encoding {encoding[:40]!r}')
+        known = ', '.join(filter(is_bayer, ENCODINGS))
+        raise GdfusionError(f'unknown Bayer encoding {encoding[:40]!r}; there are {known}')
     if channels > 1:
         raise GdfusionError(f'the format says Bayer, but the file has {channels} channels, and it does not say of what')
     return True

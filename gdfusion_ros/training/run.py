@@ -252,7 +252,9 @@ class Run:
         try:
             content = torch.load(path, map_location='cpu', weights_only=True)
         except Exception as error:  # the bytes of a damaged file can make an unpickler raise anything
-            raise GdfusionError(f'checkpoint {path} cannot be read ({type(error).__name__})') from error
+            raise GdfusionError(
+                f'checkpoint {path} cannot be read ({type(error).__name__}): without it the run begins anew'
+            ) from error
         # What the run did not know had the effect of its default.
         before = {**training_settings.as_mapping(TrainingSettings()), **content['settings']}
         now = training_settings.as_mapping(self._settings)

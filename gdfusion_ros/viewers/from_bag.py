@@ -116,6 +116,7 @@ def bag_views(
     pipeline: PipelineSettings = _USUAL_PIPELINE,
     topics: TopicSettings = _USUAL_TOPICS,
     measure: Measure = lambda _: {},
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Iterator[BagViews]:
     """The views of the grids on ``topic`` of the bag ``grids`` (None: of ``bag`` itself).
 
@@ -126,12 +127,13 @@ def bag_views(
         pipeline: The cameras and the fixed frame.
         topics: Of the images, of their calibration and of the transforms.
         measure: What is to be drawn over time, by name.
+        tell: Takes a line for the user.
 
     Raises:
         GdfusionError: a bag cannot be read, has no grids, or is not of the same drive.
     """
     sources = Sources(grids or bag, topic, () if grids is None else (bag,), topics=topics)
-    with bag_snapshots(sources) as snapshots, bag_reader(bag) as reader, bag_reader(sources.grids) as beside:
+    with bag_snapshots(sources, tell) as snapshots, bag_reader(bag) as reader, bag_reader(sources.grids) as beside:
         diagnostics = topic_indexes([beside], [DIAGNOSTICS_TYPE]).get(DIAGNOSTICS_TOPIC)
         yield BagViews(
             snapshots,

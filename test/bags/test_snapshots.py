@@ -175,6 +175,26 @@ def test_images_may_be_on_other_topics(grids: Path, drive: Path, tmp_path: Path)
     assert [frame.images.keys() for frame in named] == [frame.images.keys() for frame in usual]
 
 
+def test_an_image_that_cannot_be_read_costs_itself(grids: Path, tmp_path: Path) -> None:
+    with bag_writer(tmp_path / 'torn') as bag:
+        bag.add_topic('/CAM_FRONT/image/compressed', 'sensor_msgs/msg/CompressedImage')
+        for second, data in enumerate([png(1), png(2)[:50], png(3)[:50]], 1):
+            image = MAKE(
+                'sensor_msgs/msg/CompressedImage',
+                header=header(second * SECOND, 'CAM_FRONT', MAKE),
+                format='png',
+                data=data,
+            )
+            bag.write('/CAM_FRONT/image/compressed', second, image)
+    told: list[str] = []
+    with bag_snapshots(Sources(grids, TOPIC, images=(tmp_path / 'torn',)), told.append) as frames:
+        assert [set(frames[index].images) for index in range(3)] == [{'CAM_FRONT'}, set(), set()]
+        assert frames.with_images(1)[1] == {}
+    [line] = told
+    assert line.startswith('/CAM_FRONT/image/compressed at 2.000000000')
+    assert line.endswith('; its grid is shown without it, as any other of CAM_FRONT that cannot be read')
+
+
 @pytest.mark.parametrize(
     ('role', 'said'),
     [

@@ -413,7 +413,7 @@ def test_a_bayer_file_with_colours_is_refused(make: MessageFactory) -> None:
     [
         ('mono16; jpeg compressed ', "a JPEG file cannot hold 'mono16'"),
         ('bayer_rggb16; jpeg compressed ', "a JPEG file cannot hold 'bayer_rggb16'"),
-        ('bayer_rggb12; jpeg compressed ', "unknown Bayer encoding 'bayer_rggb12'"),
+        ('bayer_rggb12; jpeg compressed ', "unknown Bayer encoding 'bayer_rggb12'; there are bayer_rggb8, "),
     ],
 )
 def test_a_grey_file_that_is_not_what_its_format_says_is_refused(

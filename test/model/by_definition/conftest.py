@@ -36,7 +36,7 @@ def changed(frame: Frame) -> Frame:
 
 @pytest.fixture
 def journey(drive: Any) -> Callable[..., None]:
-    """Compares logits, labels and confidence of a start, two frames, one of another calibration, and a new sequence's two."""
+    """Compares what is predicted of a start, two frames, one of another calibration, and a new sequence's two."""
 
     def travelled(
         network: OccupancyNetwork,
@@ -61,6 +61,8 @@ def journey(drive: Any) -> Callable[..., None]:
             assert (found.labels == labels).float().mean() >= AGREEMENT
             probability = expected.softmax(-1).transpose(0, 1).gather(-1, found.labels.long()[..., None])[..., 0]
             error = (found.confidence() / 255 - probability).abs().max()
-            assert error <= 0.5 / 255 + largest_error * expected.std(), f'frame {step}: confidence {float(error):.1e} off'
+            assert error <= 0.5 / 255 + largest_error * expected.std(), (
+                f'frame {step}: confidence {float(error):.1e} off'
+            )
 
     return travelled
