@@ -89,7 +89,7 @@ def checked(name: str, value: object, default: Value, record: Record) -> Value:
             raise refuse('one of ' + ', '.join(record.choices))
         return value
     if isinstance(value, str) or not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
-        raise refuse('a list of strings')
+        raise refuse('a list of strings, as [a, b]')
     if record.choices and not set(value) <= set(record.choices):
         raise refuse('a list of ' + ', '.join(record.choices))
     return tuple(value)

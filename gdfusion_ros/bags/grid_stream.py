@@ -175,15 +175,17 @@ def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSett
     if pipeline.missing_camera == 'mask':
         for camera in set(pipeline.cameras) - {pipeline.reference_camera}:
             optional |= {topics.image(camera), topics.camera_info(camera)}
-    if pipeline.missing_lidar == 'camera_only':
-        optional.add(topics.lidar_topic)
-    bag.require(
-        {
-            topic: type_name
-            for topic, type_name in input_topics(pipeline, topics, lidar=lidar).items()
-            if topic not in optional
-        }
-    )
+    inputs = input_topics(pipeline, topics, lidar=lidar)
+    clouds = inputs.pop(topics.lidar_topic, None)
+    bag.require({topic: type_name for topic, type_name in inputs.items() if topic not in optional})
+    if clouds is not None and pipeline.missing_lidar != 'camera_only':
+        try:
+            bag.require({topics.lidar_topic: clouds})
+        except GdfusionError as error:
+            raise GdfusionError(
+                "the network takes LiDAR clouds, too ('gdfusion convert --lidar' writes those of nuScenes, "
+                f"'missing_lidar: camera_only' goes without): {error}"
+            ) from error
 
 
 def _first_of_each(warn: Callable[[str], object]) -> Callable[[str, str], None]:

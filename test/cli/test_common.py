@@ -166,7 +166,7 @@ def test_a_topic_without_the_camera_is_refused() -> None:
             'a: &a [x, x]\n'
             + ''.join(f'{b}: &{b} [*{a}, *{a}]\n' for a, b in pairwise('abcdefghijklmnopqrstuvwxyz'))
             + 'occ: {ros__parameters: {cameras: *z}}',
-            "setting 'cameras': expected a list of strings, got ",
+            r"setting 'cameras': expected a list of strings, as \[a, b\], got ",
         ),
     ],
     ids=['empty', 'no section', 'no YAML', 'no file', 'deep', 'itself', 'a node twice', 'a name twice', 'endless'],
