@@ -104,7 +104,7 @@ def test_sets_without_a_cloud_are_skipped_or_seen_by_the_cameras_alone(
 def test_a_bag_without_clouds_is_refused_at_once_unless_the_cameras_may_do(
     run: Run, scene_bag: Path, looking: list[Frame]
 ) -> None:
-    with pytest.raises(GdfusionError, match='takes LiDAR clouds, too .*camera_only.*/LIDAR_TOP/points'):
+    with pytest.raises(GdfusionError, match=r'takes LiDAR clouds, too .*camera_only.*/LIDAR_TOP/points'):
         run(scene_bag)
     _, grids, _ = run(scene_bag, 'alone', missing_lidar='camera_only')
     assert [frame.lidar_depth for frame in looking] == [None] * len(grids) == [None] * 3
