@@ -59,7 +59,7 @@ def _list(_: argparse.Namespace) -> int:
             rows, headers=('name', 'model', 'here', 'from', 'about', 'license'), maxcolwidths=[None] * 3 + [30, 50, 30]
         )
     )
-    print("\n'gdfusion weights fetch NAME' brings what is not here")
+    print("\n'gdfusion weights fetch NAME' brings what the Hub has, or says who gives it")
     return 0
 
 

@@ -158,7 +158,7 @@ def unfinished(dataset: Dataset, out: Path, content: Content) -> Dataset:
             continue
         with bag_reader(path) as bag:
             if bag.custom_data != _custom_data(scene, dataset.version, content):
-                had = bag.custom_data.get('nuscenes.content', 'something else')
+                had = bag.custom_data.get('nuscenes.options', 'something else')
                 raise GdfusionError(
                     f'{path} is not what shall be made ({content}), it has {had}; remove it or choose another folder'
                 )
@@ -273,7 +273,7 @@ def _custom_data(scene: Scene, version: str, content: Content) -> dict[str, str]
         'scene_token': scene.token,
         'description': scene.description,
         **scene.log,
-        'content': str(content),
+        'options': str(content),
         'license': _MADE if version == SYNTHETIC else _NUSCENES,
     }
     # JSON can have halves of letters, which no file takes.

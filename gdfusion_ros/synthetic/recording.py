@@ -81,8 +81,8 @@ class Recorder:
         )
         rings = np.repeat(np.arange(len(ELEVATIONS)), AZIMUTHS)
         hit = (ranges > _LIDAR_REACH[0]) & (ranges < _LIDAR_REACH[1])
-        points = np.column_stack([rays * ranges[:, None], _INTENSITIES[classes], rings])[hit]
-        return np.ascontiguousarray(points, np.float32)
+        points = rays[hit] * ranges[hit, None]  # a ray that hits nothing has no end
+        return np.column_stack([points, _INTENSITIES[classes[hit]], rings[hit]]).astype(np.float32)
 
 
 def labels(drive: Drive, frame: int) -> Occ3DLabels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,9 +38,17 @@ def starting_network(settings: TrainingSettings, device: torch.device) -> Occupa
     Raises:
         GdfusionError: unknown model, or initial weights that are missing or do not fit.
     """
-    return fresh_network(
-        settings.model, settings.cues, settings.seed, settings.initial_weights, device, settings.fresh_cues
-    )
+    try:
+        return fresh_network(
+            settings.model, settings.cues, settings.seed, settings.initial_weights, device, settings.fresh_cues
+        )
+    except GdfusionError as error:
+        if not settings.initial_weights or Path(settings.initial_weights).exists():
+            raise
+        raise GdfusionError(
+            f"setting 'initial_weights': {error}; 'make weights' makes those of config/train_nano*.yaml, "
+            '--set initial_weights=FILE takes others'
+        ) from error
 
 
 class Trainer:

@@ -15,7 +15,7 @@ from gdfusion_ros.perception.poses import quaternion
 from gdfusion_ros.perception.types import NANOSECONDS, Matrix, SemanticGrid
 from gdfusion_ros.settings import TopicSettings
 from gdfusion_ros.viewers.jpeg import jpeg
-from gdfusion_ros.viewers.optional import library, no_server
+from gdfusion_ros.viewers.optional import library, no_server, reached_as
 from gdfusion_ros.viewers.view import View
 
 VOXELS_TOPIC = f'/{NODE_NAME}/{VOXELS.topic}'
@@ -52,7 +52,7 @@ class FoxgloveServer:
             )
         except (OSError, RuntimeError) as error:
             raise no_server('the server for Foxglove', host, port, error) from error
-        self.url = f'ws://{host}:{self._server.port}'
+        self.url = f'ws://{reached_as(host)}:{self._server.port}'
 
     def show(self, view: View) -> None:
         """Send ``view`` to every client."""

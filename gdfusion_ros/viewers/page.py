@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from gdfusion_ros.viewers.optional import library, no_server
+from gdfusion_ros.viewers.optional import library, no_server, reached_as
 from gdfusion_ros.viewers.view import View
 from gdfusion_ros.visualization import page
 from gdfusion_ros.visualization.snapshot import Snapshot
@@ -94,7 +94,7 @@ class LivePage:
         except OSError as error:
             self._end()
             raise no_server('the page', host, port, error) from error
-        self.url = f'http://{host}:{self._server.sockets[0].getsockname()[1]}'
+        self.url = f'http://{reached_as(host)}:{self._server.sockets[0].getsockname()[1]}'
 
     def show(self, view: View) -> None:
         """Send the view to every browser that is there."""

@@ -61,7 +61,7 @@ def test_converts_everything_in_several_processes(
     assert [row[1:6] for row in printed[5:7]] == [['3', '21', '6', '5', '3'], ['3', '21', '6', '0', '3']]
     assert main(['info', str(tmp_path / 'bags' / 'scene-0001')]) == 0
     printed_info = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ['nuscenes.content', 'images,', 'sweeps,', 'lidar,', 'annotations,', 'labels'] in printed_info
+    assert ['nuscenes.options', 'images,', 'sweeps,', 'lidar,', 'annotations,', 'labels'] in printed_info
     counts = {line[0]: (line[1], line[2]) for line in printed_info if line and line[0].startswith('/')}
     assert counts['/ground_truth/occupancy'] == ('gdfusion_ros/msg/SemanticOccupancyGrid', '3')
     assert counts['/nuscenes/annotations'] == ('visualization_msgs/msg/MarkerArray', '3')

@@ -60,7 +60,7 @@ def test_what_exists_is_not_overwritten(npz: Path, labelled_root: Path, capsys: 
         ),
         (['{bag}'], 'has no messages on /occ/occupancy (gdfusion_ros/msg/SemanticOccupancyGrid); it has'),
         (['--npz', 'nowhere', '--truth', '{bag}'], 'no folder nowhere; expected one with <sample token>.npz'),
-        (['--npz', '{npz}', '--truth', '{bare}'], 'has no messages on /ground_truth/occupancy'),
+        (['--npz', '{npz}', '--truth', '{bare}'], "'gdfusion convert --labels' writes that"),
         (['--npz', '{npz}', '--truth', 'nowhere'], 'no bag nowhere'),
         (
             ['--npz', '{npz}', '--nuscenes', '{root}', '--label-set', 'kitti'],

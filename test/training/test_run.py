@@ -207,7 +207,10 @@ def test_data_without_labels_can_be_stepped_through(
         ('model: other', "unknown model 'other'"),
         ('{cross_entropy: 0, depth: 0}', 'nothing would be learned'),
         ('{cross_entropy: 0, depth: 0, cell_depth_fused: 1, cues: [voxel]}', 'nothing would be learned'),
-        ('initial_weights: none.safetensors', 'none.safetensors'),
+        (
+            'initial_weights: none.safetensors',
+            "none.safetensors; 'make weights' makes those of config/train_nano*.yaml",
+        ),
     ],
 )
 def test_bad_settings_are_one_line(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import socket
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
+from gdfusion_ros.viewers.optional import reached_as
 from gdfusion_ros.viewers.page import LivePage
 from gdfusion_ros.viewers.view import View
 from gdfusion_ros.visualization.snapshot import Snapshot
@@ -119,6 +121,10 @@ def test_there_is_nothing_else(live: LivePage) -> None:
     with pytest.raises(HTTPError) as caught:
         get(live, '/etc/passwd')
     assert caught.value.code == 404
+
+
+def test_a_page_for_others_is_named_as_they_reach_it() -> None:
+    assert (reached_as('0.0.0.0'), reached_as('127.0.0.1')) == (socket.gethostname(), '127.0.0.1')
 
 
 def test_a_port_that_is_taken_is_named(live: LivePage) -> None:
