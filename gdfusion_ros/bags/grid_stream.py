@@ -179,13 +179,11 @@ def require_inputs(bag: BagReader, pipeline: PipelineSettings, topics: TopicSett
     clouds = inputs.pop(topics.lidar_topic, None)
     bag.require({topic: type_name for topic, type_name in inputs.items() if topic not in optional})
     if clouds is not None and pipeline.missing_lidar != 'camera_only':
-        try:
-            bag.require({topics.lidar_topic: clouds})
-        except GdfusionError as error:
-            raise GdfusionError(
-                "the network takes LiDAR clouds, too ('gdfusion convert --lidar' writes those of nuScenes, "
-                f"'missing_lidar: camera_only' goes without): {error}"
-            ) from error
+        bag.require(
+            {topics.lidar_topic: clouds},
+            "the network takes LiDAR clouds, too ('gdfusion convert --lidar' writes those of nuScenes, "
+            "'missing_lidar: camera_only' goes without)",
+        )
 
 
 def _first_of_each(warn: Callable[[str], object]) -> Callable[[str, str], None]:

@@ -89,8 +89,10 @@ class BagReader:
         self.custom_data: Mapping[str, str] = metadata.custom_data
         self.not_read: Sequence[str] = metadata.not_read
 
-    def require(self, wanted: Mapping[str, str]) -> None:
+    def require(self, wanted: Mapping[str, str], remedy: str = '') -> None:
         """Make sure that the topics ``wanted`` (name -> message type) are there and have messages.
+
+        ``remedy`` says how to come by them, ahead of the long list of what is there.
 
         Raises:
             GdfusionError: names what is missing and lists what is there, what has a missing type before the rest.
@@ -108,7 +110,8 @@ class BagReader:
             there = ', '.join(f'{topic.name} ({topic.type_name}, {topic.count})' for topic in likely)
             others = ', '.join(f'{item.topic} ({item.reason})' for item in self.left_out)
             raise GdfusionError(
-                f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}'
+                (f'{remedy}: ' if remedy else '')
+                + f'bag {self.path} has no messages on {", ".join(missing)}; it has {there or "nothing"}'
                 + (f'; left out: {others}' if others else '')
             )
 

@@ -152,7 +152,9 @@ def bag_snapshots(sources: Sources, tell: Callable[[str], object] = lambda _: No
 
         (bag,) = opened([sources.grids])
         others = opened(sources.images)
-        _require_grids(bag, sources.topic)
+        bag.require(
+            {sources.topic: GRID_TYPE}, "no grids ('gdfusion replay' makes them of images, --topic takes others)"
+        )
         grids = topic_indexes([bag], [GRID_TYPE])
         images = topic_indexes(others or [bag], _IMAGES)
         images = {name: entries for name, entries in images.items() if sources.has_images(name)}
@@ -165,16 +167,6 @@ def bag_snapshots(sources: Sources, tell: Callable[[str], object] = lambda _: No
         if sources.truth and not frames.parts.truth:
             raise _missing([sources.truth], f'ground truth on {GROUND_TRUTH_TOPIC}')
         yield frames
-
-
-def _require_grids(bag: BagReader, topic: str) -> None:
-    """Who gives the bag of the images alone is told how to come by grids, ahead of the long list of what is there."""
-    try:
-        bag.require({topic: GRID_TYPE})
-    except GdfusionError as error:
-        raise GdfusionError(
-            f"no grids ('gdfusion replay' makes them of images, --topic takes others): {error}"
-        ) from error
 
 
 def _missing(paths: Sequence[Path], what: str) -> GdfusionError:

@@ -217,7 +217,7 @@ class _Told:
     """Shows on a progress bar how it goes on."""
 
     def __init__(self, bar: tqdm[Any]) -> None:
-        self._bar, self._say = bar, tell
+        self._bar = bar
         self._grids = 0
 
     def done(self, record: Record) -> None:
@@ -227,8 +227,8 @@ class _Told:
         self._bar.update()
 
     def failed(self, failure: Failure) -> None:
-        self._say(f'failed: {failure.source}: {failure.reason}')
+        tell(f'failed: {failure.source}: {failure.reason}')
         self._bar.update()
 
     def again(self, job: Job, reason: str) -> None:
-        self._say(f'again: {job.source}: {reason}')
+        tell(f'again: {job.source}: {reason}')

@@ -99,10 +99,7 @@ def _drive_of_scene(scene: Scene, pipeline: PipelineSettings) -> Drive:
 
 def _bag_frames(bag: BagReader, pipeline: PipelineSettings, topics: TopicSettings) -> list[KeyFrame]:
     """Record times are the stamps here: the converter writes all of this at the sensors' own times."""
-    try:
-        bag.require({GROUND_TRUTH_TOPIC: GRID_TYPE})
-    except GdfusionError as error:
-        raise GdfusionError(f"no ground truth ('gdfusion convert --labels' writes that of Occ3D): {error}") from error
+    bag.require({GROUND_TRUTH_TOPIC: GRID_TYPE}, "no ground truth ('gdfusion convert --labels' writes that of Occ3D)")
     tokens = {}
     if SAMPLE_TOKEN_TOPIC in bag.topics:
         bag.require({SAMPLE_TOKEN_TOPIC: SAMPLE_TOKEN_TYPE})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.network import OccupancyNetwork
 from gdfusion_ros.model.runtime.prepare import lay_out
 from gdfusion_ros.model.state import SequenceState
+from gdfusion_ros.model.weights.registry import find
 from gdfusion_ros.model.zoo import fresh_network
 from gdfusion_ros.training.average import WeightAverage
 from gdfusion_ros.training.examples import Example
@@ -38,17 +38,14 @@ def starting_network(settings: TrainingSettings, device: torch.device) -> Occupa
     Raises:
         GdfusionError: unknown model, or initial weights that are missing or do not fit.
     """
-    try:
-        return fresh_network(
-            settings.model, settings.cues, settings.seed, settings.initial_weights, device, settings.fresh_cues
-        )
-    except GdfusionError as error:
-        if not settings.initial_weights or Path(settings.initial_weights).exists():
-            raise
+    if settings.initial_weights and not (path := find(settings.initial_weights)).exists():
         raise GdfusionError(
-            f"setting 'initial_weights': {error}; 'make weights' makes those of config/train_nano*.yaml, "
-            '--set initial_weights=FILE takes others'
-        ) from error
+            f"setting 'initial_weights': there is no checkpoint {path}; 'make weights' makes those of "
+            'config/train_nano*.yaml, --set initial_weights=FILE takes others'
+        )
+    return fresh_network(
+        settings.model, settings.cues, settings.seed, settings.initial_weights, device, settings.fresh_cues
+    )
 
 
 class Trainer:

@@ -122,7 +122,6 @@ def test_the_time_of_a_bag_is_the_nodes_where_it_is_asked_for(live: Any, drive: 
 
 
 VIEWER = """
-from gdfusion_ros.messages.factory import stamp_of
 from gdfusion_ros.ros import environment, qos
 from gdfusion_ros.ros.context import ros_node, spinning
 from gdfusion_ros.ros.factory import message_class
