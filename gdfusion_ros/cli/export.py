@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdfusion_ros.cli.common import add_pipeline_arguments, pipeline_settings, progress, topic_settings
+from gdfusion_ros.cli.common import add_pipeline_arguments, counted, pipeline_settings, progress, topic_settings
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.settings import CUES, ModelSettings
 
@@ -108,7 +108,7 @@ def _check(args: argparse.Namespace) -> int:
             summary.add(frame)
             bar.update()
     print(
-        f'{exported.title}, {args.backend} with {exported.device} against torch: {summary.frames} frames\n'
+        f'{exported.title}, {args.backend} with {exported.device} against torch: {counted(summary.frames, "frame")}\n'
         f'labels equal: {summary.labels:.6f} in the worst frame\n'
         f'largest error of the state: {summary.error:.2g} standard deviations ({summary.worst or "nothing"})'
     )

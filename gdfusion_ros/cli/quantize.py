@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from gdfusion_ros.cli.common import (
     add_model_arguments,
     add_pipeline_arguments,
+    counted,
     model_settings,
     pipeline_settings,
     progress,
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     work = sum(layer.work for layer in choice.layers if layer.chosen)
     print(
         f'\n{args.out}: {layers} of {len(choice.layers)} layers, with {100 * work:.1f} % of their multiplications, '
-        f'have 8 bits; {100 * choice.agreement:.2f} % of the voxels of {len(steps)} frames keep their class'
+        f'have 8 bits; {100 * choice.agreement:.2f} % of the voxels of {counted(len(steps), "frame")} keep their class'
     )
     return 0
 

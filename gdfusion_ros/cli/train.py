@@ -24,7 +24,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdfusion_ros.cli.common import add_device_argument, add_set_argument, add_version_argument, assignment, progress
+from gdfusion_ros.cli.common import (
+    add_device_argument,
+    add_set_argument,
+    add_version_argument,
+    assignment,
+    counted,
+    progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             labels = labelled(data.training, specification(settings.model))
             print(
                 f'{frames} key frames in {sum(len(dataset.scenes) for dataset in data.training)} scenes, '
-                f'{labels} labelled; {processes.count} x {settings.slots} slots, {device}'
+                f'{labels} labelled; {processes.count} x {counted(settings.slots, "slot")}, {device}'
             )
         processes.wait()
         network = starting_network(settings, device)
@@ -99,10 +106,10 @@ def run(args: argparse.Namespace) -> int:
             try:
                 result = training.train(Display(bar, training.done))
             except KeyboardInterrupt:
-                done = f'after {training.done} steps; with --resume the same command goes on'
+                done = f'after {counted(training.done, "step")}; with --resume the same command goes on'
                 raise KeyboardInterrupt(done) from None
         if processes.first:
-            print(f'{result.steps} steps; {result.waiting:.1%} of the time was spent waiting for data')
+            print(f'{counted(result.steps, "step")}; {result.waiting:.1%} of the time was spent waiting for data')
             print(f'weights in {folder.weights}, curves in {folder.curves}')
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from gdfusion_ros.benchmark import against
-from gdfusion_ros.cli.common import model_flags, progress
+from gdfusion_ros.cli.common import counted, model_flags, progress
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
         for turn in turns
     ]
-    print(f'{args.against} and this one by turns, medians of {args.frames} frames')
+    print(f'{args.against} and this one by turns, medians of {counted(args.frames, "frame")}')
     columns = ('frame [ms]', 'now', 'ratio', 'frame / floor', 'now', 'peak [GB]', 'now')
     print(tabulate(rows, headers=columns, floatfmt='.2f'))
     spreads = {

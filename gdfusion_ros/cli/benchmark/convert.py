@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from gdfusion_ros.bags.info import format_size
 from gdfusion_ros.benchmark import dataset as benchmark
-from gdfusion_ros.cli.common import progress
+from gdfusion_ros.cli.common import counted, progress
 from gdfusion_ros.datasets import nuscenes
 
 
@@ -30,6 +30,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
         for result in results
     ]
-    print(f'{results[0].scenes} scenes, {format_size(results[0].size)} of images, medians of {args.frames} runs [s]')
+    print(
+        f'{counted(results[0].scenes, "scene")}, {format_size(results[0].size)} of images, '
+        f'medians of {counted(args.frames, "run")} [s]'
+    )
     print(tabulate(rows, headers=('storage', 'convert', '', 'rosbags alone', '', 'speed'), disable_numparse=True))
     return {'bags': [{**dataclasses.asdict(result), 'speed': result.speed} for result in results]}

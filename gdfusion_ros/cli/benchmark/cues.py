@@ -9,7 +9,7 @@ from typing import Any
 from gdfusion_ros.benchmark import cues
 from gdfusion_ros.benchmark import network as benchmark
 from gdfusion_ros.cli.benchmark.columns import columns
-from gdfusion_ros.cli.common import model_settings, progress
+from gdfusion_ros.cli.common import counted, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.runtime.process import prepare_process
 from gdfusion_ros.model.zoo import load_network
@@ -31,7 +31,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for name in benchmark.FUSIONS
     ]
     shares.append(('all four', f'{result.fusion_share * result.frame * 1e3:.1f}', f'{result.fusion_share:.1%}'))
-    print(f'{result.model} on {result.device}, medians of {result.frames} frames of {result.frame * 1e3:.1f} ms')
+    print(
+        f'{result.model} on {result.device}, '
+        f'medians of {counted(result.frames, "frame")} of {result.frame * 1e3:.1f} ms'
+    )
     print(columns(shares, 'fusion', 'ms', 'share'))
     steps = [
         (

@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from gdfusion_ros.benchmark import fleet
 from gdfusion_ros.benchmark.alone import alone
-from gdfusion_ros.cli.common import model_settings, progress
+from gdfusion_ros.cli.common import counted, model_settings, progress
 from gdfusion_ros.fleet.job import JobSettings
 from gdfusion_ros.fleet.listing import list_jobs
 
@@ -31,14 +31,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             'one replay after the other',
             f'{speed.replays:.1f} s, {workers} threads; {speed.replaying:.1f} s without the start of each',
         ),
-        ('the fleet', f'{speed.fleet:.1f} s, {workers} workers of one thread; {speed.started:.1f} s once started'),
+        (
+            'the fleet',
+            f'{speed.fleet:.1f} s, {counted(workers, "worker")} of one thread; {speed.started:.1f} s once started',
+        ),
         ('replays / fleet', f'{speed.replays / speed.fleet:.2f}'),
         ('  without all starts', f'{speed.replaying / speed.started:.2f}'),
-        ('empty bags', f'{engine.bags / engine.seconds:.0f} bags/s, {engine.bags} bags'),
+        ('empty bags', f'{engine.bags / engine.seconds:.0f} bags/s, {counted(engine.bags, "bag")}'),
         ('of a bag of 40 frames', f'{overhead:.3%}'),
         ('memory of the driver', f'{engine.peak_memory / 1e6:.0f} MB; {engine.before / 1e6:.0f} MB after a tenth'),
     ]
-    print(f'{speed.bags} bags, {speed.grids} grids')
+    print(f'{counted(speed.bags, "bag")}, {counted(speed.grids, "grid")}')
     print(tabulate(rows, tablefmt='plain', disable_numparse=True))
     return {
         'throughput': dataclasses.asdict(speed),

@@ -8,7 +8,7 @@ from typing import Any
 
 from gdfusion_ros.benchmark import memory
 from gdfusion_ros.cli.benchmark.columns import columns
-from gdfusion_ros.cli.common import model_settings, progress
+from gdfusion_ros.cli.common import counted, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.networks.bevdetocc import BEVDETOCC_GF, BEVDETOCC_GF_SMALL
 from gdfusion_ros.model.runtime.device import select_device
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise GdfusionError(f'model {name} has no sister that keeps its volumes; compare {" or ".join(specs)}')
     with progress(len(memory.LENGTHS) + 1, 'network') as bar:
         uses = memory.run(specs[name], args.frames, select_device(settings.device), bar.update)
-    warm_up = f'{args.frames} frames after {memory.WARM_UP} that warm up'
+    warm_up = f'{counted(args.frames, "frame")} after {memory.WARM_UP} that warm up'
     print(f'random weights, {warm_up}, each network in a process of its own')
     rows = [
         (

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from gdfusion_ros.benchmark import exported, network
 from gdfusion_ros.cli.benchmark.columns import columns
-from gdfusion_ros.cli.common import model_settings, progress
+from gdfusion_ros.cli.common import counted, model_settings, progress
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.runtime.backends import load_backend
 from gdfusion_ros.model.runtime.exported import ExportedNetwork
@@ -45,7 +45,7 @@ def _exported(settings: ModelSettings, frames: int) -> dict[str, Any]:
     with progress(frames, 'frame') as bar:
         result = exported.run(loaded, frames, bar.update)
     print(
-        f'{result.model}, {settings.backend} with {result.device}, medians of {frames} frames\n'
+        f'{result.model}, {settings.backend} with {result.device}, medians of {counted(frames, "frame")}\n'
         f'geometry {result.geometry * 1e3:.1f} ms, network {result.network * 1e3:.1f} ms, '
         f'{1 / result.frame:.2f} frames per second, state {result.state / 1e6:.1f} MB'
     )
@@ -71,5 +71,5 @@ def _table(result: network.BenchmarkResult) -> str:
         ('peak memory', f'{result.peak_memory / 1e9:.2f} GB'),
         ('recurrent state', f'{result.state / 1e6:.1f} MB'),
     ]
-    head = f'{result.model} on {result.device}, {result.precision}, medians of {result.frames} frames'
+    head = f'{result.model} on {result.device}, {result.precision}, medians of {counted(result.frames, "frame")}'
     return '\n'.join([head, columns(rows, 'stage', 'ms', 'share', 'GMAC'), '', tabulate(facts, tablefmt='plain')])

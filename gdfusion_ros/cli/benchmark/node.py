@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from gdfusion_ros.bags.recording import percentiles
-from gdfusion_ros.cli.common import model_settings, progress
+from gdfusion_ros.cli.common import counted, model_settings, progress
 from gdfusion_ros.model.runtime.backends import title_of
 from gdfusion_ros.ros import environment
 from gdfusion_ros.settings import model_arguments
@@ -28,7 +28,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     rest = {name: times for name, times in stages.items() if name != 'network'}
     rows = [*percentiles(stages), ('total less network', *percentiles(rest)[-1][1:])]
     title = title_of(settings)
-    print(f'{title} in a live node, {args.frames} camera sets of {args.bag}: ms from the last image to the grid')
+    print(
+        f'{title} in a live node, {counted(args.frames, "camera set")} of {args.bag}: '
+        'ms from the last image to the grid'
+    )
     print(tabulate(rows, headers=('stage', 'median', '95 %', 'worst'), floatfmt='.1f'))
     print(f'from the start of the node to its first grid: {measured.start:.1f} s')
     return {

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from gdfusion_ros.cli.common import model_settings, progress
+from gdfusion_ros.cli.common import counted, model_settings, progress
 from gdfusion_ros.model.runtime.backends import title_of
 from gdfusion_ros.ros import environment
 from gdfusion_ros.settings import model_arguments
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     growth = usage.growth()
     title = title_of(settings)
     print(
-        f'{title} in a live node, after {args.frames} camera sets: {usage.memory[-1]:.1f} MB allocated, '
+        f'{title} in a live node, after {counted(args.frames, "camera set")}: {usage.memory[-1]:.1f} MB allocated, '
         f'{usage.files[-1]} open files, {usage.threads[-1]} threads; growth with 1,000 sets, the first quarter left '
         'out: ' + ', '.join(f'{what} {more:+.3f}' for what, more in growth.items())
     )

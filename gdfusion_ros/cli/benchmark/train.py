@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from gdfusion_ros.benchmark import training as benchmark
-from gdfusion_ros.cli.common import progress
+from gdfusion_ros.cli.common import counted, progress
 from gdfusion_ros.cli.train import datasets
 from gdfusion_ros.model.runtime.device import select_device
 from gdfusion_ros.model.runtime.process import prepare_process
@@ -22,7 +22,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     with progress(settings.steps, 'step') as bar:
         result = benchmark.run(settings, datasets([args.nuscenes], args.version, args.scenes), device, bar.update)
     print(
-        f'{result.model} on {result.device}, {settings.slots} slots, {settings.workers} workers, {result.steps} '
-        f'steps: {result.frames_per_second:.2f} frames/s, {result.waiting:.1%} of the time spent waiting for data'
+        f'{result.model} on {result.device}, {counted(settings.slots, "slot")}, {counted(settings.workers, "worker")}, '
+        f'{counted(result.steps, "step")}: {result.frames_per_second:.2f} frames/s, '
+        f'{result.waiting:.1%} of the time spent waiting for data'
     )
     return dataclasses.asdict(result)

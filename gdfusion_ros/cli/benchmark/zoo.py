@@ -8,7 +8,7 @@ from typing import Any
 
 from gdfusion_ros.benchmark import zoo
 from gdfusion_ros.cli.benchmark.columns import columns
-from gdfusion_ros.cli.common import model_settings, progress
+from gdfusion_ros.cli.common import counted, model_settings, progress
 from gdfusion_ros.model.zoo import ZOO
 
 
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     names = (settings.model,) if settings.model else tuple(ZOO)
     with progress(len(names), 'network') as bar:
         results = zoo.run(args.frames, settings.device, bar.update, names)
-    print(f'random weights, medians of {args.frames} frames, each network in a process of its own')
+    print(f'random weights, medians of {counted(args.frames, "frame")}, each network in a process of its own')
     rows = [
         (
             name,
