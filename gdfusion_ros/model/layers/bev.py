@@ -28,9 +28,14 @@ class BevEncoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList()
         for width, count, stride in zip(channels, blocks, strides, strict=True):
-            others = (ResidualBlock2d(width, width) for _ in range(count - 1))
-            self.layers.append(nn.Sequential(ResidualBlock2d(in_channels, width, stride, shortcut=3), *others))
+            self.layers.append(self.stage(in_channels, width, count, stride))
             in_channels = width
+
+    @staticmethod
+    def stage(in_channels: int, width: int, count: int, stride: int) -> nn.Sequential:
+        """``count`` blocks that give ``width`` channels; the first one strides."""
+        others = (ResidualBlock2d(width, width) for _ in range(count - 1))
+        return nn.Sequential(ResidualBlock2d(in_channels, width, stride, shortcut=3), *others)
 
     def forward(self, view: Tensor) -> list[Tensor]:
         """(1, C, Y, X) -> the output (1, width, Y / stride, X / stride) of every stage."""
@@ -90,27 +95,19 @@ def stretched(view: Tensor, size: Sequence[int]) -> Tensor:
 DOUBLED_BEV_NECK: Table = {'conv.': 'conv.', **{f'up.{place}.': f'up2.{place + 1}.' for place in (0, 1, 3)}}
 
 
-class ColumnEncoder(nn.Module):
-    """Stages of residual blocks over the bird's-eye view; the first block of each stage changes size and channels."""
+class ColumnEncoder(BevEncoder):
+    """The same with ResNet's blocks over whole columns; their first one changes size and channels."""
 
-    def __init__(
-        self, in_channels: int, channels: Sequence[int], blocks: Sequence[int], strides: Sequence[int]
-    ) -> None:
-        """``in_channels`` of a whole column; one entry a stage in ``channels``, ``blocks`` and ``strides``."""
-        super().__init__()
-        self.layers = nn.ModuleList()
-        for width, count, stride in zip(channels, blocks, strides, strict=True):
-            others = (BasicBlock(width, width, 1) for _ in range(count - 1))
-            self.layers.append(nn.Sequential(BasicBlock(in_channels, width, stride), *others))
-            in_channels = width
+    @staticmethod
+    def stage(in_channels: int, width: int, count: int, stride: int) -> nn.Sequential:
+        """``in_channels`` of the first stage are those of a whole column."""
+        others = (BasicBlock(width, width, 1) for _ in range(count - 1))
+        return nn.Sequential(BasicBlock(in_channels, width, stride), *others)
 
     def forward(self, volume: Tensor) -> list[Tensor]:
         """(1, C, Y, X, Z) -> the output (1, width, Y / stride, X / stride) of every stage."""
-        levels, view = [], volume.permute(0, 4, 1, 2, 3).flatten(1, 2).contiguous(memory_format=torch.channels_last)
-        for stage in self.layers:
-            view = stage(view)
-            levels.append(view)
-        return levels
+        columns = volume.permute(0, 4, 1, 2, 3).flatten(1, 2)
+        return super().forward(columns.contiguous(memory_format=torch.channels_last))
 
 
 class ColumnNeck(nn.Module):

@@ -27,7 +27,9 @@ class ResidualBlock2d(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2: nn.Module = nn.BatchNorm2d(channels)
         edge = int(in_channels != channels) if shortcut is None else shortcut
-        self.downsample = nn.Conv2d(in_channels, channels, edge, stride, edge // 2) if edge else None
+        self.downsample: nn.Module | None = None
+        if edge:
+            self.downsample = nn.Conv2d(in_channels, channels, edge, stride, edge // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, h, w) -> (N, out, h / stride, w / stride)."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gdfusion_ros.model.layers.blocks2d import ResidualBlock2d
 from gdfusion_ros.model.layers.fusing import FusibleSequential, folded
 
 
@@ -59,39 +60,18 @@ class ImageFeatures(NamedTuple):
     deep: Tensor
 
 
-class BasicBlock(nn.Module):
-    """Residual block of two 3x3 convolutions with the stride in the first."""
+class BasicBlock(ResidualBlock2d):
+    """The residual block of shallow ResNets, whose shortcut is normalised."""
 
     expansion = 1
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
         """The block gives ``width`` channels."""
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 3, stride, 1, bias=False)
-        self.bn1: nn.Module = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2: nn.Module = nn.BatchNorm2d(width)
-        self.downsample: nn.Module | None = None
+        super().__init__(in_channels, width, stride, shortcut=0)
         if stride != 1 or in_channels != width:
             self.downsample = FusibleSequential(
                 nn.Conv2d(in_channels, width, 1, stride, bias=False), nn.BatchNorm2d(width)
             )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> (N, width, h / stride, w / stride)."""
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = self.bn2(self.conv2(y))
-        y += x if self.downsample is None else self.downsample(x)
-        return F.relu(y, inplace=True)
-
-    def fuse(self) -> None:
-        """Fold both normalisations."""
-        self.conv1, self.bn1 = folded(self.conv1, self.bn1), nn.Identity()
-        self.conv2, self.bn2 = folded(self.conv2, self.bn2), nn.Identity()
-
-    def chains(self) -> Sequence[tuple[nn.Module, nn.Module]]:
-        """The second after the first."""
-        return [(self.conv1, self.conv2)]
 
 
 class ResNet(nn.Module):
