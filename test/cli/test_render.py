@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,47 +18,32 @@ from gdfusion_ros.messages import encode
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
-from gdfusion_ros.settings import SURROUND_CAMERAS
 
 pytestmark = pytest.mark.slow
 
 STAMPS = [1_600_000_000_000_000_000 + number * 500_000_000 for number in range(3)]
+GroundGrids = Callable[[Sequence[int]], list[SemanticGrid]]
 TOPIC = '/occ/occupancy'
 
 
-def write_grids(path: Path, topic: str) -> Path:
-    labels = np.full((10, 10, 4), OCC3D_NUSCENES.free, np.uint8, order='F')
-    labels[:, :, 0] = 11
+def write_grids(path: Path, topic: str, grids: list[SemanticGrid]) -> Path:
     with bag_writer(path) as bag:
         bag.add_topic(topic, GRID_TYPE)
-        for number, stamp in enumerate(STAMPS):
-            grid = SemanticGrid(
-                stamp,
-                'base_link',
-                (-4.0, -4.0, -1.0),
-                (0.8, 0.8, 0.8),
-                labels,
-                None,
-                OCC3D_NUSCENES,
-                'made',
-                number + 1,
-                SURROUND_CAMERAS,
-                43_000_000,
-            )
-            bag.write(topic, stamp, encode.occupancy(grid, RosbagsFactory()))
+        for grid in grids:
+            bag.write(topic, grid.stamp, encode.occupancy(grid, RosbagsFactory()))
     return path
 
 
 @pytest.fixture(scope='module')
-def grids(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def grids(ground_grids: GroundGrids, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three grids, 0.5 s apart."""
-    return write_grids(tmp_path_factory.mktemp('bags') / 'grids', TOPIC)
+    return write_grids(tmp_path_factory.mktemp('bags') / 'grids', TOPIC, ground_grids(STAMPS))
 
 
 @pytest.fixture(scope='module')
-def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def truth(ground_grids: GroundGrids, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as ground truth."""
-    return write_grids(tmp_path_factory.mktemp('bags') / 'truth', GROUND_TRUTH_TOPIC)
+    return write_grids(tmp_path_factory.mktemp('bags') / 'truth', GROUND_TRUTH_TOPIC, ground_grids(STAMPS))
 
 
 def seconds(stamp: int) -> str:

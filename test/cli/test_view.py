@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,42 +26,25 @@ from gdfusion_ros.viewers.from_bag import bag_views
 from gdfusion_ros.viewers.view import View
 from gdfusion_ros.visualization.snapshot import Snapshot
 
+GroundGrids = Callable[[Sequence[int]], list[SemanticGrid]]
 TOPIC = '/occ/occupancy'
 MAKE = RosbagsFactory()
 
 
-def write_grids(path: Path, stamps: list[int]) -> Path:
-    labels = np.full((10, 10, 4), OCC3D_NUSCENES.free, np.uint8, order='F')
-    labels[:, :, 0] = 11
+@pytest.fixture(scope='module')
+def grids(scene_bag: Path, ground_grids: GroundGrids, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A grid for each of the scene's three sets of images, and what was said of the network then."""
+    with bag_reader(scene_bag) as drive:
+        stamps = [message.stamp for message in drive.raw_messages(['/CAM_FRONT/camera_info'])]
+    path = tmp_path_factory.mktemp('view') / 'grids'
     with bag_writer(path) as bag:
         bag.add_topic(TOPIC, GRID_TYPE)
         bag.add_topic(DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE)
-        for number, stamp in enumerate(stamps):
-            grid = SemanticGrid(
-                stamp,
-                'base_link',
-                (-4.0, -4.0, -1.0),
-                (0.8, 0.8, 0.8),
-                labels,
-                None,
-                OCC3D_NUSCENES,
-                'made',
-                number + 1,
-                SURROUND_CAMERAS,
-                43_000_000,
-            )
-            bag.write(TOPIC, stamp, encode.occupancy(grid, MAKE))
+        for number, grid in enumerate(ground_grids(stamps)):
+            bag.write(TOPIC, grid.stamp, encode.occupancy(grid, MAKE))
             status = Status('occ: network', 0, f'frame {number}', {})
-            bag.write(DIAGNOSTICS_TOPIC, stamp, diagnostic_array(stamp, [status], MAKE))
+            bag.write(DIAGNOSTICS_TOPIC, grid.stamp, diagnostic_array(grid.stamp, [status], MAKE))
     return path
-
-
-@pytest.fixture(scope='module')
-def grids(scene_bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grid for each of the scene's three sets of images."""
-    with bag_reader(scene_bag) as bag:
-        stamps = [message.stamp for message in bag.raw_messages(['/CAM_FRONT/camera_info'])]
-    return write_grids(tmp_path_factory.mktemp('view') / 'grids', stamps)
 
 
 def test_a_view_has_all_that_is_known_of_its_instant(scene_bag: Path, grids: Path) -> None:
