@@ -15,7 +15,8 @@ from gdfusion_ros.perception.poses import quaternion
 from gdfusion_ros.perception.types import NANOSECONDS, Matrix, SemanticGrid
 from gdfusion_ros.settings import TopicSettings
 from gdfusion_ros.viewers.jpeg import jpeg
-from gdfusion_ros.viewers.optional import library, no_server, reached_as
+from gdfusion_ros.viewers.optional import library
+from gdfusion_ros.viewers.servers import no_server, reached_as
 from gdfusion_ros.viewers.view import View
 
 VOXELS_TOPIC = f'/{NODE_NAME}/{VOXELS.topic}'

@@ -16,7 +16,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from gdfusion_ros.viewers.optional import library, no_server, reached_as
+from gdfusion_ros.viewers.optional import library
+from gdfusion_ros.viewers.servers import no_server, reached_as
 from gdfusion_ros.viewers.view import View
 from gdfusion_ros.visualization import page
 from gdfusion_ros.visualization.snapshot import Snapshot

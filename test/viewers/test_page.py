@@ -16,8 +16,8 @@ import pytest
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
-from gdfusion_ros.viewers.optional import reached_as
 from gdfusion_ros.viewers.page import LivePage
+from gdfusion_ros.viewers.servers import reached_as
 from gdfusion_ros.viewers.view import View
 from gdfusion_ros.visualization.snapshot import Snapshot
 

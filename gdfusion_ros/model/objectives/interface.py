@@ -81,7 +81,7 @@ class FrameTruth:
         )
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """``objective(frame, truth, state, progress) -> (losses by name, state)``; their sum is to become small.
 
     The network is part of this module, so that one call is one forward pass for torch's data parallelism. What else
@@ -93,6 +93,7 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
 
+    @abstractmethod
     def forward(
         self, frame: Frame, truth: FrameTruth, state: SequenceState | None, progress: float
     ) -> tuple[dict[str, Tensor], SequenceState]:
@@ -107,7 +108,6 @@ class Objective(nn.Module):
         Returns:
             The weighted losses, and the state, detached: training does not go back through time.
         """
-        raise NotImplementedError
 
     def told(self, mix: Callable[[Tensor], Tensor]) -> AbstractContextManager[None]:
         """While it lasts, the network lifts ``mix`` of the depth that it predicts; see FusedDepth."""
