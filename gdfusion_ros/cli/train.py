@@ -94,9 +94,10 @@ def run(args: argparse.Namespace) -> int:
             _require(folder, resume=args.resume)
             print(training_settings.text(settings))
             frames = sum(len(scene.samples) for dataset in data.training for scene in dataset.scenes)
+            scenes = sum(len(dataset.scenes) for dataset in data.training)
             labels = labelled(data.training, specification(settings.model))
             print(
-                f'{frames} key frames in {sum(len(dataset.scenes) for dataset in data.training)} scenes, '
+                f'{counted(frames, "key frame")} in {counted(scenes, "scene")}, '
                 f'{labels} labelled; {processes.count} x {counted(settings.slots, "slot")}, {device}'
             )
         processes.wait()

@@ -19,7 +19,7 @@ def test_speed_and_waiting_are_told(labelled_root: Path, tmp_path: Path, capsys:
     config.write_text(yaml.safe_dump({'model': 'tiny', 'slots': 2, 'workers': 1}))
     arguments = ['benchmark', 'train', '--nuscenes', str(labelled_root), '--frames', '4', '--json', str(out)]
     assert main([*arguments, '--config', str(config), '--device', 'cpu']) == 0
-    assert 'tiny on cpu, 2 slots, 1 workers, 4 steps' in capsys.readouterr().out
+    assert 'tiny on cpu, 2 slots, 1 worker, 4 steps' in capsys.readouterr().out
     numbers = json.loads(out.read_text())
     assert numbers['frames_per_second'] > 0
     assert 0 <= numbers['waiting'] < 1

@@ -17,6 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from gdfusion_ros.cli import main
+from gdfusion_ros.cli.common import counted
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.evaluation.confusion import ConfusionMatrix
@@ -58,7 +59,7 @@ def test_a_run_leaves_settings_weights_and_curves(
     validation = ['--validation', str(labelled_root), '--validation-scenes', 'scene-0001']
     assert train(config, labelled_root, out, '--scenes', 'scene-0001', *validation) == 0
     said = capsys.readouterr()
-    assert '3 key frames in 1 scenes, 3 labelled; 1 x 1 slots, cpu' in said.out
+    assert '3 key frames in 1 scene, 3 labelled; 1 x 1 slot, cpu' in said.out
     assert re.search(r'step 3: mIoU [\d.]+%', said.out + said.err)
     assert kept == ['freed memory'], 'after the first step'
     assert training_settings.read(out / 'settings.yaml', {}) == training_settings.read(config, {})
@@ -131,7 +132,7 @@ def test_stopped_at_any_moment_and_resumed(
         process.send_signal(signal.SIGCONT)
         _, error = process.communicate()
     assert process.returncode == 130, error
-    stopped = f'gdfusion train: stopped after {done} steps; with --resume the same command goes on'
+    stopped = f'gdfusion train: stopped after {counted(done, "step")}; with --resume the same command goes on'
     assert error.splitlines()[-1] == stopped
     assert 'Traceback' not in error
     assert torch.load(out / 'checkpoint.pt', weights_only=True)['done'] == done
@@ -176,7 +177,7 @@ def test_two_processes_train_together(config: Path, labelled_root: Path, tmp_pat
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert '2 x 1 slots' in done.stdout
+    assert '2 x 1 slot' in done.stdout
     content = torch.load(out / 'checkpoint.pt', weights_only=True)
     assert content['done'] == 2
     assert len(content['memories']) == 2
