@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from gdfusion_ros.messages.factory import Message, MessageFactory, header
+from gdfusion_ros.perception.health import Status
 
 DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE = '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'
-
-
-class Status(NamedTuple):
-    """One entry: what it is of, its level (0 ok, 1 warning, 2 error, 3 stale), what it says."""
-
-    name: str
-    level: int
-    message: str
-    values: Mapping[str, str]
 
 
 def statuses(entries: Iterable[Message]) -> tuple[Status, ...]:

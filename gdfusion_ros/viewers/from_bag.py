@@ -15,9 +15,10 @@ from gdfusion_ros.bags.topic_index import TopicIndex, topic_indexes
 from gdfusion_ros.bags.transforms import transforms_of
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.camera_info import camera_model
-from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE, Status, statuses
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE, statuses
 from gdfusion_ros.messages.images import EncodedImage
 from gdfusion_ros.messages.inputs import CAMERA_INFO_TYPE
+from gdfusion_ros.perception.health import Status
 from gdfusion_ros.perception.poses import product
 from gdfusion_ros.perception.transforms import TransformError, TransformTree
 from gdfusion_ros.perception.types import CameraModel, Matrix, Pixels, SemanticGrid

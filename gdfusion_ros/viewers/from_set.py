@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gdfusion_ros.messages.diagnostics import Status
+from gdfusion_ros.perception.health import Status
 from gdfusion_ros.perception.poses import inverse, product
 from gdfusion_ros.perception.preprocess import ResizeCrop
 from gdfusion_ros.perception.types import Matrix, PosedCamera, PosedSet, SemanticGrid

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from gdfusion_ros.messages.diagnostics import Status
+from gdfusion_ros.perception.health import Status
 from gdfusion_ros.perception.types import Matrix
 from gdfusion_ros.visualization.snapshot import Snapshot
 

@@ -18,7 +18,8 @@ from gdfusion_ros.cli import main
 from gdfusion_ros.cli import view as verb
 from gdfusion_ros.evaluation.frame_scores import frame_scores
 from gdfusion_ros.messages import encode
-from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE, Status, diagnostic_array
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE, diagnostic_array
+from gdfusion_ros.perception.health import Status
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.types import SemanticGrid
 from gdfusion_ros.settings import SURROUND_CAMERAS

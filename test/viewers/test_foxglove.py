@@ -13,7 +13,8 @@ import pytest
 
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TYPE, Status, statuses
+from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TYPE, statuses
+from gdfusion_ros.perception.health import Status
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.poses import pose_matrix
 from gdfusion_ros.perception.types import Pixels, SemanticGrid

@@ -18,7 +18,7 @@ LOG = """
 import sys
 from pathlib import Path
 import numpy as np
-from gdfusion_ros.messages.diagnostics import Status
+from gdfusion_ros.perception.health import Status
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.poses import pose_matrix
 from gdfusion_ros.perception.types import SemanticGrid
