@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -53,9 +54,12 @@ def check(values: Mapping[str, str], overrides: Mapping[str, object]) -> None:
 def _check_settings(*sources: Mapping[str, object]) -> None:
     model, pipeline = merged(ModelSettings, *sources), merged(PipelineSettings, *sources)
     if len(pipeline.cameras) != len(PipelineSettings().cameras):
-        from gdfusion_ros.model.runtime.backends import specification_of  # may bring torch, so only where in doubt
+        # `ros2` runs in the Python of ROS, which does not see what pip installed into an environment. There the node,
+        # which does, says what its network takes.
+        with suppress(ModuleNotFoundError):
+            from gdfusion_ros.model.runtime.backends import specification_of  # may bring torch: only where in doubt
 
-        specification_of(model).require_cameras(pipeline.cameras)
+            specification_of(model).require_cameras(pipeline.cameras)
 
 
 def _check_rate(text: str) -> None:

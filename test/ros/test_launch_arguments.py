@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,10 @@ def test_the_network_says_how_many_cameras_it_takes(installed: list[str], monkey
     one = "model bevdetocc_gf_small needs 7 cameras, but setting 'cameras' names 1: CAM_FRONT$"
     with pytest.raises(GdfusionError, match=one):
         refuse_nothing(cameras='[CAM_FRONT]', model=small.name, untrained='true')
+
+
+def test_in_the_python_of_ros_the_number_of_cameras_is_left_to_the_node(
+    installed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, 'gdfusion_ros.model.runtime.backends', None)
+    refuse_nothing(cameras=SEVEN)
