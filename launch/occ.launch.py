@@ -23,6 +23,7 @@ from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import prepare
@@ -86,9 +87,17 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return entities
 
 
-def end(_: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Stop the rest with the node, unless everything is being stopped already."""
-    return [] if context.is_shutdown else [Shutdown(reason='the node has ended')]
+def end(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Stop the rest with the node, unless everything is being stopped already; where it failed, `ros2 launch` fails.
+
+    Raises:
+        GdfusionError: the node has failed. Launch would end with exit code 0 after a Shutdown.
+    """
+    if context.is_shutdown:
+        return []
+    if event.returncode:
+        raise GdfusionError(f'the node has ended with exit code {event.returncode}')
+    return [Shutdown(reason='the node has ended')]
 
 
 def environment() -> list[SetEnvironmentVariable]:
