@@ -14,6 +14,7 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -27,7 +28,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import prepare
-from gdfusion_ros.ros.launch_arguments import check, parsed
+from gdfusion_ros.ros.launch_arguments import check, not_taken, parsed
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, records
 
 OUTPUTS = ('points', 'markers', 'bev')
@@ -52,7 +53,7 @@ def generate_launch_description() -> LaunchDescription:
     """The arguments, and what they start."""
     parameters = [
         DeclareLaunchArgument(
-            name, default_value='', description=f'{RECORDS[name][1].description} Empty: as in params_file.'
+            name, default_value='', description=f'{RECORDS[name][1].description} Not given: as in params_file.'
         )
         for name in PARAMETERS
     ]
@@ -68,6 +69,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name in (*PARAMETERS, *ARGUMENTS)}
     overrides = {name: parsed(name, values[name]) for name in PARAMETERS if values[name]}
     check(values, overrides)
+    hints = [LogInfo(msg=line) for line in not_taken(context.argv, values)]
     clocked = values['use_sim_time'] == 'true' or (values['use_sim_time'] == 'auto' and values['bag'] != '')
     sim_time = {'use_sim_time': clocked}
     node = Node(
@@ -79,7 +81,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         parameters=[values['params_file'], overrides, sim_time],
         on_exit=end,
     )
-    entities: list[LaunchDescriptionEntity] = [*environment(), node]
+    entities: list[LaunchDescriptionEntity] = [*hints, *environment(), node]
     if values['rviz'] == 'true':
         entities.append(rviz(values['namespace'], sim_time))
     if values['bag']:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ament_index_python.packages import PackageNotFoundError
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros import launch_arguments
-from gdfusion_ros.ros.launch_arguments import check, parsed
+from gdfusion_ros.ros.launch_arguments import check, not_taken, parsed
 
 VALUES = {'params_file': str(resource('config/occ.yaml')), 'bag': '', 'rate': '1.0', 'rviz': 'false'}
 SEVEN = '[CAM_FRONT, A, B, C, D, E, F]'
@@ -106,3 +107,17 @@ def test_in_the_python_of_ros_the_number_of_cameras_is_left_to_the_node(
 ) -> None:
     monkeypatch.setitem(sys.modules, 'gdfusion_ros.model.runtime.backends', None)
     refuse_nothing(cameras=SEVEN)
+
+
+@pytest.mark.parametrize(
+    ('argument', 'hint'),
+    [
+        ('weights:=bevdetocc_gf', ''),
+        ('weight:=bevdetocc_gf', r"weight:=… is ignored; did you mean 'weights'\?"),
+        ('bev_frame:=fixed', "bev_frame:=… is ignored: put the node's parameter 'bev_frame' into a file, .*"),
+        ('slam:=true', ''),
+    ],
+)
+def test_an_argument_that_launch_drops_is_remarked(argument: str, hint: str) -> None:
+    lines = not_taken(['use_sim_time:=true', argument], [*VALUES, 'weights', 'use_sim_time'])
+    assert re.fullmatch(hint, '\n'.join(lines))
