@@ -66,8 +66,7 @@ def read(path: Path) -> Mapping[str, object]:
         if node in (NODE_NAME, *_ANY)
         for name, value in section.items()
     }
-    parts = (ModelSettings, PipelineSettings, TopicSettings, BevSettings, NodeSettings)
-    known = [name for part in parts for name in records(part)]
+    known = names()
     for name in values:
         if name not in known and not is_of_ros(name):
             print(
@@ -75,6 +74,12 @@ def read(path: Path) -> Mapping[str, object]:
                 file=sys.stderr,
             )
     return values
+
+
+def names() -> list[str]:
+    """The names of the node's own parameters."""
+    parts = (ModelSettings, PipelineSettings, TopicSettings, BevSettings, NodeSettings)
+    return [name for part in parts for name in records(part)]
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -368,7 +368,8 @@ class NodeSettings:
     input_depth: int = setting(5, 'Messages that a camera subscription queues; with lossless, 1000.', low=1, high=1000)
     output_durability: str = setting(
         'transient_local',
-        'QoS durability of the outputs: transient_local hands the last grid to those who come late.',
+        'QoS durability of the outputs: transient_local hands those who come late the last grid that anybody '
+        'subscribed to.',
         choices=('volatile', 'transient_local'),
     )
     bev_updates: bool = setting(

@@ -14,6 +14,7 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -23,10 +24,11 @@ from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import prepare
-from gdfusion_ros.ros.launch_arguments import check, parsed
+from gdfusion_ros.ros.launch_arguments import check, not_taken, parsed
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, records
 
 OUTPUTS = ('points', 'markers', 'bev')
@@ -51,7 +53,7 @@ def generate_launch_description() -> LaunchDescription:
     """The arguments, and what they start."""
     parameters = [
         DeclareLaunchArgument(
-            name, default_value='', description=f'{RECORDS[name][1].description} Empty: as in params_file.'
+            name, default_value='', description=f'{RECORDS[name][1].description} Not given: as in params_file.'
         )
         for name in PARAMETERS
     ]
@@ -67,6 +69,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name in (*PARAMETERS, *ARGUMENTS)}
     overrides = {name: parsed(name, values[name]) for name in PARAMETERS if values[name]}
     check(values, overrides)
+    hints = [LogInfo(msg=line) for line in not_taken(context.argv, values)]
     clocked = values['use_sim_time'] == 'true' or (values['use_sim_time'] == 'auto' and values['bag'] != '')
     sim_time = {'use_sim_time': clocked}
     node = Node(
@@ -78,7 +81,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         parameters=[values['params_file'], overrides, sim_time],
         on_exit=end,
     )
-    entities: list[LaunchDescriptionEntity] = [*environment(), node]
+    entities: list[LaunchDescriptionEntity] = [*hints, *environment(), node]
     if values['rviz'] == 'true':
         entities.append(rviz(values['namespace'], sim_time))
     if values['bag']:
@@ -86,9 +89,17 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return entities
 
 
-def end(_: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Stop the rest with the node, unless everything is being stopped already."""
-    return [] if context.is_shutdown else [Shutdown(reason='the node has ended')]
+def end(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Stop the rest with the node, unless everything is being stopped already; where it failed, `ros2 launch` fails.
+
+    Raises:
+        GdfusionError: the node has failed. Launch would end with exit code 0 after a Shutdown.
+    """
+    if context.is_shutdown:
+        return []
+    if event.returncode:
+        raise GdfusionError(f'the node has ended with exit code {event.returncode}')
+    return [Shutdown(reason='the node has ended')]
 
 
 def environment() -> list[SetEnvironmentVariable]:

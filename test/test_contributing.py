@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -93,3 +94,21 @@ def test_the_citation_is_of_this_version_and_names_the_paper() -> None:
     assert str(citation['version']) == __version__
     assert len(citation['preferred-citation']['authors']) == 9
     assert citation['license'] == 'Apache-2.0'
+
+
+@pytest.mark.parametrize('name', ['launch_testing', 'launch_ros', 'launch_pytest'])
+def test_the_tests_run_where_ros_is_sourced(name: str, tmp_path: Path) -> None:
+    metadata = tmp_path / f'{name}-1.dist-info'
+    metadata.mkdir()
+    (metadata / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: 1\n')
+    (metadata / 'entry_points.txt').write_text(f'[pytest11]\n{name} = plugin_of_ros\n')
+    (tmp_path / 'plugin_of_ros.py').write_text('def pytest_pycollect_makemodule(path, parent): ...\n')
+    result = subprocess.run(
+        [sys.executable, '-m', 'pytest', '--collect-only', '-q', 'test/test_renamed.py'],
+        cwd=ROOT,
+        env=os.environ | {'PYTHONPATH': str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -139,3 +139,18 @@ def test_sets_the_dds_profile_unless_the_user_has_one(launch_file: ModuleType, m
     assert variables & {action.name[0].text for action in launch_file.environment()}
     monkeypatch.setenv(min(variables), '/home/user/profile.xml')
     assert not variables & {action.name[0].text for action in launch_file.environment()}
+
+
+@pytest.mark.parametrize('code', [0, 1, -9])
+def test_the_launch_fails_with_the_node(launch_file: ModuleType, code: int) -> None:
+    from launch import LaunchContext
+    from launch.actions import Shutdown
+
+    ended, context = SimpleNamespace(returncode=code), LaunchContext()
+    if code:
+        with pytest.raises(GdfusionError, match=f'exit code {code}$'):
+            launch_file.end(ended, context)
+    else:
+        assert [type(action) for action in launch_file.end(ended, context)] == [Shutdown]
+    context._set_is_shutdown(True)
+    assert launch_file.end(ended, context) == []

@@ -27,7 +27,8 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     written (a service, a container) keeps its ROS log and its compiled kernels below the temporary directory.
 
     Raises:
-        GdfusionError: ROS 2 or this package's messages are not installed, or the installation lacks the profile.
+        GdfusionError: ROS 2 or this package's messages are not installed, or are of another Python, or the
+            installation lacks the profile.
     """
     _require_ros()
     prefixes = [prefix for prefix in environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if prefix]
@@ -60,8 +61,24 @@ def _require_ros() -> None:
         ('rclpy', "source a ROS 2 installation, or pip install 'gdfusion-ros[ros]'"),
         ('gdfusion_ros.msg', "colcon build the package, or pip install 'gdfusion-ros[ros]' again"),
     ):
-        if importlib.util.find_spec(module) is None:
+        if (spec := importlib.util.find_spec(module)) is None:
             raise GdfusionError(f"there is no Python module '{module}' here: {remedy} (gdfusion replay needs no ROS)")
+        for folder in spec.submodule_search_locations or ():
+            _require_this_python(Path(folder))
+
+
+def _require_this_python(package: Path) -> None:
+    """Refuse compiled modules that this Python cannot load: PYTHONPATH of a sourced ROS 2 comes before an environment.
+
+    Raises:
+        GdfusionError: the modules are another Python's.
+    """
+    compiled = [path.name for path in package.glob('*.cpython-*.so')]
+    if compiled and not any(f'.{sys.implementation.cache_tag}-' in name for name in compiled):
+        raise GdfusionError(
+            f'{package} is of another Python than this one, {sys.version.split()[0]}: use a terminal in which that '
+            'ROS 2 is not sourced (gdfusion replay needs no ROS)'
+        )
 
 
 def isolate(environment: MutableMapping[str, str]) -> None:

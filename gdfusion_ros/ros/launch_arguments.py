@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -11,6 +12,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
 from gdfusion_ros import parameter_file
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.names import printable
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, merged
 
 
@@ -50,12 +52,32 @@ def check(values: Mapping[str, str], overrides: Mapping[str, object]) -> None:
         _require_package('ros2topic', 'bag:=…')
 
 
+def not_taken(given: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """A line for each argument that was likely meant for the node and does not reach it; launch itself says nothing.
+
+    Args:
+        given: ``name:=value`` of the command line, among them what a launch file that includes this one takes.
+        names: What this one takes.
+    """
+    known, parameters = sorted(names), parameter_file.names()
+    for name in (printable(argument.partition(':=')[0], 80) for argument in given):
+        if name in known:
+            continue
+        if name in parameters:
+            yield f"{name}:=… is ignored: put the node's parameter '{name}' into a file, and give it as params_file:=…"
+        elif hint := parameter_file.suggestion(name, known):
+            yield f'{name}:=… is ignored{hint}'
+
+
 def _check_settings(*sources: Mapping[str, object]) -> None:
     model, pipeline = merged(ModelSettings, *sources), merged(PipelineSettings, *sources)
     if len(pipeline.cameras) != len(PipelineSettings().cameras):
-        from gdfusion_ros.model.runtime.backends import specification_of  # may bring torch, so only where in doubt
+        # `ros2` runs in the Python of ROS, which does not see what pip installed into an environment. There the node,
+        # which does, says what its network takes.
+        with suppress(ModuleNotFoundError):
+            from gdfusion_ros.model.runtime.backends import specification_of  # may bring torch: only where in doubt
 
-        specification_of(model).require_cameras(pipeline.cameras)
+            specification_of(model).require_cameras(pipeline.cameras)
 
 
 def _check_rate(text: str) -> None:

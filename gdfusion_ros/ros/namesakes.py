@@ -25,6 +25,7 @@ class Namesakes:
             self._node.get_logger().warning(
                 f'there {"is another node" if others == 1 else f"are {others} other nodes"} named '
                 f'{self._node.get_fully_qualified_name()} (or there was, and it was killed): services and parameters '
-                'may be those of either, and grids of both mix; give one another name with --ros-args -r __ns:=/NAME'
+                'may be those of either, and grids of both mix; give one another name with --ros-args -r __ns:=/NAME '
+                '(ros2 launch: namespace:=NAME)'
             )
         self._known = others

@@ -102,3 +102,20 @@ def test_what_is_not_installed_is_named(module: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == module else found(name))
     with pytest.raises(GdfusionError, match=f"no Python module '{module}' here: .* pip install"):
         prepare({})
+
+
+def test_ros_of_another_python_is_named(tmp_path: Path) -> None:
+    sourced = tmp_path / 'rclpy'
+    sourced.mkdir()
+    sourced.joinpath('__init__.py').touch()
+    sourced.joinpath('_rclpy_pybind11.cpython-39-x86_64-linux-gnu.so').touch()
+    result = subprocess.run(
+        [sys.executable, '-m', 'gdfusion_ros', 'node'],
+        env=for_child() | {'PYTHONPATH': str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f'gdfusion node: {sourced} is of another Python')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from ament_index_python.packages import PackageNotFoundError
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros import launch_arguments
-from gdfusion_ros.ros.launch_arguments import check, parsed
+from gdfusion_ros.ros.launch_arguments import check, not_taken, parsed
 
 VALUES = {'params_file': str(resource('config/occ.yaml')), 'bag': '', 'rate': '1.0', 'rviz': 'false'}
 SEVEN = '[CAM_FRONT, A, B, C, D, E, F]'
@@ -98,3 +100,24 @@ def test_the_network_says_how_many_cameras_it_takes(installed: list[str], monkey
     one = "model bevdetocc_gf_small needs 7 cameras, but setting 'cameras' names 1: CAM_FRONT$"
     with pytest.raises(GdfusionError, match=one):
         refuse_nothing(cameras='[CAM_FRONT]', model=small.name, untrained='true')
+
+
+def test_in_the_python_of_ros_the_number_of_cameras_is_left_to_the_node(
+    installed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, 'gdfusion_ros.model.runtime.backends', None)
+    refuse_nothing(cameras=SEVEN)
+
+
+@pytest.mark.parametrize(
+    ('argument', 'hint'),
+    [
+        ('weights:=bevdetocc_gf', ''),
+        ('weight:=bevdetocc_gf', r"weight:=… is ignored; did you mean 'weights'\?"),
+        ('bev_frame:=fixed', "bev_frame:=… is ignored: put the node's parameter 'bev_frame' into a file, .*"),
+        ('slam:=true', ''),
+    ],
+)
+def test_an_argument_that_launch_drops_is_remarked(argument: str, hint: str) -> None:
+    lines = not_taken(['use_sim_time:=true', argument], [*VALUES, 'weights', 'use_sim_time'])
+    assert re.fullmatch(hint, '\n'.join(lines))

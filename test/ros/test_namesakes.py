@@ -58,4 +58,5 @@ def test_each_of_two_nodes_warns_once_of_the_other(start: Start, wait_until: Cal
     said = 'there are 2 other nodes named /car/occ'
     wait_until(lambda: all(said in log.read_text() for log in (first, second, third)))
     assert [log.read_text().count(WARNING) for log in (first, second)] == [1, 1]
+    assert 'namespace:=NAME' in first.read_text(), 'the remedy where the launch file started it'
     assert 'named' not in other.read_text()
