@@ -264,6 +264,8 @@ def _connect(ray: ModuleType, address: str, share: Share, workers: int) -> None:
     elif address != 'auto':
         _require_head(address)
     try:
+        if address == 'auto':
+            _require_head(_noted_head())
         ray.init(address or 'local', **options)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         token = '' if 'RAY_AUTH_MODE' in os.environ else '; where it asks for a token, set RAY_AUTH_MODE=token'
@@ -273,8 +275,15 @@ def _connect(ray: ModuleType, address: str, share: Share, workers: int) -> None:
         raise GdfusionError(f'no Ray cluster {where}: {printable(str(error), 300)}{token}') from error
 
 
+def _noted_head() -> str:
+    """What Ray takes for auto: RAY_ADDRESS, or what the last 'ray start' noted here, be that cluster gone or not."""
+    from ray._private.services import canonicalize_bootstrap_address  # no other way asks without connecting
+
+    return str(canonicalize_bootstrap_address('auto'))
+
+
 def _require_head(address: str) -> None:
-    """Look whether anybody is there: Ray itself would try for a minute and end the process."""
+    """Look whether anybody is there: Ray itself would try for minutes and end the process."""
     host, _, port = address.rpartition(':')
     if not host or not port.isdecimal():
         raise GdfusionError(f'--address {address}: expected HOST:PORT of the head of a Ray cluster, or auto')

@@ -64,8 +64,11 @@ def test_no_ray_and_no_cluster_are_one_line_and_leave_nothing(
 ) -> None:
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
-        address = f'127.0.0.1:{free.getsockname()[1]}'
+        port = free.getsockname()[1]
+        address = f'127.0.0.1:{port}'
         assert f'no Ray cluster at {address}: ' in refused(scene_bag, '--out', tmp_path / 'a', '--address', address)
+        monkeypatch.setenv('RAY_ADDRESS', address)  # as a cluster that was killed leaves one
+        assert f':{port}: [Errno' in refused(scene_bag, '--out', tmp_path / 'a', '--address', 'auto')
     assert 'expected HOST:PORT' in refused(scene_bag, '--out', tmp_path / 'b', '--address', 'head')
     monkeypatch.setitem(sys.modules, 'ray', None)
     assert "a fleet needs Ray: pip install 'gdfusion-ros[fleet]'" in refused(scene_bag, '--out', tmp_path / 'c')

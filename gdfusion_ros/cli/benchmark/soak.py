@@ -6,10 +6,12 @@ import argparse
 import os
 from typing import Any
 
-from gdfusion_ros.cli.common import counted, model_settings, progress
+from gdfusion_ros.cli.common import counted, model_settings, progress, tell
 from gdfusion_ros.model.runtime.backends import title_of
 from gdfusion_ros.ros import environment
 from gdfusion_ros.settings import model_arguments
+
+_SETTLED = 1000  # camera sets, a quarter of which does not count
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -32,5 +34,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         f'{usage.files[-1]} open files, {usage.threads[-1]} threads; growth with 1,000 sets, the first quarter left '
         'out: ' + ', '.join(f'{what} {more:+.3f}' for what, more in growth.items())
     )
+    if args.frames < _SETTLED:
+        tell(f'caches fill for hundreds of sets: what grows with {args.frames} may be one of them; --frames 1600 tells')
     soak.require_steady(growth)
     return {'model': title, 'sets': args.frames, 'growth': growth}
