@@ -102,6 +102,17 @@ def end(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionE
     return [Shutdown(reason='the node has ended')]
 
 
+def played(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Leave the node as it is after a bag.
+
+    Raises:
+        GdfusionError: the bag could not be played, so that the node would wait for nothing.
+    """
+    if event.returncode and not context.is_shutdown:
+        raise GdfusionError(f'ros2 bag play has ended with exit code {event.returncode}')
+    return []
+
+
 def environment() -> list[SetEnvironmentVariable]:
     """What the node's process needs and the user has not set: the Fast DDS profile for images above all."""
     needed = dict(os.environ)
@@ -128,7 +139,7 @@ def playback(namespace: str, bag: str, rate: str) -> list[LaunchDescriptionEntit
     )
     # Its end takes away what no subscriber has acknowledged yet, so the player waits for a node that is busy [ms].
     options = ['--clock', '--rate', rate, '--delay', '1', '--wait-for-all-acked', '10000']
-    play = ExecuteProcess(cmd=['ros2', 'bag', 'play', bag, *options], output='both')
+    play = ExecuteProcess(cmd=['ros2', 'bag', 'play', bag, *options], output='both', on_exit=played)
     return [active, RegisterEventHandler(OnProcessExit(target_action=active, on_exit=[play]))]
 
 

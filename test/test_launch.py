@@ -155,3 +155,14 @@ def test_the_launch_fails_with_the_node(launch_file: ModuleType, code: int) -> N
         assert [type(action) for action in launch_file.end(ended, context)] == [Shutdown]
     context._set_is_shutdown(True)
     assert launch_file.end(ended, context) == []
+
+
+def test_a_bag_that_cannot_be_played_ends_the_launch(launch_file: ModuleType) -> None:
+    from launch import LaunchContext
+
+    context = LaunchContext()
+    assert launch_file.played(SimpleNamespace(returncode=0), context) == []
+    with pytest.raises(GdfusionError, match=r'^ros2 bag play has ended with exit code 1$'):
+        launch_file.played(SimpleNamespace(returncode=1), context)
+    context._set_is_shutdown(True)
+    assert launch_file.played(SimpleNamespace(returncode=1), context) == []
