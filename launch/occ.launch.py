@@ -1,6 +1,6 @@
 """Start the occupancy node, on request with RViz and the playback of a bag.
 
-    ros2 launch gdfusion_ros occ.launch.py rviz:=true bag:=bags/scene-0001 lossless:=true
+    ros2 launch gdfusion_ros occ.launch.py rviz:=true bag:=bags/scene-0001 lossless:=true input_reliability:=reliable
     ros2 launch gdfusion_ros occ.launch.py weights:=bevdetocc_gf
 
 The bag starts to play when the node has become active, so that none of it is lost while the weights load.
@@ -29,12 +29,12 @@ from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import prepare
 from gdfusion_ros.ros.launch_arguments import check, not_taken, parsed
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, records
+from gdfusion_ros.settings import ModelSettings, NodeSettings, PipelineSettings, records
 
 OUTPUTS = ('points', 'markers', 'bev')
 
-RECORDS = {**records(ModelSettings), **records(PipelineSettings)}
-PARAMETERS = ('model', 'weights', 'untrained', 'device', 'cameras', 'lossless')
+RECORDS = {**records(ModelSettings), **records(PipelineSettings), **records(NodeSettings)}
+PARAMETERS = ('model', 'weights', 'untrained', 'device', 'cameras', 'lossless', 'input_reliability')
 """Parameters of the node that are launch arguments too: what is given here overrides params_file."""
 
 SWITCH = ('true', 'false')
@@ -102,6 +102,17 @@ def end(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionE
     return [Shutdown(reason='the node has ended')]
 
 
+def played(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Leave the node as it is after a bag.
+
+    Raises:
+        GdfusionError: the bag could not be played, so that the node would wait for nothing.
+    """
+    if event.returncode and not context.is_shutdown:
+        raise GdfusionError(f'ros2 bag play has ended with exit code {event.returncode}')
+    return []
+
+
 def environment() -> list[SetEnvironmentVariable]:
     """What the node's process needs and the user has not set: the Fast DDS profile for images above all."""
     needed = dict(os.environ)
@@ -126,7 +137,9 @@ def playback(namespace: str, bag: str, rate: str) -> list[LaunchDescriptionEntit
         ],
         output='log',
     )
-    play = ExecuteProcess(cmd=['ros2', 'bag', 'play', bag, '--clock', '--rate', rate, '--delay', '1'], output='both')
+    # Its end takes away what no subscriber has acknowledged yet, so the player waits for a node that is busy [ms].
+    options = ['--clock', '--rate', rate, '--delay', '1', '--wait-for-all-acked', '10000']
+    play = ExecuteProcess(cmd=['ros2', 'bag', 'play', bag, *options], output='both', on_exit=played)
     return [active, RegisterEventHandler(OnProcessExit(target_action=active, on_exit=[play]))]
 
 

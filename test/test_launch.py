@@ -14,10 +14,10 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros import launch_arguments
 from gdfusion_ros.ros.shared_memory import PROFILES
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, records
+from gdfusion_ros.settings import ModelSettings, NodeSettings, PipelineSettings, records
 
 LAUNCH_FILE = resource('launch/occ.launch.py')
-PARAMETERS = ('model', 'weights', 'untrained', 'device', 'cameras', 'lossless')
+PARAMETERS = ('model', 'weights', 'untrained', 'device', 'cameras', 'lossless', 'input_reliability')
 OTHERS = ('params_file', 'namespace', 'rviz', 'bag', 'rate', 'use_sim_time')
 
 
@@ -40,7 +40,7 @@ def test_arguments_are_parameters_of_the_node_and_the_documented_others() -> Non
     others = constant('ARGUMENTS')
     assert isinstance(others, ast.Dict)
     assert parameters == PARAMETERS
-    assert set(parameters) <= {*records(ModelSettings), *records(PipelineSettings)}
+    assert set(parameters) <= {*records(ModelSettings), *records(PipelineSettings), *records(NodeSettings)}
     assert tuple(ast.literal_eval(key) for key in others.keys if key) == OTHERS
 
 
@@ -125,6 +125,7 @@ def test_starts_rviz_and_the_bag_after_the_node_is_active(
     assert play[:4] == ['ros2', 'bag', 'play', str(tmp_path)]
     assert play[play.index('--rate') + 1] == '0.5'
     assert '--clock' in play
+    assert int(play[play.index('--wait-for-all-acked') + 1]) > 0, 'its end would take away what is on its way'
 
 
 def test_what_cannot_work_is_refused_before_anything_is_started(launch_file: ModuleType) -> None:
@@ -154,3 +155,14 @@ def test_the_launch_fails_with_the_node(launch_file: ModuleType, code: int) -> N
         assert [type(action) for action in launch_file.end(ended, context)] == [Shutdown]
     context._set_is_shutdown(True)
     assert launch_file.end(ended, context) == []
+
+
+def test_a_bag_that_cannot_be_played_ends_the_launch(launch_file: ModuleType) -> None:
+    from launch import LaunchContext
+
+    context = LaunchContext()
+    assert launch_file.played(SimpleNamespace(returncode=0), context) == []
+    with pytest.raises(GdfusionError, match=r'^ros2 bag play has ended with exit code 1$'):
+        launch_file.played(SimpleNamespace(returncode=1), context)
+    context._set_is_shutdown(True)
+    assert launch_file.played(SimpleNamespace(returncode=1), context) == []

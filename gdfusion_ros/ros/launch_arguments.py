@@ -13,7 +13,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from gdfusion_ros import parameter_file
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.names import printable
-from gdfusion_ros.settings import ModelSettings, PipelineSettings, merged
+from gdfusion_ros.settings import ModelSettings, NodeSettings, PipelineSettings, merged
 
 
 def parsed(name: str, text: str) -> object:
@@ -71,6 +71,7 @@ def not_taken(given: Iterable[str], names: Iterable[str]) -> Iterator[str]:
 
 def _check_settings(*sources: Mapping[str, object]) -> None:
     model, pipeline = merged(ModelSettings, *sources), merged(PipelineSettings, *sources)
+    merged(NodeSettings, *sources)
     if len(pipeline.cameras) != len(PipelineSettings().cameras):
         # `ros2` runs in the Python of ROS, which does not see what pip installed into an environment. There the node,
         # which does, says what its network takes.

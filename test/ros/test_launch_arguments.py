@@ -71,6 +71,7 @@ def test_everything_together_starts(installed: list[str], tmp_path: Path) -> Non
         ('cameras', 'CAM_FRONT', "'cameras': expected a list of strings"),
         ('cameras', '[', r'cameras:=\[: the value is not YAML: [^\n]*$'),
         ('lossless', '7', "'lossless': expected true or false"),
+        ('input_reliability', 'perhaps', "'input_reliability': expected one of best_effort, reliable"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(installed: list[str], argument: str, value: str, message: str) -> None:
