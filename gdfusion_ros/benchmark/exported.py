@@ -37,7 +37,7 @@ class ExportedResult:
 
 
 def run(network: ExportedNetwork, frames: int, tick: Callable[[], object] = lambda: None) -> ExportedResult:
-    """Time ``frames`` frames of nothing behind two that are not timed."""
+    """Time ``frames`` frames of nothing behind two that are not timed; ``tick`` is called after each timed one."""
     given, state = trial_inputs(network), network.blank_state()
     times = []
     for index in range(frames + 2):
@@ -47,8 +47,9 @@ def run(network: ExportedNetwork, frames: int, tick: Callable[[], object] = lamb
         between = time.perf_counter()
         outputs = network({**given, **geometry, **state})
         times.append((between - begin, time.perf_counter() - between))
+        if index >= 2:
+            tick()
         state = {name.removeprefix('next_'): value for name, value in outputs.items() if name.startswith('next_')}
-        tick()
     geometry_time, network_time = (statistics.median(part) for part in zip(*times[2:], strict=True))
     return ExportedResult(
         network.title,

@@ -17,6 +17,7 @@ import pytest
 
 from gdfusion_ros import __version__
 from gdfusion_ros.bags.reader import bag_reader
+from gdfusion_ros.benchmark import exported
 from gdfusion_ros.cli import main
 from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
@@ -363,3 +364,9 @@ def test_the_check_computes_as_a_replay_does(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr('gdfusion_ros.model.runtime.process.prepare_process', lambda: prepared.append(True))
     assert main(['export', '--check', 'none.onnx', '--bag', 'none']) == 1
     assert prepared
+
+
+def test_its_benchmark_counts_the_frames_that_it_times(tiny_export: Path) -> None:
+    network, ticks = load_backend(settings(tiny_export)), list[None]()
+    assert isinstance(network, ExportedNetwork)
+    assert exported.run(network, 2, lambda: ticks.append(None)).frames == len(ticks) == 2
