@@ -368,8 +368,7 @@ class NodeSettings:
     input_depth: int = setting(5, 'Messages that a camera subscription queues; with lossless, 1000.', low=1, high=1000)
     output_durability: str = setting(
         'transient_local',
-        'QoS durability of the outputs: transient_local hands those who come late the last grid that anybody '
-        'subscribed to.',
+        'QoS durability of the outputs: transient_local hands the last grid to those who come late.',
         choices=('volatile', 'transient_local'),
     )
     bev_updates: bool = setting(

@@ -121,6 +121,11 @@ class _Pipeline:
         )
         self.diagnostics.frame_done(latency)
 
+    def catch_up(self) -> None:
+        """Give who came after the last grid that grid."""
+        with self.publishing:
+            self.outputs.catch_up()
+
     def reset(self, reason: str) -> None:
         """Forget everything but calibration and static transforms."""
         with self.publishing:
@@ -245,7 +250,15 @@ class OccupancyNode(LifecycleNode):  # type: ignore[misc]
         LifecycleNode.on_activate(self, None)
         pipeline.outputs.announce()
         taken_in = pipeline.outputs.acknowledged if pipeline.settings.pipeline.lossless else lambda: True
-        listener = WorkerListener(pipeline.publish, self._refused, self._on_failure, taken_in, self._subscriber_hangs)
+        latched = pipeline.settings.node.output_durability == 'transient_local'
+        listener = WorkerListener(
+            pipeline.publish,
+            self._refused,
+            self._on_failure,
+            taken_in,
+            self._subscriber_hangs,
+            pipeline.catch_up if latched else lambda: None,
+        )
         self._worker = Worker(pipeline.assembler, pipeline.estimator, self._threads, listener)
         self._worker.start()
         self._inputs = Inputs(self, pipeline.settings, pipeline.assembler)

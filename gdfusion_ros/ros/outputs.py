@@ -55,6 +55,8 @@ class Outputs:
             message_class(LABEL_INFO_TYPE), f'~/{LABEL_INFO_TOPIC}', qos.latched()
         )
         self._latency = node.create_lifecycle_publisher(DiagnosticArray, f'~/{LATENCY_TOPIC}', qos.events())
+        self._last: SemanticGrid | None = None
+        self._unheard: set[Output] = set()
 
     def announce(self) -> None:
         """Say once what the labels mean."""
@@ -62,10 +64,23 @@ class Outputs:
 
     def publish(self, grid: SemanticGrid) -> None:
         """Publish ``grid``; a message is made only if somebody subscribes to it."""
-        for output, publisher in self._publishers.items():
+        self._last, self._unheard = grid, set(self._publishers)
+        for output in self._publishers:
             output.remember(grid)
-            if publisher.get_subscription_count() and (message := output.build(grid, self._make)) is not None:
-                publisher.publish(message)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Publish what nobody subscribed to when the last grid came, and somebody does now.
+
+        So latched outputs give the last grid to those who come late, whoever was there before.
+        """
+        if self._last is None:
+            return
+        for output, publisher in self._publishers.items():
+            if output in self._unheard and publisher.get_subscription_count():
+                self._unheard.discard(output)
+                if (message := output.build(self._last, self._make)) is not None:
+                    publisher.publish(message)
 
     def acknowledged(self) -> bool:
         """Whether all reliable subscribers have what was published; until then the next grid may replace it."""
@@ -83,7 +98,8 @@ class Outputs:
             )
 
     def clear(self, frame_id: str) -> None:
-        """Take the markers off the displays."""
+        """Forget the last grid, and take its markers off the displays."""
+        self._last = None
         publisher = self._publishers[MARKERS]
         if publisher.get_subscription_count():
             publisher.publish(clear_markers(0, frame_id, self._make))

@@ -17,7 +17,7 @@ from gdfusion_ros.perception.types import PosedSet, SemanticGrid
 from gdfusion_ros.ros.computing import ComputingThread
 
 _LOOK_UP = 0.1
-"""How often the thread looks whether it shall stop while nothing is there to do [s]."""
+"""How often the thread looks whether it shall stop, and is idle, while nothing is there to do [s]."""
 
 _TAKEN_IN_LOOK_UP = 0.005
 
@@ -37,6 +37,7 @@ class WorkerListener:
             the last one is printed.
         taken_in: whether all that ``grid`` gave out has arrived; the next set waits for that.
         hung: told that it did not arrive in time; until it has, no set waits any more.
+        idle: called about ten times a second while there is no set.
     """
 
     grid: Callable[[PosedSet, float, SemanticGrid], None]
@@ -44,6 +45,7 @@ class WorkerListener:
     failure: Callable[[], None]
     taken_in: Callable[[], bool] = lambda: True
     hung: Callable[[], None] = lambda: None
+    idle: Callable[[], None] = lambda: None
 
 
 class Worker:
@@ -88,6 +90,8 @@ class Worker:
             while not self._stop.is_set():
                 if self._assembler.wait(_LOOK_UP):
                     self._work_off()
+                else:
+                    self._idle()
         except BaseException as error:
             if isinstance(error, InvalidHandle) and self._stop.is_set():
                 return  # this frame was not waited for, and the publishers are gone
@@ -104,6 +108,12 @@ class Worker:
             self._stop.wait(_TAKEN_IN_LOOK_UP)
         self._hung = self._hung and not arrived
         return not self._stop.is_set()
+
+    def _idle(self) -> None:
+        try:
+            self._listener.idle()
+        except GdfusionError as error:
+            self._listener.refusal(error)
 
     def _work_off(self) -> None:
         while self._may_go_on() and (posed := self._assembler.take()) is not None:

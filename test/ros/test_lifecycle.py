@@ -256,11 +256,12 @@ def test_a_map_that_stays_is_sent_in_parts(live: Any, drive: Path, strung: Calla
 def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path) -> None:
     live.configure(output_durability='transient_local')
     last = live.play(drive, 3).decoded[-1]
-    heard: dict[str, list[Any]] = {'label_info': [], 'occupancy': []}
+    heard: dict[str, list[Any]] = {'label_info': [], 'occupancy': [], 'bev': []}
     with ros_node('late') as node:
         for name, type_name in {
             'label_info': 'std_msgs/msg/String',
             'occupancy': 'gdfusion_ros/msg/SemanticOccupancyGrid',
+            'bev': 'nav_msgs/msg/OccupancyGrid',
         }.items():
             node.create_subscription(message_class(type_name), f'/occ/{name}', heard[name].append, qos.latched())
         with spinning(node):
@@ -268,6 +269,9 @@ def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path
     assert json.loads(heard['label_info'][0].data)['free'] == 17
     assert heard['occupancy'][0].header.stamp.nanosec == last.header.stamp.nanosec
     assert heard['occupancy'][0].model == 'bevdetocc_gf_small (untrained)'
+    assert stamp_of(heard['bev'][0].header.stamp) == stamp_of(last.header.stamp), (
+        'though nobody had subscribed when it was made'
+    )
 
 
 def test_diagnostics_say_that_the_network_is_untrained(live: Any) -> None:

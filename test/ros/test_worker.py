@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import re
 import threading
@@ -151,3 +152,28 @@ def test_the_worker_computes_with_its_own_number_of_threads() -> None:
     there = seen.get()
     worker.stop()
     assert (there, torch.get_num_threads()) == (here + 2, here)
+
+
+def test_while_there_is_no_set_the_worker_is_idle_and_an_error_there_is_told() -> None:
+    done, calls = threading.Event(), itertools.count()
+    refusals: list[str] = []
+
+    def idle() -> None:
+        if next(calls) == 0:
+            raise GdfusionError('no message')
+        done.set()
+
+    sets: Any = Sets()
+    estimator: Any = Estimator()
+    worker = Worker(
+        sets,
+        estimator,
+        torch.get_num_threads(),
+        WorkerListener(
+            lambda posed, taken, grid: None, lambda error: refusals.append(str(error)), lambda: None, idle=idle
+        ),
+    )
+    worker.start()
+    done.wait()
+    worker.stop()
+    assert refusals == ['no message']
