@@ -269,9 +269,7 @@ def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path
     assert json.loads(heard['label_info'][0].data)['free'] == 17
     assert heard['occupancy'][0].header.stamp.nanosec == last.header.stamp.nanosec
     assert heard['occupancy'][0].model == 'bevdetocc_gf_small (untrained)'
-    assert stamp_of(heard['bev'][0].header.stamp) == stamp_of(last.header.stamp), (
-        'though nobody had subscribed when it was made'
-    )
+    assert stamp_of(heard['bev'][0].header.stamp) == stamp_of(last.header.stamp), 'nobody had subscribed'
 
 
 def test_diagnostics_say_that_the_network_is_untrained(live: Any) -> None:
