@@ -110,9 +110,10 @@ def same_weights(settings: ModelSettings, contract: Contract) -> OccupancyNetwor
         GdfusionError: it cannot be loaded, or was exported with other weights.
     """
     settings = _in_torch(settings, contract.precision)
-    path = find(name_of(settings))
-    if not settings.untrained and path.is_file() and digest(path) != contract.weights:
-        raise _other_weights(contract, str(path))  # before they are loaded: that their precision differs says less
+    if not settings.untrained:  # random ones lie nowhere
+        path = find(name_of(settings))
+        if path.is_file() and digest(path) != contract.weights:
+            raise _other_weights(contract, str(path))  # before they are loaded: that their precision differs says less
     network, weights = _loaded(settings)
     if weights != contract.weights:
         raise _other_weights(contract, network.title)

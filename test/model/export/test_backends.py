@@ -23,6 +23,7 @@ from gdfusion_ros.datasets import nuscenes
 from gdfusion_ros.datasets.convert import convert
 from gdfusion_ros.datasets.plan import Content, plan
 from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.model.export import write
 from gdfusion_ros.model.export.contract import _digest_of, contract_path, geometry_path, read_contract
 from gdfusion_ros.model.export.half import CONVOLUTIONS
 from gdfusion_ros.model.network import OccupancyNetwork
@@ -314,6 +315,16 @@ def test_other_weights_than_the_exported_ones_are_told(
 ) -> None:
     assert main(['export', '--check', str(tiny_export), '--bag', str(scene_bag), '--untrained']) == 1
     assert 'was exported with other weights' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_random_weights_are_looked_for_nowhere(tiny_export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(name: str) -> Path:
+        raise GdfusionError(f"weights '{name}' are not on this machine")
+
+    monkeypatch.setattr(write, 'find', find)
+    contract = read_contract(tiny_export)
+    with pytest.raises(GdfusionError, match='was exported with other weights'):
+        write.same_weights(ModelSettings(model=contract.spec.name, untrained=True), contract)
 
 
 def test_exports_are_kept_by_what_they_are_made_of(
