@@ -6,6 +6,7 @@ import atexit
 import importlib.util
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Mapping, MutableMapping
@@ -17,6 +18,7 @@ from gdfusion_ros.files import private_folder
 from gdfusion_ros.ros.shared_memory import set_profile
 
 _BOOTSTRAPPED = '_ROS_WHEELS_BOOTSTRAP_COMPLETE'
+_DOMAINS = 100
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -84,8 +86,27 @@ def _require_this_python(package: Path) -> None:
 def isolate(environment: MutableMapping[str, str]) -> None:
     """A ROS domain for this process and its children alone, on this machine only; unless the user has set one."""
     if 'ROS_DOMAIN_ID' not in environment:
-        environment['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+        number, held = own_domain(os.getpid())
+        atexit.register(held.close)  # until then it is held
+        environment['ROS_DOMAIN_ID'] = str(number)
         environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+
+def own_domain(first: int) -> tuple[int, socket.socket]:
+    """A ROS domain that no other process has by this function, for as long as the socket is open.
+
+    The search goes from ``first`` on, round the numbers that are safe on every system (1 to 100). Who holds a
+    domain holds the Linux socket of its name; where there are no such sockets, or all are held, it may be shared.
+    """
+    for number in range(first, first + _DOMAINS):
+        held = socket.socket(socket.AF_UNIX)
+        try:
+            held.bind(f'\0gdfusion_ros domain {1 + number % _DOMAINS}')
+        except OSError:
+            held.close()
+        else:
+            return 1 + number % _DOMAINS, held
+    return 1 + first % _DOMAINS, socket.socket()
 
 
 def for_child(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

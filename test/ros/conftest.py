@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -38,7 +37,6 @@ from gdfusion_ros.ros.process import node_process
 from gdfusion_ros.ros.recorder import record
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 
-FIRST_DOMAIN, DOMAINS = 20, 80
 MODEL = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
 START = {
     'lossless': True,
@@ -56,29 +54,12 @@ OUTPUTS = {f'/occ/{output.topic}': output.type_name for output in (OCCUPANCY, PO
 Change = Callable[[RawMessage], RawMessage | None]
 
 
-@contextmanager
-def own_domain(first: int) -> Iterator[int]:
-    """A ROS domain that no other tests on this machine have now; the search begins at the one numbered ``first``.
-
-    Who holds the socket of a domain's name has the domain: another run of the tests may go on beside this one.
-    """
-    for number in range(first, first + DOMAINS):
-        domain = FIRST_DOMAIN + number % DOMAINS
-        with socket.socket(socket.AF_UNIX) as held:
-            try:
-                held.bind(f'\0gdfusion_ros test domain {domain}')
-            except OSError:
-                continue
-            yield domain
-            return
-    pytest.fail('other tests have all ROS domains')
-
-
 @pytest.fixture(scope='module', autouse=True)
 def ros_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The environment of every process of a module: its own ROS domain, on this machine only."""
     number = int(tmp_path_factory.mktemp('domain').name.removeprefix('domain'))
-    with pytest.MonkeyPatch.context() as patch, own_domain(os.getpid() + number) as domain:
+    domain, held = environment.own_domain(os.getpid() + number)
+    with held, pytest.MonkeyPatch.context() as patch:
         patch.setenv('ROS_DOMAIN_ID', str(domain))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         patch.setenv('ROS_LOG_DIR', str(tmp_path_factory.mktemp('ros_log')))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.ros.environment import _fallback_folder, for_child, prepare
+from gdfusion_ros.ros.environment import _fallback_folder, for_child, isolate, own_domain, prepare
 
 ONE_NODE = """
 from gdfusion_ros.ros import environment
@@ -119,3 +119,22 @@ def test_ros_of_another_python_is_named(tmp_path: Path) -> None:
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith(f'gdfusion node: {sourced} is of another Python')
+
+
+def test_two_processes_of_one_number_get_domains_of_their_own() -> None:
+    first, held = own_domain(4711)
+    with held:
+        second, other = own_domain(4711)
+        with other:
+            assert 1 <= first <= 100
+            assert 1 <= second <= 100
+            assert second != first
+            given: dict[str, str] = {}
+            isolate(given)
+            assert int(given['ROS_DOMAIN_ID']) not in {first, second}
+
+
+def test_the_users_domain_is_kept() -> None:
+    environment = {'ROS_DOMAIN_ID': '7'}
+    isolate(environment)
+    assert environment == {'ROS_DOMAIN_ID': '7'}
