@@ -27,7 +27,8 @@ environment.prepare()
 from gdfusion_ros.ros.context import ros_node
 with ros_node('asked'):
     # Fast DDS maps the segment of another process when it hears it first.
-    while len(set(re.findall('/dev/shm/fastrtps_[0-9a-f]{16}', open('/proc/self/maps').read()))) < int(sys.argv[1]):
+    segment = re.compile('/dev/shm/(?:fastrtps|fastdds)_[0-9a-f]{16}')
+    while len(set(segment.findall(open('/proc/self/maps').read()))) < int(sys.argv[1]):
         time.sleep(0.02)
     print('shortage:', shared_memory.shortage())
 """

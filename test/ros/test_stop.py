@@ -94,7 +94,7 @@ def shared_memory(pid: int | str) -> set[str]:
     Ports (``fastrtps_port7002``) are not among them: participants share those, and one that was killed before leaves
     its count in them.
     """
-    return set(re.findall(r'/dev/shm/fastrtps_[0-9a-f]{16}\b', Path(f'/proc/{pid}/maps').read_text()))
+    return set(re.findall(r'/dev/shm/(?:fastrtps|fastdds)_[0-9a-f]{16}\b', Path(f'/proc/{pid}/maps').read_text()))
 
 
 def assert_ends(process: subprocess.Popen[bytes], number: int, log: Path) -> None:
