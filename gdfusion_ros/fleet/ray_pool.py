@@ -261,11 +261,9 @@ def _connect(ray: ModuleType, address: str, share: Share, workers: int) -> None:
         options |= {'num_cpus': cpus, 'include_dashboard': False, 'object_store_memory': _OBJECTS}
         # Without it Ray leaves a token in the home folder, and every later 'ray start --head' there asks for that.
         os.environ.setdefault('RAY_AUTH_TOKEN', secrets.token_hex())
-    elif address != 'auto':
-        _require_head(address)
     try:
-        if address == 'auto':
-            _require_head(_noted_head())
+        if address:
+            _require_head(_noted_head() if address == 'auto' else address)
         ray.init(address or 'local', **options)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         token = '' if 'RAY_AUTH_MODE' in os.environ else '; where it asks for a token, set RAY_AUTH_MODE=token'

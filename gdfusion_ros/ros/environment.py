@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -98,15 +99,13 @@ def own_domain(first: int) -> tuple[int, socket.socket]:
     The search goes from ``first`` on, round the numbers that are safe on every system (1 to 100). Who holds a
     domain holds the Linux socket of its name; where there are no such sockets, or all are held, it may be shared.
     """
-    for number in range(first, first + _DOMAINS):
-        held = socket.socket(socket.AF_UNIX)
-        try:
-            held.bind(f'\0gdfusion_ros domain {1 + number % _DOMAINS}')
-        except OSError:
-            held.close()
-        else:
-            return 1 + number % _DOMAINS, held
-    return 1 + first % _DOMAINS, socket.socket()
+    held = socket.socket(socket.AF_UNIX)
+    domains = [1 + number % _DOMAINS for number in range(first, first + _DOMAINS)]
+    for domain in domains:
+        with suppress(OSError):
+            held.bind(f'\0gdfusion_ros domain {domain}')
+            return domain, held
+    return domains[0], held
 
 
 def for_child(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
