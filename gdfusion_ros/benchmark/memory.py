@@ -27,7 +27,7 @@ LENGTHS = (1, 2, 4, 8, 16)
 """Of the queues, in frames."""
 
 WARM_UP = 2
-MATCHED = 'depth.features'
+MATCHED = 'depth.features.'
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def measure(spec: NetworkSpec, length: int, frames: int, device: torch.device) -
         times.append(time.perf_counter() - start)
         assert runner.state is not None
         sizes.append(runner.state.sizes())
-    history = sum(size for name, size in sizes[-1].items() if name != MATCHED and not name.startswith('calibration.'))
+    history = sum(size for name, size in sizes[-1].items() if not name.startswith((MATCHED, 'calibration.')))
     totals = [sum(size.values()) for size in sizes]
     return MemoryUse(
         spec.name,

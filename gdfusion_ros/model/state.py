@@ -17,6 +17,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import written_whole
 from gdfusion_ros.model.depth.stereo import StereoState
 from gdfusion_ros.model.interface import Calibration
+from gdfusion_ros.model.ops.fixed_point import FixedPoint
 from gdfusion_ros.model.parts import children, mapped, named_tensors
 from gdfusion_ros.model.temporal.geometry import GeometryState
 from gdfusion_ros.model.temporal.motion import MotionState
@@ -56,7 +57,7 @@ class SequenceState:
         """
         memory = ('newest', self.memory.newest) if isinstance(self.memory, QueueState) else None
         features = (*named_tensors(self.depth), *([memory] if memory else named_tensors(self.memory)))
-        sums = [tensor.sum(dtype=torch.float32) for _, tensor in features]
+        sums = [tensor.sum(dtype=torch.float32) for _, tensor in features if tensor.is_floating_point()]
         return not sums or bool(torch.stack(sums).isfinite().all())
 
     def tensors(self) -> dict[str, Tensor]:
@@ -126,6 +127,7 @@ _TYPES: dict[str, type] = {
         SequenceState,
         Calibration,
         StereoState,
+        FixedPoint,
         GeometryState,
         RecurrentState,
         MotionState,

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.model.depth.stereo import StereoState
 from gdfusion_ros.model.interface import Calibration
+from gdfusion_ros.model.ops.fixed_point import FixedPoint
 from gdfusion_ros.model.state import SequenceState
 from gdfusion_ros.model.temporal.geometry import GeometryState
 from gdfusion_ros.model.temporal.motion import MotionState
@@ -43,7 +45,7 @@ def state() -> SequenceState:
             torch.tensor([True, False]),
         ),
         StereoState(
-            torch.randn(2, 8, 4, 6).contiguous(memory_format=torch.channels_last),
+            FixedPoint.of(torch.rand(2, 8, 4, 6).contiguous(memory_format=torch.channels_last)),
             GeometryState(torch.randn(2, 5, 2, 3)),
         ),
         RecurrentState(
@@ -103,7 +105,7 @@ def test_a_queue_is_kept_slot_by_slot(state: SequenceState, same: Same, tmp_path
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
 def test_one_value_that_is_no_number_is_found_in_any_feature(state: SequenceState, value: float) -> None:
     assert state.is_finite()
-    features = list(features_of(state).values())
+    features = [feature for feature in features_of(state).values() if feature.is_floating_point()]
     assert len(features) == 6
     for feature in features:
         before = feature.clone()
@@ -116,7 +118,7 @@ def test_one_value_that_is_no_number_is_found_in_any_feature(state: SequenceStat
 def features_of(state: SequenceState) -> dict[str, Tensor]:
     """The state's own tensors that are no matrices."""
     assert state.memory is not None
-    parts = {'depth': state.depth, 'geometry': state.depth.geometry, **vars(state.memory)}
+    parts = {'features': state.depth.features, 'geometry': state.depth.geometry, **vars(state.memory)}
     return {
         f'{part}.{name}': value
         for part, content in parts.items()
@@ -127,7 +129,7 @@ def features_of(state: SequenceState) -> dict[str, Tensor]:
 
 def test_bytes_are_those_of_all_tensors(state: SequenceState, tensors: Tensors) -> None:
     assert state.nbytes == sum(tensor.numel() * tensor.element_size() for tensor in tensors(state))
-    assert state.nbytes == 4 * (2 * 8 * 24 + 2 * 5 * 6 + 72 + 144 + 36 + 6) + CALIBRATION_BYTES
+    assert state.nbytes == 2 * (2 * 8 * 24) + 4 * (2 * 8 + 2 * 5 * 6 + 72 + 144 + 36 + 6) + CALIBRATION_BYTES
 
 
 def test_features_move_to_a_device_and_matrices_stay(state: SequenceState) -> None:
@@ -135,7 +137,7 @@ def test_features_move_to_a_device_and_matrices_stay(state: SequenceState) -> No
     assert {tensor.device.type for tensor in features_of(moved).values()} == {'meta'}
     assert {tensor.device.type for tensor in vars(moved.calibration).values()} == {'cpu'}
     assert moved.structure() == state.structure()
-    assert state.depth.features.device.type == 'cpu'
+    assert state.depth.features.codes.device.type == 'cpu'
 
 
 @pytest.mark.gpu
@@ -147,21 +149,22 @@ def _another_file(path: Path) -> None:
     save_file({'stereo': torch.zeros(1)}, path)
 
 
-STRUCTURE = {
+STRUCTURE: dict[str, Any] = {
     'type': 'SequenceState',
     'memory': None,
-    'depth': {'type': 'StereoState', 'geometry': None},
+    'depth': {'type': 'StereoState', 'features': {'type': 'FixedPoint'}, 'geometry': None},
     'calibration': {'type': 'Calibration'},
 }
 
 
 def _written(path: Path, structure: object) -> None:
-    names = (*(f'calibration.{field.name}' for field in dataclasses.fields(Calibration)), 'depth.features')
+    names = [f'calibration.{field.name}' for field in dataclasses.fields(Calibration)]
+    names += ['depth.features.codes', 'depth.features.step']
     save_file({name: torch.zeros(1000) for name in names}, path, metadata={'state': json.dumps(structure)})
 
 
 def _missing_tensor(path: Path) -> None:
-    _written(path, {**STRUCTURE, 'depth': {'type': 'StereoState', 'geometry': {'type': 'GeometryState'}}})
+    _written(path, {**STRUCTURE, 'depth': {**STRUCTURE['depth'], 'geometry': {'type': 'GeometryState'}}})
 
 
 def _unknown_part(path: Path) -> None:

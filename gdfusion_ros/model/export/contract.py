@@ -18,7 +18,7 @@ from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import digest
 from gdfusion_ros.model.spec import NetworkSpec
 
-FORMAT = 2
+FORMAT = 3
 """Counted up by whoever adds what earlier versions do not know: a tensor, a label set, another way to see images."""
 
 REMEMBERED = ('post_rotation', 'post_translation', 'visible')

@@ -73,7 +73,10 @@ _WORDS = {
         'which column of the volume is seen by which camera, where, and in which depth bin; as many views as there are',
     ),
     'geometry.memory': Words(_VOXEL, 'volume', 'voxel index (x, y, z, 1) now -> index in the last grid'),
-    'state.depth.features': Words('', 'image', 'features of the images that the next ones are matched with'),
+    'state.depth.features.codes': Words(
+        'step', 'image', 'features of the images that the next ones are matched with, as numbers of steps from -32768'
+    ),
+    'state.depth.features.step': Words('', 'image', 'step of each channel of theirs: feature = (code + 32768) x step'),
     'state.depth.geometry.logits': Words('', 'image', 'H_g: fused depth logits'),
     'state.depth.logits': Words('', 'image', 'H_g: fused depth logits'),
     'state.memory.motion.offsets': Words(_VOXEL, 'volume', 'H_m: motion of every voxel along x, y, z'),

@@ -337,4 +337,4 @@ def test_the_reference_evaluator_of_onnx_gives_what_onnxruntime_gives(
         state = {key.removeprefix('next_'): tensor for key, tensor in expected.items() if key.startswith('next_')}
         assert as_likely(expected['scores'], found.pop('labels'), expected.pop('labels')).all()
         for key, tensor in expected.items():
-            assert np.abs(found[key] - tensor).max() <= 1e-4 * (tensor.std() or 1), key
+            assert np.abs(found[key] - tensor.astype(float)).max() <= 1e-4 * (tensor.std() or 1), key
