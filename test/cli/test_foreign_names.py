@@ -122,10 +122,7 @@ CASES = {
     'evaluate as text': (0, ['evaluate', 'BAG', '--no-rays']),
     'evaluate as Markdown': (0, ['evaluate', 'BAG', '--no-rays', '--format', 'markdown']),
     'evaluate as JSON': (0, ['evaluate', 'BAG', '--no-rays', '--format', 'json']),
-    'replay refused frames': (
-        1,
-        ['replay', 'INPUTS', '--out', 'OUT/odd', '--untrained', '--model', 'bevdetocc_gf_small'],
-    ),
+    'replay refused frames': (1, ['replay', 'INPUTS', '--out', 'OUT/odd', '--untrained', '--model', 'gdfusion_nano']),
     'replay a parameter file': (1, ['replay', 'BAG', '--out', 'OUT/odd', '--params-file', 'PARAMETERS', '--untrained']),
     'replay a setting': (1, ['replay', 'BAG', '--out', 'OUT/odd', '--set', ODD]),
     'replay a value': (1, ['replay', 'BAG', '--out', 'OUT/odd', '--set', f'cameras=[{json.dumps(ODD)}]']),
@@ -233,7 +230,7 @@ def test_bags_are_read_wherever_they_lie(
     folder.mkdir()
     bag = (tmp_path / 'scene-0001').rename(latin_1(folder, 'bag'))
     assert main(['info', str(bag)]) == 0
-    untrained = ['--model', 'bevdetocc_gf_small', '--untrained', '--device', 'cpu', '--set', 'keyframe_interval=9']
+    untrained = ['--model', 'gdfusion_nano', '--untrained', '--device', 'cpu', '--set', 'keyframe_interval=9']
     assert main(['replay', str(bag), '--out', str(tmp_path / 'grids'), *untrained]) == 0
     with bag_reader(tmp_path / 'grids') as grids:
         assert grids.custom_data['gdfusion.bag'] == r'bag-\udce9'

@@ -27,7 +27,7 @@ def bag(nuscenes_complete: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.mark.parametrize(
     'arguments',
     [
-        ['replay', '{bag}', '--out', '{out}', '--model', 'bevdetocc_gf_small', '--untrained', '--device', 'cpu'],
+        ['replay', '{bag}', '--out', '{out}', '--model', 'gdfusion_nano', '--untrained', '--device', 'cpu'],
         ['evaluate', '{bag}', '--topic', '/ground_truth/occupancy', '--truth', '{bag}', '--no-rays'],
         ['render', '{bag}', '--topic', '/ground_truth/occupancy', '--out', '{out}.png'],
     ],

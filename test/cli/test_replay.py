@@ -13,7 +13,7 @@ from gdfusion_ros.perception.runners import torch as torch_runner
 
 pytestmark = pytest.mark.slow
 
-UNTRAINED = ('--model', 'bevdetocc_gf_small', '--untrained', '--device', 'cpu')
+UNTRAINED = ('--model', 'gdfusion_nano', '--untrained', '--device', 'cpu')
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_replays_and_says_what_it_did(bag: Path, tmp_path: Path, capsys: pytest.
         'grids out 2',
         'resets of the memory 0',
     ]
-    assert printed[-1] == f'bevdetocc_gf_small (untrained), released protocol: 2 grids in {tmp_path}/grids'
+    assert printed[-1] == f'gdfusion_nano (untrained), released protocol: 2 grids in {tmp_path}/grids'
     with bag_reader(tmp_path / 'grids') as reader:
         assert reader.count(['/occ/occupancy']) == 2
 

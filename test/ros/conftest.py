@@ -37,7 +37,7 @@ from gdfusion_ros.ros.process import node_process
 from gdfusion_ros.ros.recorder import record
 from gdfusion_ros.settings import ModelSettings, PipelineSettings, TopicSettings
 
-MODEL = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
+MODEL = ModelSettings(model='gdfusion_nano', untrained=True, device='cpu')
 START = {
     'lossless': True,
     'input_reliability': 'reliable',

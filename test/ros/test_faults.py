@@ -51,7 +51,7 @@ def node(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[subprocess
                 'node',
                 '--untrained',
                 '--model',
-                'bevdetocc_gf_small',
+                'gdfusion_nano',
                 '--device',
                 'cpu',
                 *EVERY_SET,

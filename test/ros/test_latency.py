@@ -14,7 +14,7 @@ from gdfusion_ros.settings import ModelSettings, model_arguments
 
 
 def test_every_stage_of_every_frame_is_measured(drive: Path, monkeypatch: pytest.MonkeyPatch, patience: float) -> None:
-    model = ModelSettings(model='bevdetocc_gf_small', untrained=True, device='cpu')
+    model = ModelSettings(model='gdfusion_nano', untrained=True, device='cpu')
     seen: list[str] = []
     played = Player.play
 

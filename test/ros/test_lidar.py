@@ -24,8 +24,8 @@ LOOKING = """
 from dataclasses import replace
 from gdfusion_ros.model import zoo
 
-entry = zoo.ZOO['bevdetocc_gf_small']
-zoo.ZOO['bevdetocc_gf_small'] = replace(entry, spec=replace(entry.spec, lidar_depth=True))
+entry = zoo.ZOO['gdfusion_nano']
+zoo.ZOO['gdfusion_nano'] = replace(entry, spec=replace(entry.spec, lidar_depth=True))
 """
 """What makes the small network of the live node say that it looks at LiDAR depth."""
 

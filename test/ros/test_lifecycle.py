@@ -206,7 +206,7 @@ def test_every_output_comes_to_those_who_subscribe(live: Any, drive: Path, expec
     }
     assert 255 not in heard['occupancy'][-1].labels
     assert 255 in heard['observed'][-1].labels
-    assert [(message.info.width, message.info.height) for message in heard['bev']] == 3 * [(100, 100)]
+    assert [(message.info.width, message.info.height) for message in heard['bev']] == 3 * [(200, 200)]
     [deletion] = heard['markers'][-1].markers
     assert deletion.action == deletion.DELETEALL
     stages = {pair.key: float(pair.value) for pair in heard['debug/latency'][-1].status[0].values}
@@ -268,7 +268,7 @@ def test_who_comes_late_gets_the_labels_and_the_last_grid(live: Any, drive: Path
             live.wait(lambda: all(heard.values()))
     assert json.loads(heard['label_info'][0].data)['free'] == 17
     assert heard['occupancy'][0].header.stamp.nanosec == last.header.stamp.nanosec
-    assert heard['occupancy'][0].model == 'bevdetocc_gf_small (untrained)'
+    assert heard['occupancy'][0].model == 'gdfusion_nano (untrained)'
     assert stamp_of(heard['bev'][0].header.stamp) == stamp_of(last.header.stamp), 'nobody had subscribed'
 
 

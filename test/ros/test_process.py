@@ -19,7 +19,7 @@ from gdfusion_ros.ros.player import Playback, play
 from gdfusion_ros.ros.process import EVERY_SET, node_process
 from gdfusion_ros.ros.recorder import record
 
-TRIAL = ('--untrained', '--model', 'bevdetocc_gf_small', '--device', 'cpu')
+TRIAL = ('--untrained', '--model', 'gdfusion_nano', '--device', 'cpu')
 STOPS = {signal.SIGINT, signal.SIGTERM}
 
 Start = Callable[..., 'subprocess.Popen[bytes]']
