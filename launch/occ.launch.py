@@ -9,6 +9,8 @@ The bag starts to play when the node has become active, so that none of it is lo
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
@@ -22,16 +24,19 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
+from launch.logging import launch_config
 from launch_ros.actions import Node
 
+from gdfusion_ros import parameter_file
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.messages.outputs import LABEL_INFO_TOPIC, LABEL_INFO_TYPE
 from gdfusion_ros.resources import resource
 from gdfusion_ros.ros.environment import prepare
 from gdfusion_ros.ros.launch_arguments import check, not_taken, parsed
-from gdfusion_ros.settings import ModelSettings, NodeSettings, PipelineSettings, records
+from gdfusion_ros.settings import ModelSettings, NodeSettings, PipelineSettings, TopicSettings, merged, records
+from gdfusion_ros.viewers.rviz import displays_of_rig
 
-OUTPUTS = ('points', 'markers', 'bev')
+OUTPUTS = ('points', 'markers', 'bev', 'bev_updates')
 
 RECORDS = {**records(ModelSettings), **records(PipelineSettings), **records(NodeSettings)}
 PARAMETERS = ('model', 'weights', 'untrained', 'device', 'cameras', 'lossless', 'input_reliability')
@@ -83,7 +88,9 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     entities: list[LaunchDescriptionEntity] = [*hints, *environment(), node]
     if values['rviz'] == 'true':
-        entities.append(rviz(values['namespace'], sim_time))
+        entities.append(
+            rviz(values['namespace'], sim_time, parameter_file.read(Path(values['params_file'])), overrides)
+        )
     if values['bag']:
         entities += playback(values['namespace'], values['bag'], values['rate'])
     return entities
@@ -143,15 +150,18 @@ def playback(namespace: str, bag: str, rate: str) -> list[LaunchDescriptionEntit
     return [active, RegisterEventHandler(OnProcessExit(target_action=active, on_exit=[play]))]
 
 
-def rviz(namespace: str, sim_time: dict[str, bool]) -> Node:
-    """RViz with the package's display file, whose topics are those of a node without namespace."""
+def rviz(namespace: str, sim_time: dict[str, bool], *parameters: Mapping[str, object]) -> Node:
+    """RViz with the package's display file for the rig; the topics in there are those of a node without namespace."""
+    displays = displays_of_rig(
+        resource('config/occ.rviz').read_text(),
+        merged(PipelineSettings, *parameters),
+        merged(TopicSettings, *parameters),
+    )
+    file = Path(launch_config.log_dir, 'occ.rviz')
+    file.write_text(displays)
     topics = [(f'/occ/{name}', in_namespace(namespace, f'occ/{name}')) for name in OUTPUTS]
     return Node(
-        package='rviz2',
-        executable='rviz2',
-        arguments=['-d', str(resource('config/occ.rviz'))],
-        parameters=[sim_time],
-        remappings=topics,
+        package='rviz2', executable='rviz2', arguments=['-d', str(file)], parameters=[sim_time], remappings=topics
     )
 
 

@@ -84,7 +84,11 @@ CAMERA = {
 
 DISPLAYS: dict[str, tuple[str, bool, dict[str, Any]]] = {
     'Grid': ('Grid', True, {'Reference Frame': 'base_link', 'Plane Cell Count': 8, 'Cell Size': 10, 'Plane': 'XY'}),
-    'TF': ('TF', True, {'Marker Scale': 10, 'Show Axes': True, 'Show Names': False, 'Show Arrows': False}),
+    'TF': (
+        'TF',
+        True,
+        {'Marker Scale': 10, 'Frame Timeout': 86400, 'Show Axes': True, 'Show Names': False, 'Show Arrows': False},
+    ),
     'Occupancy': ('MarkerArray', True, {'Namespaces': {}, 'Topic': {**LATCHED, 'Value': '/occ/markers'}}),
     'Points': (
         'PointCloud2',
@@ -133,7 +137,10 @@ def test_rviz_shows_the_outputs_and_the_cameras(rviz: dict[str, Any]) -> None:
 
 
 def test_rviz_gives_every_panel_and_image_its_dock(rviz: dict[str, Any]) -> None:
-    """Qt's saveState: names in UTF-16. Without it nine docks pile up, and the view gets a third of the window."""
+    """Qt's saveState: names in UTF-16. Without it nine docks pile up, and the view gets a third of the window.
+
+    The window fits a screen of 1920 x 1080 with its bars.
+    """
     geometry = rviz['Window Geometry']
     state = bytes.fromhex(geometry['QMainWindow State'])
     assert state[:4] == bytes.fromhex('000000ff')
@@ -142,6 +149,7 @@ def test_rviz_gives_every_panel_and_image_its_dock(rviz: dict[str, Any]) -> None
     for name in [*panels, *SURROUND_CAMERAS]:
         utf16 = name.encode('utf-16-be')
         assert len(utf16).to_bytes(4, 'big') + utf16 in state, name
+    assert (geometry['Width'], geometry['Height']) == (1600, 900)
     assert (geometry['Hide Left Dock'], geometry['Hide Right Dock']) == (False, False)
 
 
@@ -152,8 +160,8 @@ def test_rviz_looks_at_the_whole_grid(rviz: dict[str, Any]) -> None:
     assert {view['Class'] for view in shown} == {f'{PLUGINS}/ThirdPersonFollower'}
     assert {view['Target Frame'] for view in shown} == {'base_link'}
     assert [(view['Distance'], view['Focal Point']['X'], view['Pitch']) for view in shown] == [
-        (60, -15, 0.7),
-        (60, -15, 0.7),
+        (66, -14, 0.75),
+        (66, -14, 0.75),
         (105, -21, 1.569),
     ]
 

@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.resources import resource
@@ -119,7 +120,11 @@ def test_starts_rviz_and_the_bag_after_the_node_is_active(
 ) -> None:
     monkeypatch.setattr(launch_arguments, 'get_package_prefix', lambda package: '/opt/ros')
     entities = started(launch_file, rviz='true', bag=str(tmp_path), rate='0.5', namespace='car')
+    from launch.logging import launch_config
+
     active, play = commands(entities)
+    shown = yaml.safe_load(Path(launch_config.log_dir, 'occ.rviz').read_text())
+    assert shown['Visualization Manager']['Global Options']['Fixed Frame'] == 'map'
     assert executables(entities) == ['occ', 'rviz2']
     assert '/car/occ/label_info' in active
     assert play[:4] == ['ros2', 'bag', 'play', str(tmp_path)]
