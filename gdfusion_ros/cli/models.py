@@ -73,11 +73,7 @@ def _table(entries: Sequence[Entry], style: str) -> str:
         sizes = (
             ('-',) * 3
             if about is None
-            else (
-                f'{about.parameters / 1e6:.2f}',
-                _one_place(about.gmac),
-                _one_place(about.state and about.state / 1e6),
-            )
+            else (f'{about.parameters / 1e6:.2f}', _one_place(about.gmac), _one_place(about.state / 1e6))
         )
         scores = ('-',) * 3 if about is None or not about.scores else _percents(about.scores[0])
         rows.append((spec.name, spec.label_set, _input(spec), *sizes, *scores, ', '.join(_weights(spec)) or 'by path'))

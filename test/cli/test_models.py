@@ -10,6 +10,9 @@ import torch
 
 from gdfusion_ros.cli import main
 from gdfusion_ros.model.networks.about import ABOUT
+from gdfusion_ros.model.runtime.prepare import prepare
+from gdfusion_ros.model.runtime.trial import trial_frames
+from gdfusion_ros.model.sequence import SequenceRunner
 from gdfusion_ros.model.zoo import ZOO
 
 
@@ -75,5 +78,9 @@ def test_the_facts_of_every_network_are_those_of_the_network(name: str) -> None:
     with torch.device('meta'):
         network = ZOO[name].build(ZOO[name].spec)
     assert about.parameters == sum(parameter.numel() for parameter in network.parameters())
-    assert about.gmac is None or about.gmac > 0
-    assert about.state is None or about.state > 0
+    assert about.gmac > 0
+    runner = SequenceRunner(prepare(network.eval(), torch.device('meta')))
+    with torch.inference_mode():
+        runner.predict(next(trial_frames(network, 1)))
+    assert runner.state is not None
+    assert about.state == runner.state.nbytes

@@ -38,7 +38,7 @@ def test_a_made_drive_played_to_the_node_gives_the_grids_of_its_replay(live: Any
         'overcast',
     )
     run('convert', tmp_path / 'made', '--out', bag.parent)
-    run('replay', bag, '--out', grids, '--untrained', '--model', 'gdfusion_nano', '--device', 'cpu')
+    run('replay', bag, '--out', grids, '--untrained', '--model', 'bevdetocc_gf_small', '--device', 'cpu')
     live.configure()
     played = live.record(lambda: run('play', bag, '--wait', '600'), FRAMES)
     assert len(played.stamps) == FRAMES
