@@ -39,7 +39,7 @@ def test_a_made_drive_played_to_the_node_gives_the_grids_of_its_replay(live: Any
     )
     run('convert', tmp_path / 'made', '--out', bag.parent)
     run('replay', bag, '--out', grids, '--untrained', '--model', 'bevdetocc_gf_small', '--device', 'cpu')
-    live.configure()
+    live.configure(model='bevdetocc_gf_small')
     played = live.record(lambda: run('play', bag, '--wait', '600'), FRAMES)
     assert len(played.stamps) == FRAMES
     assert played.differences(type(played).of(grids)) == []
