@@ -49,14 +49,23 @@ class FoxgloveServer:
         self._topics = TopicSettings()
         try:
             self._server = self._sdk.start_server(
-                name='gdfusion', host=host, port=port, context=self._context, message_backlog_size=_BACKLOG
+                name='gdfusion',
+                host=host,
+                port=port,
+                context=self._context,
+                message_backlog_size=_BACKLOG,
+                capabilities=[self._sdk.Capability.Time],
             )
         except (OSError, RuntimeError) as error:
             raise no_server('the server for Foxglove', host, port, error) from error
         self.url = f'ws://{reached_as(host)}:{self._server.port}'
 
     def show(self, view: View) -> None:
-        """Send ``view`` to every client."""
+        """Send ``view`` to every client, whose clock is that of the stamps.
+
+        Without it their clock is the wall's, and a bag that begins again draws its grids from where it has ended.
+        """
+        self._server.broadcast_time(view.stamp)
         self._transforms(view)
         self._voxels(VOXELS_TOPIC, view.snapshot.grid)
         if view.snapshot.truth is not None:

@@ -66,11 +66,15 @@ class Client:
     def __init__(self, socket: Any, patience: float) -> None:
         self._socket, self._patience = socket, patience
         self.channels: dict[str, dict[str, Any]] = {}
+        self.capabilities: list[str] = []
+        self.clock: int | None = None
 
     def find(self, count: int) -> None:
         """Wait for so many topics and subscribe to all."""
         while len(self.channels) < count:
             message = self._socket.recv(timeout=self._patience)
+            if isinstance(message, str) and json.loads(message)['op'] == 'serverInfo':
+                self.capabilities = json.loads(message)['capabilities']
             if isinstance(message, str) and json.loads(message)['op'] == 'advertise':
                 self.channels |= {channel['topic']: channel for channel in json.loads(message)['channels']}
         chosen = [{'id': channel['id'], 'channelId': channel['id']} for channel in self.channels.values()]
@@ -82,9 +86,12 @@ class Client:
         found: dict[str, bytes] = {}
         while len(found) < count:
             message = self._socket.recv(timeout=self._patience)
+            if isinstance(message, bytes) and message[0] == 2:
+                (self.clock,) = struct.unpack_from('<Q', message, 1)
             if isinstance(message, bytes) and message[0] == 1:
                 number, stamp = struct.unpack_from('<IQ', message, 1)
                 assert stamp == STAMP
+                assert stamp == self.clock, 'what is sent is of the time that was told last'
                 found[names[number]] = message[13:]
         return found
 
@@ -115,6 +122,7 @@ def received(server: FoxgloveServer, patience: float, wait_until: Any) -> dict[s
         wait_until(lambda: all(channel.has_sinks() for channel in server._channels.values()))
         server.show(view())
         messages = looking.messages(5)
+    assert 'time' in looking.capabilities
     array = messages.pop('/diagnostics')
     decoded = {topic: looking.decode(topic, data) for topic, data in messages.items()}
     assert looking.channels['/diagnostics']['schemaEncoding'] == 'ros2msg'
