@@ -26,12 +26,8 @@ if TYPE_CHECKING:
     from gdfusion_ros.model.export.contract import Precision
 
 HELP = 'write a network as ONNX, or compare one with torch'
-LEAST_AGREEMENT: dict[Precision, float] = {'fp32': 0.9995, 'fp16': 0.995, 'int8': 0.99}
-"""Share of the voxels whose class must be the same in every frame, by the precision of the convolutions.
-
-fp32: as the recordings of ALOCC are held to. Where a voxel's history is sampled next to a whole number, its motion goes
-one way or the other, and the layers behind carry that to a hundred voxels.
-"""
+LEAST_AGREEMENT: dict[Precision, float] = {'fp32': 0.9999, 'fp16': 0.995, 'int8': 0.99}
+"""Share of the voxels whose class must be the same in every frame, by the precision of the convolutions."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ def encode(features: Tensor, per_step: Tensor) -> Tensor:
     share_threads()
     rows = channels_last(features)
     codes = np.empty(rows.shape, np.int16)
-    _encode(rows, per_step.flatten(1).numpy(), codes)
+    _encode(_cells(rows), per_step.flatten(1).numpy(), _cells(codes))
     return torch.from_numpy(codes).permute(0, 3, 1, 2)
 
 
@@ -30,17 +32,19 @@ def decode(codes: Tensor, step: Tensor) -> Tensor:
     share_threads()
     rows = codes.permute(0, 2, 3, 1).contiguous().numpy()
     features = np.empty(rows.shape, Float)
-    _decode(rows, step.flatten(1).numpy(), features)
+    _decode(_cells(rows), step.flatten(1).numpy(), _cells(features))
     return torch.from_numpy(features).permute(0, 3, 1, 2)
+
+
+def _cells(rows: NDArray[Any]) -> NDArray[Any]:
+    """(N, h, w, C) -> (N h w, C), the same memory."""
+    return rows.reshape(-1, rows.shape[-1])
 
 
 @kernel
 def _encode(features: Floats, per_step: Floats, codes: Codes) -> None:
-    images, height, width = features.shape[:3]
-    for line in numba.prange(images * height):
-        n, y = line // height, line % height
-        for x in range(width):
-            _encode_cell(features[n, y, x], per_step[n], codes[n, y, x])
+    for cell in numba.prange(len(features)):
+        _encode_cell(features[cell], per_step[cell * len(per_step) // len(features)], codes[cell])
 
 
 @inlined
@@ -53,11 +57,8 @@ def _encode_cell(feature: Floats, per_step: Floats, codes: Codes) -> None:
 
 @kernel
 def _decode(codes: Codes, step: Floats, features: Floats) -> None:
-    images, height, width = codes.shape[:3]
-    for line in numba.prange(images * height):
-        n, y = line // height, line % height
-        for x in range(width):
-            _decode_cell(codes[n, y, x], step[n], features[n, y, x])
+    for cell in numba.prange(len(codes)):
+        _decode_cell(codes[cell], step[cell * len(step) // len(codes)], features[cell])
 
 
 @inlined
