@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE, diagnostic_array
+from gdfusion_ros.messages.encode import points
+from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.inputs import TF_TOPIC
-from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC, NODE_NAME, VOXELS
+from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC, NODE_NAME, POINTS, VOXELS
 from gdfusion_ros.messages.voxels import FIELDS, cells, strides
 from gdfusion_ros.perception.poses import quaternion
 from gdfusion_ros.perception.types import NANOSECONDS, Matrix, SemanticGrid
@@ -20,6 +22,8 @@ from gdfusion_ros.viewers.servers import no_server, reached_as
 from gdfusion_ros.viewers.view import View
 
 VOXELS_TOPIC = f'/{NODE_NAME}/{VOXELS.topic}'
+POINTS_TOPIC = f'/{NODE_NAME}/{POINTS.topic}'
+"""The grid for viewers of the protocol that know no VoxelGrid, as Foxglove Studio 1 and what was made of it."""
 TRUTH_TOPIC = f'{GROUND_TRUTH_TOPIC.rpartition("/")[0]}/{VOXELS.topic}'
 
 _BACKLOG = 64
@@ -70,10 +74,15 @@ class FoxgloveServer:
         self._voxels(VOXELS_TOPIC, view.snapshot.grid)
         if view.snapshot.truth is not None:
             self._voxels(TRUTH_TOPIC, view.snapshot.truth)
+        self._ros(POINTS_TOPIC, POINTS.type_name, view.stamp, lambda make: points(view.snapshot.grid, make))
         self._cameras(view)
-        if view.statuses and (channel := self._wanted(DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE)):
-            array = diagnostic_array(view.stamp, view.statuses, RosbagsFactory())
-            channel.log(bytes(typestore().serialize_cdr(array, DIAGNOSTICS_TYPE)), log_time=view.stamp)
+        if view.statuses:
+            self._ros(
+                DIAGNOSTICS_TOPIC,
+                DIAGNOSTICS_TYPE,
+                view.stamp,
+                lambda make: diagnostic_array(view.stamp, view.statuses, make),
+            )
 
     def close(self) -> None:
         """Close the connections."""
@@ -92,10 +101,16 @@ class FoxgloveServer:
         return channel if channel.has_sinks() else None
 
     def _ros_channel(self, topic: str, kind: str) -> Any:
-        """A channel of ROS messages: Foxglove's own have none for diagnostics."""
+        """A channel of ROS messages."""
         definition, _ = typestore().generate_msgdef(kind, ros_version=2)
         schema = self._sdk.Schema(name=kind, encoding='ros2msg', data=definition.encode())
         return self._sdk.Channel(topic, schema=schema, message_encoding='cdr', context=self._context)
+
+    def _ros(self, topic: str, kind: str, stamp: int, build: Callable[[RosbagsFactory], Message]) -> None:
+        """Send a ROS message, as the node publishes it."""
+        if channel := self._wanted(topic, kind):
+            message = build(RosbagsFactory())
+            channel.log(bytes(typestore().serialize_cdr(message, kind)), log_time=stamp)
 
     def _log(self, topic: str, kind: str, stamp: int, **fields: object) -> None:
         """Send a message of Foxglove's own schemas whose stamp is ``stamp`` [ns]."""

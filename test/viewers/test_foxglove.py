@@ -13,7 +13,8 @@ import pytest
 
 from gdfusion_ros.bags.messages import typestore
 from gdfusion_ros.errors import GdfusionError
-from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TYPE, statuses
+from gdfusion_ros.messages.diagnostics import statuses
+from gdfusion_ros.messages.encode import POINT
 from gdfusion_ros.perception.health import Status
 from gdfusion_ros.perception.labels import OCC3D_NUSCENES
 from gdfusion_ros.perception.poses import pose_matrix
@@ -97,6 +98,8 @@ class Client:
     def decode(self, topic: str, data: bytes) -> Any:
         """A message by the schema that came with its topic."""
         channel, pool = self.channels[topic], protobuf_pool.DescriptorPool()
+        if channel['schemaEncoding'] == 'ros2msg':
+            return typestore().deserialize_cdr(data, channel['schemaName'])
         for file in descriptors.FileDescriptorSet.FromString(base64.b64decode(channel['schema'])).file:
             pool.Add(file)
         message = factory.GetMessageClass(pool.FindMessageTypeByName(channel['schemaName']))()
@@ -117,16 +120,13 @@ def received(server: FoxgloveServer, patience: float, wait_until: Any) -> dict[s
     server.show(view())  # advertises the topics
     with client.connect(server.url, subprotocols=['foxglove.sdk.v1'], max_size=None) as socket:
         looking = Client(socket, patience)
-        looking.find(5)
+        looking.find(6)
         wait_until(lambda: all(channel.has_sinks() for channel in server._channels.values()))
         server.show(view())
-        messages = looking.messages(5)
+        messages = looking.messages(6)
     assert 'time' in looking.capabilities
     assert looking.clock == STAMP
-    array = messages.pop('/diagnostics')
-    decoded = {topic: looking.decode(topic, data) for topic, data in messages.items()}
-    assert looking.channels['/diagnostics']['schemaEncoding'] == 'ros2msg'
-    return {**decoded, '/diagnostics': typestore().deserialize_cdr(array, DIAGNOSTICS_TYPE)}
+    return {topic: looking.decode(topic, data) for topic, data in messages.items()}
 
 
 def test_a_client_sees_the_voxels(received: dict[str, Any]) -> None:
@@ -147,6 +147,14 @@ def test_a_client_sees_the_voxels(received: dict[str, Any]) -> None:
     assert cells[0, 1, 2].tolist() == [0, 150, 245, 255, 4]
     assert cells[1, 0, 0].tolist() == [0, 0, 0, 0, 255]
     assert (cells[..., 3] > 0).sum() == 1
+
+
+def test_a_client_without_voxel_grids_sees_them_as_points(received: dict[str, Any]) -> None:
+    cloud = received['/occ/points']
+    assert (cloud.header.frame_id, cloud.header.stamp.sec, cloud.width) == ('base_link', 1_533_151_603, 1)
+    (point,) = cloud.data.view(POINT)
+    assert (point['x'], point['y'], point['z']) == pytest.approx((0.0, -1.25, 0.8))  # voxel (2, 1, 0) of the view
+    assert (point['rgb'], point['label']) == (0x0096F5, 4)
 
 
 def test_a_client_sees_where_vehicle_and_cameras_are(received: dict[str, Any]) -> None:
