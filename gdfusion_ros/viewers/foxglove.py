@@ -27,7 +27,7 @@ POINTS_TOPIC = f'/{NODE_NAME}/{POINTS.topic}'
 TRUTH_TOPIC = f'{GROUND_TRUTH_TOPIC.rpartition("/")[0]}/{VOXELS.topic}'
 
 _BACKLOG = 64
-"""Messages that wait for a slow client, two views or so; then the oldest is dropped."""
+"""Messages that wait for a slow client, four views or so; then the oldest is dropped."""
 
 
 class FoxgloveServer:
