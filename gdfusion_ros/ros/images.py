@@ -13,13 +13,15 @@ from gdfusion_ros.perception.types import Pixels
 def bridge() -> Fallback | None:
     """A function that decodes any ``sensor_msgs/Image`` that cv_bridge knows; None where cv_bridge does not import.
 
-    Its compiled part, made for the other major version of numpy, ends the import with AttributeError.
+    Its compiled part, made for the other major version of numpy, ends the import with AttributeError. Its later
+    versions import OpenCV when a converter is made.
     """
     try:
         from cv_bridge import CvBridge
+
+        converter = CvBridge()
     except (ImportError, AttributeError):
         return None
-    converter = CvBridge()
 
     def decode(message: Message, place: str) -> Pixels:
         try:

@@ -6,12 +6,18 @@ Rerun's list), and its cameras with their images. Times are the grids' stamps, o
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gdfusion_ros.errors import GdfusionError
 from gdfusion_ros.files import refuse_existing
 from gdfusion_ros.messages.encode import exposed
 from gdfusion_ros.messages.wire import to_wire
@@ -24,6 +30,10 @@ from gdfusion_ros.visualization.voxels import behind
 
 APPLICATION = 'gdfusion'
 VEHICLE = 'world/vehicle'
+_HOST, _PORT = '127.0.0.1', 9876
+"""Where Rerun's viewer listens: its own port."""
+_PATIENCE = 120.0
+"""How long the rest may take to be written [s]. Without a limit, a viewer that is gone is waited for."""
 _LEVELS = ('INFO', 'WARN', 'ERROR', 'WARN')
 """Rerun's names of the levels of diagnostics."""
 
@@ -58,9 +68,17 @@ class RerunLog:
             )
 
     def close(self) -> None:
-        """Write what has not been written."""
-        self._stream.flush()
-        self._stream.disconnect()
+        """Write what has not been written.
+
+        Raises:
+            GdfusionError: the viewer was closed before it had all, or the file could not be written.
+        """
+        try:
+            self._stream.flush(timeout_sec=_PATIENCE)
+        except RuntimeError as error:
+            raise GdfusionError(f'Rerun did not get all grids: {error}') from error
+        finally:
+            self._stream.disconnect()
 
     def _voxels(self, path: str, grid: SemanticGrid) -> None:
         """Every class as sparse voxels; those that are hidden from all sides are left out."""
@@ -144,9 +162,23 @@ def to_file(path: Path) -> RerunLog:
 
 
 def to_viewer() -> RerunLog:
-    """A log that goes to Rerun's viewer, which is started.
+    """A log that goes to Rerun's viewer, which is started, or to the one that runs already.
+
+    Rerun's own ``spawn`` has the viewer listen on all addresses, and finds it only where its folder is on PATH.
 
     Raises:
-        GdfusionError: the library rerun-sdk is not installed.
+        GdfusionError: the library rerun-sdk is not installed, or the viewer does not start.
     """
-    return RerunLog(library('rerun', 'rerun'), lambda stream: stream.spawn())
+    sdk = library('rerun', 'rerun')
+    command = [sys.executable, '-m', 'rerun', '--bind', _HOST, '--port', str(_PORT), '--expect-data-soon']
+    viewer = subprocess.Popen(command, start_new_session=True)  # it outlives the command that fills it
+    while not _listens():
+        if viewer.poll() is not None:
+            raise GdfusionError("Rerun's viewer does not start here; '--rerun FILE' writes a file for it")
+        time.sleep(0.1)
+    return RerunLog(sdk, lambda stream: stream.connect_grpc(f'rerun+http://{_HOST}:{_PORT}/proxy'))
+
+
+def _listens() -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex((_HOST, _PORT)) == 0

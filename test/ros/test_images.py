@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,14 @@ def image(encoding: str, data: bytes, step: int) -> Any:
 def test_without_cv_bridge_an_encoding_is_refused_by_name() -> None:
     with pytest.raises(GdfusionError, match="unknown image encoding 'nv24'"):
         images.image(image('nv24', bytes(6), 2), TOPIC)
+
+
+def test_a_cv_bridge_without_opencv_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def converter() -> None:
+        raise ModuleNotFoundError("No module named 'cv2'")
+
+    monkeypatch.setitem(sys.modules, 'cv_bridge', SimpleNamespace(CvBridge=converter))
+    assert bridge() is None
 
 
 def test_cv_bridge_decodes_what_is_not_known_here() -> None:

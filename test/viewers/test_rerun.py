@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,16 @@ for number in range(2):
 log.close()
 """
 
+TO_VIEWER = """
+from gdfusion_ros.errors import GdfusionError
+from gdfusion_ros.viewers.rerun import to_viewer
+
+try:
+    to_viewer().close()
+except GdfusionError as error:
+    print(error)
+"""
+
 READ = """
 import json, sys
 import rerun.chunk
@@ -56,16 +70,17 @@ print(json.dumps(content, default=str))
 """
 
 
-def run(script: str, *arguments: str | Path) -> str:
+def run(script: str, *arguments: str | Path, without: Sequence[str] = ()) -> str:
+    """What ``script`` prints, with Rerun to import and without some variables of the environment."""
     result = subprocess.run(
         [sys.executable, '-c', script, *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, 'PYTHONPATH': str(RERUN)},
+        env={key: value for key, value in os.environ.items() if key not in without} | {'PYTHONPATH': str(RERUN)},
     )
     assert result.returncode == 0, result.stderr
-    assert 'WARN' not in result.stderr, result.stderr
+    assert without or 'WARN' not in result.stderr, result.stderr
     return result.stdout
 
 
@@ -77,6 +92,17 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, l
     path = tmp_path_factory.mktemp('rerun') / 'drive.rrd'
     run(LOG, path)
     return dict(json.loads(run(READ, path)))
+
+
+def test_a_viewer_that_cannot_start_is_one_line(tmp_path: Path) -> None:
+    """Without a screen. A viewer that runs already would be taken."""
+    if not RERUN.is_dir():
+        pytest.skip('no rerun-sdk beside the environment (make setup)')
+    with closing(socket.socket()) as probe:
+        if probe.connect_ex(('127.0.0.1', 9876)) == 0:
+            pytest.skip("a viewer of Rerun's runs on this machine")
+    said = run(TO_VIEWER, tmp_path, without=('DISPLAY', 'WAYLAND_DISPLAY', 'WAYLAND_SOCKET'))
+    assert re.fullmatch(r"(Rerun's viewer does not start here; '--rerun FILE' writes|Rerun did not get all) .*\n", said)
 
 
 def component(entity: dict[str, list[Any]], name: str) -> list[Any]:

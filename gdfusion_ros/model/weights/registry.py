@@ -136,8 +136,8 @@ def fetch(entry: Weights) -> Path:
     try:
         said = get_hf_file_metadata(hf_hub_url(entry.repository, entry.file))
         path = Path(hf_hub_download(entry.repository, entry.file))
-    except OSError as error:  # what huggingface_hub raises of the network and of the Hub derives from it
-        reason = str(error).strip().partition('\n')[0]
+    except Exception as error:  # of the network its versions raise what requests, httpx or the system does
+        reason = str(error).strip().partition('\n')[0] or type(error).__name__
         raise GdfusionError(f'{entry.file} cannot be fetched from {entry.repository}: {reason}') from error
     verify(path, entry.size or said.size or 0, entry.sha256 or (said.etag or ''))
     return path

@@ -106,6 +106,25 @@ def test_what_is_fetched_is_verified(hub: Path) -> None:
         fetch(entry(repository=''))
 
 
+@pytest.mark.parametrize(
+    ('said', 'told'), [('[Errno -2] Name or service not known', r'\[Errno -2\] Name'), ('', 'ConnectError')]
+)
+def test_a_hub_that_is_not_reached_is_one_line(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    """httpx, which later versions of the library are made of, has errors of its own."""
+
+    class ConnectError(Exception):
+        pass
+
+    def metadata(_: str) -> None:
+        raise ConnectError(said)
+
+    monkeypatch.setattr(sys.modules['huggingface_hub'], 'get_hf_file_metadata', metadata)
+    with pytest.raises(GdfusionError, match=f'cannot be fetched from someone/something: {told}'):
+        fetch(entry())
+
+
 def test_fetching_names_the_library_that_it_needs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
