@@ -12,6 +12,7 @@ from gdfusion_ros.datasets.convert import ANNOTATIONS_TOPIC
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_MARKERS, NODE_NAME, outputs
 from gdfusion_ros.resources import resource
 from gdfusion_ros.settings import SURROUND_CAMERAS, BevSettings, PipelineSettings, TopicSettings
+from gdfusion_ros.viewers.foxglove import TRUTH_TOPIC
 
 TOPICS = TopicSettings()
 
@@ -43,7 +44,7 @@ def test_it_has_the_form_that_foxglove_imports(layout: dict[str, Any]) -> None:
 def test_the_3d_panel_follows_the_vehicle_and_shows_topics_that_are_there(layout: dict[str, Any]) -> None:
     panel = layout['configById']['3D!occupancy']
     given = {f'/{NODE_NAME}/{output.topic}' for output in outputs(BevSettings())}
-    given |= {ANNOTATIONS_TOPIC, GROUND_TRUTH_MARKERS, '/ground_truth/voxels'}
+    given |= {ANNOTATIONS_TOPIC, GROUND_TRUTH_MARKERS, TRUTH_TOPIC}
     assert panel['topics'].keys() <= given
     assert [topic for topic, style in panel['topics'].items() if style['visible']] == ['/occ/markers', '/occ/voxels']
     assert panel['followTf'] == PipelineSettings().base_frame

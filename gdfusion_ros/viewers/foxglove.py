@@ -8,7 +8,6 @@ from typing import Any
 
 from gdfusion_ros.bags.messages import RosbagsFactory, typestore
 from gdfusion_ros.messages.diagnostics import DIAGNOSTICS_TOPIC, DIAGNOSTICS_TYPE, diagnostic_array
-from gdfusion_ros.messages.encode import points
 from gdfusion_ros.messages.factory import Message
 from gdfusion_ros.messages.inputs import TF_TOPIC
 from gdfusion_ros.messages.outputs import GROUND_TRUTH_TOPIC, NODE_NAME, POINTS, VOXELS
@@ -74,7 +73,7 @@ class FoxgloveServer:
         self._voxels(VOXELS_TOPIC, view.snapshot.grid)
         if view.snapshot.truth is not None:
             self._voxels(TRUTH_TOPIC, view.snapshot.truth)
-        self._ros(POINTS_TOPIC, POINTS.type_name, view.stamp, lambda make: points(view.snapshot.grid, make))
+        self._ros(POINTS_TOPIC, POINTS.type_name, view.stamp, lambda make: POINTS.build(view.snapshot.grid, make))
         self._cameras(view)
         if view.statuses:
             self._ros(

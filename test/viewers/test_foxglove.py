@@ -126,6 +126,7 @@ def received(server: FoxgloveServer, patience: float, wait_until: Any) -> dict[s
         messages = looking.messages(6)
     assert 'time' in looking.capabilities
     assert looking.clock == STAMP
+    assert looking.channels['/diagnostics']['schemaEncoding'] == 'ros2msg'
     return {topic: looking.decode(topic, data) for topic, data in messages.items()}
 
 

@@ -70,8 +70,8 @@ print(json.dumps(content, default=str))
 """
 
 
-def run(script: str, *arguments: str | Path, without: Sequence[str] = ()) -> str:
-    """What ``script`` prints, with Rerun to import and without some variables of the environment."""
+def process(script: str, *arguments: str | Path, without: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """``script``, run with Rerun to import and without some variables of the environment."""
     result = subprocess.run(
         [sys.executable, '-c', script, *arguments],
         capture_output=True,
@@ -80,7 +80,13 @@ def run(script: str, *arguments: str | Path, without: Sequence[str] = ()) -> str
         env={key: value for key, value in os.environ.items() if key not in without} | {'PYTHONPATH': str(RERUN)},
     )
     assert result.returncode == 0, result.stderr
-    assert without or 'WARN' not in result.stderr, result.stderr
+    return result
+
+
+def run(script: str, *arguments: str | Path) -> str:
+    """What ``script`` prints, which nothing warns of."""
+    result = process(script, *arguments)
+    assert 'WARN' not in result.stderr, result.stderr
     return result.stdout
 
 
@@ -94,14 +100,14 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, l
     return dict(json.loads(run(READ, path)))
 
 
-def test_a_viewer_that_cannot_start_is_one_line(tmp_path: Path) -> None:
+def test_a_viewer_that_cannot_start_is_one_line() -> None:
     """Without a screen. A viewer that runs already would be taken."""
     if not RERUN.is_dir():
         pytest.skip('no rerun-sdk beside the environment (make setup)')
     with closing(socket.socket()) as probe:
         if probe.connect_ex(('127.0.0.1', 9876)) == 0:
             pytest.skip("a viewer of Rerun's runs on this machine")
-    said = run(TO_VIEWER, tmp_path, without=('DISPLAY', 'WAYLAND_DISPLAY', 'WAYLAND_SOCKET'))
+    said = process(TO_VIEWER, without=('DISPLAY', 'WAYLAND_DISPLAY', 'WAYLAND_SOCKET')).stdout
     assert re.fullmatch(r"(Rerun's viewer does not start here; '--rerun FILE' writes|Rerun did not get all) .*\n", said)
 
 
